@@ -1,0 +1,1 @@
+"""Where a sweep can run. See README.md in this folder."""

@@ -1,0 +1,177 @@
+"""The `unilaw` command. Each subcommand reads its input, calls one function and prints what it returned."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.errors import UserError, did_you_mean
+
+app = typer.Typer(
+    name="unilaw",
+    help="Scaling-law benchmark harness for the universal law of robustness.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+SweepArgument = Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep file, or the name of a shipped sweep.")]
+TaskFile = Annotated[Path | None, typer.Option("--task-file", metavar="FILE.py", help="A file that defines further tasks.")]
+StoreArgument = Annotated[Path, typer.Argument(metavar="STORE", help="A folder that `unilaw run` has written.")]
+
+
+@app.command()
+def tasks(task_file: TaskFile = None) -> None:
+    """What can be swept: each task's configuration fields, and every column it reports."""
+    from harness.listing import listing
+
+    typer.echo(listing(_refs(task_file)))
+
+
+@app.command()
+def plan(
+    sweep: SweepArgument,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+    task_file: TaskFile = None,
+) -> None:
+    """Every cell's cost before anything runs."""
+    from harness.listing import plan_table
+    from harness.plan import plan as make_plan
+    from harness.sweep import load_sweep
+
+    made = make_plan(load_sweep(sweep, _refs(task_file)))
+    if as_json:
+        cells = [c._asdict() for c in made.cells]
+        typer.echo(json.dumps({**made._asdict(), "cells": cells, "speed": made.speed._asdict()}, indent=1))
+    else:
+        typer.echo(plan_table(made))
+
+
+@app.command()
+def run(
+    sweep: SweepArgument,
+    store: Annotated[Path | None, typer.Option(metavar="DIR", help="Where rows go; default: the sweep file's store.")] = None,
+    address: Annotated[str | None, typer.Option(metavar="ADDR", help="A running Ray cluster: auto or HOST:PORT.")] = None,
+    inline: Annotated[bool, typer.Option("--inline", help="In this process, without Ray; for debugging.")] = False,
+    task_file: TaskFile = None,
+    trial: Annotated[str | None, typer.Option(metavar="ID", help="Only the trial with this id (or its beginning).")] = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run every failed trial again, whatever its kind.")] = False,
+) -> None:
+    """Run what the store does not have yet. Exits with 1 when trials failed."""
+    import dataclasses
+
+    from harness.run import run as run_sweep
+    from harness.store import Store
+    from harness.sweep import load_sweep
+
+    loaded = load_sweep(sweep, _refs(task_file))
+    if trial is not None:
+        chosen = tuple(t for t in loaded.trials if t.trial_id.startswith(trial))
+        if not chosen:
+            ids = [t.trial_id for t in loaded.trials]
+            raise UserError(f"--trial {trial}: the sweep '{loaded.name}' has no such trial{did_you_mean(trial, ids)}")
+        loaded = dataclasses.replace(loaded, trials=chosen)
+    if inline and address is not None:
+        raise UserError("--inline runs in this process and --address on a cluster; give one of them")
+    _refuse_what_cannot_fit(loaded)
+    from harness.progress import Progress
+
+    progress, folder = Progress(), store or loaded.store
+    opened = Store.create(folder)
+    try:
+        outcome = run_sweep(loaded, opened, address, inline, retry_failed, progress)
+    except KeyboardInterrupt:
+        progress.stop()
+        progress.say(f"interrupted; finished trials are in {folder}. To go on: {_same_command()}")
+        raise typer.Exit(130) from None
+    finally:
+        progress.stop()
+    failed = sum(outcome.failed.values()) + outcome.given_up
+    kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(outcome.failed.items()))
+    typer.echo(
+        f"{outcome.ok} ok, {failed} failed{f' ({kinds})' if kinds else ''}, {outcome.finished_before} finished before, "
+        f"{outcome.seconds:.0f} s; rows in {folder}"
+    )
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(store: StoreArgument) -> None:
+    """Trials done, failed and left, by task and kind of failure."""
+    from harness.listing import status_table
+    from harness.status import status as store_status
+    from harness.store import Store
+
+    typer.echo(status_table(store_status(Store.open(store))))
+
+
+@app.command()
+def report(
+    store: StoreArgument,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE.html", help="Default: STORE/_report.html.")] = None,
+) -> None:
+    """Fit the rows and write one self-contained HTML file."""
+    from reports.page import write_report
+
+    target = output or store / "_report.html"
+    write_report(store, target)
+    typer.echo(f"report: {target}")
+
+
+@app.command()
+def compact(
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="A store.")],
+    target: Annotated[Path, typer.Argument(metavar="DST", help="A folder that does not exist yet.")],
+) -> None:
+    """Copy a store into a new one with a single row file."""
+    from harness.store import compact as compact_store
+
+    files, rows = compact_store(source, target)
+    typer.echo(f"{rows} rows from {files} files, now one file in {target}")
+
+
+@app.command()
+def schema(task_file: TaskFile = None) -> None:
+    """JSON Schema of the sweep file, for editors."""
+    from harness.json_schema import sweep_schema
+
+    typer.echo(json.dumps(sweep_schema(_refs(task_file)), indent=1))
+
+
+def _refs(task_file: Path | None):
+    from harness.registry import refs_in
+
+    return refs_in(task_file) if task_file else {}
+
+
+def _refuse_what_cannot_fit(sweep) -> None:
+    from harness.plan import plan as make_plan
+
+    make_plan(sweep)
+
+
+def _same_command() -> str:
+    from harness.run import how_to_go_on
+
+    return how_to_go_on(sys.argv)
+
+
+def main() -> None:
+    """Entry point: bad input is one sentence on stderr and exit code 2."""
+    from harness.worker import pin
+
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    pin(str(Path(__file__).resolve().parent.parent))
+    try:
+        app()
+    except UserError as e:
+        for line in str(e).splitlines():
+            print(f"unilaw: {line}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.exit(141)

@@ -1,0 +1,129 @@
+"""Batches on Ray: warm workers, bounded work in flight, every loss named. The only file that imports ray.
+
+Nothing here decides what to run or what to do about a failure; `harness/run.py` does, by what it puts into the
+queue.
+"""
+
+import os
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no network request of Ray's own
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+
+import ray
+from ray import exceptions as lost
+
+import harness
+from harness import worker
+from harness.errors import UserError
+from harness.execute import HARD_KILL_GRACE_S, Columns
+from harness.schema import MEASURES_VERSION
+from harness.sweep import Limits, Resources
+from harness.trial import Batch
+
+OBJECT_STORE_BYTES = 256 * 2**20
+"""Plenty: only configurations and rows travel. Ray's default would take 30 % of the machine's memory."""
+
+HOME = str(Path(harness.__file__).resolve().parent.parent)
+
+
+class _InFlight(NamedTuple):
+    batch: Batch
+    submitted: float
+
+
+def on_ray(queue: deque[Batch], address: str | None, resources: Resources, limits: Limits) -> Iterator[tuple[Batch, list[Columns]]]:
+    """Run the queue's batches and yield each with its columns as it ends, in order of ending.
+
+    The caller may append to the queue between results. `address` is a running cluster's ("auto" or HOST:PORT);
+    None starts Ray on this machine for the duration. A batch whose worker died yields failure columns. Closing
+    the generator cancels what is in flight.
+
+    Raises UserError when there is no cluster at the address, or when it has no room for a single trial.
+    """
+    _connect(address)
+    running: dict[ray.ObjectRef, _InFlight] = {}
+    try:
+        work = _remote(resources)
+        weights_bytes = int(limits.weights_mb * 1e6)
+        while queue or running:
+            while queue and len(running) < _slots(resources):
+                batch = queue.popleft()
+                ref = work.remote(
+                    HOME, _plain(batch), list(batch.attempts), resources.cpus, resources.gpus, limits.seconds_per_trial, weights_bytes
+                )
+                running[ref] = _InFlight(batch, time.monotonic())
+            done, _ = ray.wait(list(running), num_returns=1, timeout=1.0)
+            for ref in done:
+                batch, submitted = running.pop(ref)
+                yield batch, _result(ref, batch, time.monotonic() - submitted, limits.seconds_per_trial)
+    finally:
+        for ref in running:
+            ray.cancel(ref, force=True)
+        ray.shutdown()
+
+
+def _connect(address: str | None) -> None:
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address is None:
+        ray.init(address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **quiet)
+        return
+    try:
+        ray.init(address=address, **quiet)
+    except (ConnectionError, ValueError, RuntimeError) as e:
+        raise UserError(f"--address {address}: no Ray cluster answers there ({str(e).splitlines()[0][:200]})") from None
+
+
+def _slots(resources: Resources) -> int:
+    """How many trials the cluster has room for now; at least one, or UserError."""
+    have = ray.cluster_resources()
+    room = [have.get("CPU", 0) // resources.cpus]
+    if resources.gpus:
+        room.append(have.get("GPU", 0) // resources.gpus if resources.gpus >= 1 else have.get("GPU", 0) * (1 // resources.gpus))
+    if resources.memory_gb:
+        room.append(have.get("memory", 0) // (resources.memory_gb * 1e9))
+    if min(room) < 1:
+        raise UserError(
+            f"one trial needs {resources.cpus} CPUs, {resources.gpus:g} GPUs and {resources.memory_gb or 0:g} GB, and the cluster has "
+            f"{have.get('CPU', 0):g}, {have.get('GPU', 0):g} and {have.get('memory', 0) / 1e9:.0f}; change resources in the sweep file"
+        )
+    return int(min(room))
+
+
+def _remote(resources: Resources) -> Any:
+    ray.cloudpickle.register_pickle_by_value(worker)
+    options: dict[str, Any] = {"num_cpus": resources.cpus, "num_gpus": resources.gpus, "max_retries": 0, "name": "unilaw-batch"}
+    if resources.memory_gb:
+        options["memory"] = int(resources.memory_gb * 1e9)
+    return ray.remote(**options)(worker.work)
+
+
+def _plain(batch: Batch) -> list[dict[str, Any]]:
+    return [{"trial_id": t.trial_id, "ref": tuple(t.ref), "config": t.config, "seed": t.seed} for t in batch.trials]
+
+
+def _result(ref: ray.ObjectRef, batch: Batch, waited: float, seconds: float) -> list[Columns]:
+    """The batch's columns, or the reason why there are none as failure columns for each of its trials."""
+    try:
+        return ray.get(ref)
+    except lost.OutOfMemoryError as e:
+        kind, message = "oom", f"Ray ended the worker because the node ran out of memory: {_first_line(e)}"
+    except lost.NodeDiedError as e:
+        kind, message = "preempted", f"the node died: {_first_line(e)}"
+    except lost.WorkerCrashedError as e:
+        if waited > seconds + HARD_KILL_GRACE_S:
+            kind, message = "timeout", f"did not answer its limit of {seconds:g} s and lost its process"
+        else:
+            kind, message = "crash", f"the worker process died: {_first_line(e)}"
+    except lost.RayTaskError as e:
+        kind, message = "bug", f"the worker could not run the batch: {str(e).strip().splitlines()[-1]}"
+    failed = {"_weights": None, "status": "failed", "failure_kind": kind, "failure_message": message[:2000], "wall_s": waited}
+    return [{**failed, "measures_version": MEASURES_VERSION, "ray_version": ray.__version__} for _ in batch.trials]
+
+
+def _first_line(e: Exception) -> str:
+    return (str(e).strip() or type(e).__name__).splitlines()[0]

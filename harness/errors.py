@@ -1,0 +1,30 @@
+"""The two ways unilaw says no: to a person (`UserError`) and to a trial (`TrialFailure`)."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Literal, get_args
+
+FailureKind = Literal["oom", "nan", "timeout", "crash", "preempted", "bug"]
+FAILURE_KINDS: tuple[str, ...] = get_args(FailureKind)
+
+RETRIED_KINDS = frozenset({"oom", "crash", "preempted"})
+"""Kinds whose cause may lie outside the trial, so that a second attempt is worth its cost. A NaN, a time
+limit or an exception comes back identically: those are run again only when asked (`--retry-failed`)."""
+
+
+class UserError(Exception):
+    """Bad input: one clear sentence per mistake, shown without a traceback; the command exits with 2."""
+
+
+class TrialFailure(Exception):
+    """Raised inside a trial; becomes a row with `kind` and the message."""
+
+    def __init__(self, kind: FailureKind, message: str):
+        super().__init__(message)
+        self.kind: FailureKind = kind
+
+
+def did_you_mean(word: str, allowed: Iterable[str]) -> str:
+    """`"; did you mean 'width'?"`, or nothing when no allowed word is close."""
+    close = difflib.get_close_matches(str(word), list(allowed), n=1, cutoff=0.6)
+    return f"; did you mean '{close[0]}'?" if close else ""

@@ -1,0 +1,93 @@
+"""Text for a terminal: the tables that `unilaw tasks`, `plan` and `status` print."""
+
+import io
+import json
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, get_args
+
+from rich.console import Console
+from rich.table import Table
+
+from harness.plan import Plan
+from harness.registry import TaskRef, installed, load
+from harness.schema import COLUMNS
+from harness.status import Status
+
+PLAIN_WIDTH = 200
+
+
+def listing(from_file: dict[str, TaskRef]) -> str:
+    """Every task's fields (type, default, meaning) and every column (unit, meaning)."""
+    parts = []
+    for name, ref in sorted({**{n: TaskRef(n) for n in installed()}, **from_file}.items()):
+        task = load(ref)
+        fields = [
+            (key, _type(f.annotation, f.metadata), json.dumps(f.default), f.description or "")
+            for key, f in task.Config.model_fields.items()
+        ]
+        parts += [f"{name} (version {task.version}): {(task.__doc__ or '').strip().splitlines()[0]}", _table(("field", "type", "default", "meaning"), fields)]
+    columns = [(c.name, str(c.type).split("<")[0], c.unit, c.meaning) for c in COLUMNS]
+    parts += ["Every task reports these columns:", _table(("column", "type", "unit", "meaning"), columns)]
+    return "\n".join(parts)
+
+
+def _type(annotation: Any, metadata: Sequence[Any]) -> str:
+    if choices := get_args(annotation):
+        return " | ".join(str(c) for c in choices)
+    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+    bounds = [f"{sign} {getattr(m, name)}" for m in metadata for name, sign in signs.items() if getattr(m, name, None) is not None]
+    return " ".join([annotation.__name__, *bounds])
+
+
+def plan_table(plan: Plan) -> str:
+    """One line per cell, then the sums. "≤" marks figures at the cap on epochs."""
+    varied = {
+        task: [k for k in keys if len({str(c.config[k]) for c in plan.cells if c.task == task}) > 1]
+        for task, keys in {c.task: list(c.config) for c in plan.cells}.items()
+    }
+    rows = [
+        (
+            c.task, " ".join(f"{k}={c.config[k]}" for k in varied[c.task]), c.seeds, f"{c.p:,}", f"{c.n:,}", f"{c.p / (c.n * c.d_ambient):.2e}",
+            f"{c.params_per_token:.3g}", f"{c.tokens_seen_at_most:,}", f"{c.flops_at_most:.1e}", _bytes(c.memory_bytes), f"{c.seconds_at_most:.1f}",
+        )
+        for c in plan.cells
+    ]  # fmt: skip
+    head = ("task", "cell", "seeds", "p", "tokens", "p/(n·d)", "p/token", "≤ tokens seen", "≤ FLOPs", "memory", "≤ s")
+    repeated = f" ({plan.repeated} asked for twice run once)" if plan.repeated else ""
+    total = (
+        f"{plan.sweep}: {len(plan.cells)} cells, {plan.trials} trials in {plan.trials} batches{repeated}, ≤ {plan.flops_at_most:.1e} FLOPs, "
+        f"≤ {plan.trial_seconds_at_most:.0f} trial-seconds, ≤ {plan.wall_seconds_at_most:.0f} s with {plan.slots} at a time here.\n"
+        f"≤: if every trial ran to its cap on epochs, by a probe of this machine ({plan.speed.step_s * 1e6:.0f} µs per step, "
+        f"{plan.speed.flop_per_s / 1e9:.1f} GFLOP/s); trials that meet their stop rule end earlier."
+    )
+    return f"{_table(head, rows)}\n{total}"
+
+
+def status_table(status: Status) -> str:
+    """Done, failed and left, by task."""
+    if not status.tasks:
+        lines = ["no trials yet"]
+    else:
+        rows = [(t.task, t.done, sum(t.failed.values()), ", ".join(f"{n} {k}" for k, n in sorted(t.failed.items())), t.left) for t in status.tasks]
+        sums = [sum(r[i] for r in rows) for i in (1, 2, 4)]
+        rows.append(("all", sums[0], sums[1], "", sums[2]))
+        lines = [_table(("task", "done", "failed", "kinds", "left"), rows), f"{status.rows} rows, one per attempt"]
+    return "\n".join([*lines, *status.problems])
+
+
+def _bytes(n: int) -> str:
+    return f"{n / 1e9:.1f} GB"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for i, name in enumerate(head):
+        table.add_column(name, overflow="fold", no_wrap=i == 0)
+    for row in rows:
+        table.add_row(*(str(v).replace("[", r"\[") for v in row))
+    terminal = sys.stdout.isatty()
+    console = Console(file=io.StringIO(), width=shutil.get_terminal_size().columns if terminal else PLAIN_WIDTH, force_terminal=terminal)
+    console.print(table)
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())  # pyright: ignore[reportAttributeAccessIssue]

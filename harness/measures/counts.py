@@ -1,0 +1,91 @@
+"""Parameters by group and FLOPs, counted rather than estimated; both work on the meta device.
+
+The parameter convention decides scaling conclusions (science notes, item 11), so groups are kept apart and their
+sum is proved equal to `numel`.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+
+class Group(NamedTuple):
+    """Parameters of one top-level module."""
+
+    group: str
+    trainable: int
+    frozen: int
+
+
+class Counts(NamedTuple):
+    """`trainable` is the law's p. A tied tensor counts once, in the first group that holds it."""
+
+    trainable: int
+    frozen: int
+    groups: tuple[Group, ...]
+
+
+def count_parameters(model: nn.Module) -> Counts:
+    """Count by top-level module, looking through wrappers that hold a single parametrised child."""
+    total = sum(p.numel() for p in model.parameters())
+    root = model
+    while not list(root.parameters(recurse=False)):
+        holders = [child for child in root.children() if any(True for _ in child.parameters())]
+        if len(holders) != 1:
+            break
+        root = holders[0]
+    own = [("parameters", list(root.parameters(recurse=False)))]
+    parts = own + [(name, list(child.parameters())) for name, child in root.named_children()]
+    seen: set[int] = set()
+    groups = []
+    for name, parameters in parts:
+        fresh = [p for p in parameters if id(p) not in seen]
+        seen.update(id(p) for p in fresh)
+        trainable = sum(p.numel() for p in fresh if p.requires_grad)
+        frozen = sum(p.numel() for p in fresh if not p.requires_grad)
+        if trainable or frozen:
+            groups.append(Group(name, trainable, frozen))
+    counts = Counts(sum(g.trainable for g in groups), sum(g.frozen for g in groups), tuple(groups))
+    if counts.trainable + counts.frozen != total:
+        raise AssertionError(f"parameter groups sum to {counts.trainable + counts.frozen}, numel to {total}")
+    return counts
+
+
+def count_training_flops(model: nn.Module, input_shape: tuple[int, ...]) -> int:
+    """FLOPs of one forward and backward pass per sample, by torch's counter (matmuls and convolutions).
+
+    Counted at batch sizes 2 and 4 and differenced, which drops anything done once per batch.
+    """
+    device = next(model.parameters()).device
+
+    def cost(batch: int) -> int:
+        x = torch.zeros(batch, *input_shape, device=device)
+        with FlopCounterMode(display=False) as counter:
+            model(x).sum().backward()
+        model.zero_grad(set_to_none=True)
+        return counter.get_total_flops()
+
+    return (cost(4) - cost(2)) // 2
+
+
+def count_saved_bytes(model: nn.Module, input_shape: tuple[int, ...]) -> int:
+    """Bytes that autograd keeps between forward and backward per sample, parameters left out."""
+    device = next(model.parameters()).device
+    weights = {p.data_ptr() if device.type != "meta" else id(p) for p in model.parameters()}
+
+    def cost(batch: int) -> int:
+        kept: dict[int, int] = {}
+
+        def pack(t: torch.Tensor) -> torch.Tensor:
+            if (id(t) if device.type == "meta" else t.data_ptr()) not in weights and not isinstance(t, nn.Parameter):
+                kept[id(t)] = t.numel() * t.element_size()
+            return t
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+            output = model(torch.zeros(batch, *input_shape, device=device))
+        del output
+        return sum(kept.values())
+
+    return (cost(4) - cost(2)) // 2

@@ -1,0 +1,81 @@
+"""Input gradients of what decides the label: f for a ±1 target, the margin for classes.
+
+The largest norm over sampled points is a lower estimate of the Lipschitz constant (never the constant itself);
+no law holds for the mean norm. The two are never mixed.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class Margins(NamedTuple):
+    """Margins of one fixed label per point over every rival, and their input gradients.
+
+    values: (B, R), positive while the label stands; gradients: (B, R, *input_shape). R is 1 for a ±1 target
+    and K for classes, where the label's own column is +inf with a zero gradient.
+    """
+
+    values: Tensor
+    gradients: Tensor
+
+
+class GradientNorms(NamedTuple):
+    """Norms in output per raw l2, over the points given. Tangential equals ambient off the sphere."""
+
+    largest: float
+    mean: float
+    largest_ambient: float
+    mean_ambient: float
+
+
+def current_label(output: Tensor, classes: int | None) -> Tensor:
+    """(B,) the predicted label: the sign (±1.) or the top class."""
+    return torch.where(output.reshape(-1) >= 0, 1.0, -1.0) if classes is None else output.argmax(1)
+
+
+def margin_values(output: Tensor, label: Tensor, classes: int | None) -> Tensor:
+    """(B, R) margins of `label`: label·f, or z_label − z_j with +inf at j = label."""
+    if classes is None:
+        return (output.reshape(-1) * label)[:, None]
+    gaps = output.gather(1, label[:, None]) - output
+    return gaps.scatter(1, label[:, None], float("inf"))
+
+
+def margins(model: nn.Module, x: Tensor, label: Tensor, classes: int | None) -> Margins:
+    """Margins of `label` at x and their gradients, one backward pass per rival. x: (B, *input_shape)."""
+    x = x.detach().requires_grad_(True)
+    values = margin_values(model(x), label, classes)
+    finite = torch.where(values.isinf(), torch.zeros_like(values), values)
+    gradients = [
+        torch.autograd.grad(finite[:, j].sum(), x, retain_graph=j + 1 < finite.shape[1])[0] for j in range(finite.shape[1])
+    ]
+    return Margins(values.detach(), torch.stack(gradients, dim=1))
+
+
+def nearest_rival(m: Margins) -> tuple[Tensor, Tensor, Tensor]:
+    """First-order distance |m_j|/‖∇m_j‖ minimised over rivals, the rival's index, and its margin's gradient norm.
+
+    All (B,). The distance is +inf where every gradient is zero.
+    """
+    norms = m.gradients.flatten(2).norm(dim=2)
+    distance = torch.where(norms > 0, m.values.abs() / norms, torch.inf)
+    distance = torch.where(m.values.isinf(), torch.inf, distance)
+    nearest, rival = distance.min(dim=1)
+    return nearest, rival, norms.gather(1, rival[:, None]).squeeze(1)
+
+
+def gradient_norms(model: nn.Module, x: Tensor, classes: int | None, on_sphere: bool) -> GradientNorms:
+    """Norms of ∇f, or of ∇(top logit − runner-up), over the points x: (B, *input_shape)."""
+    with torch.no_grad():
+        label = current_label(model(x), classes)
+    m = margins(model, x, label, classes)
+    runner_up = m.values.argmin(dim=1)
+    gradient = m.gradients.flatten(2)[torch.arange(len(x), device=x.device), runner_up]
+    ambient = gradient.norm(dim=1)
+    tangential = ambient
+    if on_sphere:
+        radial = x.flatten(1)
+        tangential = (gradient - (gradient * radial).sum(1, keepdim=True) * radial).norm(dim=1)
+    return GradientNorms(float(tangential.max()), float(tangential.mean()), float(ambient.max()), float(ambient.mean()))

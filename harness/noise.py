@@ -1,0 +1,49 @@
+"""Label noise of a known level, and what it says about the law's noise terms (σ², R*).
+
+Real labels carry unknown noise, so the harness injects its own; the natural noise comes on top, which makes
+σ² and R* here lower bounds on the true ones (Bubeck & Sellke 2021, arXiv 2105.12806, Theorem 3; for classes
+von Berg et al. 2026, arXiv 2603.02806).
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+NoiseKind = Literal["none", "label_flip", "label_resample", "additive_sign"]
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What was done to the labels. `sigma2` belongs to ±1 targets, `bayes_error` to K-class labels."""
+
+    kind: NoiseKind
+    eta: float | None
+    sigma2: float | None = None
+    bayes_error: float | None = None
+
+    @property
+    def level(self) -> float:
+        """The quantity that a fit has to get below: σ² or R*."""
+        return (self.sigma2 if self.sigma2 is not None else self.bayes_error) or 0.0
+
+    @property
+    def epsilon(self) -> float:
+        """Half the noise level: the harness's one ε rule, the same for every family."""
+        return self.level / 2
+
+
+def flip_labels(y: Tensor, eta: float, generator: torch.Generator) -> tuple[Tensor, Noise]:
+    """Flip each ±1 label with probability `eta`: σ² = 4η(1−η). y: (n,) of ±1.; the same shape comes back."""
+    flipped = torch.rand(len(y), generator=generator) < eta
+    noise = Noise("label_flip" if eta > 0 else "none", eta, sigma2=4 * eta * (1 - eta))
+    return torch.where(flipped, -y, y), noise
+
+
+def resample_labels(y: Tensor, classes: int, eta: float, generator: torch.Generator) -> tuple[Tensor, Noise]:
+    """Redraw each label uniformly from all `classes` with probability `eta`: R* = η(1 − 1/K). y: (n,) int64."""
+    redrawn = torch.rand(len(y), generator=generator) < eta
+    fresh = torch.randint(classes, (len(y),), generator=generator)
+    noise = Noise("label_resample" if eta > 0 else "none", eta, bayes_error=eta * (1 - 1 / classes))
+    return torch.where(redrawn, fresh, y), noise

@@ -1,0 +1,179 @@
+"""What a sweep costs before anything runs: exact parameters, tokens, FLOPs, memory, and seconds at most.
+
+Models are built on torch's meta device, so counting a billion parameters allocates none. Seconds come from a
+short probe of this machine and assume that every trial runs to its cap on epochs: most stop earlier, so they
+are upper figures, not forecasts.
+"""
+
+import os
+import time
+from typing import Any, NamedTuple
+
+import torch
+
+from harness.errors import UserError
+from harness.measures import MEASURE_POINTS, boundary
+from harness.measures.counts import count_parameters, count_saved_bytes, count_training_flops
+from harness.registry import load
+from harness.sweep import Resources, Sweep
+from harness.task import Config, Task
+from harness.training.loop import EVALUATION_BATCH
+from harness.trial import Trial
+from tasks.models import mlp
+
+PROCESS_BYTES = 600_000_000
+"""A worker with torch loaded and nothing to do, as seen resident on Linux."""
+
+ADAM_COPIES = 4
+"""Weights, gradients and Adam's two moments."""
+
+
+class Speed(NamedTuple):
+    """This machine, probed: seconds that every optimiser step costs, and float32 FLOP/s beyond that."""
+
+    step_s: float
+    flop_per_s: float
+
+
+class Cell(NamedTuple):
+    """The cost of one configuration. Per trial; `seeds` trials share it."""
+
+    task: str
+    config: dict[str, Any]
+    seeds: int
+    p: int
+    p_frozen: int
+    n: int
+    d_ambient: int
+    tokens_distinct: int
+    params_per_token: float
+    tokens_seen_at_most: int
+    flops_at_most: float
+    memory_bytes: int
+    seconds_at_most: float
+
+
+class Plan(NamedTuple):
+    """Cells in sweep order and their sums over all trials."""
+
+    sweep: str
+    cells: list[Cell]
+    trials: int
+    repeated: int
+    slots: int
+    speed: Speed
+    flops_at_most: float
+    trial_seconds_at_most: float
+    wall_seconds_at_most: float
+
+
+def plan(sweep: Sweep) -> Plan:
+    """Cost every cell, with as many trials at a time as this machine has room for.
+
+    Raises UserError when a cell cannot fit into the memory that one trial may use.
+    """
+    speed = probe(sweep.resources.cpus)
+    by_cell: dict[tuple[Any, ...], list[Trial]] = {}
+    for trial in sweep.trials:
+        by_cell.setdefault((trial.ref, *sorted((k, str(v)) for k, v in trial.config.items())), []).append(trial)
+    cells = [_cost(trials[0], len(trials), speed) for trials in by_cell.values()]
+    refuse_what_cannot_fit(cells, sweep.resources)
+    slots = max(1, (os.cpu_count() or 1) // sweep.resources.cpus)
+    seconds = sum(c.seconds_at_most * c.seeds for c in cells)
+    longest = max((c.seconds_at_most for c in cells), default=0.0)
+    return Plan(
+        sweep=sweep.name,
+        cells=cells,
+        trials=len(sweep.trials),
+        repeated=sweep.repeated,
+        slots=slots,
+        speed=speed,
+        flops_at_most=sum(c.flops_at_most * c.seeds for c in cells),
+        trial_seconds_at_most=seconds,
+        wall_seconds_at_most=max(seconds / slots, longest),
+    )
+
+
+def refuse_what_cannot_fit(cells: list[Cell], resources: Resources) -> None:
+    """Raise UserError for the largest cell whose memory exceeds what one trial may use."""
+    limit = resources.memory_gb * 1e9 if resources.memory_gb else _machine_bytes()
+    too_large = [c for c in cells if c.memory_bytes > limit]
+    if too_large:
+        worst = max(too_large, key=lambda c: c.memory_bytes)
+        whose = "resources.memory_gb" if resources.memory_gb else "this machine's memory"
+        raise UserError(
+            f"{len(too_large)} of {len(cells)} cells cannot fit: the largest, {worst.task} with p = {worst.p:,}, needs about "
+            f"{worst.memory_bytes / 1e9:.1f} GB and {whose} is {limit / 1e9:.1f} GB ({worst.config})"
+        )
+
+
+def _machine_bytes() -> float:
+    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+
+
+def _cost(trial: Trial, seeds: int, speed: Speed) -> Cell:
+    task, config = load(trial.ref), trial.load_config()
+    with torch.device("meta"):
+        model = task.model(config)
+    counts = count_parameters(model)
+    shape, d = task.input_shape(config), task.d_ambient(config)
+    per_sample = count_training_flops(model, shape)
+    tokens = config.n * config.max_epochs
+    steps = -(-config.n // min(config.batch_size, config.n)) * config.max_epochs
+    with torch.device("meta"):
+        rivals = model(torch.zeros(1, *shape)).shape[-1]
+    gradients = (boundary.DEEPFOOL_STEPS + boundary.REFINEMENTS + 2) * rivals
+    forwards = boundary.BISECTIONS * (boundary.REFINEMENTS + 2) + boundary.DEEPFOOL_STEPS
+    measure_flops = per_sample * MEASURE_POINTS * (gradients + forwards / 3)
+    return Cell(
+        task=trial.ref.name,
+        config=trial.config,
+        seeds=seeds,
+        p=counts.trainable,
+        p_frozen=counts.frozen,
+        n=config.n,
+        d_ambient=d,
+        tokens_distinct=config.n,
+        params_per_token=counts.trainable / config.n,
+        tokens_seen_at_most=tokens,
+        flops_at_most=float(per_sample * tokens),
+        memory_bytes=_memory(task, config, counts.trainable + counts.frozen, count_saved_bytes(model, shape), rivals),
+        seconds_at_most=steps * speed.step_s
+        + (per_sample * tokens + measure_flops) / speed.flop_per_s
+        + (gradients + forwards) * speed.step_s / 2,
+    )
+
+
+def _memory(task: Task, config: Config, parameters: int, saved_per_sample: int, rivals: int) -> int:
+    """Bytes one trial needs: process, optimiser state, activations of the larger of training and measuring, data twice."""
+    sample = 4 * task.d_ambient(config)
+    training = saved_per_sample * min(config.batch_size, config.n)
+    measuring = saved_per_sample * max(MEASURE_POINTS, min(EVALUATION_BATCH, config.n)) + 3 * MEASURE_POINTS * rivals * sample
+    return PROCESS_BYTES + 4 * ADAM_COPIES * parameters + max(training, measuring) + 2 * config.n * sample
+
+
+def probe(threads: int) -> Speed:
+    """Time training steps of a tiny and of a large MLP on this machine's CPU; about a second."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        tiny, large = _step_seconds(width=8), _step_seconds(width=1024)
+        flops = 64 * count_training_flops(mlp(784, 1024, 1, 1), (784,))
+        return Speed(step_s=tiny, flop_per_s=flops / max(large - tiny, 1e-9))
+    finally:
+        torch.set_num_threads(before)
+
+
+def _step_seconds(width: int, steps: int = 30) -> float:
+    """Median seconds of one Adam step on a batch of 64 × 784."""
+    model = mlp(784, width, 1, 1)
+    optimizer = torch.optim.Adam(model.parameters(), fused=True)
+    x = torch.randn(64, 784)
+    times = []
+    for _ in range(steps):
+        clock = time.perf_counter()
+        optimizer.zero_grad(set_to_none=True)
+        model(x).square().mean().backward()
+        optimizer.step()
+        times.append(time.perf_counter() - clock)
+    return sorted(times)[steps // 2]

@@ -1,0 +1,64 @@
+"""Live progress: a bar in a terminal, plain lines elsewhere. Written to stderr, so stdout stays for results."""
+
+import sys
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+
+from harness.trial import Trial
+
+PLAIN_EVERY_S = 10.0
+
+
+class Progress:
+    """Trials done, failed and left, the rate, and the time left at that rate."""
+
+    def __init__(self, console: Console | None = None):
+        self.console = console or Console(file=sys.stderr, highlight=False, soft_wrap=True)
+        self.bar: RichProgress | None = None
+        self.total = self.done = self.failed = 0
+        self.began = self.last_line = time.monotonic()
+
+    def start(self, total: int, finished_before: int, given_up: int) -> None:
+        """Begin: `total` trials to run; the rest are finished or given up."""
+        self.total = total
+        self.began = self.last_line = time.monotonic()
+        notes = [f"{total} trials to run"]
+        if finished_before:
+            notes.append(f"{finished_before} finished before")
+        if given_up:
+            notes.append(f"{given_up} failed before and not worth retrying (--retry-failed runs them again)")
+        self.say(", ".join(notes))
+        if self.console.is_terminal and total:
+            columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn(), TimeRemainingColumn())
+            self.bar = RichProgress(*columns, console=self.console)
+            self.task = self.bar.add_task("trials", total=total, note="")
+            self.bar.start()
+
+    def advance(self, trial: Trial, kind: str | None, message: str | None) -> None:
+        """One trial is over for this run: ok, or failed for good."""
+        self.done += 1
+        if kind:
+            self.failed += 1
+            self.say(f"{trial.trial_id} {trial.ref.name}: {kind}: {message}")
+        elapsed = time.monotonic() - self.began
+        rate = self.done / elapsed if elapsed else 0.0
+        if self.bar:
+            self.bar.update(self.task, completed=self.done, note=f"failed {self.failed} · {rate:.2f}/s")
+        elif time.monotonic() - self.last_line >= PLAIN_EVERY_S or self.done == self.total:
+            self.last_line = time.monotonic()
+            left = self.total - self.done
+            eta = f"{left / rate:.0f} s left" if rate else ""
+            self.say(f"[{self.done}/{self.total}] ok {self.done - self.failed} · failed {self.failed} · {rate:.2f} trials/s · {eta}")
+
+    def say(self, line: str) -> None:
+        """A line above the bar; never read as markup."""
+        self.console.print(line, markup=False)
+
+    def stop(self) -> None:
+        """Take the bar down; safe to call twice."""
+        if self.bar:
+            self.bar.stop()
+            self.bar = None

@@ -1,0 +1,121 @@
+"""Where a task's name leads: the built-in ones, those of installed packages, and a file named on the command line.
+
+A task travels to workers as a `TaskRef`. For a task file that is its source text, so a node that does not have
+the file runs the same code, and the text's hash is part of every trial's identity.
+"""
+
+import hashlib
+import importlib
+import importlib.metadata
+import linecache
+import sys
+import types
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel
+
+from harness.errors import UserError, did_you_mean
+from harness.task import Config, Task
+
+BUILT_IN = {
+    "mnist": "tasks.mnist:Mnist",
+    "sphere": "tasks.sphere:Sphere",
+}
+
+ENTRY_POINT_GROUP = "unilaw.tasks"
+
+
+class TaskRef(NamedTuple):
+    """How any process finds a task again. `source` is the text of a task file, `file` the name it had."""
+
+    name: str
+    file: str | None = None
+    source: str | None = None
+
+    @property
+    def source_hash(self) -> str | None:
+        """SHA-256 of a task file's text; None for an installed task, whose version stands for its code."""
+        return hashlib.sha256(self.source.encode()).hexdigest() if self.source is not None else None
+
+
+def installed() -> dict[str, str]:
+    """Name → "module:Class" of the built-in tasks and of other packages' entry points."""
+    points = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)
+    return {**{p.name: p.value for p in points}, **BUILT_IN}
+
+
+def refs_in(path: Path) -> dict[str, TaskRef]:
+    """The tasks that a file defines, by name.
+
+    Raises UserError when it cannot be read or run, defines no task, or takes an installed task's name.
+    """
+    try:
+        source = path.read_text()
+    except (OSError, UnicodeDecodeError) as e:
+        raise UserError(f"--task-file {path}: cannot be read: {getattr(e, 'strerror', None) or e}") from None
+    try:
+        module = _module_from(str(path), source)
+    except Exception as e:
+        raise UserError(f"--task-file {path}: raises {type(e).__name__} when it is run: {e}") from None
+    found = {}
+    for task in _tasks_of(module):
+        _check(task, path)
+        if task.name in installed():
+            raise UserError(f"--task-file {path}: the task name '{task.name}' is taken by an installed task; choose another")
+        found[task.name] = TaskRef(task.name, str(path), source)
+    if not found:
+        raise UserError(f"--task-file {path}: defines no task; it needs a subclass of harness.task.Task with a name")
+    return found
+
+
+def find(name: str, from_file: dict[str, TaskRef]) -> TaskRef:
+    """The task called `name`, or UserError with the nearest name."""
+    known = {**{n: TaskRef(n) for n in installed()}, **from_file}
+    if name not in known:
+        raise UserError(f"unknown task '{name[:60]}'; known: {', '.join(sorted(known))}{did_you_mean(name, known)}")
+    return known[name]
+
+
+@cache
+def load(ref: TaskRef) -> Task:
+    """The task itself, in this process."""
+    if ref.source is not None:
+        module = _module_from(ref.file or "task file", ref.source)
+        return next(task for task in _tasks_of(module) if task.name == ref.name)()
+    module_name, _, attribute = installed()[ref.name].partition(":")
+    return getattr(importlib.import_module(module_name), attribute)()
+
+
+def _module_from(file: str, source: str) -> types.ModuleType:
+    name = f"unilaw_task_{hashlib.sha256(source.encode()).hexdigest()[:16]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    module = types.ModuleType(name)
+    module.__file__ = file
+    sys.modules[name] = module  # pydantic looks annotations up here
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)  # lines in tracebacks
+    try:
+        exec(compile(source, file, "exec"), module.__dict__)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _tasks_of(module: types.ModuleType) -> list[type[Task]]:
+    own = [v for v in vars(module).values() if isinstance(v, type) and issubclass(v, Task)]
+    return [t for t in own if t.__module__ == module.__name__ and "name" in vars(t)]
+
+
+def _check(task: type[Task], path: Path) -> None:
+    missing = sorted(getattr(task, "__abstractmethods__", ()))
+    if missing:
+        raise UserError(f"--task-file {path}: the task '{task.name}' lacks {', '.join(missing)}")
+    config = getattr(task, "Config", None)
+    if not (isinstance(config, type) and issubclass(config, BaseModel) and issubclass(config, Config)):
+        raise UserError(f"--task-file {path}: the task '{task.name}' needs Config, a subclass of harness.task.Config")
+    for name, field in config.model_fields.items():
+        if field.is_required():
+            raise UserError(f"--task-file {path}: the field '{name}' of {config.__name__} needs a default")

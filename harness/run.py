@@ -1,0 +1,133 @@
+"""A run, told top to bottom: what is left to do, workers, rows, retries, what to say at the end."""
+
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from harness import provenance
+from harness.errors import RETRIED_KINDS
+from harness.execute import Columns, run_batch
+from harness.progress import Progress
+from harness.registry import load
+from harness.schema import SCHEMA_VERSION
+from harness.store import Store, latest
+from harness.sweep import Sweep
+from harness.trial import Batch, Trial, canonical_json
+
+
+class Outcome(NamedTuple):
+    """What a run did. `failed` counts trials by kind of failure, those that failed in earlier runs included."""
+
+    finished_before: int
+    ok: int
+    failed: Counter[str]
+    given_up: int
+    seconds: float
+
+
+def run(sweep: Sweep, store: Store, address: str | None, inline: bool, retry_failed: bool, progress: Progress) -> Outcome:
+    """Run what the store lacks. Rows are written as batches end; a KeyboardInterrupt leaves them there and passes on."""
+    clock = time.perf_counter()
+    for said in store.set_torn_aside():
+        progress.say(f"set aside: {said}")
+    store.put_sweep(sweep.name, sweep.text, {t.trial_id: t.ref.name for t in sweep.trials})
+    past = Past.of(store.read().rows)
+    todo = [t for t in sweep.trials if past.wants(t, sweep.limits.attempts, retry_failed)]
+    finished_before = sum(t.trial_id in past.ok for t in sweep.trials)
+    given_up = len(sweep.trials) - finished_before - len(todo)
+    queue = deque(Batch((t,), (past.attempts[t.trial_id] + 1,)) for t in todo)
+    first_attempt = dict(past.attempts)
+    ok, failed = 0, Counter()
+    progress.start(total=len(todo), finished_before=finished_before, given_up=given_up)
+    for batch, results in _results(queue, sweep, address, inline) if queue else ():
+        rows = []
+        for trial, attempt, columns in zip(batch.trials, batch.attempts, results, strict=True):
+            row = {**identity(trial, attempt, sweep.name), **columns}
+            weights = row.pop("_weights")
+            row["weights_file"] = store.put_weights(trial.trial_id, weights) if weights else None
+            rows.append(row)
+            kind = row.get("failure_kind")
+            tries = attempt - first_attempt.get(trial.trial_id, 0)
+            if kind in RETRIED_KINDS and tries < sweep.limits.attempts:
+                queue.append(Batch((trial,), (attempt + 1,)))
+                progress.say(f"{trial.trial_id} {trial.ref.name}: {kind}, trying again: {row['failure_message']}")
+                continue
+            ok, failed = ok + (kind is None), failed + Counter([kind] if kind else [])
+            progress.advance(trial, kind, row.get("failure_message"))
+        store.append(rows)
+    progress.stop()
+    return Outcome(finished_before, ok, failed, given_up, time.perf_counter() - clock)
+
+
+class Past(NamedTuple):
+    """What a store already knows of trials."""
+
+    ok: frozenset[str]
+    kinds: dict[str, str]
+    attempts: Counter[str]
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame) -> "Past":
+        newest = latest(rows)
+        failed = newest[newest["status"] == "failed"]
+        attempts = Counter(rows.groupby("trial_id")["attempt"].max().to_dict())
+        return cls(
+            frozenset(newest.loc[newest["status"] == "ok", "trial_id"]),
+            dict(zip(failed["trial_id"], failed["failure_kind"], strict=True)),
+            attempts,
+        )
+
+    def wants(self, trial: Trial, attempts: int, retry_failed: bool) -> bool:
+        """Whether to run a trial: never a finished one; a failed one if asked, or if its kind deserves another attempt."""
+        if trial.trial_id in self.ok:
+            return False
+        kind = self.kinds.get(trial.trial_id)
+        return kind is None or retry_failed or (kind in RETRIED_KINDS and self.attempts[trial.trial_id] < attempts)
+
+
+def identity(trial: Trial, attempt: int, sweep: str) -> dict[str, Any]:
+    """The columns that are known before a trial starts."""
+    task, config = load(trial.ref), trial.load_config()
+    return {
+        "trial_id": trial.trial_id,
+        "attempt": attempt,
+        "sweep": sweep,
+        "task": trial.ref.name,
+        "task_version": task.version,
+        "family": task.family(config),
+        "seed": trial.seed,
+        "config_json": canonical_json(trial.config),
+        "settings_json": canonical_json(config.settings()),
+        "finished_at": datetime.now(UTC),
+        "schema_version": SCHEMA_VERSION,
+        **provenance.of_code(),
+    }
+
+
+def _results(queue: deque[Batch], sweep: Sweep, address: str | None, inline: bool) -> Iterator[tuple[Batch, list[Columns]]]:
+    if inline:
+        yield from _inline(queue, sweep)
+    else:
+        from harness.dispatch import on_ray
+
+        yield from on_ray(queue, address, sweep.resources, sweep.limits)
+
+
+def _inline(queue: deque[Batch], sweep: Sweep) -> Iterator[tuple[Batch, list[Columns]]]:
+    """The same calls in this process, one after another: for a debugger, and to check Ray against."""
+    r, limits = sweep.resources, sweep.limits
+    while queue:
+        batch = queue.popleft()
+        yield batch, run_batch(batch, r.cpus, r.gpus, limits.seconds_per_trial, int(limits.weights_mb * 1e6), killable=False)
+
+
+def how_to_go_on(arguments: list[str]) -> str:
+    """The command line that continues an interrupted run."""
+    import shlex
+
+    return shlex.join([Path(arguments[0]).name, *arguments[1:]])

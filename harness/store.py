@@ -1,0 +1,247 @@
+"""The store: a folder of Parquet files that only ever grows, readable by plain `pandas.read_parquet(folder)`.
+
+    part-*.parquet     rows, one file per finished batch, each with the full explicit schema
+    _store.json        says that this folder is a store, and of which schema version
+    _sweeps/           the sweep files that were run here, with the trials each asked for
+    _weights/          final weights as safetensors, NAME = trial id
+    _set_aside/        files that could not be read, moved here by the next run and named when that happens
+
+Names that begin with "_" are skipped by pandas, Arrow and Spark. A file appears under its final name by one
+rename, so readers never see half of one.
+"""
+
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Iterable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from harness.errors import UserError
+from harness.schema import SCHEMA_VERSION, arrow_schema
+
+MARKER = "_store.json"
+
+
+class SweepRecord(NamedTuple):
+    """A sweep that was run into a store: its name, its file's text, and task name by trial id."""
+
+    name: str
+    text: str
+    file: str
+    trials: dict[str, str]
+
+
+class Contents(NamedTuple):
+    """What a store holds: every attempt's row, and the files that are not rows, each with what is wrong with it."""
+
+    rows: pd.DataFrame
+    problems: list[str]
+
+
+class Store:
+    """A store that exists. Make one with `create` or `open`."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    @classmethod
+    def create(cls, folder: Path) -> "Store":
+        """Open for writing, making the folder if need be. Torn row files are set aside.
+
+        Raises UserError when the path is a file, is not writable, or holds something that is not a store.
+        """
+        if folder.exists() and not folder.is_dir():
+            raise UserError(f"the store '{folder}' is a file; it must be a folder")
+        if folder.is_dir() and not (folder / MARKER).exists() and any(folder.iterdir()):
+            raise UserError(f"the store '{folder}' is not empty and not a unilaw store; choose a new folder")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            store = cls(folder)
+            if not (folder / MARKER).exists():
+                store._put(MARKER, json.dumps({"unilaw_store": 1, "schema_version": SCHEMA_VERSION}).encode())
+            (folder / f"_probe-{uuid.uuid4().hex}").touch()
+            for probe in folder.glob("_probe-*"):
+                probe.unlink(missing_ok=True)
+        except OSError as e:
+            raise UserError(f"the store '{folder}' cannot be written: {e.strerror}") from None
+        store._check_version()
+        return store
+
+    @classmethod
+    def open(cls, folder: Path) -> "Store":
+        """Open for reading. Raises UserError when there is no store, or one of a newer version."""
+        if not folder.is_dir():
+            raise UserError(f"there is no store '{folder}'; it must be a folder that `unilaw run` has written")
+        store = cls(folder)
+        if not (folder / MARKER).exists() and any(folder.iterdir()) and not any(folder.glob("part-*.parquet")):
+            raise UserError(f"'{folder}' is not a unilaw store: it holds neither {MARKER} nor part-*.parquet files")
+        store._check_version()
+        return store
+
+    def _check_version(self) -> None:
+        path = self.folder / MARKER
+        if not path.exists():
+            return
+        try:
+            found = int(json.loads(path.read_text())["schema_version"])
+        except (OSError, ValueError, KeyError, TypeError) as e:
+            raise UserError(f"{path}: cannot be read as a store's marker ({type(e).__name__})") from None
+        if found > SCHEMA_VERSION:
+            raise UserError(
+                f"the store '{self.folder}' has rows of schema version {found}; this unilaw reads up to {SCHEMA_VERSION}: "
+                "update unilaw"
+            )
+
+    def append(self, rows: list[dict[str, Any]]) -> Path:
+        """Put the rows as one new file, atomically. Raises on a column that the schema does not have."""
+        schema = arrow_schema()
+        unknown = {key for row in rows for key in row} - set(schema.names)
+        if unknown:
+            raise ValueError(f"columns that the schema does not have: {sorted(unknown)}")
+        table = pa.Table.from_pylist(rows, schema=schema)
+        table.validate(full=True)
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd")
+        return self._put(f"part-{uuid.uuid4().hex}.parquet", sink.getvalue().to_pybytes())
+
+    def put_weights(self, trial_id: str, safetensors: bytes) -> str:
+        """Keep a trial's final weights; gives the file's name relative to the store."""
+        name = f"_weights/{trial_id}.safetensors"
+        self._put(name, safetensors)
+        return name
+
+    def put_sweep(self, name: str, text: str, trials: dict[str, str]) -> None:
+        """Record a sweep: its file's text and the trials it asks for."""
+        digest = hashlib.sha256("\n".join([text, *sorted(trials)]).encode()).hexdigest()[:8]
+        record = {"name": name, "text": text, "trials": trials}
+        self._put(f"_sweeps/{name}-{digest}.json", json.dumps(record, indent=1).encode())
+        self._put(f"_sweeps/{name}-{digest}.yaml", text.encode())
+
+    def sweeps(self) -> list[SweepRecord]:
+        """The sweeps that were run into this store, in order of their first run."""
+        records = sorted((self.folder / "_sweeps").glob("*.json"), key=lambda p: (p.stat().st_mtime, p.name))
+        found = []
+        for path in records:
+            try:
+                record = json.loads(path.read_text())
+                found.append(SweepRecord(record["name"], record["text"], f"_sweeps/{path.stem}.yaml", record["trials"]))
+            except (OSError, ValueError, KeyError) as e:
+                raise UserError(f"{path}: cannot be read as a sweep's record ({type(e).__name__}); delete it and run the sweep again") from None
+        return found
+
+    def read(self) -> Contents:
+        """Every row of every readable file, and a sentence about each file that is not rows.
+
+        A file that disappears while reading (another reader's compaction) is an error, not a gap.
+        """
+        tables, problems = [], []
+        for path in self._row_files():
+            table = _read_rows(path)
+            if isinstance(table, str):
+                problems.append(f"{path.name}: {table}; its rows are left out")
+            else:
+                tables.append(table)
+        problems += [f"{name}: is not part of the store; it may trip pandas.read_parquet, so move it out" for name in self._foreign()]
+        empty = arrow_schema().empty_table()
+        rows = pa.concat_tables([empty, *tables], promote_options="default") if tables else empty
+        return Contents(rows.to_pandas(), problems)
+
+    def set_torn_aside(self) -> list[str]:
+        """Move unreadable row files to _set_aside/; says which, one sentence each."""
+        said = []
+        for path in self._row_files():
+            what = _read_rows(path)
+            if isinstance(what, str):
+                target = self.folder / "_set_aside" / path.name
+                target.parent.mkdir(exist_ok=True)
+                os.replace(path, target)
+                said.append(f"{path.name}: {what}; moved to {target}")
+        return said
+
+    def _row_files(self) -> list[Path]:
+        return sorted(p for p in self.folder.glob("part-*.parquet") if p.is_file())
+
+    def _foreign(self) -> list[str]:
+        own = set(self._row_files())
+        return sorted(p.name for p in self.folder.iterdir() if p not in own and not p.name.startswith(("_", ".")))
+
+    def _put(self, name: str, content: bytes) -> Path:
+        """Write under a temporary name in the same folder, then rename: all of it or nothing."""
+        target = self.folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _temporary(target.parent) as temporary:
+            temporary.write_bytes(content)
+            os.replace(temporary, target)
+        return target
+
+
+def _read_rows(path: Path) -> pa.Table | str:
+    """The file's rows in today's schema, or what is wrong with it."""
+    try:
+        table = pq.ParquetFile(path).read()
+    except (pa.ArrowException, OSError) as e:
+        return f"is torn or not Parquet ({str(e).splitlines()[0][:100]})"
+    missing = [f.name for f in arrow_schema() if not f.nullable and f.name not in table.schema.names]
+    if missing:
+        return f"is not a file of rows: it lacks the column '{missing[0]}'"
+    try:
+        columns = [
+            table[f.name].cast(f.type) if f.name in table.schema.names else pa.nulls(table.num_rows, f.type) for f in arrow_schema()
+        ]
+    except pa.ArrowException as e:
+        return f"has a column of another type ({str(e).splitlines()[0][:100]})"
+    return pa.Table.from_arrays(columns, schema=arrow_schema())
+
+
+@contextmanager
+def _temporary(folder: Path):
+    path = folder / f"_tmp-{uuid.uuid4().hex}"
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def latest(rows: pd.DataFrame) -> pd.DataFrame:
+    """The latest view: one row per trial, its newest `ok` row if it has one, else its newest failure."""
+    order = rows.assign(_ok=rows["status"].eq("ok")).sort_values(
+        ["trial_id", "_ok", "measures_version", "finished_at", "attempt"], kind="stable"
+    )
+    newest = order.drop_duplicates("trial_id", keep="last")
+    return newest.drop(columns="_ok").sort_values(["finished_at", "trial_id"]).reset_index(drop=True)
+
+
+def compact(source: Path, target: Path) -> tuple[int, int]:
+    """Copy a store into a new one with a single row file; gives files before and rows.
+
+    Every attempt is kept. Raises UserError when the target exists, or when the source holds unreadable files
+    (their rows would be lost silently).
+    """
+    store = Store.open(source)
+    if target.exists():
+        raise UserError(f"the target '{target}' exists; compact writes a new store")
+    contents = store.read()
+    torn = [p for p in contents.problems if "rows are left out" in p]
+    if torn:
+        raise UserError(f"'{source}' holds {torn[0]}; move it out before compacting")
+    files = len(store._row_files())
+    new = Store.create(target)
+    table = pa.concat_tables([arrow_schema().empty_table(), *(t for p in store._row_files() if not isinstance(t := _read_rows(p), str))])
+    if table.num_rows:
+        new.append(table.to_pylist())
+    for record in store.sweeps():
+        new.put_sweep(record.name, record.text, record.trials)
+    for path in _files_below(source / "_weights"):
+        new._put(f"_weights/{path.name}", path.read_bytes())
+    return files, table.num_rows
+
+
+def _files_below(folder: Path) -> Iterable[Path]:
+    return sorted(p for p in folder.glob("*") if p.is_file()) if folder.is_dir() else ()

@@ -1,0 +1,225 @@
+"""A sweep file, validated whole before anything starts, and the trials it asks for.
+
+    name: my-sweep
+    seeds: [0, 1]
+    tasks:
+      - task: sphere
+        fixed: {n: 256, d: 16}
+        grid:
+          width: {geomspace: [4, 1024, 9]}    # start, stop (included), count
+          depth: [1, 2]
+"""
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from harness.document import Document, Path_, parse_document, read_document
+from harness.errors import UserError, did_you_mean
+from harness.registry import TaskRef, find, load
+from harness.task import Config
+from harness.trial import Trial, make_trial
+from harness.validation import complain, dotted, show, unknown_key
+
+SHIPPED = Path(__file__).resolve().parent.parent / "tasks" / "sweeps"
+MAX_GRID_POINTS = 1_000_000
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Resources(_Part):
+    """What one trial is given."""
+
+    cpus: int = Field(1, ge=1, le=1024, description="CPU cores, and torch threads")
+    gpus: float = Field(0, ge=0, le=64, description="GPUs; a fraction below 1 shares one")
+    memory_gb: float | None = Field(None, gt=0, description="memory; default: no reservation, plans use this machine's")
+
+
+class Limits(_Part):
+    """When to stop."""
+
+    seconds_per_trial: float = Field(600, gt=0, le=1e7, description="a trial that takes longer becomes a timeout row")
+    attempts: int = Field(2, ge=1, le=20, description="tries at a trial that crashed, ran out of memory or was preempted")
+    trials: int = Field(10_000, ge=1, le=MAX_GRID_POINTS, description="a larger cross product is refused")
+    weights_mb: float = Field(4, ge=0, le=1e5, description="final weights up to this size are kept for measuring again")
+
+
+class TaskEntry(_Part):
+    """One task and the part of its configuration space to cover."""
+
+    task: str = Field(description="name of a task; see `unilaw tasks`")
+    fixed: dict[str, Any] = Field(default_factory=dict, description="field → value, the same in every trial")
+    grid: dict[str, Any] = Field(default_factory=dict, description="field → list, {geomspace: …} or {range: …}; all combinations run")
+
+
+class SweepFile(_Part):
+    """The whole file."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="names the sweep in rows and in the store")
+    description: str = Field("", max_length=2000, description="shown in the report")
+    seeds: Any = Field(description="whole numbers: a list or {range: …}; every cell runs once per seed")
+    store: str | None = Field(None, min_length=1, description="folder for the rows; default runs/NAME")
+    resources: Resources = Field(default_factory=Resources)
+    limits: Limits = Field(default_factory=Limits)
+    tasks: list[TaskEntry] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A validated sweep. `trials` are distinct; `repeated` counts cells that were asked for more than once."""
+
+    name: str
+    text: str
+    store: Path
+    resources: Resources
+    limits: Limits
+    trials: tuple[Trial, ...]
+    repeated: int
+
+
+def locate(sweep: str) -> Path:
+    """The file for a path or for the name of a shipped sweep."""
+    path = Path(sweep)
+    if path.is_file():
+        return path
+    shipped = sorted(p.stem for p in SHIPPED.glob("*.yaml"))
+    if sweep in shipped:
+        return SHIPPED / f"{sweep}.yaml"
+    raise UserError(f"there is no sweep file '{sweep}', and the shipped sweeps are {', '.join(shipped)}{did_you_mean(sweep, shipped)}")
+
+
+def load_sweep(sweep: str, from_file: dict[str, TaskRef] | None = None) -> Sweep:
+    """Read, check and expand a sweep file. Raises UserError naming file, line, key and what is allowed."""
+    return expand(read_document(locate(sweep)), from_file or {})
+
+
+def parse_sweep(text: str, source: str, from_file: dict[str, TaskRef] | None = None) -> Sweep:
+    """As `load_sweep`, from text."""
+    return expand(parse_document(text, source), from_file or {})
+
+
+def expand(document: Document, from_file: dict[str, TaskRef]) -> Sweep:
+    """Check a document and list its trials: tasks in file order, grids in key order, seeds innermost."""
+    if not isinstance(document.value, dict):
+        raise UserError(f"{document.source}:1: a sweep file is a mapping with name, seeds and tasks, not {show(document.value)}")
+    try:
+        file = SweepFile.model_validate(document.value)
+    except ValidationError as e:
+        raise complain(e, document, SweepFile) from None
+    seeds = _values(file.seeds, TypeAdapter(Annotated[int, Field(ge=0, lt=2**63)]), ("seeds",), document)
+    cells = [_Cells(entry, ("tasks", i), document, from_file) for i, entry in enumerate(file.tasks)]
+    total = sum(c.count for c in cells) * len(seeds)
+    if total > file.limits.trials:
+        raise UserError(
+            f"{document.where(('tasks',))}: the cross product is {total} trials and limits.trials is {file.limits.trials}; "
+            f"narrow the grid, or raise limits.trials (at most {MAX_GRID_POINTS})"
+        )
+    trials = [make_trial(c.ref, config, seed) for c in cells for config in c for seed in seeds]
+    distinct = {t.trial_id: t for t in trials}
+    return Sweep(
+        file.name, document.text, Path(file.store or f"runs/{file.name}"), file.resources, file.limits,
+        tuple(distinct.values()), len(trials) - len(distinct),
+    )  # fmt: skip
+
+
+class _Cells:
+    """The configurations that one entry asks for; field values are checked one by one before any are combined."""
+
+    def __init__(self, entry: TaskEntry, at: Path_, document: Document, from_file: dict[str, TaskRef]):
+        try:
+            self.ref = find(entry.task, from_file)
+        except UserError as e:
+            raise UserError(f"{document.where((*at, 'task'))}: {e}") from None
+        self.config: type[Config] = load(self.ref).Config
+        self.at, self.document = at, document
+        for part in ("fixed", "grid"):
+            for key in getattr(entry, part):
+                if key not in self.config.model_fields:
+                    raise UserError(unknown_key((*at, part, key), self.config.model_fields, document))
+        for key in entry.fixed.keys() & entry.grid.keys():
+            raise UserError(f"{document.where((*at, 'grid', key))}: '{key}' stands in both fixed and grid of {dotted(at)}")
+        self.fixed = {k: _value(v, self._adapter(k), (*at, "fixed", k), document) for k, v in entry.fixed.items()}
+        self.grid = {k: _values(v, self._adapter(k), (*at, "grid", k), document) for k, v in entry.grid.items()}
+
+    def _adapter(self, key: str) -> TypeAdapter[Any]:
+        info = self.config.model_fields[key]
+        return TypeAdapter(Annotated[info.annotation, info], config=ConfigDict(strict=True, allow_inf_nan=False))
+
+    @property
+    def count(self) -> int:
+        return math.prod(len(v) for v in self.grid.values())
+
+    def __iter__(self) -> Iterator[Config]:
+        for combination in itertools.product(*self.grid.values()):
+            fields = {**self.fixed, **dict(zip(self.grid, combination, strict=True))}
+            try:
+                yield self.config.model_validate(fields)
+            except ValidationError as e:
+                raise complain(e, self.document, self.config, self.at) from None
+
+
+def _value(value: Any, adapter: TypeAdapter[Any], path: Path_, document: Document) -> Any:
+    class Holder(BaseModel):
+        pass
+
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as e:
+        choices = adapter.json_schema().get("enum", [])
+        error = complain(e, document, Holder, path)
+        raise UserError(f"{error}{did_you_mean(str(value), map(str, choices))}") from None
+
+
+def _values(spec: Any, adapter: TypeAdapter[Any], path: Path_, document: Document) -> list[Any]:
+    here, name = document.where(path), dotted(path)
+    if isinstance(spec, list):
+        values, paths = spec, [(*path, i) for i in range(len(spec))]
+    elif isinstance(spec, dict):
+        values = _generated(spec, adapter, path, document)
+        paths = [path] * len(values)
+    else:
+        raise UserError(f"{here}: '{name}' must be a list, {{geomspace: [start, stop, count]}} or {{range: [start, stop, step]}}, not {show(spec)}")
+    if not values:
+        raise UserError(f"{here}: '{name}' is empty; a grid needs at least one value")
+    checked = [_value(v, adapter, p, document) for v, p in zip(values, paths, strict=True)]
+    for i, v in enumerate(checked):
+        if v in checked[:i] and isinstance(spec, list):
+            raise UserError(f"{document.where(paths[i])}: '{name}' lists {show(v)} twice")
+    return checked
+
+
+def _generated(spec: dict[str, Any], adapter: TypeAdapter[Any], path: Path_, document: Document) -> list[Any]:
+    here, name = document.where(path), dotted(path)
+    if len(spec) != 1 or next(iter(spec)) not in ("geomspace", "range"):
+        key = next((k for k in spec if k not in ("geomspace", "range")), None)
+        if key is None:
+            raise UserError(f"{here}: '{name}' must have exactly one of geomspace and range")
+        raise UserError(unknown_key((*path, key), ("geomspace", "range"), document))
+    kind, arguments = next(iter(spec.items()))
+    numbers = isinstance(arguments, list) and all(
+        isinstance(a, int | float) and not isinstance(a, bool) and abs(a) < 1e18 for a in arguments
+    )
+    if kind == "range":
+        if not numbers or len(arguments) not in (2, 3) or not all(isinstance(a, int) for a in arguments) or 0 in arguments[2:]:
+            raise UserError(f"{here}: '{name}.range' must be whole numbers [start, stop (not included), step], not {show(arguments)}")
+        points = range(*arguments)
+        if len(points) > MAX_GRID_POINTS:
+            raise UserError(f"{here}: '{name}.range' has {len(points)} points; at most {MAX_GRID_POINTS}")
+        return list(points)
+    if not numbers or len(arguments) != 3 or not isinstance(arguments[2], int):
+        raise UserError(f"{here}: '{name}.geomspace' must be numbers [start, stop (included), count], not {show(arguments)}")
+    start, stop, count = arguments
+    if start <= 0 or stop <= 0 or not 1 <= count <= MAX_GRID_POINTS:
+        raise UserError(f"{here}: '{name}.geomspace' needs start and stop above 0 and a count from 1 to {MAX_GRID_POINTS}, not {show(arguments)}")
+    points = np.geomspace(start, stop, count).tolist()
+    if adapter.json_schema().get("type") == "integer":
+        return sorted({round(x) for x in points}, reverse=stop < start)
+    return points

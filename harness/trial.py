@@ -1,0 +1,59 @@
+"""One cell of the grid, and its identity: a hash of what decides its result and of nothing else."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from harness.registry import TaskRef, load
+from harness.task import Config
+
+IDENTITY_VERSION = 1
+"""Raised when training itself changes so that the same configuration gives other results."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A task, a full configuration and a seed. Plain data: it travels to workers as it is."""
+
+    trial_id: str
+    ref: TaskRef
+    config: dict[str, Any]
+    seed: int
+
+    def load_config(self) -> Config:
+        """The validated configuration."""
+        return load(self.ref).Config.model_validate(self.config)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Trials that one worker runs in one call, with the number of each one's attempt."""
+
+    trials: tuple[Trial, ...]
+    attempts: tuple[int, ...]
+
+
+def make_trial(ref: TaskRef, config: Config, seed: int) -> Trial:
+    """The trial for a validated configuration.
+
+    Its id covers the task's name, version and source, the configuration with its defaults, the data's content
+    and the seed. It leaves out resources, store, limits and measures: those do not change what is trained.
+    """
+    task = load(ref)
+    identity = {
+        "identity_version": IDENTITY_VERSION,
+        "task": ref.name,
+        "task_version": task.version,
+        "task_source": ref.source_hash,
+        "config": config.model_dump(mode="json", exclude=set(config.fields_marked("source"))),
+        "data": task.fingerprint(config),
+        "seed": seed,
+    }
+    digest = hashlib.sha256(canonical_json(identity).encode()).hexdigest()
+    return Trial(digest[:16], ref, config.model_dump(mode="json"), seed)
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spare spaces: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -1,0 +1,50 @@
+"""The function that Ray workers run, and how it makes sure that it runs this package and not a namesake.
+
+`harness`, `tasks`, `clusters` and `reports` are names that a user's own folder may well hold, and Ray puts the
+driver's working folder in front of the workers' import path. So this module is sent by value (see
+`harness/dispatch.py`): at its top it may import nothing of this package.
+"""
+
+import importlib.machinery
+import importlib.util
+import os
+import sys
+from typing import Any
+
+NAMES = ("harness", "tasks", "clusters", "reports")
+
+
+def work(
+    home: str, trials: list[dict[str, Any]], attempts: list[int], cpus: int, gpus: float, seconds: float, weights_bytes: int
+) -> list[dict[str, Any]]:
+    """`harness.execute.run_batch` in a worker. `home` is the folder that holds the packages on the driver's machine;
+    a node that lacks it uses the unilaw installed there."""
+    homes = [p for p in (home, *sys.path) if os.path.isfile(os.path.join(p, "harness", "worker.py"))]
+    if not homes:
+        raise ImportError("unilaw is not installed on this node")
+    pin(homes[0])
+    from harness.execute import run_batch
+    from harness.registry import TaskRef
+    from harness.trial import Batch, Trial
+
+    batch = Batch(tuple(Trial(t["trial_id"], TaskRef(*t["ref"]), t["config"], t["seed"]) for t in trials), tuple(attempts))
+    return run_batch(batch, cpus, gpus, seconds, weights_bytes, killable=True)
+
+
+def pin(home: str) -> None:
+    """Import our packages from the folder `home`, in place of any others of the same names.
+
+    Once a package is in sys.modules its submodules are found through its own path, so this settles every later
+    import. Raises ImportError when `home` lacks one.
+    """
+    for name in NAMES:
+        spec = importlib.machinery.PathFinder.find_spec(name, [home])
+        if spec is None or spec.loader is None or spec.origin is None:
+            raise ImportError(f"unilaw's package '{name}' is not in {home}")
+        if getattr(sys.modules.get(name), "__file__", None) == spec.origin:
+            continue
+        for loaded in [m for m in sys.modules if m == name or m.startswith(f"{name}.")]:
+            del sys.modules[loaded]
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)

@@ -1,0 +1,1 @@
+"""Task definitions, one file per family, and the sweeps that ship with them."""

