@@ -64,6 +64,9 @@ def run(
     """Run what the store does not have yet. Exits with 1 when trials failed."""
     import dataclasses
 
+    from harness.plan import cost_cells, refuse_what_cannot_fit
+    from harness.progress import Progress
+    from harness.run import how_to_go_on
     from harness.run import run as run_sweep
     from harness.store import Store
     from harness.sweep import load_sweep
@@ -77,8 +80,7 @@ def run(
         loaded = dataclasses.replace(loaded, trials=chosen)
     if inline and address is not None:
         raise UserError("--inline runs in this process and --address on a cluster; give one of them")
-    _refuse_what_cannot_fit(loaded)
-    from harness.progress import Progress
+    refuse_what_cannot_fit(cost_cells(loaded), loaded.resources, here=address is None)
 
     progress, folder = Progress(), store or loaded.store
     opened = Store.create(folder)
@@ -86,7 +88,7 @@ def run(
         outcome = run_sweep(loaded, opened, address, inline, retry_failed, progress)
     except KeyboardInterrupt:
         progress.stop()
-        progress.say(f"interrupted; finished trials are in {folder}. To go on: {_same_command()}")
+        progress.say(f"interrupted; finished trials are in {folder}. To go on: {how_to_go_on(sys.argv)}")
         raise typer.Exit(130) from None
     finally:
         progress.stop()
@@ -147,18 +149,6 @@ def _refs(task_file: Path | None):
     from harness.registry import refs_in
 
     return refs_in(task_file) if task_file else {}
-
-
-def _refuse_what_cannot_fit(sweep) -> None:
-    from harness.plan import plan as make_plan
-
-    make_plan(sweep)
-
-
-def _same_command() -> str:
-    from harness.run import how_to_go_on
-
-    return how_to_go_on(sys.argv)
 
 
 def main() -> None:

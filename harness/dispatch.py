@@ -15,6 +15,7 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no network request of R
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 import ray
+from ray import cloudpickle
 from ray import exceptions as lost
 
 import harness
@@ -81,7 +82,7 @@ def _connect(address: str | None) -> None:
 def _slots(resources: Resources) -> int:
     """How many trials the cluster has room for now; at least one, or UserError."""
     have = ray.cluster_resources()
-    room = [have.get("CPU", 0) // resources.cpus]
+    room: list[float] = [have.get("CPU", 0) // resources.cpus]
     if resources.gpus:
         room.append(have.get("GPU", 0) // resources.gpus if resources.gpus >= 1 else have.get("GPU", 0) * (1 // resources.gpus))
     if resources.memory_gb:
@@ -95,7 +96,7 @@ def _slots(resources: Resources) -> int:
 
 
 def _remote(resources: Resources) -> Any:
-    ray.cloudpickle.register_pickle_by_value(worker)
+    cloudpickle.register_pickle_by_value(worker)
     options: dict[str, Any] = {"num_cpus": resources.cpus, "num_gpus": resources.gpus, "max_retries": 0, "name": "unilaw-batch"}
     if resources.memory_gb:
         options["memory"] = int(resources.memory_gb * 1e9)

@@ -146,7 +146,9 @@ def _check(data: Data, input_shape: tuple[int, ...], n: int) -> None:
     if tuple(data.x_train.shape) != (n, *input_shape) or tuple(data.x_test.shape[1:]) != tuple(input_shape):
         raise ValueError(f"data() gave inputs {tuple(data.x_train.shape)}; with n = {n} they must be {(n, *input_shape)}")
     if len(data.y_train) != n or len(data.y_test) != len(data.x_test) or not len(data.x_test):
-        raise ValueError(f"data() gave {len(data.y_train)} training and {len(data.y_test)} held-out labels for {n} and {len(data.x_test)} inputs")
+        raise ValueError(
+            f"data() gave {len(data.y_train)} training and {len(data.y_test)} held-out labels for {n} and {len(data.x_test)} inputs"
+        )
     if data.classes is None and not data.y_train.is_floating_point():
         raise ValueError("data() gave whole-number labels without `classes`; ±1 targets must be floats")
     if data.manifold == "unit-sphere" and not torch.allclose(data.x_train.flatten(1).norm(dim=1), torch.ones(n), atol=1e-4):

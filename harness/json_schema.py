@@ -1,7 +1,7 @@
 """The sweep file's JSON Schema, for editors: the file's own keys, and every known task's fields with their bounds.
 
-    unilaw schema > sweep.schema.json
-    # then, first line of a sweep file:  # yaml-language-server: $schema=sweep.schema.json
+unilaw schema > sweep.schema.json
+# then, first line of a sweep file:  # yaml-language-server: $schema=sweep.schema.json
 """
 
 from typing import Any
@@ -16,7 +16,10 @@ def sweep_schema(from_file: dict[str, TaskRef]) -> dict[str, Any]:
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "unilaw sweep"
     refs = {**{name: TaskRef(name) for name in installed()}, **from_file}
-    generated = [_generator("geomspace", "[start, stop (included), count]", 3, 3), _generator("range", "[start, stop (not included), step]", 2, 3)]
+    generated = [
+        _generator("geomspace", "[start, stop (included), count]", 3, 3),
+        _generator("range", "[start, stop (not included), step]", 2, 3),
+    ]
     whole = {"type": "integer", "minimum": 0}
     schema["properties"]["seeds"] = {
         **{k: v for k, v in schema["properties"]["seeds"].items() if k == "description"},

@@ -27,7 +27,10 @@ def listing(from_file: dict[str, TaskRef]) -> str:
             (key, _type(f.annotation, f.metadata), json.dumps(f.default), f.description or "")
             for key, f in task.Config.model_fields.items()
         ]
-        parts += [f"{name} (version {task.version}): {(task.__doc__ or '').strip().splitlines()[0]}", _table(("field", "type", "default", "meaning"), fields)]
+        parts += [
+            f"{name} (version {task.version}): {(task.__doc__ or '').strip().splitlines()[0]}",
+            _table(("field", "type", "default", "meaning"), fields),
+        ]
     columns = [(c.name, str(c.type).split("<")[0], c.unit, c.meaning) for c in COLUMNS]
     parts += ["Every task reports these columns:", _table(("column", "type", "unit", "meaning"), columns)]
     return "\n".join(parts)
@@ -49,16 +52,25 @@ def plan_table(plan: Plan) -> str:
     }
     rows = [
         (
-            c.task, " ".join(f"{k}={c.config[k]}" for k in varied[c.task]), c.seeds, f"{c.p:,}", f"{c.n:,}", f"{c.p / (c.n * c.d_ambient):.2e}",
-            f"{c.params_per_token:.3g}", f"{c.tokens_seen_at_most:,}", f"{c.flops_at_most:.1e}", _bytes(c.memory_bytes), f"{c.seconds_at_most:.1f}",
+            c.task,
+            " ".join(f"{k}={c.config[k]}" for k in varied[c.task]),
+            c.seeds,
+            f"{c.p:,}",
+            f"{c.tokens_distinct:,}",
+            f"{c.p / (c.n * c.d_ambient):.2e}",
+            f"{c.params_per_token:.3g}",
+            f"{c.tokens_seen_at_most:,}",
+            f"{c.flops_at_most:.1e}",
+            f"{c.memory_bytes / 1e9:.1f} GB",
+            f"{seconds:.1f}",
         )
-        for c in plan.cells
-    ]  # fmt: skip
+        for c, seconds in zip(plan.cells, plan.seconds_at_most, strict=True)
+    ]
     head = ("task", "cell", "seeds", "p", "tokens", "p/(n·d)", "p/token", "≤ tokens seen", "≤ FLOPs", "memory", "≤ s")
     repeated = f" ({plan.repeated} asked for twice run once)" if plan.repeated else ""
     total = (
-        f"{plan.sweep}: {len(plan.cells)} cells, {plan.trials} trials in {plan.trials} batches{repeated}, ≤ {plan.flops_at_most:.1e} FLOPs, "
-        f"≤ {plan.trial_seconds_at_most:.0f} trial-seconds, ≤ {plan.wall_seconds_at_most:.0f} s with {plan.slots} at a time here.\n"
+        f"{plan.sweep}: {len(plan.cells)} cells, {plan.trials} trials in {plan.trials} batches{repeated}, "
+        f"≤ {plan.flops_at_most:.1e} FLOPs, ≤ {plan.trial_seconds_at_most:.0f} trial-seconds, ≤ {plan.wall_seconds_at_most:.0f} s with {plan.slots} at a time here.\n"
         f"≤: if every trial ran to its cap on epochs, by a probe of this machine ({plan.speed.step_s * 1e6:.0f} µs per step, "
         f"{plan.speed.flop_per_s / 1e9:.1f} GFLOP/s); trials that meet their stop rule end earlier."
     )
@@ -70,15 +82,14 @@ def status_table(status: Status) -> str:
     if not status.tasks:
         lines = ["no trials yet"]
     else:
-        rows = [(t.task, t.done, sum(t.failed.values()), ", ".join(f"{n} {k}" for k, n in sorted(t.failed.items())), t.left) for t in status.tasks]
-        sums = [sum(r[i] for r in rows) for i in (1, 2, 4)]
-        rows.append(("all", sums[0], sums[1], "", sums[2]))
+        rows = [
+            (t.task, t.done, sum(t.failed.values()), ", ".join(f"{n} {k}" for k, n in sorted(t.failed.items())), t.left)
+            for t in status.tasks
+        ]
+        done, failed, left = (sum(counts) for counts in zip(*((t.done, sum(t.failed.values()), t.left) for t in status.tasks), strict=True))
+        rows.append(("all", done, failed, "", left))
         lines = [_table(("task", "done", "failed", "kinds", "left"), rows), f"{status.rows} rows, one per attempt"]
     return "\n".join([*lines, *status.problems])
-
-
-def _bytes(n: int) -> str:
-    return f"{n / 1e9:.1f} GB"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

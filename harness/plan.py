@@ -18,7 +18,7 @@ from harness.registry import load
 from harness.sweep import Resources, Sweep
 from harness.task import Config, Task
 from harness.training.loop import EVALUATION_BATCH
-from harness.trial import Trial
+from harness.trial import Trial, canonical_json
 from tasks.models import mlp
 
 PROCESS_BYTES = 600_000_000
@@ -36,7 +36,7 @@ class Speed(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """The cost of one configuration. Per trial; `seeds` trials share it."""
+    """The cost of one configuration, per trial; `seeds` trials share it. "at most": at the cap on epochs."""
 
     task: str
     config: dict[str, Any]
@@ -48,9 +48,16 @@ class Cell(NamedTuple):
     tokens_distinct: int
     params_per_token: float
     tokens_seen_at_most: int
+    steps_at_most: int
     flops_at_most: float
+    measure_flops: float
+    measure_passes: int
     memory_bytes: int
-    seconds_at_most: float
+
+    def seconds_at_most(self, speed: Speed) -> float:
+        """Training to the cap, then measuring."""
+        fixed = (self.steps_at_most + self.measure_passes / 2) * speed.step_s
+        return fixed + (self.flops_at_most + self.measure_flops) / speed.flop_per_s
 
 
 class Plan(NamedTuple):
@@ -58,6 +65,7 @@ class Plan(NamedTuple):
 
     sweep: str
     cells: list[Cell]
+    seconds_at_most: list[float]
     trials: int
     repeated: int
     slots: int
@@ -72,30 +80,39 @@ def plan(sweep: Sweep) -> Plan:
 
     Raises UserError when a cell cannot fit into the memory that one trial may use.
     """
+    cells = cost_cells(sweep)
+    refuse_what_cannot_fit(cells, sweep.resources, here=True)
     speed = probe(sweep.resources.cpus)
-    by_cell: dict[tuple[Any, ...], list[Trial]] = {}
-    for trial in sweep.trials:
-        by_cell.setdefault((trial.ref, *sorted((k, str(v)) for k, v in trial.config.items())), []).append(trial)
-    cells = [_cost(trials[0], len(trials), speed) for trials in by_cell.values()]
-    refuse_what_cannot_fit(cells, sweep.resources)
+    seconds = [c.seconds_at_most(speed) for c in cells]
     slots = max(1, (os.cpu_count() or 1) // sweep.resources.cpus)
-    seconds = sum(c.seconds_at_most * c.seeds for c in cells)
-    longest = max((c.seconds_at_most for c in cells), default=0.0)
+    total = sum(s * c.seeds for s, c in zip(seconds, cells, strict=True))
     return Plan(
         sweep=sweep.name,
         cells=cells,
+        seconds_at_most=seconds,
         trials=len(sweep.trials),
         repeated=sweep.repeated,
         slots=slots,
         speed=speed,
         flops_at_most=sum(c.flops_at_most * c.seeds for c in cells),
-        trial_seconds_at_most=seconds,
-        wall_seconds_at_most=max(seconds / slots, longest),
+        trial_seconds_at_most=total,
+        wall_seconds_at_most=max([total / slots, *seconds]),
     )
 
 
-def refuse_what_cannot_fit(cells: list[Cell], resources: Resources) -> None:
-    """Raise UserError for the largest cell whose memory exceeds what one trial may use."""
+def cost_cells(sweep: Sweep) -> list[Cell]:
+    """The cost of every distinct configuration, in sweep order, without a clock."""
+    by_cell: dict[tuple[Any, ...], list[Trial]] = {}
+    for trial in sweep.trials:
+        by_cell.setdefault((trial.ref, canonical_json(trial.config)), []).append(trial)
+    return [_cost(trials[0], len(trials)) for trials in by_cell.values()]
+
+
+def refuse_what_cannot_fit(cells: list[Cell], resources: Resources, here: bool) -> None:
+    """Raise UserError when a cell needs more memory than one trial may use: `resources.memory_gb`, or this
+    machine's when the sweep runs `here`; a cluster's nodes are not known before they are asked."""
+    if not resources.memory_gb and not here:
+        return
     limit = resources.memory_gb * 1e9 if resources.memory_gb else _machine_bytes()
     too_large = [c for c in cells if c.memory_bytes > limit]
     if too_large:
@@ -111,20 +128,17 @@ def _machine_bytes() -> float:
     return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
 
 
-def _cost(trial: Trial, seeds: int, speed: Speed) -> Cell:
+def _cost(trial: Trial, seeds: int) -> Cell:
     task, config = load(trial.ref), trial.load_config()
     with torch.device("meta"):
         model = task.model(config)
+        shape, d = task.input_shape(config), task.d_ambient(config)
+        rivals = model(torch.zeros(1, *shape)).shape[-1]
     counts = count_parameters(model)
-    shape, d = task.input_shape(config), task.d_ambient(config)
     per_sample = count_training_flops(model, shape)
     tokens = config.n * config.max_epochs
-    steps = -(-config.n // min(config.batch_size, config.n)) * config.max_epochs
-    with torch.device("meta"):
-        rivals = model(torch.zeros(1, *shape)).shape[-1]
-    gradients = (boundary.DEEPFOOL_STEPS + boundary.REFINEMENTS + 2) * rivals
-    forwards = boundary.BISECTIONS * (boundary.REFINEMENTS + 2) + boundary.DEEPFOOL_STEPS
-    measure_flops = per_sample * MEASURE_POINTS * (gradients + forwards / 3)
+    backward = 3 * rivals + boundary.SEARCH_STEPS
+    forward = 2 * boundary.BISECTIONS
     return Cell(
         task=trial.ref.name,
         config=trial.config,
@@ -136,11 +150,11 @@ def _cost(trial: Trial, seeds: int, speed: Speed) -> Cell:
         tokens_distinct=config.n,
         params_per_token=counts.trainable / config.n,
         tokens_seen_at_most=tokens,
+        steps_at_most=-(-config.n // min(config.batch_size, config.n)) * config.max_epochs,
         flops_at_most=float(per_sample * tokens),
+        measure_flops=float(per_sample * MEASURE_POINTS * (backward + forward / 3)),
+        measure_passes=backward + forward,
         memory_bytes=_memory(task, config, counts.trainable + counts.frozen, count_saved_bytes(model, shape), rivals),
-        seconds_at_most=steps * speed.step_s
-        + (per_sample * tokens + measure_flops) / speed.flop_per_s
-        + (gradients + forwards) * speed.step_s / 2,
     )
 
 

@@ -75,7 +75,9 @@ class Past(NamedTuple):
     def of(cls, rows: pd.DataFrame) -> "Past":
         newest = latest(rows)
         failed = newest[newest["status"] == "failed"]
-        attempts = Counter(rows.groupby("trial_id")["attempt"].max().to_dict())
+        attempts: Counter[str] = Counter()
+        for trial_id, attempt in zip(rows["trial_id"], rows["attempt"], strict=True):
+            attempts[trial_id] = max(attempts[trial_id], int(attempt))
         return cls(
             frozenset(newest.loc[newest["status"] == "ok", "trial_id"]),
             dict(zip(failed["trial_id"], failed["failure_kind"], strict=True)),

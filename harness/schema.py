@@ -1,8 +1,8 @@
 """The row: every column that a trial reports, with its type, unit and meaning. The only place that knows.
 
-    >>> from harness.schema import arrow_schema
-    >>> arrow_schema().field("p").metadata[b"unit"]
-    b'parameters'
+>>> from harness.schema import arrow_schema
+>>> arrow_schema().field("p").metadata[b"unit"]
+b'parameters'
 """
 
 from functools import cache
@@ -75,19 +75,31 @@ COLUMNS: tuple[Column, ...] = (
     Column("data_unit", F64, "raw l2", "length of one data unit"),
     Column("measure_points", I64, "samples", "held-out points behind every sensitivity column"),
     Column("stability_cap", F64, "data units", "distances above this count as this, and as censored"),
-    Column("stability_first_order_mean", F64, "data units",
-           "mean over points of min(|margin|/‖∇margin‖, cap); points with a zero gradient left out"),
+    Column(
+        "stability_first_order_mean",
+        F64,
+        "data units",
+        "mean over points of min(|margin|/‖∇margin‖, cap); points with a zero gradient left out",
+    ),
     Column("stability_first_order_median", F64, "data units", "median of the same, zero-gradient points as cap"),
     Column("stability_first_order_censored", F64, "share", "points with a zero gradient or beyond the cap"),
-    Column("stability_attack_mean", F64, "data units",
-           "S: mean over points of min(distance to the nearest label change found, cap): an upper estimate"),
+    Column(
+        "stability_attack_mean",
+        F64,
+        "data units",
+        "S: mean over points of min(distance to the nearest label change found, cap): an upper estimate",
+    ),
     Column("stability_attack_se", F64, "data units", "standard error of stability_attack_mean over points"),
     Column("stability_attack_median", F64, "data units", "median of the same"),
     Column("stability_attack_censored", F64, "share", "points for which no label change was found within the cap"),
     Column("stability_attack_mean_l2", F64, "raw l2", "stability_attack_mean × data_unit"),
     Column("gradient_of", STR, "", "f (±1 target), or margin: top logit minus runner-up"),
-    Column("lip_lower_grad", F64, "output / data unit",
-           "largest ‖∇‖ over the points, tangential on the sphere: a lower estimate of the Lipschitz constant"),
+    Column(
+        "lip_lower_grad",
+        F64,
+        "output / data unit",
+        "largest ‖∇‖ over the points, tangential on the sphere: a lower estimate of the Lipschitz constant",
+    ),
     Column("lip_mean_grad", F64, "output / data unit", "mean ‖∇‖ over the points, tangential on the sphere; no law holds for it"),
     Column("lip_lower_grad_ambient", F64, "output / data unit", "as lip_lower_grad with the gradient in all of R^d"),
     Column("lip_mean_grad_ambient", F64, "output / data unit", "as lip_mean_grad with the gradient in all of R^d"),
@@ -123,8 +135,5 @@ COLUMNS: tuple[Column, ...] = (
 @cache
 def arrow_schema() -> pa.Schema:
     """The full Arrow schema, in column order, with `unit` and `meaning` as field metadata."""
-    fields = [
-        pa.field(c.name, c.type, nullable=not c.required, metadata={"unit": c.unit, "meaning": c.meaning})
-        for c in COLUMNS
-    ]
+    fields = [pa.field(c.name, c.type, nullable=not c.required, metadata={"unit": c.unit, "meaning": c.meaning}) for c in COLUMNS]
     return pa.schema(fields, metadata={"unilaw_schema_version": str(SCHEMA_VERSION)})

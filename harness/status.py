@@ -32,5 +32,5 @@ def status(store: Store) -> Status:
     for task in sorted(set(newest["task"]) | set(left)):
         mine = newest[newest["task"] == task]
         failed = Counter(mine.loc[mine["status"] == "failed", "failure_kind"].tolist())
-        tasks.append(TaskStatus(task, int((mine["status"] == "ok").sum()), failed, left[task]))
+        tasks.append(TaskStatus(task, mine["status"].tolist().count("ok"), failed, left[task]))
     return Status(tasks, len(contents.rows), contents.problems)

@@ -95,8 +95,7 @@ class Store:
             raise UserError(f"{path}: cannot be read as a store's marker ({type(e).__name__})") from None
         if found > SCHEMA_VERSION:
             raise UserError(
-                f"the store '{self.folder}' has rows of schema version {found}; this unilaw reads up to {SCHEMA_VERSION}: "
-                "update unilaw"
+                f"the store '{self.folder}' has rows of schema version {found}; this unilaw reads up to {SCHEMA_VERSION}: update unilaw"
             )
 
     def append(self, rows: list[dict[str, Any]]) -> Path:
@@ -133,7 +132,9 @@ class Store:
                 record = json.loads(path.read_text())
                 found.append(SweepRecord(record["name"], record["text"], f"_sweeps/{path.stem}.yaml", record["trials"]))
             except (OSError, ValueError, KeyError) as e:
-                raise UserError(f"{path}: cannot be read as a sweep's record ({type(e).__name__}); delete it and run the sweep again") from None
+                raise UserError(
+                    f"{path}: cannot be read as a sweep's record ({type(e).__name__}); delete it and run the sweep again"
+                ) from None
         return found
 
     def read(self) -> Contents:
@@ -192,9 +193,7 @@ def _read_rows(path: Path) -> pa.Table | str:
     if missing:
         return f"is not a file of rows: it lacks the column '{missing[0]}'"
     try:
-        columns = [
-            table[f.name].cast(f.type) if f.name in table.schema.names else pa.nulls(table.num_rows, f.type) for f in arrow_schema()
-        ]
+        columns = [table[f.name].cast(f.type) if f.name in table.schema.names else pa.nulls(table.num_rows, f.type) for f in arrow_schema()]
     except pa.ArrowException as e:
         return f"has a column of another type ({str(e).splitlines()[0][:100]})"
     return pa.Table.from_arrays(columns, schema=arrow_schema())

@@ -1,13 +1,13 @@
 """A sweep file, validated whole before anything starts, and the trials it asks for.
 
-    name: my-sweep
-    seeds: [0, 1]
-    tasks:
-      - task: sphere
-        fixed: {n: 256, d: 16}
-        grid:
-          width: {geomspace: [4, 1024, 9]}    # start, stop (included), count
-          depth: [1, 2]
+name: my-sweep
+seeds: [0, 1]
+tasks:
+  - task: sphere
+    fixed: {n: 256, d: 16}
+    grid:
+      width: {geomspace: [4, 1024, 9]}    # start, stop (included), count
+      depth: [1, 2]
 """
 
 import itertools
@@ -38,18 +38,18 @@ class _Part(BaseModel):
 class Resources(_Part):
     """What one trial is given."""
 
-    cpus: int = Field(1, ge=1, le=1024, description="CPU cores, and torch threads")
-    gpus: float = Field(0, ge=0, le=64, description="GPUs; a fraction below 1 shares one")
-    memory_gb: float | None = Field(None, gt=0, description="memory; default: no reservation, plans use this machine's")
+    cpus: int = Field(default=1, ge=1, le=1024, description="CPU cores, and torch threads")
+    gpus: float = Field(default=0, ge=0, le=64, description="GPUs; a fraction below 1 shares one")
+    memory_gb: float | None = Field(default=None, gt=0, description="memory; default: no reservation, plans use this machine's")
 
 
 class Limits(_Part):
     """When to stop."""
 
-    seconds_per_trial: float = Field(600, gt=0, le=1e7, description="a trial that takes longer becomes a timeout row")
-    attempts: int = Field(2, ge=1, le=20, description="tries at a trial that crashed, ran out of memory or was preempted")
-    trials: int = Field(10_000, ge=1, le=MAX_GRID_POINTS, description="a larger cross product is refused")
-    weights_mb: float = Field(4, ge=0, le=1e5, description="final weights up to this size are kept for measuring again")
+    seconds_per_trial: float = Field(default=600, gt=0, le=1e7, description="a trial that takes longer becomes a timeout row")
+    attempts: int = Field(default=2, ge=1, le=20, description="tries at a trial that crashed, ran out of memory or was preempted")
+    trials: int = Field(default=10_000, ge=1, le=MAX_GRID_POINTS, description="a larger cross product is refused")
+    weights_mb: float = Field(default=4, ge=0, le=1e5, description="final weights up to this size are kept for measuring again")
 
 
 class TaskEntry(_Part):
@@ -64,9 +64,9 @@ class SweepFile(_Part):
     """The whole file."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="names the sweep in rows and in the store")
-    description: str = Field("", max_length=2000, description="shown in the report")
+    description: str = Field(default="", max_length=2000, description="shown in the report")
     seeds: Any = Field(description="whole numbers: a list or {range: …}; every cell runs once per seed")
-    store: str | None = Field(None, min_length=1, description="folder for the rows; default runs/NAME")
+    store: str | None = Field(default=None, min_length=1, description="folder for the rows; default runs/NAME")
     resources: Resources = Field(default_factory=Resources)
     limits: Limits = Field(default_factory=Limits)
     tasks: list[TaskEntry] = Field(min_length=1)
@@ -151,7 +151,8 @@ class _Cells:
 
     def _adapter(self, key: str) -> TypeAdapter[Any]:
         info = self.config.model_fields[key]
-        return TypeAdapter(Annotated[info.annotation, info], config=ConfigDict(strict=True, allow_inf_nan=False))
+        field_type: Any = Annotated[info.annotation, info]
+        return TypeAdapter(field_type, config=ConfigDict(strict=True, allow_inf_nan=False))
 
     @property
     def count(self) -> int:
@@ -186,7 +187,9 @@ def _values(spec: Any, adapter: TypeAdapter[Any], path: Path_, document: Documen
         values = _generated(spec, adapter, path, document)
         paths = [path] * len(values)
     else:
-        raise UserError(f"{here}: '{name}' must be a list, {{geomspace: [start, stop, count]}} or {{range: [start, stop, step]}}, not {show(spec)}")
+        raise UserError(
+            f"{here}: '{name}' must be a list, {{geomspace: [start, stop, count]}} or {{range: [start, stop, step]}}, not {show(spec)}"
+        )
     if not values:
         raise UserError(f"{here}: '{name}' is empty; a grid needs at least one value")
     checked = [_value(v, adapter, p, document) for v, p in zip(values, paths, strict=True)]
@@ -218,7 +221,9 @@ def _generated(spec: dict[str, Any], adapter: TypeAdapter[Any], path: Path_, doc
         raise UserError(f"{here}: '{name}.geomspace' must be numbers [start, stop (included), count], not {show(arguments)}")
     start, stop, count = arguments
     if start <= 0 or stop <= 0 or not 1 <= count <= MAX_GRID_POINTS:
-        raise UserError(f"{here}: '{name}.geomspace' needs start and stop above 0 and a count from 1 to {MAX_GRID_POINTS}, not {show(arguments)}")
+        raise UserError(
+            f"{here}: '{name}.geomspace' needs start and stop above 0 and a count from 1 to {MAX_GRID_POINTS}, not {show(arguments)}"
+        )
     points = np.geomspace(start, stop, count).tolist()
     if adapter.json_schema().get("type") == "integer":
         return sorted({round(x) for x in points}, reverse=stop < start)

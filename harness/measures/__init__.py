@@ -30,7 +30,7 @@ def measure(model: nn.Module, data: Data, seeds: Seeds) -> dict[str, Any]:
     starts = data.x_train[: 4 * MEASURE_POINTS]
     scaled = _InDataUnits(model, unit)
     linear = first_order(scaled, x / unit, data.classes, STABILITY_CAP)
-    nearest = attack(scaled, x / unit, starts / unit, data.classes, STABILITY_CAP)
+    nearest = attack(scaled, x / unit, starts / unit, data.classes, STABILITY_CAP, draw)
     gradient = gradient_norms(model, x, data.classes, data.manifold == "unit-sphere")
     noisy = noise_response(model, x, y, data.classes, unit, draw)
     held_out = evaluate(model, data.x_test, data.y_test, data.classes)

@@ -48,9 +48,7 @@ def margins(model: nn.Module, x: Tensor, label: Tensor, classes: int | None) -> 
     x = x.detach().requires_grad_(True)
     values = margin_values(model(x), label, classes)
     finite = torch.where(values.isinf(), torch.zeros_like(values), values)
-    gradients = [
-        torch.autograd.grad(finite[:, j].sum(), x, retain_graph=j + 1 < finite.shape[1])[0] for j in range(finite.shape[1])
-    ]
+    gradients = [torch.autograd.grad(finite[:, j].sum(), x, retain_graph=j + 1 < finite.shape[1])[0] for j in range(finite.shape[1])]
     return Margins(values.detach(), torch.stack(gradients, dim=1))
 
 

@@ -21,9 +21,7 @@ class NoiseResponse(NamedTuple):
 
 
 @torch.no_grad()
-def noise_response(
-    model: nn.Module, x: Tensor, y: Tensor, classes: int | None, unit: float, generator: torch.Generator
-) -> NoiseResponse:
+def noise_response(model: nn.Module, x: Tensor, y: Tensor, classes: int | None, unit: float, generator: torch.Generator) -> NoiseResponse:
     """One noise draw per point, scaled to every radius. x: (B, *input_shape); `unit` is one data unit in raw l2."""
     clean = current_label(model(x), classes)
     target = y if classes is not None else torch.where(y >= 0, 1.0, -1.0)

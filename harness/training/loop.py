@@ -1,6 +1,6 @@
 """The loop that trains one model with Adam until its stop rule is met.
 
-    fit = train(model, data, config, order=Seeds(0).generator("order"))
+fit = train(model, data, config, order=Seeds(0).generator("order"))
 """
 
 import math
