@@ -46,13 +46,24 @@ class Document:
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that refuses aliases while composing, before anything can grow."""
+    """SafeLoader that refuses anchors, aliases and deep nesting while composing, before anything can grow."""
+
+    depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
-            raise yaml.MarkedYAMLError(problem="anchors and aliases are not allowed; write the value out", problem_mark=mark)
-        return super().compose_node(parent, index)
+        event = self.peek_event()
+        if event.anchor:
+            raise _Refused(problem="anchors and aliases are not allowed; write the value out", problem_mark=event.start_mark)
+        if self.depth > MAX_DEPTH:
+            raise _Refused(problem=f"is nested more than {MAX_DEPTH} levels deep", problem_mark=event.start_mark)
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+class _Refused(yaml.MarkedYAMLError):
+    """Valid YAML that a sweep file may not use."""
 
 
 def read_document(path: Path) -> Document:
@@ -78,15 +89,13 @@ def parse_document(text: str, source: str) -> Document:
     except yaml.MarkedYAMLError as e:
         mark = e.problem_mark or e.context_mark
         line = mark.line + 1 if mark else 1
-        what = e.problem or e.context or "cannot be parsed"
-        if "anchors" not in what:
-            what = f"is not valid YAML: {what}"
-        raise UserError(f"{source}:{line}: {what}") from None
+        what = ", ".join(part for part in (e.context, e.problem) if part)
+        raise UserError(f"{source}:{line}: {what if isinstance(e, _Refused) else f'is not valid YAML: {what}'}") from None
     except yaml.reader.ReaderError as e:
         line = text[: e.position].count("\n") + 1
         raise UserError(f"{source}:{line}: holds a character that YAML forbids (U+{ord(text[e.position]):04X})") from None
-    except RecursionError:
-        raise UserError(f"{source}:1: is nested more than {MAX_DEPTH} levels deep") from None
+    except (ValueError, OverflowError):  # chr() of an escape such as "\UFFFFFFFF", which gives no position
+        raise UserError(f"{source}:1: is not valid YAML: an escape in a quoted text names no character") from None
     if node is None:
         raise UserError(f"{source}:1: is empty; a sweep file needs at least name, seeds and tasks")
     document = Document(source, text)
@@ -99,9 +108,7 @@ def _build(node: yaml.Node, path: Path_, document: Document) -> Any:
     here = f"{document.source}:{line}"
     document.lines.setdefault(path, line)
     if node.tag not in _STANDARD_TAGS:
-        raise UserError(f"{here}: the tag '{_short(node.tag)}' is not allowed; a sweep file is plain data")
-    if len(path) > MAX_DEPTH:
-        raise UserError(f"{here}: is nested more than {MAX_DEPTH} levels deep")
+        raise UserError(f"{here}: the tag {_short(node.tag)!r} is not allowed; a sweep file is plain data")
     if isinstance(node, yaml.ScalarNode):
         return node.value if node.style in ("'", '"', "|", ">") else _scalar(node.value, here)
     if isinstance(node, yaml.SequenceNode):
@@ -117,7 +124,7 @@ def _items(node: yaml.Node, path: Path_, document: Document) -> Iterator[tuple[s
             raise UserError(f"{document.source}:{line}: a key must be a plain word")
         key = key_node.value
         if key in seen:
-            raise UserError(f"{document.source}:{line}: the key '{_short(key)}' stands twice; it is first given on line {seen[key]}")
+            raise UserError(f"{document.source}:{line}: the key {_short(key)!r} stands twice; it is first given on line {seen[key]}")
         seen[key] = line
         document.lines[(*path, key)] = line
         yield key, _build(value_node, (*path, key), document)

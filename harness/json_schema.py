@@ -35,7 +35,10 @@ def _entry(ref: TaskRef, generated: list[dict[str, Any]]) -> dict[str, Any]:
     fields = task.Config.model_json_schema()["properties"]
     fixed = {name: {k: v for k, v in f.items() if k not in ("size", "source")} for name, f in fields.items()}
     grid = {
-        name: {"description": f.get("description", ""), "anyOf": [{"type": "array", "items": f, "minItems": 1}, *generated]}
+        name: {
+            "description": f.get("description", ""),
+            "anyOf": [{"type": "array", "items": f, "minItems": 1, "uniqueItems": True}, *generated],
+        }
         for name, f in fixed.items()
     }
     return {

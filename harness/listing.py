@@ -70,7 +70,8 @@ def plan_table(plan: Plan) -> str:
     repeated = f" ({plan.repeated} asked for twice run once)" if plan.repeated else ""
     total = (
         f"{plan.sweep}: {len(plan.cells)} cells, {plan.trials} trials in {plan.trials} batches{repeated}, "
-        f"≤ {plan.flops_at_most:.1e} FLOPs, ≤ {plan.trial_seconds_at_most:.0f} trial-seconds, ≤ {plan.wall_seconds_at_most:.0f} s with {plan.slots} at a time here.\n"
+        f"≤ {plan.flops_at_most:.1e} FLOPs, ≤ {plan.trial_seconds_at_most:.0f} trial-seconds, "
+        f"≤ {plan.wall_seconds_at_most:.0f} s with {plan.slots} at a time here.\n"
         f"≤: if every trial ran to its cap on epochs, by a probe of this machine ({plan.speed.step_s * 1e6:.0f} µs per step, "
         f"{plan.speed.flop_per_s / 1e9:.1f} GFLOP/s); trials that meet their stop rule end earlier."
     )
@@ -86,7 +87,8 @@ def status_table(status: Status) -> str:
             (t.task, t.done, sum(t.failed.values()), ", ".join(f"{n} {k}" for k, n in sorted(t.failed.items())), t.left)
             for t in status.tasks
         ]
-        done, failed, left = (sum(counts) for counts in zip(*((t.done, sum(t.failed.values()), t.left) for t in status.tasks), strict=True))
+        tasks = status.tasks
+        done, failed, left = (sum(counts) for counts in zip(*((t.done, t.failed.total(), t.left) for t in tasks), strict=True))
         rows.append(("all", done, failed, "", left))
         lines = [_table(("task", "done", "failed", "kinds", "left"), rows), f"{status.rows} rows, one per attempt"]
     return "\n".join([*lines, *status.problems])

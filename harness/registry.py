@@ -74,7 +74,7 @@ def find(name: str, from_file: dict[str, TaskRef]) -> TaskRef:
     """The task called `name`, or UserError with the nearest name."""
     known = {**{n: TaskRef(n) for n in installed()}, **from_file}
     if name not in known:
-        raise UserError(f"unknown task '{name[:60]}'; known: {', '.join(sorted(known))}{did_you_mean(name, known)}")
+        raise UserError(f"unknown task {name[:60]!r}; known: {', '.join(sorted(known))}{did_you_mean(name, known)}")
     return known[name]
 
 

@@ -15,7 +15,7 @@ from harness.execute import Columns, run_batch
 from harness.progress import Progress
 from harness.registry import load
 from harness.schema import SCHEMA_VERSION
-from harness.store import Store, latest
+from harness.store import Store, SweepRecord, latest
 from harness.sweep import Sweep
 from harness.trial import Batch, Trial, canonical_json
 
@@ -35,7 +35,8 @@ def run(sweep: Sweep, store: Store, address: str | None, inline: bool, retry_fai
     clock = time.perf_counter()
     for said in store.set_torn_aside():
         progress.say(f"set aside: {said}")
-    store.put_sweep(sweep.name, sweep.text, {t.trial_id: t.ref.name for t in sweep.trials})
+    task_source = next((t.ref.source for t in sweep.trials if t.ref.source is not None), None)
+    store.put_sweep(SweepRecord(sweep.name, sweep.text, task_source, {t.trial_id: t.ref.name for t in sweep.trials}))
     past = Past.of(store.read().rows)
     todo = [t for t in sweep.trials if past.wants(t, sweep.limits.attempts, retry_failed)]
     finished_before = sum(t.trial_id in past.ok for t in sweep.trials)

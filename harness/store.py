@@ -30,12 +30,19 @@ MARKER = "_store.json"
 
 
 class SweepRecord(NamedTuple):
-    """A sweep that was run into a store: its name, its file's text, and task name by trial id."""
+    """A sweep that was run into a store: its name, its file's text, the text of its --task-file, and the task of each
+    trial id that it asked for."""
 
     name: str
     text: str
-    file: str
+    task_source: str | None
     trials: dict[str, str]
+
+    @property
+    def stem(self) -> str:
+        """Where the record's files lie in the store: stem + .json, .yaml and, with a task file, .py."""
+        content = "\n".join([self.text, self.task_source or "", *sorted(self.trials)])
+        return f"_sweeps/{self.name}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
 
 
 class Contents(NamedTuple):
@@ -64,14 +71,13 @@ class Store:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             store = cls(folder)
-            if not (folder / MARKER).exists():
+            if store._checked_version() < SCHEMA_VERSION:
                 store._put(MARKER, json.dumps({"unilaw_store": 1, "schema_version": SCHEMA_VERSION}).encode())
             (folder / f"_probe-{uuid.uuid4().hex}").touch()
             for probe in folder.glob("_probe-*"):
                 probe.unlink(missing_ok=True)
         except OSError as e:
             raise UserError(f"the store '{folder}' cannot be written: {e.strerror}") from None
-        store._check_version()
         return store
 
     @classmethod
@@ -82,13 +88,14 @@ class Store:
         store = cls(folder)
         if not (folder / MARKER).exists() and any(folder.iterdir()) and not any(folder.glob("part-*.parquet")):
             raise UserError(f"'{folder}' is not a unilaw store: it holds neither {MARKER} nor part-*.parquet files")
-        store._check_version()
+        store._checked_version()
         return store
 
-    def _check_version(self) -> None:
+    def _checked_version(self) -> int:
+        """The schema version of the newest unilaw that wrote here; 0 without a marker. Raises UserError when too new."""
         path = self.folder / MARKER
         if not path.exists():
-            return
+            return 0
         try:
             found = int(json.loads(path.read_text())["schema_version"])
         except (OSError, ValueError, KeyError, TypeError) as e:
@@ -97,6 +104,7 @@ class Store:
             raise UserError(
                 f"the store '{self.folder}' has rows of schema version {found}; this unilaw reads up to {SCHEMA_VERSION}: update unilaw"
             )
+        return found
 
     def append(self, rows: list[dict[str, Any]]) -> Path:
         """Put the rows as one new file, atomically. Raises on a column that the schema does not have."""
@@ -107,7 +115,7 @@ class Store:
         table = pa.Table.from_pylist(rows, schema=schema)
         table.validate(full=True)
         sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd")
+        pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
         return self._put(f"part-{uuid.uuid4().hex}.parquet", sink.getvalue().to_pybytes())
 
     def put_weights(self, trial_id: str, safetensors: bytes) -> str:
@@ -116,12 +124,13 @@ class Store:
         self._put(name, safetensors)
         return name
 
-    def put_sweep(self, name: str, text: str, trials: dict[str, str]) -> None:
-        """Record a sweep: its file's text and the trials it asks for."""
-        digest = hashlib.sha256("\n".join([text, *sorted(trials)]).encode()).hexdigest()[:8]
-        record = {"name": name, "text": text, "trials": trials}
-        self._put(f"_sweeps/{name}-{digest}.json", json.dumps(record, indent=1).encode())
-        self._put(f"_sweeps/{name}-{digest}.yaml", text.encode())
+    def put_sweep(self, sweep: SweepRecord) -> None:
+        """Keep what a sweep asked for, with copies of its files to run it from again; once."""
+        if not (self.folder / f"{sweep.stem}.json").exists():
+            self._put(f"{sweep.stem}.yaml", sweep.text.encode())
+            if sweep.task_source is not None:
+                self._put(f"{sweep.stem}.py", sweep.task_source.encode())
+            self._put(f"{sweep.stem}.json", json.dumps(sweep._asdict(), indent=1).encode())
 
     def sweeps(self) -> list[SweepRecord]:
         """The sweeps that were run into this store, in order of their first run."""
@@ -129,12 +138,10 @@ class Store:
         found = []
         for path in records:
             try:
-                record = json.loads(path.read_text())
-                found.append(SweepRecord(record["name"], record["text"], f"_sweeps/{path.stem}.yaml", record["trials"]))
-            except (OSError, ValueError, KeyError) as e:
-                raise UserError(
-                    f"{path}: cannot be read as a sweep's record ({type(e).__name__}); delete it and run the sweep again"
-                ) from None
+                found.append(SweepRecord(**json.loads(path.read_text())))
+            except (OSError, ValueError, TypeError) as e:
+                what = f"cannot be read as a sweep's record ({type(e).__name__})"
+                raise UserError(f"{path}: {what}; delete it and run the sweep again") from None
         return found
 
     def read(self) -> Contents:
@@ -186,15 +193,16 @@ class Store:
 def _read_rows(path: Path) -> pa.Table | str:
     """The file's rows in today's schema, or what is wrong with it."""
     try:
-        table = pq.ParquetFile(path).read()
-    except (pa.ArrowException, OSError) as e:
+        table = pq.ParquetFile(path, page_checksum_verification=True).read()
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError) as e:  # ValueError: metadata that is not UTF-8
         return f"is torn or not Parquet ({str(e).splitlines()[0][:100]})"
     missing = [f.name for f in arrow_schema() if not f.nullable and f.name not in table.schema.names]
     if missing:
         return f"is not a file of rows: it lacks the column '{missing[0]}'"
     try:
         columns = [table[f.name].cast(f.type) if f.name in table.schema.names else pa.nulls(table.num_rows, f.type) for f in arrow_schema()]
-    except pa.ArrowException as e:
+    except (pa.ArrowException, KeyError) as e:  # KeyError: a column stands twice
         return f"has a column of another type ({str(e).splitlines()[0][:100]})"
     return pa.Table.from_arrays(columns, schema=arrow_schema())
 
@@ -236,7 +244,7 @@ def compact(source: Path, target: Path) -> tuple[int, int]:
     if table.num_rows:
         new.append(table.to_pylist())
     for record in store.sweeps():
-        new.put_sweep(record.name, record.text, record.trials)
+        new.put_sweep(record)
     for path in _files_below(source / "_weights"):
         new._put(f"_weights/{path.name}", path.read_bytes())
     return files, table.num_rows

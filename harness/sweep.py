@@ -10,6 +10,7 @@ tasks:
       depth: [1, 2]
 """
 
+import contextlib
 import itertools
 import math
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from harness.document import Document, Path_, parse_document, read_document
 from harness.errors import UserError, did_you_mean
@@ -71,6 +72,13 @@ class SweepFile(_Part):
     limits: Limits = Field(default_factory=Limits)
     tasks: list[TaskEntry] = Field(min_length=1)
 
+    @field_validator("store")
+    @classmethod
+    def _a_folder_name(cls, value: str | None) -> str | None:
+        if value is not None and not value.isprintable():
+            raise ValueError(f"'store' holds a character that no folder's name should have: {show(value)}")
+        return value
+
 
 @dataclass(frozen=True)
 class Sweep:
@@ -88,12 +96,13 @@ class Sweep:
 def locate(sweep: str) -> Path:
     """The file for a path or for the name of a shipped sweep."""
     path = Path(sweep)
-    if path.is_file():
-        return path
+    with contextlib.suppress(OSError):  # a name too long for the file system
+        if path.is_file():
+            return path
     shipped = sorted(p.stem for p in SHIPPED.glob("*.yaml"))
     if sweep in shipped:
         return SHIPPED / f"{sweep}.yaml"
-    raise UserError(f"there is no sweep file '{sweep}', and the shipped sweeps are {', '.join(shipped)}{did_you_mean(sweep, shipped)}")
+    raise UserError(f"there is no sweep file {show(sweep)}, and the shipped sweeps are {', '.join(shipped)}{did_you_mean(sweep, shipped)}")
 
 
 def load_sweep(sweep: str, from_file: dict[str, TaskRef] | None = None) -> Sweep:
@@ -122,7 +131,7 @@ def expand(document: Document, from_file: dict[str, TaskRef]) -> Sweep:
             f"{document.where(('tasks',))}: the cross product is {total} trials and limits.trials is {file.limits.trials}; "
             f"narrow the grid, or raise limits.trials (at most {MAX_GRID_POINTS})"
         )
-    trials = [make_trial(c.ref, config, seed) for c in cells for config in c for seed in seeds]
+    trials = [trial for c in cells for trial in c.trials(seeds)]
     distinct = {t.trial_id: t for t in trials}
     return Sweep(
         file.name, document.text, Path(file.store or f"runs/{file.name}"), file.resources, file.limits,
@@ -148,6 +157,8 @@ class _Cells:
             raise UserError(f"{document.where((*at, 'grid', key))}: '{key}' stands in both fixed and grid of {dotted(at)}")
         self.fixed = {k: _value(v, self._adapter(k), (*at, "fixed", k), document) for k, v in entry.fixed.items()}
         self.grid = {k: _values(v, self._adapter(k), (*at, "grid", k), document) for k, v in entry.grid.items()}
+        for part in ("fixed", "grid"):  # where a rule of the configuration's own finds a field's line
+            document.lines |= {(*at, key): document.lines[(*at, part, key)] for key in getattr(entry, part)}
 
     def _adapter(self, key: str) -> TypeAdapter[Any]:
         info = self.config.model_fields[key]
@@ -157,6 +168,14 @@ class _Cells:
     @property
     def count(self) -> int:
         return math.prod(len(v) for v in self.grid.values())
+
+    def trials(self, seeds: list[int]) -> Iterator[Trial]:
+        """Cells in key order, seeds innermost. Raises UserError at the source's line when data cannot be read."""
+        for config in self:
+            try:
+                yield from [make_trial(self.ref, config, seed) for seed in seeds]
+            except UserError as e:
+                raise UserError(f"{self.document.where((*self.at, *sorted(config.fields_marked('source'))[:1]))}: {e}") from None
 
     def __iter__(self) -> Iterator[Config]:
         for combination in itertools.product(*self.grid.values()):
@@ -168,14 +187,11 @@ class _Cells:
 
 
 def _value(value: Any, adapter: TypeAdapter[Any], path: Path_, document: Document) -> Any:
-    class Holder(BaseModel):
-        pass
-
     try:
         return adapter.validate_python(value)
     except ValidationError as e:
         choices = adapter.json_schema().get("enum", [])
-        error = complain(e, document, Holder, path)
+        error = complain(e, document, BaseModel, path)
         raise UserError(f"{error}{did_you_mean(str(value), map(str, choices))}") from None
 
 
@@ -193,9 +209,11 @@ def _values(spec: Any, adapter: TypeAdapter[Any], path: Path_, document: Documen
     if not values:
         raise UserError(f"{here}: '{name}' is empty; a grid needs at least one value")
     checked = [_value(v, adapter, p, document) for v, p in zip(values, paths, strict=True)]
-    for i, v in enumerate(checked):
-        if v in checked[:i] and isinstance(spec, list):
-            raise UserError(f"{document.where(paths[i])}: '{name}' lists {show(v)} twice")
+    seen: set[str] = set()
+    for v, p in zip(checked, paths, strict=True) if isinstance(spec, list) else ():
+        if repr(v) in seen:
+            raise UserError(f"{document.where(p)}: '{name}' lists {show(v)} twice")
+        seen.add(repr(v))
     return checked
 
 

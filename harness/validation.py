@@ -28,6 +28,7 @@ _MUST_BE = {
     "less_than_equal": "at most {le}",
     "too_short": "a list with at least {min_length} entry",
     "too_long": "a list with at most {max_length} entries",
+    "string_too_short": "at least {min_length} character long",
     "string_too_long": "at most {max_length} characters long",
     "literal_error": "{expected}",
 }
@@ -69,8 +70,7 @@ def unknown_key(path: Path_, allowed: Iterable[str], document: Document) -> str:
     allowed = sorted(allowed)
     inside = f" in '{dotted(path[:-1])}'" if path[:-1] else ""
     return (
-        f"{document.where(path)}: unknown key '{str(path[-1])[:60]}'{inside}; allowed: {', '.join(allowed)}"
-        f"{did_you_mean(str(path[-1]), allowed)}"
+        f"{document.where(path)}: unknown key {show(path[-1])}{inside}; allowed: {', '.join(allowed)}{did_you_mean(str(path[-1]), allowed)}"
     )
 
 

@@ -45,11 +45,13 @@ def load_digits(source: str) -> Digits:
         raise UserError(
             f"the digits source must be 'mnist-5k', 'hub' or 'idx:PATH', not '{source}'{did_you_mean(source, ['mnist-5k', 'hub'])}"
         )
+    x_train, y_train, x_test, y_test = (
+        torch.tensor(part, dtype=kind) for part, kind in zip(parts, (torch.uint8, torch.int64) * 2, strict=True)
+    )
     digest = hashlib.sha256()
-    for part in parts:
-        digest.update(np.ascontiguousarray(part).tobytes())
-    tensors = [torch.from_numpy(np.ascontiguousarray(part)) for part in parts]
-    return Digits(tensors[0], tensors[1].long(), tensors[2], tensors[3].long(), digest.hexdigest())
+    for tensor in (x_train, y_train, x_test, y_test):
+        digest.update(tensor.numpy().tobytes())
+    return Digits(x_train, y_train, x_test, y_test, digest.hexdigest())
 
 
 def stratified(labels: Tensor, n: int, generator: torch.Generator) -> Tensor:

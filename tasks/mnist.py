@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import field_validator, model_validator
 from torch import nn
 
+from harness.errors import did_you_mean
 from harness.noise import flip_labels, resample_labels
 from harness.task import Config, Data, Field, Seeds, Size, Source, Task
 from tasks.digits import load_digits, stratified
@@ -38,7 +39,7 @@ class MnistConfig(Config):
     def _known_source(cls, value: str) -> str:
         if value in ("mnist-5k", "hub") or (value.startswith("idx:") and len(value) > 4):
             return value
-        raise ValueError(f"'source' must be 'mnist-5k', 'hub' or 'idx:PATH', not '{value[:60]}'")
+        raise ValueError(f"'source' must be 'mnist-5k', 'hub' or 'idx:PATH', not {value[:60]!r}{did_you_mean(value, ['mnist-5k', 'hub'])}")
 
     @model_validator(mode="after")
     def _fields_go_together(self) -> "MnistConfig":

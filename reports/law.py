@@ -1,0 +1,105 @@
+"""What the rows say about the law's order: a slope and a verdict per kind, and the collapse on p/(n·d).
+
+The law (Bubeck & Sellke 2021, Theorem 3) is a one-sided bound with vacuous constants: below the noise,
+Lip ≥ const·sqrt(n·d/p), and for classes S ≤ const·sqrt(p/(n·d)). A bound implies no slope. So a kind can be
+*compatible* with the law's order without attaining it, and nothing here is called the floor.
+"""
+
+import json
+from typing import NamedTuple
+
+import pandas as pd
+
+from reports.fit import Collapse, Slope, fit_collapse, fit_slope
+from reports.tables import fit_rows
+
+ORDER = 0.5
+NARROW = 0.15
+"""Half-width below which an interval that contains ±1/2 counts as attaining the law's order."""
+
+STABILITY = "stability_attack_mean"
+LIPSCHITZ = "lip_lower_grad"
+STABILITY_NAME = "stability (distance to the nearest label change found)"
+LIPSCHITZ_NAME = "Lipschitz lower estimate (largest gradient norm seen)"
+
+
+class KindFit(NamedTuple):
+    """One kind's fits. `lipschitz` is None for classes, where the scale of logits means nothing.
+
+    `noisy`: its labels carry injected noise. `below_noise`: the rows fitted also meet the law's noise condition;
+    otherwise the slopes are shown without a verdict.
+    """
+
+    kind: str
+    noisy: bool
+    below_noise: bool
+    stability: Slope
+    lipschitz: Slope | None
+    verdict: str
+    lipschitz_verdict: str
+
+
+class KindCollapse(NamedTuple):
+    """The collapse of one kind at one setting of everything but n, d and size."""
+
+    kind: str
+    settings: str
+    collapse: Collapse
+
+
+def fit_kinds(trials: pd.DataFrame) -> list[KindFit]:
+    """Slopes of every kind that has ok rows, in alphabetical order."""
+    fits = []
+    for kind in sorted(trials["kind"].unique()):
+        rows = fit_rows(trials, kind)
+        mine = trials[trials["kind"].eq(kind)]
+        scalar, noisy = bool(mine["outputs"].eq(1).all()), bool(mine["epsilon"].gt(0).all())
+        below = bool(len(rows)) and bool(rows["filled"].all())
+        stability = fit_slope(rows, STABILITY)
+        lipschitz = fit_slope(rows, LIPSCHITZ) if scalar else None
+        fits.append(
+            KindFit(
+                kind,
+                noisy,
+                below,
+                stability,
+                lipschitz,
+                verdict_of(stability, below, +1),
+                verdict_of(lipschitz, below, -1) if lipschitz else "not drawn for classes: the scale of logits means nothing",
+            )
+        )
+    return fits
+
+
+def verdict_of(slope: Slope, below_noise: bool, sign: int) -> str:
+    """The verdict that a slope allows. sign: +1 where the law bounds growth (stability), −1 where it bounds a fall."""
+    if slope.failure:
+        return f"cannot tell: {slope.failure}"
+    if not below_noise:
+        return "outside the law's noise condition: no verdict"
+    low, high = sorted((sign * slope.low, sign * slope.high))
+    if high < ORDER:
+        return "compatible, order not attained"
+    if low > ORDER:
+        return "steeper than the law's order: cannot go on for ever under its assumptions"
+    if high - low < 2 * NARROW:
+        return "attains the law's order"
+    return "cannot tell: the interval is too wide"
+
+
+def fit_collapses(trials: pd.DataFrame) -> list[KindCollapse]:
+    """The collapse test for every kind and setting below the noise in which n varies."""
+    found = []
+    for kind in sorted(trials["kind"].unique()):
+        rows = fit_rows(trials, kind)
+        rows = rows[rows["filled"]]
+        for settings, group in rows.groupby(rows["settings_json"].map(without_n_and_d)):
+            if group["n"].nunique() > 1:
+                found.append(KindCollapse(kind, str(settings), fit_collapse(group, STABILITY)))
+    return found
+
+
+def without_n_and_d(settings_json: str) -> str:
+    """Settings less the two that the collapse is about, as JSON."""
+    settings = json.loads(settings_json)
+    return json.dumps({k: v for k, v in settings.items() if k not in ("n", "d")}, sort_keys=True)

@@ -1,0 +1,76 @@
+"""Numbers that know where they come from, and sentences built around them.
+
+Every number in the report's prose is a `Number`: its value, how it was computed, and the trials behind it. The
+page renders it as `<data value=… data-key=…>` and lists key, computation and trials in a machine-readable ledger,
+so a reader, or a test, can trace it to rows of the store.
+"""
+
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from markupsafe import Markup, escape
+
+
+@dataclass(frozen=True)
+class Number:
+    """`key` is unique in a report; `how` names columns and filter; `trials` are the ids of the rows used."""
+
+    key: str
+    value: float
+    how: str
+    trials: tuple[str, ...] = ()
+    style: str = "sig3"
+
+    def __str__(self) -> str:
+        return _STYLES[self.style](self.value)
+
+    def as_json(self) -> dict[str, Any]:
+        """The ledger's entry; a value that is not finite is null."""
+        value = self.value if math.isfinite(self.value) else None
+        return {"key": self.key, "value": value, "how": self.how, "trials": self.trials}
+
+    def __html__(self) -> Markup:
+        title = f"{self.how}; {len(self.trials)} trials" if self.trials else self.how
+        return Markup('<data value="{}" data-key="{}" title="{}">{}</data>').format(repr(float(self.value)), self.key, title, str(self))
+
+
+def _sig3(x: float) -> str:
+    if not math.isfinite(x):
+        return "none"
+    if x and not 1e-3 <= abs(x) < 1e5:
+        mantissa, exponent = f"{x:.1e}".split("e")
+        return f"{mantissa}·10{_superscript(int(exponent))}"
+    return f"{x:.3g}" if abs(x) < 1000 else f"{x:,.0f}"
+
+
+def _superscript(n: int) -> str:
+    return str(n).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+_STYLES: dict[str, Any] = {
+    "sig3": _sig3,
+    "signed": lambda x: f"{x:+.2f}".replace("-", "−") if math.isfinite(x) else "none",
+    "int": lambda x: f"{int(x):,}",
+    "percent": lambda x: f"{100 * x:.1f} %",
+}
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A template with `{name}` places, each filled by a Number or by text (escaped)."""
+
+    template: str
+    parts: dict[str, Any] = field(default_factory=dict)
+
+    def __html__(self) -> Markup:
+        pieces = re.split(r"\{(\w+)\}", self.template)
+        return Markup("").join(escape(self.parts[p] if i % 2 else p) for i, p in enumerate(pieces))
+
+    def __str__(self) -> str:
+        return self.template.format(**self.parts)
+
+    def numbers(self) -> list[Number]:
+        """The numbers in it, in order."""
+        return [p for p in self.parts.values() if isinstance(p, Number)]

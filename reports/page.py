@@ -1,0 +1,193 @@
+"""One HTML file that makes no network request: evidence → fits → claims → figures → page.
+
+unilaw report STORE
+"""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+import harness
+from harness.errors import UserError
+from reports.claims import Claim, check_claims, collapse_sentence, slope_numbers
+from reports.figures import all_figures
+from reports.law import LIPSCHITZ, STABILITY, KindFit, fit_collapses, fit_kinds
+from reports.numbers import Number, Sentence
+from reports.tables import Evidence, read_evidence, records
+
+TABLE_COLUMNS = (
+    "trial_id", "kind", "seed", "n", "d_ambient", "p", "params_per_token", "x_law", "epochs", "stop_reason", "below_noise", "train_loss",
+    "train_error", "test_accuracy", "test_accuracy_se", STABILITY, "stability_attack_censored", "stability_first_order_mean", LIPSCHITZ,
+    "lip_mean_grad", "flops", "wall_s",
+)  # fmt: skip
+
+
+def write_report(folder: Path, target: Path) -> None:
+    """Read the store in `folder`, fit, and write the page to `target` in one rename.
+
+    Raises UserError when there is no store, or the target cannot be written.
+    """
+    html = render(read_evidence(folder))
+    temporary = target.with_name(f".{target.name}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(html, encoding="utf-8")
+        temporary.replace(target)
+    except OSError as e:
+        raise UserError(f"the report '{target}' cannot be written: {e.strerror}") from None
+
+
+def render(evidence: Evidence) -> str:
+    """The page's HTML."""
+    fits = fit_kinds(evidence.trials)
+    claims = check_claims(evidence)
+    collapses = [collapse_sentence(c) for c in fit_collapses(evidence.trials)]
+    laws = [_law_row(f) for f in fits]
+    counts, headline = _counts(evidence), _headline(fits)
+    ledger = {n.key: n for n in [*headline.numbers(), *_all_numbers(laws, claims, collapses, counts)]}
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    return environment.get_template("page.html.j2").render(
+        title=_title(evidence),
+        headline=headline,
+        sweeps=evidence.sweeps,
+        counts=counts,
+        laws=laws,
+        collapses=collapses,
+        claims=claims,
+        figures={key: _json(json.loads(str(figure.to_json()))) for key, figure in all_figures(evidence, fits).items()},
+        failures=records(evidence.failures),
+        problems=evidence.problems,
+        trials=_trial_table(evidence.trials),
+        table_columns=TABLE_COLUMNS,
+        provenance=_provenance(evidence),
+        ledger=_json([n.as_json() for n in ledger.values()]),
+        plotly=Markup(get_plotlyjs()),
+        version=harness.__version__,
+        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    )
+
+
+def _title(evidence: Evidence) -> str:
+    names = sorted({s.name for s in evidence.sweeps}) or [evidence.folder.name]
+    return ", ".join(names)
+
+
+def _headline(fits: list[KindFit]) -> Sentence:
+    """The answer in one sentence: how stability grew below the noise, beside what the law allows."""
+    judged = [f for f in fits if f.below_noise and not f.stability.failure]
+    if not judged:
+        return Sentence(
+            "No curve in this store is long enough below a known noise level for a slope, so the law's order is not tested here."
+        )
+    ids = tuple(i for f in judged for i in f.stability.trials)
+    how = "fitted stability slopes of the kinds below the noise"
+    slopes = [f.stability.slope for f in judged]
+    parts = {
+        "kinds": Number("headline:kinds", len(judged), f"number of {how}", ids, "int"),
+        "low": Number("headline:low", min(slopes), f"smallest of the {how}", ids, "signed"),
+        "high": Number("headline:high", max(slopes), f"largest of the {how}", ids, "signed"),
+        "verdicts": "; ".join(f"{f.kind}: {f.verdict}" for f in judged),
+    }
+    return Sentence(
+        "Below the noise, stability grew with p at slopes from {low} to {high} over {kinds} kinds of model; the law allows up to +1/2. "
+        "{verdicts}.",
+        parts,
+    )
+
+
+def _counts(evidence: Evidence) -> dict[str, Number]:
+    """The headline numbers."""
+    t = evidence.trials
+    asked = {i for s in evidence.sweeps for i in s.trials}
+    left = asked - set(t["trial_id"]) - set(evidence.failures["trial_id"])
+    filled = t[t["filled"]]
+
+    def number(key: str, value: float, how: str, rows: pd.DataFrame | None = None, style: str = "int") -> Number:
+        return Number(f"count:{key}", value, how, tuple(rows["trial_id"]) if rows is not None else (), style)
+
+    return {
+        "ok": number("ok", len(t), "trials whose latest row is ok", t),
+        "failed": number("failed", len(evidence.failures), "trials without an ok row", evidence.failures),
+        "left": number("left", len(left), "trials that a recorded sweep asked for and that have no row"),
+        "attempts": number("attempts", evidence.attempts, "all rows"),
+        "below": number("below", len(filled), "ok trials that met their stop rule below a known noise level", filled),
+        "p_min": number("p_min", float(t["p"].min()) if len(t) else float("nan"), "smallest p", t, "sig3"),
+        "p_max": number("p_max", float(t["p"].max()) if len(t) else float("nan"), "largest p", t, "sig3"),
+        "flops": number("flops", float(t["flops"].sum()), "sum of flops", t, "sig3"),
+        "wall": number("wall", float(t["wall_s"].sum()), "sum of wall_s", t, "int"),
+        "measure_share": number("measure_share", _share(t), "sum of measure_s over sum of wall_s", t, "percent"),
+    }
+
+
+def _share(t: pd.DataFrame) -> float:
+    return float(t["measure_s"].sum() / t["wall_s"].sum()) if t["wall_s"].sum() > 0 else 0.0
+
+
+def _law_row(fit: KindFit) -> dict[str, Any]:
+    """A kind's line in the law table."""
+
+    def cell(slope: Any, column: str, verdict: str) -> dict[str, Any]:
+        if slope is None or slope.failure:
+            return {"said": Sentence("no slope: {why}", {"why": slope.failure}) if slope else None, "verdict": verdict, "numbers": {}}
+        numbers = slope_numbers(f"law:{fit.kind}:{column}", slope, column)
+        said = Sentence("{b} ({low} to {high})", {k: numbers[k] for k in ("b", "low", "high")})
+        used = {k: numbers[k] for k in ("cells", "curves", "held_out")}
+        basis = Sentence("{cells} cells on {curves} curves; held-out factor {held_out}", used)
+        return {"said": said, "basis": basis, "verdict": verdict, "numbers": numbers}
+
+    return {
+        "kind": fit.kind,
+        "noisy": fit.noisy,
+        "stability": cell(fit.stability, STABILITY, fit.verdict),
+        "lipschitz": cell(fit.lipschitz, LIPSCHITZ, fit.lipschitz_verdict),
+    }
+
+
+def _all_numbers(laws: list[dict[str, Any]], claims: list[Claim], collapses: list[Sentence], counts: dict[str, Number]) -> list[Number]:
+    from_laws = [n for law in laws for part in ("stability", "lipschitz") for n in law[part]["numbers"].values()]
+    from_claims = [n for claim in claims for finding in claim.findings for n in finding.numbers()]
+    return [*counts.values(), *from_laws, *from_claims, *(n for c in collapses for n in c.numbers())]
+
+
+def _trial_table(trials: pd.DataFrame) -> list[list[tuple[str, Any, str]]]:
+    """Rows of (column, value, text) cells."""
+    return [[(c, row[c], _text(row[c])) for c in TABLE_COLUMNS] for row in records(trials)]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return "" if pd.isna(value) else f"{value:.4g}"
+    return "" if value is None or value is pd.NA else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _provenance(evidence: Evidence) -> list[tuple[str, list[str]]]:
+    """Distinct values of the provenance columns over all trials, failures included."""
+    rows = pd.concat([evidence.trials, evidence.failures]) if len(evidence.failures) else evidence.trials
+    columns = {
+        "code commit": "commit", "uncommitted changes": "dirty", "unilaw": "unilaw_version", "Python": "python_version",
+        "torch": "torch_version", "Ray (none: inline)": "ray_version", "processor": "cpu", "GPU": "gpu", "torch threads": "threads",
+        "instruments": "measures_version", "row schema": "schema_version", "data (SHA-256 of tensors)": "data_hash",
+    }  # fmt: skip
+    found = []
+    for name, column in columns.items():
+        values = ["none" if pd.isna(v) else str(v) for v in rows[column].unique()] if len(rows) else []
+        shown = sorted(v[:16] if column == "data_hash" else v for v in values)
+        found.append((name, shown[:8] + ([f"and {len(shown) - 8} more, in the rows"] if len(shown) > 8 else [])))
+    if len(rows):
+        found.append(("rows written", [f"{rows['finished_at'].min():%Y-%m-%d %H:%M} to {rows['finished_at'].max():%Y-%m-%d %H:%M} UTC"]))
+    return found
+
+
+def _json(value: Any) -> Markup:
+    """JSON that can stand inside a <script> element: no character there can end it."""
+    text = json.dumps(value, allow_nan=False)
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
