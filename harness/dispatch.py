@@ -5,6 +5,7 @@ queue.
 """
 
 import os
+import socket
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -28,6 +29,9 @@ from harness.trial import Batch
 
 OBJECT_STORE_BYTES = 256 * 2**20
 """Plenty: only configurations and rows travel. Ray's default would take 30 % of the machine's memory."""
+
+KNOCK_S = 20.0
+"""How long to wait for anything at all to answer at a cluster's address."""
 
 HOME = str(Path(harness.__file__).resolve().parent.parent)
 
@@ -74,8 +78,11 @@ def _connect(address: str | None) -> None:
         ray.init(address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **quiet)
         return
     try:
+        if address != "auto":  # Ray itself would knock at a closed door for many minutes
+            host, _, port = address.rpartition(":")
+            socket.create_connection((host, int(port)), timeout=KNOCK_S).close()
         ray.init(address=address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError) as e:
+    except (OSError, ValueError, RuntimeError, OverflowError) as e:
         raise UserError(f"--address {address}: no Ray cluster answers there ({str(e).splitlines()[0][:200]})") from None
 
 
@@ -113,7 +120,7 @@ def _result(ref: ray.ObjectRef, batch: Batch, waited: float, seconds: float) -> 
         return ray.get(ref)
     except lost.OutOfMemoryError as e:
         kind, message = "oom", f"Ray ended the worker because the node ran out of memory: {_first_line(e)}"
-    except lost.NodeDiedError as e:
+    except (lost.NodeDiedError, lost.ObjectLostError) as e:  # the second: after the batch, before its columns came back
         kind, message = "preempted", f"the node died: {_first_line(e)}"
     except lost.WorkerCrashedError as e:
         if waited > seconds + HARD_KILL_GRACE_S:

@@ -33,6 +33,10 @@ HARD_KILL_GRACE_S = 20.0
 Columns = dict[str, Any]
 
 
+class _TimeIsUp(BaseException):
+    """Not an Exception, so that no `except Exception` inside a trial can swallow it."""
+
+
 def run_batch(batch: Batch, cpus: int, gpus: float, seconds: float, weights_bytes: int, killable: bool) -> list[Columns]:
     """The columns of each trial of the batch, in order, plus `_weights` (safetensors bytes or None).
 
@@ -55,6 +59,8 @@ def _attempt(trial: Trial, device: str, seconds: float, weights_bytes: int, kill
     try:
         with _time_limit(seconds, killable):
             columns |= {"status": "ok", **_run(trial, device, weights_bytes)}
+    except _TimeIsUp:
+        columns |= _failed("timeout", f"took longer than the limit of {seconds:g} s")
     except TrialFailure as e:
         columns |= _failed(e.kind, str(e))
     except (MemoryError, torch.OutOfMemoryError) as e:
@@ -158,19 +164,20 @@ def _check(data: Data, input_shape: tuple[int, ...], n: int) -> None:
 def _weights(model: torch.nn.Module, limit: int) -> bytes | None:
     from safetensors.torch import save
 
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    size = sum(t.numel() * t.element_size() for t in state.values())
-    return save(state) if size <= limit else None
+    state = model.state_dict()
+    if sum(t.numel() * t.element_size() for t in state.values()) > limit:
+        return None
+    return save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()})  # clone: tied ones share memory
 
 
 @contextlib.contextmanager
 def _time_limit(seconds: float, killable: bool) -> Iterator[None]:
-    """Raise TrialFailure("timeout") in the running code after `seconds`; end a process that cannot notice."""
+    """Raise _TimeIsUp in the running code after `seconds`; end a process that cannot notice."""
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("a trial must run in its process's main thread, where its time limit can reach it")
 
     def ring(signum: int, frame: Any) -> None:
-        raise TrialFailure("timeout", f"took longer than the limit of {seconds:g} s")
+        raise _TimeIsUp
 
     before = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -42,7 +42,7 @@ def run(sweep: Sweep, store: Store, address: str | None, inline: bool, retry_fai
     finished_before = sum(t.trial_id in past.ok for t in sweep.trials)
     given_up = len(sweep.trials) - finished_before - len(todo)
     queue = deque(Batch((t,), (past.attempts[t.trial_id] + 1,)) for t in todo)
-    first_attempt = dict(past.attempts)
+    spent = past.attempts if retry_failed else Counter()  # attempts that do not count towards the limit
     ok, failed = 0, Counter()
     progress.start(total=len(todo), finished_before=finished_before, given_up=given_up)
     for batch, results in _results(queue, sweep, address, inline) if queue else ():
@@ -53,8 +53,7 @@ def run(sweep: Sweep, store: Store, address: str | None, inline: bool, retry_fai
             row["weights_file"] = store.put_weights(trial.trial_id, weights) if weights else None
             rows.append(row)
             kind = row.get("failure_kind")
-            tries = attempt - first_attempt.get(trial.trial_id, 0)
-            if kind in RETRIED_KINDS and tries < sweep.limits.attempts:
+            if kind in RETRIED_KINDS and attempt - spent[trial.trial_id] < sweep.limits.attempts:
                 queue.append(Batch((trial,), (attempt + 1,)))
                 progress.say(f"{trial.trial_id} {trial.ref.name}: {kind}, trying again: {row['failure_message']}")
                 continue

@@ -43,6 +43,13 @@ class Resources(_Part):
     gpus: float = Field(default=0, ge=0, le=64, description="GPUs; a fraction below 1 shares one")
     memory_gb: float | None = Field(default=None, gt=0, description="memory; default: no reservation, plans use this machine's")
 
+    @field_validator("gpus")
+    @classmethod
+    def _whole_above_one(cls, value: float) -> float:
+        if value > 1 and value != int(value):
+            raise ValueError(f"'resources.gpus' must be a fraction below 1 or a whole number, not {value:g}")
+        return value
+
 
 class Limits(_Part):
     """When to stop."""

@@ -114,7 +114,7 @@ def _parameters_to_fit(evidence: Evidence) -> Finding:
 def _collapse(evidence: Evidence) -> Finding:
     """C2: do n and d act through p/(n·d)?"""
     collapses = fit_collapses(evidence.trials)
-    findings = [collapse_sentence(c) for c in collapses]
+    findings = [_collapse_sentence(c) for c in collapses]
     judged = [c.collapse for c in collapses if not c.collapse.failure]
     if not findings:
         return NOT_TESTED, []
@@ -124,41 +124,33 @@ def _collapse(evidence: Evidence) -> Finding:
     return "supported" if any(np.isfinite(c.ratio_d[0]) for c in judged) else "undecided", findings
 
 
-def collapse_sentence(found: KindCollapse) -> Sentence:
-    """The exponents, ratios and held-out errors of one collapse test, or why there are none."""
-    c, key = found.collapse, f"collapse:{found.kind}:{found.settings}"
-    if c.failure and not np.isfinite(c.b):
-        return Sentence("{kind}: {why}.", {"kind": found.kind, "why": c.failure})
+def collapse_numbers(found: KindCollapse) -> dict[str, Number]:
+    """Exponents, ratios with their ends, and held-out errors of one collapse test; what was not found is left out."""
+    c = found.collapse
     how = "least squares on log stability_attack_mean against log p, log n, log d over cells past the onset and below the noise"
-
-    def number(name: str, value: float, style: str = "signed") -> Number:
-        return Number(f"{key}:{name}", value, f"{name}; {how}", c.trials, style)
-
-    parts = {
-        "kind": found.kind,
-        "b": number("b", c.b),
-        "bn": number("b_n", c.b_n),
-        "cells": number("cells", c.cells, "int"),
-        "curves": number("curves", c.curves, "int"),
+    values = {"b": c.b, "b_n": c.b_n, "b_d": c.b_d, "cells": c.cells, "curves": c.curves}
+    for name, ratio in (("b_n/b", c.ratio_n), ("b_d/b", c.ratio_d)):
+        values |= {name: ratio[0], f"{name} low": ratio[1], f"{name} high": ratio[2]}
+    values |= {f"error {form}": error for form, error in c.errors.items()}
+    styles = {"b": "signed", "b_n": "signed", "b_d": "signed", "cells": "int", "curves": "int"}
+    key = f"collapse:{found.kind}:{found.settings}"
+    return {
+        name: Number(f"{key}:{name}", value, f"{name}; {how}", c.trials, styles.get(name, "sig3"))
+        for name, value in values.items()
+        if np.isfinite(value)
     }
-    text = "{kind}: S ∝ p^{b} · n^(−b_n)" + (" · d^(−b_d)" if np.isfinite(c.b_d) else "") + " with b_n = {bn}"
-    if np.isfinite(c.b_d):
-        text += ", b_d = {bd}"
-        parts["bd"] = number("b_d", c.b_d)
-    text += ", over {cells} cells on {curves} combinations of n and d"
-    for name, label, (ratio, low, high) in (("ratio_n", "b_n/b", c.ratio_n), ("ratio_d", "b_d/b", c.ratio_d)):
-        if np.isfinite(low):
-            text += f"; {label} = {{{name}}} ({{{name}_low}} to {{{name}_high}})"
-            parts |= {name: number(name, ratio, "sig3"), f"{name}_low": number(f"{name}_low", low, "sig3")}
-            parts[f"{name}_high"] = number(f"{name}_high", high, "sig3")
-    text += "; with each combination held out, the typical error is a factor"
-    for i, (form, error) in enumerate(sorted(c.errors.items(), key=lambda e: e[1])):
-        text += f"{',' if i else ''} {{error{i}}} for {{form{i}}}"
-        parts |= {f"error{i}": number(f"held-out {form}", error, "sig3"), f"form{i}": "free exponents" if form == "free" else form}
-    if c.failure:
-        text += "; no interval: {why}"
-        parts["why"] = c.failure
-    return Sentence(text + ".", parts)
+
+
+def _collapse_sentence(found: KindCollapse) -> Sentence:
+    """The ratios of one collapse test in a line, or why there are none."""
+    numbers = collapse_numbers(found)
+    text, parts = "", {}
+    for i, name in enumerate(name for name in ("b_n/b", "b_d/b") if f"{name} low" in numbers):
+        text += f"{', ' if i else ''}{name} = {{v{i}}} ({{l{i}}} to {{h{i}}})"
+        parts |= {f"v{i}": numbers[name], f"l{i}": numbers[f"{name} low"], f"h{i}": numbers[f"{name} high"]}
+    if found.collapse.failure:
+        text += "; {why}" if text else "{why}"
+    return Sentence("{kind}: " + text + ".", {"kind": found.kind, "why": found.collapse.failure, **parts})
 
 
 def _mnist_accuracy(evidence: Evidence) -> Finding:
@@ -195,9 +187,8 @@ def _crossing(curve: str, rows: pd.DataFrame, target: float, stated: float) -> t
     how = f"linear in log p between neighbouring sizes of the mean test_accuracy over seeds, at {target:g}"
     if i == 0:
         base["at"] = Number(f"{key}:at", float(p[0]), "smallest p of the grid", ids, "int")
-        return Sentence("{kind}, n = {n}: {target} already passed at the smallest size, p = {at}; best {best}.", base), (
-            "contradicted" if p[0] < stated else "undecided"
-        )
+        sentence = Sentence("{kind}, n = {n}: {target} already passed at the smallest size, p = {at}; best {best}.", base)
+        return sentence, "contradicted" if p[0] < stated else "undecided"
     share = (target - accuracy[i - 1]) / (accuracy[i] - accuracy[i - 1])
     at = float(np.exp(np.log(p[i - 1]) + share * (np.log(p[i]) - np.log(p[i - 1]))))
     base |= {
@@ -260,6 +251,11 @@ def _bigger_is_more_robust(evidence: Evidence) -> Finding:
         findings.append(Sentence("{kind}: {name}, slope {b} ({low} to {high}), {cells} cells: {word}.", parts))
     if not findings:
         return NOT_TESTED, []
+    ids = tuple(evidence.trials["trial_id"])
+    counts = {1: "robust", -1: "fragile", 0: "open"}
+    parts = {word: Number(f"C8:{word}", signs.count(s), "number of the slopes below", ids, "int") for s, word in counts.items()}
+    summary = "Of the slopes below {robust} lie on the robust side of 0, {fragile} on the other, and {open} intervals contain 0."
+    findings.insert(0, Sentence(summary, parts))
     return "contradicted" if -1 in signs else "supported" if all(s == 1 for s in signs) else "undecided", findings
 
 

@@ -34,7 +34,7 @@ P = Axis("p", "p, trainable parameters")
 P_OVER_ND = Axis("x_law", "p / (n·d), d ambient")
 P_OVER_TOKENS = Axis("params_per_token", "parameters per distinct token, p / n")
 S = Axis(STABILITY, "stability S, data units (upper estimate)")
-LIP = Axis(LIPSCHITZ, "largest gradient norm seen, per data unit (lower estimate)")
+LIP = Axis(LIPSCHITZ, "largest gradient norm (lower estimate)")
 FLIPS = Axis("flip_rate", f"labels flipped by noise of {FLIP_RADIUS:g} data units", log=False)
 ACCURACY = Axis("test_accuracy", "held-out accuracy", log=False)
 

@@ -15,9 +15,9 @@ from plotly.offline import get_plotlyjs
 
 import harness
 from harness.errors import UserError
-from reports.claims import Claim, check_claims, collapse_sentence, slope_numbers
+from reports.claims import Claim, check_claims, collapse_numbers, slope_numbers
 from reports.figures import all_figures
-from reports.law import LIPSCHITZ, STABILITY, KindFit, fit_collapses, fit_kinds
+from reports.law import LIPSCHITZ, STABILITY, KindCollapse, KindFit, fit_collapses, fit_kinds
 from reports.numbers import Number, Sentence
 from reports.tables import Evidence, read_evidence, records
 
@@ -47,7 +47,7 @@ def render(evidence: Evidence) -> str:
     """The page's HTML."""
     fits = fit_kinds(evidence.trials)
     claims = check_claims(evidence)
-    collapses = [collapse_sentence(c) for c in fit_collapses(evidence.trials)]
+    collapses = [_collapse_row(c) for c in fit_collapses(evidence.trials)]
     laws = [_law_row(f) for f in fits]
     counts, headline = _counts(evidence), _headline(fits)
     ledger = {n.key: n for n in [*headline.numbers(), *_all_numbers(laws, claims, collapses, counts)]}
@@ -89,11 +89,14 @@ def _headline(fits: list[KindFit]) -> Sentence:
     ids = tuple(i for f in judged for i in f.stability.trials)
     how = "fitted stability slopes of the kinds below the noise"
     slopes = [f.stability.slope for f in judged]
+    by_verdict: dict[str, list[str]] = {}
+    for f in judged:
+        by_verdict.setdefault(f.verdict.capitalize(), []).append(f"“{f.kind}”")
     parts = {
         "kinds": Number("headline:kinds", len(judged), f"number of {how}", ids, "int"),
         "low": Number("headline:low", min(slopes), f"smallest of the {how}", ids, "signed"),
         "high": Number("headline:high", max(slopes), f"largest of the {how}", ids, "signed"),
-        "verdicts": "; ".join(f"{f.kind}: {f.verdict}" for f in judged),
+        "verdicts": "; ".join(f"{verdict}: {', '.join(kinds)}" for verdict, kinds in by_verdict.items()),
     }
     return Sentence(
         "Below the noise, stability grew with p at slopes from {low} to {high} over {kinds} kinds of model; the law allows up to +1/2. "
@@ -150,10 +153,17 @@ def _law_row(fit: KindFit) -> dict[str, Any]:
     }
 
 
-def _all_numbers(laws: list[dict[str, Any]], claims: list[Claim], collapses: list[Sentence], counts: dict[str, Number]) -> list[Number]:
+def _collapse_row(found: KindCollapse) -> dict[str, Any]:
+    """A line in the collapse table."""
+    return {"kind": found.kind, "failure": found.collapse.failure, "numbers": collapse_numbers(found), "forms": list(found.collapse.errors)}
+
+
+def _all_numbers(
+    laws: list[dict[str, Any]], claims: list[Claim], collapses: list[dict[str, Any]], counts: dict[str, Number]
+) -> list[Number]:
     from_laws = [n for law in laws for part in ("stability", "lipschitz") for n in law[part]["numbers"].values()]
     from_claims = [n for claim in claims for finding in claim.findings for n in finding.numbers()]
-    return [*counts.values(), *from_laws, *from_claims, *(n for c in collapses for n in c.numbers())]
+    return [*counts.values(), *from_laws, *from_claims, *(n for c in collapses for n in c["numbers"].values())]
 
 
 def _trial_table(trials: pd.DataFrame) -> list[list[tuple[str, Any, str]]]:

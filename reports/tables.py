@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
+from harness.schema import arrow_schema
 from harness.store import Store, SweepRecord, latest
 
 MIN_SIZES = 3
@@ -37,9 +39,16 @@ def read_evidence(folder: Path) -> Evidence:
     store = Store.open(folder)
     contents = store.read()
     newest = latest(contents.rows)
-    ok = newest[newest["status"] == "ok"].reset_index(drop=True)
+    ok = _whole_types(newest[newest["status"] == "ok"].reset_index(drop=True))
     failed = newest[newest["status"] == "failed"].reset_index(drop=True)
     return Evidence(folder, _derive(ok), failed, len(contents.rows), store.sweeps(), contents.problems)
+
+
+def _whole_types(ok: pd.DataFrame) -> pd.DataFrame:
+    """Integers and booleans as such again: pandas widened them because failed rows lack them."""
+    wanted = {f.name: "int64" for f in arrow_schema() if pa.types.is_integer(f.type)}
+    wanted |= {f.name: "bool" for f in arrow_schema() if pa.types.is_boolean(f.type)}
+    return ok.astype({name: kind for name, kind in wanted.items() if ok[name].notna().all()})
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ def measure(model: nn.Module, data: Data, seeds: Seeds) -> dict[str, Any]:
     rows = torch.randperm(len(data.x_test), generator=draw)[:MEASURE_POINTS].to(data.x_test.device)
     x, y, unit = data.x_test[rows], data.y_test[rows], data.unit()
     starts = data.x_train[: 4 * MEASURE_POINTS]
-    scaled = _InDataUnits(model, unit)
+    scaled = InDataUnits(model, unit)
     linear = first_order(scaled, x / unit, data.classes, STABILITY_CAP)
     nearest = attack(scaled, x / unit, starts / unit, data.classes, STABILITY_CAP, draw)
     gradient = gradient_norms(model, x, data.classes, data.manifold == "unit-sphere")
@@ -63,7 +63,7 @@ def measure(model: nn.Module, data: Data, seeds: Seeds) -> dict[str, Any]:
     }
 
 
-class _InDataUnits(nn.Module):
+class InDataUnits(nn.Module):
     """The model as a function of x / unit, so that distances come out in data units."""
 
     def __init__(self, model: nn.Module, unit: float):

@@ -1,0 +1,45 @@
+# make demo   set up, run the quickstart sweep, write its report
+# make test   set up, run the tests (network or no network)
+# make check  format, lint, types
+# make bench  ratios against what a user would do instead
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+# The exact spelling torch==X lets pip take a CPU build where one is configured. For another build: make TORCH="torch==2.12.0".
+TORCH  ?= $(shell sed -n '/^torch==/p' constraints.txt)
+
+.PHONY: setup demo test check bench hooks
+setup: $(VENV)/.runtime
+
+$(VENV)/.runtime: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "unilaw needs Python 3.11 or newer: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet $(TORCH)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.testing: $(VENV)/.runtime
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+demo: $(VENV)/.runtime
+	$(BIN)/unilaw run quickstart
+	$(BIN)/unilaw report runs/quickstart
+	@echo "open runs/quickstart/_report.html in a browser"
+
+test: $(VENV)/.testing
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: $(VENV)/.testing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+
+bench: $(VENV)/.testing
+	$(BIN)/python -m tests.benchmarks.overhead
+	$(BIN)/python -m tests.benchmarks.attack_strength
+
+hooks: $(VENV)/.testing
+	$(BIN)/prek install

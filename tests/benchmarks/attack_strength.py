@@ -1,0 +1,70 @@
+"""The minimum-norm search beside more of the same, and its cost beside training, as ratios in one run.
+
+    make bench        # or: .venv/bin/python -m tests.benchmarks.attack_strength
+
+For trained ReLU nets: mean distance found over the mean found with four times the steps (1 = converged), over the
+first-order figure, and seconds of measuring over seconds of training.
+"""
+
+import json
+import time
+from typing import Any
+
+import torch
+
+from harness.measures import InDataUnits, boundary, measure
+from harness.registry import TaskRef, load
+from harness.task import Data, Seeds
+from harness.training.loop import train
+
+CASES: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("mnist", {"n": 1000, "label_flip": 0.2, "width": 4, "max_epochs": 300}),
+    ("mnist", {"n": 1000, "label_flip": 0.2, "width": 512}),
+    ("mnist", {"n": 1000, "head": "digits", "label_resample": 0.3, "width": 128, "max_epochs": 200}),
+    ("sphere", {"n": 256, "d": 16, "width": 16}),
+    ("sphere", {"n": 256, "d": 16, "width": 512}),
+)
+
+
+def found(model: torch.nn.Module, data: Data, unit: float, factor: int) -> float:
+    """Mean distance that the search finds with `factor` times its steps."""
+    shipped = boundary.SEARCH_STEPS
+    boundary.SEARCH_STEPS = factor * shipped
+    try:
+        starts = data.x_train[:1024] / unit
+        return boundary.attack(model, data.x_test[:256] / unit, starts, data.classes, 1.0, torch.Generator().manual_seed(0)).mean
+    finally:
+        boundary.SEARCH_STEPS = shipped
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    results = []
+    for name, fields in CASES:
+        task, seeds = load(TaskRef(name)), Seeds(0)
+        config = task.Config(**fields)
+        data = task.data(config, seeds)
+        torch.manual_seed(seeds.stream("init"))
+        model = task.model(config)
+        clock = time.perf_counter()
+        train(model, data, config, seeds.generator("order"))
+        trained = time.perf_counter()
+        measured = measure(model, data, seeds)
+        seconds = time.perf_counter() - trained
+        unit = data.unit()
+        shipped, longer = (found(InDataUnits(model, unit), data, unit, factor) for factor in (1, 4))
+        results.append(
+            {
+                "case": f"{name} {fields}",
+                "found / found with 4× steps": shipped / longer,
+                "found / first order": measured["stability_attack_mean"] / measured["stability_first_order_mean"],
+                "measuring / training seconds": seconds / (trained - clock),
+            }
+        )
+    for r in results:
+        print(r["case"], *(f"\n  {k:<32} {v:.3f}" for k, v in r.items() if k != "case"))
+    print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()
