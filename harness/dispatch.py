@@ -83,7 +83,10 @@ def _connect(address: str | None) -> None:
             socket.create_connection((host, int(port)), timeout=KNOCK_S).close()
         ray.init(address=address, **quiet)
     except (OSError, ValueError, RuntimeError, OverflowError) as e:
-        raise UserError(f"--address {address}: no Ray cluster answers there ({str(e).splitlines()[0][:200]})") from None
+        hint = (
+            "" if os.environ.get("RAY_AUTH_MODE") == "token" else "; if it asks for a token, set RAY_AUTH_MODE=token (clusters/README.md)"
+        )
+        raise UserError(f"--address {address}: no Ray cluster answers there ({str(e).splitlines()[0][:200]}){hint}") from None
 
 
 def _slots(resources: Resources) -> int:

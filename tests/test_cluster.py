@@ -1,0 +1,81 @@
+"""`--address`: the same sweep through a Ray cluster that somebody else started, with its token."""
+
+import os
+import secrets
+import socket
+import subprocess
+import sysconfig
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+SWEEP = """
+name: small
+seeds: [0]
+tasks:
+  - task: sphere
+    fixed: {n: 32, d: 4, max_epochs: 20}
+    grid: {width: [4, 8]}
+"""
+
+RAY = str(Path(sysconfig.get_path("scripts")) / "ray")
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def head(tmp_path_factory):
+    """Environment and address of a one-CPU Ray head with token authentication; ended by its own pid."""
+    port, log = free_port(), tmp_path_factory.mktemp("head") / "log"
+    environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
+    command = [RAY, "start", "--head", f"--port={port}", "--num-cpus=1", "--include-dashboard=false", "--block"]
+    with log.open("w") as out:
+        process = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
+    try:
+        deadline = time.monotonic() + 60
+        while "Ray runtime started" not in log.read_text():
+            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.2)
+        yield environment, f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def run(environment: dict[str, str], folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    (folder / "small.yaml").write_text(SWEEP)
+    unilaw = str(Path(sysconfig.get_path("scripts")) / "unilaw")
+    command = [unilaw, "run", "small.yaml", *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=180)
+
+
+def test_a_running_cluster_gives_the_same_rows_as_inline(head, tmp_path):
+    environment, address = head
+    done = run(environment, tmp_path, "--address", address, "--store", "ray")
+    assert done.returncode == 0, done.stderr
+    assert run(environment, tmp_path, "--inline", "--store", "inline").returncode == 0
+    on_ray, inline = (pd.read_parquet(tmp_path / s).sort_values("trial_id", ignore_index=True) for s in ("ray", "inline"))
+    measured = ["trial_id", "p", "epochs", "train_loss", "test_loss", "stability_attack_mean", "lip_lower_grad", "data_hash"]
+    pd.testing.assert_frame_equal(on_ray[measured], inline[measured], check_exact=True)
+    assert on_ray["ray_version"].notna().all() and inline["ray_version"].isna().all()
+
+
+def test_more_than_the_cluster_has_is_refused_with_both_numbers(head, tmp_path):
+    environment, address = head
+    (tmp_path / "wide.yaml").write_text(SWEEP + "resources: {cpus: 2}\n")
+    unilaw = str(Path(sysconfig.get_path("scripts")) / "unilaw")
+    command = [unilaw, "run", "wide.yaml", "--address", address]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2 and "one trial needs 2 CPUs" in done.stderr and "the cluster has 1" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_no_cluster_at_the_address_is_one_sentence(tmp_path):
+    done = run({**os.environ, "RAY_AUTH_MODE": "disabled"}, tmp_path, "--address", f"127.0.0.1:{free_port()}")
+    assert done.returncode == 2 and "no Ray cluster answers there" in done.stderr and "Traceback" not in done.stderr
