@@ -59,7 +59,7 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 def _derive(ok: pd.DataFrame) -> pd.DataFrame:
     """Adds kind, curve, cell, x_law, settled, filled, entered and why_hollow to ok rows.
 
-    kind: family, target and stop rule, which share one slope. curve: one kind and one setting of everything but
+    kind: family, target, noise level and stop rule, which share one slope. curve: one kind and one setting of everything but
     size. cell: one configuration, all its seeds. x_law: p/(n·d), d ambient.
     """
     t = ok.copy()
@@ -78,11 +78,18 @@ def _derive(ok: pd.DataFrame) -> pd.DataFrame:
     return t
 
 
-def _kind(row: dict) -> str:
+def _kind(row: dict[str, Any]) -> str:
     target = "±1 target" if row["outputs"] == 1 else f"{row['outputs']} classes"
-    noise = "" if row["epsilon"] > 0 else ", no injected noise"
     stop = {"noise": "", "interpolate": ", interpolated", "epochs": ", fixed epochs"}[row["stop_rule"]]
-    return f"{row['family']}, {target}{stop}{noise}"
+    return f"{row['family']}, {target}, {_noise(row)}{stop}"
+
+
+def _noise(row: dict[str, Any]) -> str:
+    if not row["epsilon"] > 0:
+        return "no injected noise"
+    if row["noise_kind"] in ("label_flip", "label_resample"):
+        return f"{100 * row['eta']:g} % {'flipped' if row['noise_kind'] == 'label_flip' else 'resampled'}"
+    return "pure noise" if row["sigma2"] == 1 else f"σ² {row['sigma2']:g}"
 
 
 def _onset(t: pd.DataFrame) -> pd.Series:

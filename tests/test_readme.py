@@ -34,7 +34,7 @@ def test_the_readmes_task_runs_and_shows_in_the_report(tmp_path, unilaw):
     rows = pd.read_parquet(tmp_path / "runs" / "shell")
     assert len(rows) == 12 and rows["status"].eq("ok").all() and rows["below_noise"].all()
     html = (tmp_path / "runs" / "shell" / "_report.html").read_text()
-    assert "shell, ±1 target" in html and all(trial in html for trial in rows["trial_id"])
+    assert "shell, ±1 target, 20 % flipped" in html and all(trial in html for trial in rows["trial_id"])
 
 
 def test_the_readme_names_only_sweeps_and_commands_that_exist(tmp_path, unilaw):

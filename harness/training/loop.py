@@ -42,8 +42,10 @@ class Evaluation(NamedTuple):
 def train(model: nn.Module, data: Data, config: Config, order: torch.Generator) -> Fit:
     """Train in place, on the device the model and data are on. The order of samples comes from `order` alone.
 
-    Raises TrialFailure("nan") when the loss is not finite.
+    Raises TrialFailure("nan") when the loss is not finite, ValueError when the stop rule `noise` has no noise to go by.
     """
+    if config.stop == "noise" and not data.noise.epsilon:
+        raise ValueError("stop 'noise' needs labels with injected noise; add some, or use stop 'interpolate' or 'epochs'")
     n, batch_size = len(data.x_train), min(config.batch_size, len(data.x_train))
     optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, fused=True)
     steps = 0
@@ -75,7 +77,7 @@ def train(model: nn.Module, data: Data, config: Config, order: torch.Generator) 
 
 def _met(at: Evaluation, data: Data, config: Config, margin: float = 1.0) -> str | None:
     """The stop reason, if the rule is met with its level raised `margin` times (2 wrong samples for a level of 0)."""
-    if config.stop == "noise" and data.noise.epsilon > 0:
+    if config.stop == "noise":
         figure = at.loss if data.classes is None else at.error
         return "below_noise" if figure <= (data.noise.level - data.noise.epsilon) * margin else None
     if config.stop == "interpolate":

@@ -61,7 +61,7 @@ class Page(HTMLParser):
 
 RICH = (
     power_law(0.3, 0.3, 0.1, spread=0.05, ns=(100, 200, 400), ds=(8, 16, 32))
-    + power_law(0.1, spread=0.05, changes={"family": "other", "outputs": 10, "sigma2": None, "bayes_error": 0.3, "epsilon": 0.15})
+    + power_law(0.1, spread=0.05, changes={"family": "other", "outputs": 10, "sigma2": None, "bayes_error": 0.3, "epsilon": 0.15, "noise_kind": "label_resample", "eta": 0.3})
     + [row(p, 400, 9, stop_rule="interpolate", train_error=0.0 if p > 300 else 0.1, stop_reason="interpolated") for p in (100, 400, 900)]
     + [
         row(p, 4000, 784, task="mnist", family="mnist-mlp", outputs=10, sigma2=None, bayes_error=0.0, epsilon=0.0, below_noise=False,
@@ -239,7 +239,16 @@ def test_sections_that_speak_of_results_hold_no_number_outside_the_ledger(rich):
     assert findings is not None
     left = findings[1]
     static = [part for parts in STATEMENTS.values() for part in parts if part] + [m.name for m in MEASURES]
-    static += ["±1 target", "10 classes", "90 %", "95 %", "side of 0", "contain 0", "too few for an interval (at least 6)"]
+    static += [
+        "±1 target",
+        "10 classes, 30 % resampled",
+        "10 classes",
+        "90 %",
+        "95 %",
+        "side of 0",
+        "contain 0",
+        "too few for an interval (at least 6)",
+    ]
     for phrase in sorted(static, key=len, reverse=True):
         left = left.replace(phrase, "")
     left = re.sub(r"\bC\d+\b|\d+ combinations of n and d are|all \d+ findings", "", left)
@@ -252,7 +261,9 @@ THIN = {
     "one failure": [failed()],
     "only failures": [failed(p=p) for p in (1, 2, 3)],
     "one curve above the noise": [row(p, stop_reason="epoch_cap", below_noise=False) for p in (1, 2, 3, 4, 5)],
-    "one class family": [row(p, outputs=10, sigma2=None, bayes_error=0.3) for p in (10, 20, 30, 40, 50)],
+    "one class family": [
+        row(p, outputs=10, sigma2=None, bayes_error=0.3, noise_kind="label_resample", eta=0.3) for p in (10, 20, 30, 40, 50)
+    ],
     "zero stability": [row(p, stability=0.0, lipschitz=0.0) for p in (10, 20, 30, 40, 50, 60)],
     "unknown stability": [row(p, stability_first_order_mean=float("nan")) for p in (10, 20, 30, 40, 50, 60)],
 }

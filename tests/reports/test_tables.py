@@ -19,7 +19,7 @@ def test_the_onset_is_the_smallest_size_at_which_every_seed_met_the_rule(tmp_pat
         if r["p"] == 100 or (r["p"] == 200 and r["seed"] == 1):
             r |= {"stop_reason": "epoch_cap", "below_noise": False}
     e = evidence(tmp_path, rows)
-    entered = fit_rows(e.trials, "sphere, ±1 target")
+    entered = fit_rows(e.trials, "sphere, ±1 target, pure noise")
     assert sorted(entered["p"].unique()) == [800, 1600] or sorted(entered["p"].unique()) == []
     assert entered.empty, "two sizes past the onset at 400 are fewer than the three that a curve needs"
     assert sorted(e.trials.loc[e.trials["entered"], "p"].unique()) == [800, 1600]
@@ -30,7 +30,7 @@ def test_a_cell_with_one_unsettled_seed_past_the_onset_stays_out_whole(tmp_path)
     for r in rows:
         if r["p"] == 800 and r["seed"] == 1:
             r |= {"stop_reason": "epoch_cap", "below_noise": False}
-    assert sorted(fit_rows(evidence(tmp_path, rows).trials, "sphere, ±1 target")["p"].unique()) == [200, 400, 1600]
+    assert sorted(fit_rows(evidence(tmp_path, rows).trials, "sphere, ±1 target, pure noise")["p"].unique()) == [200, 400, 1600]
 
 
 @pytest.mark.parametrize(
@@ -55,16 +55,20 @@ def test_filled_means_below_a_known_noise_level(tmp_path, changes, filled, why):
 def test_kinds_keep_targets_stop_rules_and_noise_apart(tmp_path):
     rows = [
         row(1),
-        row(2, outputs=10, sigma2=None, bayes_error=0.3, epsilon=0.15),
+        row(2, outputs=10, sigma2=None, bayes_error=0.27, epsilon=0.135, noise_kind="label_resample", eta=0.3),
+        row(5, sigma2=0.64, epsilon=0.32, noise_kind="label_flip", eta=0.2),
+        row(6, sigma2=0.25, epsilon=0.125),
         row(3, stop_rule="interpolate", stop_reason="interpolated"),
         row(4, epsilon=0.0, stop_rule="epochs", stop_reason="epoch_cap"),
     ]
     kinds = set(evidence(tmp_path, rows).trials["kind"])
     assert kinds == {
-        "sphere, ±1 target",
-        "sphere, 10 classes",
-        "sphere, ±1 target, interpolated",
-        "sphere, ±1 target, fixed epochs, no injected noise",
+        "sphere, ±1 target, pure noise",
+        "sphere, 10 classes, 30 % resampled",
+        "sphere, ±1 target, 20 % flipped",
+        "sphere, ±1 target, σ² 0.25",
+        "sphere, ±1 target, pure noise, interpolated",
+        "sphere, ±1 target, no injected noise, fixed epochs",
     }
 
 
