@@ -52,17 +52,18 @@ def train(model: nn.Module, data: Data, config: Config, order: torch.Generator) 
     model.train()
     for epoch in range(1, config.max_epochs + 1):
         shuffled = torch.randperm(n, generator=order).to(data.x_train.device)
-        running = torch.zeros(2, device=data.x_train.device)
-        for rows in shuffled.split(batch_size):
-            x, y = data.x_train[rows], data.y_train[rows]
+        losses, errors = [], []
+        for x, y in zip(data.x_train[shuffled].split(batch_size), data.y_train[shuffled].split(batch_size), strict=True):
             output = model(x)
             loss = sample_losses(output, y, data.classes).mean()
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
-            running += torch.stack([loss.detach(), wrong(output.detach(), y, data.classes).float().mean()]) * len(rows)
+            losses.append(loss.detach() * len(y))
+            if data.classes is not None:  # the stop rules of ±1 targets look at the loss alone
+                errors.append(wrong(output.detach(), y, data.classes).sum())
             steps += 1
-        near = Evaluation(*(running / n).tolist())
+        near = Evaluation(float(sum(losses)) / n, float(sum(errors)) / n)
         if not math.isfinite(near.loss):
             raise TrialFailure("nan", f"the training loss is {near.loss} after epoch {epoch}")
         if _met(near, data, config, CHECK_MARGIN):
@@ -76,14 +77,14 @@ def train(model: nn.Module, data: Data, config: Config, order: torch.Generator) 
 
 
 def _met(at: Evaluation, data: Data, config: Config, margin: float = 1.0) -> str | None:
-    """The stop reason, if the rule is met with its level raised `margin` times (2 wrong samples for a level of 0)."""
+    """The stop reason, if the rule is met with its level raised `margin` times (from no wrong label to 2 % of them)."""
     if config.stop == "noise":
         figure = at.loss if data.classes is None else at.error
         return "below_noise" if figure <= (data.noise.level - data.noise.epsilon) * margin else None
     if config.stop == "interpolate":
         if data.classes is None:
             return "interpolated" if at.loss <= INTERPOLATION_MSE * margin else None
-        return "interpolated" if at.error <= (margin - 1) * 0.02 else None
+        return "interpolated" if at.error <= 0.02 * (margin - 1) else None
     return None
 
 
