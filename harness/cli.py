@@ -80,7 +80,11 @@ def run(
         loaded = dataclasses.replace(loaded, trials=chosen)
     if inline and address is not None:
         raise UserError("--inline runs in this process and --address on a cluster; give one of them")
-    refuse_what_cannot_fit(cost_cells(loaded), loaded.resources, here=address is None)
+    refuse_what_cannot_fit(cost_cells(loaded, skip_broken=True), loaded, here=address is None)
+    if address is not None:  # before anything is written
+        from harness.dispatch import connect
+
+        connect(address, loaded.resources)
 
     progress, folder = Progress(), store or loaded.store
     opened = Store.create(folder)

@@ -22,7 +22,7 @@ from ray import exceptions as lost
 import harness
 from harness import worker
 from harness.errors import UserError
-from harness.execute import HARD_KILL_GRACE_S, Columns
+from harness.execute import HARD_KILL_GRACE_S, Columns, text
 from harness.schema import MEASURES_VERSION
 from harness.sweep import Limits, Resources
 from harness.trial import Batch
@@ -50,13 +50,13 @@ def on_ray(queue: deque[Batch], address: str | None, resources: Resources, limit
 
     Raises UserError when there is no cluster at the address, or when it has no room for a single trial.
     """
-    _connect(address)
+    connect(address, resources)
     running: dict[ray.ObjectRef, _InFlight] = {}
     try:
         work = _remote(resources)
         weights_bytes = int(limits.weights_mb * 1e6)
         while queue or running:
-            while queue and len(running) < _slots(resources):
+            while queue and len(running) < max(1, _room(resources)):  # nodes may be gone for a while
                 batch = queue.popleft()
                 ref = work.remote(
                     HOME, _plain(batch), list(batch.attempts), resources.cpus, resources.gpus, limits.seconds_per_trial, weights_bytes
@@ -72,36 +72,46 @@ def on_ray(queue: deque[Batch], address: str | None, resources: Resources, limit
         ray.shutdown()
 
 
-def _connect(address: str | None) -> None:
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    if address is None:
-        ray.init(address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **quiet)
-        return
+def connect(address: str | None, resources: Resources) -> None:
+    """Join the cluster at `address`, or start Ray on this machine; nothing when that is done already.
+
+    Raises UserError when no cluster answers, or when it has no room for a single trial.
+    """
+    if not ray.is_initialized():
+        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+        if address is None:
+            ray.init(address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **quiet)
+        else:
+            _join(address, quiet)
+    if _room(resources) < 1:
+        have = ray.cluster_resources()
+        raise UserError(
+            f"one trial needs {resources.cpus} CPUs, {resources.gpus:g} GPUs and {resources.memory_gb or 0:g} GB, and the cluster has "
+            f"{have.get('CPU', 0):g}, {have.get('GPU', 0):g} and {have.get('memory', 0) / 1e9:.0f}; change resources in the sweep file"
+        )
+
+
+def _join(address: str, quiet: dict[str, Any]) -> None:
     try:
         if address != "auto":  # Ray itself would knock at a closed door for many minutes
             host, _, port = address.rpartition(":")
             socket.create_connection((host, int(port)), timeout=KNOCK_S).close()
         ray.init(address=address, **quiet)
     except (OSError, ValueError, RuntimeError, OverflowError) as e:
-        hint = (
-            "" if os.environ.get("RAY_AUTH_MODE") == "token" else "; if it asks for a token, set RAY_AUTH_MODE=token (clusters/README.md)"
-        )
-        raise UserError(f"--address {address}: no Ray cluster answers there ({str(e).splitlines()[0][:200]}){hint}") from None
+        token = os.environ.get("RAY_AUTH_MODE") == "token"
+        hint = "" if token else "; if it asks for a token, set RAY_AUTH_MODE=token (clusters/README.md)"
+        raise UserError(f"--address {address}: no Ray cluster answers there ({_first_line(e)[:200]}){hint}") from None
 
 
-def _slots(resources: Resources) -> int:
-    """How many trials the cluster has room for now; at least one, or UserError."""
+def _room(resources: Resources) -> int:
+    """How many trials the cluster has room for now."""
     have = ray.cluster_resources()
     room: list[float] = [have.get("CPU", 0) // resources.cpus]
     if resources.gpus:
-        room.append(have.get("GPU", 0) // resources.gpus if resources.gpus >= 1 else have.get("GPU", 0) * (1 // resources.gpus))
+        gpus = have.get("GPU", 0)
+        room.append(gpus // resources.gpus if resources.gpus >= 1 else gpus * (1 // resources.gpus))
     if resources.memory_gb:
         room.append(have.get("memory", 0) // (resources.memory_gb * 1e9))
-    if min(room) < 1:
-        raise UserError(
-            f"one trial needs {resources.cpus} CPUs, {resources.gpus:g} GPUs and {resources.memory_gb or 0:g} GB, and the cluster has "
-            f"{have.get('CPU', 0):g}, {have.get('GPU', 0):g} and {have.get('memory', 0) / 1e9:.0f}; change resources in the sweep file"
-        )
     return int(min(room))
 
 
@@ -132,7 +142,11 @@ def _result(ref: ray.ObjectRef, batch: Batch, waited: float, seconds: float) -> 
             kind, message = "crash", f"the worker process died: {_first_line(e)}"
     except lost.RayTaskError as e:
         kind, message = "bug", f"the worker could not run the batch: {str(e).strip().splitlines()[-1]}"
-    failed = {"_weights": None, "status": "failed", "failure_kind": kind, "failure_message": message[:2000], "wall_s": waited}
+    except lost.LocalRayletDiedError:
+        raise UserError("this machine's Ray died; finished trials are in the store, so run the same command again") from None
+    except lost.RayError as e:
+        kind, message = "crash", f"Ray could not run the batch: {type(e).__name__}: {_first_line(e)}"
+    failed = {"_weights": None, "status": "failed", "failure_kind": kind, "failure_message": text(message)[:2000], "wall_s": waited}
     return [{**failed, "measures_version": MEASURES_VERSION, "ray_version": ray.__version__} for _ in batch.trials]
 
 

@@ -122,6 +122,8 @@ def _items(node: yaml.Node, path: Path_, document: Document) -> Iterator[tuple[s
         line = key_node.start_mark.line + 1
         if not isinstance(key_node, yaml.ScalarNode):
             raise UserError(f"{document.source}:{line}: a key must be a plain word")
+        if key_node.tag not in _STANDARD_TAGS:
+            raise UserError(f"{document.source}:{line}: the tag '{_short(key_node.tag)}' is not allowed; a sweep file is plain data")
         key = key_node.value
         if key in seen:
             raise UserError(f"{document.source}:{line}: the key {_short(key)!r} stands twice; it is first given on line {seen[key]}")

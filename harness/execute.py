@@ -6,6 +6,7 @@ this package, so a result can be read by a driver that found the package elsewhe
 
 import contextlib
 import faulthandler
+import math
 import os
 import signal
 import sys
@@ -44,16 +45,16 @@ def run_batch(batch: Batch, cpus: int, gpus: float, seconds: float, weights_byte
     overstays its limit without noticing; off when the process is the driver.
     """
     torch.set_num_threads(cpus)
-    device = _device(gpus)
+    torch.backends.cudnn.allow_tf32 = False  # measures need float32 in full
+    device = "cuda" if gpus > 0 else "cpu"
     return [_attempt(trial, device, seconds, weights_bytes, killable) for trial in batch.trials]
-
-
-def _device(gpus: float) -> str:
-    return "cuda" if gpus > 0 and torch.cuda.is_available() else "cpu"
 
 
 def _attempt(trial: Trial, device: str, seconds: float, weights_bytes: int, killable: bool) -> Columns:
     started, clock = datetime.now(UTC), time.perf_counter()
+    if device == "cuda" and not torch.cuda.is_available():
+        columns = _failed("bug", "resources.gpus asks for a GPU and torch sees none in this process")
+        return {"_weights": None, "measures_version": MEASURES_VERSION, "started_at": started, **columns, **provenance.of_worker("cpu")}
     _reset_peak_memory(device)
     columns: Columns = {"_weights": None}
     try:
@@ -79,7 +80,12 @@ def _attempt(trial: Trial, device: str, seconds: float, weights_bytes: int, kill
 
 
 def _failed(kind: str, message: str) -> Columns:
-    return {"status": "failed", "failure_kind": kind, "failure_message": message[:2000]}
+    return {"status": "failed", "failure_kind": kind, "failure_message": text(message)[:2000]}
+
+
+def text(said: str) -> str:
+    """What a user's code said, as text that every store can hold (no lone surrogates)."""
+    return said.encode("utf-8", "replace").decode("utf-8")
 
 
 def _last_line(e: BaseException) -> str:
@@ -93,7 +99,7 @@ def _run(trial: Trial, device: str, weights_bytes: int) -> Columns:
     """Data → model → train → measure for one trial."""
     task, config, seeds = load(trial.ref), trial.load_config(), Seeds(trial.seed)
     data = task.data(config, seeds)
-    _check(data, task.input_shape(config), config.n)
+    check(data, task.input_shape(config), config.n)
     data_hash = data.content_hash()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeds.stream("init"))
@@ -105,7 +111,10 @@ def _run(trial: Trial, device: str, weights_bytes: int) -> Columns:
     trained = time.perf_counter()
     measured = measure(model, data, seeds)
     done = time.perf_counter()
+    if not math.isfinite(measured["test_loss"]):
+        raise TrialFailure("nan", f"the loss on held-out data is {measured['test_loss']}")
     return {
+        "family": text(task.family(config)),
         "p": counts.trainable,
         "p_frozen": counts.frozen,
         "params_by_group": [g._asdict() for g in counts.groups],
@@ -141,22 +150,30 @@ def _law_columns(data: Data, n: int, stop: str, fit: Fit) -> Columns:
         "stop_rule": stop,
         "stop_reason": fit.stop_reason,
         "below_noise": noise.epsilon > 0 and reached <= noise.level - noise.epsilon,
+        "below_bayes_error": noise.bayes_error > 0 and fit.error <= noise.bayes_error / 2,
         "isoperimetry": "proved" if data.manifold == "unit-sphere" else "assumed",
         # Bubeck & Sellke 2021, Theorem 3: 8⁴ k log(8k/δ) ≤ n ε², here with k = 1 and δ = 0.05.
         "law_n_large_enough": n * noise.epsilon**2 >= 8**4 * float(torch.log(torch.tensor(8 / 0.05))),
     }
 
 
-def _check(data: Data, input_shape: tuple[int, ...], n: int) -> None:
-    """What the engine relies on in a task's data; a slip here is the task's bug and is said as such."""
+def check(data: Data, input_shape: tuple[int, ...], n: int) -> None:
+    """What the engine relies on in a task's data; a slip here is the task's bug. Raises ValueError saying which."""
     if tuple(data.x_train.shape) != (n, *input_shape) or tuple(data.x_test.shape[1:]) != tuple(input_shape):
         raise ValueError(f"data() gave inputs {tuple(data.x_train.shape)}; with n = {n} they must be {(n, *input_shape)}")
-    if len(data.y_train) != n or len(data.y_test) != len(data.x_test) or not len(data.x_test):
-        raise ValueError(
-            f"data() gave {len(data.y_train)} training and {len(data.y_test)} held-out labels for {n} and {len(data.x_test)} inputs"
-        )
-    if data.classes is None and not data.y_train.is_floating_point():
-        raise ValueError("data() gave whole-number labels without `classes`; ±1 targets must be floats")
+    if data.y_train.shape != (n,) or data.y_test.shape != (len(data.x_test),) or not len(data.x_test):
+        given = f"{tuple(data.y_train.shape)} and {tuple(data.y_test.shape)}"
+        raise ValueError(f"data() gave labels of shape {given}; they must be {(n,)} and {(len(data.x_test),)}, at least one held out")
+    if not (data.x_train.isfinite().all() and data.x_test.isfinite().all()):
+        raise ValueError("data() gave inputs that are not finite")
+    for y in (data.y_train, data.y_test):
+        if data.classes is not None:
+            if y.dtype != torch.int64 or int(y.min()) < 0 or int(y.max()) >= data.classes:
+                raise ValueError(f"data() says {data.classes} classes; labels must be int64 from 0 to {data.classes - 1}")
+        elif not y.is_floating_point() or not bool((y.abs() <= 1).all()):
+            raise ValueError("data() gave a scalar target that is not a float between −1 and 1; for classes set `classes`")
+        elif data.noise.kind in ("none", "label_flip") and not bool((y.abs() == 1).all()):
+            raise ValueError("data() gave labels other than −1 and +1")
     if data.manifold == "unit-sphere" and not torch.allclose(data.x_train.flatten(1).norm(dim=1), torch.ones(n), atol=1e-4):
         raise ValueError("data() says unit-sphere and gave points that do not have length 1")
 

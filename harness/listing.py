@@ -5,7 +5,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 from rich.console import Console
 from rich.table import Table
@@ -24,11 +24,11 @@ def listing(from_file: dict[str, TaskRef]) -> str:
     for name, ref in sorted({**{n: TaskRef(n) for n in installed()}, **from_file}.items()):
         task = load(ref)
         fields = [
-            (key, _type(f.annotation, f.metadata), json.dumps(f.default), f.description or "")
+            (key, _type(f.annotation, f.metadata), json.dumps(f.get_default(call_default_factory=True), default=str), f.description or "")
             for key, f in task.Config.model_fields.items()
         ]
         parts += [
-            f"{name} (version {task.version}): {(task.__doc__ or '').strip().splitlines()[0]}",
+            f"{name} (version {task.version}): {(task.__doc__ or 'no description').strip().splitlines()[0]}",
             _table(("field", "type", "default", "meaning"), fields),
         ]
     columns = [(c.name, str(c.type).split("<")[0], c.unit, c.meaning) for c in COLUMNS]
@@ -37,8 +37,10 @@ def listing(from_file: dict[str, TaskRef]) -> str:
 
 
 def _type(annotation: Any, metadata: Sequence[Any]) -> str:
-    if choices := get_args(annotation):
-        return " | ".join(str(c) for c in choices)
+    if get_origin(annotation) is Literal:
+        return " | ".join(map(str, get_args(annotation)))
+    if get_args(annotation):
+        return str(annotation)
     signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
     bounds = [f"{sign} {getattr(m, name)}" for m in metadata for name, sign in signs.items() if getattr(m, name, None) is not None]
     return " ".join([annotation.__name__, *bounds])

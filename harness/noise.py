@@ -16,17 +16,17 @@ NoiseKind = Literal["none", "label_flip", "label_resample", "additive_sign"]
 
 @dataclass(frozen=True)
 class Noise:
-    """What was done to the labels. `sigma2` belongs to ±1 targets, `bayes_error` to K-class labels."""
+    """What was done to the labels. `sigma2` belongs to ±1 targets; `bayes_error` to every label (for a ±1 target, to its sign)."""
 
     kind: NoiseKind
     eta: float | None
+    bayes_error: float
     sigma2: float | None = None
-    bayes_error: float | None = None
 
     @property
     def level(self) -> float:
-        """The quantity that a fit has to get below: σ² or R*."""
-        return (self.sigma2 if self.sigma2 is not None else self.bayes_error) or 0.0
+        """The quantity that a fit has to get below: σ² for ±1 targets, R* for classes."""
+        return self.sigma2 if self.sigma2 is not None else self.bayes_error
 
     @property
     def epsilon(self) -> float:
@@ -35,9 +35,9 @@ class Noise:
 
 
 def flip_labels(y: Tensor, eta: float, generator: torch.Generator) -> tuple[Tensor, Noise]:
-    """Flip each ±1 label with probability `eta`: σ² = 4η(1−η). y: (n,) of ±1.; the same shape comes back."""
+    """Flip each ±1 label with probability `eta` ≤ 1/2: σ² = 4η(1−η), R* = η. y: (n,) of ±1.; the same shape comes back."""
     flipped = torch.rand(len(y), generator=generator) < eta
-    noise = Noise("label_flip" if eta > 0 else "none", eta, sigma2=4 * eta * (1 - eta))
+    noise = Noise("label_flip" if eta > 0 else "none", eta, eta, sigma2=4 * eta * (1 - eta))
     return torch.where(flipped, -y, y), noise
 
 
@@ -45,5 +45,5 @@ def resample_labels(y: Tensor, classes: int, eta: float, generator: torch.Genera
     """Redraw each label uniformly from all `classes` with probability `eta`: R* = η(1 − 1/K). y: (n,) int64."""
     redrawn = torch.rand(len(y), generator=generator) < eta
     fresh = torch.randint(classes, (len(y),), generator=generator)
-    noise = Noise("label_resample" if eta > 0 else "none", eta, bayes_error=eta * (1 - 1 / classes))
+    noise = Noise("label_resample" if eta > 0 else "none", eta, eta * (1 - 1 / classes))
     return torch.where(redrawn, fresh, y), noise

@@ -15,11 +15,10 @@ from harness.errors import UserError
 from harness.measures import MEASURE_POINTS, boundary
 from harness.measures.counts import count_parameters, count_saved_bytes, count_training_flops
 from harness.registry import load
-from harness.sweep import Resources, Sweep
+from harness.sweep import Sweep
 from harness.task import Config, Task
 from harness.training.loop import EVALUATION_BATCH
 from harness.trial import Trial, canonical_json
-from tasks.models import mlp
 
 PROCESS_BYTES = 600_000_000
 """A worker with torch loaded and nothing to do, as seen resident on Linux."""
@@ -81,10 +80,10 @@ def plan(sweep: Sweep) -> Plan:
     Raises UserError when a cell cannot fit into the memory that one trial may use.
     """
     cells = cost_cells(sweep)
-    refuse_what_cannot_fit(cells, sweep.resources, here=True)
+    refuse_what_cannot_fit(cells, sweep, here=True)
     speed = probe(sweep.resources.cpus)
     seconds = [c.seconds_at_most(speed) for c in cells]
-    slots = max(1, (os.cpu_count() or 1) // sweep.resources.cpus)
+    slots = slots_here(sweep)
     total = sum(s * c.seeds for s, c in zip(seconds, cells, strict=True))
     return Plan(
         sweep=sweep.name,
@@ -100,24 +99,41 @@ def plan(sweep: Sweep) -> Plan:
     )
 
 
-def cost_cells(sweep: Sweep) -> list[Cell]:
-    """The cost of every distinct configuration, in sweep order, without a clock."""
+def cost_cells(sweep: Sweep, skip_broken: bool = False) -> list[Cell]:
+    """The cost of every distinct configuration, in sweep order, without a clock.
+
+    Raises UserError when a task's model() does; with `skip_broken` such cells are left out (they run into a row).
+    """
     by_cell: dict[tuple[Any, ...], list[Trial]] = {}
     for trial in sweep.trials:
         by_cell.setdefault((trial.ref, canonical_json(trial.config)), []).append(trial)
-    return [_cost(trials[0], len(trials)) for trials in by_cell.values()]
+    cells = []
+    for trials in by_cell.values():
+        try:
+            cells.append(_cost(trials[0], len(trials)))
+        except Exception as e:
+            if not skip_broken:
+                what = f"the model of task '{trials[0].ref.name}' raises {type(e).__name__} for {trials[0].config}: {e}"
+                raise UserError(" ".join(what.split())[:1000]) from None
+    return cells
 
 
-def refuse_what_cannot_fit(cells: list[Cell], resources: Resources, here: bool) -> None:
-    """Raise UserError when a cell needs more memory than one trial may use: `resources.memory_gb`, or this
+def slots_here(sweep: Sweep) -> int:
+    """How many trials this machine runs at a time."""
+    return max(1, min((os.cpu_count() or 1) // sweep.resources.cpus, len(sweep.trials)))
+
+
+def refuse_what_cannot_fit(cells: list[Cell], sweep: Sweep, here: bool) -> None:
+    """Raise UserError when a cell needs more memory than one trial may use: `resources.memory_gb`, or its share of this
     machine's when the sweep runs `here`; a cluster's nodes are not known before they are asked."""
+    resources, slots = sweep.resources, slots_here(sweep)
     if not resources.memory_gb and not here:
         return
-    limit = resources.memory_gb * 1e9 if resources.memory_gb else _machine_bytes()
+    limit = resources.memory_gb * 1e9 if resources.memory_gb else _machine_bytes() / slots
     too_large = [c for c in cells if c.memory_bytes > limit]
     if too_large:
         worst = max(too_large, key=lambda c: c.memory_bytes)
-        whose = "resources.memory_gb" if resources.memory_gb else "this machine's memory"
+        whose = "resources.memory_gb" if resources.memory_gb else f"this machine's memory for each of {slots} trials at a time"
         raise UserError(
             f"{len(too_large)} of {len(cells)} cells cannot fit: the largest, {worst.task} with p = {worst.p:,}, needs about "
             f"{worst.memory_bytes / 1e9:.1f} GB and {whose} is {limit / 1e9:.1f} GB ({worst.config})"
@@ -172,15 +188,19 @@ def probe(threads: int) -> Speed:
     torch.set_num_threads(threads)
     try:
         tiny, large = _step_seconds(width=8), _step_seconds(width=1024)
-        flops = 64 * count_training_flops(mlp(784, 1024, 1, 1), (784,))
+        flops = 64 * count_training_flops(_probe_net(1024), (784,))
         return Speed(step_s=tiny, flop_per_s=flops / max(large - tiny, 1e-9))
     finally:
         torch.set_num_threads(before)
 
 
+def _probe_net(width: int) -> torch.nn.Module:
+    return torch.nn.Sequential(torch.nn.Linear(784, width), torch.nn.ReLU(), torch.nn.Linear(width, 1))
+
+
 def _step_seconds(width: int, steps: int = 30) -> float:
     """Median seconds of one Adam step on a batch of 64 × 784."""
-    model = mlp(784, width, 1, 1)
+    model = _probe_net(width)
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
     x = torch.randn(64, 784)
     times = []

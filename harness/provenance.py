@@ -32,10 +32,11 @@ def _git(root: Path, *arguments: str) -> str | None:
 
 
 def of_worker(device: str) -> dict[str, Any]:
-    """Versions and hardware of this process. `device` is a torch device string."""
+    """Code, versions and hardware of this process. `device` is a torch device string."""
     import torch
 
     return {
+        **of_code(),
         "python_version": platform.python_version(),
         "torch_version": torch.__version__,
         "ray_version": _ray_version(),

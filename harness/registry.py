@@ -57,11 +57,13 @@ def refs_in(path: Path) -> dict[str, TaskRef]:
         raise UserError(f"--task-file {path}: cannot be read: {getattr(e, 'strerror', None) or e}") from None
     try:
         module = _module_from(str(path), source)
-    except Exception as e:
-        raise UserError(f"--task-file {path}: raises {type(e).__name__} when it is run: {e}") from None
+    except (Exception, SystemExit) as e:
+        raise UserError(f"--task-file {path}: raises {type(e).__name__} when it is run: {' '.join(str(e).split())}") from None
     found = {}
     for task in _tasks_of(module):
         _check(task, path)
+        if task.name in found:
+            raise UserError(f"--task-file {path}: two tasks are called '{task.name}'")
         if task.name in installed():
             raise UserError(f"--task-file {path}: the task name '{task.name}' is taken by an installed task; choose another")
         found[task.name] = TaskRef(task.name, str(path), source)
@@ -85,7 +87,10 @@ def load(ref: TaskRef) -> Task:
         module = _module_from(ref.file or "task file", ref.source)
         return next(task for task in _tasks_of(module) if task.name == ref.name)()
     module_name, _, attribute = installed()[ref.name].partition(":")
-    return getattr(importlib.import_module(module_name), attribute)()
+    try:
+        return getattr(importlib.import_module(module_name), attribute)()
+    except Exception as e:
+        raise UserError(f"the task '{ref.name}' ({module_name}:{attribute}) cannot be loaded: {type(e).__name__}: {e}") from e
 
 
 def _module_from(file: str, source: str) -> types.ModuleType:
@@ -110,6 +115,8 @@ def _tasks_of(module: types.ModuleType) -> list[type[Task]]:
 
 
 def _check(task: type[Task], path: Path) -> None:
+    if not (isinstance(task.name, str) and task.name.isprintable() and task.name):
+        raise UserError(f"--task-file {path}: the name of {task.__name__} must be a text, not {task.name!r}")
     missing = sorted(getattr(task, "__abstractmethods__", ()))
     if missing:
         raise UserError(f"--task-file {path}: the task '{task.name}' lacks {', '.join(missing)}")

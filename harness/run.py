@@ -1,5 +1,7 @@
 """A run, told top to bottom: what is left to do, workers, rows, retries, what to say at the end."""
 
+import contextlib
+import sys
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -36,7 +38,8 @@ def run(sweep: Sweep, store: Store, address: str | None, inline: bool, retry_fai
     for said in store.set_torn_aside():
         progress.say(f"set aside: {said}")
     task_source = next((t.ref.source for t in sweep.trials if t.ref.source is not None), None)
-    store.put_sweep(SweepRecord(sweep.name, sweep.text, task_source, {t.trial_id: t.ref.name for t in sweep.trials}))
+    asked = {t.trial_id: t.ref.name for t in sweep.trials}
+    store.put_sweep(SweepRecord(name=sweep.name, text=sweep.text, task_source=task_source, trials=asked))
     past = Past.of(store.read().rows)
     todo = [t for t in sweep.trials if past.wants(t, sweep.limits.attempts, retry_failed)]
     finished_before = sum(t.trial_id in past.ok for t in sweep.trials)
@@ -101,13 +104,12 @@ def identity(trial: Trial, attempt: int, sweep: str) -> dict[str, Any]:
         "sweep": sweep,
         "task": trial.ref.name,
         "task_version": task.version,
-        "family": task.family(config),
         "seed": trial.seed,
         "config_json": canonical_json(trial.config),
         "settings_json": canonical_json(config.settings()),
         "finished_at": datetime.now(UTC),
         "schema_version": SCHEMA_VERSION,
-        **provenance.of_code(),
+        **provenance.of_code(),  # of the driver; a worker that answers says its own
     }
 
 
@@ -117,7 +119,8 @@ def _results(queue: deque[Batch], sweep: Sweep, address: str | None, inline: boo
     else:
         from harness.dispatch import on_ray
 
-        yield from on_ray(queue, address, sweep.resources, sweep.limits)
+        with contextlib.redirect_stdout(sys.stderr):  # Ray tells of dead workers on stdout, which is for results
+            yield from on_ray(queue, address, sweep.resources, sweep.limits)
 
 
 def _inline(queue: deque[Batch], sweep: Sweep) -> Iterator[tuple[Batch, list[Columns]]]:

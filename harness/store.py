@@ -16,27 +16,32 @@ import os
 import uuid
 from collections.abc import Iterable
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import UserError
 from harness.schema import SCHEMA_VERSION, arrow_schema
 
 MARKER = "_store.json"
+SWEEP_NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 
 
-class SweepRecord(NamedTuple):
+class SweepRecord(BaseModel):
     """A sweep that was run into a store: its name, its file's text, the text of its --task-file, and the task of each
-    trial id that it asked for."""
+    trial id that it asked for. Checked on reading: its name becomes part of file names."""
 
-    name: str
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    name: str = Field(pattern=SWEEP_NAME)
     text: str
     task_source: str | None
-    trials: dict[str, str]
+    trials: dict[Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")], str]
 
     @property
     def stem(self) -> str:
@@ -64,11 +69,11 @@ class Store:
 
         Raises UserError when the path is a file, is not writable, or holds something that is not a store.
         """
-        if folder.exists() and not folder.is_dir():
-            raise UserError(f"the store '{folder}' is a file; it must be a folder")
-        if folder.is_dir() and not (folder / MARKER).exists() and any(folder.iterdir()):
-            raise UserError(f"the store '{folder}' is not empty and not a unilaw store; choose a new folder")
         try:
+            if folder.exists() and not folder.is_dir():
+                raise UserError(f"the store '{folder}' is a file; it must be a folder")
+            if folder.is_dir() and not (folder / MARKER).exists() and any(folder.iterdir()):
+                raise UserError(f"the store '{folder}' is not empty and not a unilaw store; choose a new folder")
             folder.mkdir(parents=True, exist_ok=True)
             store = cls(folder)
             if store._checked_version() < SCHEMA_VERSION:
@@ -83,11 +88,14 @@ class Store:
     @classmethod
     def open(cls, folder: Path) -> "Store":
         """Open for reading. Raises UserError when there is no store, or one of a newer version."""
-        if not folder.is_dir():
-            raise UserError(f"there is no store '{folder}'; it must be a folder that `unilaw run` has written")
         store = cls(folder)
-        if not (folder / MARKER).exists() and any(folder.iterdir()) and not any(folder.glob("part-*.parquet")):
-            raise UserError(f"'{folder}' is not a unilaw store: it holds neither {MARKER} nor part-*.parquet files")
+        try:
+            if not folder.is_dir():
+                raise UserError(f"there is no store '{folder}'; it must be a folder that `unilaw run` has written")
+            if not (folder / MARKER).exists() and any(folder.iterdir()) and not any(folder.glob("part-*.parquet")):
+                raise UserError(f"'{folder}' is not a unilaw store: it holds neither {MARKER} nor part-*.parquet files")
+        except OSError as e:
+            raise UserError(f"the store '{folder}' cannot be read: {e.strerror}") from None
         store._checked_version()
         return store
 
@@ -130,24 +138,27 @@ class Store:
             self._put(f"{sweep.stem}.yaml", sweep.text.encode())
             if sweep.task_source is not None:
                 self._put(f"{sweep.stem}.py", sweep.task_source.encode())
-            self._put(f"{sweep.stem}.json", json.dumps(sweep._asdict(), indent=1).encode())
+            self._put(f"{sweep.stem}.json", sweep.model_dump_json(indent=1).encode())
 
     def sweeps(self) -> list[SweepRecord]:
-        """The sweeps that were run into this store, in order of their first run."""
-        records = sorted((self.folder / "_sweeps").glob("*.json"), key=lambda p: (p.stat().st_mtime, p.name))
-        found = []
-        for path in records:
+        """The sweeps that were run into this store, in order of their first run; unreadable records are left out here
+        and named by `read`."""
+        return [record for record in self._records().values() if isinstance(record, SweepRecord)]
+
+    def _records(self) -> dict[str, "SweepRecord | str"]:
+        """File name → record, or what is wrong with it."""
+        found: dict[str, SweepRecord | str] = {}
+        for path in sorted((self.folder / "_sweeps").glob("*.json"), key=lambda p: (p.stat().st_mtime, p.name)):
             try:
-                found.append(SweepRecord(**json.loads(path.read_text())))
-            except (OSError, ValueError, TypeError) as e:
-                what = f"cannot be read as a sweep's record ({type(e).__name__})"
-                raise UserError(f"{path}: {what}; delete it and run the sweep again") from None
+                found[path.name] = SweepRecord.model_validate_json(path.read_bytes())
+            except (OSError, ValueError) as e:
+                found[path.name] = f"cannot be read as a sweep's record ({type(e).__name__})"
         return found
 
     def read(self) -> Contents:
         """Every row of every readable file, and a sentence about each file that is not rows.
 
-        A file that disappears while reading (another reader's compaction) is an error, not a gap.
+        Raises UserError when a row file cannot be opened: that is not a gap to report over.
         """
         tables, problems = [], []
         for path in self._row_files():
@@ -157,8 +168,9 @@ class Store:
             else:
                 tables.append(table)
         problems += [f"{name}: is not part of the store; it may trip pandas.read_parquet, so move it out" for name in self._foreign()]
+        problems += [f"_sweeps/{name}: {record}" for name, record in self._records().items() if isinstance(record, str)]
         empty = arrow_schema().empty_table()
-        rows = pa.concat_tables([empty, *tables], promote_options="default") if tables else empty
+        rows = pa.concat_tables([empty, *tables]) if tables else empty
         return Contents(rows.to_pandas(), problems)
 
     def set_torn_aside(self) -> list[str]:
@@ -177,8 +189,8 @@ class Store:
         return sorted(p for p in self.folder.glob("part-*.parquet") if p.is_file())
 
     def _foreign(self) -> list[str]:
-        own = set(self._row_files())
-        return sorted(p.name for p in self.folder.iterdir() if p not in own and not p.name.startswith(("_", ".")))
+        named = (p.name for p in self.folder.iterdir())
+        return sorted(name for name in named if not name.startswith(("_", ".")) and not fnmatch(name, "part-*.parquet"))
 
     def _put(self, name: str, content: bytes) -> Path:
         """Write under a temporary name in the same folder, then rename: all of it or nothing."""

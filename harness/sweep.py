@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from harness.document import Document, Path_, parse_document, read_document
 from harness.errors import UserError, did_you_mean
 from harness.registry import TaskRef, find, load
+from harness.store import SWEEP_NAME
 from harness.task import Config
 from harness.trial import Trial, make_trial
 from harness.validation import complain, dotted, show, unknown_key
@@ -71,7 +72,7 @@ class TaskEntry(_Part):
 class SweepFile(_Part):
     """The whole file."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="names the sweep in rows and in the store")
+    name: str = Field(pattern=SWEEP_NAME, description="names the sweep in rows and in the store")
     description: str = Field(default="", max_length=2000, description="shown in the report")
     seeds: Any = Field(description="whole numbers: a list or {range: …}; every cell runs once per seed")
     store: str | None = Field(default=None, min_length=1, description="folder for the rows; default runs/NAME")
@@ -141,7 +142,7 @@ def expand(document: Document, from_file: dict[str, TaskRef]) -> Sweep:
     trials = [trial for c in cells for trial in c.trials(seeds)]
     distinct = {t.trial_id: t for t in trials}
     return Sweep(
-        file.name, document.text, Path(file.store or f"runs/{file.name}"), file.resources, file.limits,
+        file.name, document.text, Path(file.store or f"runs/{file.name}").expanduser(), file.resources, file.limits,
         tuple(distinct.values()), len(trials) - len(distinct),
     )  # fmt: skip
 
@@ -183,6 +184,9 @@ class _Cells:
                 yield from [make_trial(self.ref, config, seed) for seed in seeds]
             except UserError as e:
                 raise UserError(f"{self.document.where((*self.at, *sorted(config.fields_marked('source'))[:1]))}: {e}") from None
+            except Exception as e:
+                where = self.document.where((*self.at, "task"))
+                raise UserError(f"{where}: the task '{self.ref.name}' raises {type(e).__name__} in fingerprint(): {e}") from None
 
     def __iter__(self) -> Iterator[Config]:
         for combination in itertools.product(*self.grid.values()):

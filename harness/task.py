@@ -61,8 +61,8 @@ class Config(BaseModel):
         return frozenset(n for n, extra in extras.items() if isinstance(extra, dict) and extra.get(mark))
 
     def settings(self) -> dict[str, Any]:
-        """The configuration less its size fields."""
-        return self.model_dump(mode="json", exclude=set(self.fields_marked("size")))
+        """The configuration less its size and source fields."""
+        return self.model_dump(mode="json", exclude=set(self.fields_marked("size") | self.fields_marked("source")))
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,11 @@ class Data:
     """On the unit sphere gradients are also taken along it, and isoperimetry is proved rather than assumed."""
 
     def unit(self) -> float:
-        """Mean ‖x − mean x‖ over the training set: the unit of every distance and radius reported."""
-        x = self.x_train.flatten(1)
+        """Mean ‖x − mean x‖ over training and held-out inputs: the unit of every distance and radius reported.
+
+        Both, because the unit belongs to the data set and must not move with n.
+        """
+        x = torch.cat([self.x_train, self.x_test]).flatten(1)
         return float((x - x.mean(0)).norm(dim=1).mean())
 
     def content_hash(self) -> str:

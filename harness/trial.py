@@ -23,7 +23,7 @@ class Trial:
 
     def load_config(self) -> Config:
         """The validated configuration."""
-        return load(self.ref).Config.model_validate(self.config)
+        return load(self.ref).Config.model_validate_json(canonical_json(self.config))  # JSON mode: tuples travel as lists
 
 
 @dataclass(frozen=True)

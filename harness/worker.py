@@ -41,7 +41,8 @@ def pin(home: str) -> None:
         spec = importlib.machinery.PathFinder.find_spec(name, [home])
         if spec is None or spec.loader is None or spec.origin is None:
             raise ImportError(f"unilaw's package '{name}' is not in {home}")
-        if getattr(sys.modules.get(name), "__file__", None) == spec.origin:
+        loaded_from = getattr(sys.modules.get(name), "__file__", None)
+        if loaded_from is not None and os.path.realpath(loaded_from) == os.path.realpath(spec.origin):
             continue
         for loaded in [m for m in sys.modules if m == name or m.startswith(f"{name}.")]:
             del sys.modules[loaded]

@@ -1,8 +1,8 @@
 """The charts, as plotly figures whose every point is one trial.
 
-Filled: below a known noise level (the law's noise condition met; isoperimetry proved on the sphere, assumed
-elsewhere). Hollow: anything else; hover says why. Lines: fitted slopes over the cells they were fitted to. Dotted:
-a guide with the law's slope, its height chosen.
+Filled: the law's noise condition met for what the chart shows (isoperimetry proved on the sphere, assumed elsewhere).
+Hollow: anything else; hover says why. Lines: fitted slopes over the cells they were fitted to. Dotted: a guide with
+the law's slope, its height chosen.
 """
 
 import json
@@ -47,7 +47,7 @@ def all_figures(evidence: Evidence, fits: list[KindFit]) -> dict[str, go.Figure]
     lipschitz = {f.kind: f.lipschitz for f in fits if f.lipschitz}
     figures = {
         "law": _scatter(evidence, trials, P_OVER_ND, S, fitted=stability, guide=0.5),
-        "lipschitz": _scatter(evidence, scalar, P_OVER_ND, LIP, fitted=lipschitz, guide=-0.5),
+        "lipschitz": _scatter(evidence, scalar, P_OVER_ND, LIP, fills="tests_lipschitz", fitted=lipschitz, guide=-0.5),
         "per_token": _scatter(evidence, trials, P_OVER_TOKENS, S),
         "sensitivity": _scatter(evidence, trials, P, FLIPS),
         "accuracy": _scatter(evidence, trials, P, ACCURACY),
@@ -56,9 +56,15 @@ def all_figures(evidence: Evidence, fits: list[KindFit]) -> dict[str, go.Figure]
 
 
 def _scatter(
-    evidence: Evidence, trials: pd.DataFrame, x: Axis, y: Axis, fitted: dict[str, Slope] | None = None, guide: float | None = None
+    evidence: Evidence,
+    trials: pd.DataFrame,
+    x: Axis,
+    y: Axis,
+    fills: str = "tests_stability",
+    fitted: dict[str, Slope] | None = None,
+    guide: float | None = None,
 ) -> go.Figure | None:
-    """One marker per trial, one colour and symbol per kind. None when no trial has both values."""
+    """One marker per trial, filled where `fills` says so, one colour and symbol per kind. None without a trial to draw."""
     shown = trials[trials[x.column].gt(0) & (trials[y.column].gt(0) if y.log else trials[y.column].notna())]
     if shown.empty:
         return None
@@ -66,9 +72,9 @@ def _scatter(
     for i, kind in enumerate(sorted(evidence.trials["kind"].unique())):  # of the whole store: one look in every chart
         colour, symbol = COLOURS[i % len(COLOURS)], SYMBOLS[i % len(SYMBOLS)]
         mine = shown[shown["kind"].eq(kind)]
-        for filled, rows in ((True, mine[mine["filled"]]), (False, mine[~mine["filled"]])):
+        for filled, rows in ((True, mine[mine[fills]]), (False, mine[~mine[fills]])):
             if not rows.empty:
-                figure.add_trace(_points(evidence, rows, x, y, kind, colour, symbol, filled, first=filled or mine["filled"].sum() == 0))
+                figure.add_trace(_points(evidence, rows, x, y, kind, colour, symbol, filled, first=filled or not mine[fills].any()))
         slope = (fitted or {}).get(kind)
         if slope and not slope.failure:
             for line in _fitted_lines(fit_rows(trials, kind), x, y, slope):
@@ -117,7 +123,7 @@ def _said(row: dict[str, Any]) -> tuple[str, str, str]:
     settings = json.loads(row["config_json"])
     shown = ", ".join(f"{k} {v}" for k, v in settings.items() if k not in ("lr", "batch_size", "max_epochs", "source"))
     figures = f"seed {row['seed']}, p {row['p']:,}, S {row[STABILITY]:.3g}, accuracy {row['test_accuracy']:.3f}"
-    counts = row["why_hollow"] or ("enters the fit" if row["entered"] else "below the noise, at the onset: not in the fit")
+    counts = "; ".join(filter(None, (row["why_hollow"], "in the fit" if row["in_fit"] else "not in a fit")))
     return escape(f"{row['kind']} · trial {row['trial_id']}"), escape(shown[:160]), escape(f"{figures}; {counts}")
 
 

@@ -22,7 +22,8 @@ class Slope(NamedTuple):
     """b with its interval, or the reason why there is none (then slope, low and high are NaN).
 
     held_out: typical factor, exp(RMS log error), by which the fit to all but each curve's largest size misses
-    that size. dropped: rows whose value is not positive, which a logarithm cannot take.
+    that size. smallest and largest: slopes of the single curves. dropped: rows whose value is not positive, which a
+    logarithm cannot take.
     """
 
     slope: float
@@ -32,6 +33,8 @@ class Slope(NamedTuple):
     curves: int
     dropped: int
     held_out: float
+    smallest: float
+    largest: float
     trials: tuple[str, ...]
     failure: str = ""
 
@@ -59,8 +62,9 @@ def fit_slope(rows: pd.DataFrame, column: str) -> Slope:
     """Fit one slope. rows: columns trial_id, cell, curve, p and `column`.
 
     Objective: ordinary least squares on natural logarithms, every trial the same weight, one intercept per curve.
-    Interval: percentile bootstrap over cells within each curve, seeds inside, 2000 replicates, widened by
-    sqrt(K/(K − C − 1)) for K cells on C curves, because resampling few cells understates their spread.
+    Interval: percentile bootstrap, 2000 replicates, over curves and over the cells of each drawn curve, seeds inside;
+    curves may differ in slope, so they are resampled too. Widened by the larger of sqrt(K/(K − C − 1)) and
+    sqrt(C/(C − 1)) for K cells on C curves, because resampling few things understates their spread.
     """
     used = rows[rows[column] > 0]
     dropped = len(rows) - len(used)
@@ -69,13 +73,16 @@ def fit_slope(rows: pd.DataFrame, column: str) -> Slope:
     trials = tuple(used["trial_id"])
     if k < MIN_CELLS or k <= c + 1:
         nan = float("nan")
-        return Slope(nan, nan, nan, k, c, dropped, nan, trials, f"{k} cells on {c} curves are too few for a slope and its interval")
+        return Slope(
+            nan, nan, nan, k, c, dropped, nan, nan, nan, trials, f"{k} cells on {c} curves are too few for a slope and its interval"
+        )
     x, y, w = np.log(cells["p"].to_numpy(float)), cells["log_y"].to_numpy(), cells["rows"].to_numpy(float)
     curve = np.unique(cells["curve"], return_inverse=True)[1]
     b = float(_common_slope(x, y, w[None, :], curve)[0])
     draws = _common_slope(x, y, w * _resampled(curve, np.random.default_rng(SEED)), curve)
-    low, high = _interval(b, draws, np.sqrt(k / (k - c - 1)))
-    return Slope(b, low, high, k, c, dropped, _largest_held_out(x, y, w, curve), trials)
+    low, high = _interval(b, draws, np.sqrt(max(k / (k - c - 1), c / (c - 1) if c > 1 else 1)))
+    single = [float(_common_slope(x[mine], y[mine], w[None, mine], curve[mine])[0]) for mine in (curve == g for g in range(c))]
+    return Slope(b, low, high, k, c, dropped, _largest_held_out(x, y, w, curve), np.nanmin(single), np.nanmax(single), trials)
 
 
 def _cells(rows: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -97,12 +104,14 @@ def _common_slope(x: np.ndarray, y: np.ndarray, w: np.ndarray, curve: np.ndarray
         return np.where(spread > 1e-12, (w * dx * dy).sum(1) / spread, np.nan)
 
 
-def _resampled(group: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(REPLICATES, cells) times each cell is drawn when every group's cells are drawn with replacement."""
-    weights = np.zeros((REPLICATES, len(group)))
-    for g in np.unique(group):
-        members = np.flatnonzero(group == g)
-        weights[:, members] = rng.multinomial(len(members), np.full(len(members), 1 / len(members)), size=REPLICATES)
+def _resampled(curve: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(REPLICATES, cells) times each cell is drawn: curves with replacement, then the cells of every drawn curve."""
+    count = curve.max() + 1
+    drawn = rng.multinomial(count, np.full(count, 1 / count), size=REPLICATES)
+    weights = np.zeros((REPLICATES, len(curve)))
+    for g in range(count):
+        members = np.flatnonzero(curve == g)
+        weights[:, members] = rng.multinomial(len(members) * drawn[:, g], np.full(len(members), 1 / len(members)))
     return weights
 
 
@@ -130,8 +139,8 @@ def _largest_held_out(x: np.ndarray, y: np.ndarray, w: np.ndarray, curve: np.nda
 def fit_collapse(rows: pd.DataFrame, column: str) -> Collapse:
     """Fit the three exponents over rows whose settings differ in n, d and size alone.
 
-    Objective: as `fit_slope`, with one intercept. Interval: percentile bootstrap over (n, d) combinations, each with
-    all its cells and seeds, so that a misfit of the form itself widens it.
+    Objective: as `fit_slope`, with one intercept and one exponent of p for all. Interval: percentile bootstrap over
+    (n, d) combinations, each with all its cells and seeds, so that a misfit of the form itself widens it.
     """
     used = rows[rows[column] > 0]
     cells = _cells(used, column)
@@ -160,7 +169,7 @@ def fit_collapse(rows: pd.DataFrame, column: str) -> Collapse:
         failure = f"{c} combinations of n and d are too few for an interval (at least {MIN_CURVES})"
     else:
         draws = _curve_bootstrap(free, y, w, curve)
-        if np.mean(np.sign(draws[:, 1]) == np.sign(b)) < LEVEL:
+        if np.mean(np.sign(draws[:, 1]) == np.sign(b)) < (1 + LEVEL) / 2:
             failure = "the exponent of p is not told from 0, so no ratio to it means anything"
         else:
             ratio_n = (b_n / b, *_quantiles(draws[:, 2] / draws[:, 1]))

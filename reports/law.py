@@ -19,20 +19,18 @@ NARROW = 0.15
 
 STABILITY = "stability_attack_mean"
 LIPSCHITZ = "lip_lower_grad"
-STABILITY_NAME = "stability (distance to the nearest label change found)"
-LIPSCHITZ_NAME = "Lipschitz lower estimate (largest gradient norm seen)"
 
 
 class KindFit(NamedTuple):
     """One kind's fits. `lipschitz` is None for classes, where the scale of logits means nothing.
 
-    `noisy`: its labels carry injected noise. `below_noise`: the rows fitted also meet the law's noise condition;
-    otherwise the slopes are shown without a verdict.
+    `noisy`: its labels carry injected noise. `judged`: the stability fit's rows meet the hypothesis of the law's
+    stability form, so that its slope gets a verdict.
     """
 
     kind: str
     noisy: bool
-    below_noise: bool
+    judged: bool
     stability: Slope
     lipschitz: Slope | None
     verdict: str
@@ -51,32 +49,36 @@ def fit_kinds(trials: pd.DataFrame) -> list[KindFit]:
     """Slopes of every kind that has ok rows, in alphabetical order."""
     fits = []
     for kind in sorted(trials["kind"].unique()):
-        rows = fit_rows(trials, kind)
-        mine = trials[trials["kind"].eq(kind)]
+        mine, rows = trials[trials["kind"].eq(kind)], fit_rows(trials, kind)
         scalar, noisy = bool(mine["outputs"].eq(1).all()), bool(mine["epsilon"].gt(0).all())
-        below = bool(len(rows)) and bool(rows["filled"].all())
         stability = fit_slope(rows, STABILITY)
         lipschitz = fit_slope(rows, LIPSCHITZ) if scalar else None
-        fits.append(
-            KindFit(
-                kind,
-                noisy,
-                below,
-                stability,
-                lipschitz,
-                verdict_of(stability, below, +1),
-                verdict_of(lipschitz, below, -1) if lipschitz else "not drawn for classes: the scale of logits means nothing",
-            )
-        )
+        condition = _unmet(rows, noisy, "tests_stability", "the 0-1 training error is not below half the Bayes error in every fitted trial")
+        verdict = verdict_of(stability, condition, +1)
+        lipschitz_verdict = "not drawn for classes: the scale of logits means nothing"
+        if lipschitz:
+            unmet = _unmet(rows, noisy, "tests_lipschitz", "the squared error is not below the noise in every fitted trial")
+            lipschitz_verdict = verdict_of(lipschitz, unmet, -1)
+        fits.append(KindFit(kind, noisy, not condition and not stability.failure, stability, lipschitz, verdict, lipschitz_verdict))
     return fits
 
 
-def verdict_of(slope: Slope, below_noise: bool, sign: int) -> str:
-    """The verdict that a slope allows. sign: +1 where the law bounds growth (stability), −1 where it bounds a fall."""
+def _unmet(rows: pd.DataFrame, noisy: bool, column: str, why: str) -> str:
+    """Why the fitted rows do not test the law, or nothing when they do."""
+    if not noisy:
+        return "no injected noise: outside the law's condition, no verdict"
+    if rows["stop_rule"].eq("epochs").any():
+        return "stopped by epochs and not at the noise level: no verdict"
+    return "" if rows[column].all() else f"no verdict: {why}"
+
+
+def verdict_of(slope: Slope, unmet: str, sign: int) -> str:
+    """The verdict that a slope allows, or `unmet`: why it gets none. sign: +1 where the law bounds growth (stability),
+    −1 where it bounds a fall."""
     if slope.failure:
         return f"cannot tell: {slope.failure}"
-    if not below_noise:
-        return "outside the law's noise condition: no verdict"
+    if unmet:
+        return unmet
     low, high = sorted((sign * slope.low, sign * slope.high))
     if high < ORDER:
         return "compatible, order not attained"
@@ -92,7 +94,7 @@ def fit_collapses(trials: pd.DataFrame) -> list[KindCollapse]:
     found = []
     for kind in sorted(trials["kind"].unique()):
         rows = fit_rows(trials, kind)
-        rows = rows[rows["filled"]]
+        rows = rows[rows["tests_stability"]]
         for settings, group in rows.groupby(rows["settings_json"].map(without_n_and_d)):
             if group["n"].nunique() > 1:
                 found.append(KindCollapse(kind, str(settings), fit_collapse(group, STABILITY)))

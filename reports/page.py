@@ -34,6 +34,8 @@ def write_report(folder: Path, target: Path) -> None:
     Raises UserError when there is no store, or the target cannot be written.
     """
     html = render(read_evidence(folder))
+    if target.is_dir():
+        raise UserError(f"the report '{target}' is a folder; name a file")
     temporary = target.with_name(f".{target.name}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +83,7 @@ def _title(evidence: Evidence) -> str:
 
 def _headline(fits: list[KindFit]) -> Sentence:
     """The answer in one sentence: how stability grew below the noise, beside what the law allows."""
-    judged = [f for f in fits if f.below_noise and not f.stability.failure]
+    judged = [f for f in fits if f.judged]
     if not judged:
         return Sentence(
             "No curve in this store is long enough below a known noise level for a slope, so the law's order is not tested here."
@@ -98,11 +100,8 @@ def _headline(fits: list[KindFit]) -> Sentence:
         "high": Number("headline:high", max(slopes), f"largest of the {how}", ids, "signed"),
         "verdicts": "; ".join(f"{verdict}: {', '.join(kinds)}" for verdict, kinds in by_verdict.items()),
     }
-    return Sentence(
-        "Below the noise, stability grew with p at slopes from {low} to {high} over {kinds} kinds of model; the law allows up to +1/2. "
-        "{verdicts}.",
-        parts,
-    )
+    text = "Below the noise, the slope of stability in p lies between {low} and {high} over {kinds} kinds of model; the law allows up to "
+    return Sentence(text + "+1/2. {verdicts}.", parts)
 
 
 def _counts(evidence: Evidence) -> dict[str, Number]:
@@ -110,7 +109,7 @@ def _counts(evidence: Evidence) -> dict[str, Number]:
     t = evidence.trials
     asked = {i for s in evidence.sweeps for i in s.trials}
     left = asked - set(t["trial_id"]) - set(evidence.failures["trial_id"])
-    filled = t[t["filled"]]
+    tests, fitted, large = t[t["tests_stability"]], t[t["tests_stability"] & t["in_fit"]], t[t["law_n_large_enough"].eq(True)]
 
     def number(key: str, value: float, how: str, rows: pd.DataFrame | None = None, style: str = "int") -> Number:
         return Number(f"count:{key}", value, how, tuple(rows["trial_id"]) if rows is not None else (), style)
@@ -120,7 +119,9 @@ def _counts(evidence: Evidence) -> dict[str, Number]:
         "failed": number("failed", len(evidence.failures), "trials without an ok row", evidence.failures),
         "left": number("left", len(left), "trials that a recorded sweep asked for and that have no row"),
         "attempts": number("attempts", evidence.attempts, "all rows"),
-        "below": number("below", len(filled), "ok trials that met their stop rule below a known noise level", filled),
+        "below": number("below", len(tests), "ok trials that meet the stability form's noise condition", tests),
+        "fitted": number("fitted", len(fitted), "of those, the ones that enter a fit", fitted),
+        "large_n": number("large_n", len(large), "trials whose law_n_large_enough is true", large),
         "p_min": number("p_min", float(t["p"].min()) if len(t) else float("nan"), "smallest p", t, "sig3"),
         "p_max": number("p_max", float(t["p"].max()) if len(t) else float("nan"), "largest p", t, "sig3"),
         "flops": number("flops", float(t["flops"].sum()), "sum of flops", t, "sig3"),
@@ -141,8 +142,10 @@ def _law_row(fit: KindFit) -> dict[str, Any]:
             return {"said": Sentence("no slope: {why}", {"why": slope.failure}) if slope else None, "verdict": verdict, "numbers": {}}
         numbers = slope_numbers(f"law:{fit.kind}:{column}", slope, column)
         said = Sentence("{b} ({low} to {high})", {k: numbers[k] for k in ("b", "low", "high")})
-        used = {k: numbers[k] for k in ("cells", "curves", "held_out")}
-        basis = Sentence("{cells} cells on {curves} curves; held-out factor {held_out}", used)
+        text = "{cells} cells on {curves} curves, alone {smallest} to {largest}; held-out factor {held_out}"
+        if slope.dropped:
+            text += "; {dropped} trials without a positive value left out"
+        basis = Sentence(text, {k: numbers[k] for k in ("cells", "curves", "smallest", "largest", "held_out", "dropped")})
         return {"said": said, "basis": basis, "verdict": verdict, "numbers": numbers}
 
     return {

@@ -1,8 +1,9 @@
 """Rows → the table that every fit, claim and figure reads: the latest view, with what decides who enters a fit.
 
-Which points enter (science notes, section 2, items 3 to 5): a trial that met its stop rule, at a size at least one
-grid step past the smallest one at which every seed met it. Only trials whose fit is below a known noise level count
-for the law; the rest are drawn hollow.
+Which trials enter fits: those of whole cells (every seed finished and met the stop rule), at sizes at least one grid
+step past the smallest whole one, on curves with at least MIN_SIZES such sizes. The step drops the peak at the onset of
+fitting. A trial tests the law's Lipschitz form when its squared error is below σ² by half of it, and the stability
+form when its 0-1 training error is below R* by half of it; each chart fills the points that test its form.
 """
 
 from pathlib import Path
@@ -41,7 +42,7 @@ def read_evidence(folder: Path) -> Evidence:
     newest = latest(contents.rows)
     ok = _whole_types(newest[newest["status"] == "ok"].reset_index(drop=True))
     failed = newest[newest["status"] == "failed"].reset_index(drop=True)
-    return Evidence(folder, _derive(ok), failed, len(contents.rows), store.sweeps(), contents.problems)
+    return Evidence(folder, _derive(ok, failed), failed, len(contents.rows), store.sweeps(), contents.problems)
 
 
 def _whole_types(ok: pd.DataFrame) -> pd.DataFrame:
@@ -56,23 +57,35 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")]
 
 
-def _derive(ok: pd.DataFrame) -> pd.DataFrame:
-    """Adds kind, curve, cell, x_law, settled, filled, entered and why_hollow to ok rows.
+def _derive(ok: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
+    """Adds kind, curve, cell, x_law, complete, whole, in_fit, tests_stability, tests_lipschitz and why_hollow to ok rows.
 
-    kind: family, target, noise level and stop rule, which share one slope. curve: one kind and one setting of everything but
-    size. cell: one configuration, all its seeds. x_law: p/(n·d), d ambient.
+    kind: family, target, noise level and stop rule, which share one slope. curve: one kind and one setting of
+    everything but size. cell: one configuration, all its seeds. x_law: p/(n·d), d ambient.
+    complete: no seed of the cell failed, which would otherwise leave its lucky seeds alone.
     """
     t = ok.copy()
     t["kind"] = [_kind(row) for row in records(t)] if len(t) else pd.Series(dtype=object)
     t["curve"] = t["kind"] + " " + t["settings_json"]
     t["cell"] = t["curve"] + " p=" + t["p"].astype("Int64").astype(str)
     t["x_law"] = t["p"] / (t["n"] * t["d_ambient"])
-    t["settled"] = t["stop_reason"].ne("epoch_cap") | t["stop_rule"].eq("epochs")
-    t["filled"] = t["settled"] & t["below_noise"].eq(True)
-    t["entered"] = t["settled"] & t["p"].gt(_onset(t))
+    settled = t["stop_reason"].ne("epoch_cap") | t["stop_rule"].eq("epochs")
+    lost = set(zip(failed["task"], failed["config_json"], strict=True))
+    t["complete"] = pd.Series([key not in lost for key in zip(t["task"], t["config_json"], strict=True)], index=t.index, dtype=bool)
+    t["whole"] = (settled & t["complete"]).groupby(t["cell"]).transform("all").astype(bool)
+    onset = t["p"].where(t["whole"]).groupby(t["curve"]).transform("min").fillna(np.inf)
+    past = t["whole"] & t["p"].gt(onset)
+    t["in_fit"] = past & t["p"].where(past).groupby(t["curve"]).transform("nunique").ge(MIN_SIZES)
+    t["tests_lipschitz"] = settled & t["below_noise"].eq(True)
+    t["tests_stability"] = t["tests_lipschitz"] & t["below_bayes_error"].eq(True)
     t["why_hollow"] = np.select(
-        [t["filled"], t["epsilon"].eq(0), ~t["settled"]],
-        ["", "no injected noise: outside the law's noise condition", "stopped at its cap on epochs, above the noise level"],
+        [t["tests_stability"], t["epsilon"].eq(0), ~settled, t["tests_lipschitz"]],
+        [
+            "",
+            "no injected noise: outside the law's noise condition",
+            "stopped at its cap on epochs, above the noise level",
+            "squared error below the noise, but not the 0-1 error",
+        ],
         "stopped above the noise level",
     )
     return t
@@ -92,16 +105,6 @@ def _noise(row: dict[str, Any]) -> str:
     return "pure noise" if row["sigma2"] == 1 else f"σ² {row['sigma2']:g}"
 
 
-def _onset(t: pd.DataFrame) -> pd.Series:
-    """For each row, the smallest p of its curve at which every seed met the stop rule; +inf where none did."""
-    all_settled = t.groupby("cell")["settled"].transform("all") if len(t) else t["settled"]
-    smallest = t["p"].where(all_settled.astype(bool)).groupby(t["curve"]).transform("min")
-    return smallest.fillna(np.inf)
-
-
 def fit_rows(trials: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """The rows of a kind that enter fits: `entered`, on curves with at least MIN_SIZES sizes left, whole cells only."""
-    mine = trials[trials["kind"].eq(kind)]
-    whole = mine[mine.groupby("cell")["entered"].transform("all").astype(bool)] if len(mine) else mine
-    sizes = whole.groupby("curve")["p"].transform("nunique") if len(whole) else whole["p"]
-    return whole[sizes >= MIN_SIZES]
+    """The rows of a kind that enter fits."""
+    return trials[trials["kind"].eq(kind) & trials["in_fit"]]

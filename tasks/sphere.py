@@ -45,7 +45,9 @@ class Sphere(Task):
         coins = torch.randint(2, (HELD_OUT + config.n,), generator=seeds.generator("noise")) * 2.0 - 1.0
         clean = torch.sin(math.sqrt(config.d) * torch.cat([x_test, x_train]) @ direction)
         y = (1 - config.noise) * clean + config.noise * coins
-        noise = Noise("additive_sign", eta=None, sigma2=config.noise**2)
+        # The sign of y is the coin's wherever |(1 − noise)·g| < noise, and then a fair guess: R* is half that share.
+        guessed = ((1 - config.noise) * clean).abs() < config.noise
+        noise = Noise("additive_sign", None, float(guessed.float().mean()) / 2, sigma2=config.noise**2)
         # Under pure noise no clean target exists: held-out points then carry coins of their own.
         y_test = clean[:HELD_OUT] if config.noise < 1 else y[:HELD_OUT]
         return Data(x_train, y[HELD_OUT:], x_test, y_test, noise, manifold="unit-sphere")

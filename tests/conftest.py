@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: two xdist workers with two threads each only wait for each other
+
 UNILAW = str(Path(sysconfig.get_path("scripts")) / "unilaw")
 
 Command = Callable[..., subprocess.CompletedProcess[str]]

@@ -26,7 +26,8 @@ def row(
         "task": "sphere", "task_version": 1, "family": "sphere", "seed": seed, "config_json": json.dumps(config),
         "settings_json": json.dumps(settings), "p": p, "p_frozen": 0, "n": n, "d_ambient": d, "outputs": 1, "tokens_distinct": n,
         "tokens_seen": 10 * n, "params_per_token": p / n, "noise_kind": "additive_sign", "sigma2": 1.0, "epsilon": 0.5,
-        "stop_rule": "noise", "stop_reason": "below_noise", "below_noise": True, "isoperimetry": "proved", "epochs": 10,
+        "stop_rule": "noise", "stop_reason": "below_noise", "below_noise": True, "bayes_error": 0.5,
+        "below_bayes_error": True, "isoperimetry": "proved", "epochs": 10,
         "train_loss": 0.5, "train_error": 0.1, "test_loss": 1.0, "test_accuracy": 0.5, "test_accuracy_se": 0.01, "data_unit": 1.0,
         "measure_points": 256, "stability_cap": 1.0, "stability_attack_mean": stability, "stability_attack_censored": 0.0,
         "stability_first_order_mean": stability, "lip_lower_grad": lipschitz, "lip_mean_grad": lipschitz / 2,
@@ -39,7 +40,7 @@ def row(
 
 def failed(**changes: Any) -> dict[str, Any]:
     """A failed row: identity alone, as the driver writes it when a worker died."""
-    kept = ("trial_id", "attempt", "sweep", "task", "task_version", "family", "seed", "config_json", "settings_json", "unilaw_version")
+    kept = ("trial_id", "attempt", "sweep", "task", "task_version", "seed", "config_json", "settings_json", "unilaw_version")
     whole = row(**{k: v for k, v in changes.items() if k in ("p", "n", "d", "seed")})
     base = {k: whole[k] for k in (*kept, "finished_at", "measures_version", "schema_version")}
     return base | {"status": "failed", "failure_kind": "bug", "failure_message": "ValueError: no"} | changes
@@ -63,5 +64,5 @@ def make_store(folder: Path, rows: list[dict[str, Any]], sweep: bool = True) -> 
     if rows:
         store.append(rows)
     if sweep:
-        store.put_sweep(SweepRecord("made", "name: made\n", None, {r["trial_id"]: r["task"] for r in rows}))
+        store.put_sweep(SweepRecord(name="made", text="name: made\n", task_source=None, trials={r["trial_id"]: r["task"] for r in rows}))
     return folder

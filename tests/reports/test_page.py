@@ -59,12 +59,14 @@ class Page(HTMLParser):
             self.text.append(data)
 
 
+HOLLOW = {"below_noise": False, "below_bayes_error": False}
+RESAMPLED = {"outputs": 10, "sigma2": None, "bayes_error": 0.3, "epsilon": 0.15, "noise_kind": "label_resample", "eta": 0.3}
 RICH = (
     power_law(0.3, 0.3, 0.1, spread=0.05, ns=(100, 200, 400), ds=(8, 16, 32))
-    + power_law(0.1, spread=0.05, changes={"family": "other", "outputs": 10, "sigma2": None, "bayes_error": 0.3, "epsilon": 0.15, "noise_kind": "label_resample", "eta": 0.3})
+    + power_law(0.1, spread=0.05, changes={"family": "other", **RESAMPLED})
     + [row(p, 400, 9, stop_rule="interpolate", train_error=0.0 if p > 300 else 0.1, stop_reason="interpolated") for p in (100, 400, 900)]
     + [
-        row(p, 4000, 784, task="mnist", family="mnist-mlp", outputs=10, sigma2=None, bayes_error=0.0, epsilon=0.0, below_noise=False,
+        row(p, 4000, 784, task="mnist", family="mnist-mlp", outputs=10, sigma2=None, bayes_error=0.0, epsilon=0.0, **HOLLOW,
             stop_rule="interpolate", stop_reason="interpolated", test_accuracy=a)
         for p, a in ((1000, 0.85), (4000, 0.93), (9000, 0.96))
     ]
@@ -106,9 +108,12 @@ def recomputed(key: str, used: pd.DataFrame, rows: pd.DataFrame, ledger: dict) -
     name = key.rpartition(":")[2]
     ok = rows[rows["status"] == "ok"]
     if group == "count":
+        if name in ("below", "fitted"):
+            assert used["below_bayes_error"].all() and used["below_noise"].all() and (used["stop_reason"] != "epoch_cap").all()
+            assert len(used) == (ok["below_bayes_error"] & ok["below_noise"]).sum() or name == "fitted"
         return {
             "ok": len(ok), "failed": (rows["status"] == "failed").sum(), "left": 0, "attempts": len(rows),
-            "below": (ok["below_noise"] & (ok["stop_reason"] != "epoch_cap")).sum(), "p_min": ok["p"].min(), "p_max": ok["p"].max(),
+            "below": len(used), "fitted": len(used), "large_n": 0, "p_min": ok["p"].min(), "p_max": ok["p"].max(),
             "flops": ok["flops"].sum(), "wall": ok["wall_s"].sum(), "measure_share": ok["measure_s"].sum() / ok["wall_s"].sum(),
         }[name]  # fmt: skip
     if group == "headline":
@@ -130,6 +135,11 @@ def recomputed(key: str, used: pd.DataFrame, rows: pd.DataFrame, ledger: dict) -
         central = slope(used, y)
         if name == "slope":
             return central
+        if name in ("smallest", "largest"):
+            single = [slope(rows, y[rows.index]) for _, rows in used.groupby(used["family"] + used["settings_json"])]
+            return min(single) if name == "smallest" else max(single)
+        if name == "dropped":
+            return 0
         if name in ("cells", "curves"):
             curve = used["family"] + used["settings_json"]
             return (curve + used["p"].astype(str)).nunique() if name == "cells" else curve.nunique()
@@ -146,14 +156,23 @@ def recomputed(key: str, used: pd.DataFrame, rows: pd.DataFrame, ledger: dict) -
         first = fitted.index[fitted].min()
         below = max(p for p in fitted.index if p < first)
         n = used["n"].iloc[0]
-        return {"n": n, "d": used["d_ambient"].iloc[0], "first": first, "below": below, "low": below / n, "high": first / n}[name]
+        return {
+            "n": n,
+            "d": used["d_ambient"].iloc[0],
+            "first": first,
+            "below": below,
+            "low": below / n,
+            "high": first / n,
+            "cap": used["epochs"].max(),
+        }[name]
     if group == "C4":
         target = float(key.split(":")[-2])
         accuracy = used.groupby("p")["test_accuracy"].mean().sort_index()
         high = accuracy.index[accuracy >= target].min()
         low = max(p for p in accuracy.index if p < high)
         at = np.exp(np.interp(target, [accuracy[low], accuracy[high]], np.log([low, high])))
-        return {"n": 4000, "best": accuracy.max(), "largest": accuracy.index.max(), "low": low, "high": high, "at": at}[name]
+        return {"n": 4000, "best": accuracy.max(), "largest": accuracy.index.max(), "low": low, "high": high, "at": at,
+                "first seed": at, "last seed": at, "seeds": 1, "seeds passing": 1}[name]  # fmt: skip
     if group == "collapse":
         design = np.column_stack([np.ones(len(used)), np.log(used["p"]), -np.log(used["n"]), -np.log(used["d_ambient"])])
         _, b, b_n, b_d = np.linalg.lstsq(design, np.log(used["stability_attack_mean"]), rcond=None)[0]
@@ -260,7 +279,7 @@ THIN = {
     "one trial": [row()],
     "one failure": [failed()],
     "only failures": [failed(p=p) for p in (1, 2, 3)],
-    "one curve above the noise": [row(p, stop_reason="epoch_cap", below_noise=False) for p in (1, 2, 3, 4, 5)],
+    "one curve above the noise": [row(p, stop_reason="epoch_cap", **HOLLOW) for p in (1, 2, 3, 4, 5)],
     "one class family": [
         row(p, outputs=10, sigma2=None, bayes_error=0.3, noise_kind="label_resample", eta=0.3) for p in (10, 20, 30, 40, 50)
     ],
@@ -290,7 +309,9 @@ def test_trials_that_were_asked_for_and_never_ran_are_counted_as_left(tmp_path):
     from harness.store import Store, SweepRecord
 
     folder = make_store(tmp_path / "store", [row()], sweep=False)
-    Store(folder).put_sweep(SweepRecord("made", "name: made", None, {row()["trial_id"]: "sphere", "f" * 16: "sphere"}))
+    Store(folder).put_sweep(
+        SweepRecord(name="made", text="name: made", task_source=None, trials={row()["trial_id"]: "sphere", "f" * 16: "sphere"})
+    )
     assert ("count:left", "1.0", "1") in Page(render(read_evidence(folder))).data
 
 
@@ -304,7 +325,7 @@ def test_whatever_a_user_can_name_is_escaped(tmp_path):
         failed(p=9, failure_message=HOSTILE, task=HOSTILE)
     ]
     folder = make_store(tmp_path / "store", rows, sweep=False)
-    Store(folder).put_sweep(SweepRecord("made", HOSTILE, HOSTILE, {rows[0]["trial_id"]: HOSTILE}))
+    Store(folder).put_sweep(SweepRecord(name="made", text=HOSTILE, task_source=HOSTILE, trials={rows[0]["trial_id"]: HOSTILE}))
     html = render(read_evidence(folder))
     assert "<script>alert" not in html and "<img" not in html.replace(plotly_source(), "")
     assert HOSTILE not in html

@@ -13,31 +13,42 @@ def evidence(tmp_path, rows):
     return read_evidence(make_store(tmp_path / "store", rows))
 
 
-def test_the_onset_is_the_smallest_size_at_which_every_seed_met_the_rule(tmp_path):
-    rows = [row(p, seed=s) for p in SIZES for s in (0, 1)]
-    for r in rows:
-        if r["p"] == 100 or (r["p"] == 200 and r["seed"] == 1):
-            r |= {"stop_reason": "epoch_cap", "below_noise": False}
-    e = evidence(tmp_path, rows)
-    entered = fit_rows(e.trials, "sphere, ±1 target, pure noise")
-    assert sorted(entered["p"].unique()) == [800, 1600] or sorted(entered["p"].unique()) == []
-    assert entered.empty, "two sizes past the onset at 400 are fewer than the three that a curve needs"
-    assert sorted(e.trials.loc[e.trials["entered"], "p"].unique()) == [800, 1600]
+UNSETTLED = {"stop_reason": "epoch_cap", "below_noise": False, "below_bayes_error": False}
 
 
-def test_a_cell_with_one_unsettled_seed_past_the_onset_stays_out_whole(tmp_path):
-    rows = [row(p, seed=s) for p in SIZES for s in (0, 1)]
-    for r in rows:
-        if r["p"] == 800 and r["seed"] == 1:
-            r |= {"stop_reason": "epoch_cap", "below_noise": False}
-    assert sorted(fit_rows(evidence(tmp_path, rows).trials, "sphere, ±1 target, pure noise")["p"].unique()) == [200, 400, 1600]
+def grid(*unsettled: tuple[int, int]):
+    """Two seeds at each of SIZES, those in `unsettled` (p, seed) stopped at their cap."""
+    return [row(p, seed=s, **(UNSETTLED if (p, s) in unsettled else {})) for p in SIZES for s in (0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("unsettled", "fitted"),
+    [
+        ([], [200, 400, 800, 1600]),
+        ([(100, 0), (100, 1)], [400, 800, 1600]),
+        ([(100, 0)], [400, 800, 1600]),
+        ([(100, 0), (100, 1), (200, 1)], []),  # two sizes past the onset at 400 are fewer than a curve needs
+        ([(800, 1)], [200, 400, 1600]),  # past the onset a cell stays out whole
+    ],
+)
+def test_fits_take_whole_cells_past_the_onset(tmp_path, unsettled, fitted):
+    t = evidence(tmp_path, grid(*unsettled)).trials
+    assert sorted(fit_rows(t, "sphere, ±1 target, pure noise")["p"].unique()) == fitted
+
+
+def test_a_failed_seed_takes_its_whole_cell_out(tmp_path):
+    rows = [r for r in grid() if not (r["p"] == 800 and r["seed"] == 1)] + [failed(p=800, seed=1)]
+    t = evidence(tmp_path, rows).trials
+    assert sorted(fit_rows(t, "sphere, ±1 target, pure noise")["p"].unique()) == [200, 400, 1600]
+    assert not t.loc[t["p"] == 800, "complete"].any() and t.loc[t["p"] != 800, "complete"].all()
 
 
 @pytest.mark.parametrize(
     ("changes", "filled", "why"),
     [
         ({}, True, ""),
-        ({"stop_reason": "epoch_cap", "below_noise": False}, False, "cap on epochs"),
+        (UNSETTLED, False, "cap on epochs"),
+        ({"below_bayes_error": False}, False, "but not the 0-1 error"),
         (
             {"epsilon": 0.0, "sigma2": 0.0, "below_noise": False, "stop_rule": "interpolate", "stop_reason": "interpolated"},
             False,
@@ -47,9 +58,9 @@ def test_a_cell_with_one_unsettled_seed_past_the_onset_stays_out_whole(tmp_path)
         ({"stop_reason": "epoch_cap", "stop_rule": "epochs", "below_noise": False}, False, "above the noise"),
     ],
 )
-def test_filled_means_below_a_known_noise_level(tmp_path, changes, filled, why):
+def test_filled_means_that_the_stability_forms_condition_is_met(tmp_path, changes, filled, why):
     (t,) = evidence(tmp_path, [row(**changes)]).trials.to_dict("records")
-    assert t["filled"] == filled and why in t["why_hollow"] and bool(t["why_hollow"]) != filled
+    assert t["tests_stability"] == filled and why in t["why_hollow"] and bool(t["why_hollow"]) != filled
 
 
 def test_kinds_keep_targets_stop_rules_and_noise_apart(tmp_path):

@@ -1,0 +1,88 @@
+"""How Ray's accidents become kinds of failure, and how many trials a cluster has room for. No cluster is started."""
+
+from typing import Any
+
+import pytest
+from ray import exceptions as lost
+
+from harness import dispatch
+from harness.errors import UserError
+from harness.execute import HARD_KILL_GRACE_S
+from harness.schema import arrow_schema
+from harness.sweep import Resources, parse_sweep
+from harness.trial import Batch
+
+BATCH = Batch(parse_sweep("name: a\nseeds: [0, 1]\ntasks:\n  - task: sphere\n", "sweep.yaml").trials, (1, 1))
+LIMIT_S = 10.0
+
+ACCIDENTS = {
+    "out of memory": (lost.OutOfMemoryError("the node ran low"), 1.0, "oom", "ran out of memory"),
+    "node died": (lost.NodeDiedError("node 7 is gone"), 1.0, "preempted", "the node died"),
+    "columns lost with their node": (lost.ObjectLostError("ab" * 28, None, ""), 1.0, "preempted", "the node died"),
+    "worker died early": (lost.WorkerCrashedError(), 1.0, "crash", "the worker process died"),
+    "worker died at its limit": (lost.WorkerCrashedError(), LIMIT_S + 1, "crash", "the worker process died"),
+    "watchdog": (lost.WorkerCrashedError(), LIMIT_S + HARD_KILL_GRACE_S + 1, "timeout", "did not answer its limit of 10 s"),
+    "anything else": (lost.RaySystemError("no more file handles"), 1.0, "crash", "RaySystemError: System error: no more file handles"),
+    "exception": (
+        lost.RayTaskError("work", "Traceback\nImportError: unilaw is not installed", None),
+        1.0,
+        "bug",
+        "ImportError: unilaw is not",
+    ),
+}
+
+
+@pytest.mark.parametrize(("error", "waited", "kind", "words"), ACCIDENTS.values(), ids=ACCIDENTS.keys())
+def test_every_accident_is_a_failure_row_for_each_trial(monkeypatch, error: Exception, waited: float, kind: str, words: str):
+    def get(ref: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(dispatch.ray, "get", get)
+    rows = dispatch._result(None, BATCH, waited, LIMIT_S)  # pyright: ignore[reportArgumentType]
+    assert len(rows) == 2
+    for row in rows:
+        assert (row["status"], row["failure_kind"]) == ("failed", kind)
+        assert words in row["failure_message"] and "\n" not in row["failure_message"]
+        assert set(row) - {"_weights"} <= set(arrow_schema().names)
+
+
+def test_the_loss_of_this_machines_ray_ends_the_run_with_a_sentence(monkeypatch):
+    def get(ref: Any) -> Any:
+        raise lost.LocalRayletDiedError()
+
+    monkeypatch.setattr(dispatch.ray, "get", get)
+    with pytest.raises(UserError, match="run the same command again"):
+        dispatch._result(None, BATCH, 1.0, LIMIT_S)  # pyright: ignore[reportArgumentType]
+
+
+ROOM = [
+    (Resources(cpus=1), {"CPU": 2.0}, 2),
+    (Resources(cpus=2), {"CPU": 7.0}, 3),
+    (Resources(cpus=1, gpus=1), {"CPU": 8.0, "GPU": 3.0}, 3),
+    (Resources(cpus=1, gpus=0.25), {"CPU": 8.0, "GPU": 1.0}, 4),
+    (Resources(cpus=1, gpus=0.6), {"CPU": 8.0, "GPU": 2.0}, 2),
+    (Resources(cpus=1, memory_gb=3), {"CPU": 8.0, "memory": 10e9}, 3),
+    (Resources(cpus=4), {"CPU": 2.0}, 0),
+    (Resources(cpus=1, gpus=1), {"CPU": 8.0}, 0),
+    (Resources(cpus=1, memory_gb=64), {"CPU": 8.0, "memory": 10e9}, 0),
+    (Resources(cpus=1), {}, 0),
+]
+
+
+@pytest.mark.parametrize(("asked", "have", "expected"), ROOM, ids=str)
+def test_room_for_trials(monkeypatch, asked: Resources, have: dict[str, float], expected: int):
+    monkeypatch.setattr(dispatch.ray, "cluster_resources", lambda: have)
+    monkeypatch.setattr(dispatch.ray, "is_initialized", lambda: True)
+    assert dispatch._room(asked) == expected
+    if expected:
+        dispatch.connect(None, asked)
+    else:
+        with pytest.raises(UserError, match="one trial needs .* and the cluster has .*; change resources in the sweep file"):
+            dispatch.connect(None, asked)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nonsense", "host:port", ":", "127.0.0.1:99999999"])
+def test_an_address_without_a_cluster_is_refused(address: str):
+    with pytest.raises(UserError, match=f"--address {address}: no Ray cluster answers there"):
+        dispatch.connect(address, Resources())
+    assert not dispatch.ray.is_initialized()

@@ -1,0 +1,144 @@
+"""What is run again and how often, over kinds of failure, limits and histories. Only the workers are replaced."""
+
+import io
+from collections import deque
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from harness import run as run_module
+from harness.errors import FAILURE_KINDS, RETRIED_KINDS
+from harness.progress import Progress
+from harness.run import Outcome, identity, run
+from harness.store import Store, latest
+from harness.sweep import Sweep, parse_sweep
+from harness.trial import Batch
+
+Answers = Callable[..., None]
+
+
+def sweep(attempts: int = 2, trials: int = 1) -> Sweep:
+    seeds = list(range(trials))
+    return parse_sweep(f"name: a\nseeds: {seeds}\nlimits: {{attempts: {attempts}}}\ntasks:\n  - task: sphere\n", "sweep.yaml")
+
+
+def columns(kind: str | None) -> dict:
+    failed = {"status": "failed", "failure_kind": kind, "failure_message": f"a {kind}"}
+    return {"_weights": None, "measures_version": 1, **(failed if kind else {"status": "ok"})}
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
+    """`answers("crash", None)`: the first batch crashes, the second is ok, and any further one is like the last."""
+
+    def prepare(*kinds: str | None) -> None:
+        def results(queue: deque[Batch], *_) -> Iterator[tuple[Batch, list[dict]]]:
+            told = 0
+            while queue:
+                batch = queue.popleft()
+                yield batch, [columns(kinds[min(told, len(kinds) - 1)])]
+                told += 1
+
+        monkeypatch.setattr(run_module, "_results", results)
+
+    return prepare
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.create(tmp_path / "rows")
+
+
+def go(asked: Sweep, store: Store, retry_failed: bool = False) -> Outcome:
+    return run(asked, store, None, False, retry_failed, Progress(Console(file=io.StringIO())))
+
+
+def attempts(store: Store) -> list[int]:
+    return store.read().rows["attempt"].sort_values().tolist()
+
+
+def remember(asked: Sweep, store: Store, *kinds: str | None) -> None:
+    """Rows of earlier attempts at the sweep's first trial."""
+    for k, kind in enumerate(kinds, start=1):
+        row = {**identity(asked.trials[0], k, "a"), **columns(kind), "finished_at": datetime(2026, 1, 1, 12, k, tzinfo=UTC)}
+        store.append([{name: value for name, value in row.items() if name != "_weights"}])
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5])
+@pytest.mark.parametrize("kind", FAILURE_KINDS)
+def test_attempts_in_one_run(kind: str, limit: int, store: Store, answers: Answers):
+    answers(kind)
+    outcome = go(sweep(limit), store)
+    assert attempts(store) == list(range(1, limit + 1 if kind in RETRIED_KINDS else 2))
+    assert (outcome.ok, dict(outcome.failed), outcome.given_up) == (0, {kind: 1}, 0)
+    assert set(store.read().rows["failure_message"]) == {f"a {kind}"}
+
+
+@pytest.mark.parametrize("kind", sorted(RETRIED_KINDS))
+def test_a_second_attempt_that_works_is_ok(kind: str, store: Store, answers: Answers):
+    answers(kind, None)
+    outcome = go(sweep(), store)
+    assert (outcome.ok, dict(outcome.failed)) == (1, {})
+    assert attempts(store) == [1, 2]
+    assert latest(store.read().rows)["status"].tolist() == ["ok"]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+@pytest.mark.parametrize("before", [1, 2, 3])
+@pytest.mark.parametrize("kind", FAILURE_KINDS)
+def test_the_limit_counts_attempts_of_earlier_runs(kind: str, before: int, limit: int, store: Store, answers: Answers):
+    asked = sweep(limit)
+    remember(asked, store, *[kind] * before)
+    answers(kind)
+    outcome = go(asked, store)
+    further = max(0, limit - before) if kind in RETRIED_KINDS else 0
+    assert attempts(store) == list(range(1, before + further + 1))
+    assert outcome.given_up == (0 if further else 1)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+@pytest.mark.parametrize("kind", FAILURE_KINDS)
+def test_retry_failed_begins_the_count_anew(kind: str, limit: int, store: Store, answers: Answers):
+    asked = sweep(limit)
+    remember(asked, store, kind, kind, kind)
+    answers(kind)
+    go(asked, store, retry_failed=True)
+    assert attempts(store) == list(range(1, 3 + 1 + (limit if kind in RETRIED_KINDS else 1)))
+
+
+@pytest.mark.parametrize("retry_failed", [False, True])
+@pytest.mark.parametrize("history", [[None], ["crash", None], [None, "crash"], ["bug", None, "nan"]], ids=str)
+def test_a_finished_trial_is_never_run_again(history: list[str | None], retry_failed: bool, store: Store, answers: Answers):
+    asked = sweep()
+    remember(asked, store, *history)
+    answers("bug")
+    outcome = go(asked, store, retry_failed)
+    assert attempts(store) == list(range(1, len(history) + 1))
+    assert (outcome.finished_before, outcome.ok, outcome.given_up) == (1, 0, 0)
+
+
+def test_one_poison_trial_does_not_stop_its_neighbours(store: Store, answers: Answers):
+    answers("crash", None, None, "crash", None)
+    outcome = go(sweep(trials=3), store)
+    assert (outcome.ok, dict(outcome.failed)) == (2, {"crash": 1})
+    assert store.read().rows.groupby("trial_id").size().sort_values().tolist() == [1, 1, 2]
+
+
+def test_a_torn_file_is_set_aside_and_its_trial_runs_again(store: Store, answers: Answers):
+    answers(None)
+    go(sweep(), store)
+    (part,) = store.folder.glob("part-*.parquet")
+    part.write_bytes(part.read_bytes()[:100])
+    assert go(sweep(), store).ok == 1
+    assert store.read().problems == [] and len(list((store.folder / "_set_aside").iterdir())) == 1
+
+
+def test_a_wider_sweep_runs_only_what_is_new(store: Store, answers: Answers):
+    answers(None)
+    go(sweep(trials=2), store)
+    outcome = go(sweep(trials=5), store)
+    assert (outcome.finished_before, outcome.ok) == (2, 3)
+    assert [len(record.trials) for record in store.sweeps()] == [2, 5]

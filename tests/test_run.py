@@ -1,0 +1,201 @@
+"""`unilaw run` on Ray, end to end: every kind of failure beside good trials, running again, and the same figures inline.
+
+Everything is run from a folder that holds packages named like ours, each of which raises when it is imported.
+"""
+
+import json
+import math
+import shutil
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any, NamedTuple
+
+import pandas as pd
+import pytest
+import safetensors
+
+from harness.registry import refs_in
+from harness.status import status
+from harness.store import Store, latest
+from harness.sweep import Sweep, parse_sweep
+
+TROUBLE = Path(__file__).parent / "trouble.py"
+
+INLINE = """\
+name: inline
+seeds: [0]
+tasks:
+  - task: sphere
+    fixed: {n: 32, d: 5, width: 8, max_epochs: 20}
+  - task: mnist
+    fixed: {n: 30, label_flip: 0.2, width: 4, max_epochs: 3}
+  - task: mnist
+    fixed: {n: 30, head: digits, label_resample: 0.3, width: 4, max_epochs: 3}
+  - task: trouble
+    grid: {how: [none, raise, exit, nan]}
+"""
+
+MIXED = INLINE.replace("name: inline", "name: mixed\nlimits: {seconds_per_trial: 10, attempts: 2}") + """\
+  - task: trouble
+    grid: {how: [wait, kill, memory]}
+  - task: trouble
+    fixed: {how: kill-once, marker: MARKER}
+"""  # fmt: skip
+
+
+class Ran(NamedTuple):
+    """A finished `unilaw run`."""
+
+    folder: Path
+    sweep: Sweep
+    process: CompletedProcess[str]
+    rows: pd.DataFrame
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's working folder: sweeps, a task file, and packages of their own that must not be taken for ours."""
+    folder = tmp_path_factory.mktemp("user")
+    for name in ("harness", "tasks", "clusters", "reports"):
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text(f"raise RuntimeError('the user’s own {name} was imported')\n")
+        (folder / name / "worker.py").write_text("raise RuntimeError('the user’s own worker was imported')\n")
+    (folder / "inline.yaml").write_text(INLINE)
+    (folder / "mixed.yaml").write_text(MIXED.replace("MARKER", str(folder / "marker")))
+    shutil.copy(TROUBLE, folder / "my_tasks.py")
+    return folder
+
+
+def rows_of(folder: Path, store: str) -> pd.DataFrame:
+    contents = Store.open(folder / store).read()
+    assert contents.problems == []
+    return contents.rows
+
+
+def load(folder: Path, name: str) -> Sweep:
+    return parse_sweep((folder / name).read_text(), name, refs_in(folder / "my_tasks.py"))
+
+
+@pytest.fixture(scope="module")
+def mixed(unilaw, folder: Path) -> Ran:
+    done = unilaw("run", "mixed.yaml", "--task-file", "my_tasks.py", "--store", "rows", cwd=folder)
+    return Ran(folder, load(folder, "mixed.yaml"), done, rows_of(folder, "rows"))
+
+
+def attempts_at(ran: Ran, how: str) -> list[dict[str, Any]]:
+    mine = ran.rows[ran.rows["config_json"].map(lambda text: json.loads(text).get("how") == how)]
+    mine = mine.sort_values("attempt").astype(object)
+    return mine.where(mine.notna(), None).to_dict("records")
+
+
+# Failures beside good trials
+
+
+def test_the_run_ends_with_counts_and_exit_code_1(mixed: Ran):
+    assert mixed.process.returncode == 1, mixed.process.stderr
+    assert mixed.process.stdout.startswith("5 ok, 6 failed (2 bug, 1 crash, 1 nan, 1 oom, 1 timeout), 0 finished before")
+    assert len(mixed.process.stdout.splitlines()) == 1, "stdout is for results; what Ray says of dead workers is not there"
+    assert "Traceback" not in mixed.process.stderr
+
+
+KINDS = {
+    "raise": (["bug"], "LookupError: the cat sat on it (my_tasks.py:"),
+    "exit": (["bug"], "SystemExit: enough"),
+    "nan": (["nan"], "the training loss is inf after epoch 1"),
+    "wait": (["timeout"], "took longer than the limit of 10 s"),
+    "kill": (["crash", "crash"], "the worker process died"),
+    "memory": (["oom", "oom"], "400000000000000 bytes"),
+}
+
+
+@pytest.mark.parametrize(("how", "expected"), KINDS.items(), ids=KINDS.keys())
+def test_each_failure_is_a_row_per_attempt(mixed: Ran, how: str, expected: tuple[list[str], str]):
+    rows = attempts_at(mixed, how)
+    assert [r["failure_kind"] for r in rows] == expected[0]
+    assert [r["attempt"] for r in rows] == list(range(1, len(rows) + 1))
+    for row in rows:
+        assert row["status"] == "failed" and expected[1] in row["failure_message"]
+        assert row["weights_file"] is None and row["p"] is None
+        assert row["wall_s"] > 0 and row["ray_version"]
+
+
+def test_a_trial_that_crashes_once_is_ok_at_its_second_attempt(mixed: Ran):
+    rows = attempts_at(mixed, "kill-once")
+    assert [(r["attempt"], r["status"], r["failure_kind"]) for r in rows] == [(1, "failed", "crash"), (2, "ok", None)]
+
+
+def test_every_trial_asked_for_has_a_row(mixed: Ran):
+    assert set(mixed.rows["trial_id"]) == {t.trial_id for t in mixed.sweep.trials}
+    view = latest(mixed.rows)
+    assert view["status"].value_counts().to_dict() == {"ok": 5, "failed": 6}
+    assert set(view["sweep"]) == {"mixed"} and set(view["schema_version"]) == {1}
+
+
+def test_weights_are_in_the_store(mixed: Ran):
+    ok = latest(mixed.rows).query("status == 'ok'")
+    for row in ok.to_dict("records"):
+        with safetensors.safe_open(mixed.folder / "rows" / row["weights_file"], framework="numpy") as weights:
+            assert sum(math.prod(weights.get_slice(key).get_shape()) for key in weights.keys()) == row["p"] + row["p_frozen"]
+    kept = {p.name for p in (mixed.folder / "rows" / "_weights").iterdir()}
+    assert kept == {f"{trial_id}.safetensors" for trial_id in ok["trial_id"]}
+
+
+def test_the_sweep_and_its_task_file_are_in_the_store(mixed: Ran):
+    (record,) = Store.open(mixed.folder / "rows").sweeps()
+    assert record.text == (mixed.folder / "mixed.yaml").read_text()
+    assert record.task_source == TROUBLE.read_text()
+    assert record.trials == {t.trial_id: t.ref.name for t in mixed.sweep.trials}
+
+
+def test_plain_pandas_reads_the_same_rows(mixed: Ran):
+    pd.testing.assert_frame_equal(pd.read_parquet(mixed.folder / "rows"), mixed.rows)
+
+
+def test_status_counts_what_there_is(mixed: Ran):
+    counted = {t.task: (t.done, dict(t.failed), t.left) for t in status(Store.open(mixed.folder / "rows")).tasks}
+    assert counted == {
+        "trouble": (2, {"bug": 2, "crash": 1, "nan": 1, "oom": 1, "timeout": 1}, 0),
+        "sphere": (1, {}, 0),
+        "mnist": (2, {}, 0),
+    }
+
+
+# Running again
+
+
+def test_running_again_does_nothing(unilaw, mixed: Ran):
+    done = unilaw("run", "mixed.yaml", "--task-file", "my_tasks.py", "--store", "rows", cwd=mixed.folder)
+    assert done.returncode == 1, "failed trials still stand"
+    assert done.stdout.startswith("0 ok, 6 failed, 5 finished before")
+    assert "0 trials to run, 5 finished before, 6 failed before and not worth retrying (--retry-failed runs them again)" in done.stderr
+    pd.testing.assert_frame_equal(rows_of(mixed.folder, "rows"), mixed.rows)
+
+
+def test_retry_failed_runs_a_failed_trial_again(unilaw, mixed: Ran, tmp_path: Path):
+    shutil.copytree(mixed.folder / "rows", tmp_path / "rows")
+    (bug,) = attempts_at(mixed, "raise")
+    chosen = ["--task-file", "my_tasks.py", "--store", tmp_path / "rows", "--trial", bug["trial_id"][:10]]
+    done = unilaw("run", "mixed.yaml", *chosen, "--retry-failed", cwd=mixed.folder)
+    assert done.stdout.startswith("0 ok, 1 failed (1 bug), 0 finished before")
+    again = rows_of(tmp_path, "rows")
+    assert len(again) == len(mixed.rows) + 1
+    assert again[again["trial_id"] == bug["trial_id"]]["attempt"].sort_values().tolist() == [1, 2]
+
+
+# Inline
+
+
+NOT_MEASURED = ["sweep", "wall_s", "train_s", "measure_s", "peak_bytes", "started_at", "finished_at", "ray_version"]
+
+
+def test_inline_gives_the_rows_that_ray_gives_bit_for_bit(unilaw, mixed: Ran):
+    done = unilaw("run", "inline.yaml", "--task-file", "my_tasks.py", "--store", "inline", "--inline", cwd=mixed.folder)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.startswith("4 ok, 3 failed (2 bug, 1 nan), 0 finished before")
+    inline = rows_of(mixed.folder, "inline").sort_values("trial_id", ignore_index=True)
+    on_ray = mixed.rows[mixed.rows["trial_id"].isin(inline["trial_id"])].sort_values("trial_id", ignore_index=True)
+    assert len(inline) == len(on_ray) == 7
+    pd.testing.assert_frame_equal(inline.drop(columns=NOT_MEASURED), on_ray.drop(columns=NOT_MEASURED), check_exact=True, check_dtype=False)
+    assert inline["ray_version"].isna().all() and on_ray["ray_version"].notna().all()
+    for name in inline["weights_file"].dropna():
+        assert (mixed.folder / "inline" / name).read_bytes() == (mixed.folder / "rows" / name).read_bytes()

@@ -1,0 +1,86 @@
+"""A run that is cut off, by Ctrl-C or by losing its driver, keeps what was finished and completes when run again."""
+
+import os
+import signal
+import subprocess
+import sysconfig
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from harness.store import Store
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="follows processes through /proc")
+
+TROUBLE = Path(__file__).parent / "trouble.py"
+TRIALS = 8
+SLOW = "name: slow\nseeds: {range: [0, 8]}\ntasks:\n  - task: trouble\n    fixed: {nap: 1.0}\n"
+ARGUMENTS = ["run", "slow.yaml", "--task-file", str(TROUBLE), "--store", "rows"]
+
+
+def in_session(session: int) -> dict[int, str]:
+    """Process id and command line of everything that a run started, itself included."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and int((entry / "stat").read_text().rpartition(")")[2].split()[3]) == session:
+                found[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")
+        except (OSError, IndexError):
+            continue  # it ended while we looked
+    return found
+
+
+def working(session: int) -> list[str]:
+    """What could still run trials: the driver, Ray's scheduler and its workers."""
+    return [c for c in in_session(session).values() if "unilaw" in c or "raylet" in c.split(" ")[0] or c.startswith("ray::IDLE")]
+
+
+@pytest.fixture
+def half_way(tmp_path: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """A run in a session of its own, with at least two of its eight trials done and more under way."""
+    (tmp_path / "slow.yaml").write_text(SLOW)
+    command = [str(Path(sysconfig.get_path("scripts")) / "unilaw"), *ARGUMENTS]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True, **streams)
+    try:
+        while len(list(tmp_path.glob("rows/part-*"))) < 2:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        yield process
+    finally:
+        for pid in in_session(process.pid):
+            os.kill(pid, signal.SIGKILL)
+        process.communicate(timeout=60)
+
+
+def finish(unilaw, folder: Path) -> None:
+    """Run again; every trial is then there, none of the finished ones twice."""
+    before = Store.open(folder / "rows").read()
+    assert before.problems == [] and 2 <= len(before.rows) < TRIALS
+    done = unilaw(*ARGUMENTS, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{TRIALS - len(before.rows)} ok, 0 failed, {len(before.rows)} finished before")
+    rows = pd.read_parquet(folder / "rows")
+    assert (rows["trial_id"].nunique(), len(rows)) == (TRIALS, TRIALS)
+    assert set(rows["status"]) == {"ok"} and set(rows["attempt"]) == {1}
+
+
+def test_ctrl_c_says_how_to_go_on(unilaw, half_way: subprocess.Popen[str], tmp_path: Path):
+    os.killpg(half_way.pid, signal.SIGINT)  # as a terminal does: to the driver, to Ray and to its workers
+    out, err = half_way.communicate(timeout=120)
+    assert half_way.returncode == 130
+    assert err.splitlines()[-1] == f"interrupted; finished trials are in rows. To go on: unilaw {' '.join(ARGUMENTS)}"
+    assert "Traceback" not in err and out == ""
+    assert working(half_way.pid) == [], "nothing goes on in the background"
+    finish(unilaw, tmp_path)
+
+
+def test_a_killed_driver_loses_only_what_was_under_way(unilaw, half_way: subprocess.Popen[str], tmp_path: Path):
+    os.kill(half_way.pid, signal.SIGKILL)
+    assert half_way.wait(timeout=60) == -signal.SIGKILL
+    while working(half_way.pid):  # Ray's own processes notice within seconds
+        time.sleep(0.1)
+    finish(unilaw, tmp_path)

@@ -1,0 +1,414 @@
+"""The store: rows survive a round trip, plain pandas reads the folder, and no accident makes a torn or lost row."""
+
+import json
+import os
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness import store as store_module
+from harness.errors import UserError
+from harness.schema import COLUMNS, SCHEMA_VERSION, arrow_schema
+from harness.store import Store, SweepRecord, compact, latest
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def row(trial_id: str = "t0", **columns: Any) -> dict[str, Any]:
+    """The columns that every row has, and those given."""
+    required = {
+        "trial_id": trial_id, "attempt": 1, "status": "ok", "sweep": "s", "task": "toy", "task_version": 1, "family": "toy", "seed": 0,
+        "config_json": "{}", "settings_json": "{}", "unilaw_version": "0", "finished_at": NOON, "measures_version": 1, "schema_version": 1,
+    }  # fmt: skip
+    return {**required, **columns}
+
+
+EXAMPLES = {
+    pa.string(): "text ± ü", pa.bool_(): True, pa.int32(): 2**31 - 1, pa.int64(): 2**63 - 1, pa.float64(): 0.1,
+    pa.timestamp("us", tz="UTC"): NOON, pa.list_(pa.float64()): [0.5, float("nan")],
+}  # fmt: skip
+
+
+def full_row(trial_id: str = "full") -> dict[str, Any]:
+    """A value in every column."""
+    values = {c.name: EXAMPLES.get(c.type, [{"group": "0", "trainable": 3, "frozen": 4}]) for c in COLUMNS}
+    return {**values, "trial_id": trial_id, "attempt": 1}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.create(tmp_path / "rows")
+
+
+def record(name: str, trials: list[str], task_source: str | None = None) -> SweepRecord:
+    """A sweep's record; trial ids are padded to their length."""
+    asked = {trial.ljust(16, "0"): "toy" for trial in trials}
+    return SweepRecord(name=name, text=f"name: {name}\n", task_source=task_source, trials=asked)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir())
+
+
+# The schema
+
+
+@pytest.mark.parametrize("column", COLUMNS, ids=lambda c: c.name)
+def test_every_column_says_what_it_means(column):
+    field = arrow_schema().field(column.name)
+    metadata = field.metadata or {}
+    assert (field.type, field.nullable) == (column.type, not column.required)
+    assert metadata[b"unit"].decode() == column.unit
+    assert metadata[b"meaning"].decode() == column.meaning
+    assert column.meaning or column.name in ("python_version", "torch_version")
+
+
+def test_column_names_are_distinct():
+    assert len({c.name for c in COLUMNS}) == len(COLUMNS)
+
+
+def test_a_files_own_schema_carries_units_and_version(store: Store):
+    schema = pq.read_schema(store.append([row()]))
+    assert schema.field("p").metadata[b"unit"] == b"parameters"
+    assert schema.metadata[b"unilaw_schema_version"] == str(SCHEMA_VERSION).encode()
+    assert schema.remove_metadata() == arrow_schema().remove_metadata()
+
+
+# Rows
+
+
+def test_round_trip_of_every_column(store: Store):
+    store.append([full_row()])
+    contents = store.read()
+    assert contents.problems == []
+    (back,) = contents.rows.to_dict("records")
+    for name, value in full_row().items():
+        got = back[name]
+        if isinstance(value, list) and isinstance(value[0], float):
+            assert got[0] == 0.5 and got[1] != got[1]
+        else:
+            assert (list(got) if isinstance(value, list) else got) == value, name
+
+
+def test_pandas_reads_the_folder_whatever_the_first_file_lacks(store: Store):
+    files = [
+        store.append([row("a", status="failed", failure_kind="crash")]),  # nulls in every optional column
+        store.append([full_row("b"), row("c", p=5)]),
+        store.append([row("d", noise_radii=[], params_by_group=[])]),
+    ]
+    for rank, path in enumerate(files):  # file order decides which schema pandas takes
+        os.replace(path, path.with_name(f"part-{rank}.parquet"))
+    store.put_sweep(record("s", ["a"], "import this"))
+    store.put_weights("b", b"weights")
+    (store.folder / "_report.html").write_text("<html>")
+    rows = pd.read_parquet(store.folder)
+    assert rows.columns.tolist() == [c.name for c in COLUMNS]
+    assert rows["trial_id"].tolist() == ["a", "b", "c", "d"]
+    assert rows["p"].isna().tolist() == [True, False, False, True]
+    assert rows["noise_radii"][1][0] == 0.5
+    assert list(rows["noise_radii"][3]) == []
+    pd.testing.assert_frame_equal(rows, store.read().rows)
+
+
+def test_an_empty_store_has_every_column(store: Store):
+    assert store.read().rows.columns.tolist() == [c.name for c in COLUMNS]
+    assert len(latest(store.read().rows)) == 0
+
+
+@pytest.mark.parametrize("wrong", [{"stability_attack_maen": 0.1}, {"p": "many"}, {"seed": None}, {"p": 2**63}])
+def test_a_row_outside_the_schema_is_refused_and_leaves_nothing(store: Store, wrong: dict[str, Any]):
+    before = names(store.folder)
+    with pytest.raises((ValueError, OverflowError, pa.ArrowException)):
+        store.append([row(**wrong)])
+    assert names(store.folder) == before
+
+
+def test_an_older_file_without_a_newer_column_still_reads(store: Store):
+    path = store.append([row(p=3, flops=1.0)])
+    pq.write_table(pq.read_table(path).drop_columns(["flops", "noise_radii"]), path)
+    contents = store.read()
+    assert contents.problems == []
+    assert contents.rows["p"].tolist() == [3]
+    assert contents.rows["flops"].isna().all()
+
+
+# Accidents
+
+
+class Crash(BaseException):
+    """Ends whatever is running, as a kill would, without being caught as an error."""
+
+
+def test_nothing_is_visible_before_the_rename(store: Store, monkeypatch: pytest.MonkeyPatch):
+    store.append([row("a")])
+    during: list[list[str]] = []
+
+    def crash(source: Path, target: Path) -> None:
+        during.append(names(store.folder))
+        raise Crash
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module.os, "replace", crash)
+        with pytest.raises(Crash):
+            store.append([row("b")])
+    parts = [n for n in names(store.folder) if n.startswith("part-")]
+    assert [n for n in during[0] if n not in ("_store.json", *parts)] == [n for n in during[0] if n.startswith("_tmp-")] != []
+    assert len(parts) == 1
+    assert pd.read_parquet(store.folder)["trial_id"].tolist() == ["a"] == store.read().rows["trial_id"].tolist()
+
+
+def test_a_temporary_file_left_by_a_killed_writer_is_no_row(store: Store):
+    whole = store.append([row("a")]).read_bytes()
+    (store.folder / "_tmp-0").write_bytes(whole[: len(whole) // 2])
+    assert store.read().problems == []
+    assert pd.read_parquet(store.folder)["trial_id"].tolist() == ["a"]
+
+
+@pytest.mark.parametrize("kept", [0, 3, 4, 100, 0.5, 0.99, -1], ids=str)
+def test_a_torn_file_is_named_left_out_and_set_aside(store: Store, kept: float):
+    store.append([row("good")])
+    torn = store.append([full_row("torn")])
+    whole = torn.read_bytes()
+    torn.write_bytes(whole[: int(kept * len(whole))] if isinstance(kept, float) else whole[:kept])
+    contents = store.read()
+    assert contents.rows["trial_id"].tolist() == ["good"]
+    assert len(contents.problems) == 1 and contents.problems[0].startswith(f"{torn.name}: is torn or not Parquet")
+    (said,) = store.set_torn_aside()
+    assert said.startswith(f"{torn.name}: is torn") and "_set_aside" in said
+    assert store.read().problems == [] and store.set_torn_aside() == []
+    assert pd.read_parquet(store.folder)["trial_id"].tolist() == ["good"]
+    assert (store.folder / "_set_aside" / torn.name).exists(), "moved, not deleted"
+
+
+@settings(derandomize=True, max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=8))
+def test_flipped_bytes_never_raise(tmp_path_factory: pytest.TempPathFactory, damage: list[tuple[int, int]]):
+    store = Store.create(tmp_path_factory.mktemp("rows"))
+    path = store.append([full_row()])
+    content = bytearray(path.read_bytes())
+    for position, byte in damage:
+        content[position % len(content)] ^= byte
+    path.write_bytes(content)
+    contents = store.read()
+    assert len(contents.rows) + len(contents.problems) >= 1
+
+
+def test_files_of_somebody_else_are_named_and_left_alone(store: Store):
+    store.append([row("a")])
+    (store.folder / "notes.txt").write_text("mine")
+    (store.folder / "old").mkdir()
+    pd.DataFrame({"x": [1]}).to_parquet(store.folder / "old" / "part-0.parquet")
+    (store.folder / "_notes").write_text("hidden names are free")
+    contents = store.read()
+    assert contents.rows["trial_id"].tolist() == ["a"]
+    assert [p.split(":")[0] for p in contents.problems] == ["notes.txt", "old"]
+    assert store.set_torn_aside() == []
+    assert (store.folder / "notes.txt").read_text() == "mine"
+
+
+FOREIGN = {
+    "other columns": (pa.table({"x": [1]}), "it lacks the column 'trial_id'"),
+    "another type": (pa.Table.from_pylist([row()]).append_column("p", pa.array(["many"])), "has a column of another type"),
+    "a column twice": (pa.Table.from_pylist([row()]).append_column("trial_id", pa.array(["t"])), "has a column of another type"),
+}
+
+
+@pytest.mark.parametrize("table,reason", FOREIGN.values(), ids=FOREIGN.keys())
+def test_parquet_that_is_not_rows_is_named_and_set_aside(store: Store, table: pa.Table, reason: str):
+    pq.write_table(table, store.folder / "part-x.parquet")
+    (problem,) = store.read().problems
+    assert problem.startswith("part-x.parquet: ") and reason in problem
+    assert len(store.set_torn_aside()) == 1
+
+
+def test_readers_and_writers_at_once(store: Store):
+    def write(writer: int) -> None:
+        for k in range(15):
+            store.append([row(f"{writer}-{k}"), row(f"{writer}-{k}+")])
+
+    writers = [threading.Thread(target=write, args=(w,)) for w in range(3)]
+    for thread in writers:
+        thread.start()
+    while any(thread.is_alive() for thread in writers):
+        contents = store.read()
+        assert contents.problems == [] and len(contents.rows) % 2 == 0, "a file's rows come together"
+    assert store.read().rows["trial_id"].nunique() == 3 * 15 * 2
+
+
+# What is a store
+
+
+def test_a_store_can_be_made_deep_and_twice(tmp_path: Path):
+    first = Store.create(tmp_path / "a" / "b")
+    first.append([row()])
+    assert len(Store.create(tmp_path / "a" / "b").read().rows) == 1
+    assert names(first.folder)[0] == "_store.json"
+    assert all(n.startswith(("_store", "part-")) for n in names(first.folder))
+
+
+def test_a_folder_that_is_no_store_is_refused(tmp_path: Path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(UserError, match="is not empty and not a unilaw store"):
+        Store.create(tmp_path)
+    with pytest.raises(UserError, match="is not a unilaw store"):
+        Store.open(tmp_path)
+    assert names(tmp_path) == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("make", [Store.create, Store.open])
+def test_a_newer_store_is_refused(store: Store, make):
+    (store.folder / "_store.json").write_text(json.dumps({"unilaw_store": 1, "schema_version": SCHEMA_VERSION + 1}))
+    with pytest.raises(UserError, match=f"schema version {SCHEMA_VERSION + 1}; this unilaw reads up to {SCHEMA_VERSION}: update unilaw"):
+        make(store.folder)
+
+
+def test_a_newer_unilaw_marks_the_store_that_it_writes_to(store: Store, monkeypatch: pytest.MonkeyPatch):
+    with monkeypatch.context() as newer:
+        newer.setattr(store_module, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
+        Store.create(store.folder)
+    with pytest.raises(UserError, match="update unilaw"):
+        Store.open(store.folder)
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", "null", '{"schema_version": "new"}', "\x00"])
+def test_a_damaged_marker_is_named(store: Store, content: str):
+    (store.folder / "_store.json").write_text(content)
+    with pytest.raises(UserError, match="_store.json: cannot be read as a store's marker"):
+        Store.open(store.folder)
+
+
+def test_no_store(tmp_path: Path):
+    with pytest.raises(UserError, match="there is no store"):
+        Store.open(tmp_path / "nothing")
+    assert not (tmp_path / "nothing").exists()
+
+
+# Sweeps
+
+
+def test_sweep_records_come_back_once_each_and_in_order(store: Store):
+    records = [record("b", ["1"]), record("a", ["2", "1"], "source")]
+    for age, made in enumerate(records):
+        store.put_sweep(made)
+        os.utime(store.folder / f"{made.stem}.json", (age, age))
+    store.put_sweep(records[0])
+    assert store.sweeps() == records
+    assert (store.folder / f"{records[1].stem}.yaml").read_text() == "name: a\n"
+    assert (store.folder / f"{records[1].stem}.py").read_text() == "source"
+
+
+HOSTILE = '{"name": "../../a", "text": "", "task_source": null, "trials": {}}'
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"name": "a"}', HOSTILE, HOSTILE.replace("../../a", "a").replace("{}", '{"../t": "toy"}')]
+)
+def test_a_damaged_sweep_record_is_named_and_left_out(store: Store, content: str):
+    store.put_sweep(record("good", ["1"]))
+    (store.folder / "_sweeps" / "a-0.json").write_text(content)
+    assert store.sweeps() == [record("good", ["1"])]
+    (problem,) = store.read().problems
+    assert problem.startswith("_sweeps/a-0.json: cannot be read as a sweep's record")
+
+
+# The latest view
+
+
+def frame(*rows: dict[str, Any]) -> pd.DataFrame:
+    return pa.Table.from_pylist(list(rows), schema=arrow_schema()).to_pandas()
+
+
+def at(minute: int) -> datetime:
+    return NOON + timedelta(minutes=minute)
+
+
+FAILED = {"status": "failed", "failure_kind": "crash"}
+VIEWS = {
+    "ok wins over a later failure": ([row(p=1, finished_at=at(1)), row(p=2, finished_at=at(2), **FAILED)], 1),
+    "ok wins over a later failure of newer measures": ([row(p=1), row(p=2, finished_at=at(2), measures_version=9, **FAILED)], 1),
+    "the newest ok wins": ([row(p=1, finished_at=at(1)), row(p=2, finished_at=at(2))], 2),
+    "the newest ok wins in any order of files": ([row(p=2, finished_at=at(2)), row(p=1, finished_at=at(1))], 2),
+    "newer measures win over a later row": ([row(p=1, measures_version=2), row(p=2, finished_at=at(9))], 1),
+    "the newest failure stands when none is ok": ([row(p=1, **FAILED), row(p=2, attempt=2, finished_at=at(1), **FAILED)], 2),
+    "the later attempt stands when times are equal": ([row(p=2, attempt=2, **FAILED), row(p=1, **FAILED)], 2),
+}
+
+
+@pytest.mark.parametrize("rows,expected", VIEWS.values(), ids=VIEWS.keys())
+def test_latest(rows: list[dict[str, Any]], expected: int):
+    view = latest(frame(*rows))
+    assert view["p"].tolist() == [expected]
+    assert view.columns.tolist() == [c.name for c in COLUMNS]
+
+
+attempts = st.lists(
+    st.tuples(st.sampled_from("abc"), st.booleans(), st.integers(1, 3), st.integers(0, 5)), min_size=1, max_size=12
+)  # trial, ok, measures_version, minute
+
+
+@settings(derandomize=True, max_examples=60, deadline=None)
+@given(attempts)
+def test_latest_over_any_history(history: list[tuple[str, bool, int, int]]):
+    rows = [
+        row(trial, attempt=k, measures_version=version, finished_at=at(minute), **({} if ok else FAILED))
+        for k, (trial, ok, version, minute) in enumerate(history, start=1)
+    ]
+    view = latest(frame(*rows))
+    assert sorted(view["trial_id"]) == sorted({trial for trial, *_ in history}), "one row per trial"
+    for chosen in view.to_dict("records"):
+        mine = [(ok, version, minute) for trial, ok, version, minute in history if trial == chosen["trial_id"]]
+        ok = chosen["status"] == "ok"
+        assert ok == any(o for o, *_ in mine)
+        assert chosen["measures_version"] == max(v for o, v, _ in mine if o == ok)
+        assert chosen["finished_at"] == at(max(m for o, v, m in mine if (o, v) == (ok, chosen["measures_version"])))
+    pd.testing.assert_frame_equal(latest(view), view)
+    pd.testing.assert_frame_equal(latest(frame(*reversed(rows))), view)
+
+
+# Compaction
+
+
+def test_compact_keeps_every_attempt_weights_and_sweeps(store: Store, tmp_path: Path):
+    store.append([row("a", **FAILED)])
+    store.append([row("a", attempt=2), full_row("b")])
+    store.append([row("c", noise_radii=[])])
+    store.put_weights("a", b"weights")
+    records = [record("s", ["a"]), record("u", ["b"], "source")]
+    for made in records:
+        store.put_sweep(made)
+    assert compact(store.folder, tmp_path / "small") == (3, 4)
+    small = Store.open(tmp_path / "small")
+    assert len([n for n in names(small.folder) if n.startswith("part-")]) == 1
+    pd.testing.assert_frame_equal(small.read().rows, store.read().rows)
+    pd.testing.assert_frame_equal(pd.read_parquet(small.folder), store.read().rows)
+    assert (small.folder / "_weights" / "a.safetensors").read_bytes() == b"weights"
+    assert sorted(small.sweeps(), key=lambda r: r.name) == records
+
+
+def test_compact_of_an_empty_store(store: Store, tmp_path: Path):
+    assert compact(store.folder, tmp_path / "small") == (0, 0)
+    assert len(Store.open(tmp_path / "small").read().rows) == 0
+
+
+def test_compact_refuses_an_existing_target(store: Store, tmp_path: Path):
+    store.append([row()])
+    (tmp_path / "there").mkdir()
+    with pytest.raises(UserError, match="exists; compact writes a new store"):
+        compact(store.folder, tmp_path / "there")
+    assert names(tmp_path / "there") == []
+
+
+def test_compact_refuses_a_torn_source(store: Store, tmp_path: Path):
+    store.append([row()])
+    (store.folder / "part-torn.parquet").write_bytes(b"PAR1")
+    with pytest.raises(UserError, match="part-torn.parquet: is torn"):
+        compact(store.folder, tmp_path / "small")
+    assert not (tmp_path / "small").exists()

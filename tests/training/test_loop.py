@@ -1,0 +1,160 @@
+"""The training loop: each stop rule's figure, the reason given for it, and what decides the result."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from harness.errors import TrialFailure
+from harness.noise import Noise, flip_labels, resample_labels
+from harness.task import Config, Data, Seeds
+from harness.training.loop import INTERPOLATION_MSE, Fit, evaluate, train
+
+N, D = 60, 6
+
+
+def data(classes: int | None, eta: float) -> Data:
+    """N random points whose labels depend on the first coordinate, with noise of a known level."""
+    draw = torch.Generator().manual_seed(0)
+    x, x_test = torch.randn(N, D, generator=draw), torch.randn(20, D, generator=draw)
+    if classes is None:
+        y, noise = flip_labels(x[:, 0].sign(), eta, draw)
+        return Data(x, y, x_test, x_test[:, 0].sign(), noise)
+    labels = [(v[:, 0] > 0).long() + (v[:, 0] > 1).long() for v in (x, x_test)]
+    y, noise = resample_labels(labels[0], classes, eta, draw)
+    return Data(x, y, x_test, labels[1], noise, classes=classes)
+
+
+def net(classes: int | None, width: int = 128) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        return nn.Sequential(nn.Linear(D, width), nn.ReLU(), nn.Linear(width, classes or 1))
+
+
+def fit(model: nn.Module, samples: Data, seed: int = 0, **config: Any) -> Fit:
+    made = Config(n=N, **{"batch_size": 16, **config})
+    return train(model, samples, made, Seeds(seed).generator("order"))
+
+
+RULES = {  # classes, noise, stop rule: the reason, the figure that it is about, and the level which that must reach
+    "below the noise, ±1": (None, 0.2, "noise", "below_noise", "loss", 4 * 0.2 * 0.8 / 2),
+    "below a small noise, ±1": (None, 0.05, "noise", "below_noise", "loss", 4 * 0.05 * 0.95 / 2),
+    "below the noise, classes": (3, 0.3, "noise", "below_noise", "error", 0.3 * (1 - 1 / 3) / 2),
+    "interpolation, ±1": (None, 0.2, "interpolate", "interpolated", "loss", INTERPOLATION_MSE),
+    "interpolation, classes": (3, 0.3, "interpolate", "interpolated", "error", 0.0),
+}
+
+
+@pytest.mark.parametrize(("classes", "eta", "stop", "reason", "figure", "level"), RULES.values(), ids=RULES.keys())
+def test_stop_rule_is_met_early_and_at_the_final_weights(classes, eta, stop, reason, figure, level):
+    samples, model = data(classes, eta), net(classes)
+    done = fit(model, samples, stop=stop, max_epochs=2000)
+    assert done.stop_reason == reason
+    assert getattr(done, figure) <= level
+    assert 1 < done.epochs < 2000, "met along the way, not at the cap"
+    assert done.steps == done.epochs * math.ceil(N / 16)
+    assert (done.loss, done.error) == evaluate(model, samples.x_train, samples.y_train, classes)
+
+
+@pytest.mark.parametrize(("classes", "eta", "stop", "reason", "figure", "level"), RULES.values(), ids=RULES.keys())
+def test_the_epoch_before_had_not_met_the_rule(classes, eta, stop, reason, figure, level):
+    samples = data(classes, eta)
+    epochs = fit(net(classes), samples, stop=stop, max_epochs=2000).epochs
+    before = fit(net(classes), samples, stop="epochs", max_epochs=epochs - 1)
+    assert getattr(before, figure) > level
+
+
+@pytest.mark.parametrize("stop", ["noise", "interpolate", "epochs"])
+@pytest.mark.parametrize("classes", [None, 3])
+def test_the_cap_ends_what_cannot_fit(classes: int | None, stop: str):
+    samples, model = data(classes, 0.3), net(classes, width=1)
+    done = fit(model, samples, stop=stop, max_epochs=3, lr=1e-5)
+    assert (done.stop_reason, done.epochs, done.steps) == ("epoch_cap", 3, 3 * math.ceil(N / 16))
+    assert (done.loss, done.error) == evaluate(model, samples.x_train, samples.y_train, classes)
+
+
+@pytest.mark.parametrize("classes", [None, 3])
+def test_the_epochs_rule_runs_to_the_cap_though_everything_fits(classes: int | None):
+    done = fit(net(classes), data(classes, 0.0), stop="epochs", max_epochs=150, lr=1e-2)
+    assert (done.stop_reason, done.epochs, done.error) == ("epoch_cap", 150, 0.0)
+
+
+def test_a_rule_met_in_the_last_epoch_is_not_called_the_cap():
+    epochs = fit(net(None), data(None, 0.2), stop="noise", max_epochs=2000).epochs
+    last = fit(net(None), data(None, 0.2), stop="noise", max_epochs=epochs)
+    assert (last.stop_reason, last.epochs) == ("below_noise", epochs)
+
+
+@pytest.mark.parametrize("classes", [None, 3])
+def test_without_noise_there_is_nothing_to_be_below(classes: int | None):
+    with pytest.raises(ValueError, match="needs labels with injected noise"):
+        fit(net(classes), data(classes, 0.0), stop="noise", max_epochs=150, lr=1e-2)
+
+
+@pytest.mark.parametrize("classes", [None, 3])
+@pytest.mark.parametrize(("epochs", "where"), [(50, "after epoch"), (1, "at the final weights")])
+def test_a_loss_that_is_not_finite_is_a_nan_failure(classes: int | None, epochs: int, where: str):
+    absurd = Config(n=N, batch_size=N, stop="epochs", max_epochs=epochs).model_copy(update={"lr": 1e38})
+    with pytest.raises(TrialFailure, match=where) as failed:
+        train(net(classes), data(classes, 0.2), absurd, Seeds(0).generator("order"))
+    assert failed.value.kind == "nan"
+
+
+class Recorder(nn.Module):
+    """A linear model that keeps the first number of every input it is trained on."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear, self.seen = nn.Linear(1, 1), []
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.seen += x[:, 0].tolist()
+        return self.linear(x)
+
+
+def test_the_order_stream_alone_decides_the_order():
+    x = torch.arange(10.0)[:, None]
+    samples = Data(x, torch.ones(10), x, torch.ones(10), Noise("none", 0.0, 0.0))
+    model = Recorder()
+    train(model, samples, Config(n=10, batch_size=4, stop="epochs", max_epochs=2), Seeds(7).generator("order"))
+    order = Seeds(7).generator("order")
+    assert model.seen == [*torch.randperm(10, generator=order).tolist(), *torch.randperm(10, generator=order).tolist()]
+
+
+def final_weights(order_seed: int, global_seed: int) -> Tensor:
+    torch.manual_seed(global_seed)
+    model = net(3)
+    fit(model, data(3, 0.3), seed=order_seed, stop="epochs", max_epochs=3)
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def test_same_streams_same_weights_bit_for_bit():
+    assert torch.equal(final_weights(0, 0), final_weights(0, 99)), "torch's global generator plays no part"
+    assert not torch.equal(final_weights(0, 0), final_weights(1, 0))
+
+
+@pytest.mark.parametrize("classes", [None, 3])
+def test_evaluate_over_several_batches_with_known_answers(classes: int | None):
+    n = 10_000  # more than one evaluation batch, and not a multiple of it
+    x = torch.arange(n).float()[:, None] / n - 0.5
+    if classes is None:
+        result = evaluate(nn.Identity(), x, torch.ones(n), None)
+        assert result.loss == pytest.approx(float((x.double() - 1).square().mean()), rel=1e-5)
+        assert result.error == 0.5
+    else:
+        logits = torch.eye(3)[torch.arange(n) % 3] * 5
+        y = torch.where(torch.arange(n) < n // 4, (torch.arange(n) + 1) % 3, torch.arange(n) % 3)
+        result = evaluate(nn.Identity(), logits, y, 3)
+        right = math.log(1 + 2 * math.exp(-5))
+        assert result.error == 0.25
+        assert result.loss == pytest.approx(0.75 * right + 0.25 * (right + 5), rel=1e-5)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_evaluate_is_in_eval_mode_and_puts_the_mode_back(training: bool):
+    model = nn.Dropout(0.9).train(training)
+    assert evaluate(model, torch.ones(100, 1), torch.ones(100), None).loss == 0.0
+    assert model.training is training

@@ -1,0 +1,89 @@
+"""A task file whose trials go wrong in the way that their configuration names; the tests of runs are made of it."""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import nn
+
+from harness.noise import flip_labels
+from harness.task import Config, Data, Field, Seeds, Size, StopRule, Task
+
+
+class TroubleConfig(Config):
+    """Which trouble, and how large the model is that has it."""
+
+    how: Literal[
+        "none", "raise", "long-message", "exit", "nan", "memory", "wait", "swallow", "hang", "kill", "kill-once", "surrogate",
+        "short-inputs", "tied",
+    ] = Field("none", description="what goes wrong")  # fmt: skip
+    nap: float = Field(0.0, ge=0, description="seconds slept before anything else")
+    marker: str = Field("", description="kill-once: a file made by the first attempt")
+    n: int = Field(16, ge=2, description="training samples")
+    stop: StopRule = Field("epochs", description="when training ends")
+    max_epochs: int = Field(3, ge=1, description="cap on epochs")
+    width: int = Size(4, description="hidden units")
+
+
+class Trouble(Task):
+    """Points with coin-flip labels, and an accident on the way."""
+
+    name = "trouble"
+    Config = TroubleConfig
+
+    def input_shape(self, config: TroubleConfig) -> tuple[int, ...]:
+        return (4,)
+
+    def data(self, config: TroubleConfig, seeds: Seeds) -> Data:
+        time.sleep(config.nap)
+        accident(config)
+        draw = seeds.generator("data")
+        x, x_test = torch.randn(config.n, 4, generator=draw), torch.randn(32, 4, generator=draw)
+        y, noise = flip_labels(x[:, 0].sign(), 0.2, seeds.generator("noise"))
+        if config.how == "nan":
+            x = x * 1e30  # squared errors then overflow
+        if config.how == "short-inputs":
+            x = x[:-1]
+        return Data(x, y, x_test, x_test[:, 0].sign(), noise)
+
+    def model(self, config: TroubleConfig) -> nn.Module:
+        layers = [nn.Linear(4, config.width), nn.ReLU(), nn.Linear(config.width, 1)]
+        if config.how == "tied":
+            twins = nn.Linear(4, 4), nn.Linear(4, 4)
+            twins[1].weight = twins[0].weight
+            layers = [*twins, *layers]
+        return nn.Sequential(*layers)
+
+
+def accident(config: TroubleConfig) -> None:
+    match config.how:
+        case "raise":
+            raise LookupError("the cat sat on it")
+        case "long-message":
+            raise ValueError("word " * 10_000)
+        case "surrogate":
+            raise ValueError("half a character: \ud800")
+        case "exit":
+            sys.exit("enough")
+        case "memory":
+            torch.empty(10**14)
+        case "wait":
+            while True:
+                time.sleep(0.01)
+        case "swallow":
+            try:
+                time.sleep(600)
+            except Exception:
+                pass
+        case "hang":
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+            time.sleep(600)
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "kill-once" if not Path(config.marker).exists():
+            Path(config.marker).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
