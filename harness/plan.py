@@ -153,8 +153,8 @@ def _cost(trial: Trial, seeds: int) -> Cell:
     counts = count_parameters(model)
     per_sample = count_training_flops(model, shape)
     tokens = config.n * config.max_epochs
-    backward = 3 * rivals + boundary.SEARCH_STEPS
-    forward = 2 * boundary.BISECTIONS
+    backward = 4 * rivals + 2 * boundary.SEARCH_STEPS
+    forward = 3 * boundary.BISECTIONS
     return Cell(
         task=trial.ref.name,
         config=trial.config,

@@ -1,0 +1,115 @@
+"""The measured columns together: exact for a linear model, in units that no rescaling of data or outputs moves."""
+
+import dataclasses
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from harness.measures import MEASURE_POINTS, STABILITY_CAP, measure
+from harness.noise import Noise
+from harness.task import Data, Seeds
+from tasks.models import mlp
+from tasks.sphere import on_sphere
+
+D = 6
+
+
+def data(classes: int | None, held_out: int = 300, scale: float = 1.0) -> Data:
+    draw = torch.Generator().manual_seed(0)
+    x, x_test = (torch.randn(n, D, generator=draw) for n in (200, held_out))
+    y, y_test = (torch.where(v[:, 0] > 0, 1.0, -1.0) if classes is None else (v[:, 0] > 0).long() for v in (x, x_test))
+    return Data(x * scale, y, x_test * scale, y_test, Noise("none", 0.0, 0.0), classes)
+
+
+class Scaled(nn.Module):
+    """outside · model(inside · x)."""
+
+    def __init__(self, model: nn.Module, inside: float, outside: float):
+        super().__init__()
+        self.model, self.inside, self.outside = model, inside, outside
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.outside * self.model(self.inside * x)
+
+
+def net(outputs: int) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return mlp(D, 20, 1, outputs)
+
+
+def test_a_linear_model_exactly():
+    model, samples = nn.Linear(D, 1), data(None, held_out=MEASURE_POINTS)  # so that every held-out point is measured
+    with torch.no_grad():
+        model.weight.copy_(torch.arange(1.0, D + 1)[None])
+        model.bias.fill_(0.5)
+    found, w, unit = measure(model, samples, Seeds(0)), model.weight.detach()[0], samples.unit()
+    f = samples.x_test @ w + 0.5
+    distance = (f.abs() / w.norm() / unit).clamp(max=STABILITY_CAP)
+    assert found["data_unit"] == unit
+    for name in ("stability_first_order", "stability_attack"):
+        assert found[f"{name}_mean"] == pytest.approx(float(distance.mean()), rel=1e-4)
+        assert found[f"{name}_median"] == pytest.approx(float(distance.median()), rel=1e-3)
+    assert found["stability_attack_se"] == pytest.approx(float(distance.std()) / MEASURE_POINTS**0.5, rel=1e-3)
+    assert found["stability_attack_mean_l2"] == found["stability_attack_mean"] * unit
+    for name in ("lip_lower_grad", "lip_mean_grad", "lip_lower_grad_ambient", "lip_mean_grad_ambient"):
+        assert found[name] == pytest.approx(float(w.norm()) * unit, rel=1e-5)
+    assert found["test_accuracy"] == pytest.approx(float((f.sign() == samples.y_test).float().mean()))
+    assert found["test_loss"] == pytest.approx(float((f - samples.y_test).square().mean()), rel=1e-5)
+    assert (found["test_n"], found["measure_points"], found["gradient_of"]) == (MEASURE_POINTS, MEASURE_POINTS, "f")
+
+
+RAW = {"data_unit", "stability_attack_mean_l2"}
+
+
+@pytest.mark.parametrize("scale", [0.01, 255.0])
+@pytest.mark.parametrize("classes", [None, 2, 3])
+def test_the_unit_of_the_data_does_not_matter(classes: int | None, scale: float):
+    model = net(classes or 1)
+    plain = measure(model, data(classes), Seeds(0))
+    scaled = measure(Scaled(model, 1 / scale, 1.0), data(classes, scale=scale), Seeds(0))
+    for name, value in plain.items():
+        expected = value * scale if name in RAW else value
+        assert scaled[name] == (pytest.approx(expected, rel=1e-3) if isinstance(value, float | list) else expected), name
+
+
+@pytest.mark.parametrize("classes", [None, 2, 3])
+def test_the_scale_of_the_outputs_moves_lipschitz_figures_only(classes: int | None):
+    """Multiply the logits by ten and no prediction changes, nor any distance to the boundary."""
+    model = net(classes or 1)
+    plain, loud = (measure(Scaled(model, 1.0, outside), data(classes), Seeds(0)) for outside in (1.0, 10.0))
+    for name, value in plain.items():
+        if name.startswith(("stability", "noise", "test_accuracy")):
+            assert loud[name] == pytest.approx(value, rel=1e-3), name
+        elif name.startswith("lip"):
+            assert loud[name] == pytest.approx(10 * value, rel=1e-3), name
+
+
+def test_on_the_sphere_gradients_along_it_stand_beside_ambient_ones():
+    x = on_sphere(500, D, torch.Generator().manual_seed(0))
+    samples = dataclasses.replace(data(None), x_train=x[:200], x_test=x[200:], manifold="unit-sphere")
+    found = measure(net(1), samples, Seeds(0))
+    assert found["lip_lower_grad"] < found["lip_lower_grad_ambient"] and found["lip_mean_grad"] < found["lip_mean_grad_ambient"]
+
+
+def test_points_come_from_the_measure_stream_whatever_the_model():
+    """Two models that agree on the sign everywhere have the same figures; another seed picks other points and noise."""
+    model, samples = net(1), data(None, held_out=2000)
+    one, same, other = (measure(m, samples, Seeds(seed)) for m, seed in ((model, 0), (Scaled(model, 1.0, 3.0), 0), (model, 1)))
+    assert one["noise_flip_rate"] == same["noise_flip_rate"] != other["noise_flip_rate"]
+    assert one["stability_attack_mean"] != other["stability_attack_mean"]
+    assert one["test_accuracy"] == other["test_accuracy"], "accuracy is over the whole held-out set"
+
+
+def test_measuring_leaves_the_model_as_it_was():
+    model = net(2)
+    before = {name: t.clone() for name, t in model.state_dict().items()}
+    measure(model, data(2), Seeds(0))
+    assert all(torch.equal(t, before[name]) for name, t in model.state_dict().items())
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_dropout_is_off_while_measuring():
+    model = nn.Sequential(nn.Dropout(0.5), net(1)).train()
+    assert measure(model, data(None), Seeds(0)) == measure(net(1), data(None), Seeds(0))

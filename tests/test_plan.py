@@ -1,0 +1,118 @@
+"""What a sweep is said to cost: exact counts per cell, sums over trials, and cells that cannot fit refused unbuilt."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from harness.errors import UserError
+from harness.measures.counts import count_training_flops
+from harness.plan import Speed, cost_cells, plan, refuse_what_cannot_fit
+from harness.registry import load, refs_in
+from harness.sweep import SHIPPED, Sweep, parse_sweep
+
+TROUBLE = Path(__file__).parent / "trouble.py"
+
+SMALL = """\
+name: small
+seeds: [0, 1, 2]
+tasks:
+  - task: sphere
+    fixed: {n: 100, d: 5, batch_size: 30, max_epochs: 7}
+    grid: {width: [2, 50], depth: [1, 3]}
+  - task: sphere
+    fixed: {n: 100, d: 5, batch_size: 30, max_epochs: 7, depth: 1}
+    grid: {width: [50, 51]}
+  - task: mnist
+    fixed: {n: 20, head: digits, stop: epochs, max_epochs: 2, model: cnn}
+    grid: {capacity: [1, 2]}
+"""
+
+
+def sweep(text: str = SMALL) -> Sweep:
+    return parse_sweep(text, "sweep.yaml", refs_in(TROUBLE))
+
+
+def test_cells_are_the_distinct_configurations_in_sweep_order():
+    cells = cost_cells(sweep())
+    assert [(c.task, c.config.get("width"), c.config.get("depth"), c.seeds) for c in cells if c.task == "sphere"] == [
+        ("sphere", 2, 1, 3), ("sphere", 2, 3, 3), ("sphere", 50, 1, 3), ("sphere", 50, 3, 3), ("sphere", 51, 1, 3),
+    ]  # fmt: skip
+    assert [c.config["capacity"] for c in cells if c.task == "mnist"] == [1, 2]
+
+
+def test_counts_per_cell_are_exact():
+    for cell, trial in zip(cost_cells(sweep()), {str(t.config): t for t in sweep().trials}.values(), strict=True):
+        task, config = load(trial.ref), trial.load_config()
+        model, shape = task.model(config), task.input_shape(config)
+        assert cell.p == sum(p.numel() for p in model.parameters()) and cell.p_frozen == 0
+        assert (cell.n, cell.tokens_distinct, cell.d_ambient) == (config.n, config.n, math.prod(shape))
+        assert cell.params_per_token == cell.p / config.n
+        assert cell.tokens_seen_at_most == config.n * config.max_epochs
+        assert cell.steps_at_most == math.ceil(config.n / min(config.batch_size, config.n)) * config.max_epochs
+        assert cell.flops_at_most == count_training_flops(model, shape) * config.n * config.max_epochs
+
+
+def test_sums_are_over_trials():
+    made = plan(sweep())
+    assert made.trials == sum(c.seeds for c in made.cells) == 3 * 7
+    assert made.repeated == 3
+    assert made.flops_at_most == sum(c.flops_at_most * c.seeds for c in made.cells)
+    assert made.seconds_at_most == [c.seconds_at_most(made.speed) for c in made.cells]
+    assert made.trial_seconds_at_most == pytest.approx(sum(s * c.seeds for s, c in zip(made.seconds_at_most, made.cells, strict=True)))
+    assert max(made.seconds_at_most) <= made.wall_seconds_at_most <= made.trial_seconds_at_most
+    assert made.speed.step_s > 0 and made.speed.flop_per_s > 0
+
+
+def test_a_slower_machine_and_more_epochs_take_longer():
+    few, many = (cost_cells(sweep(SMALL.replace("max_epochs: 7", f"max_epochs: {epochs}")))[0] for epochs in (7, 70))
+    fast, slow = Speed(1e-4, 1e10), Speed(2e-4, 5e9)
+    assert few.seconds_at_most(slow) == pytest.approx(2 * few.seconds_at_most(fast))
+    assert many.flops_at_most == 10 * few.flops_at_most
+    trained = many.seconds_at_most(fast) - few.seconds_at_most(fast)
+    assert trained == pytest.approx((many.steps_at_most - few.steps_at_most) * 1e-4 + (many.flops_at_most - few.flops_at_most) / 1e10)
+
+
+def test_probing_leaves_the_thread_count_alone():
+    before = torch.get_num_threads()
+    plan(sweep())
+    assert torch.get_num_threads() == before
+
+
+HUGE = "name: huge\nseeds: [0]\ntasks:\n  - task: sphere\n    fixed: {depth: 2}\n    grid: {width: [8, 1000000]}\n"
+
+
+def test_a_trillion_parameters_are_refused_without_being_built():
+    cells = cost_cells(sweep(HUGE))
+    assert cells[1].p == 17 * 10**6 + 10**6 * (10**6 + 1) + 10**6 + 1
+    with pytest.raises(UserError, match="1 of 2 cells cannot fit: the largest, sphere with p = 1,000,019,000,001, needs about"):
+        refuse_what_cannot_fit(cells, sweep(HUGE), here=True)
+
+
+@pytest.mark.parametrize(("gigabytes", "fits"), [(0.1, False), (0.5, False), (1.0, True), (100.0, True)])
+@pytest.mark.parametrize("here", [True, False])
+def test_memory_that_a_trial_may_use(gigabytes: float, fits: bool, here: bool):
+    limited = sweep(SMALL + f"resources: {{memory_gb: {gigabytes}}}\n")
+    if fits:
+        refuse_what_cannot_fit(cost_cells(limited), limited, here)
+    else:
+        with pytest.raises(UserError, match=rf"7 of 7 cells cannot fit.* and resources.memory_gb is {gigabytes} GB"):
+            refuse_what_cannot_fit(cost_cells(limited), limited, here)
+
+
+def test_a_clusters_nodes_are_not_known_beforehand():
+    refuse_what_cannot_fit(cost_cells(sweep(HUGE)), sweep(HUGE), here=False)
+
+
+def test_memory_grows_with_parameters_and_data():
+    narrow, wide = (cost_cells(sweep(HUGE.replace("1000000", str(w))))[1] for w in (1000, 2000))
+    assert wide.memory_bytes - narrow.memory_bytes >= 16 * (wide.p - narrow.p), "weights, gradients and Adam's two moments"
+    few, many = (cost_cells(sweep(SMALL.replace("n: 100, d: 5", f"n: {n}, d: 5")))[0] for n in (100, 1_000_100))
+    assert many.memory_bytes - few.memory_bytes >= 2 * 4 * 5 * 10**6
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda p: p.stem)
+def test_shipped_sweeps_fit_where_they_may_use_two_gigabytes(path: Path):
+    shipped = parse_sweep(path.read_text(), path.name)
+    assert max(c.memory_bytes for c in cost_cells(shipped)) <= 2e9
