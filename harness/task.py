@@ -43,16 +43,16 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
-    n: int = Field(512, ge=2, le=100_000_000, description="training samples")
+    n: int = Field(default=512, ge=2, le=100_000_000, description="training samples")
     stop: StopRule = Field(
-        "noise",
+        default="noise",
         description="noise: train until the fit is below the injected noise level by half of it; "
         "interpolate: until every training label is fitted (±1 targets: squared error ≤ 0.01); "
         "epochs: to the cap",
     )
-    max_epochs: int = Field(500, ge=1, le=1_000_000, description="cap on passes over the training set")
-    batch_size: int = Field(64, ge=1, le=1_000_000, description="samples per optimiser step")
-    lr: float = Field(3e-3, gt=0, le=10, description="Adam's learning rate")
+    max_epochs: int = Field(default=500, ge=1, le=1_000_000, description="cap on passes over the training set")
+    batch_size: int = Field(default=64, ge=1, le=1_000_000, description="samples per optimiser step")
+    lr: float = Field(default=3e-3, gt=0, le=10, description="Adam's learning rate")
 
     @classmethod
     def fields_marked(cls, mark: Literal["size", "source"]) -> frozenset[str]:

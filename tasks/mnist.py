@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import field_validator, model_validator
 from torch import nn
 
-from harness.errors import did_you_mean
+from harness.errors import UserError, did_you_mean
 from harness.noise import flip_labels, resample_labels
 from harness.task import Config, Data, Field, Seeds, Size, Source, Task
 from tasks.digits import load_digits, stratified
@@ -21,18 +21,18 @@ PIXEL_MEAN, PIXEL_STD = 0.1307, 0.3081
 class MnistConfig(Config):
     """Pixels lie in [0, 1]; the model standardises them itself."""
 
-    n: int = Field(1000, ge=10, le=60_000, description="training digits, drawn with equal shares of every class")
+    n: int = Field(default=1000, ge=10, le=60_000, description="training digits, drawn with equal shares of every class")
     source: str = Source("mnist-5k", description="mnist-5k (5 000 digits, offline), hub, or idx:PATH (folder of IDX files)")
     head: Literal["parity", "digits"] = Field(
-        "parity", description="parity: +1 for odd, −1 for even, squared loss; digits: 10 classes, cross-entropy"
+        default="parity", description="parity: +1 for odd, −1 for even, squared loss; digits: 10 classes, cross-entropy"
     )
-    label_flip: float = Field(0.0, ge=0, le=0.5, description="parity: probability that a training label is flipped")
-    label_resample: float = Field(0.0, ge=0, le=1, description="digits: probability that a training label is redrawn from all 10")
-    model: Literal["mlp", "cnn"] = Field("mlp", description="mlp (width, depth), or Madry et al.'s cnn (capacity)")
+    label_flip: float = Field(default=0.0, ge=0, le=0.5, description="parity: probability that a training label is flipped")
+    label_resample: float = Field(default=0.0, ge=0, le=1, description="digits: probability that a training label is redrawn from all 10")
+    model: Literal["mlp", "cnn"] = Field(default="mlp", description="mlp (width, depth), or Madry et al.'s cnn (capacity)")
     width: int = Size(64, le=1_000_000, description="mlp: hidden units per layer")
-    depth: int = Field(1, ge=1, le=20, description="mlp: hidden layers")
+    depth: int = Field(default=1, ge=1, le=20, description="mlp: hidden layers")
     capacity: int = Size(1, le=256, description="cnn: Madry et al.'s capacity c")
-    lr: float = Field(1e-3, gt=0, le=10, description="Adam's learning rate")
+    lr: float = Field(default=1e-3, gt=0, le=10, description="Adam's learning rate")
 
     @field_validator("source")
     @classmethod
@@ -72,7 +72,10 @@ class Mnist(Task):
         return (1, 28, 28)
 
     def fingerprint(self, config: MnistConfig) -> str:
-        return load_digits(config.source).content_hash
+        digits = load_digits(config.source)
+        if config.n > len(digits.y_train):
+            raise UserError(f"source '{config.source}' has {len(digits.y_train)} training digits and n is {config.n}")
+        return digits.content_hash
 
     def data(self, config: MnistConfig, seeds: Seeds) -> Data:
         digits = load_digits(config.source)

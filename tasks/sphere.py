@@ -18,14 +18,14 @@ HELD_OUT = 1000
 class SphereConfig(Config):
     """x uniform on the unit sphere of R^d; y = (1 − noise)·g(x) + noise·s, with s = ±1 a fair coin."""
 
-    n: int = Field(256, ge=2, le=10_000_000, description="training points")
-    d: int = Field(16, ge=2, le=100_000, description="ambient dimension; the points lie on the sphere S^(d−1)")
+    n: int = Field(default=256, ge=2, le=10_000_000, description="training points")
+    d: int = Field(default=16, ge=2, le=100_000, description="ambient dimension; the points lie on the sphere S^(d−1)")
     noise: float = Field(
-        1.0, gt=0, le=1, description="amplitude of the ±1 coin in the target: σ² = noise²; 1 is pure noise, "
+        default=1.0, gt=0, le=1, description="amplitude of the ±1 coin in the target: σ² = noise²; 1 is pure noise, "
         "below 1 the rest is a smooth planted target g(x) = sin(√d·⟨u, x⟩)",
     )  # fmt: skip
     width: int = Size(64, le=1_000_000, description="hidden units per layer")
-    depth: int = Field(1, ge=1, le=20, description="hidden layers")
+    depth: int = Field(default=1, ge=1, le=20, description="hidden layers")
 
 
 class Sphere(Task):

@@ -83,9 +83,9 @@ def mixed(unilaw, folder: Path) -> Ran:
 
 
 def attempts_at(ran: Ran, how: str) -> list[dict[str, Any]]:
-    mine = ran.rows[ran.rows["config_json"].map(lambda text: json.loads(text).get("how") == how)]
+    mine = ran.rows[[json.loads(str(text)).get("how") == how for text in ran.rows["config_json"]]]
     mine = mine.sort_values("attempt").astype(object)
-    return mine.where(mine.notna(), None).to_dict("records")
+    return [{str(k): v for k, v in row.items()} for row in mine.where(mine.notna(), None).to_dict("records")]
 
 
 # Failures beside good trials

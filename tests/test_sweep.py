@@ -11,6 +11,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.errors import UserError
 from harness.registry import TaskRef
 from harness.sweep import SHIPPED, locate, parse_sweep
 from harness.trial import make_trial
@@ -201,6 +202,15 @@ def test_other_digits_are_another_trial(tmp_path: Path):
     labels.write_bytes(labels.read_bytes()[:-1] + b"\x00")
     load_digits.cache_clear()
     assert Mnist().fingerprint(MnistConfig(stop="epochs", source=f"idx:{folder}")) != base
+
+
+def test_more_digits_than_a_folder_holds_are_refused_at_the_sources_line(tmp_path: Path):
+    folder = write_idx(tmp_path / "digits")
+    text = f"name: a\nseeds: [0]\ntasks:\n  - task: mnist\n    fixed:\n      stop: epochs\n      source: idx:{folder}\n      n: 4001\n"
+    with pytest.raises(UserError) as refused:
+        parse_sweep(text, "sweep.yaml")
+    assert str(refused.value) == f"sweep.yaml:7: source 'idx:{folder}' has 4000 training digits and n is 4001"
+    assert len(parse_sweep(text.replace("4001", "4000"), "sweep.yaml").trials) == 1
 
 
 # Shipped sweeps

@@ -203,7 +203,7 @@ def test_the_hub_gives_the_same_digits_as_idx_files(monkeypatch: pytest.MonkeyPa
         for name, images, labels in (("train", *parts[:2]), ("test", *parts[2:]))
     }
     asked = []
-    monkeypatch.setattr(datasets, "load_dataset", lambda name: asked.append(name) or datasets.DatasetDict(splits))
+    monkeypatch.setattr(datasets, "load_dataset", lambda name: asked.append(name) or datasets.DatasetDict(**splits))
     digits = load_digits("hub")
     assert asked == [HUB_NAME]
     assert digits.x_train.shape == (30, 28, 28) and digits.x_test.shape == (20, 28, 28)
