@@ -65,7 +65,7 @@ class Store:
 
     @classmethod
     def create(cls, folder: Path) -> "Store":
-        """Open for writing, making the folder if need be. Torn row files are set aside.
+        """Open for writing, making the folder if need be.
 
         Raises UserError when the path is a file, is not writable, or holds something that is not a store.
         """
@@ -203,11 +203,15 @@ class Store:
 
 
 def _read_rows(path: Path) -> pa.Table | str:
-    """The file's rows in today's schema, or what is wrong with it."""
+    """The file's rows in today's schema, or what is wrong with it. Raises UserError when it cannot be opened."""
     try:
-        table = pq.ParquetFile(path, page_checksum_verification=True).read()
+        content = path.read_bytes()
+    except OSError as e:
+        raise UserError(f"{path}: cannot be read: {e.strerror}") from None
+    try:
+        table = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True).read()
         table.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError) as e:  # ValueError: metadata that is not UTF-8
+    except (pa.ArrowException, OSError, ValueError) as e:  # OSError: damaged pages; ValueError: metadata that is not UTF-8
         return f"is torn or not Parquet ({str(e).splitlines()[0][:100]})"
     missing = [f.name for f in arrow_schema() if not f.nullable and f.name not in table.schema.names]
     if missing:
