@@ -40,7 +40,10 @@ def run(sweep: Sweep, store: Store, address: str | None, inline: bool, retry_fai
     task_source = next((t.ref.source for t in sweep.trials if t.ref.source is not None), None)
     asked = {t.trial_id: t.ref.name for t in sweep.trials}
     store.put_sweep(SweepRecord(name=sweep.name, text=sweep.text, task_source=task_source, trials=asked))
-    past = Past.of(store.read().rows)
+    contents = store.read()
+    for problem in contents.problems:
+        progress.say(problem)
+    past = Past.of(contents.rows)
     todo = [t for t in sweep.trials if past.wants(t, sweep.limits.attempts, retry_failed)]
     finished_before = sum(t.trial_id in past.ok for t in sweep.trials)
     given_up = len(sweep.trials) - finished_before - len(todo)
