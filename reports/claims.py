@@ -86,7 +86,7 @@ def _parameters_to_fit(evidence: Evidence) -> Finding:
     pure = t[t["stop_rule"].eq("interpolate") & t["sigma2"].eq(1.0)]
     findings, brackets = [], []
     for curve, rows in pure.groupby("curve", sort=False):
-        fitted = (rows["train_error"].eq(0) & rows["whole"]).groupby(rows["p"]).all().sort_index()
+        fitted = (rows["train_error"].eq(0) & rows["complete"]).groupby(rows["p"]).all().sort_index()
         if not fitted.any():
             continue
         n = int(rows["n"].iloc[0])

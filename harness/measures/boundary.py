@@ -80,7 +80,8 @@ def _search(model: nn.Module, x: Tensor, towards: Tensor, label: Tensor, classes
     with torch.enable_grad():
         at_x = margins(model, x, label, classes)
     first, steepness = nearest_rival(at_x)[0], at_x.gradients.flatten(2).norm(dim=2)
-    steepness = torch.where(steepness > 0, steepness, steepness.amax(1, keepdim=True).clamp(min=1e-30))
+    steepest = steepness.amax(1, keepdim=True)
+    steepness = torch.where(steepness > 0, steepness, torch.where(steepest > 0, steepest, 1.0))  # 1: x lies in a flat region
     radius = torch.where(first.isfinite(), 3 * first, 0.1).clamp(0.02, 0.5)
     offset, best = _with_length(towards - x, radius), torch.full_like(x, torch.nan)
     for k in range(SEARCH_STEPS):

@@ -227,6 +227,19 @@ def test_the_attack_gets_out_of_flat_regions():
     assert found.censored == 0.0
 
 
+@pytest.mark.parametrize("d", [2, 10, 100])
+def test_the_attack_gets_out_of_flat_regions_in_any_direction(d: int):
+    """relu(⟨w, x⟩) − 0.1 with ‖w‖ = 1 from points inside the flat side; the only other points given lie far away."""
+    w = nn.functional.normalize(points(1, d, seed=3), dim=1)
+    model = nn.Sequential(affine(w, torch.tensor([0.0])), nn.ReLU(), affine(torch.tensor([[1.0]]), torch.tensor([-0.1])))
+    depth = torch.linspace(0.01, 0.3, 50)
+    across = points(50, d, seed=4)
+    x = 0.3 * (across - (across @ w.T) * w) - depth[:, None] * w
+    far = x + 5 * w + 3 * points(50, d, seed=5)
+    found = attack(model, x, far[model(far)[:, 0] > 0], None, CAP, generator())
+    assert found.mean == pytest.approx(float((depth + 0.1).mean()), rel=0.1)
+
+
 @pytest.mark.parametrize("cap", [0.3, 1.0, 3.0])
 def test_distances_above_the_cap_count_as_the_cap(cap: float):
     model, x = affine(torch.tensor([[2.0]]), torch.tensor([0.0])), torch.tensor([[0.1], [-0.25], [0.5], [1.5], [2.5]])
