@@ -185,7 +185,7 @@ def test_retry_failed_runs_a_failed_trial_again(unilaw, mixed: Ran, tmp_path: Pa
 # Inline
 
 
-NOT_MEASURED = ["sweep", "wall_s", "train_s", "measure_s", "peak_bytes", "started_at", "finished_at", "ray_version"]
+NOT_MEASURED = ["sweep", "wall_s", "train_s", "measure_s", "peak_bytes", "started_at", "finished_at", "ray_version", "commit", "dirty"]
 
 
 def test_inline_gives_the_rows_that_ray_gives_bit_for_bit(unilaw, mixed: Ran):

@@ -192,12 +192,11 @@ def test_the_attack_is_never_below_the_exact_distance(kind: Callable[..., Net]):
         assert bool((found >= true - 1e-4).all())
 
 
-@pytest.mark.parametrize(("kind", "average", "worst"), [(random_net, 1.02, 1.05), (trained_net, 1.05, 1.16)])
-def test_the_attacks_mean_is_close_to_the_exact_mean(kind: Callable[..., Net], average: float, worst: float):
-    """Trained nets of three to five units wind their boundary between the points: the search's known weakness."""
+@pytest.mark.parametrize("kind", [random_net, trained_net])
+def test_the_attacks_mean_is_within_two_per_cent_of_the_exact_mean(kind: Callable[..., Net]):
     ratios = [float(found.clamp(max=CAP).mean() / true.clamp(max=CAP).mean()) for found, true in compared(kind)]
-    assert sum(ratios) / len(ratios) <= average
-    assert max(ratios) <= worst
+    assert sum(ratios) / len(ratios) <= 1.02
+    assert max(ratios) <= 1.05
 
 
 def test_the_attack_finds_nothing_only_where_there_is_nothing_near():
