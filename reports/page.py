@@ -142,7 +142,8 @@ def _law_row(fit: KindFit) -> dict[str, Any]:
             return {"said": Sentence("no slope: {why}", {"why": slope.failure}) if slope else None, "verdict": verdict, "numbers": {}}
         numbers = slope_numbers(f"law:{fit.kind}:{column}", slope, column)
         said = Sentence("{b} ({low} to {high})", {k: numbers[k] for k in ("b", "low", "high")})
-        text = "{cells} cells on {curves} curves, alone {smallest} to {largest}; held-out factor {held_out}"
+        several = "{curves} curves, alone {smallest} to {largest}" if slope.curves > 1 else "{curves} curve"
+        text = "{cells} cells on " + several + "; held-out factor {held_out}"
         if slope.dropped:
             text += "; {dropped} trials without a positive value left out"
         basis = Sentence(text, {k: numbers[k] for k in ("cells", "curves", "smallest", "largest", "held_out", "dropped")})
