@@ -212,6 +212,19 @@ def test_weights_are_the_final_weights(done: tuple[Trial, dict[str, Any]]):
         assert float((output.argmax(1) != data.y_train).float().mean()) == pytest.approx(c["train_error"])
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_initial_weights_come_from_the_init_stream(seed: int):
+    made = trial("trouble", seed, lr=1e-30)  # a step that moves no weight
+    before = torch.random.get_rng_state()
+    weights = safetensors.torch.load(run(made)["_weights"])
+    assert torch.equal(torch.random.get_rng_state(), before), "the process's own generator is left alone"
+    with torch.random.fork_rng():
+        torch.manual_seed(Seeds(seed).stream("init"))
+        model = load(made.ref).model(made.load_config())
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(weights[name], tensor), name
+
+
 def test_weights_above_the_limit_are_not_kept():
     made = trial("trouble", width=100)  # 601 parameters of 4 bytes
     assert run(made, weights_bytes=2403)["_weights"] is None

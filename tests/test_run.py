@@ -35,12 +35,21 @@ tasks:
     grid: {how: [none, raise, exit, nan]}
 """
 
-MIXED = INLINE.replace("name: inline", "name: mixed\nlimits: {seconds_per_trial: 10, attempts: 2}") + """\
+MIXED = INLINE.replace("name: inline", "name: mixed\nlimits: {attempts: 2}") + """\
   - task: trouble
-    grid: {how: [wait, kill, memory]}
+    grid: {how: [kill, memory]}
   - task: trouble
     fixed: {how: kill-once, marker: MARKER}
 """  # fmt: skip
+
+LATE = """\
+name: late
+seeds: [0]
+limits: {seconds_per_trial: 5}
+tasks:
+  - task: trouble
+    grid: {how: [raise, wait]}
+"""
 
 
 class Ran(NamedTuple):
@@ -62,6 +71,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name / "worker.py").write_text("raise RuntimeError('the user’s own worker was imported')\n")
     (folder / "inline.yaml").write_text(INLINE)
     (folder / "mixed.yaml").write_text(MIXED.replace("MARKER", str(folder / "marker")))
+    (folder / "late.yaml").write_text(LATE)
     shutil.copy(TROUBLE, folder / "my_tasks.py")
     return folder
 
@@ -93,7 +103,7 @@ def attempts_at(ran: Ran, how: str) -> list[dict[str, Any]]:
 
 def test_the_run_ends_with_counts_and_exit_code_1(mixed: Ran):
     assert mixed.process.returncode == 1, mixed.process.stderr
-    assert mixed.process.stdout.startswith("5 ok, 6 failed (2 bug, 1 crash, 1 nan, 1 oom, 1 timeout), 0 finished before")
+    assert mixed.process.stdout.startswith("5 ok, 5 failed (2 bug, 1 crash, 1 nan, 1 oom), 0 finished before")
     assert len(mixed.process.stdout.splitlines()) == 1, "stdout is for results; what Ray says of dead workers is not there"
     assert "Traceback" not in mixed.process.stderr
 
@@ -102,7 +112,6 @@ KINDS = {
     "raise": (["bug"], "LookupError: the cat sat on it (my_tasks.py:"),
     "exit": (["bug"], "SystemExit: enough"),
     "nan": (["nan"], "the training loss is inf after epoch 1"),
-    "wait": (["timeout"], "took longer than the limit of 10 s"),
     "kill": (["crash", "crash"], "the worker process died"),
     "memory": (["oom", "oom"], "400000000000000 bytes"),
 }
@@ -127,7 +136,7 @@ def test_a_trial_that_crashes_once_is_ok_at_its_second_attempt(mixed: Ran):
 def test_every_trial_asked_for_has_a_row(mixed: Ran):
     assert set(mixed.rows["trial_id"]) == {t.trial_id for t in mixed.sweep.trials}
     view = latest(mixed.rows)
-    assert view["status"].value_counts().to_dict() == {"ok": 5, "failed": 6}
+    assert view["status"].value_counts().to_dict() == {"ok": 5, "failed": 5}
     assert set(view["sweep"]) == {"mixed"} and set(view["schema_version"]) == {1}
 
 
@@ -154,7 +163,7 @@ def test_plain_pandas_reads_the_same_rows(mixed: Ran):
 def test_status_counts_what_there_is(mixed: Ran):
     counted = {t.task: (t.done, dict(t.failed), t.left) for t in status(Store.open(mixed.folder / "rows")).tasks}
     assert counted == {
-        "trouble": (2, {"bug": 2, "crash": 1, "nan": 1, "oom": 1, "timeout": 1}, 0),
+        "trouble": (2, {"bug": 2, "crash": 1, "nan": 1, "oom": 1}, 0),
         "sphere": (1, {}, 0),
         "mnist": (2, {}, 0),
     }
@@ -166,20 +175,24 @@ def test_status_counts_what_there_is(mixed: Ran):
 def test_running_again_does_nothing(unilaw, mixed: Ran):
     done = unilaw("run", "mixed.yaml", "--task-file", "my_tasks.py", "--store", "rows", cwd=mixed.folder)
     assert done.returncode == 1, "failed trials still stand"
-    assert done.stdout.startswith("0 ok, 6 failed, 5 finished before")
-    assert "0 trials to run, 5 finished before, 6 failed before and not worth retrying (--retry-failed runs them again)" in done.stderr
+    assert done.stdout.startswith("0 ok, 5 failed, 5 finished before")
+    assert "0 trials to run, 5 finished before, 5 failed before and not worth retrying (--retry-failed runs them again)" in done.stderr
     pd.testing.assert_frame_equal(rows_of(mixed.folder, "rows"), mixed.rows)
 
 
-def test_retry_failed_runs_a_failed_trial_again(unilaw, mixed: Ran, tmp_path: Path):
+def test_retry_failed_and_a_time_limit(unilaw, mixed: Ran, tmp_path: Path):
+    """Another sweep over the same store: one of its trials failed there before, the other overstays its limit."""
     shutil.copytree(mixed.folder / "rows", tmp_path / "rows")
-    (bug,) = attempts_at(mixed, "raise")
-    chosen = ["--task-file", "my_tasks.py", "--store", tmp_path / "rows", "--trial", bug["trial_id"][:10]]
-    done = unilaw("run", "mixed.yaml", *chosen, "--retry-failed", cwd=mixed.folder)
-    assert done.stdout.startswith("0 ok, 1 failed (1 bug), 0 finished before")
+    done = unilaw("run", "late.yaml", "--task-file", "my_tasks.py", "--store", tmp_path / "rows", "--retry-failed", cwd=mixed.folder)
+    assert done.returncode == 1
+    assert done.stdout.startswith("0 ok, 2 failed (1 bug, 1 timeout), 0 finished before")
     again = rows_of(tmp_path, "rows")
-    assert len(again) == len(mixed.rows) + 1
-    assert again[again["trial_id"] == bug["trial_id"]]["attempt"].sort_values().tolist() == [1, 2]
+    late = Ran(mixed.folder, load(mixed.folder, "late.yaml"), done, again)
+    assert len(again) == len(mixed.rows) + 2
+    assert [(r["attempt"], r["failure_kind"], r["sweep"]) for r in attempts_at(late, "raise")] == [(1, "bug", "mixed"), (2, "bug", "late")]
+    (timeout,) = attempts_at(late, "wait")
+    assert (timeout["failure_kind"], timeout["failure_message"]) == ("timeout", "took longer than the limit of 5 s")
+    assert timeout["wall_s"] >= 5
 
 
 # Inline
