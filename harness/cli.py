@@ -87,7 +87,10 @@ def run(
         connect(address, loaded.resources)
 
     progress, folder = Progress(), store or loaded.store
-    opened = Store.create(folder)
+    try:
+        opened = Store.create(folder)
+    except UserError as e:
+        raise UserError(f"{loaded.store_where}: {e}" if store is None else str(e)) from None
     try:
         outcome = run_sweep(loaded, opened, address, inline, retry_failed, progress)
     except KeyboardInterrupt:

@@ -99,6 +99,8 @@ class Sweep:
     limits: Limits
     trials: tuple[Trial, ...]
     repeated: int
+    store_where: str
+    """file:line at which `store` is given, for messages."""
 
 
 def locate(sweep: str) -> Path:
@@ -143,7 +145,7 @@ def expand(document: Document, from_file: dict[str, TaskRef]) -> Sweep:
     distinct = {t.trial_id: t for t in trials}
     return Sweep(
         file.name, document.text, Path(file.store or f"runs/{file.name}").expanduser(), file.resources, file.limits,
-        tuple(distinct.values()), len(trials) - len(distinct),
+        tuple(distinct.values()), len(trials) - len(distinct), document.where(("store",)),
     )  # fmt: skip
 
 

@@ -304,4 +304,7 @@ def test_command_refuses_an_impossible_store(unilaw, tmp_path: Path, store: str,
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith(f"unilaw: the store '{store}' {reason}")
+    (tmp_path / "named.yaml").write_text(f"name: a\nseeds: [0]\nstore: {store}\ntasks:\n  - task: sphere\n")
+    named = unilaw("run", "named.yaml", cwd=tmp_path)
+    assert (named.returncode, named.stderr.startswith(f"unilaw: named.yaml:3: the store '{store}' {reason}")) == (2, True), named.stderr
     assert (tmp_path / "taken").read_text() == "somebody's notes"
