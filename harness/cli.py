@@ -170,5 +170,3 @@ def main() -> None:
         for line in str(e).splitlines():
             print(f"unilaw: {line}", file=sys.stderr)
         sys.exit(2)
-    except BrokenPipeError:
-        sys.exit(141)

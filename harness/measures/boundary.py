@@ -12,7 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from harness.measures.gradients import current_label, margin_values, margins, nearest_rival
+from harness.measures.gradients import margin_values, margins, nearest_rival
+from harness.training.loop import predicted
 
 SEARCH_STEPS = 80
 SEARCH_STEP = 0.6
@@ -35,7 +36,7 @@ class Stability(NamedTuple):
 def first_order(model: nn.Module, x: Tensor, classes: int | None, cap: float) -> Stability:
     """min over rivals j of |m_j|/‖∇m_j‖ at each point; zero-gradient points are censored and left out of the mean."""
     with torch.no_grad():
-        label = current_label(model(x), classes)
+        label = predicted(model(x), classes)
     distance = nearest_rival(margins(model, x, label, classes))[0]
     known = distance.isfinite()
     return _summary(distance[known].clamp(max=cap), distance.clamp(max=cap), float((distance >= cap).float().mean()))
@@ -58,7 +59,7 @@ def nearest_change(model: nn.Module, x: Tensor, starts: Tensor, classes: int | N
     points of narrow nets and overstated their mean threefold; tangent projections (FAB) after this search improved
     nothing (LOG.md). `generator` serves only points without a gradient.
     """
-    label = current_label(model(x), classes)
+    label = predicted(model(x), classes)
 
     def changed(z: Tensor) -> Tensor:
         return margin_values(model(z), label, classes).amin(dim=1) < 0
@@ -104,7 +105,7 @@ def _search(model: nn.Module, x: Tensor, towards: Tensor, label: Tensor, classes
 
 def _from_other_points(model: nn.Module, x: Tensor, label: Tensor, starts: Tensor, classes: int | None) -> Tensor:
     """The nearest of `starts` that carries another label; NaN where none does."""
-    other = current_label(model(starts), classes)[None, :] != label[:, None]
+    other = predicted(model(starts), classes)[None, :] != label[:, None]
     distance = torch.cdist(x.flatten(1), starts.flatten(1)).masked_fill(~other, torch.inf)
     nearest = starts[distance.argmin(dim=1)]
     return torch.where(_column(other.any(1), x), nearest, torch.nan)

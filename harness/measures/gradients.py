@@ -9,6 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from harness.training.loop import predicted
+
 
 class Margins(NamedTuple):
     """Margins of one fixed label per point over every rival, and their input gradients.
@@ -28,11 +30,6 @@ class GradientNorms(NamedTuple):
     mean: float
     largest_ambient: float
     mean_ambient: float
-
-
-def current_label(output: Tensor, classes: int | None) -> Tensor:
-    """(B,) the predicted label: the sign (±1.) or the top class."""
-    return torch.where(output.reshape(-1) >= 0, 1.0, -1.0) if classes is None else output.argmax(1)
 
 
 def margin_values(output: Tensor, label: Tensor, classes: int | None) -> Tensor:
@@ -67,7 +64,7 @@ def nearest_rival(m: Margins) -> tuple[Tensor, Tensor, Tensor]:
 def gradient_norms(model: nn.Module, x: Tensor, classes: int | None, on_sphere: bool) -> GradientNorms:
     """Norms of ∇f, or of ∇(top logit − runner-up), over the points x: (B, *input_shape)."""
     with torch.no_grad():
-        label = current_label(model(x), classes)
+        label = predicted(model(x), classes)
     m = margins(model, x, label, classes)
     runner_up = m.values.argmin(dim=1)
     gradient = m.gradients.flatten(2)[torch.arange(len(x), device=x.device), runner_up]

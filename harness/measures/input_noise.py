@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from harness.measures.gradients import current_label
+from harness.training.loop import predicted
 
 RADII = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Root-mean-square length of the noise vector, in data units."""
@@ -23,12 +23,12 @@ class NoiseResponse(NamedTuple):
 @torch.no_grad()
 def noise_response(model: nn.Module, x: Tensor, y: Tensor, classes: int | None, unit: float, generator: torch.Generator) -> NoiseResponse:
     """One noise draw per point, scaled to every radius. x: (B, *input_shape); `unit` is one data unit in raw l2."""
-    clean = current_label(model(x), classes)
+    clean = predicted(model(x), classes)
     target = y if classes is not None else torch.where(y >= 0, 1.0, -1.0)
     direction = torch.randn(x.shape, generator=generator).to(x.device) / math.sqrt(x[0].numel())
     accuracy, flips = [], []
     for radius in RADII:
-        noisy = current_label(model(x + radius * unit * direction), classes)
+        noisy = predicted(model(x + radius * unit * direction), classes)
         accuracy.append(float((noisy == target).float().mean()))
         flips.append(float((noisy != clean).float().mean()))
     return NoiseResponse(accuracy, [math.sqrt(a * (1 - a) / len(x)) for a in accuracy], flips)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.measures.boundary import Stability, attack, first_order, nearest_change
-from harness.measures.gradients import current_label
+from harness.training.loop import predicted
 
 CAP = 1.0
 
@@ -81,7 +81,7 @@ def test_each_change_found_changes_the_label_and_lies_at_its_distance():
     w, x = points(4, 6, seed=1), points(300, 6)
     model = affine(w, torch.zeros(4))
     found = nearest_change(model, x, x, 4, generator())
-    assert not bool((current_label(model(found), 4) == current_label(model(x), 4)).any())
+    assert not bool((predicted(model(found), 4) == predicted(model(x), 4)).any())
 
 
 # Exact distances of small ReLU networks

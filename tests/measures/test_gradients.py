@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.measures.gradients import current_label, gradient_norms, margin_values, margins, nearest_rival
+from harness.measures.gradients import gradient_norms, margin_values, margins, nearest_rival
+from harness.training.loop import predicted
 from tasks.models import MadryCNN, mlp
 
 
@@ -21,8 +22,8 @@ def points(n: int, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
 
 
 def test_labels():
-    assert current_label(torch.tensor([[0.5], [-0.1], [0.0]]), None).tolist() == [1.0, -1.0, 1.0]
-    assert current_label(torch.tensor([[1.0, 3.0, 2.0], [4.0, 3.0, 2.0]]), 3).tolist() == [1, 0]
+    assert predicted(torch.tensor([[0.5], [-0.1], [0.0]]), None).tolist() == [1.0, -1.0, 1.0]
+    assert predicted(torch.tensor([[1.0, 3.0, 2.0], [4.0, 3.0, 2.0]]), 3).tolist() == [1, 0]
 
 
 def test_margins_of_a_label():
@@ -85,7 +86,7 @@ MODELS = {
 def test_margin_gradients_against_finite_differences(make, shape: tuple[int, ...], classes: int | None):
     torch.manual_seed(0)
     model, x = make().double(), points(8, *shape, dtype=torch.float64)
-    label = current_label(model(x), classes)
+    label = predicted(model(x), classes)
     found = margins(model, x, label, classes)
     torch.testing.assert_close(found.values, margin_values(model(x), label, classes).detach())
     step = 1e-6 * torch.nn.functional.normalize(points(8, *shape, dtype=torch.float64).flatten(1)).reshape(x.shape)
