@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from harness.noise import Noise
 
 StopRule = Literal["noise", "interpolate", "epochs"]
+Stream = Literal["data", "noise", "init", "order", "measure", "input_noise", "wander"]
 
 
 def Size(default: int, *, description: str, ge: int = 1, le: int | None = None) -> Any:
@@ -101,7 +102,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Seeds:
-    """Independent random streams for data, noise, init and order, all drawn from one trial seed.
+    """Independent random streams for data, noise, init, order and measuring, all drawn from one trial seed.
 
     A stream depends on the seed and its own name alone, so models of every size see the same data, noise and
     order, and a change in how one is used leaves the others as they were.
@@ -109,12 +110,12 @@ class Seeds:
 
     seed: int
 
-    def stream(self, name: Literal["data", "noise", "init", "order", "measure"]) -> int:
+    def stream(self, name: Stream) -> int:
         """A 63-bit seed for the named stream."""
         digest = hashlib.sha256(f"{self.seed}/{name}".encode()).digest()
         return int.from_bytes(digest[:8], "big") >> 1
 
-    def generator(self, name: Literal["data", "noise", "init", "order", "measure"]) -> torch.Generator:
+    def generator(self, name: Stream) -> torch.Generator:
         """A CPU generator for the named stream."""
         return torch.Generator().manual_seed(self.stream(name))
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from harness.measures.boundary import attack, first_order
+from harness.measures.boundary import WANDER_DIRECTIONS, attack, first_order
 from harness.measures.gradients import gradient_norms
 from harness.measures.input_noise import RADII, noise_response
 from harness.task import Data, Seeds
@@ -24,15 +24,16 @@ def measure(model: nn.Module, data: Data, seeds: Seeds) -> dict[str, Any]:
     Sensitivity is measured on held-out points, right or wrong, drawn from the trial's own `measure` stream.
     """
     model.eval()
-    draw = seeds.generator("measure")
-    rows = torch.randperm(len(data.x_test), generator=draw)[:MEASURE_POINTS].to(data.x_test.device)
+    rows = torch.randperm(len(data.x_test), generator=seeds.generator("measure"))[:MEASURE_POINTS].to(data.x_test.device)
     x, y, unit = data.x_test[rows], data.y_test[rows], data.unit()
     starts = data.x_train[: 4 * MEASURE_POINTS]
+    normal = torch.randn(x.shape, generator=seeds.generator("input_noise")).to(x)
+    wander = torch.randn(WANDER_DIRECTIONS, *x.shape, generator=seeds.generator("wander")).to(x)
     scaled = InDataUnits(model, unit)
     linear = first_order(scaled, x / unit, data.classes, STABILITY_CAP)
-    nearest = attack(scaled, x / unit, starts / unit, data.classes, STABILITY_CAP, draw)
+    nearest = attack(scaled, x / unit, starts / unit, data.classes, STABILITY_CAP, wander)
     gradient = gradient_norms(model, x, data.classes, data.manifold == "unit-sphere")
-    noisy = noise_response(model, x, y, data.classes, unit, draw)
+    noisy = noise_response(model, x, y, data.classes, unit, normal)
     held_out = evaluate(model, data.x_test, data.y_test, data.classes)
     accuracy = 1 - held_out.error
     return {

@@ -21,11 +21,12 @@ class NoiseResponse(NamedTuple):
 
 
 @torch.no_grad()
-def noise_response(model: nn.Module, x: Tensor, y: Tensor, classes: int | None, unit: float, generator: torch.Generator) -> NoiseResponse:
-    """One noise draw per point, scaled to every radius. x: (B, *input_shape); `unit` is one data unit in raw l2."""
+def noise_response(model: nn.Module, x: Tensor, y: Tensor, classes: int | None, unit: float, normal: Tensor) -> NoiseResponse:
+    """One noise draw per point, scaled to every radius. x and `normal` (standard normal numbers): (B, *input_shape);
+    `unit` is one data unit in raw l2."""
     clean = predicted(model(x), classes)
     target = y if classes is not None else torch.where(y >= 0, 1.0, -1.0)
-    direction = torch.randn(x.shape, generator=generator).to(x.device) / math.sqrt(x[0].numel())
+    direction = normal / math.sqrt(x[0].numel())
     accuracy, flips = [], []
     for radius in RADII:
         noisy = predicted(model(x + radius * unit * direction), classes)
