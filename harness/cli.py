@@ -43,10 +43,9 @@ def plan(
     from harness.plan import plan as make_plan
     from harness.sweep import load_sweep
 
-    made = make_plan(load_sweep(sweep, _refs(task_file)))
+    made = make_plan(load_sweep(sweep, _refs(task_file)), say=lambda line: typer.echo(line, err=True))
     if as_json:
-        cells = [c._asdict() for c in made.cells]
-        typer.echo(json.dumps({**made._asdict(), "cells": cells, "speed": made.speed._asdict()}, indent=1))
+        typer.echo(json.dumps({**made._asdict(), "cells": [c._asdict() for c in made.cells]}, indent=1))
     else:
         typer.echo(plan_table(made))
 

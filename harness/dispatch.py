@@ -22,9 +22,10 @@ from ray import exceptions as lost
 import harness
 from harness import worker
 from harness.errors import UserError
-from harness.execute import HARD_KILL_GRACE_S, Columns, text
+from harness.execute import HARD_KILL_GRACE_S, Given, text
+from harness.measures import Columns
 from harness.schema import MEASURES_VERSION
-from harness.sweep import Limits, Resources
+from harness.sweep import Resources
 from harness.trial import Batch
 
 OBJECT_STORE_BYTES = 256 * 2**20
@@ -41,7 +42,7 @@ class _InFlight(NamedTuple):
     submitted: float
 
 
-def on_ray(queue: deque[Batch], address: str | None, resources: Resources, limits: Limits) -> Iterator[tuple[Batch, list[Columns]]]:
+def on_ray(queue: deque[Batch], address: str | None, resources: Resources, given: Given) -> Iterator[tuple[Batch, list[Columns]]]:
     """Run the queue's batches and yield each with its columns as it ends, in order of ending.
 
     The caller may append to the queue between results. `address` is a running cluster's ("auto" or HOST:PORT);
@@ -54,18 +55,14 @@ def on_ray(queue: deque[Batch], address: str | None, resources: Resources, limit
     running: dict[ray.ObjectRef, _InFlight] = {}
     try:
         work = _remote(resources)
-        weights_bytes = int(limits.weights_mb * 1e6)
         while queue or running:
             while queue and len(running) < max(1, _room(resources)):  # nodes may be gone for a while
                 batch = queue.popleft()
-                ref = work.remote(
-                    HOME, _plain(batch), list(batch.attempts), resources.cpus, resources.gpus, limits.seconds_per_trial, weights_bytes
-                )
-                running[ref] = _InFlight(batch, time.monotonic())
+                running[work.remote(HOME, _plain(batch), tuple(given))] = _InFlight(batch, time.monotonic())
             done, _ = ray.wait(list(running), num_returns=1, timeout=1.0)
             for ref in done:
                 batch, submitted = running.pop(ref)
-                yield batch, _result(ref, batch, time.monotonic() - submitted, limits.seconds_per_trial)
+                yield batch, _result(ref, batch, time.monotonic() - submitted, given.seconds)
     finally:
         for ref in running:
             ray.cancel(ref, force=True)
@@ -123,8 +120,8 @@ def _remote(resources: Resources) -> Any:
     return ray.remote(**options)(worker.work)
 
 
-def _plain(batch: Batch) -> list[dict[str, Any]]:
-    return [{"trial_id": t.trial_id, "ref": tuple(t.ref), "config": t.config, "seed": t.seed} for t in batch.trials]
+def _plain(batch: Batch) -> list[list[dict[str, Any]]]:
+    return [[{"trial_id": t.trial_id, "ref": tuple(t.ref), "config": t.config, "seed": t.seed} for t in stack] for stack in batch.stacks]
 
 
 def _result(ref: ray.ObjectRef, batch: Batch, waited: float, seconds: float) -> list[Columns]:

@@ -11,6 +11,10 @@ RETRIED_KINDS = frozenset({"oom", "crash", "preempted"})
 """Kinds whose cause may lie outside the trial, so that a second attempt is worth its cost. A NaN, a time
 limit or an exception comes back identically: those are run again only when asked (`--retry-failed`)."""
 
+SHARED_KINDS = frozenset({"oom", "crash", "preempted", "timeout"})
+"""Kinds that a trial can bring upon its batch. They say nothing about which trial it was, so trials of a batch of
+several are run again apart, without a row, until the one that does it is alone."""
+
 
 class UserError(Exception):
     """Bad input: one clear sentence per mistake, shown without a traceback; the command exits with 2."""

@@ -14,69 +14,88 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from harness import provenance
 from harness.errors import TrialFailure
-from harness.measures import measure, on_device
+from harness.measures import Columns, measure, on_device
 from harness.measures.counts import count_parameters, count_training_flops
-from harness.registry import load
+from harness.reads import ReadMemo
+from harness.registry import TaskRef, load
 from harness.schema import MEASURES_VERSION
-from harness.task import Data, Seeds
-from harness.training.loop import Fit, train
+from harness.task import Config, Data, Seeds, Task
+from harness.training.checkpoint import TrialCheckpoint
+from harness.training.loop import Fit, Row, train
+from harness.training.stack import CannotStack, Program, stack
 from harness.trial import Batch, Trial
 
 HARD_KILL_GRACE_S = 20.0
-"""A trial that does not answer its time limit (stuck outside Python) loses its process this much later."""
+"""A batch that does not answer its time limit (stuck outside Python) loses its process this much later."""
 
-Columns = dict[str, Any]
+
+class Given(NamedTuple):
+    """What a batch is run with. Plain values: it travels to workers as a tuple."""
+
+    cpus: int
+    gpus: float
+    seconds: float
+    """Time limit of the whole batch; the driver runs the halves of a batch of several again, so each trial can have it alone."""
+    weights_bytes: int
+    """Final weights up to this size come back."""
+    measure_points: int
+    checkpoints: str | None
+    """Where trials that train alone keep a checkpoint, {} for their ids; None, or a folder that this machine does not see: nowhere."""
+
+
+def run_batch(batch: Batch, given: Given, killable: bool) -> list[Columns]:
+    """The columns of each trial of the batch, in order, plus `_weights` (safetensors bytes or None).
+
+    `killable` arms a watchdog that ends this process when a batch overstays its limit without noticing; off when
+    the process is the driver.
+    """
+    torch.set_num_threads(given.cpus)
+    torch.backends.cudnn.allow_tf32 = False  # measures need float32 in full
+    device = "cuda" if given.gpus > 0 else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        failed = _failed("bug", "resources.gpus asks for a GPU and torch sees none in this process")
+        return [_finish(failed, datetime.now(UTC), 0.0, None, "cpu") for _ in batch.trials]
+    columns: list[Columns] = []
+    _reset_peak_memory(device)
+    started, clock = datetime.now(UTC), time.perf_counter()
+    try:
+        with _time_limit(given.seconds, killable):
+            worker = _Worker(given, torch.device(device))
+            for trials in batch.stacks:
+                started, clock = datetime.now(UTC), time.perf_counter()
+                found = worker.run(trials)
+                wall = time.perf_counter() - clock
+                shares = _shares([c.get("train_s", 0.0) + c.get("measure_s", 0.0) for c in found], wall)
+                columns += [_finish(c, started, s, _peak_memory(device), device) for c, s in zip(found, shares, strict=True)]
+    except _TimeIsUp:
+        stopped = _failed("timeout", f"took longer than the limit of {given.seconds:g} s")
+    except (MemoryError, torch.OutOfMemoryError) as e:
+        stopped = _failed("oom", f"{type(e).__name__}: {e}")
+    else:
+        return columns
+    left = len(batch.trials) - len(columns)
+    return columns + [_finish(stopped, started, (time.perf_counter() - clock) / left, _peak_memory(device), device) for _ in range(left)]
 
 
 class _TimeIsUp(BaseException):
     """Not an Exception, so that no `except Exception` inside a trial can swallow it."""
 
 
-def run_batch(batch: Batch, cpus: int, gpus: float, seconds: float, weights_bytes: int, killable: bool) -> list[Columns]:
-    """The columns of each trial of the batch, in order, plus `_weights` (safetensors bytes or None).
-
-    `seconds` is the time limit per trial. `killable` arms a watchdog that ends this process when a trial
-    overstays its limit without noticing; off when the process is the driver.
-    """
-    torch.set_num_threads(cpus)
-    torch.backends.cudnn.allow_tf32 = False  # measures need float32 in full
-    device = "cuda" if gpus > 0 else "cpu"
-    return [_attempt(trial, device, seconds, weights_bytes, killable) for trial in batch.trials]
+def _shares(own: list[float], wall: float) -> list[float]:
+    """What a stack did for no trial in particular, shared equally, on top of each one's own."""
+    common = max(0.0, wall - sum(own)) / len(own)
+    return [seconds + common for seconds in own]
 
 
-def _attempt(trial: Trial, device: str, seconds: float, weights_bytes: int, killable: bool) -> Columns:
-    started, clock = datetime.now(UTC), time.perf_counter()
-    if device == "cuda" and not torch.cuda.is_available():
-        columns = _failed("bug", "resources.gpus asks for a GPU and torch sees none in this process")
-        return {"_weights": None, "measures_version": MEASURES_VERSION, "started_at": started, **columns, **provenance.of_worker("cpu")}
-    _reset_peak_memory(device)
-    columns: Columns = {"_weights": None}
-    try:
-        with _time_limit(seconds, killable):
-            columns |= {"status": "ok", **_run(trial, device, weights_bytes)}
-    except _TimeIsUp:
-        columns |= _failed("timeout", f"took longer than the limit of {seconds:g} s")
-    except TrialFailure as e:
-        columns |= _failed(e.kind, str(e))
-    except (MemoryError, torch.OutOfMemoryError) as e:
-        columns |= _failed("oom", f"{type(e).__name__}: {e}")
-    except (Exception, SystemExit) as e:
-        out_of_memory = isinstance(e, RuntimeError) and "can't allocate memory" in str(e)
-        columns |= _failed("oom" if out_of_memory else "bug", f"{type(e).__name__}: {e}{_last_line(e)}")
-    wall = time.perf_counter() - clock
-    return columns | {
-        "wall_s": wall,
-        "peak_bytes": _peak_memory(device),
-        "started_at": started,
-        "measures_version": MEASURES_VERSION,
-        **provenance.of_worker(device),
-    }
+def _finish(columns: Columns, started: datetime, wall: float, peak: int | None, device: str) -> Columns:
+    about = {"wall_s": wall, "peak_bytes": peak, "started_at": started, "measures_version": MEASURES_VERSION}
+    return {"_weights": None, **columns, **about, **provenance.of_worker(device)}
 
 
 def _failed(kind: str, message: str) -> Columns:
@@ -88,6 +107,16 @@ def text(said: str) -> str:
     return said.encode("utf-8", "replace").decode("utf-8")
 
 
+def _failure(e: BaseException) -> Columns:
+    """The columns for whatever a trial raised; anything that is not about memory is a bug."""
+    if isinstance(e, TrialFailure):
+        return _failed(e.kind, str(e))
+    out_of_memory = isinstance(e, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(e, RuntimeError) and "can't allocate memory" in str(e)
+    )
+    return _failed("oom" if out_of_memory else "bug", f"{type(e).__name__}: {e}" + ("" if out_of_memory else _last_line(e)))
+
+
 def _last_line(e: BaseException) -> str:
     tb = e.__traceback__
     while tb and tb.tb_next:
@@ -95,25 +124,129 @@ def _last_line(e: BaseException) -> str:
     return f" ({os.path.basename(tb.tb_frame.f_code.co_filename)}:{tb.tb_lineno})" if tb else ""
 
 
-def _run(trial: Trial, device: str, weights_bytes: int) -> Columns:
-    """Data → model → train → measure for one trial."""
-    task, config, seeds = load(trial.ref), trial.load_config(), Seeds(trial.seed)
-    data = task.data(config, seeds)
-    check(data, task.input_shape(config), config.n)
-    data_hash = data.content_hash()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seeds.stream("init"))
-        model = task.model(config)
-    data, model = on_device(data, torch.device(device)), model.to(device)
+class _Ready(NamedTuple):
+    """A trial with its data made and its model initialised."""
+
+    trial: Trial
+    task: Task
+    config: Config
+    seeds: Seeds
+    data: Data
+    data_hash: str
+    model: torch.nn.Module
+
+
+class _Worker:
+    """One batch's way through: data are made once for all trials that read the same fields."""
+
+    def __init__(self, given: Given, device: torch.device):
+        self.given, self.device = given, device
+        self.data: dict[TaskRef, ReadMemo[tuple[Data, str]]] = {}
+
+    def run(self, trials: tuple[Trial, ...]) -> list[Columns]:
+        """The trials of one stack. What fails for one alone (its data, its model, its loss) fails that one alone."""
+        ready: dict[int, _Ready] = {}
+        columns: dict[int, Columns] = {}
+        for i, trial in enumerate(trials):
+            try:
+                ready[i] = self._prepare(trial)
+            except (Exception, SystemExit) as e:
+                columns[i] = _failure(e)
+        for models in _rectangles(ready):
+            group = [ready[i] for i in models]
+            try:
+                program, note = stack([r.model for r in group], group[0].data.x_train[:4]), None
+                found = self._train_and_measure(program, group, note)
+            except (Exception, SystemExit) as e:
+                if len(group) == 1:
+                    found = [_failure(e)]
+                else:
+                    why = str(e) if isinstance(e, CannotStack) else f"{type(e).__name__}: {e}"
+                    found = [self._alone(r.trial, text(why)[:500]) for r in group]
+            columns |= dict(zip(models, found, strict=True))
+        return [columns[i] for i in range(len(trials))]
+
+    def _alone(self, trial: Trial, note: str) -> Columns:
+        """Again from the beginning, for a trial of a stack that did not work out."""
+        try:
+            ready = self._prepare(trial)
+            return self._train_and_measure(stack([ready.model], ready.data.x_train[:4]), [ready], note)[0]
+        except (Exception, SystemExit) as e:
+            return _failure(e)
+
+    def _prepare(self, trial: Trial) -> _Ready:
+        task, config, seeds = load(trial.ref), trial.load_config(), Seeds(trial.seed)
+
+        def made(config: Config, seed: int) -> tuple[Data, str]:
+            data = task.data(config, Seeds(seed))
+            check(data, task.input_shape(config), config.n)
+            return on_device(data, self.device), data.content_hash()
+
+        data, data_hash = self.data.setdefault(trial.ref, ReadMemo(made))(config, trial.seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seeds.stream("init"))
+            model = task.model(config).to(self.device)
+        return _Ready(trial, task, config, seeds, data, data_hash, model)
+
+    def _train_and_measure(self, program: Program, ready: list[_Ready], note: str | None) -> list[Columns]:
+        rows = [Row(r.data, r.seeds.generator("order"), r.config.lr) for r in ready]
+        per_row = sum(_row_key(r) == _row_key(ready[0]) for r in ready)
+        mine = TrialCheckpoint.at(self.given.checkpoints, ready[0].trial) if len(ready) == 1 else None
+        begin = mine.load(self.device) if mine else None
+        clock = time.perf_counter()
+        fits = train(program, rows[::per_row], [r.config for r in ready], begin, mine.save if mine else lambda _: None)
+        train_s = time.perf_counter() - clock
+        clock = time.perf_counter()
+        fine = [m for m, fit in enumerate(fits) if isinstance(fit, Fit)]
+        trained = stack([ready[m].model for m in fine], ready[0].data.x_train[:4]) if fine else None
+        found = (
+            measure(trained, [ready[m].data for m in fine], [ready[m].seeds for m in fine], self.given.measure_points) if trained else []
+        )
+        measured = dict(zip(fine, found, strict=True))
+        measure_s = time.perf_counter() - clock
+        epochs = sum(fit.epochs for fit in fits if isinstance(fit, Fit))
+        columns = []
+        for m, (r, fit) in enumerate(zip(ready, fits, strict=True)):
+            if isinstance(fit, TrialFailure):
+                columns.append(_failure(fit))
+            elif not math.isfinite(measured[m]["test_loss"]):
+                columns.append(_failed("nan", f"the loss on held-out data is {measured[m]['test_loss']}"))
+            else:
+                stacking = {"stack_size": len(ready), "stack_note": note, "resumed_epoch": begin.epoch if begin else None}
+                seconds = {"train_s": train_s * fit.epochs / epochs, "measure_s": measure_s / len(fine)}
+                columns.append(_columns(r, fit, measured[m], self.given.weights_bytes) | stacking | seconds)
+        return columns
+
+    def _measure(self, ready: list[_Ready]) -> list[Columns]:
+        """As one stack, or one by one where training has made that impossible."""
+        if not ready:
+            return []
+        try:
+            program = stack([r.model for r in ready], ready[0].data.x_train[:4])
+        except CannotStack:
+            return [self._measure([r])[0] for r in ready]
+        return measure(program, [r.data for r in ready], [r.seeds for r in ready], self.given.measure_points)
+
+
+def _row_key(ready: _Ready) -> tuple[Any, ...]:
+    """Models with equal keys see the same samples in the same order at the same learning rate."""
+    return id(ready.data), ready.trial.seed, ready.config.lr, min(ready.config.batch_size, ready.config.n)
+
+
+def _rectangles(ready: dict[int, _Ready]) -> list[list[int]]:
+    """The trials cut into stacks of equally long rows, row after row: all of them, or each row by itself."""
+    rows: dict[tuple[Any, ...], list[int]] = {}
+    for i, r in ready.items():
+        rows.setdefault(_row_key(r), []).append(i)
+    alike = {(len(row), ready[row[0]].data.x_train.shape, ready[row[0]].data.classes, _row_key(ready[row[0]])[-1]) for row in rows.values()}
+    return [[i for row in rows.values() for i in row]] if len(alike) == 1 else list(rows.values())
+
+
+def _columns(ready: _Ready, fit: Fit, measured: Columns, weights_bytes: int) -> Columns:
+    trial, task, config, _, data, data_hash, model = ready
     counts = count_parameters(model)
-    clock = time.perf_counter()
-    fit = train(model, data, config, seeds.generator("order"))
-    trained = time.perf_counter()
-    measured = measure(model, data, seeds)
-    done = time.perf_counter()
-    if not math.isfinite(measured["test_loss"]):
-        raise TrialFailure("nan", f"the loss on held-out data is {measured['test_loss']}")
     return {
+        "status": "ok",
         "family": text(task.family(config)),
         "p": counts.trainable,
         "p_frozen": counts.frozen,
@@ -131,8 +264,6 @@ def _run(trial: Trial, device: str, weights_bytes: int) -> Columns:
         "train_error": fit.error,
         **measured,
         "flops": float(count_training_flops(model, task.input_shape(config)) * config.n * fit.epochs),
-        "train_s": trained - clock,
-        "measure_s": done - trained,
         "data_hash": data_hash,
         "_weights": _weights(model, weights_bytes),
     }

@@ -47,7 +47,7 @@ def _type(annotation: Any, metadata: Sequence[Any]) -> str:
 
 
 def plan_table(plan: Plan) -> str:
-    """One line per cell, then the sums. "≤" marks figures at the cap on epochs."""
+    """One line per cell, then the sums and how the trials are batched. "≤" marks figures at the cap on epochs."""
     varied = {
         task: [k for k in keys if len({str(c.config[k]) for c in plan.cells if c.task == task}) > 1]
         for task, keys in {c.task: list(c.config) for c in plan.cells}.items()
@@ -64,18 +64,18 @@ def plan_table(plan: Plan) -> str:
             f"{c.tokens_seen_at_most:,}",
             f"{c.flops_at_most:.1e}",
             f"{c.memory_bytes / 1e9:.1f} GB",
-            f"{seconds:.1f}",
         )
-        for c, seconds in zip(plan.cells, plan.seconds_at_most, strict=True)
+        for c in plan.cells
     ]
-    head = ("task", "cell", "seeds", "p", "tokens", "p/(n·d)", "p/token", "≤ tokens seen", "≤ FLOPs", "memory", "≤ s")
+    head = ("task", "cell", "seeds", "p", "tokens", "p/(n·d)", "p/token", "≤ tokens seen", "≤ FLOPs", "memory")
     repeated = f" ({plan.repeated} asked for twice run once)" if plan.repeated else ""
+    apart = plan.trials - plan.stacked_trials
     total = (
-        f"{plan.sweep}: {len(plan.cells)} cells, {plan.trials} trials in {plan.trials} batches{repeated}, "
-        f"≤ {plan.flops_at_most:.1e} FLOPs, ≤ {plan.trial_seconds_at_most:.0f} trial-seconds, "
-        f"≤ {plan.wall_seconds_at_most:.0f} s with {plan.slots} at a time here.\n"
-        f"≤: if every trial ran to its cap on epochs, by a probe of this machine ({plan.speed.step_s * 1e6:.0f} µs per step, "
-        f"{plan.speed.flop_per_s / 1e9:.1f} GFLOP/s); trials that meet their stop rule end earlier."
+        f"{plan.sweep}: {len(plan.cells)} cells, {plan.trials} trials{repeated}, ≤ {plan.flops_at_most:.1e} FLOPs (≤: if every trial ran "
+        f"to its cap on epochs).\n"
+        f"In {plan.batches} batches: {plan.stacked_trials} trials in {plan.stacks} stacks trained as one program each, {apart} trials "
+        f"alone, as this machine's calibration makes cheapest.\n"
+        f"Forecast: {plan.trial_seconds:.0f} s of work, {plan.wall_seconds:.0f} s with {plan.slots} batches at a time here."
     )
     return f"{_table(head, rows)}\n{total}"
 

@@ -1,37 +1,24 @@
-"""What a sweep costs before anything runs: exact parameters, tokens, FLOPs, memory, and seconds at most.
+"""What a sweep costs before anything runs: exact parameters, tokens, FLOPs and memory of every cell, batches and seconds.
 
-Models are built on torch's meta device, so counting a billion parameters allocates none. Seconds come from a
-short probe of this machine and assume that every trial runs to its cap on epochs: most stop earlier, so they
-are upper figures, not forecasts.
+Models are built on torch's meta device, so counting a billion parameters allocates none. FLOPs and tokens are upper
+figures, at the cap on epochs. Seconds are a forecast: this machine's calibration, and the epochs that trials of this
+size have needed.
 """
 
 import os
-import time
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import torch
-
+from harness.batches import PROCESS_BYTES, Planned, make_batches, stack_bytes, wall_seconds
+from harness.calibration import Calibration, calibrated
 from harness.errors import UserError
-from harness.measures import MEASURE_POINTS, boundary
-from harness.measures.counts import count_parameters, count_saved_bytes, count_training_flops
+from harness.measures import MEASURE_POINTS
 from harness.registry import load
+from harness.shape import Shape, shape_of
 from harness.sweep import Sweep
-from harness.task import Config, Task
+from harness.task import Config
 from harness.training.loop import EVALUATION_BATCH
 from harness.trial import Trial, canonical_json
-
-PROCESS_BYTES = 600_000_000
-"""A worker with torch loaded and nothing to do, as seen resident on Linux."""
-
-ADAM_COPIES = 4
-"""Weights, gradients and Adam's two moments."""
-
-
-class Speed(NamedTuple):
-    """This machine, probed: seconds that every optimiser step costs, and float32 FLOP/s beyond that."""
-
-    step_s: float
-    flop_per_s: float
 
 
 class Cell(NamedTuple):
@@ -49,54 +36,54 @@ class Cell(NamedTuple):
     tokens_seen_at_most: int
     steps_at_most: int
     flops_at_most: float
-    measure_flops: float
-    measure_passes: int
     memory_bytes: int
-
-    def seconds_at_most(self, speed: Speed) -> float:
-        """Training to the cap, then measuring."""
-        fixed = (self.steps_at_most + self.measure_passes / 2) * speed.step_s
-        return fixed + (self.flops_at_most + self.measure_flops) / speed.flop_per_s
 
 
 class Plan(NamedTuple):
-    """Cells in sweep order and their sums over all trials."""
+    """Cells in sweep order, the batches that their trials run in, and sums over all trials."""
 
     sweep: str
     cells: list[Cell]
-    seconds_at_most: list[float]
     trials: int
     repeated: int
     slots: int
-    speed: Speed
+    batches: int
+    stacks: int
+    stacked_trials: int
     flops_at_most: float
-    trial_seconds_at_most: float
-    wall_seconds_at_most: float
+    trial_seconds: float
+    wall_seconds: float
 
 
-def plan(sweep: Sweep) -> Plan:
-    """Cost every cell, with as many trials at a time as this machine has room for.
+def plan(sweep: Sweep, say: Callable[[str], None]) -> Plan:
+    """Cost every cell, with as many batches at a time as this machine has room for; `say` hears of a calibration.
 
     Raises UserError when a cell cannot fit into the memory that one trial may use.
     """
     cells = cost_cells(sweep)
     refuse_what_cannot_fit(cells, sweep, here=True)
-    speed = probe(sweep.resources.cpus)
-    seconds = [c.seconds_at_most(speed) for c in cells]
+    calibration = calibrated(sweep.resources.cpus, say)
+    planned = batches(sweep, sweep.trials, calibration)
     slots = slots_here(sweep)
-    total = sum(s * c.seeds for s, c in zip(seconds, cells, strict=True))
+    shared = [stack for p in planned for stack in p.batch.stacks if len(stack) > 1]
     return Plan(
         sweep=sweep.name,
         cells=cells,
-        seconds_at_most=seconds,
         trials=len(sweep.trials),
         repeated=sweep.repeated,
         slots=slots,
-        speed=speed,
+        batches=len(planned),
+        stacks=len(shared),
+        stacked_trials=sum(map(len, shared)),
         flops_at_most=sum(c.flops_at_most * c.seeds for c in cells),
-        trial_seconds_at_most=total,
-        wall_seconds_at_most=max([total / slots, *seconds]),
+        trial_seconds=sum(p.seconds for p in planned),
+        wall_seconds=wall_seconds(planned, slots, calibration.slowdown),
     )
+
+
+def batches(sweep: Sweep, trials: Sequence[Trial], calibration: Calibration) -> list[Planned]:
+    """How `unilaw run` runs these trials of the sweep."""
+    return make_batches(trials, calibration, sweep.limits.measure_points, sweep.limits.seconds_per_trial)
 
 
 def cost_cells(sweep: Sweep, skip_broken: bool = False) -> list[Cell]:
@@ -119,7 +106,7 @@ def cost_cells(sweep: Sweep, skip_broken: bool = False) -> list[Cell]:
 
 
 def slots_here(sweep: Sweep) -> int:
-    """How many trials this machine runs at a time."""
+    """How many batches this machine runs at a time."""
     return max(1, min((os.cpu_count() or 1) // sweep.resources.cpus, len(sweep.trials)))
 
 
@@ -145,69 +132,31 @@ def _machine_bytes() -> float:
 
 
 def _cost(trial: Trial, seeds: int) -> Cell:
-    task, config = load(trial.ref), trial.load_config()
-    with torch.device("meta"):
-        model = task.model(config)
-        shape, d = task.input_shape(config), task.d_ambient(config)
-        rivals = model(torch.zeros(1, *shape)).shape[-1]
-    counts = count_parameters(model)
-    per_sample = count_training_flops(model, shape)
+    config = trial.load_config()
+    shape = shape_of(trial.ref, config)
     tokens = config.n * config.max_epochs
-    backward = 4 * rivals + 2 * boundary.SEARCH_STEPS
-    forward = 3 * boundary.BISECTIONS
     return Cell(
         task=trial.ref.name,
         config=trial.config,
         seeds=seeds,
-        p=counts.trainable,
-        p_frozen=counts.frozen,
+        p=shape.p,
+        p_frozen=shape.p_frozen,
         n=config.n,
-        d_ambient=d,
+        d_ambient=load(trial.ref).d_ambient(config),
         tokens_distinct=config.n,
-        params_per_token=counts.trainable / config.n,
+        params_per_token=shape.p / config.n,
         tokens_seen_at_most=tokens,
         steps_at_most=-(-config.n // min(config.batch_size, config.n)) * config.max_epochs,
-        flops_at_most=float(per_sample * tokens),
-        measure_flops=float(per_sample * MEASURE_POINTS * (backward + forward / 3)),
-        measure_passes=backward + forward,
-        memory_bytes=_memory(task, config, counts.trainable + counts.frozen, count_saved_bytes(model, shape), rivals),
+        flops_at_most=float(shape.flops_per_sample * tokens),
+        memory_bytes=_memory(config, shape),
     )
 
 
-def _memory(task: Task, config: Config, parameters: int, saved_per_sample: int, rivals: int) -> int:
-    """Bytes one trial needs: process, optimiser state, activations of the larger of training and measuring, data twice."""
-    sample = 4 * task.d_ambient(config)
-    training = saved_per_sample * min(config.batch_size, config.n)
-    measuring = saved_per_sample * max(MEASURE_POINTS, min(EVALUATION_BATCH, config.n)) + 3 * MEASURE_POINTS * rivals * sample
-    return PROCESS_BYTES + 4 * ADAM_COPIES * parameters + max(training, measuring) + 2 * config.n * sample
-
-
-def probe(threads: int) -> Speed:
-    """Time training steps of a tiny and of a large MLP on this machine's CPU; about a second."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        tiny, large = _step_seconds(width=8), _step_seconds(width=1024)
-        flops = 64 * count_training_flops(_probe_net(1024), (784,))
-        return Speed(step_s=tiny, flop_per_s=flops / max(large - tiny, 1e-9))
-    finally:
-        torch.set_num_threads(before)
-
-
-def _probe_net(width: int) -> torch.nn.Module:
-    return torch.nn.Sequential(torch.nn.Linear(784, width), torch.nn.ReLU(), torch.nn.Linear(width, 1))
-
-
-def _step_seconds(width: int, steps: int = 30) -> float:
-    """Median seconds of one Adam step on a batch of 64 × 784."""
-    model = _probe_net(width)
-    optimizer = torch.optim.Adam(model.parameters(), fused=True)
-    x = torch.randn(64, 784)
-    times = []
-    for _ in range(steps):
-        clock = time.perf_counter()
-        optimizer.zero_grad(set_to_none=True)
-        model(x).square().mean().backward()
-        optimizer.step()
-        times.append(time.perf_counter() - clock)
-    return sorted(times)[steps // 2]
+def _memory(config: Config, shape: Shape) -> int:
+    """Bytes one trial needs alone: process, training, and measuring with its gradients towards every rival."""
+    points = max(MEASURE_POINTS, min(EVALUATION_BATCH, config.n))
+    numbers = 4
+    for size in shape.input_shape:
+        numbers *= size
+    measuring = shape.saved_bytes_per_sample * points + 3 * MEASURE_POINTS * shape.outputs * numbers
+    return PROCESS_BYTES + stack_bytes([(config, shape)], 1) + measuring

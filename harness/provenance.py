@@ -48,10 +48,13 @@ def of_worker(device: str) -> dict[str, Any]:
 
 def _ray_version() -> str | None:
     """Ray's version when this process is one of Ray's, else None."""
-    if "ray" not in sys.modules:
-        return None
+    return _version_of("ray") if "ray" in sys.modules else None
+
+
+@cache
+def _version_of(package: str) -> str | None:
     try:
-        return version("ray")
+        return version(package)
     except PackageNotFoundError:
         return None
 

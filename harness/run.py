@@ -12,14 +12,21 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from harness import provenance
-from harness.errors import RETRIED_KINDS
-from harness.execute import Columns, run_batch
+from harness.batches import Planned, wall_seconds
+from harness.calibration import calibrated
+from harness.errors import RETRIED_KINDS, SHARED_KINDS
+from harness.execute import Given, run_batch
+from harness.measures import Columns
+from harness.plan import batches, slots_here
 from harness.progress import Progress
 from harness.registry import load
 from harness.schema import SCHEMA_VERSION
-from harness.store import Store, SweepRecord, latest
+from harness.store import RunRecord, Store, SweepRecord, latest
 from harness.sweep import Sweep
 from harness.trial import Batch, Trial, canonical_json
+
+START_S = 8.0
+"""Seconds until Ray and its workers, torch loaded, are at work on one machine."""
 
 
 class Outcome(NamedTuple):
@@ -34,7 +41,7 @@ class Outcome(NamedTuple):
 
 def run(sweep: Sweep, store: Store, address: str | None, inline: bool, retry_failed: bool, progress: Progress) -> Outcome:
     """Run what the store lacks. Rows are written as batches end; a KeyboardInterrupt leaves them there and passes on."""
-    clock = time.perf_counter()
+    clock, began = time.perf_counter(), datetime.now(UTC)
     for said in store.set_torn_aside():
         progress.say(f"set aside: {said}")
     task_source = next((t.ref.source for t in sweep.trials if t.ref.source is not None), None)
@@ -47,27 +54,51 @@ def run(sweep: Sweep, store: Store, address: str | None, inline: bool, retry_fai
     todo = [t for t in sweep.trials if past.wants(t, sweep.limits.attempts, retry_failed)]
     finished_before = sum(t.trial_id in past.ok for t in sweep.trials)
     given_up = len(sweep.trials) - finished_before - len(todo)
-    queue = deque(Batch((t,), (past.attempts[t.trial_id] + 1,)) for t in todo)
+    planned, forecast = _planned(todo, sweep, inline, progress) if todo else ([], 0.0)
+    queue = deque(p.batch for p in planned)
+    attempts = Counter({t.trial_id: past.attempts[t.trial_id] + 1 for t in todo})
     spent = past.attempts if retry_failed else Counter()  # attempts that do not count towards the limit
     ok, failed = 0, Counter()
-    progress.start(total=len(todo), finished_before=finished_before, given_up=given_up)
-    for batch, results in _results(queue, sweep, address, inline) if queue else ():
-        rows = []
-        for trial, attempt, columns in zip(batch.trials, batch.attempts, results, strict=True):
+    progress.start(total=len(todo), finished_before=finished_before, given_up=given_up, batches=len(queue), forecast=forecast)
+    for batch, results in _results(queue, sweep, store, address, inline) if queue else ():
+        rows, suspects = [], []
+        for trial, columns in zip(batch.trials, results, strict=True):
+            kind, attempt = columns.get("failure_kind"), attempts[trial.trial_id]
+            if kind in SHARED_KINDS and len(batch.trials) > 1:
+                suspects.append(trial.trial_id)
+                continue
             row = {**identity(trial, attempt, sweep.name), **columns}
             weights = row.pop("_weights")
             row["weights_file"] = store.put_weights(trial.trial_id, weights) if weights else None
             rows.append(row)
-            kind = row.get("failure_kind")
             if kind in RETRIED_KINDS and attempt - spent[trial.trial_id] < sweep.limits.attempts:
-                queue.append(Batch((trial,), (attempt + 1,)))
+                attempts[trial.trial_id] += 1
+                queue.append(Batch(((trial,),)))
                 progress.say(f"{trial.trial_id} {trial.ref.name}: {kind}, trying again: {row['failure_message']}")
                 continue
             ok, failed = ok + (kind is None), failed + Counter([kind] if kind else [])
             progress.advance(trial, kind, row.get("failure_message"))
         store.append(rows)
+        store.drop_checkpoints([row["trial_id"] for row in rows if row.get("failure_kind") not in SHARED_KINDS])
+        if suspects:
+            again = batch.only(suspects)
+            queue.extend(again.halves() if len(suspects) == len(batch.trials) else [again])
+            why = next(c["failure_message"] for c in results if c.get("failure_kind") in SHARED_KINDS)
+            progress.say(f"{len(suspects)} of {len(batch.trials)} trials of one batch lost together, running them again apart: {why}")
     progress.stop()
-    return Outcome(finished_before, ok, failed, given_up, time.perf_counter() - clock)
+    seconds = time.perf_counter() - clock
+    if todo:
+        record = RunRecord(sweep=sweep.name, began=began, inline=inline, trials=len(todo), forecast_s=forecast, seconds=seconds)
+        store.put_run(record)
+    return Outcome(finished_before, ok, failed, given_up, seconds)
+
+
+def _planned(todo: list[Trial], sweep: Sweep, inline: bool, progress: Progress) -> tuple[list[Planned], float]:
+    """The batches, and the seconds that all of it should take on this machine."""
+    calibration = calibrated(sweep.resources.cpus, progress.say)
+    planned = batches(sweep, todo, calibration)
+    slots = 1 if inline else slots_here(sweep)
+    return planned, wall_seconds(planned, slots, calibration.slowdown) + (0.0 if inline else START_S)
 
 
 class Past(NamedTuple):
@@ -116,22 +147,30 @@ def identity(trial: Trial, attempt: int, sweep: str) -> dict[str, Any]:
     }
 
 
-def _results(queue: deque[Batch], sweep: Sweep, address: str | None, inline: bool) -> Iterator[tuple[Batch, list[Columns]]]:
+def _results(queue: deque[Batch], sweep: Sweep, store: Store, address: str | None, inline: bool) -> Iterator[tuple[Batch, list[Columns]]]:
+    resources, limits = sweep.resources, sweep.limits
+    given = Given(
+        cpus=resources.cpus,
+        gpus=resources.gpus,
+        seconds=limits.seconds_per_trial,
+        weights_bytes=int(limits.weights_mb * 1e6),
+        measure_points=limits.measure_points,
+        checkpoints=store.checkpoints(),
+    )
     if inline:
-        yield from _inline(queue, sweep)
+        yield from _inline(queue, given)
     else:
         from harness.dispatch import on_ray
 
         with contextlib.redirect_stdout(sys.stderr):  # Ray tells of dead workers on stdout, which is for results
-            yield from on_ray(queue, address, sweep.resources, sweep.limits)
+            yield from on_ray(queue, address, resources, given)
 
 
-def _inline(queue: deque[Batch], sweep: Sweep) -> Iterator[tuple[Batch, list[Columns]]]:
+def _inline(queue: deque[Batch], given: Given) -> Iterator[tuple[Batch, list[Columns]]]:
     """The same calls in this process, one after another: for a debugger, and to check Ray against."""
-    r, limits = sweep.resources, sweep.limits
     while queue:
         batch = queue.popleft()
-        yield batch, run_batch(batch, r.cpus, r.gpus, limits.seconds_per_trial, int(limits.weights_mb * 1e6), killable=False)
+        yield batch, run_batch(batch, given, killable=False)
 
 
 def how_to_go_on(arguments: list[str]) -> str:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MEASURES_VERSION = 2
 """Raised whenever an instrument in `harness/measures/` starts to give other numbers."""
 
@@ -66,6 +66,9 @@ COLUMNS: tuple[Column, ...] = (
     # Fit and accuracy
     Column("epochs", I32, "epochs", "passes over the training set"),
     Column("steps", I64, "steps", "optimiser steps"),
+    Column("resumed_epoch", I32, "epochs", "epoch of the checkpoint that training went on from; null when it began at the beginning"),
+    Column("stack_size", I32, "trials", "trials trained together as one program; 1: alone"),
+    Column("stack_note", STR, "", "why a stack that was planned was trained one by one; null when it was not"),
     Column("train_loss", F64, "loss", "mean over the training set at stop: squared error, or cross-entropy in nats"),
     Column("train_error", F64, "share", "training labels (noise included) that are predicted wrongly at stop"),
     Column("test_loss", F64, "loss", "mean over the held-out set, labels without injected noise where they exist"),
@@ -110,10 +113,12 @@ COLUMNS: tuple[Column, ...] = (
     Column("noise_flip_rate", pa.list_(F64), "share", "predictions that the noise changed, one value per radius"),
     # Cost
     Column("flops", F64, "FLOP", "training FLOPs: forward and backward of every sample seen, counted by torch"),
-    Column("wall_s", F64, "s", "whole trial: data, training, measuring"),
-    Column("train_s", F64, "s", "training alone"),
-    Column("measure_s", F64, "s", "measuring alone"),
-    Column("peak_bytes", I64, "bytes", "peak memory of the trial: GPU allocator, or the worker's resident set with its libraries"),
+    Column("wall_s", F64, "s", "whole trial: data, training, measuring; of a stack, its share"),
+    Column("train_s", F64, "s", "training alone, since the last checkpoint; of a stack, its share by epochs"),
+    Column("measure_s", F64, "s", "measuring alone; of a stack, an equal share"),
+    Column(
+        "peak_bytes", I64, "bytes", "peak memory of the trial or its stack: GPU allocator, or the worker's resident set with its libraries"
+    ),
     Column("weights_file", STR, "", "final weights, relative to the store; null when larger than the sweep's limit"),
     # Provenance
     Column("data_hash", STR, "", "SHA-256 of the tensors trained and tested on"),

@@ -3,7 +3,9 @@
     part-*.parquet     rows, one file per finished batch, each with the full explicit schema
     _store.json        says that this folder is a store, and of which schema version
     _sweeps/           the sweep files that were run here, with the trials each asked for
+    _runs/             what each run did, and the time that was forecast for it
     _weights/          final weights as safetensors, NAME = trial id
+    _checkpoints/      unfinished long trials, as safetensors; each goes when its trial has a row
     _set_aside/        files that could not be read, moved here by the next run and named when that happens
 
 Names that begin with "_" are skipped by pandas, Arrow and Spark. A file appears under its final name by one
@@ -15,7 +17,8 @@ import json
 import os
 import uuid
 from collections.abc import Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -48,6 +51,19 @@ class SweepRecord(BaseModel):
         """Where the record's files lie in the store: stem + .json, .yaml and, with a task file, .py."""
         content = "\n".join([self.text, self.task_source or "", *sorted(self.trials)])
         return f"_sweeps/{self.name}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+
+
+class RunRecord(BaseModel):
+    """A run that came to its end: how many trials it ran, how long that took, and how long it was forecast to take."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sweep: str = Field(pattern=SWEEP_NAME)
+    began: datetime
+    inline: bool
+    trials: int = Field(ge=0)
+    forecast_s: float = Field(ge=0)
+    seconds: float = Field(ge=0)
 
 
 class Contents(NamedTuple):
@@ -139,6 +155,29 @@ class Store:
             if sweep.task_source is not None:
                 self._put(f"{sweep.stem}.py", sweep.task_source.encode())
             self._put(f"{sweep.stem}.json", sweep.model_dump_json(indent=1).encode())
+
+    def put_run(self, record: RunRecord) -> None:
+        """Keep what a run did."""
+        self._put(f"_runs/{record.sweep}-{uuid.uuid4().hex[:12]}.json", record.model_dump_json(indent=1).encode())
+
+    def runs(self) -> list[RunRecord]:
+        """The finished runs, oldest first; unreadable records are left out."""
+        found = []
+        for path in (self.folder / "_runs").glob("*.json"):
+            with suppress(OSError, ValueError):
+                found.append(RunRecord.model_validate_json(path.read_bytes()))
+        return sorted(found, key=lambda record: record.began)
+
+    def checkpoints(self) -> str:
+        """Where checkpoints lie, as an absolute path with {} in place of the trial's id; makes the folder if need be."""
+        folder = (self.folder / "_checkpoints").resolve()
+        folder.mkdir(exist_ok=True)
+        return f"{str(folder).replace('{', '{{').replace('}', '}}')}/{{}}.safetensors"
+
+    def drop_checkpoints(self, trial_ids: Iterable[str]) -> None:
+        """Forget the checkpoints of trials that have a row now."""
+        for trial_id in trial_ids:
+            Path(self.checkpoints().format(trial_id)).unlink(missing_ok=True)
 
     def sweeps(self) -> list[SweepRecord]:
         """The sweeps that were run into this store, in order of their first run; unreadable records are left out here
@@ -261,6 +300,8 @@ def compact(source: Path, target: Path) -> tuple[int, int]:
         new.append(table.to_pylist())
     for record in store.sweeps():
         new.put_sweep(record)
+    for run in store.runs():
+        new.put_run(run)
     for path in _files_below(source / "_weights"):
         new._put(f"_weights/{path.name}", path.read_bytes())
     return files, table.num_rows

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from harness.document import Document, Path_, parse_document, read_document
 from harness.errors import UserError, did_you_mean
+from harness.measures import MEASURE_POINTS
 from harness.registry import TaskRef, find, load
 from harness.store import SWEEP_NAME
 from harness.task import Config
@@ -58,6 +59,9 @@ class Limits(_Part):
     seconds_per_trial: float = Field(default=600, gt=0, le=1e7, description="a trial that takes longer becomes a timeout row")
     attempts: int = Field(default=2, ge=1, le=20, description="tries at a trial that crashed, ran out of memory or was preempted")
     trials: int = Field(default=10_000, ge=1, le=MAX_GRID_POINTS, description="a larger cross product is refused")
+    measure_points: int = Field(
+        default=MEASURE_POINTS, ge=0, le=100_000, description="held-out points that sensitivity is measured on; 0: not measured"
+    )
     weights_mb: float = Field(default=4, ge=0, le=1e5, description="final weights up to this size are kept for measuring again")
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,10 +29,30 @@ class Trial:
 
 @dataclass(frozen=True)
 class Batch:
-    """Trials that one worker runs in one call, with the number of each one's attempt."""
+    """What one worker runs in one call: stacks of trials, one after another. A stack is trained as one program."""
 
-    trials: tuple[Trial, ...]
-    attempts: tuple[int, ...]
+    stacks: tuple[tuple[Trial, ...], ...]
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """All of them, in order."""
+        return tuple(trial for stack in self.stacks for trial in stack)
+
+    def only(self, trial_ids: Iterable[str]) -> "Batch":
+        """The batch with these trials alone."""
+        wanted = set(trial_ids)
+        stacks = (tuple(t for t in stack if t.trial_id in wanted) for stack in self.stacks)
+        return Batch(tuple(stack for stack in stacks if stack))
+
+    def halves(self) -> "tuple[Batch, Batch]":
+        """The batch cut in two, between stacks if it has several. Raises ValueError on a single trial."""
+        if len(self.trials) < 2:
+            raise ValueError("a batch of one trial has no halves")
+        whole = self.stacks if len(self.stacks) > 1 else tuple((trial,) for trial in self.trials)
+        first, second = whole[: len(whole) // 2], whole[len(whole) // 2 :]
+        if len(self.stacks) > 1:
+            return Batch(first), Batch(second)
+        return Batch((sum(first, ()),)), Batch((sum(second, ()),))
 
 
 def make_trial(ref: TaskRef, config: Config, seed: int) -> Trial:

@@ -14,21 +14,19 @@ from typing import Any
 NAMES = ("harness", "tasks", "clusters", "reports")
 
 
-def work(
-    home: str, trials: list[dict[str, Any]], attempts: list[int], cpus: int, gpus: float, seconds: float, weights_bytes: int
-) -> list[dict[str, Any]]:
+def work(home: str, stacks: list[list[dict[str, Any]]], given: tuple[Any, ...]) -> list[dict[str, Any]]:
     """`harness.execute.run_batch` in a worker. `home` is the folder that holds the packages on the driver's machine;
     a node that lacks it uses the unilaw installed there."""
     homes = [p for p in (home, *sys.path) if os.path.isfile(os.path.join(p, "harness", "worker.py"))]
     if not homes:
         raise ImportError("unilaw is not installed on this node")
     pin(homes[0])
-    from harness.execute import run_batch
+    from harness.execute import Given, run_batch
     from harness.registry import TaskRef
     from harness.trial import Batch, Trial
 
-    batch = Batch(tuple(Trial(t["trial_id"], TaskRef(*t["ref"]), t["config"], t["seed"]) for t in trials), tuple(attempts))
-    return run_batch(batch, cpus, gpus, seconds, weights_bytes, killable=True)
+    trials = tuple(tuple(Trial(t["trial_id"], TaskRef(*t["ref"]), t["config"], t["seed"]) for t in stack) for stack in stacks)
+    return run_batch(Batch(trials), Given(*given), killable=True)
 
 
 def pin(home: str) -> None:

@@ -8,6 +8,8 @@ from torch.nn import functional as F
 class Standardize(nn.Module):
     """(x − mean) / std with fixed numbers: input scaling lives in the model, so that distances are measured in the data's own space."""
 
+    elementwise = True
+
     def __init__(self, mean: float, std: float):
         super().__init__()
         self.mean, self.std = mean, std

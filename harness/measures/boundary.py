@@ -10,10 +10,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from harness.measures.gradients import margin_values, margins, nearest_rival
 from harness.training.loop import predicted
+from harness.training.stack import Model
 
 SEARCH_STEPS = 80
 SEARCH_STEP = 0.6
@@ -38,31 +39,39 @@ class Stability(NamedTuple):
     censored: float
 
 
-def first_order(model: nn.Module, x: Tensor, classes: int | None, cap: float) -> Stability:
-    """min over rivals j of |m_j|/‖∇m_j‖ at each point; zero-gradient points are censored and left out of the mean."""
+def stability(distance: Tensor, cap: float, leave_out: bool) -> Stability:
+    """Distances (B,) summarised, each counted as at most `cap`; infinite ones as the cap, or left out of the mean."""
+    capped = distance.clamp(max=cap)
+    averaged = capped[distance.isfinite()] if leave_out else capped
+    censored, median = float((distance >= cap).float().mean()), float(capped.median())
+    mean = float(averaged.mean()) if len(averaged) else math.nan
+    se = float(averaged.std()) / math.sqrt(len(averaged)) if len(averaged) > 1 else math.nan
+    return Stability(mean, se, median, censored)
+
+
+def first_order(model: Model, x: Tensor, classes: int | None) -> Tensor:
+    """(B,) min over rivals j of |m_j|/‖∇m_j‖; +inf where every gradient is zero. x: (B, *input_shape)."""
     with torch.no_grad():
         label = predicted(model(x), classes)
-    distance = nearest_rival(margins(model, x, label, classes))[0]
-    known = distance.isfinite()
-    return _summary(distance[known].clamp(max=cap), distance.clamp(max=cap), float((distance >= cap).float().mean()))
+    return nearest_rival(margins(model, x, label, classes))[0]
 
 
-def attack(model: nn.Module, x: Tensor, starts: Tensor, classes: int | None, cap: float, wander: Tensor) -> Stability:
-    """`nearest_change` summarised; points without a change found within the cap count as the cap."""
-    distance = _distance(x, nearest_change(model, x, starts, classes, wander))
-    capped = distance.clamp(max=cap)
-    return _summary(capped, capped, float((distance >= cap).float().mean()))
+def attack(model: Model, x: Tensor, starts: Tensor, classes: int | None, wander: Tensor) -> Tensor:
+    """(B,) distances to what `nearest_change` finds; +inf where it finds nothing."""
+    return _distance(x, nearest_change(model, x, starts, classes, wander))
 
 
 @torch.no_grad()
-def nearest_change(model: nn.Module, x: Tensor, starts: Tensor, classes: int | None, wander: Tensor) -> Tensor:
+def nearest_change(model: Model, x: Tensor, starts: Tensor, classes: int | None, wander: Tensor) -> Tensor:
     """For each x the nearest input found that the model labels otherwise; NaN where none was found. Same shape as x.
+
+    `starts` (G, N, *input_shape) are inputs to begin from: N for each of G equal runs of points.
 
     The nearest of three: the best of the BISECTED_STARTS nearest `starts` with another label, each bisected towards x,
     and what `_search` finds from x and from the direction of that one. Against exact distances the mean is 0.3 % too
-    large on random small ReLU nets and 1.3 % on trained ones (tests/measures/test_boundary.py). DeepFool, tried first, got stuck on a fifth of the
-    points of narrow nets and overstated their mean threefold; tangent projections (FAB) after this search improved
-    nothing (LOG.md). `wander` (R, *x.shape) holds random directions, taken in turn by points without a gradient.
+    large on random small ReLU nets and 1.3 % on trained ones (tests/measures/test_boundary.py). DeepFool, tried first,
+    got stuck on a fifth of the points of narrow nets and overstated their mean threefold; tangent projections (FAB)
+    after this search improved nothing (LOG.md). `wander` (R, *x.shape) holds random directions, taken in turn by points without a gradient.
     """
     label = predicted(model(x), classes)
 
@@ -78,7 +87,7 @@ def nearest_change(model: nn.Module, x: Tensor, starts: Tensor, classes: int | N
     return best
 
 
-def _search(model: nn.Module, x: Tensor, towards: Tensor, label: Tensor, classes: int | None, wander: Tensor) -> Tensor:
+def _search(model: Model, x: Tensor, towards: Tensor, label: Tensor, classes: int | None, wander: Tensor) -> Tensor:
     """Decoupled direction and norm (Rony et al. 2019, arXiv 1811.09600): gradient steps on the sphere around x whose
     radius shrinks while the label is changed and grows while it is not. NaN where it never was.
 
@@ -92,7 +101,8 @@ def _search(model: nn.Module, x: Tensor, towards: Tensor, label: Tensor, classes
     steepest = steepness.amax(1, keepdim=True)
     steepness = torch.where(steepness > 0, steepness, torch.where(steepest > 0, steepest, 1.0))  # 1: x lies in a flat region
     radius = torch.where(first.isfinite(), 3 * first, 0.1).clamp(0.02, 0.5)
-    offset, best = _with_length(towards - x, radius), torch.full_like(x, torch.nan)
+    offset = _with_length(towards - x, radius)
+    best, nearest = torch.full_like(x, torch.nan), torch.full_like(radius, torch.inf)
     for k in range(SEARCH_STEPS):
         schedule = SEARCH_END + (1 - SEARCH_END) * (1 + math.cos(math.pi * k / SEARCH_STEPS)) / 2
         at = (x + offset).requires_grad_(True)
@@ -100,34 +110,38 @@ def _search(model: nn.Module, x: Tensor, towards: Tensor, label: Tensor, classes
             margin = (margin_values(model(at), label, classes) / steepness).amin(dim=1)
             gradient = torch.autograd.grad(margin.sum(), at)[0]
         hit = margin < 0
-        best = _nearer(x, torch.where(_column(hit, x), at.detach(), torch.nan), best)
-        flat = gradient.flatten(1).norm(dim=1) == 0
+        better = hit & (radius < nearest)  # |offset| is the radius
+        best[better], nearest = at.detach()[better], torch.where(better, radius, nearest)
+        steepness_here = gradient.flatten(1).norm(dim=1)
+        flat = steepness_here == 0
         if bool(flat.any()):
             gradient = torch.where(_column(flat, x), wander[k % len(wander)], gradient)
-        offset = offset - _with_length(gradient, SEARCH_STEP * schedule * radius)
-        change = SEARCH_SHRINK * schedule
-        radius = torch.where(hit, (1 - change) * torch.minimum(radius, _distance(x, at.detach())), (1 + change) * radius)
+            steepness_here = gradient.flatten(1).norm(dim=1)
+        offset = offset.addcmul(gradient, _column(-SEARCH_STEP * schedule * radius / steepness_here, x))
+        radius = radius * torch.where(hit, 1 - SEARCH_SHRINK * schedule, 1 + SEARCH_SHRINK * schedule)
         offset = _with_length(offset, radius)
     return best
 
 
-def _other_points(model: nn.Module, x: Tensor, label: Tensor, starts: Tensor, classes: int | None) -> list[Tensor]:
+def _other_points(model: Model, x: Tensor, label: Tensor, starts: Tensor, classes: int | None) -> list[Tensor]:
     """The nearest of `starts` that carry another label, nearest first; NaN where there are no more."""
-    other = predicted(model(starts), classes)[None, :] != label[:, None]
-    distance = torch.cdist(x.flatten(1), starts.flatten(1)).masked_fill(~other, torch.inf)
-    found = distance.topk(min(BISECTED_STARTS, len(starts)), dim=1, largest=False)
-    ranked = zip(found.values.T, found.indices.T, strict=True)
-    return [torch.where(_column(length.isfinite(), x), starts[index], torch.nan) for length, index in ranked]
+    groups, per_group = starts.shape[:2]
+    other = predicted(model(starts.flatten(0, 1)), classes).reshape(groups, 1, -1) != label.reshape(groups, -1, 1)
+    distance = torch.cdist(x.reshape(groups, len(x) // groups, -1), starts.flatten(2)).masked_fill(~other, torch.inf)
+    found = distance.topk(min(BISECTED_STARTS, per_group), dim=2, largest=False)
+    index = found.indices + per_group * torch.arange(groups, device=x.device)[:, None, None]
+    ranked = zip(found.values.flatten(0, 1).T, index.flatten(0, 1).T, strict=True)
+    return [torch.where(_column(length.isfinite(), x), starts.flatten(0, 1)[i], torch.nan) for length, i in ranked]
 
 
 def _bisect(x: Tensor, far: Tensor, changed: Callable[[Tensor], Tensor], steps: int = BISECTIONS) -> Tensor:
     """Move label changes `far` towards x along the segment; the result still changes the label. NaN stays NaN."""
-    near, far = x, far.clone()
+    low, high = x.new_zeros(len(x)), x.new_ones(len(x))  # positions on the segment from x
     for _ in range(steps):
-        middle = (near + far) / 2
-        hit = _column(changed(middle), x)
-        near, far = torch.where(hit, near, middle), torch.where(hit, middle, far)
-    return far
+        middle = (low + high) / 2
+        hit = changed(torch.lerp(x, far, _column(middle, x)))
+        low, high = torch.where(hit, low, middle), torch.where(hit, middle, high)
+    return torch.lerp(x, far, _column(high, x))
 
 
 def _nearer(x: Tensor, a: Tensor, b: Tensor) -> Tensor:
@@ -148,10 +162,3 @@ def _with_length(v: Tensor, length: Tensor) -> Tensor:
 def _column(v: Tensor, like: Tensor) -> Tensor:
     """(B,) as (B, 1, …), to multiply into `like`."""
     return v.reshape(-1, *[1] * (like.dim() - 1))
-
-
-def _summary(averaged: Tensor, ranked: Tensor, censored: float) -> Stability:
-    if not len(averaged):
-        return Stability(math.nan, math.nan, float(ranked.median()), censored)
-    spread = float(averaged.std()) if len(averaged) > 1 else math.nan
-    return Stability(float(averaged.mean()), spread / math.sqrt(len(averaged)), float(ranked.median()), censored)

@@ -7,9 +7,10 @@ no law holds for the mean norm. The two are never mixed.
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from harness.training.loop import predicted
+from harness.training.stack import Model
 
 
 class Margins(NamedTuple):
@@ -24,12 +25,10 @@ class Margins(NamedTuple):
 
 
 class GradientNorms(NamedTuple):
-    """Norms in output per raw l2, over the points given. Tangential equals ambient off the sphere."""
+    """(B,) norms at each point, along the sphere and in all of R^d. The same off the sphere."""
 
-    largest: float
-    mean: float
-    largest_ambient: float
-    mean_ambient: float
+    tangential: Tensor
+    ambient: Tensor
 
 
 def margin_values(output: Tensor, label: Tensor, classes: int | None) -> Tensor:
@@ -40,7 +39,7 @@ def margin_values(output: Tensor, label: Tensor, classes: int | None) -> Tensor:
     return gaps.scatter(1, label[:, None], float("inf"))
 
 
-def margins(model: nn.Module, x: Tensor, label: Tensor, classes: int | None) -> Margins:
+def margins(model: Model, x: Tensor, label: Tensor, classes: int | None) -> Margins:
     """Margins of `label` at x and their gradients, one backward pass per rival. x: (B, *input_shape)."""
     x = x.detach().requires_grad_(True)
     values = margin_values(model(x), label, classes)
@@ -61,16 +60,15 @@ def nearest_rival(m: Margins) -> tuple[Tensor, Tensor, Tensor]:
     return nearest, rival, norms.gather(1, rival[:, None]).squeeze(1)
 
 
-def gradient_norms(model: nn.Module, x: Tensor, classes: int | None, on_sphere: bool) -> GradientNorms:
-    """Norms of ∇f, or of ∇(top logit − runner-up), over the points x: (B, *input_shape)."""
+def gradient_norms(model: Model, x: Tensor, classes: int | None, on_sphere: bool) -> GradientNorms:
+    """Norms of ∇f, or of ∇(top logit − runner-up), at the points x: (B, *input_shape), on a sphere of any radius around 0."""
     with torch.no_grad():
         label = predicted(model(x), classes)
     m = margins(model, x, label, classes)
     runner_up = m.values.argmin(dim=1)
     gradient = m.gradients.flatten(2)[torch.arange(len(x), device=x.device), runner_up]
     ambient = gradient.norm(dim=1)
-    tangential = ambient
-    if on_sphere:
-        radial = x.flatten(1)
-        tangential = (gradient - (gradient * radial).sum(1, keepdim=True) * radial).norm(dim=1)
-    return GradientNorms(float(tangential.max()), float(tangential.mean()), float(ambient.max()), float(ambient.mean()))
+    if not on_sphere:
+        return GradientNorms(ambient, ambient)
+    outward = x.flatten(1) / x.flatten(1).norm(dim=1, keepdim=True)
+    return GradientNorms((gradient - (gradient * outward).sum(1, keepdim=True) * outward).norm(dim=1), ambient)

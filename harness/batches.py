@@ -1,0 +1,207 @@
+"""Which trials one worker runs together, and for how long: stacks where stacking pays, batches of a few seconds, longest first.
+
+The decision is made from the calibration's costs alone, so the same trials on the same machine give the same
+batches, inline and on Ray.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from harness.calibration import Calibration
+from harness.forecast import expected_epochs
+from harness.shape import Shape, shape_of
+from harness.task import Config
+from harness.training.loop import EVALUATION_BATCH
+from harness.trial import Batch, Trial, canonical_json
+
+BATCHES = 32
+"""A sweep is cut into at least about this many batches, so that workers end together and little is lost with one."""
+
+BATCH_S = (1.0, 30.0)
+"""Seconds of work that a batch of several trials is planned to hold: at least and at most."""
+
+STACK_BYTES = 1_500_000_000
+"""What a stack may take beyond its process: more would not run faster."""
+
+STACK_TRIALS = 256
+
+TRIAL_S = 0.003
+"""Data, initialisation, checks and the row of a small trial."""
+
+DATA_FREE = ("lr", "stop", "max_epochs")
+"""Fields of every configuration that say how to train, not on what."""
+
+PROCESS_BYTES = 600_000_000
+"""A worker with torch loaded and nothing to do, as seen resident on Linux."""
+
+ADAM_COPIES = 4
+"""Weights, gradients and Adam's two moments."""
+
+
+class Planned(NamedTuple):
+    """A batch and the seconds it should take on this machine with no other core busy."""
+
+    batch: Batch
+    seconds: float
+
+
+class _Member(NamedTuple):
+    """A trial with what planning needs to know of it."""
+
+    trial: Trial
+    config: Config
+    shape: Shape
+    epochs: float
+    row: str
+    """Equal for trials that see the same samples in the same order at one learning rate."""
+
+
+def make_batches(trials: Sequence[Trial], calibration: Calibration, measure_points: int, seconds_per_trial: float) -> list[Planned]:
+    """Every trial in one batch, longest batch first. A trial whose model cannot be built is a batch of its own."""
+    families: dict[Any, list[_Member]] = defaultdict(list)
+    broken = []
+    for trial in trials:
+        try:
+            member = _member(trial)
+        except Exception:
+            broken.append(Planned(Batch(((trial,),)), 0.0))
+            continue
+        shape, config = member.shape, member.config
+        families[trial.ref, shape.family, shape.input_shape, shape.outputs, config.n, min(config.batch_size, config.n)].append(member)
+    cost = _Cost(calibration, measure_points)
+    apart = [cost.alone(m) for members in families.values() for m in members]
+    # No sweep ends before its longest trial, so a stack may take as long as that.
+    target = min(max(sum(apart) / BATCHES, max(apart, default=0.0), BATCH_S[0]), BATCH_S[1], seconds_per_trial / 4)
+    stacks = [s for members in families.values() for s in _stacks(members, cost, target)]
+    return sorted([*_packed(stacks, target), *broken], key=lambda planned: -planned.seconds)
+
+
+def _member(trial: Trial) -> _Member:
+    config = trial.load_config()
+    shape = shape_of(trial.ref, config)
+    size = config.fields_marked("size")
+    data = canonical_json({k: v for k, v in trial.config.items() if k not in size and k not in DATA_FREE})
+    return _Member(trial, config, shape, expected_epochs(config, shape), f"{trial.seed} {config.lr} {data}")
+
+
+class _Cost:
+    """Seconds and bytes of trials alone and stacked."""
+
+    def __init__(self, calibration: Calibration, measure_points: int):
+        self.calibration, self.measure_points = calibration, measure_points
+
+    def alone(self, m: _Member) -> float:
+        steps = -(-m.config.n // min(m.config.batch_size, m.config.n)) * m.epochs
+        convolves = "Conv" in m.shape.family
+        step = self.calibration.convolution_alone if convolves else self.calibration.alone
+        flops = min(m.config.batch_size, m.config.n) * m.shape.flops_per_sample
+        return steps * step.seconds(flops, m.shape.p, 1) + self._measuring([m]) + TRIAL_S
+
+    def stacked(self, members: Sequence[_Member]) -> float:
+        """All padded to the largest, each until it is done."""
+        config, largest = members[0].config, max((m.shape for m in members), key=lambda s: s.p)
+        steps = -(-config.n // min(config.batch_size, config.n))
+        step = self.calibration.convolution_stacked if "Conv" in largest.family else self.calibration.stacked
+        flops = min(config.batch_size, config.n) * largest.flops_per_sample
+        each = step.seconds(flops, largest.p, 1) - step.fixed
+        epochs = [m.epochs for m in members]
+        return steps * (step.fixed * max(epochs) + each * sum(epochs)) + self._measuring(members) + TRIAL_S * len(members)
+
+    def _measuring(self, members: Sequence[_Member]) -> float:
+        if not self.measure_points:
+            return 0.0
+        cost, rivals = self.calibration.measuring, members[0].shape.outputs
+        numbers = self.measure_points * _numbers(members[0].shape)
+        flops = self.measure_points * sum(m.shape.flops_per_sample for m in members)
+        more = 1 + 0.02 * (rivals - 1)  # a backward pass for every rival at each of the search's two beginnings
+        return more * cost.seconds(flops, len(members) * numbers, len(members))
+
+
+def _numbers(shape: Shape) -> int:
+    numbers = 1
+    for size in shape.input_shape:
+        numbers *= size
+    return numbers
+
+
+def stack_bytes(members: Iterable[tuple[Config, Shape]], rows: int) -> int:
+    """What training and measuring a stack takes beyond its process: optimiser state, activations, each row's data thrice."""
+    members = list(members)
+    config, shape = members[0]
+    parameters = max(s.p + s.p_frozen for _, s in members) * len(members)
+    training = min(config.batch_size, config.n) * len(members)
+    evaluating = min(EVALUATION_BATCH, config.n) * len(members) // rows
+    activations = max(s.saved_bytes_per_sample for _, s in members) * max(training, evaluating)
+    return 4 * ADAM_COPIES * parameters + activations + 12 * rows * config.n * _numbers(shape)
+
+
+def _stacks(members: list[_Member], cost: _Cost, target: float) -> list[Planned]:
+    """One family cut into stacks of whole rows: neighbouring sizes share a stack while padding costs less than a stack of its own."""
+    rows: dict[str, list[_Member]] = defaultdict(list)
+    for m in members:
+        rows[m.row].append(m)
+    alike: dict[Any, list[list[_Member]]] = defaultdict(list)
+    for row in rows.values():
+        row.sort(key=lambda m: (m.shape.p, canonical_json(m.trial.config)))
+        alike[tuple(m.shape.sizes for m in row)].append(row)
+    found = []
+    for bucket in alike.values():
+        bucket.sort(key=lambda row: row[0].config.lr)  # neighbours of one learning rate share an optimiser call
+        begin, columns = 0, len(bucket[0])
+        for end in range(1, columns + 1):
+            if end < columns and _joins(bucket, begin, end, cost):
+                continue
+            found += _chunks([row[begin:end] for row in bucket], cost, target)
+            begin = end
+    return found
+
+
+def _joins(bucket: list[list[_Member]], begin: int, end: int, cost: _Cost) -> bool:
+    """Whether the column `end` is cheaper inside the stack of the columns begin … end − 1 than apart from it."""
+    before, column = ([m for row in bucket for m in row[part]] for part in (slice(begin, end), slice(end, end + 1)))
+    largest, next_ = before[-1].shape.sizes, column[0].shape.sizes
+    if any(a > b for mine, its in zip(largest, next_, strict=True) for a, b in zip(mine, its, strict=True)):
+        return False  # neither holds the other
+    return cost.stacked([*before, *column]) < min(cost.stacked(before), sum(map(cost.alone, before))) + min(
+        cost.stacked(column), sum(map(cost.alone, column))
+    )
+
+
+def _chunks(rows: list[list[_Member]], cost: _Cost, target: float) -> list[Planned]:
+    """A stack cut into pieces of whole rows (or, of a row that is too much by itself, of neighbouring sizes) that fit."""
+    whole = [m for row in rows for m in row]
+    apart = [Planned(Batch(((m.trial,),)), cost.alone(m)) for m in whole]
+    if len(whole) == 1 or cost.stacked(whole) >= sum(p.seconds for p in apart):
+        return apart
+    too_large = stack_bytes([(m.config, m.shape) for m in whole], len(rows)) > STACK_BYTES or len(whole) > STACK_TRIALS
+    if too_large or cost.stacked(whole) > target:
+        halves = (rows[: len(rows) // 2], rows[len(rows) // 2 :])
+        if len(rows) == 1:
+            middle = len(rows[0]) // 2
+            halves = ([rows[0][:middle]], [rows[0][middle:]])
+        return [piece for half in halves for piece in _chunks(half, cost, target)]
+    return [Planned(Batch((tuple(m.trial for m in whole),)), cost.stacked(whole))]
+
+
+def _packed(stacks: list[Planned], target: float) -> list[Planned]:
+    """Small stacks one after another in one batch until it is worth a worker's while."""
+    batches, waiting, seconds = [], [], 0.0
+    for planned in sorted(stacks, key=lambda p: -p.seconds):
+        if planned.seconds >= target / 2:
+            batches.append(planned)
+            continue
+        waiting, seconds = [*waiting, *planned.batch.stacks], seconds + planned.seconds
+        if seconds >= target:
+            batches.append(Planned(Batch(tuple(waiting)), seconds))
+            waiting, seconds = [], 0.0
+    return [*batches, Planned(Batch(tuple(waiting)), seconds)] if waiting else batches
+
+
+def wall_seconds(planned: Sequence[Planned], slots: int, slowdown: float) -> float:
+    """How long workers that each take the next batch need for all of them."""
+    busy_until = [0.0] * max(1, min(slots, len(planned)))
+    for p in planned:
+        first = busy_until.index(min(busy_until))
+        busy_until[first] += p.seconds * (slowdown if len(busy_until) > 1 else 1.0)
+    return max(busy_until)

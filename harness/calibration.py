@@ -1,0 +1,184 @@
+"""How fast this machine trains and measures: a few seconds of timing, once per machine, then read from a cache.
+
+    calibration = calibrated(threads=1, say=print)
+    calibration.alone.step_s(flops=1e6, parameters=1e4, models=1)
+
+The times of real training epochs and real measurements of small networks are fitted by non-negative costs per
+step, per FLOP, per parameter and per model: alone, and stacked.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.optimize import nnls
+from torch import nn
+
+from harness import provenance
+from harness.measures import MEASURE_POINTS, measure
+from harness.measures.counts import count_parameters, count_training_flops
+from harness.noise import Noise
+from harness.task import Data, Seeds
+from harness.training.loop import Row, time_epoch
+from harness.training.stack import stack
+
+ROOT = Path(__file__).resolve().parent.parent
+CALIBRATION_VERSION = 1
+"""Raised when what is timed, or how it is fitted, changes."""
+
+
+class Cost(NamedTuple):
+    """Seconds of one call: `fixed` once, and what each FLOP, parameter or number, and model adds."""
+
+    fixed: float
+    per_flop: float
+    per_number: float
+    per_model: float
+
+    def seconds(self, flops: float, numbers: float, models: int) -> float:
+        """`numbers`: parameters for a training step, input numbers for measuring."""
+        return self.fixed + self.per_flop * flops + self.per_number * numbers + self.per_model * models
+
+
+class Calibration(NamedTuple):
+    """Costs of one optimiser step of a model alone and of a stack, for linear layers and convolutions; of measuring."""
+
+    alone: Cost
+    stacked: Cost
+    convolution_alone: Cost
+    convolution_stacked: Cost
+    measuring: Cost
+    slowdown: float
+    """How much longer everything takes when every core is busy."""
+
+
+def calibrated(threads: int, say: Callable[[str], None]) -> Calibration:
+    """This machine's calibration for trials of `threads` threads, from the cache or measured now (and said)."""
+    about = [CALIBRATION_VERSION, provenance.of_worker("cpu")["cpu"], os.cpu_count(), torch.__version__, threads]
+    name = f"calibration-{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]}.json"
+    path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unilaw" / name
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        kept = json.loads(path.read_text())
+        return Calibration(*(Cost(*kept[field]) for field in Calibration._fields[:-1]), slowdown=float(kept["slowdown"]))
+    say(f"timing this machine, once: kept in {path}")
+    made = measured(threads)
+    with contextlib.suppress(OSError):  # a machine without a writable home is timed every time
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"_tmp-{name}-{os.getpid()}")
+        temporary.write_text(json.dumps(made._asdict()))
+        os.replace(temporary, path)
+    return made
+
+
+def measured(threads: int) -> Calibration:
+    """Time this machine now; about ten seconds."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        wide = [(16, 16, 64), (16, 512, 64), (784, 8, 64), (784, 64, 64), (784, 64, 256), (784, 512, 64), (784, 512, 256)]
+        narrow = [(16, 8, 64), (16, 128, 64), (16, 128, 256), (784, 4, 64), (784, 16, 64), (784, 32, 256), (784, 64, 64)]
+        alone = [_training([_mlp(d, width)], (d,), batch) for d, width, batch in wide]
+        stacked = [_training([_mlp(d, width) for _ in range(m)], (d,), batch) for d, width, batch in narrow for m in (4, 16)]
+        images = (1, 28, 28)
+        conv_alone = [_training([_cnn(c)], images) for c in (1, 2, 8)]
+        conv_stacked = [_training([_cnn(c) for _ in range(m)], images) for c, m in ((1, 2), (1, 8), (4, 4))]
+        measuring = [
+            _measuring([_mlp(d, w) for _ in range(m)], (d,))
+            for d, w, m in ((16, 16, 1), (16, 16, 8), (784, 64, 1), (784, 64, 4), (784, 512, 1))
+        ]
+        return Calibration(*(_fit(timed) for timed in (alone, stacked, conv_alone, conv_stacked, measuring)), slowdown=_slowdown(threads))
+    finally:
+        torch.set_num_threads(before)
+
+
+class _Timed(NamedTuple):
+    seconds: float
+    flops: float
+    numbers: float
+    models: int
+
+
+def _fit(timed: Sequence[_Timed]) -> Cost:
+    """Non-negative least squares on relative errors, so that a microsecond counts as much as a second."""
+    features = np.array([[1.0, t.flops, t.numbers, t.models] for t in timed]) / np.array([[t.seconds] for t in timed])
+    if len({t.models for t in timed}) == 1:
+        features[:, 3] = 0.0
+    scale = np.where(features.max(axis=0) > 0, features.max(axis=0), 1.0)
+    found, _ = nnls(features / scale, np.ones(len(timed)))
+    return Cost(*(found / scale).tolist())
+
+
+def _mlp(d: int, width: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(d, width), nn.ReLU(), nn.Linear(width, 1))
+
+
+def _cnn(c: int) -> nn.Module:
+    convolutions = (nn.Conv2d(1, 2 * c, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(2 * c, 4 * c, 5, padding=2), nn.ReLU())
+    return nn.Sequential(*convolutions, nn.MaxPool2d(2), nn.Flatten(), nn.Linear(49 * 4 * c, 1))
+
+
+def _data(shape: tuple[int, ...], n: int) -> Data:
+    draw = torch.Generator().manual_seed(0)
+    x, x_test = torch.randn(n, *shape, generator=draw), torch.randn(MEASURE_POINTS, *shape, generator=draw)
+    coins = [torch.randint(2, (k,), generator=draw) * 2.0 - 1 for k in (n, MEASURE_POINTS)]
+    return Data(x, coins[0], x_test, coins[1], Noise("label_flip", 0.5, 0.5, sigma2=1.0))
+
+
+def _training(models: list[nn.Module], shape: tuple[int, ...], batch: int = 64) -> _Timed:
+    """Seconds of one optimiser step of a stack that shares its batches."""
+    steps = 12
+    data = _data(shape, batch * steps)
+    row = Row(data, Seeds(0).generator("order"), 1e-3)
+    seconds = time_epoch(stack(models, data.x_train[:4]), row, batch) / steps
+    return _Timed(seconds, len(models) * batch * count_training_flops(models[0], shape), _parameters(models), len(models))
+
+
+def _measuring(models: list[nn.Module], shape: tuple[int, ...]) -> _Timed:
+    """Seconds of measuring a stack's models."""
+    data = _data(shape, 512)
+    program = stack(models, data.x_train[:4])
+    clock = time.perf_counter()
+    measure(program, [data] * len(models), [Seeds(0)] * len(models))
+    seconds = time.perf_counter() - clock
+    numbers = len(models) * MEASURE_POINTS * data.x_test[0].numel()
+    return _Timed(seconds, len(models) * MEASURE_POINTS * count_training_flops(models[0], shape), numbers, len(models))
+
+
+def _parameters(models: list[nn.Module]) -> int:
+    return len(models) * count_parameters(models[0]).trainable
+
+
+def _slowdown(threads: int) -> float:
+    """Time of training steps while other processes do the same on all other cores, over their time alone."""
+    others = (os.cpu_count() or 1) // threads - 1
+    alone = _some_steps()
+    busy = [subprocess.Popen([sys.executable, "-m", __name__, str(threads)], stdout=subprocess.PIPE, cwd=ROOT) for _ in range(others)]
+    try:
+        for process in busy:
+            if process.stdout:
+                process.stdout.readline()  # it trains from now on
+        return max(1.0, _some_steps() / alone)
+    finally:
+        for process in busy:
+            process.kill()
+            process.communicate()
+
+
+def _some_steps() -> float:
+    return sum(_training([_mlp(d, 64) for _ in range(m)], (d,)).seconds for d, m in ((784, 1), (784, 8), (16, 8)))
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(int(sys.argv[1]))
+    print(flush=True)
+    while True:
+        _some_steps()

@@ -1,0 +1,242 @@
+"""Several models of one shape family as one program: parameters stacked along a first dimension, matmuls batched.
+
+    program = stack([mlp(784, 4), mlp(784, 8), mlp(784, 8)], probe)
+    program(x)                      # x: (1, B, 1, 28, 28) for all three, or (3, B, 1, 28, 28), one batch for each → (3, B, outputs)
+
+Models of different widths are padded with zeros to the widest. That is exact where a zero unit stays zero and
+passes nothing on (ReLU networks, MLPs and CNNs alike), and it is not assumed: `stack` compares outputs with the
+models' own and looks whether the padding gets a gradient, and raises `CannotStack` with the reason.
+"""
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+ELEMENTWISE = (nn.Identity, nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Softplus)
+"""Modules that act on each number alone. Others say so with an attribute `elementwise = True`."""
+
+Model = Callable[[Tensor], Tensor]
+"""Anything that maps (B, *input_shape) to (B, outputs), samples apart."""
+
+AGREEMENT = 1e-4
+"""Relative difference between a stacked and a plain output that counts as rounding."""
+
+
+class CannotStack(Exception):
+    """Why these models cannot be one program; they then train one by one."""
+
+
+class Program(Protocol):
+    """M models that are called at once. `parameters` are the trainable ones by name, each (M, *shape)."""
+
+    parameters: dict[str, Tensor]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(G, B, *input_shape) to (M, B, outputs): batch g goes to the models g·M/G … (g+1)·M/G − 1."""
+        ...
+
+    def take(self, models: Sequence[int]) -> "Program":
+        """A program of some of the models, copied."""
+        ...
+
+    def unstack(self, model: int) -> nn.Module:
+        """One model as it was given, with today's weights."""
+        ...
+
+    def train(self, mode: bool) -> None:
+        """Training mode, or evaluation mode."""
+        ...
+
+
+class Alone:
+    """One module of any kind, called as it is. Its parameters have no extra dimension."""
+
+    def __init__(self, module: nn.Module):
+        self.module = module
+        self.parameters: dict[str, Tensor] = {name: p for name, p in module.named_parameters() if p.requires_grad}
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.module(x[0])[None]
+
+    def take(self, models: Sequence[int]) -> "Alone":
+        return Alone(copy.deepcopy(self.module))
+
+    def unstack(self, model: int) -> nn.Module:
+        return self.module
+
+    def train(self, mode: bool) -> None:
+        self.module.train(mode)
+
+
+class _Stacked:
+    """What both kinds of stack share: the models, and their tensors padded to one shape and stacked."""
+
+    def __init__(self, modules: Sequence[nn.Module], parameters: dict[str, Tensor], fixed: dict[str, Tensor]):
+        self.modules, self.parameters, self.fixed = list(modules), parameters, fixed
+
+    def take(self, models: Sequence[int]):
+        index = torch.tensor(list(models), device=next(iter(self.parameters.values())).device)
+        parameters = {name: t.detach()[index].requires_grad_() for name, t in self.parameters.items()}
+        return type(self)([self.modules[m] for m in models], parameters, {name: t[index] for name, t in self.fixed.items()})
+
+    @torch.no_grad()
+    def unstack(self, model: int) -> nn.Module:
+        module = self.modules[model]
+        for name, own in module.named_parameters():
+            if own.requires_grad:
+                own.copy_(self.parameters[name][model][_corner(own)])
+        return module
+
+
+class LayerStack(_Stacked):
+    """MLPs: the first layer of all models that share a batch is one matmul, later layers are batched ones."""
+
+    def __init__(self, modules: Sequence[nn.Module], parameters: dict[str, Tensor], fixed: dict[str, Tensor]):
+        super().__init__(modules, parameters, fixed)
+        self.layers = list(_layers(modules[0]))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        models = len(self.modules)
+        groups, h = len(x), x
+        for name, layer in self.layers:
+            if isinstance(layer, nn.Flatten):
+                h = h.flatten(2)
+            elif not isinstance(layer, nn.Linear):
+                h = layer(h)
+            else:
+                weight = self._of(f"{name}.weight")
+                bias = None if layer.bias is None else self._of(f"{name}.bias")
+                if len(h) == models:
+                    h = _own(h, weight, bias)
+                else:
+                    h = _shared(h, weight.unflatten(0, (groups, -1)), None if bias is None else bias.unflatten(0, (groups, -1)))
+        return h if len(h) == models else h.repeat_interleave(models // groups, 0)
+
+    def _of(self, name: str) -> Tensor:
+        return self.parameters[name] if name in self.parameters else self.fixed[name]
+
+    def train(self, mode: bool) -> None:
+        """Nothing to do: these layers are the same in both modes."""
+
+
+def _own(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """(M, B, in) through (M, out, in): (M, B, out). Written so that the weight's gradient comes out contiguous."""
+    h = weight @ x.mT if bias is None else torch.baddbmm(bias[:, :, None], weight, x.mT)
+    return h.mT
+
+
+def _shared(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """(G, B, in) through (G, S, out, in) as one matmul per group: (G·S, B, out)."""
+    rows = weight.flatten(1, 2).mT
+    h = x @ rows if bias is None else torch.baddbmm(bias.flatten(1)[:, None], x, rows)
+    return h.unflatten(2, weight.shape[1:3]).transpose(1, 2).flatten(0, 1)
+
+
+class VmapStack(_Stacked):
+    """Any module, through torch.func: its own forward, vectorised over the models."""
+
+    def __init__(self, modules: Sequence[nn.Module], parameters: dict[str, Tensor], fixed: dict[str, Tensor]):
+        super().__init__(modules, parameters, fixed)
+        self.skeleton = copy.deepcopy(max(modules, key=_size)).to("meta")
+
+    def __call__(self, x: Tensor) -> Tensor:
+        def one(tensors: dict[str, Tensor], x: Tensor) -> Tensor:
+            return functional_call(self.skeleton, tensors, (x,))
+
+        tensors = {name: t.unflatten(0, (len(x), -1)) for name, t in {**self.parameters, **self.fixed}.items()}
+        return vmap(vmap(one, (0, None)), (0, 0))(tensors, x).flatten(0, 1)
+
+    def train(self, mode: bool) -> None:
+        self.skeleton.train(mode)
+
+
+def stack(modules: Sequence[nn.Module], probe: Tensor) -> Program:
+    """The models as one program, on the device they are on; `probe` (B, *input_shape) is what it is tried on.
+
+    Raises CannotStack when their structures differ, or when stacked or padded they are another function.
+    """
+    if len(modules) == 1:
+        return Alone(modules[0])
+    kinds = [[(name, type(m)) for name, m in module.named_modules()] for module in modules]
+    if any(kind != kinds[0] for kind in kinds):
+        raise CannotStack("the models' modules differ")
+    trainable = {name: p for name, p in modules[0].named_parameters() if p.requires_grad}
+    whole = [{**dict(m.named_parameters()), **dict(m.named_buffers())} for m in modules]
+    try:
+        tensors = {name: _padded([w[name].detach() for w in whole]) for name in whole[0]}
+    except (KeyError, IndexError) as e:
+        raise CannotStack(f"the models' parameters differ: {e}") from None
+    parameters = {name: tensors.pop(name).requires_grad_() for name in trainable}
+    try:
+        program = (LayerStack if _layered(modules[0]) else VmapStack)(modules, parameters, tensors)
+        _check(program, modules, probe)
+    except CannotStack:
+        raise
+    except Exception as e:  # whatever torch.func says of a model that it cannot vectorise
+        raise CannotStack(f"{type(e).__name__}: {str(e).splitlines()[0][:200] if str(e) else ''}") from None
+    return program
+
+
+def _check(program: Program, modules: Sequence[nn.Module], probe: Tensor) -> None:
+    """Raise CannotStack unless every model answers as it does alone, and no padding is ever touched."""
+    program.train(True)
+    outputs = program(probe[None])
+    with torch.no_grad():
+        for m, module in enumerate(modules):
+            own = module.train()(probe)
+            if own.shape != outputs[m].shape:
+                raise CannotStack(f"a model's outputs have shape {tuple(own.shape)} and in the stack {tuple(outputs[m].shape)}")
+            if float((outputs[m] - own).abs().max()) > AGREEMENT * max(1.0, float(own.abs().max())):
+                raise CannotStack("in the stack a model is another function than alone")
+    gradients = torch.autograd.grad(outputs.square().sum(), list(program.parameters.values()), allow_unused=True)
+    for (name, _), gradient in zip(program.parameters.items(), gradients, strict=True):
+        for m, module in enumerate(modules) if gradient is not None else ():
+            beyond = gradient[m].clone()
+            beyond[_corner(module.get_parameter(name))] = 0
+            if bool(beyond.any()):
+                raise CannotStack("the padding of a narrower model would be trained")
+
+
+def _padded(tensors: list[Tensor]) -> Tensor:
+    """(M, *largest shape): each tensor in the corner of its slice, zeros beyond."""
+    if len({t.dim() for t in tensors}) > 1:
+        raise IndexError("numbers of dimensions")
+    largest = [max(sizes) for sizes in zip(*(t.shape for t in tensors), strict=True)]
+    whole = tensors[0].new_zeros(len(tensors), *largest)
+    for m, tensor in enumerate(tensors):
+        whole[m][_corner(tensor)] = tensor
+    return whole
+
+
+def _corner(tensor: Tensor) -> tuple[slice, ...]:
+    return tuple(slice(size) for size in tensor.shape)
+
+
+def _size(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def _layers(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """The modules of nested nn.Sequential in order of their calls, with their names."""
+    if type(module) is not nn.Sequential:
+        yield prefix, module
+        return
+    for name, child in module.named_children():
+        yield from _layers(child, f"{prefix}.{name}" if prefix else name)
+
+
+def _layered(module: nn.Module) -> bool:
+    """Whether a model is nothing but linear layers and functions of single numbers, one after another, none tied."""
+    if any(True for _ in module.buffers()) or len(list(module.named_parameters(remove_duplicate=False))) > len(list(module.parameters())):
+        return False
+    return all(
+        type(layer) in (nn.Linear, *ELEMENTWISE) or getattr(layer, "elementwise", False) or _flattens(layer) for _, layer in _layers(module)
+    )
+
+
+def _flattens(layer: nn.Module) -> bool:
+    return type(layer) is nn.Flatten and (layer.start_dim, layer.end_dim) == (1, -1)
