@@ -63,9 +63,7 @@ class Calibration(NamedTuple):
 
 def calibrated(threads: int, say: Callable[[str], None]) -> Calibration:
     """This machine's calibration for trials of `threads` threads, from the cache or measured now (and said)."""
-    about = [CALIBRATION_VERSION, provenance.of_worker("cpu")["cpu"], os.cpu_count(), torch.__version__, threads]
-    name = f"calibration-{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]}.json"
-    path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unilaw" / name
+    path = calibration_file(threads)
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
         kept = json.loads(path.read_text())
         return Calibration(*(Cost(*kept[field]) for field in Calibration._fields[:-1]), slowdown=float(kept["slowdown"]))
@@ -73,10 +71,17 @@ def calibrated(threads: int, say: Callable[[str], None]) -> Calibration:
     made = measured(threads)
     with contextlib.suppress(OSError):  # a machine without a writable home is timed every time
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"_tmp-{name}-{os.getpid()}")
+        temporary = path.with_name(f"_tmp-{path.name}-{os.getpid()}")
         temporary.write_text(json.dumps(made._asdict()))
         os.replace(temporary, path)
     return made
+
+
+def calibration_file(threads: int) -> Path:
+    """Where this machine's calibration is kept, named after all that it depends on."""
+    about = [CALIBRATION_VERSION, provenance.of_worker("cpu")["cpu"], os.cpu_count(), torch.__version__, threads]
+    name = f"calibration-{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]}.json"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unilaw" / name
 
 
 def measured(threads: int) -> Calibration:

@@ -7,7 +7,7 @@ unilaw schema > sweep.schema.json
 from typing import Any
 
 from harness.registry import TaskRef, installed, load
-from harness.sweep import SweepFile
+from harness.sweep import SweepFile, TaskEntry
 
 
 def sweep_schema(from_file: dict[str, TaskRef]) -> dict[str, Any]:
@@ -20,17 +20,15 @@ def sweep_schema(from_file: dict[str, TaskRef]) -> dict[str, Any]:
         _generator("geomspace", "[start, stop (included), count]", 3, 3),
         _generator("range", "[start, stop (not included), step]", 2, 3),
     ]
-    whole = {"type": "integer", "minimum": 0}
-    schema["properties"]["seeds"] = {
-        **{k: v for k, v in schema["properties"]["seeds"].items() if k == "description"},
-        "anyOf": [{"type": "array", "items": whole, "minItems": 1, "uniqueItems": True}, *generated],
-    }
-    schema["properties"]["tasks"]["items"] = {"oneOf": [_entry(ref, generated) for _, ref in sorted(refs.items())]}
+    whole = {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "uniqueItems": True}
+    seeds = {"anyOf": [whole, *generated]}
+    schema["properties"]["seeds"] = {"description": SweepFile.model_fields["seeds"].description, **seeds}
+    schema["properties"]["tasks"]["items"] = {"oneOf": [_entry(ref, generated, seeds) for _, ref in sorted(refs.items())]}
     schema.get("$defs", {}).pop("TaskEntry", None)
     return schema
 
 
-def _entry(ref: TaskRef, generated: list[dict[str, Any]]) -> dict[str, Any]:
+def _entry(ref: TaskRef, generated: list[dict[str, Any]], seeds: dict[str, Any]) -> dict[str, Any]:
     task = load(ref)
     fields = task.Config.model_json_schema()["properties"]
     fixed = {name: {k: v for k, v in f.items() if k not in ("size", "source")} for name, f in fields.items()}
@@ -46,6 +44,7 @@ def _entry(ref: TaskRef, generated: list[dict[str, Any]]) -> dict[str, Any]:
         "description": (task.__doc__ or "").strip(),
         "properties": {
             "task": {"const": ref.name},
+            "seeds": {"description": TaskEntry.model_fields["seeds"].description, **seeds},
             "fixed": {"type": "object", "properties": fixed, "additionalProperties": False},
             "grid": {"type": "object", "properties": grid, "additionalProperties": False},
         },

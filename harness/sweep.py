@@ -32,6 +32,7 @@ from harness.validation import complain, dotted, show, unknown_key
 
 SHIPPED = Path(__file__).resolve().parent.parent / "tasks" / "sweeps"
 MAX_GRID_POINTS = 1_000_000
+SEEDS: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=0, lt=2**63)])
 
 
 class _Part(BaseModel):
@@ -71,6 +72,7 @@ class TaskEntry(_Part):
     task: str = Field(description="name of a task; see `unilaw tasks`")
     fixed: dict[str, Any] = Field(default_factory=dict, description="field → value, the same in every trial")
     grid: dict[str, Any] = Field(default_factory=dict, description="field → list, {geomspace: …} or {range: …}; all combinations run")
+    seeds: Any = Field(default=None, description="this entry's own seeds, in place of the sweep's")
 
 
 class SweepFile(_Part):
@@ -137,15 +139,15 @@ def expand(document: Document, from_file: dict[str, TaskRef]) -> Sweep:
         file = SweepFile.model_validate(document.value)
     except ValidationError as e:
         raise complain(e, document, SweepFile) from None
-    seeds = _values(file.seeds, TypeAdapter(Annotated[int, Field(ge=0, lt=2**63)]), ("seeds",), document)
-    cells = [_Cells(entry, ("tasks", i), document, from_file) for i, entry in enumerate(file.tasks)]
-    total = sum(c.count for c in cells) * len(seeds)
+    seeds = _values(file.seeds, SEEDS, ("seeds",), document)
+    cells = [_Cells(entry, ("tasks", i), document, from_file, seeds) for i, entry in enumerate(file.tasks)]
+    total = sum(c.count * len(c.seeds) for c in cells)
     if total > file.limits.trials:
         raise UserError(
             f"{document.where(('tasks',))}: the cross product is {total} trials and limits.trials is {file.limits.trials}; "
             f"narrow the grid, or raise limits.trials (at most {MAX_GRID_POINTS})"
         )
-    trials = [trial for c in cells for trial in c.trials(seeds)]
+    trials = [trial for c in cells for trial in c.trials()]
     distinct = {t.trial_id: t for t in trials}
     return Sweep(
         file.name, document.text, Path(file.store or f"runs/{file.name}").expanduser(), file.resources, file.limits,
@@ -156,7 +158,7 @@ def expand(document: Document, from_file: dict[str, TaskRef]) -> Sweep:
 class _Cells:
     """The configurations that one entry asks for; field values are checked one by one before any are combined."""
 
-    def __init__(self, entry: TaskEntry, at: Path_, document: Document, from_file: dict[str, TaskRef]):
+    def __init__(self, entry: TaskEntry, at: Path_, document: Document, from_file: dict[str, TaskRef], seeds: list[int]):
         try:
             self.ref = find(entry.task, from_file)
         except UserError as e:
@@ -171,6 +173,7 @@ class _Cells:
             raise UserError(f"{document.where((*at, 'grid', key))}: '{key}' stands in both fixed and grid of {dotted(at)}")
         self.fixed = {k: _value(v, self._adapter(k), (*at, "fixed", k), document) for k, v in entry.fixed.items()}
         self.grid = {k: _values(v, self._adapter(k), (*at, "grid", k), document) for k, v in entry.grid.items()}
+        self.seeds = seeds if entry.seeds is None else _values(entry.seeds, SEEDS, (*at, "seeds"), document)
         for part in ("fixed", "grid"):  # where a rule of the configuration's own finds a field's line
             document.lines |= {(*at, key): document.lines[(*at, part, key)] for key in getattr(entry, part)}
 
@@ -183,11 +186,11 @@ class _Cells:
     def count(self) -> int:
         return math.prod(len(v) for v in self.grid.values())
 
-    def trials(self, seeds: list[int]) -> Iterator[Trial]:
+    def trials(self) -> Iterator[Trial]:
         """Cells in key order, seeds innermost. Raises UserError at the source's line when data cannot be read."""
         for config in self:
             try:
-                yield from [make_trial(self.ref, config, seed) for seed in seeds]
+                yield from [make_trial(self.ref, config, seed) for seed in self.seeds]
             except UserError as e:
                 raise UserError(f"{self.document.where((*self.at, *sorted(config.fields_marked('source'))[:1]))}: {e}") from None
             except Exception as e:
