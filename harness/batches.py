@@ -4,6 +4,7 @@ The decision is made from the calibration's costs alone, so the same trials on t
 batches, inline and on Ray.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -22,12 +23,15 @@ BATCH_S = (1.0, 30.0)
 """Seconds of work that a batch of several trials is planned to hold: at least and at most."""
 
 STACK_BYTES = 1_500_000_000
-"""What a stack may take beyond its process: more would not run faster."""
+"""What a stack may take beyond its process, where there is that much: more would not run faster."""
 
 STACK_TRIALS = 256
 
 TRIAL_S = 0.003
-"""Data, initialisation, checks and the row of a small trial."""
+"""Initialisation, checks and the row of a small trial."""
+
+DATA_NUMBER_S = 1.5e-8
+"""Drawing, checking and hashing one number of the data."""
 
 DATA_FREE = ("lr", "stop", "max_epochs")
 """Fields of every configuration that say how to train, not on what."""
@@ -57,14 +61,19 @@ class _Member(NamedTuple):
     """Equal for trials that see the same samples in the same order at one learning rate."""
 
 
-def make_batches(trials: Sequence[Trial], calibration: Calibration, measure_points: int, seconds_per_trial: float) -> list[Planned]:
-    """Every trial in one batch, longest batch first. A trial whose model cannot be built is a batch of its own."""
+def make_batches(
+    trials: Sequence[Trial], calibration: Calibration, measure_points: int, seconds_per_trial: float, memory_bytes: float = math.inf
+) -> list[Planned]:
+    """Every trial in one batch, longest batch first. A trial whose model cannot be built is a batch of its own.
+
+    `memory_bytes` is what a worker may take; a stack is planned to take at most half of what its process leaves.
+    """
     families: dict[Any, list[_Member]] = defaultdict(list)
     broken = []
     for trial in trials:
         try:
             member = _member(trial)
-        except Exception:
+        except (Exception, SystemExit):
             broken.append(Planned(Batch(((trial,),)), 0.0))
             continue
         shape, config = member.shape, member.config
@@ -73,7 +82,8 @@ def make_batches(trials: Sequence[Trial], calibration: Calibration, measure_poin
     apart = [cost.alone(m) for members in families.values() for m in members]
     # No sweep ends before its longest trial, so a stack may take as long as that.
     target = min(max(sum(apart) / BATCHES, max(apart, default=0.0), BATCH_S[0]), BATCH_S[1], seconds_per_trial / 4)
-    stacks = [s for members in families.values() for s in _stacks(members, cost, target)]
+    room = min(STACK_BYTES, (memory_bytes - PROCESS_BYTES) / 2)
+    stacks = [s for members in families.values() for s in _stacks(members, cost, _Limit(target, room))]
     return sorted([*_packed(stacks, target), *broken], key=lambda planned: -planned.seconds)
 
 
@@ -83,6 +93,13 @@ def _member(trial: Trial) -> _Member:
     size = config.fields_marked("size")
     data = canonical_json({k: v for k, v in trial.config.items() if k not in size and k not in DATA_FREE})
     return _Member(trial, config, shape, expected_epochs(config, shape), f"{trial.seed} {config.lr} {data}")
+
+
+class _Limit(NamedTuple):
+    """What a stack may take."""
+
+    seconds: float
+    bytes: float
 
 
 class _Cost:
@@ -96,7 +113,7 @@ class _Cost:
         convolves = "Conv" in m.shape.family
         step = self.calibration.convolution_alone if convolves else self.calibration.alone
         flops = min(m.config.batch_size, m.config.n) * m.shape.flops_per_sample
-        return steps * step.seconds(flops, m.shape.p, 1) + self._measuring([m]) + TRIAL_S
+        return steps * step.seconds(flops, m.shape.p, 1) + self._measuring([m]) + TRIAL_S + self._data([m])
 
     def stacked(self, members: Sequence[_Member]) -> float:
         """All padded to the largest, each until it is done."""
@@ -106,7 +123,15 @@ class _Cost:
         flops = min(config.batch_size, config.n) * largest.flops_per_sample
         each = step.seconds(flops, largest.p, 1) - step.fixed
         epochs = [m.epochs for m in members]
-        return steps * (step.fixed * max(epochs) + each * sum(epochs)) + self._measuring(members) + TRIAL_S * len(members)
+        return (
+            steps * (step.fixed * max(epochs) + each * sum(epochs))
+            + self._measuring(members)
+            + TRIAL_S * len(members)
+            + self._data(members)
+        )
+
+    def _data(self, members: Sequence[_Member]) -> float:
+        return DATA_NUMBER_S * len({m.row for m in members}) * members[0].config.n * _numbers(members[0].shape)
 
     def _measuring(self, members: Sequence[_Member]) -> float:
         if not self.measure_points:
@@ -136,7 +161,7 @@ def stack_bytes(members: Iterable[tuple[Config, Shape]], rows: int) -> int:
     return 4 * ADAM_COPIES * parameters + activations + 12 * rows * config.n * _numbers(shape)
 
 
-def _stacks(members: list[_Member], cost: _Cost, target: float) -> list[Planned]:
+def _stacks(members: list[_Member], cost: _Cost, limit: _Limit) -> list[Planned]:
     """One family cut into stacks of whole rows: neighbouring sizes share a stack while padding costs less than a stack of its own."""
     rows: dict[str, list[_Member]] = defaultdict(list)
     for m in members:
@@ -152,7 +177,7 @@ def _stacks(members: list[_Member], cost: _Cost, target: float) -> list[Planned]
         for end in range(1, columns + 1):
             if end < columns and _joins(bucket, begin, end, cost):
                 continue
-            found += _chunks([row[begin:end] for row in bucket], cost, target)
+            found += _chunks([row[begin:end] for row in bucket], cost, limit)
             begin = end
     return found
 
@@ -168,19 +193,19 @@ def _joins(bucket: list[list[_Member]], begin: int, end: int, cost: _Cost) -> bo
     )
 
 
-def _chunks(rows: list[list[_Member]], cost: _Cost, target: float) -> list[Planned]:
+def _chunks(rows: list[list[_Member]], cost: _Cost, limit: _Limit) -> list[Planned]:
     """A stack cut into pieces of whole rows (or, of a row that is too much by itself, of neighbouring sizes) that fit."""
     whole = [m for row in rows for m in row]
     apart = [Planned(Batch(((m.trial,),)), cost.alone(m)) for m in whole]
     if len(whole) == 1 or cost.stacked(whole) >= sum(p.seconds for p in apart):
         return apart
-    too_large = stack_bytes([(m.config, m.shape) for m in whole], len(rows)) > STACK_BYTES or len(whole) > STACK_TRIALS
-    if too_large or cost.stacked(whole) > target:
+    too_large = stack_bytes([(m.config, m.shape) for m in whole], len(rows)) > limit.bytes or len(whole) > STACK_TRIALS
+    if too_large or cost.stacked(whole) > limit.seconds:
         halves = (rows[: len(rows) // 2], rows[len(rows) // 2 :])
         if len(rows) == 1:
             middle = len(rows[0]) // 2
             halves = ([rows[0][:middle]], [rows[0][middle:]])
-        return [piece for half in halves for piece in _chunks(half, cost, target)]
+        return [piece for half in halves for piece in _chunks(half, cost, limit)]
     return [Planned(Batch((tuple(m.trial for m in whole),)), cost.stacked(whole))]
 
 

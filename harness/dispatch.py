@@ -46,12 +46,12 @@ def on_ray(queue: deque[Batch], address: str | None, resources: Resources, given
     """Run the queue's batches and yield each with its columns as it ends, in order of ending.
 
     The caller may append to the queue between results. `address` is a running cluster's ("auto" or HOST:PORT);
-    None starts Ray on this machine for the duration. A batch whose worker died yields failure columns. Closing
-    the generator cancels what is in flight.
+    None starts Ray on this machine for the duration, unless this process has one already. A batch whose worker died
+    yields failure columns. Closing the generator cancels what is in flight.
 
     Raises UserError when there is no cluster at the address, or when it has no room for a single trial.
     """
-    connect(address, resources)
+    ours = connect(address, resources)
     running: dict[ray.ObjectRef, _InFlight] = {}
     try:
         work = _remote(resources)
@@ -66,15 +66,17 @@ def on_ray(queue: deque[Batch], address: str | None, resources: Resources, given
     finally:
         for ref in running:
             ray.cancel(ref, force=True)
-        ray.shutdown()
+        if ours:
+            ray.shutdown()
 
 
-def connect(address: str | None, resources: Resources) -> None:
-    """Join the cluster at `address`, or start Ray on this machine; nothing when that is done already.
+def connect(address: str | None, resources: Resources) -> bool:
+    """Join the cluster at `address`, or start Ray on this machine; gives whether it did, or found that done already.
 
     Raises UserError when no cluster answers, or when it has no room for a single trial.
     """
-    if not ray.is_initialized():
+    ours = not ray.is_initialized()
+    if ours:
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
         if address is None:
             ray.init(address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **quiet)
@@ -86,6 +88,7 @@ def connect(address: str | None, resources: Resources) -> None:
             f"one trial needs {resources.cpus} CPUs, {resources.gpus:g} GPUs and {resources.memory_gb or 0:g} GB, and the cluster has "
             f"{have.get('CPU', 0):g}, {have.get('GPU', 0):g} and {have.get('memory', 0) / 1e9:.0f}; change resources in the sweep file"
         )
+    return ours
 
 
 def _join(address: str, quiet: dict[str, Any]) -> None:

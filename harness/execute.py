@@ -25,6 +25,7 @@ from harness.measures.counts import count_parameters, count_training_flops
 from harness.reads import ReadMemo
 from harness.registry import TaskRef, load
 from harness.schema import MEASURES_VERSION
+from harness.shape import shape_of
 from harness.task import Config, Data, Seeds, Task
 from harness.training.checkpoint import TrialCheckpoint
 from harness.training.loop import Fit, Row, train
@@ -33,6 +34,10 @@ from harness.trial import Batch, Trial
 
 HARD_KILL_GRACE_S = 20.0
 """A batch that does not answer its time limit (stuck outside Python) loses its process this much later."""
+
+
+KEPT_NUMBERS = 100_000_000
+"""Data kept for the next batch of the same worker, which often needs them again: 0.4 GB."""
 
 
 class Given(NamedTuple):
@@ -87,6 +92,10 @@ class _TimeIsUp(BaseException):
     """Not an Exception, so that no `except Exception` inside a trial can swallow it."""
 
 
+PASSED_ON = (_TimeIsUp, KeyboardInterrupt)
+"""All that a trial may raise without failing by itself. It may raise anything: a Rust extension's panic is no Exception."""
+
+
 def _shares(own: list[float], wall: float) -> list[float]:
     """What a stack did for no trial in particular, shared equally, on top of each one's own."""
     common = max(0.0, wall - sum(own)) / len(own)
@@ -136,12 +145,37 @@ class _Ready(NamedTuple):
     model: torch.nn.Module
 
 
+class _Kept:
+    """Data that this process has made, once for all trials that read the same fields; forgotten all at once when it is much."""
+
+    def __init__(self):
+        self.memos: dict[TaskRef, ReadMemo[tuple[Data, str]]] = {}
+        self.numbers = 0
+
+    def data(self, ref: TaskRef) -> ReadMemo[tuple[Data, str]]:
+        """A memo of (config, seed, device) → the samples on the device, checked, and their hash."""
+        if self.numbers > KEPT_NUMBERS:
+            self.memos, self.numbers = {}, 0
+        if ref not in self.memos:
+            self.memos[ref] = ReadMemo(lambda config, seed, device: self._make(ref, config, seed, device))
+        return self.memos[ref]
+
+    def _make(self, ref: TaskRef, config: Config, seed: int, device: str) -> tuple[Data, str]:
+        task = load(ref)
+        data = task.data(config, Seeds(seed))
+        check(data, task.input_shape(config), config.n)
+        self.numbers += data.x_train.numel() + data.x_test.numel()
+        return on_device(data, torch.device(device)), data.content_hash()
+
+
+_KEPT = _Kept()
+
+
 class _Worker:
-    """One batch's way through: data are made once for all trials that read the same fields."""
+    """One batch's way through."""
 
     def __init__(self, given: Given, device: torch.device):
         self.given, self.device = given, device
-        self.data: dict[TaskRef, ReadMemo[tuple[Data, str]]] = {}
 
     def run(self, trials: tuple[Trial, ...]) -> list[Columns]:
         """The trials of one stack. What fails for one alone (its data, its model, its loss) fails that one alone."""
@@ -150,14 +184,18 @@ class _Worker:
         for i, trial in enumerate(trials):
             try:
                 ready[i] = self._prepare(trial)
-            except (Exception, SystemExit) as e:
+            except PASSED_ON:
+                raise
+            except BaseException as e:
                 columns[i] = _failure(e)
         for models in _rectangles(ready):
             group = [ready[i] for i in models]
             try:
                 program, note = stack([r.model for r in group], group[0].data.x_train[:4]), None
                 found = self._train_and_measure(program, group, note)
-            except (Exception, SystemExit) as e:
+            except PASSED_ON:
+                raise
+            except BaseException as e:
                 if len(group) == 1:
                     found = [_failure(e)]
                 else:
@@ -171,20 +209,16 @@ class _Worker:
         try:
             ready = self._prepare(trial)
             return self._train_and_measure(stack([ready.model], ready.data.x_train[:4]), [ready], note)[0]
-        except (Exception, SystemExit) as e:
+        except PASSED_ON:
+            raise
+        except BaseException as e:
             return _failure(e)
 
     def _prepare(self, trial: Trial) -> _Ready:
         task, config, seeds = load(trial.ref), trial.load_config(), Seeds(trial.seed)
-
-        def made(config: Config, seed: int) -> tuple[Data, str]:
-            data = task.data(config, Seeds(seed))
-            check(data, task.input_shape(config), config.n)
-            return on_device(data, self.device), data.content_hash()
-
-        data, data_hash = self.data.setdefault(trial.ref, ReadMemo(made))(config, trial.seed)
+        data, data_hash = _KEPT.data(trial.ref)(config, trial.seed, str(self.device))
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seeds.stream("init"))
+            torch.default_generator.manual_seed(seeds.stream("init"))  # torch.manual_seed also notes a traceback for CUDA, each time
             model = task.model(config).to(self.device)
         return _Ready(trial, task, config, seeds, data, data_hash, model)
 
@@ -263,10 +297,18 @@ def _columns(ready: _Ready, fit: Fit, measured: Columns, weights_bytes: int) -> 
         "train_loss": fit.loss,
         "train_error": fit.error,
         **measured,
-        "flops": float(count_training_flops(model, task.input_shape(config)) * config.n * fit.epochs),
+        "flops": float(_flops_per_sample(ready) * config.n * fit.epochs),
         "data_hash": data_hash,
         "_weights": _weights(model, weights_bytes),
     }
+
+
+def _flops_per_sample(ready: _Ready) -> int:
+    """Counted once per shape of model; on the model itself where it cannot be built without its data."""
+    try:
+        return shape_of(ready.trial.ref, ready.config).flops_per_sample
+    except Exception:
+        return count_training_flops(ready.model, ready.task.input_shape(ready.config))
 
 
 def _law_columns(data: Data, n: int, stop: str, fit: Fit) -> Columns:

@@ -9,6 +9,8 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import torch
+
 from harness.batches import PROCESS_BYTES, Planned, make_batches, stack_bytes, wall_seconds
 from harness.calibration import Calibration, calibrated
 from harness.errors import UserError
@@ -83,7 +85,10 @@ def plan(sweep: Sweep, say: Callable[[str], None]) -> Plan:
 
 def batches(sweep: Sweep, trials: Sequence[Trial], calibration: Calibration) -> list[Planned]:
     """How `unilaw run` runs these trials of the sweep."""
-    return make_batches(trials, calibration, sweep.limits.measure_points, sweep.limits.seconds_per_trial)
+    memory = _memory_here(sweep)
+    if sweep.resources.gpus and torch.cuda.is_available():
+        memory = min(memory, PROCESS_BYTES + torch.cuda.mem_get_info()[1] * min(1.0, sweep.resources.gpus))
+    return make_batches(trials, calibration, sweep.limits.measure_points, sweep.limits.seconds_per_trial, memory)
 
 
 def cost_cells(sweep: Sweep, skip_broken: bool = False) -> list[Cell]:
@@ -98,7 +103,7 @@ def cost_cells(sweep: Sweep, skip_broken: bool = False) -> list[Cell]:
     for trials in by_cell.values():
         try:
             cells.append(_cost(trials[0], len(trials)))
-        except Exception as e:
+        except (Exception, SystemExit) as e:
             if not skip_broken:
                 what = f"the model of task '{trials[0].ref.name}' raises {type(e).__name__} for {trials[0].config}: {e}"
                 raise UserError(" ".join(what.split())[:1000]) from None
@@ -116,7 +121,7 @@ def refuse_what_cannot_fit(cells: list[Cell], sweep: Sweep, here: bool) -> None:
     resources, slots = sweep.resources, slots_here(sweep)
     if not resources.memory_gb and not here:
         return
-    limit = resources.memory_gb * 1e9 if resources.memory_gb else _machine_bytes() / slots
+    limit = _memory_here(sweep)
     too_large = [c for c in cells if c.memory_bytes > limit]
     if too_large:
         worst = max(too_large, key=lambda c: c.memory_bytes)
@@ -127,8 +132,11 @@ def refuse_what_cannot_fit(cells: list[Cell], sweep: Sweep, here: bool) -> None:
         )
 
 
-def _machine_bytes() -> float:
-    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+def _memory_here(sweep: Sweep) -> float:
+    """What one worker may take: `resources.memory_gb`, or its share of this machine's memory."""
+    if sweep.resources.memory_gb:
+        return sweep.resources.memory_gb * 1e9
+    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) / slots_here(sweep)
 
 
 def _cost(trial: Trial, seeds: int) -> Cell:

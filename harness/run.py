@@ -51,6 +51,7 @@ def run(sweep: Sweep, store: Store, address: str | None, inline: bool, retry_fai
     for problem in contents.problems:
         progress.say(problem)
     past = Past.of(contents.rows)
+    store.drop_checkpoints(past.ok)  # a run may be killed between a row and this
     todo = [t for t in sweep.trials if past.wants(t, sweep.limits.attempts, retry_failed)]
     finished_before = sum(t.trial_id in past.ok for t in sweep.trials)
     given_up = len(sweep.trials) - finished_before - len(todo)
@@ -78,7 +79,8 @@ def run(sweep: Sweep, store: Store, address: str | None, inline: bool, retry_fai
                 continue
             ok, failed = ok + (kind is None), failed + Counter([kind] if kind else [])
             progress.advance(trial, kind, row.get("failure_message"))
-        store.append(rows)
+        if rows:
+            store.append(rows)
         store.drop_checkpoints([row["trial_id"] for row in rows if row.get("failure_kind") not in SHARED_KINDS])
         if suspects:
             again = batch.only(suspects)

@@ -175,9 +175,11 @@ class Store:
         return f"{str(folder).replace('{', '{{').replace('}', '}}')}/{{}}.safetensors"
 
     def drop_checkpoints(self, trial_ids: Iterable[str]) -> None:
-        """Forget the checkpoints of trials that have a row now."""
-        for trial_id in trial_ids:
-            Path(self.checkpoints().format(trial_id)).unlink(missing_ok=True)
+        """Forget the checkpoints of trials that have a row now, and what a killed worker had half written."""
+        done = set(trial_ids)
+        for path in Path(self.checkpoints()).parent.iterdir():
+            if path.name.removeprefix("_tmp-").partition(".")[0] in done:
+                path.unlink(missing_ok=True)
 
     def sweeps(self) -> list[SweepRecord]:
         """The sweeps that were run into this store, in order of their first run; unreadable records are left out here

@@ -69,6 +69,7 @@ def render(evidence: Evidence) -> str:
         trials=_trial_table(evidence.trials),
         table_columns=TABLE_COLUMNS,
         provenance=_provenance(evidence),
+        runs=evidence.runs,
         ledger=_json([n.as_json() for n in ledger.values()]),
         plotly=Markup(get_plotlyjs()),
         version=harness.__version__,
@@ -196,6 +197,14 @@ def _provenance(evidence: Evidence) -> list[tuple[str, list[str]]]:
         values = ["none" if pd.isna(v) else str(v) for v in rows[column].unique()] if len(rows) else []
         shown = sorted(v[:16] if column == "data_hash" else v for v in values)
         found.append((name, shown[:8] + ([f"and {len(shown) - 8} more, in the rows"] if len(shown) > 8 else [])))
+    together = evidence.trials["stack_size"].dropna()
+    if len(together):
+        found.append(
+            (
+                "trained as one program with others",
+                [f"{(together > 1).sum()} of {len(together)} trials, at most {together.max():g} at a time"],
+            )
+        )
     if len(rows):
         found.append(("rows written", [f"{rows['finished_at'].min():%Y-%m-%d %H:%M} to {rows['finished_at'].max():%Y-%m-%d %H:%M} UTC"]))
     return found

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from harness.schema import arrow_schema
-from harness.store import Store, SweepRecord, latest
+from harness.store import RunRecord, Store, SweepRecord, latest
 
 MIN_SIZES = 3
 """A curve with fewer sizes past its onset says nothing about a slope."""
@@ -32,6 +32,7 @@ class Evidence(NamedTuple):
     failures: pd.DataFrame
     attempts: int
     sweeps: list[SweepRecord]
+    runs: list[RunRecord]
     problems: list[str]
 
 
@@ -42,7 +43,7 @@ def read_evidence(folder: Path) -> Evidence:
     newest = latest(contents.rows)
     ok = _whole_types(newest[newest["status"] == "ok"].reset_index(drop=True))
     failed = newest[newest["status"] == "failed"].reset_index(drop=True)
-    return Evidence(folder, _derive(ok, failed), failed, len(contents.rows), store.sweeps(), contents.problems)
+    return Evidence(folder, _derive(ok, failed), failed, len(contents.rows), store.sweeps(), store.runs(), contents.problems)
 
 
 def _whole_types(ok: pd.DataFrame) -> pd.DataFrame:

@@ -33,11 +33,11 @@ def measure(program: Program, samples: Sequence[Data], seeds: Sequence[Seeds], p
     """
     program.train(False)
     columns: list[Columns] = [{} for _ in samples]
-    for models in _same(samples):
-        data = samples[models[0]]
+    for models in _rows(samples):
+        rows = list({id(samples[m]): samples[m] for m in models}.values())
         part = program if len(models) == len(samples) else program.take(models)
-        for m, held_out in zip(models, evaluate(part, [data], held_out=True), strict=True):
-            columns[m] = _accuracy(held_out.loss, 1 - held_out.error, len(data.x_test))
+        for m, held_out in zip(models, evaluate(part, rows, held_out=True), strict=True):
+            columns[m] = _accuracy(held_out.loss, 1 - held_out.error, len(samples[m].x_test))
     for models in _together(samples, points) if points else ():
         part = program if len(models) == len(samples) else program.take(models)
         part.train(False)
@@ -47,12 +47,15 @@ def measure(program: Program, samples: Sequence[Data], seeds: Sequence[Seeds], p
     return columns
 
 
-def _same(samples: Sequence[Data]) -> list[list[int]]:
-    """The models of each distinct data set."""
+def _rows(samples: Sequence[Data]) -> list[list[int]]:
+    """The models in rows that share a data set: all of them at once where the rows are equally long, else each row."""
     by_data: dict[int, list[int]] = {}
     for m, data in enumerate(samples):
         by_data.setdefault(id(data), []).append(m)
-    return list(by_data.values())
+    rows = list(by_data.values())
+    alike = {(len(row), samples[row[0]].x_test.shape) for row in rows}
+    whole = [m for row in rows for m in row]
+    return [whole] if len(alike) == 1 and whole == list(range(len(samples))) else rows
 
 
 def _together(samples: Sequence[Data], points: int) -> Iterator[list[int]]:
