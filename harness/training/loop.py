@@ -23,6 +23,9 @@ INTERPOLATION_MSE = 0.01
 CHECK_MARGIN = 2.0
 """The whole training set is evaluated when an epoch's running figure is within this factor of the stop level."""
 
+LAG_MARGIN = 1.15
+"""As CHECK_MARGIN, once a model's lag is known."""
+
 EVALUATION_BATCH = 4096
 
 
@@ -84,6 +87,7 @@ def train(
         if config.stop == "noise" and not models.row_of(m).data.noise.epsilon:
             raise ValueError("stop 'noise' needs labels with injected noise; add some, or use stop 'interpolate' or 'epochs'")
     done: dict[int, Fit | TrialFailure] = {}
+    ahead: dict[int, Evaluation] = {}  # how far below an epoch's running figures a model's exact ones were, as factors
     steps_per_epoch = -(-n // batch_size)
     if start:
         models.go_on_from(start, steps_per_epoch)
@@ -95,10 +99,11 @@ def train(
                 continue
             if not math.isfinite(running.loss):
                 done[model] = TrialFailure("nan", f"the training loss is {running.loss} after epoch {epoch}")
-            elif epoch == configs[model].max_epochs or _met(running, models.row_of(model).data, configs[model], CHECK_MARGIN):
+            elif epoch == configs[model].max_epochs or _may_be_met(running, ahead.get(model), models.row_of(model).data, configs[model]):
                 asked.append(model)
         for model, exact in zip(asked, models.evaluate(asked), strict=True):
-            config = configs[model]
+            config, running = configs[model], near[models.ids.index(model)]
+            ahead[model] = Evaluation(*(a / b if b else 0.0 for a, b in zip(exact, running, strict=True)))
             reason = _met(exact, models.row_of(model).data, config)
             if not math.isfinite(exact.loss):
                 done[model] = TrialFailure("nan", f"the training loss is {exact.loss} at the final weights")
@@ -240,6 +245,21 @@ class _Models:
             row.order.set_state(state)
         for count in self.steps:
             count.fill_(start.epoch * steps_per_epoch)
+
+
+def _may_be_met(running: Evaluation, ahead: Evaluation | None, data: Data, config: Config) -> bool:
+    """Whether an epoch's running figures are so near the rule's level that the whole training set must be evaluated.
+
+    They lag behind, because the model improves while they are taken; by how much changes little from one epoch to the
+    next, so that a model that is stuck above its level is not evaluated in every epoch.
+    """
+    if not _met(running, data, config, CHECK_MARGIN):
+        return False
+    by_loss = config.stop == "interpolate" or data.classes is None
+    if ahead is None or (config.stop == "interpolate" and data.classes is not None):
+        return True
+    expected = Evaluation(running.loss * ahead.loss, running.error * ahead.error)
+    return bool(_met(expected, data, config, LAG_MARGIN if by_loss else CHECK_MARGIN))
 
 
 def _met(at: Evaluation, data: Data, config: Config, margin: float = 1.0) -> str | None:
