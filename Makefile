@@ -2,6 +2,7 @@
 # make test   set up, run the tests (network or no network)
 # make check  format, lint, types
 # make bench  ratios against what a user would do instead
+# make chaos  kill a sweep twenty times and count what is lost
 
 PYTHON ?= python3
 VENV   := .venv
@@ -9,7 +10,7 @@ BIN    := $(VENV)/bin
 # The exact spelling torch==X lets pip take a CPU build where one is configured. For another build: make TORCH="torch==2.12.0".
 TORCH  ?= $(shell sed -n '/^torch==/p' constraints.txt)
 
-.PHONY: setup demo test check bench hooks
+.PHONY: setup demo test check bench chaos hooks
 setup: $(VENV)/.runtime
 
 $(VENV)/.runtime: pyproject.toml constraints.txt
@@ -38,8 +39,12 @@ check: $(VENV)/.testing
 	$(BIN)/pyright
 
 bench: $(VENV)/.testing
-	$(BIN)/python -m tests.benchmarks.overhead
+	$(BIN)/python -m tests.benchmarks.throughput
+	$(BIN)/python -m tests.benchmarks.planning
 	$(BIN)/python -m tests.benchmarks.attack_strength
+
+chaos: $(VENV)/.testing
+	$(BIN)/python -m tests.chaos --kills 20
 
 hooks: $(VENV)/.testing
 	$(BIN)/prek install

@@ -80,8 +80,8 @@ def make_batches(
         families[trial.ref, shape.family, shape.input_shape, shape.outputs, config.n, min(config.batch_size, config.n)].append(member)
     cost = _Cost(calibration, measure_points)
     apart = [cost.alone(m) for members in families.values() for m in members]
-    # No sweep ends before its longest trial, so a stack may take as long as that.
-    target = min(max(sum(apart) / BATCHES, max(apart, default=0.0), BATCH_S[0]), BATCH_S[1], seconds_per_trial / 4)
+    # No sweep ends before its longest trial, so a stack may take about as long as that.
+    target = min(max(sum(apart) / BATCHES, 1.2 * max(apart, default=0.0), BATCH_S[0]), BATCH_S[1], seconds_per_trial / 4)
     room = min(STACK_BYTES, (memory_bytes - PROCESS_BYTES) / 2)
     stacks = [s for members in families.values() for s in _stacks(members, cost, _Limit(target, room))]
     return sorted([*_packed(stacks, target), *broken], key=lambda planned: -planned.seconds)
@@ -186,6 +186,8 @@ def _joins(bucket: list[list[_Member]], begin: int, end: int, cost: _Cost) -> bo
     """Whether the column `end` is cheaper inside the stack of the columns begin … end − 1 than apart from it."""
     before, column = ([m for row in bucket for m in row[part]] for part in (slice(begin, end), slice(end, end + 1)))
     largest, next_ = before[-1].shape.sizes, column[0].shape.sizes
+    if [len(sizes) for sizes in largest] != [len(sizes) for sizes in next_]:
+        return False
     if any(a > b for mine, its in zip(largest, next_, strict=True) for a, b in zip(mine, its, strict=True)):
         return False  # neither holds the other
     return cost.stacked([*before, *column]) < min(cost.stacked(before), sum(map(cost.alone, before))) + min(

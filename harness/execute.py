@@ -228,15 +228,13 @@ class _Worker:
         mine = TrialCheckpoint.at(self.given.checkpoints, ready[0].trial) if len(ready) == 1 else None
         begin = mine.load(self.device) if mine else None
         clock = time.perf_counter()
-        fits = train(program, rows[::per_row], [r.config for r in ready], begin, mine.save if mine else lambda _: None)
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(ready[0].seeds.stream("dropout"))  # modules that draw in training never share a stack
+            fits = train(program, rows[::per_row], [r.config for r in ready], begin, mine.save if mine else lambda _: None)
         train_s = time.perf_counter() - clock
         clock = time.perf_counter()
         fine = [m for m, fit in enumerate(fits) if isinstance(fit, Fit)]
-        trained = stack([ready[m].model for m in fine], ready[0].data.x_train[:4]) if fine else None
-        found = (
-            measure(trained, [ready[m].data for m in fine], [ready[m].seeds for m in fine], self.given.measure_points) if trained else []
-        )
-        measured = dict(zip(fine, found, strict=True))
+        measured = dict(zip(fine, self._measure([ready[m] for m in fine]), strict=True))
         measure_s = time.perf_counter() - clock
         epochs = sum(fit.epochs for fit in fits if isinstance(fit, Fit))
         columns = []

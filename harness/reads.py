@@ -5,7 +5,7 @@ and not on the learning rate, data on n and not on the width. Which fields matte
 a configuration that notes every field it is asked for.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from harness.task import Config
@@ -55,7 +55,9 @@ class ReadMemo(Generic[R]):
 
 
 class _Watch:
-    """Stands in for a configuration and notes the fields that are read."""
+    """Stands in for a configuration and notes the fields that are read; whatever else is asked of it reads them all."""
+
+    __slots__ = ("_watched_config", "_watched_reads")
 
     def __init__(self, config: Config, read: list[str]):
         self._watched_config, self._watched_reads = config, read
@@ -70,3 +72,19 @@ class _Watch:
             if field not in self._watched_reads:
                 self._watched_reads.append(field)
         return getattr(self._watched_config, name)
+
+    # Python looks these up on the class, past __getattr__.
+    def __repr__(self) -> str:
+        return self.__getattr__("__repr__")()
+
+    def __str__(self) -> str:
+        return self.__getattr__("__str__")()
+
+    def __hash__(self) -> int:
+        return self.__getattr__("__hash__")()
+
+    def __eq__(self, other: object) -> bool:
+        return self.__getattr__("__eq__")(other)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self.__getattr__("__iter__")()

@@ -25,7 +25,7 @@ class Shape(NamedTuple):
     sizes: tuple[tuple[int, ...], ...]
     """Every parameter's shape."""
     family: str
-    """Names and kinds of the model's modules."""
+    """Names and kinds of the model's modules and parameters."""
 
 
 def shape_of(ref: TaskRef, config: Config) -> Shape:
@@ -54,7 +54,10 @@ def _memo(ref: TaskRef) -> ReadMemo[Shape]:
             flops_per_sample=count_training_flops(model, input_shape),
             saved_bytes_per_sample=count_saved_bytes(model, input_shape),
             sizes=tuple(tuple(p.shape) for p in model.parameters()),
-            family=" ".join(f"{name}:{type(module).__name__}" for name, module in model.named_modules()),
+            family=" ".join(
+                [f"{name}:{type(module).__name__}" for name, module in model.named_modules()]
+                + [f"{name}:{p.requires_grad}" for name, p in model.named_parameters()]
+            ),
         )
 
     return ReadMemo(shape)

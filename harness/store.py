@@ -18,7 +18,6 @@ import os
 import uuid
 from collections.abc import Iterable
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -26,7 +25,7 @@ from typing import Annotated, Any, NamedTuple
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from harness.errors import UserError
 from harness.schema import SCHEMA_VERSION, arrow_schema
@@ -59,7 +58,7 @@ class RunRecord(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     sweep: str = Field(pattern=SWEEP_NAME)
-    began: datetime
+    began: AwareDatetime
     inline: bool
     trials: int = Field(ge=0)
     forecast_s: float = Field(ge=0)
@@ -177,7 +176,7 @@ class Store:
     def drop_checkpoints(self, trial_ids: Iterable[str]) -> None:
         """Forget the checkpoints of trials that have a row now, and what a killed worker had half written."""
         done = set(trial_ids)
-        for path in Path(self.checkpoints()).parent.iterdir():
+        for path in Path(self.checkpoints().format("")).parent.iterdir():
             if path.name.removeprefix("_tmp-").partition(".")[0] in done:
                 path.unlink(missing_ok=True)
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from harness.noise import Noise
 
 StopRule = Literal["noise", "interpolate", "epochs"]
-Stream = Literal["data", "noise", "init", "order", "measure", "input_noise", "wander"]
+Stream = Literal["data", "noise", "init", "order", "dropout", "measure", "input_noise", "wander"]
 
 
 def Size(default: int, *, description: str, ge: int = 1, le: int | None = None) -> Any:

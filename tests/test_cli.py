@@ -13,6 +13,7 @@ from harness.cli import main
 from harness.registry import BUILT_IN, TaskRef, load
 from harness.schema import COLUMNS
 from harness.store import Store, SweepRecord
+from harness.sweep import parse_sweep
 
 TROUBLE = Path(__file__).parent / "trouble.py"
 
@@ -111,7 +112,10 @@ def test_plan_prints_a_line_per_cell_and_the_sums(command):
     head, *lines = done.out.splitlines()
     assert head.split()[:4] == ["task", "cell", "seeds", "p"]
     assert [line.split()[:4] for line in lines[:2]] == [["sphere", "width=2", "2", "11"], ["sphere", "width=4", "2", "21"]]
-    assert lines[2].startswith("small: 2 cells, 4 trials in 4 batches, ")
+    sums, batching, forecast = lines[2:]
+    assert sums.startswith("small: 2 cells, 4 trials, ≤ ")
+    assert batching.startswith("In 1 batches: 4 trials in 1 stacks trained as one program each, 0 trials alone, ")
+    assert re.fullmatch(r"Forecast: 0 s of work, 0 s with [1-4] batches at a time here\.", forecast)
 
 
 def test_plan_as_json(command):
@@ -119,6 +123,8 @@ def test_plan_as_json(command):
     made = json.loads(done.out)
     assert (done.code, made["sweep"], made["trials"], made["repeated"]) == (0, "small", 4, 0)
     assert [(c["p"], c["seeds"], c["tokens_seen_at_most"]) for c in made["cells"]] == [(11, 2, 32), (21, 2, 32)]
+    assert (made["batches"], made["stacks"], made["stacked_trials"]) == (1, 1, 4)
+    assert 0 < made["wall_seconds"] <= 1.1 * made["trial_seconds"]
     assert made["flops_at_most"] == sum(c["flops_at_most"] * c["seeds"] for c in made["cells"])
 
 
@@ -209,9 +215,10 @@ def test_status_of_an_empty_store(command):
 
 
 def test_compact(command):
+    command("run", "small.yaml", "--inline", "--store", "rows", "--trial", parse_sweep(SMALL, "small.yaml").trials[0].trial_id)
     command("run", "small.yaml", "--inline", "--store", "rows")
     done = command("compact", "rows", "small")
-    assert (done.code, done.out) == (0, "4 rows from 4 files, now one file in small\n")
+    assert (done.code, done.out) == (0, "4 rows from 2 files, now one file in small\n")
     assert command("compact", "rows", "small").code == 2
 
 

@@ -12,7 +12,7 @@ from harness.schema import arrow_schema
 from harness.sweep import Resources, parse_sweep
 from harness.trial import Batch
 
-BATCH = Batch(parse_sweep("name: a\nseeds: [0, 1]\ntasks:\n  - task: sphere\n", "sweep.yaml").trials, (1, 1))
+BATCH = Batch((parse_sweep("name: a\nseeds: [0, 1]\ntasks:\n  - task: sphere\n", "sweep.yaml").trials,))
 LIMIT_S = 10.0
 
 ACCIDENTS = {

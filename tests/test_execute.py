@@ -13,7 +13,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from harness.execute import check, run_batch
+from harness.execute import Given, check, run_batch
 from harness.noise import Noise
 from harness.registry import load, refs_in
 from harness.schema import arrow_schema
@@ -30,8 +30,12 @@ def trial(task: str, seed: int = 0, **fixed: Any) -> Trial:
     return parse_sweep(text, "sweep.yaml", refs_in(TROUBLE)).trials[0]
 
 
-def run(made: Trial, seconds: float = 60, weights_bytes: int = 10**6) -> dict[str, Any]:
-    (columns,) = run_batch(Batch((made,), (1,)), cpus=1, gpus=0, seconds=seconds, weights_bytes=weights_bytes, killable=False)
+def given(seconds: float = 60, weights_bytes: int = 10**6, measure_points: int = 256) -> Given:
+    return Given(1, 0, seconds, weights_bytes, measure_points, checkpoints=None)
+
+
+def run(made: Trial, seconds: float = 60, weights_bytes: int = 10**6, measure_points: int = 256) -> dict[str, Any]:
+    (columns,) = run_batch(Batch(((made,),)), given(seconds, weights_bytes, measure_points), killable=False)
     return columns
 
 
@@ -108,10 +112,14 @@ def test_the_line_of_a_task_file_is_named():
     assert "the cat sat on it" in TROUBLE.read_text().splitlines()[int(line) - 1]
 
 
-def test_a_neighbour_in_the_batch_is_not_harmed():
-    batch = Batch((trial("trouble", how="raise"), trial("trouble"), trial("trouble", how="nan")), (1, 1, 1))
-    columns = run_batch(batch, cpus=1, gpus=0, seconds=60, weights_bytes=0, killable=False)
-    assert [c.get("failure_kind") for c in columns] == ["bug", None, "nan"]
+@pytest.mark.parametrize("stacked", [False, True], ids=["apart", "stacked"])
+def test_a_neighbour_in_the_batch_is_not_harmed(stacked: bool):
+    trials = trial("trouble", how="raise"), trial("trouble"), trial("trouble", how="nan"), trial("trouble", seed=1)
+    columns = run_batch(Batch((trials,) if stacked else tuple((t,) for t in trials)), given(), killable=False)
+    assert [c.get("failure_kind") for c in columns] == ["bug", None, "nan", None]
+    assert [(columns[i]["stack_size"], columns[i]["stack_note"]) for i in (1, 3)] == [(3 if stacked else 1, None)] * 2
+    assert FAILURES["raise"][1] in columns[0]["failure_message"] and FAILURES["nan"][1] in columns[2]["failure_message"]
+    assert columns[1]["train_loss"] == pytest.approx(run(trials[1])["train_loss"], rel=1e-4)
 
 
 def test_the_time_limit_is_taken_down_again():
@@ -134,7 +142,7 @@ text = "name: a\\nseeds: [0]\\ntasks:\\n  - task: trouble\\n    fixed: {how: han
 from pathlib import Path
 trials = parse_sweep(text, "sweep.yaml", refs_in(Path(sys.argv[1]))).trials
 print("started", flush=True)
-execute.run_batch(Batch(trials, (1,)), cpus=1, gpus=0, seconds=0.5, weights_bytes=0, killable=True)
+execute.run_batch(Batch((trials,)), execute.Given(1, 0, 0.5, 0, 256, None), killable=True)
 print("survived", flush=True)
 """
 
@@ -243,3 +251,11 @@ def test_tied_weights_count_once_and_can_be_kept():
 def test_models_of_every_size_see_the_same_data_and_held_out_points():
     small, large = (run(trial("sphere", n=32, d=5, width=w, max_epochs=1)) for w in (2, 50))
     assert small["data_hash"] == large["data_hash"] and small["p"] < large["p"]
+
+
+def test_sensitivity_is_measured_on_the_points_asked_for():
+    made = trial("sphere", n=32, d=5, width=8, max_epochs=1)
+    some, none = run(made, measure_points=50), run(made, measure_points=0)
+    assert some["measure_points"] == 50
+    assert "measure_points" not in none and "stability_attack_mean" not in none
+    assert none["test_accuracy"] == some["test_accuracy"] and none["_weights"] == some["_weights"]

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from harness.batches import DATA_NUMBER_S, TRIAL_S
+from harness.calibration import Calibration, Cost, calibrated
 from harness.errors import UserError
 from harness.measures.counts import count_training_flops
-from harness.plan import Speed, cost_cells, plan, refuse_what_cannot_fit
+from harness.plan import batches, cost_cells, plan, refuse_what_cannot_fit, slots_here
 from harness.registry import load, refs_in
 from harness.sweep import SHIPPED, Sweep, parse_sweep
 
@@ -34,6 +36,10 @@ def sweep(text: str = SMALL) -> Sweep:
     return parse_sweep(text, "sweep.yaml", refs_in(TROUBLE))
 
 
+def silent(line: str) -> None:
+    raise AssertionError(f"the machine was timed: {line}")
+
+
 def test_cells_are_the_distinct_configurations_in_sweep_order():
     cells = cost_cells(sweep())
     assert [(c.task, c.config.get("width"), c.config.get("depth"), c.seeds) for c in cells if c.task == "sphere"] == [
@@ -55,28 +61,50 @@ def test_counts_per_cell_are_exact():
 
 
 def test_sums_are_over_trials():
-    made = plan(sweep())
+    made, calibration = plan(sweep(), silent), calibrated(1, silent)
     assert made.trials == sum(c.seeds for c in made.cells) == 3 * 7
     assert made.repeated == 3
     assert made.flops_at_most == sum(c.flops_at_most * c.seeds for c in made.cells)
-    assert made.seconds_at_most == [c.seconds_at_most(made.speed) for c in made.cells]
-    assert made.trial_seconds_at_most == pytest.approx(sum(s * c.seeds for s, c in zip(made.seconds_at_most, made.cells, strict=True)))
-    assert max(made.seconds_at_most) <= made.wall_seconds_at_most <= made.trial_seconds_at_most
-    assert made.speed.step_s > 0 and made.speed.flop_per_s > 0
+    planned = batches(sweep(), sweep().trials, calibration)
+    assert sorted(t.trial_id for p in planned for t in p.batch.trials) == sorted(t.trial_id for t in sweep().trials)
+    stacks = [stack for p in planned for stack in p.batch.stacks if len(stack) > 1]
+    assert (made.batches, made.stacks, made.stacked_trials) == (len(planned), len(stacks), sum(map(len, stacks)))
+    assert made.trial_seconds == pytest.approx(sum(p.seconds for p in planned))
+    assert max(p.seconds for p in planned) <= made.wall_seconds <= made.trial_seconds * calibration.slowdown
+    assert made.slots == slots_here(sweep()) >= 1
+
+
+ONE = "name: one\nseeds: [0]\ntasks:\n  - task: sphere\n    fixed: {n: 100, d: 5, batch_size: 30, stop: epochs, max_epochs: 7, width: 50}\n"
 
 
 def test_a_slower_machine_and_more_epochs_take_longer():
-    few, many = (cost_cells(sweep(SMALL.replace("max_epochs: 7", f"max_epochs: {epochs}")))[0] for epochs in (7, 70))
-    fast, slow = Speed(1e-4, 1e10), Speed(2e-4, 5e9)
-    assert few.seconds_at_most(slow) == pytest.approx(2 * few.seconds_at_most(fast))
+    def seconds(epochs: int, calibration: Calibration) -> float:
+        made = sweep(ONE.replace("max_epochs: 7", f"max_epochs: {epochs}"))
+        (planned,) = batches(made, made.trials, calibration)
+        return planned.seconds
+
+    def machine(step: Cost, measuring: Cost) -> Calibration:
+        return Calibration(step, step, step, step, measuring, slowdown=1.0)
+
+    fast, slow = machine(Cost(1e-4, 1e-10, 1e-9, 0), Cost(1e-2, 0, 1e-6, 0)), machine(Cost(2e-4, 2e-10, 2e-9, 0), Cost(2e-2, 0, 2e-6, 0))
+    whatever = TRIAL_S + DATA_NUMBER_S * 100 * 5
+    assert seconds(7, slow) - whatever == pytest.approx(2 * (seconds(7, fast) - whatever))
+    few, many = (cost_cells(sweep(ONE.replace("max_epochs: 7", f"max_epochs: {epochs}")))[0] for epochs in (7, 70))
     assert many.flops_at_most == 10 * few.flops_at_most
-    trained = many.seconds_at_most(fast) - few.seconds_at_most(fast)
-    assert trained == pytest.approx((many.steps_at_most - few.steps_at_most) * 1e-4 + (many.flops_at_most - few.flops_at_most) / 1e10)
+    step = 1e-4 + 1e-10 * 30 * few.flops_at_most / few.tokens_seen_at_most + 1e-9 * few.p
+    assert seconds(70, fast) - seconds(7, fast) == pytest.approx(63 * math.ceil(100 / 30) * step)
+    assert seconds(7, fast) == pytest.approx(28 * step + 1e-2 + 256 * 5 * 1e-6 + whatever)
 
 
-def test_probing_leaves_the_thread_count_alone():
+def test_what_is_not_measured_takes_no_time():
+    calibration, without = calibrated(1, silent), sweep(ONE + "limits: {measure_points: 0}\n")
+    seconds = [batches(s, s.trials, calibration)[0].seconds for s in (sweep(ONE), without)]
+    assert seconds[0] - seconds[1] == pytest.approx(calibration.measuring.fixed + 256 * 5 * calibration.measuring.per_number, rel=0.2)
+
+
+def test_planning_leaves_the_thread_count_alone():
     before = torch.get_num_threads()
-    plan(sweep())
+    plan(sweep(), silent)
     assert torch.get_num_threads() == before
 
 
@@ -113,6 +141,6 @@ def test_memory_grows_with_parameters_and_data():
 
 
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda p: p.stem)
-def test_shipped_sweeps_fit_where_they_may_use_two_gigabytes(path: Path):
+def test_shipped_sweeps_fit_where_they_may_use_two_gigabytes(path: Path, hub: None):
     shipped = parse_sweep(path.read_text(), path.name)
     assert max(c.memory_bytes for c in cost_cells(shipped)) <= 2e9

@@ -17,22 +17,22 @@ def progress(terminal: bool = False) -> tuple[Progress, io.StringIO]:
 
 
 @pytest.mark.parametrize(
-    ("finished", "given_up", "line"),
+    ("finished", "given_up", "notes"),
     [
-        (0, 0, "3 trials to run"),
-        (2, 0, "3 trials to run, 2 finished before"),
-        (0, 1, "3 trials to run, 1 failed before and not worth retrying (--retry-failed runs them again)"),
+        (0, 0, ""),
+        (2, 0, ", 2 finished before"),
+        (0, 1, ", 1 failed before and not worth retrying (--retry-failed runs them again)"),
     ],
 )
-def test_the_first_line(finished: int, given_up: int, line: str):
+def test_the_first_line(finished: int, given_up: int, notes: str):
     shown, stream = progress()
-    shown.start(3, finished, given_up)
-    assert stream.getvalue() == line + "\n"
+    shown.start(3, finished, given_up, batches=2, forecast=12.7)
+    assert stream.getvalue() == f"3 trials to run in 2 batches, about 13 s on this machine{notes}\n"
 
 
 def test_failures_are_told_at_once_and_sums_at_the_end():
     shown, stream = progress()
-    shown.start(3, 0, 0)
+    shown.start(3, 0, 0, batches=2, forecast=1.0)
     shown.advance(TRIAL, None, None)
     shown.advance(TRIAL, "nan", "the loss is [bold]nan[/bold]")
     shown.advance(TRIAL, None, None)
@@ -44,7 +44,7 @@ def test_failures_are_told_at_once_and_sums_at_the_end():
 
 def test_a_terminal_gets_a_bar_that_goes_away():
     shown, stream = progress(terminal=True)
-    shown.start(2, 0, 0)
+    shown.start(2, 0, 0, batches=1, forecast=1.0)
     shown.advance(TRIAL, None, None)
     shown.advance(TRIAL, "bug", "oops")
     shown.stop()
@@ -54,6 +54,7 @@ def test_a_terminal_gets_a_bar_that_goes_away():
 
 
 def test_nothing_to_run_shows_no_bar():
-    shown, _ = progress(terminal=True)
-    shown.start(0, 5, 0)
+    shown, stream = progress(terminal=True)
+    shown.start(0, 5, 0, batches=0, forecast=0.0)
     assert shown.bar is None
+    assert stream.getvalue() == "0 trials to run, 5 finished before\n", "without a forecast of nothing"

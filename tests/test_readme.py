@@ -39,7 +39,7 @@ def test_the_readmes_task_runs_and_shows_in_the_report(tmp_path, unilaw):
 
 def test_the_readme_names_only_sweeps_and_commands_that_exist(tmp_path, unilaw):
     shipped = {p.stem for p in (ROOT / "tasks" / "sweeps").glob("*.yaml")}
-    assert set(re.findall(r"`([a-z]+(?:-[a-z]+)*)`", re.search(r"a shipped one: (.*)\. A sweep", README, re.S)[1])) == shipped  # type: ignore[index]
+    assert set(re.findall(r"`([a-z0-9]+(?:-[a-z0-9]+)*)`", re.search(r"a shipped one: (.*)\. A sweep", README, re.S)[1])) == shipped  # type: ignore[index]
     known = unilaw("--help", cwd=tmp_path).stdout
     for command in re.findall(r"^    unilaw (\w+)", README, re.M):
         assert re.search(rf"\b{command}\b", known), command

@@ -1,6 +1,7 @@
 """What is run again and how often, over kinds of failure, limits and histories. Only the workers are replaced."""
 
 import io
+import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from harness import run as run_module
-from harness.errors import FAILURE_KINDS, RETRIED_KINDS
+from harness.errors import FAILURE_KINDS, RETRIED_KINDS, SHARED_KINDS
 from harness.progress import Progress
 from harness.run import Outcome, identity, run
 from harness.store import Store, latest
@@ -32,15 +33,15 @@ def columns(kind: str | None) -> dict:
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
-    """`answers("crash", None)`: the first batch crashes, the second is ok, and any further one is like the last."""
+    """`answers("crash", None)`: the first trial crashes, the second is ok, and any further one is like the last."""
 
     def prepare(*kinds: str | None) -> None:
         def results(queue: deque[Batch], *_) -> Iterator[tuple[Batch, list[dict]]]:
             told = 0
             while queue:
                 batch = queue.popleft()
-                yield batch, [columns(kinds[min(told, len(kinds) - 1)])]
-                told += 1
+                yield batch, [columns(kinds[min(told + i, len(kinds) - 1)]) for i in range(len(batch.trials))]
+                told += len(batch.trials)
 
         monkeypatch.setattr(run_module, "_results", results)
 
@@ -121,10 +122,49 @@ def test_a_finished_trial_is_never_run_again(history: list[str | None], retry_fa
 
 
 def test_one_poison_trial_does_not_stop_its_neighbours(store: Store, answers: Answers):
-    answers("crash", None, None, "crash", None)
+    answers("crash", None, None, "crash", "crash")  # the first time in a batch of three, which is not an attempt of its own
     outcome = go(sweep(trials=3), store)
     assert (outcome.ok, dict(outcome.failed)) == (2, {"crash": 1})
     assert store.read().rows.groupby("trial_id").size().sort_values().tolist() == [1, 1, 2]
+
+
+@pytest.mark.parametrize("trials", [2, 3, 8, 13])
+@pytest.mark.parametrize("kind", sorted(SHARED_KINDS))
+def test_a_batch_that_is_lost_whole_is_cut_until_the_poison_is_alone(monkeypatch, kind: str, trials: int, store: Store):
+    """Every batch with seed 1 in it is lost; its mates come out of it without a failure, and in few batches."""
+    seen: list[int] = []
+
+    def results(queue: deque[Batch], *_) -> Iterator[tuple[Batch, list[dict]]]:
+        while queue:
+            batch = queue.popleft()
+            seen.append(len(batch.trials))
+            yield batch, [columns(kind if any(t.seed == 1 for t in batch.trials) else None) for _ in batch.trials]
+
+    monkeypatch.setattr(run_module, "_results", results)
+    outcome = go(sweep(trials=trials), store)
+    rows, tries = store.read().rows, 2 if kind in RETRIED_KINDS else 1
+    assert seen[0] == trials, "all in one batch"
+    assert (outcome.ok, dict(outcome.failed)) == (trials - 1, {kind: 1})
+    assert rows.loc[rows["status"] == "ok", "attempt"].tolist() == [1] * (trials - 1)
+    assert sorted(rows.loc[rows["status"] == "failed", ["seed", "attempt"]].to_numpy().tolist()) == [[1, k + 1] for k in range(tries)]
+    assert len(seen) <= 2 * math.ceil(math.log2(trials)) + tries
+
+
+@pytest.mark.parametrize("kind", sorted(set(FAILURE_KINDS) - SHARED_KINDS))
+def test_a_failure_of_its_own_in_a_shared_batch_is_a_row_at_once(kind: str, store: Store, answers: Answers):
+    answers(None, kind, None)
+    outcome = go(sweep(trials=3), store)
+    assert (outcome.ok, dict(outcome.failed)) == (2, {kind: 1})
+    assert attempts(store) == [1, 1, 1]
+
+
+def test_a_run_is_on_record_with_its_forecast(store: Store, answers: Answers):
+    answers(None, "nan")
+    go(sweep(trials=3), store)
+    go(sweep(trials=3), store)  # has nothing to do
+    (made,) = store.runs()
+    assert (made.sweep, made.inline, made.trials) == ("a", False, 3)
+    assert made.forecast_s > 0 and made.seconds > 0
 
 
 def test_a_torn_file_is_set_aside_and_its_trial_runs_again(store: Store, answers: Answers):

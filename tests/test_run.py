@@ -15,6 +15,7 @@ import pytest
 import safetensors
 
 from harness.registry import refs_in
+from harness.schema import SCHEMA_VERSION
 from harness.status import status
 from harness.store import Store, latest
 from harness.sweep import Sweep, parse_sweep
@@ -37,10 +38,12 @@ tasks:
 
 MIXED = INLINE.replace("name: inline", "name: mixed\nlimits: {attempts: 2}") + """\
   - task: trouble
+    fixed: {n: 17}
     grid: {how: [kill, memory]}
   - task: trouble
-    fixed: {how: kill-once, marker: MARKER}
+    fixed: {n: 18, how: kill-once, marker: MARKER, max_epochs: 2000}
 """  # fmt: skip
+"""Other n, so that INLINE's trials are in the same stacks; so many epochs, so that kill-once is a batch of its own."""
 
 LATE = """\
 name: late
@@ -137,7 +140,7 @@ def test_every_trial_asked_for_has_a_row(mixed: Ran):
     assert set(mixed.rows["trial_id"]) == {t.trial_id for t in mixed.sweep.trials}
     view = latest(mixed.rows)
     assert view["status"].value_counts().to_dict() == {"ok": 5, "failed": 5}
-    assert set(view["sweep"]) == {"mixed"} and set(view["schema_version"]) == {1}
+    assert set(view["sweep"]) == {"mixed"} and set(view["schema_version"]) == {SCHEMA_VERSION}
 
 
 def test_weights_are_in_the_store(mixed: Ran):
@@ -209,6 +212,7 @@ def test_inline_gives_the_rows_that_ray_gives_bit_for_bit(unilaw, mixed: Ran):
     on_ray = mixed.rows[mixed.rows["trial_id"].isin(inline["trial_id"])].sort_values("trial_id", ignore_index=True)
     assert len(inline) == len(on_ray) == 7
     pd.testing.assert_frame_equal(inline.drop(columns=NOT_MEASURED), on_ray.drop(columns=NOT_MEASURED), check_exact=True, check_dtype=False)
+    assert inline["stack_size"].dropna().tolist().count(2) == 1, "a good trial trained with one whose loss becomes NaN"
     assert inline["ray_version"].isna().all() and on_ray["ray_version"].notna().all()
     for name in inline["weights_file"].dropna():
         assert (mixed.folder / "inline" / name).read_bytes() == (mixed.folder / "rows" / name).read_bytes()

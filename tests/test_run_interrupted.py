@@ -17,7 +17,15 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="fo
 
 TROUBLE = Path(__file__).parent / "trouble.py"
 TRIALS = 8
-SLOW = "name: slow\nseeds: {range: [0, 8]}\ntasks:\n  - task: trouble\n    fixed: {nap: 1.0}\n"
+SLOW = """\
+name: slow
+seeds: [0]
+tasks:
+  - task: trouble
+    fixed: {nap: 1.0, max_epochs: 2000}
+    grid: {n: {range: [16, 24]}}
+"""
+"""So many epochs that every trial is a batch of its own."""
 ARGUMENTS = ["run", "slow.yaml", "--task-file", str(TROUBLE), "--store", "rows"]
 
 

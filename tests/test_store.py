@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from harness import store as store_module
 from harness.errors import UserError
 from harness.schema import COLUMNS, SCHEMA_VERSION, arrow_schema
-from harness.store import Store, SweepRecord, compact, latest
+from harness.store import RunRecord, Store, SweepRecord, compact, latest
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -373,10 +373,43 @@ def test_latest_over_any_history(history: list[tuple[str, bool, int, int]]):
     pd.testing.assert_frame_equal(latest(frame(*reversed(rows))), view)
 
 
+# Runs and checkpoints
+
+
+def ran(minute: int, name: str = "s") -> RunRecord:
+    began = NOON.replace(minute=minute)
+    return RunRecord(sweep=name, began=began, inline=False, trials=3, forecast_s=12.5, seconds=13.25)
+
+
+def test_runs_come_back_oldest_first_and_damaged_ones_are_left_out(store: Store):
+    for minute in (5, 1, 3):
+        store.put_run(ran(minute))
+    store.put_run(ran(2, "other"))
+    (store.folder / "_runs" / "torn.json").write_text('{"sweep": "s", "be')
+    (store.folder / "_runs" / "path.json").write_text(ran(4).model_dump_json().replace('"s"', '"../s"'))
+    assert store.runs() == [ran(1), ran(2, "other"), ran(3), ran(5)]
+    assert store.read().problems == []
+
+
+def test_a_checkpoints_path_takes_the_id_whatever_the_folder_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    pattern = Store.create(Path("odd {0} {name} %s")).checkpoints()
+    path = Path(pattern.format("abc"))
+    assert path == tmp_path / "odd {0} {name} %s" / "_checkpoints" / "abc.safetensors" and path.parent.is_dir()
+
+
+def test_checkpoints_of_trials_with_a_row_go(store: Store):
+    for name in ("a", "b"):
+        Path(store.checkpoints().format(name)).write_bytes(b"half way")
+    store.drop_checkpoints(["a", "c"])
+    assert names(store.folder / "_checkpoints") == ["b.safetensors"]
+    assert store.read().problems == []
+
+
 # Compaction
 
 
-def test_compact_keeps_every_attempt_weights_and_sweeps(store: Store, tmp_path: Path):
+def test_compact_keeps_every_attempt_weights_sweeps_and_runs(store: Store, tmp_path: Path):
     store.append([row("a", **FAILED)])
     store.append([row("a", attempt=2), full_row("b")])
     store.append([row("c", noise_radii=[])])
@@ -384,6 +417,7 @@ def test_compact_keeps_every_attempt_weights_and_sweeps(store: Store, tmp_path: 
     records = [record("s", ["a"]), record("u", ["b"], "source")]
     for made in records:
         store.put_sweep(made)
+    store.put_run(ran(1))
     assert compact(store.folder, tmp_path / "small") == (3, 4)
     small = Store.open(tmp_path / "small")
     assert len([n for n in names(small.folder) if n.startswith("part-")]) == 1
@@ -391,6 +425,7 @@ def test_compact_keeps_every_attempt_weights_and_sweeps(store: Store, tmp_path: 
     pd.testing.assert_frame_equal(pd.read_parquet(small.folder), store.read().rows)
     assert (small.folder / "_weights" / "a.safetensors").read_bytes() == b"weights"
     assert sorted(small.sweeps(), key=lambda r: r.name) == records
+    assert small.runs() == [ran(1)]
 
 
 def test_compact_of_an_empty_store(store: Store, tmp_path: Path):

@@ -80,6 +80,14 @@ def test_seeds_from_a_range():
     assert [t.seed for t in expand(seeds={"range": [3, 6]}, tasks=[{"task": "sphere"}]).trials] == [3, 4, 5]
 
 
+def test_an_entrys_own_seeds_stand_in_place_of_the_sweeps():
+    entries = [{"task": "sphere", "seeds": [7]}, {"task": "sphere", "grid": {"n": [8, 9]}}, {"task": "sphere", "seeds": {"range": [4, 6]}}]
+    sweep = expand(seeds=[0, 1], limits={"trials": 7}, tasks=entries)
+    assert [(t.config["n"], t.seed) for t in sweep.trials] == [(256, 7), (8, 0), (8, 1), (9, 0), (9, 1), (256, 4), (256, 5)]
+    overlapping = expand(seeds=[0, 1], tasks=[{"task": "sphere", "seeds": [1, 2]}, {"task": "sphere"}])
+    assert ([t.seed for t in overlapping.trials], overlapping.repeated) == ([1, 2, 0], 1)
+
+
 def test_a_trial_carries_every_field_with_its_default():
     (trial,) = expand(tasks=[{"task": "sphere", "fixed": {"d": 7}}]).trials
     assert trial.config == SphereConfig(d=7).model_dump()
@@ -128,7 +136,7 @@ def ids(**file: Any) -> list[str]:
         {"description": "another"},
         {"store": "elsewhere"},
         {"resources": {"cpus": 4, "gpus": 0.5, "memory_gb": 3}},
-        {"limits": {"seconds_per_trial": 1, "attempts": 5, "trials": 7, "weights_mb": 0}},
+        {"limits": {"seconds_per_trial": 1, "attempts": 5, "trials": 7, "measure_points": 9, "weights_mb": 0}},
         {"tasks": [{"task": "sphere", "fixed": {"width": 2, "d": 3, "n": 8}}]},
         {"tasks": [{"task": "sphere", "fixed": {"width": 2, "d": 3}, "grid": {"n": [8]}}]},
         {"tasks": [{"task": "sphere", "fixed": {"width": 2, "d": 3, "n": 8, "depth": 1, "lr": 0.003, "noise": 1}}]},
@@ -217,7 +225,7 @@ def test_more_digits_than_a_folder_holds_are_refused_at_the_sources_line(tmp_pat
 
 
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda p: p.stem)
-def test_shipped_sweeps_parse_and_are_named_as_their_file(path: Path):
+def test_shipped_sweeps_parse_and_are_named_as_their_file(path: Path, hub: None):
     sweep = parse_sweep(path.read_text(), path.name)
     assert sweep.trials and sweep.repeated == 0
     assert sweep.name == path.stem == locate(path.stem).stem

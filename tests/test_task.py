@@ -12,7 +12,7 @@ from harness.task import Config, Data, Seeds
 from tasks.mnist import MnistConfig
 from tasks.sphere import SphereConfig, on_sphere
 
-STREAMS = ("data", "noise", "init", "order", "measure", "input_noise", "wander")
+STREAMS = ("data", "noise", "init", "order", "dropout", "measure", "input_noise", "wander")
 
 
 @pytest.mark.parametrize("name", sorted(BUILT_IN))

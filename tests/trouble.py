@@ -1,5 +1,6 @@
 """A task file whose trials go wrong in the way that their configuration names; the tests of runs are made of it."""
 
+import ctypes
 import os
 import signal
 import sys
@@ -19,8 +20,9 @@ class TroubleConfig(Config):
 
     how: Literal[
         "none", "raise", "long-message", "exit", "nan", "memory", "wait", "swallow", "hang", "kill", "kill-once", "surrogate",
-        "short-inputs", "tied",
+        "short-inputs", "tied", "segfault", "not-an-exception",
     ] = Field("none", description="what goes wrong")  # fmt: skip
+    where: Literal["data", "model", "forward"] = Field("data", description="when it goes wrong; forward: in training, its stack's too")
     nap: float = Field(0.0, ge=0, description="seconds slept before anything else")
     marker: str = Field("", description="kill-once: a file made by the first attempt")
     n: int = Field(16, ge=2, description="training samples")
@@ -40,7 +42,8 @@ class Trouble(Task):
 
     def data(self, config: TroubleConfig, seeds: Seeds) -> Data:
         time.sleep(config.nap)
-        accident(config)
+        if config.where == "data":
+            accident(config)
         draw = seeds.generator("data")
         x, x_test = torch.randn(config.n, 4, generator=draw), torch.randn(32, 4, generator=draw)
         y, noise = flip_labels(x[:, 0].sign(), 0.2, seeds.generator("noise"))
@@ -51,12 +54,37 @@ class Trouble(Task):
         return Data(x, y, x_test, x_test[:, 0].sign(), noise)
 
     def model(self, config: TroubleConfig) -> nn.Module:
-        layers = [nn.Linear(4, config.width), nn.ReLU(), nn.Linear(config.width, 1)]
+        if config.where == "model":
+            accident(config)
+        layers = [nn.Linear(4, config.width), nn.ReLU(), Fuse(config), nn.Linear(config.width, 1)]
         if config.how == "tied":
             twins = nn.Linear(4, 4), nn.Linear(4, 4)
             twins[1].weight = twins[0].weight
             layers = [*twins, *layers]
         return nn.Sequential(*layers)
+
+
+class Fuse(nn.Module):
+    """Passes its input on, but for the accident at the third call: after a stack has tried its models, while it trains.
+
+    A stack calls its first trial's modules in place of all others'.
+    """
+
+    elementwise = True
+
+    def __init__(self, config: TroubleConfig):
+        super().__init__()
+        self.config, self.calls = config, 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls += x.device.type != "meta"
+        if self.config.where == "forward" and self.calls >= 3:
+            accident(self.config)
+        return x
+
+
+class NotAnException(BaseException):
+    """As Rust extensions raise for a panic."""
 
 
 def accident(config: TroubleConfig) -> None:
@@ -67,6 +95,8 @@ def accident(config: TroubleConfig) -> None:
             raise ValueError("word " * 10_000)
         case "surrogate":
             raise ValueError("half a character: \ud800")
+        case "not-an-exception":
+            raise NotAnException("the sky fell")
         case "exit":
             sys.exit("enough")
         case "memory":
@@ -82,6 +112,8 @@ def accident(config: TroubleConfig) -> None:
         case "hang":
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
             time.sleep(600)
+        case "segfault":
+            ctypes.string_at(0)
         case "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         case "kill-once" if not Path(config.marker).exists():

@@ -59,12 +59,12 @@ def _rows(samples: Sequence[Data]) -> list[list[int]]:
 
 
 def _together(samples: Sequence[Data], points: int) -> Iterator[list[int]]:
-    """Neighbouring models with equally many points, at most TOGETHER_BYTES of them at a time."""
-    count = [min(points, len(data.x_test)) for data in samples]
+    """Neighbouring models with the same kind of target, space and number of points, at most TOGETHER_BYTES of points at a time."""
+    kinds = [(min(points, len(data.x_test)), data.classes, data.manifold) for data in samples]
     begin = 0
     for end in range(1, len(samples) + 1):
-        size = 4 * count[begin] * samples[begin].x_test[0].numel() * (end - begin + 1)
-        if end == len(samples) or count[end] != count[begin] or size > TOGETHER_BYTES:
+        size = 4 * kinds[begin][0] * samples[begin].x_test[0].numel() * (end - begin + 1)
+        if end == len(samples) or kinds[end] != kinds[begin] or size > TOGETHER_BYTES:
             yield list(range(begin, end))
             begin = end
 

@@ -4,6 +4,7 @@ checkpoint = Checkpoints.within(folder).of(trial)
 train(program, rows, configs, start=checkpoint.load(device), keep=checkpoint.save)
 """
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -12,9 +13,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from harness.training.loop import Checkpoint
+from harness.training.loop import Checkpoint, Evaluation
 from harness.trial import IDENTITY_VERSION, Trial
 
+PARTS = ("parameters", "buffers", "first_moments", "second_moments")
 EVERY_S = 30.0
 """Seconds between two checkpoints: a killed trial loses at most this, and one epoch."""
 
@@ -39,12 +41,14 @@ class TrialCheckpoint:
         """Write, if EVERY_S have passed since the last one."""
         if time.monotonic() - self.last < EVERY_S:
             return
-        parts = {"parameters": state.parameters, "first_moments": state.first_moments, "second_moments": state.second_moments}
-        tensors = {f"{part}/{name}": t.detach().contiguous() for part, named in parts.items() for name, t in named.items()}
-        tensors |= {f"orders/{g}": order for g, order in enumerate(state.orders)}
+        parts = {part: getattr(state, part) for part in PARTS}
+        tensors = {f"{part}/{name}": t.detach().clone().contiguous() for part, named in parts.items() for name, t in named.items()}
+        tensors |= {f"generators/{g}": drawn for g, drawn in enumerate([state.dropout, *state.orders])}
+        tensors |= {f"lags/{model}": torch.tensor(lag, dtype=torch.float64) for model, lag in state.lags.items()}
         temporary = self.path.with_name(f"_tmp-{self.path.name}-{os.getpid()}")
-        save_file(tensors, temporary, metadata={**self.made_by, "epoch": str(state.epoch)})
-        os.replace(temporary, self.path)
+        with contextlib.suppress(OSError, SafetensorError):  # a full disk costs the checkpoint, not the trial
+            save_file(tensors, temporary, metadata={**self.made_by, "epoch": str(state.epoch)})
+            os.replace(temporary, self.path)
         self.last = time.monotonic()
 
     def load(self, device: torch.device) -> Checkpoint | None:
@@ -54,11 +58,16 @@ class TrialCheckpoint:
                 said = f.metadata() or {}
                 if {key: said.get(key) for key in self.made_by} != self.made_by:
                     return None
-                parts: dict[str, dict[str, torch.Tensor]] = {}
+                parts: dict[str, dict[str, torch.Tensor]] = {part: {} for part in (*PARTS, "generators", "lags")}
                 for key in f.keys():  # noqa: SIM118 - not a dict
                     part, _, name = key.partition("/")
-                    parts.setdefault(part, {})[name] = f.get_tensor(key) if part == "orders" else f.get_tensor(key).to(device)
-                orders = [parts["orders"][str(g)] for g in range(len(parts["orders"]))]
-                return Checkpoint(int(said["epoch"]), parts["parameters"], parts["first_moments"], parts["second_moments"], orders)
-        except (OSError, SafetensorError, KeyError, ValueError):
+                    parts[part][name] = f.get_tensor(key).to(device if part in PARTS else "cpu")
+                if not parts["parameters"].keys() == parts["first_moments"].keys() == parts["second_moments"].keys():
+                    return None
+                dropout, *orders = [parts["generators"][str(g)] for g in range(len(parts["generators"]))]
+                if not orders:
+                    return None
+                lags = {int(model): Evaluation(*lag.tolist()) for model, lag in parts["lags"].items()}
+                return Checkpoint(int(said["epoch"]), orders=orders, dropout=dropout, lags=lags, **{part: parts[part] for part in PARTS})
+        except (OSError, SafetensorError, KeyError, ValueError, TypeError):
             return None

@@ -59,10 +59,15 @@ class Checkpoint(NamedTuple):
 
     epoch: int
     parameters: dict[str, Tensor]
+    buffers: dict[str, Tensor]
     first_moments: dict[str, Tensor]
     second_moments: dict[str, Tensor]
     orders: list[Tensor]
     """State of each row's generator."""
+    dropout: Tensor
+    """State of torch's own generator, which modules that draw in training use."""
+    lags: dict[int, Evaluation]
+    """By model, how far below an epoch's running figures its exact ones were, as factors."""
 
 
 def train(
@@ -87,7 +92,6 @@ def train(
         if config.stop == "noise" and not models.row_of(m).data.noise.epsilon:
             raise ValueError("stop 'noise' needs labels with injected noise; add some, or use stop 'interpolate' or 'epochs'")
     done: dict[int, Fit | TrialFailure] = {}
-    ahead: dict[int, Evaluation] = {}  # how far below an epoch's running figures a model's exact ones were, as factors
     steps_per_epoch = -(-n // batch_size)
     if start:
         models.go_on_from(start, steps_per_epoch)
@@ -99,11 +103,13 @@ def train(
                 continue
             if not math.isfinite(running.loss):
                 done[model] = TrialFailure("nan", f"the training loss is {running.loss} after epoch {epoch}")
-            elif epoch == configs[model].max_epochs or _may_be_met(running, ahead.get(model), models.row_of(model).data, configs[model]):
+            elif epoch == configs[model].max_epochs or _may_be_met(
+                running, models.lags.get(model), models.row_of(model).data, configs[model]
+            ):
                 asked.append(model)
         for model, exact in zip(asked, models.evaluate(asked), strict=True):
             config, running = configs[model], near[models.ids.index(model)]
-            ahead[model] = Evaluation(*(a / b if b else 0.0 for a, b in zip(exact, running, strict=True)))
+            models.lags[model] = Evaluation(*(a / b if b else 0.0 for a, b in zip(exact, running, strict=True)))
             reason = _met(exact, models.row_of(model).data, config)
             if not math.isfinite(exact.loss):
                 done[model] = TrialFailure("nan", f"the training loss is {exact.loss} at the final weights")
@@ -141,6 +147,7 @@ class _Models:
         self.second = {name: torch.zeros_like(p) for name, p in program.parameters.items()}
         self.steps = [torch.zeros((), device=p.device) for p in program.parameters.values()]
         self.finished: set[int] = set()
+        self.lags: dict[int, Evaluation] = {}
 
     def row_of(self, model: int) -> Row:
         return self.all_rows[model // self.per_row]
@@ -176,7 +183,8 @@ class _Models:
     def _step(self, gradients: Sequence[Tensor]) -> None:
         """Adam (Kingma & Ba 2015), torch's own fused kernel, one call for all neighbouring rows of one learning rate."""
         parameters, first, second = (list(d.values()) for d in (self.program.parameters, self.first, self.second))
-        gradients = [g.contiguous() for g in gradients]  # the kernel reads memory in order, whatever the strides
+        # The kernel reads memory in order, whatever the strides: a gradient must lie as its parameter does.
+        gradients = [g if g.stride() == p.stride() else torch.empty_like(p).copy_(g) for g, p in zip(gradients, parameters, strict=True)]
         per_row, begin = len(self.ids) // len(self.rows), 0
         while begin < len(self.rows):
             end = begin
@@ -233,21 +241,26 @@ class _Models:
         self.rows, self.ids = [self.rows[g] for g in left], [self.ids[s] for s in kept]
 
     def checkpoint(self, epoch: int) -> Checkpoint:
-        return Checkpoint(epoch, self.program.parameters, self.first, self.second, [row.order.get_state() for row in self.rows])
+        orders = [row.order.get_state() for row in self.rows]
+        return Checkpoint(
+            epoch, self.program.parameters, self.program.buffers, self.first, self.second, orders, torch.get_rng_state(), dict(self.lags)
+        )
 
     @torch.no_grad()
     def go_on_from(self, start: Checkpoint, steps_per_epoch: int) -> None:
-        now = (self.program.parameters, self.first, self.second)
-        for mine, kept in zip(now, (start.parameters, start.first_moments, start.second_moments), strict=True):
+        now = (self.program.parameters, self.program.buffers, self.first, self.second)
+        for mine, kept in zip(now, (start.parameters, start.buffers, start.first_moments, start.second_moments), strict=True):
             for name, tensor in mine.items():
                 tensor.copy_(kept[name])
         for row, state in zip(self.rows, start.orders, strict=True):
             row.order.set_state(state)
+        torch.set_rng_state(start.dropout)
+        self.lags = dict(start.lags)
         for count in self.steps:
             count.fill_(start.epoch * steps_per_epoch)
 
 
-def _may_be_met(running: Evaluation, ahead: Evaluation | None, data: Data, config: Config) -> bool:
+def _may_be_met(running: Evaluation, lag: Evaluation | None, data: Data, config: Config) -> bool:
     """Whether an epoch's running figures are so near the rule's level that the whole training set must be evaluated.
 
     They lag behind, because the model improves while they are taken; by how much changes little from one epoch to the
@@ -256,9 +269,9 @@ def _may_be_met(running: Evaluation, ahead: Evaluation | None, data: Data, confi
     if not _met(running, data, config, CHECK_MARGIN):
         return False
     by_loss = config.stop == "interpolate" or data.classes is None
-    if ahead is None or (config.stop == "interpolate" and data.classes is not None):
+    if lag is None or (config.stop == "interpolate" and data.classes is not None):
         return True
-    expected = Evaluation(running.loss * ahead.loss, running.error * ahead.error)
+    expected = Evaluation(running.loss * lag.loss, running.error * lag.error)
     return bool(_met(expected, data, config, LAG_MARGIN if by_loss else CHECK_MARGIN))
 
 

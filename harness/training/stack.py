@@ -31,9 +31,13 @@ class CannotStack(Exception):
 
 
 class Program(Protocol):
-    """M models that are called at once. `parameters` are the trainable ones by name, each (M, *shape)."""
+    """M models that are called at once. `parameters` are the trainable ones by name, each (M, *shape); `buffers` what
+    else their modules hold."""
 
     parameters: dict[str, Tensor]
+
+    @property
+    def buffers(self) -> dict[str, Tensor]: ...
 
     def __call__(self, x: Tensor) -> Tensor:
         """(G, B, *input_shape) to (M, B, outputs): batch g goes to the models g·M/G … (g+1)·M/G − 1."""
@@ -59,6 +63,11 @@ class Alone:
         self.module = module
         self.parameters: dict[str, Tensor] = {name: p for name, p in module.named_parameters() if p.requires_grad}
 
+    @property
+    def buffers(self) -> dict[str, Tensor]:
+        """As they are now: a module may put new tensors in their places."""
+        return dict(self.module.named_buffers())
+
     def __call__(self, x: Tensor) -> Tensor:
         return self.module(x[0])[None]
 
@@ -75,13 +84,19 @@ class Alone:
 class _Stacked:
     """What both kinds of stack share: the models, and their tensors padded to one shape and stacked."""
 
-    def __init__(self, modules: Sequence[nn.Module], parameters: dict[str, Tensor], fixed: dict[str, Tensor]):
-        self.modules, self.parameters, self.fixed = list(modules), parameters, fixed
+    def __init__(self, modules: Sequence[nn.Module], widest: nn.Module, parameters: dict[str, Tensor], buffers: dict[str, Tensor]):
+        """`buffers`: parameters that are not trained, and buffers. `widest` is the model of the padded shapes."""
+        self.modules, self.widest, self.parameters, self.fixed = list(modules), widest, parameters, buffers
+
+    @property
+    def buffers(self) -> dict[str, Tensor]:
+        return self.fixed
 
     def take(self, models: Sequence[int]):
         index = torch.tensor(list(models), device=next(iter(self.parameters.values())).device)
         parameters = {name: t.detach()[index].requires_grad_() for name, t in self.parameters.items()}
-        return type(self)([self.modules[m] for m in models], parameters, {name: t[index] for name, t in self.fixed.items()})
+        buffers = {name: t[index] for name, t in self.fixed.items()}
+        return type(self)([self.modules[m] for m in models], self.widest, parameters, buffers)
 
     @torch.no_grad()
     def unstack(self, model: int) -> nn.Module:
@@ -95,9 +110,9 @@ class _Stacked:
 class LayerStack(_Stacked):
     """MLPs: the first layer of all models that share a batch is one matmul, later layers are batched ones."""
 
-    def __init__(self, modules: Sequence[nn.Module], parameters: dict[str, Tensor], fixed: dict[str, Tensor]):
-        super().__init__(modules, parameters, fixed)
-        self.layers = list(_layers(modules[0]))
+    def __init__(self, modules: Sequence[nn.Module], widest: nn.Module, parameters: dict[str, Tensor], buffers: dict[str, Tensor]):
+        super().__init__(modules, widest, parameters, buffers)
+        self.layers = list(_layers(widest))
 
     def __call__(self, x: Tensor) -> Tensor:
         models = len(self.modules)
@@ -139,9 +154,9 @@ def _shared(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 class VmapStack(_Stacked):
     """Any module, through torch.func: its own forward, vectorised over the models."""
 
-    def __init__(self, modules: Sequence[nn.Module], parameters: dict[str, Tensor], fixed: dict[str, Tensor]):
-        super().__init__(modules, parameters, fixed)
-        self.skeleton = copy.deepcopy(max(modules, key=_size)).to("meta")
+    def __init__(self, modules: Sequence[nn.Module], widest: nn.Module, parameters: dict[str, Tensor], buffers: dict[str, Tensor]):
+        super().__init__(modules, widest, parameters, buffers)
+        self.skeleton = copy.deepcopy(widest).to("meta")
 
     def __call__(self, x: Tensor) -> Tensor:
         def one(tensors: dict[str, Tensor], x: Tensor) -> Tensor:
@@ -161,18 +176,16 @@ def stack(modules: Sequence[nn.Module], probe: Tensor) -> Program:
     """
     if len(modules) == 1:
         return Alone(modules[0])
-    kinds = [[(name, type(m)) for name, m in module.named_modules()] for module in modules]
-    if any(kind != kinds[0] for kind in kinds):
+    if len({tuple((name, type(m)) for name, m in module.named_modules()) for module in modules}) > 1:
         raise CannotStack("the models' modules differ")
-    trainable = {name: p for name, p in modules[0].named_parameters() if p.requires_grad}
+    if len({tuple((name, p.requires_grad) for name, p in module.named_parameters()) for module in modules}) > 1:
+        raise CannotStack("the models' parameters differ, or which of them are trained")
+    trainable = [name for name, p in modules[0].named_parameters() if p.requires_grad]
     whole = [{**dict(m.named_parameters()), **dict(m.named_buffers())} for m in modules]
     try:
         tensors = {name: _padded([w[name].detach() for w in whole]) for name in whole[0]}
-    except (KeyError, IndexError) as e:
-        raise CannotStack(f"the models' parameters differ: {e}") from None
-    parameters = {name: tensors.pop(name).requires_grad_() for name in trainable}
-    try:
-        program = (LayerStack if _layered(modules[0]) else VmapStack)(modules, parameters, tensors)
+        parameters = {name: tensors.pop(name).requires_grad_() for name in trainable}
+        program = (LayerStack if _layered(modules[0]) else VmapStack)(modules, max(modules, key=_size), parameters, tensors)
         _check(program, modules, probe)
     except CannotStack:
         raise
@@ -181,24 +194,49 @@ def stack(modules: Sequence[nn.Module], probe: Tensor) -> Program:
     return program
 
 
-def _check(program: Program, modules: Sequence[nn.Module], probe: Tensor) -> None:
-    """Raise CannotStack unless every model answers as it does alone, and no padding is ever touched."""
-    program.train(True)
-    outputs = program(probe[None])
-    with torch.no_grad():
+def _check(program: "LayerStack | VmapStack", modules: Sequence[nn.Module], probe: Tensor) -> None:
+    """Raise CannotStack unless every model answers as it does alone, and no padding is ever touched.
+
+    Tried at weights moved a little at random: at its first weights a model can hide a difference, behind a last layer
+    of zeros for example.
+    """
+    tried = copy.deepcopy(modules[0]).train()
+    tried(probe)
+    if any(not torch.equal(after, before) for after, before in zip(tried.buffers(), modules[0].buffers(), strict=True)):
+        raise CannotStack("a buffer changes in training")
+    first = {name: p.detach().clone() for name, p in program.parameters.items()}
+    corners = [{name: _corner(p) for name, p in module.named_parameters() if p.requires_grad} for module in modules]
+    try:
+        with torch.no_grad():
+            for name, p in program.parameters.items():
+                draw = torch.randn(p.shape, generator=torch.Generator().manual_seed(0)).to(p)
+                for m, corner in enumerate(corners):
+                    moved = p[m][corner[name]]
+                    moved += 0.1 * draw[m][corner[name]] * moved.abs() + 0.01 * draw[m][corner[name]]
+        program.train(True)
+        outputs = program(probe[None])
         for m, module in enumerate(modules):
-            own = module.train()(probe)
+            with torch.no_grad():
+                own = functional_call(module.train(), {name: program.parameters[name][m][at] for name, at in corners[m].items()}, (probe,))
             if own.shape != outputs[m].shape:
                 raise CannotStack(f"a model's outputs have shape {tuple(own.shape)} and in the stack {tuple(outputs[m].shape)}")
-            if float((outputs[m] - own).abs().max()) > AGREEMENT * max(1.0, float(own.abs().max())):
+            if not _agree(outputs[m].detach(), own):
                 raise CannotStack("in the stack a model is another function than alone")
-    gradients = torch.autograd.grad(outputs.square().sum(), list(program.parameters.values()), allow_unused=True)
-    for (name, _), gradient in zip(program.parameters.items(), gradients, strict=True):
-        for m, module in enumerate(modules) if gradient is not None else ():
-            beyond = gradient[m].clone()
-            beyond[_corner(module.get_parameter(name))] = 0
+        gradients = torch.autograd.grad(outputs.square().sum(), list(program.parameters.values()), materialize_grads=True)
+        for name, gradient in zip(program.parameters, gradients, strict=True):
+            beyond = gradient.clone()
+            for m, corner in enumerate(corners):
+                beyond[m][corner[name]] = 0
             if bool(beyond.any()):
                 raise CannotStack("the padding of a narrower model would be trained")
+    finally:
+        with torch.no_grad():
+            for name, p in program.parameters.items():
+                p.copy_(first[name])
+
+
+def _agree(stacked: Tensor, own: Tensor) -> bool:
+    return bool(own.isfinite().all()) and float((stacked - own).abs().max()) <= AGREEMENT * max(1.0, float(own.abs().max()))
 
 
 def _padded(tensors: list[Tensor]) -> Tensor:
@@ -225,7 +263,9 @@ def _layers(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Modul
     if type(module) is not nn.Sequential:
         yield prefix, module
         return
-    for name, child in module.named_children():
+    for name, child in module.named_modules(remove_duplicate=False):
+        if not name or "." in name:
+            continue
         yield from _layers(child, f"{prefix}.{name}" if prefix else name)
 
 
@@ -236,6 +276,10 @@ def _layered(module: nn.Module) -> bool:
     return all(
         type(layer) in (nn.Linear, *ELEMENTWISE) or getattr(layer, "elementwise", False) or _flattens(layer) for _, layer in _layers(module)
     )
+
+
+def _elementwise(layer: nn.Module) -> bool:
+    return type(layer) in ELEMENTWISE or bool(getattr(layer, "elementwise", False))
 
 
 def _flattens(layer: nn.Module) -> bool:

@@ -12,10 +12,11 @@ from typing import Any
 
 import torch
 
-from harness.measures import InDataUnits, boundary, measure
+from harness.measures import MEASURE_POINTS, STABILITY_CAP, boundary, measure
 from harness.registry import TaskRef, load
 from harness.task import Data, Seeds
-from harness.training.loop import train
+from harness.training.loop import Row, train
+from harness.training.stack import Alone, Model
 
 CASES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("mnist", {"n": 1000, "label_flip": 0.2, "width": 4, "max_epochs": 300}),
@@ -26,13 +27,15 @@ CASES: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
-def found(model: torch.nn.Module, data: Data, unit: float, factor: int) -> float:
-    """Mean distance that the search finds with `factor` times its steps."""
-    shipped = boundary.SEARCH_STEPS
+def found(model: Model, data: Data, factor: int) -> float:
+    """Mean distance that the search finds with `factor` times its steps; model and result in data units."""
+    shipped, unit = boundary.SEARCH_STEPS, data.unit()
     boundary.SEARCH_STEPS = factor * shipped
     try:
-        starts = data.x_train[:1024] / unit
-        return boundary.attack(model, data.x_test[:256] / unit, starts, data.classes, 1.0, torch.Generator().manual_seed(0)).mean
+        x, starts = data.x_test[:MEASURE_POINTS] / unit, data.x_train[None, : 4 * MEASURE_POINTS] / unit
+        wander = torch.randn(boundary.WANDER_DIRECTIONS, *x.shape, generator=torch.Generator().manual_seed(0))
+        distance = boundary.attack(model, x, starts, data.classes, wander)
+        return boundary.stability(distance, STABILITY_CAP, leave_out=False).mean
     finally:
         boundary.SEARCH_STEPS = shipped
 
@@ -47,12 +50,12 @@ def main() -> None:
         torch.manual_seed(seeds.stream("init"))
         model = task.model(config)
         clock = time.perf_counter()
-        train(model, data, config, seeds.generator("order"))
+        train(Alone(model), [Row(data, seeds.generator("order"), config.lr)], [config])
         trained = time.perf_counter()
-        measured = measure(model, data, seeds)
+        (measured,) = measure(Alone(model), [data], [seeds])
         seconds = time.perf_counter() - trained
         unit = data.unit()
-        shipped, longer = (found(InDataUnits(model, unit), data, unit, factor) for factor in (1, 4))
+        shipped, longer = (found(lambda x, model=model, unit=unit: model(x * unit), data, factor) for factor in (1, 4))
         results.append(
             {
                 "case": f"{name} {fields}",

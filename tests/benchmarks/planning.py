@@ -1,6 +1,6 @@
 """What planning a sweep of 100 000 cells takes: expanding, counting, batching; seconds and peak memory.
 
-    make bench        # or: .venv/bin/python -m tests.benchmarks.planning
+make bench        # or: .venv/bin/python -m tests.benchmarks.planning
 """
 
 import json

@@ -15,8 +15,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.measures.boundary import WANDER_DIRECTIONS, Stability, attack, first_order, nearest_change
+from harness.measures import boundary
+from harness.measures.boundary import WANDER_DIRECTIONS, Stability, stability
 from harness.training.loop import predicted
+from harness.training.stack import Model
 
 CAP = 1.0
 
@@ -40,6 +42,18 @@ def affine(weight: Tensor, bias: Tensor) -> nn.Linear:
     return layer
 
 
+def first_order(model: Model, x: Tensor, classes: int | None, cap: float = CAP) -> Stability:
+    return stability(boundary.first_order(model, x, classes), cap, leave_out=True)
+
+
+def attack(model: Model, x: Tensor, starts: Tensor, classes: int | None, cap: float = CAP) -> Stability:
+    return stability(boundary.attack(model, x, starts[None], classes, wander(x)), cap, leave_out=False)
+
+
+def nearest_change(model: Model, x: Tensor, starts: Tensor, classes: int | None) -> Tensor:
+    return boundary.nearest_change(model, x, starts[None], classes, wander(x))
+
+
 # Linear maps
 
 
@@ -50,7 +64,7 @@ def test_distance_to_a_hyperplane(d: int, scale: float):
     model = affine(w, torch.tensor([0.1 * scale]))
     exact = (x @ w.T + 0.1 * scale)[:, 0].abs() / w.norm()
     expected = exact.clamp(max=CAP)
-    for found in (first_order(model, x, None, CAP), attack(model, x, x, None, CAP, wander(x))):
+    for found in (first_order(model, x, None), attack(model, x, x, None)):
         assert found.mean == pytest.approx(float(expected.mean()), rel=1e-4)
         assert found.median == pytest.approx(float(expected.median()), rel=1e-3, abs=1e-6)
         assert found.se == pytest.approx(float(expected.std()) / math.sqrt(200), rel=1e-3)
@@ -71,20 +85,20 @@ def linear_classifier(d: int, classes: int) -> tuple[nn.Module, Tensor, float]:
 @pytest.mark.parametrize("d", [2, 10, 100])
 def test_first_order_distance_to_the_nearest_of_several_hyperplanes(d: int, classes: int):
     model, x, exact = linear_classifier(d, classes)
-    assert first_order(model, x, classes, CAP).mean == pytest.approx(exact, rel=1e-5)
+    assert first_order(model, x, classes).mean == pytest.approx(exact, rel=1e-5)
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10])
 @pytest.mark.parametrize("d", [2, 10, 100])
 def test_attack_distance_to_the_nearest_of_several_hyperplanes(d: int, classes: int):
     model, x, exact = linear_classifier(d, classes)
-    assert attack(model, x, x, classes, CAP, wander(x)).mean == pytest.approx(exact, rel=1e-4)
+    assert attack(model, x, x, classes).mean == pytest.approx(exact, rel=1e-4)
 
 
 def test_each_change_found_changes_the_label_and_lies_at_its_distance():
     w, x = points(4, 6, seed=1), points(300, 6)
     model = affine(w, torch.zeros(4))
-    found = nearest_change(model, x, x, 4, wander(x))
+    found = nearest_change(model, x, x, 4)
     assert not bool((predicted(model(found), 4) == predicted(model(x), 4)).any())
 
 
@@ -185,7 +199,7 @@ def compared(kind: Callable[..., Net]) -> list[tuple[Tensor, Tensor]]:
     pairs = []
     for (d, width, outputs), seed in itertools.product(SHAPES, (0, 1, 2)):
         net, x, classes = kind(d, width, outputs, seed), points(200, d, seed=7), None if outputs == 1 else outputs
-        found = nearest_change(net.torch(), x, points(400, d, seed=8), classes, wander(x))
+        found = nearest_change(net.torch(), x, points(400, d, seed=8), classes)
         pairs.append(((found - x).double().norm(dim=1).nan_to_num(nan=math.inf), exact(net, x, classes)))
     return pairs
 
@@ -217,7 +231,7 @@ HINGE = nn.Sequential(affine(torch.tensor([[1.0]]), torch.tensor([0.0])), nn.ReL
 
 def test_points_without_a_gradient_are_censored_and_left_out_of_the_first_order_mean():
     x = torch.tensor([[-0.5], [-0.1], [0.2], [0.5]])
-    found = first_order(HINGE, x, None, CAP)
+    found = first_order(HINGE, x, None)
     assert found.mean == pytest.approx((0.2 + 0.1) / 2)
     assert found.censored == 0.5
     assert found.median == pytest.approx(0.2), "flat points rank as the cap; of four values the lower middle one"
@@ -225,7 +239,7 @@ def test_points_without_a_gradient_are_censored_and_left_out_of_the_first_order_
 
 def test_the_attack_gets_out_of_flat_regions():
     x = torch.tensor([[-0.5], [-0.1], [0.2], [0.5]])
-    found = attack(HINGE, x, torch.tensor([[0.9], [-0.9]]), None, CAP, wander(x))
+    found = attack(HINGE, x, torch.tensor([[0.9], [-0.9]]), None)
     assert found.mean == pytest.approx((0.9 + 0.5 + 0.2 + 0.1) / 4, rel=1e-3)
     assert found.censored == 0.0
 
@@ -239,7 +253,7 @@ def test_the_attack_gets_out_of_flat_regions_in_any_direction(d: int):
     across = points(50, d, seed=4)
     x = 0.3 * (across - (across @ w.T) * w) - depth[:, None] * w
     far = x + 5 * w + 3 * points(50, d, seed=5)
-    found = attack(model, x, far[model(far)[:, 0] > 0], None, CAP, wander(x))
+    found = attack(model, x, far[model(far)[:, 0] > 0], None)
     assert found.mean == pytest.approx(float((depth + 0.1).mean()), rel=0.1)
 
 
@@ -247,7 +261,7 @@ def test_the_attack_gets_out_of_flat_regions_in_any_direction(d: int):
 def test_distances_above_the_cap_count_as_the_cap(cap: float):
     model, x = affine(torch.tensor([[2.0]]), torch.tensor([0.0])), torch.tensor([[0.1], [-0.25], [0.5], [1.5], [2.5]])
     exact = x.abs()[:, 0]
-    for found in (first_order(model, x, None, cap), attack(model, x, x, None, cap, wander(x))):
+    for found in (first_order(model, x, None, cap), attack(model, x, x, None, cap)):
         assert found.mean == pytest.approx(float(exact.clamp(max=cap).mean()), rel=1e-3)
         assert found.censored == pytest.approx(float((exact >= cap).float().mean()))
 
@@ -266,17 +280,17 @@ class Constant(nn.Module):
 @pytest.mark.parametrize(("model", "classes"), [(Constant([-1.0]), None), (Constant([1.0, 3.0, 2.0]), 3)], ids=["±1", "classes"])
 def test_a_model_that_never_changes_its_label(model: nn.Module, classes: int | None):
     x = points(10, 3)
-    linear, found = first_order(model, x, classes, CAP), attack(model, x, x, classes, CAP, wander(x))
+    linear, found = first_order(model, x, classes), attack(model, x, x, classes)
     assert math.isnan(linear.mean) and math.isnan(linear.se)
     assert (linear.median, linear.censored) == (CAP, 1.0)
     assert found == Stability(mean=CAP, se=0.0, median=CAP, censored=1.0)
-    assert bool(nearest_change(model, x, x, classes, wander(x)).isnan().all())
+    assert bool(nearest_change(model, x, x, classes).isnan().all())
 
 
 def test_the_attack_is_reproducible_and_leaves_its_inputs_alone():
     net, x = trained_net(3, 5, 1, seed=0).torch(), points(50, 3)
     before = x.clone()
-    assert torch.equal(nearest_change(net, x, x, None, wander(x)), nearest_change(net, x, x, None, wander(x)))
+    assert torch.equal(nearest_change(net, x, x, None), nearest_change(net, x, x, None))
     assert torch.equal(x, before)
     assert all(p.grad is None for p in net.parameters())
 
@@ -284,6 +298,14 @@ def test_the_attack_is_reproducible_and_leaves_its_inputs_alone():
 def test_images_keep_their_shape():
     model = nn.Sequential(nn.Flatten(), affine(points(1, 12, seed=1), torch.zeros(1)))
     x = points(20, 12).reshape(20, 1, 3, 4)
-    assert nearest_change(model, x, x, None, wander(x)).shape == x.shape
-    flat = attack(model[1], x.flatten(1), x.flatten(1), None, CAP, wander(x.flatten(1)))
-    assert tuple(attack(model, x, x, None, CAP, wander(x))) == pytest.approx(tuple(flat), rel=1e-5)
+    assert nearest_change(model, x, x, None).shape == x.shape
+    flat = attack(model[1], x.flatten(1), x.flatten(1), None)
+    assert tuple(attack(model, x, x, None)) == pytest.approx(tuple(flat), rel=1e-5)
+
+
+def test_each_run_of_points_begins_from_its_own_starts():
+    model, x, starts = trained_net(3, 5, 1, seed=0).torch(), points(60, 3), points(80, 3, seed=8).unflatten(0, (2, 40))
+    runs, draws = x.unflatten(0, (2, 30)), wander(x)
+    together = boundary.nearest_change(model, x, starts, None, draws)
+    apart = [boundary.nearest_change(model, runs[g], starts[g : g + 1], None, draws[:, 30 * g : 30 * (g + 1)]) for g in (0, 1)]
+    torch.testing.assert_close(together, torch.cat(apart), rtol=1e-5, atol=1e-6)

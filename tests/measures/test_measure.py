@@ -1,14 +1,16 @@
 """The measured columns together: exact for a linear model, in units that no rescaling of data or outputs moves."""
 
 import dataclasses
+import math
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.measures import MEASURE_POINTS, STABILITY_CAP, measure
+from harness.measures import MEASURE_POINTS, STABILITY_CAP, Columns, measure
 from harness.noise import Noise
 from harness.task import Data, Seeds
+from harness.training.stack import Alone, stack
 from tasks.models import mlp
 from tasks.sphere import on_sphere
 
@@ -39,12 +41,17 @@ def net(outputs: int) -> nn.Module:
         return mlp(D, 20, 1, outputs)
 
 
+def measured(model: nn.Module, samples: Data, seed: int = 0, points: int = MEASURE_POINTS) -> Columns:
+    (columns,) = measure(Alone(model), [samples], [Seeds(seed)], points)
+    return columns
+
+
 def test_a_linear_model_exactly():
     model, samples = nn.Linear(D, 1), data(None, held_out=MEASURE_POINTS)  # so that every held-out point is measured
     with torch.no_grad():
         model.weight.copy_(torch.arange(1.0, D + 1)[None])
         model.bias.fill_(0.5)
-    found, w, unit = measure(model, samples, Seeds(0)), model.weight.detach()[0], samples.unit()
+    found, w, unit = measured(model, samples), model.weight.detach()[0], samples.unit()
     f = samples.x_test @ w + 0.5
     distance = (f.abs() / w.norm() / unit).clamp(max=STABILITY_CAP)
     assert found["data_unit"] == unit
@@ -57,6 +64,8 @@ def test_a_linear_model_exactly():
         assert found[name] == pytest.approx(float(w.norm()) * unit, rel=1e-5)
     assert found["test_accuracy"] == pytest.approx(float((f.sign() == samples.y_test).float().mean()))
     assert found["test_loss"] == pytest.approx(float((f - samples.y_test).square().mean()), rel=1e-5)
+    for accuracy, se in zip(found["noise_accuracy"], found["noise_accuracy_se"], strict=True):
+        assert se == pytest.approx(math.sqrt(accuracy * (1 - accuracy) / MEASURE_POINTS))
     assert (found["test_n"], found["measure_points"], found["gradient_of"]) == (MEASURE_POINTS, MEASURE_POINTS, "f")
 
 
@@ -67,8 +76,8 @@ RAW = {"data_unit", "stability_attack_mean_l2"}
 @pytest.mark.parametrize("classes", [None, 2, 3])
 def test_the_unit_of_the_data_does_not_matter(classes: int | None, scale: float):
     model = net(classes or 1)
-    plain = measure(model, data(classes), Seeds(0))
-    scaled = measure(Scaled(model, 1 / scale, 1.0), data(classes, scale=scale), Seeds(0))
+    plain = measured(model, data(classes))
+    scaled = measured(Scaled(model, 1 / scale, 1.0), data(classes, scale=scale))
     for name, value in plain.items():
         expected = value * scale if name in RAW else value
         assert scaled[name] == (pytest.approx(expected, rel=1e-3) if isinstance(value, float | list) else expected), name
@@ -78,7 +87,7 @@ def test_the_unit_of_the_data_does_not_matter(classes: int | None, scale: float)
 def test_the_scale_of_the_outputs_moves_lipschitz_figures_only(classes: int | None):
     """Multiply the logits by ten and no prediction changes, nor any distance to the boundary."""
     model = net(classes or 1)
-    plain, loud = (measure(Scaled(model, 1.0, outside), data(classes), Seeds(0)) for outside in (1.0, 10.0))
+    plain, loud = (measured(Scaled(model, 1.0, outside), data(classes)) for outside in (1.0, 10.0))
     for name, value in plain.items():
         if name.startswith(("stability", "noise", "test_accuracy")):
             assert loud[name] == pytest.approx(value, rel=1e-3), name
@@ -89,14 +98,14 @@ def test_the_scale_of_the_outputs_moves_lipschitz_figures_only(classes: int | No
 def test_on_the_sphere_gradients_along_it_stand_beside_ambient_ones():
     x = on_sphere(500, D, torch.Generator().manual_seed(0))
     samples = dataclasses.replace(data(None), x_train=x[:200], x_test=x[200:], manifold="unit-sphere")
-    found = measure(net(1), samples, Seeds(0))
+    found = measured(net(1), samples)
     assert found["lip_lower_grad"] < found["lip_lower_grad_ambient"] and found["lip_mean_grad"] < found["lip_mean_grad_ambient"]
 
 
 def test_points_come_from_the_measure_stream_whatever_the_model():
     """Two models that agree on the sign everywhere have the same figures; another seed picks other points and noise."""
     model, samples = net(1), data(None, held_out=2000)
-    one, same, other = (measure(m, samples, Seeds(seed)) for m, seed in ((model, 0), (Scaled(model, 1.0, 3.0), 0), (model, 1)))
+    one, same, other = (measured(m, samples, seed) for m, seed in ((model, 0), (Scaled(model, 1.0, 3.0), 0), (model, 1)))
     assert one["noise_flip_rate"] == same["noise_flip_rate"] != other["noise_flip_rate"]
     assert one["stability_attack_mean"] != other["stability_attack_mean"]
     assert one["test_accuracy"] == other["test_accuracy"], "accuracy is over the whole held-out set"
@@ -105,11 +114,36 @@ def test_points_come_from_the_measure_stream_whatever_the_model():
 def test_measuring_leaves_the_model_as_it_was():
     model = net(2)
     before = {name: t.clone() for name, t in model.state_dict().items()}
-    measure(model, data(2), Seeds(0))
+    measured(model, data(2))
     assert all(torch.equal(t, before[name]) for name, t in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
 
 
 def test_dropout_is_off_while_measuring():
     model = nn.Sequential(nn.Dropout(0.5), net(1)).train()
-    assert measure(model, data(None), Seeds(0)) == measure(net(1), data(None), Seeds(0))
+    assert measured(model, data(None)) == measured(net(1), data(None))
+
+
+@pytest.mark.parametrize("points", [1, 40, 300, 1000])
+def test_as_many_points_as_asked_for_or_all_there_are(points: int):
+    assert measured(net(1), data(None), points=points)["measure_points"] == min(points, 300)
+
+
+def test_without_points_there_is_accuracy_alone():
+    whole, bare = measured(net(2), data(2)), measured(net(2), data(2), points=0)
+    assert set(bare) == {"test_loss", "test_accuracy", "test_accuracy_se", "test_n"}
+    assert bare == {name: whole[name] for name in bare}
+
+
+@pytest.mark.parametrize("classes", [None, 3])
+def test_a_stack_measures_each_of_its_models_as_alone(classes: int | None):
+    """Two models on each of two data sets, in other units and with other seeds."""
+    models = [mlp(D, width, 1, classes or 1) for width in (20, 8, 20, 8)]
+    samples = [s for s in (data(classes), data(classes, held_out=400, scale=3.0)) for _ in range(2)]
+    seeds = [0, 0, 1, 1]
+    together = measure(stack(models, samples[0].x_train[:4]), samples, [Seeds(s) for s in seeds])
+    for model, mine, seed, found in zip(models, samples, seeds, together, strict=True):
+        alone = measured(model, mine, seed)
+        assert list(found) == list(alone)
+        for name, value in alone.items():
+            assert found[name] == (pytest.approx(value, rel=1e-3) if isinstance(value, float | list) else value), name

@@ -27,7 +27,7 @@ def row(
         "settings_json": json.dumps(settings), "p": p, "p_frozen": 0, "n": n, "d_ambient": d, "outputs": 1, "tokens_distinct": n,
         "tokens_seen": 10 * n, "params_per_token": p / n, "noise_kind": "additive_sign", "sigma2": 1.0, "epsilon": 0.5,
         "stop_rule": "noise", "stop_reason": "below_noise", "below_noise": True, "bayes_error": 0.5,
-        "below_bayes_error": True, "isoperimetry": "proved", "epochs": 10,
+        "below_bayes_error": True, "isoperimetry": "proved", "epochs": 10, "stack_size": 1,
         "train_loss": 0.5, "train_error": 0.1, "test_loss": 1.0, "test_accuracy": 0.5, "test_accuracy_se": 0.01, "data_unit": 1.0,
         "measure_points": 256, "stability_cap": 1.0, "stability_attack_mean": stability, "stability_attack_censored": 0.0,
         "stability_first_order_mean": stability, "lip_lower_grad": lipschitz, "lip_mean_grad": lipschitz / 2,

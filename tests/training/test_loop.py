@@ -1,5 +1,6 @@
 """The training loop: each stop rule's figure, the reason given for it, and what decides the result."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -10,7 +11,8 @@ from torch import Tensor, nn
 from harness.errors import TrialFailure
 from harness.noise import Noise, flip_labels, resample_labels
 from harness.task import Config, Data, Seeds
-from harness.training.loop import INTERPOLATION_MSE, Fit, evaluate, train
+from harness.training.loop import INTERPOLATION_MSE, Evaluation, Fit, Row, evaluate, train
+from harness.training.stack import Alone
 
 N, D = 60, 6
 
@@ -33,9 +35,20 @@ def net(classes: int | None, width: int = 128) -> nn.Module:
         return nn.Sequential(nn.Linear(D, width), nn.ReLU(), nn.Linear(width, classes or 1))
 
 
+def alone(model: nn.Module, samples: Data, config: Config, seed: int = 0) -> Fit | TrialFailure:
+    (end,) = train(Alone(model), [Row(samples, Seeds(seed).generator("order"), config.lr)], [config])
+    return end
+
+
 def fit(model: nn.Module, samples: Data, seed: int = 0, **config: Any) -> Fit:
-    made = Config(n=N, **{"batch_size": 16, **config})
-    return train(model, samples, made, Seeds(seed).generator("order"))
+    end = alone(model, samples, Config(n=N, **{"batch_size": 16, **config}), seed)
+    assert isinstance(end, Fit), end
+    return end
+
+
+def figures(model: nn.Module, samples: Data, held_out: bool = False) -> Evaluation:
+    (found,) = evaluate(Alone(model), [samples], held_out)
+    return found
 
 
 RULES = {  # classes, noise, stop rule: the reason, the figure that it is about, and the level which that must reach
@@ -55,7 +68,7 @@ def test_stop_rule_is_met_early_and_at_the_final_weights(classes, eta, stop, rea
     assert getattr(done, figure) <= level
     assert 1 < done.epochs < 2000, "met along the way, not at the cap"
     assert done.steps == done.epochs * math.ceil(N / 16)
-    assert (done.loss, done.error) == evaluate(model, samples.x_train, samples.y_train, classes)
+    assert (done.loss, done.error) == figures(model, samples)
 
 
 @pytest.mark.parametrize(("classes", "eta", "stop", "reason", "figure", "level"), RULES.values(), ids=RULES.keys())
@@ -72,7 +85,7 @@ def test_the_cap_ends_what_cannot_fit(classes: int | None, stop: str):
     samples, model = data(classes, 0.3), net(classes, width=1)
     done = fit(model, samples, stop=stop, max_epochs=3, lr=1e-5)
     assert (done.stop_reason, done.epochs, done.steps) == ("epoch_cap", 3, 3 * math.ceil(N / 16))
-    assert (done.loss, done.error) == evaluate(model, samples.x_train, samples.y_train, classes)
+    assert (done.loss, done.error) == figures(model, samples)
 
 
 @pytest.mark.parametrize("classes", [None, 3])
@@ -97,9 +110,8 @@ def test_without_noise_there_is_nothing_to_be_below(classes: int | None):
 @pytest.mark.parametrize(("epochs", "where"), [(50, "after epoch"), (1, "at the final weights")])
 def test_a_loss_that_is_not_finite_is_a_nan_failure(classes: int | None, epochs: int, where: str):
     absurd = Config(n=N, batch_size=N, stop="epochs", max_epochs=epochs).model_copy(update={"lr": 1e38})
-    with pytest.raises(TrialFailure, match=where) as failed:
-        train(net(classes), data(classes, 0.2), absurd, Seeds(0).generator("order"))
-    assert failed.value.kind == "nan"
+    failed = alone(net(classes), data(classes, 0.2), absurd)
+    assert isinstance(failed, TrialFailure) and failed.kind == "nan" and where in str(failed)
 
 
 class Recorder(nn.Module):
@@ -119,7 +131,7 @@ def test_the_order_stream_alone_decides_the_order():
     x = torch.arange(10.0)[:, None]
     samples = Data(x, torch.ones(10), x, torch.ones(10), Noise("none", 0.0, 0.0))
     model = Recorder()
-    train(model, samples, Config(n=10, batch_size=4, stop="epochs", max_epochs=2), Seeds(7).generator("order"))
+    alone(model, samples, Config(n=10, batch_size=4, stop="epochs", max_epochs=2), seed=7)
     order = Seeds(7).generator("order")
     assert model.seen == [*torch.randperm(10, generator=order).tolist(), *torch.randperm(10, generator=order).tolist()]
 
@@ -136,25 +148,47 @@ def test_same_streams_same_weights_bit_for_bit():
     assert not torch.equal(final_weights(0, 0), final_weights(1, 0))
 
 
+@pytest.mark.parametrize("held_out", [False, True])
 @pytest.mark.parametrize("classes", [None, 3])
-def test_evaluate_over_several_batches_with_known_answers(classes: int | None):
+def test_evaluate_over_several_batches_with_known_answers(classes: int | None, held_out: bool):
     n = 10_000  # more than one evaluation batch, and not a multiple of it
-    x = torch.arange(n).float()[:, None] / n - 0.5
+    none = Noise("none", 0.0, 0.0)
     if classes is None:
-        result = evaluate(nn.Identity(), x, torch.ones(n), None)
-        assert result.loss == pytest.approx(float((x.double() - 1).square().mean()), rel=1e-5)
-        assert result.error == 0.5
+        x = torch.arange(n).float()[:, None] / n - 0.5
+        y, loss, error = torch.ones(n), float((x.double() - 1).square().mean()), 0.5
     else:
-        logits = torch.eye(3)[torch.arange(n) % 3] * 5
+        x = torch.eye(3)[torch.arange(n) % 3] * 5
         y = torch.where(torch.arange(n) < n // 4, (torch.arange(n) + 1) % 3, torch.arange(n) % 3)
-        result = evaluate(nn.Identity(), logits, y, 3)
         right = math.log(1 + 2 * math.exp(-5))
-        assert result.error == 0.25
-        assert result.loss == pytest.approx(0.75 * right + 0.25 * (right + 5), rel=1e-5)
+        loss, error = 0.75 * right + 0.25 * (right + 5), 0.25
+    other = x[:7], y[:7]
+    result = figures(nn.Identity(), Data(*other, x, y, none, classes) if held_out else Data(x, y, *other, none, classes), held_out)
+    assert result.error == error
+    assert result.loss == pytest.approx(loss, rel=1e-5)
 
 
-@pytest.mark.parametrize("training", [True, False])
-def test_evaluate_is_in_eval_mode_and_puts_the_mode_back(training: bool):
-    model = nn.Dropout(0.9).train(training)
-    assert evaluate(model, torch.ones(100, 1), torch.ones(100), None).loss == 0.0
-    assert model.training is training
+def test_evaluate_is_in_eval_mode():
+    model, ones = nn.Dropout(0.9).train(), torch.ones(100, 1)
+    assert figures(model, Data(ones, ones[:, 0], ones, ones[:, 0], Noise("none", 0.0, 0.0))).loss == 0.0
+
+
+def test_training_goes_on_in_training_mode_after_an_evaluation():
+    """Each epoch ends with an evaluation, for the loss stays within twice its level of 0.9 and above it."""
+
+    class Modes(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear, self.seen = nn.Linear(D, 1), []
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.seen.append(self.training)
+            return self.linear(x)
+
+    model = Modes()
+    with torch.no_grad():
+        model.linear.weight.zero_()
+        model.linear.bias.zero_()  # a loss of 1
+    samples = dataclasses.replace(data(None, 0.2), noise=Noise("label_flip", 0.2, 0.2, sigma2=1.8))
+    end = fit(model, samples, stop="noise", max_epochs=3, batch_size=N, lr=1e-6)
+    assert end.stop_reason == "epoch_cap"
+    assert model.seen == [True, False] * 3

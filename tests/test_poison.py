@@ -1,0 +1,141 @@
+"""A trial that goes wrong costs only itself, whatever it does to the worker, the batch and the stack that it shares."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from rich.console import Console
+
+from harness import run as run_module
+from harness.batches import Planned
+from harness.progress import Progress
+from harness.registry import refs_in
+from harness.run import Outcome, run
+from harness.store import Store
+from harness.sweep import Sweep, parse_sweep
+from harness.trial import Batch
+
+TROUBLE = Path(__file__).parent / "trouble.py"
+LIMIT_S = 8.0
+"""Of a batch. A fresh process's first one spends some seconds of it on torch's lazy imports when the machine is busy."""
+
+ATTEMPTS = 2
+
+
+class Poison(NamedTuple):
+    """What a trial does to a stack of several, and the rows that it should have for it."""
+
+    how: str
+    where: str
+    kind: str
+    attempts: int
+    stacked: int
+    """The largest stack that its mates are then trained in."""
+    mates: int = 3
+
+    def __str__(self) -> str:
+        return f"{self.how}-in-{self.where}"
+
+
+EVERYWHERE = [
+    Poison("raise", "data", "bug", 1, stacked=3),
+    Poison("raise", "forward", "bug", 1, stacked=1),  # the stack falls apart, and its trials run one by one
+    Poison("exit", "data", "bug", 1, stacked=3),
+    Poison("exit", "forward", "bug", 1, stacked=1),
+    Poison("not-an-exception", "data", "bug", 1, stacked=3),
+    Poison("not-an-exception", "forward", "bug", 1, stacked=1),
+    Poison("nan", "data", "nan", 1, stacked=4),
+    Poison("memory", "data", "oom", ATTEMPTS, stacked=3),
+    Poison("memory", "forward", "oom", ATTEMPTS, stacked=1),
+    Poison("wait", "forward", "timeout", 1, stacked=2, mates=2),
+]
+DEADLY = [
+    Poison("hang", "forward", "timeout", 1, stacked=1, mates=1),
+    Poison("segfault", "forward", "crash", ATTEMPTS, stacked=2),
+    Poison("kill", "data", "crash", ATTEMPTS, stacked=2),
+]
+
+
+def sweep(poisons: Sequence[Poison]) -> Sweep:
+    """Each poison with its mates, by tens of seeds; its own seed is the first."""
+    entries = []
+    for k, poison in enumerate(poisons):
+        entries.append(f"  - {{task: trouble, seeds: [{10 * k}], fixed: {{how: {poison.how}, where: {poison.where}}}}}")
+        entries.append(f"  - {{task: trouble, seeds: {{range: [{10 * k + 1}, {10 * k + 1 + poison.mates}]}}}}")
+    limits = f"{{seconds_per_trial: {LIMIT_S}, attempts: {ATTEMPTS}, measure_points: 16}}"
+    return parse_sweep("\n".join(["name: poison", "seeds: [0]", f"limits: {limits}", "tasks:", *entries]), "sweep.yaml", refs_in(TROUBLE))
+
+
+def run_shared(poisons: Sequence[Poison], inline: bool, folder: Path) -> tuple[Outcome, pd.DataFrame, str]:
+    """The real run, but for its batches: each poison in one stack with all its mates. Its outcome, rows and words."""
+    asked, said = sweep(poisons), io.StringIO()
+    stacks = [tuple(t for t in asked.trials if t.seed // 10 == k) for k in range(len(poisons))]
+    planned = [Planned(Batch((stack,)), LIMIT_S) for stack in stacks]
+    store = Store.create(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "_planned", lambda *_: (planned, 0.0))
+        outcome = run(asked, store, None, inline, False, Progress(Console(file=said, width=200)))
+    contents = store.read()
+    assert contents.problems == []
+    assert all(pq.read_metadata(part).num_rows for part in folder.glob("part-*")), "a batch that is run again writes nothing"
+    return outcome, contents.rows, said.getvalue()
+
+
+def check(poison: Poison, rows: pd.DataFrame, own_seed: int) -> None:
+    own, mates = rows[rows["seed"] == own_seed], rows[rows["seed"] != own_seed]
+    assert sorted(own["attempt"]) == list(range(1, poison.attempts + 1))
+    assert set(own["failure_kind"]) == {poison.kind}, own["failure_message"].tolist()
+    assert len(mates) == mates["trial_id"].nunique() == poison.mates
+    assert set(mates["status"]) == {"ok"} and set(mates["attempt"]) == {1}
+    assert mates["stack_size"].max() == poison.stacked
+
+
+@pytest.mark.parametrize("poison", EVERYWHERE, ids=str)
+def test_a_poison_trial_costs_only_itself_in_this_process(poison: Poison, tmp_path: Path):
+    outcome, rows, said = run_shared([poison], inline=True, folder=tmp_path / "rows")
+    assert (outcome.ok, dict(outcome.failed)) == (poison.mates, {poison.kind: 1}), said
+    check(poison, rows, own_seed=0)
+
+
+POISONS = [*DEADLY, *EVERYWHERE]  # the slowest first
+
+
+@pytest.fixture(scope="module")
+def on_ray(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, pd.DataFrame, str]:
+    return run_shared(POISONS, inline=False, folder=tmp_path_factory.mktemp("poison") / "rows")
+
+
+@pytest.mark.parametrize("k", range(len(POISONS)), ids=[str(poison) for poison in POISONS])
+def test_a_poison_trial_costs_only_itself_on_ray(k: int, on_ray: tuple[Outcome, pd.DataFrame, str]):
+    rows = on_ray[1]
+    check(POISONS[k], rows[rows["seed"] // 10 == k], own_seed=10 * k)
+
+
+def test_every_trial_of_a_poisoned_run_is_counted_once(on_ray: tuple[Outcome, pd.DataFrame, str]):
+    outcome, rows, said = on_ray
+    assert outcome.ok == sum(poison.mates for poison in POISONS)
+    assert outcome.failed.total() == len(POISONS) and outcome.given_up == 0
+    assert rows["trial_id"].nunique() == len(sweep(POISONS).trials)
+    assert (rows["failure_kind"].notna()).sum() == sum(poison.attempts for poison in POISONS)
+    assert "4 of 4 trials of one batch lost together, running them again apart: the worker process died" in said
+
+
+def test_a_second_run_leaves_a_poison_trial_alone(tmp_path: Path):
+    poison = Poison("memory", "data", "oom", ATTEMPTS, stacked=3)
+    run_shared([poison], inline=True, folder=tmp_path / "rows")
+    outcome, rows, _ = run_shared([poison], inline=True, folder=tmp_path / "rows")
+    assert (outcome.finished_before, outcome.ok, outcome.given_up) == (poison.mates, 0, 1)
+    check(poison, rows, own_seed=0)
+
+
+@pytest.mark.parametrize("how", ["raise", "exit"])
+def test_a_model_that_cannot_be_built_costs_only_its_own_trial(how: str, unilaw, tmp_path: Path):
+    (tmp_path / "a.yaml").write_text(
+        f"name: a\nseeds: [0]\ntasks:\n  - {{task: trouble, fixed: {{how: {how}, where: model}}}}\n  - {{task: trouble}}\n"
+    )
+    done = unilaw("run", "a.yaml", "--task-file", TROUBLE, "--store", "rows", "--inline", cwd=tmp_path)
+    assert done.stdout.startswith("1 ok, 1 failed (1 bug), 0 finished before"), done.stderr
