@@ -85,6 +85,12 @@ class Trainable(tune.Trainable):
         self.width = new_config["width"]
         return True
 
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing: Tune asks before it hands the actor to the next trial."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Nothing to load."""
+
     def step(self) -> dict[str, Any]:
         made = load(refs_in(TASK_FILE)["points"]).Config.model_validate({"width": self.width})
         return {"loss": plain_epoch(made, self.data), "done": True}
