@@ -112,16 +112,17 @@ class _Cost:
         steps = -(-m.config.n // min(m.config.batch_size, m.config.n)) * m.epochs
         convolves = "Conv" in m.shape.family
         step = self.calibration.convolution_alone if convolves else self.calibration.alone
-        flops = min(m.config.batch_size, m.config.n) * m.shape.flops_per_sample
-        return steps * step.seconds(flops, m.shape.p, 1) + self._measuring([m]) + TRIAL_S + self._data([m])
+        batch = min(m.config.batch_size, m.config.n)
+        each = step.seconds(batch * m.shape.flops_per_sample, m.shape.p, 1, batch * m.shape.saved_bytes_per_sample)
+        return steps * each + self._measuring([m]) + TRIAL_S + self._data([m])
 
     def stacked(self, members: Sequence[_Member]) -> float:
         """All padded to the largest, each until it is done."""
         config, largest = members[0].config, max((m.shape for m in members), key=lambda s: s.p)
         steps = -(-config.n // min(config.batch_size, config.n))
         step = self.calibration.convolution_stacked if "Conv" in largest.family else self.calibration.stacked
-        flops = min(config.batch_size, config.n) * largest.flops_per_sample
-        each = step.seconds(flops, largest.p, 1) - step.fixed
+        batch = min(config.batch_size, config.n)
+        each = step.seconds(batch * largest.flops_per_sample, largest.p, 1, batch * largest.saved_bytes_per_sample) - step.fixed
         epochs = [m.epochs for m in members]
         return (
             steps * (step.fixed * max(epochs) + each * sum(epochs))
@@ -136,11 +137,12 @@ class _Cost:
     def _measuring(self, members: Sequence[_Member]) -> float:
         if not self.measure_points:
             return 0.0
-        cost, rivals = self.calibration.measuring, members[0].shape.outputs
-        numbers = self.measure_points * _numbers(members[0].shape)
-        flops = self.measure_points * sum(m.shape.flops_per_sample for m in members)
-        more = 1 + 0.02 * (rivals - 1)  # a backward pass for every rival at each of the search's two beginnings
-        return more * cost.seconds(flops, len(members) * numbers, len(members))
+        cost, largest = self.calibration.measuring, max((m.shape for m in members), key=lambda s: s.p)
+        points = self.measure_points * len(members)  # all padded to the largest
+        seconds = cost.seconds(
+            points * largest.flops_per_sample, points * _numbers(largest), len(members), points * largest.saved_bytes_per_sample
+        )
+        return (1 + 0.02 * (largest.outputs - 1)) * seconds  # a backward pass for every rival at each of the search's two beginnings
 
 
 def _numbers(shape: Shape) -> int:

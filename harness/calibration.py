@@ -25,28 +25,30 @@ from torch import nn
 
 from harness import provenance
 from harness.measures import MEASURE_POINTS, measure
-from harness.measures.counts import count_parameters, count_training_flops
+from harness.measures.counts import count_parameters, count_saved_bytes, count_training_flops
 from harness.noise import Noise
 from harness.task import Data, Seeds
 from harness.training.loop import Row, time_epoch
 from harness.training.stack import stack
 
 ROOT = Path(__file__).resolve().parent.parent
-CALIBRATION_VERSION = 1
+CALIBRATION_VERSION = 2
 """Raised when what is timed, or how it is fitted, changes."""
 
 
 class Cost(NamedTuple):
-    """Seconds of one call: `fixed` once, and what each FLOP, parameter or number, and model adds."""
+    """Seconds of one call: `fixed` once, and what each FLOP, parameter or number, model, and byte of activations adds."""
 
     fixed: float
     per_flop: float
     per_number: float
     per_model: float
+    per_byte: float = 0.0
 
-    def seconds(self, flops: float, numbers: float, models: int) -> float:
-        """`numbers`: parameters for a training step, input numbers for measuring."""
-        return self.fixed + self.per_flop * flops + self.per_number * numbers + self.per_model * models
+    def seconds(self, flops: float, numbers: float, models: int, saved_bytes: float = 0.0) -> float:
+        """`numbers`: parameters for a training step, input numbers for measuring. `saved_bytes`: what autograd keeps."""
+        work = self.per_flop * flops + self.per_number * numbers + self.per_model * models + self.per_byte * saved_bytes
+        return self.fixed + work
 
 
 class Calibration(NamedTuple):
@@ -89,8 +91,8 @@ def measured(threads: int) -> Calibration:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        wide = [(16, 16, 64), (16, 512, 64), (784, 8, 64), (784, 64, 64), (784, 64, 256), (784, 512, 64), (784, 512, 256)]
-        narrow = [(16, 8, 64), (16, 128, 64), (16, 128, 256), (784, 4, 64), (784, 16, 64), (784, 32, 256), (784, 64, 64)]
+        wide = [(16, 16, 64), (16, 512, 64), (8, 2048, 64), (784, 8, 64), (784, 64, 64), (784, 64, 256), (784, 512, 64), (784, 512, 256)]
+        narrow = [(16, 8, 64), (16, 128, 64), (8, 512, 64), (16, 128, 256), (784, 4, 64), (784, 16, 64), (784, 32, 256), (784, 64, 64)]
         alone = [_training([_mlp(d, width)], (d,), batch) for d, width, batch in wide]
         stacked = [_training([_mlp(d, width) for _ in range(m)], (d,), batch) for d, width, batch in narrow for m in (4, 16)]
         images = (1, 28, 28)
@@ -98,7 +100,7 @@ def measured(threads: int) -> Calibration:
         conv_stacked = [_training([_cnn(c) for _ in range(m)], images) for c, m in ((1, 2), (1, 8), (4, 4))]
         measuring = [
             _measuring([_mlp(d, w) for _ in range(m)], (d,))
-            for d, w, m in ((16, 16, 1), (16, 16, 8), (784, 64, 1), (784, 64, 4), (784, 512, 1))
+            for d, w, m in ((16, 16, 1), (16, 16, 8), (16, 512, 8), (784, 64, 1), (784, 64, 4), (784, 512, 1))
         ]
         return Calibration(*(_fit(timed) for timed in (alone, stacked, conv_alone, conv_stacked, measuring)), slowdown=_slowdown(threads))
     finally:
@@ -110,11 +112,12 @@ class _Timed(NamedTuple):
     flops: float
     numbers: float
     models: int
+    saved_bytes: float = 0.0
 
 
 def _fit(timed: Sequence[_Timed]) -> Cost:
     """Non-negative least squares on relative errors, so that a microsecond counts as much as a second."""
-    features = np.array([[1.0, t.flops, t.numbers, t.models] for t in timed]) / np.array([[t.seconds] for t in timed])
+    features = np.array([[1.0, t.flops, t.numbers, t.models, t.saved_bytes] for t in timed]) / np.array([[t.seconds] for t in timed])
     if len({t.models for t in timed}) == 1:
         features[:, 3] = 0.0
     scale = np.where(features.max(axis=0) > 0, features.max(axis=0), 1.0)
@@ -144,7 +147,9 @@ def _training(models: list[nn.Module], shape: tuple[int, ...], batch: int = 64) 
     data = _data(shape, batch * steps)
     row = Row(data, Seeds(0).generator("order"), 1e-3)
     seconds = time_epoch(stack(models, data.x_train[:4]), row, batch) / steps
-    return _Timed(seconds, len(models) * batch * count_training_flops(models[0], shape), _parameters(models), len(models))
+    samples = len(models) * batch
+    flops, saved = samples * count_training_flops(models[0], shape), samples * count_saved_bytes(models[0], shape)
+    return _Timed(seconds, flops, _parameters(models), len(models), saved)
 
 
 def _measuring(models: list[nn.Module], shape: tuple[int, ...]) -> _Timed:
@@ -154,8 +159,9 @@ def _measuring(models: list[nn.Module], shape: tuple[int, ...]) -> _Timed:
     clock = time.perf_counter()
     measure(program, [data] * len(models), [Seeds(0)] * len(models))
     seconds = time.perf_counter() - clock
-    numbers = len(models) * MEASURE_POINTS * data.x_test[0].numel()
-    return _Timed(seconds, len(models) * MEASURE_POINTS * count_training_flops(models[0], shape), numbers, len(models))
+    points = len(models) * MEASURE_POINTS
+    flops, saved = points * count_training_flops(models[0], shape), points * count_saved_bytes(models[0], shape)
+    return _Timed(seconds, flops, points * data.x_test[0].numel(), len(models), saved)
 
 
 def _parameters(models: list[nn.Module]) -> int:

@@ -86,7 +86,7 @@ def run(sweep: Sweep, store: Store, address: str | None, inline: bool, retry_fai
             again = batch.only(suspects)
             queue.extend(again.halves() if len(suspects) == len(batch.trials) else [again])
             why = next(c["failure_message"] for c in results if c.get("failure_kind") in SHARED_KINDS)
-            progress.say(f"{len(suspects)} of {len(batch.trials)} trials of one batch lost together, running them again apart: {why}")
+            progress.say(f"{len(suspects)} trials of a batch of {len(batch.trials)} to run again apart: {why}")
     progress.stop()
     seconds = time.perf_counter() - clock
     if todo:

@@ -5,7 +5,7 @@
     _sweeps/           the sweep files that were run here, with the trials each asked for
     _runs/             what each run did, and the time that was forecast for it
     _weights/          final weights as safetensors, NAME = trial id
-    _checkpoints/      unfinished long trials, as safetensors; each goes when its trial has a row
+    _checkpoints/      unfinished long trials, as safetensors; each goes when its trial has ended for good
     _set_aside/        files that could not be read, moved here by the next run and named when that happens
 
 Names that begin with "_" are skipped by pandas, Arrow and Spark. A file appears under its final name by one

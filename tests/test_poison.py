@@ -121,7 +121,7 @@ def test_every_trial_of_a_poisoned_run_is_counted_once(on_ray: tuple[Outcome, pd
     assert outcome.failed.total() == len(POISONS) and outcome.given_up == 0
     assert rows["trial_id"].nunique() == len(sweep(POISONS).trials)
     assert (rows["failure_kind"].notna()).sum() == sum(poison.attempts for poison in POISONS)
-    assert "4 of 4 trials of one batch lost together, running them again apart: the worker process died" in said
+    assert "4 trials of a batch of 4 to run again apart: the worker process died" in said
 
 
 def test_a_second_run_leaves_a_poison_trial_alone(tmp_path: Path):

@@ -4,6 +4,7 @@
 """
 
 import math
+import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -124,14 +125,14 @@ def train(
 
 
 def time_epoch(program: Program, row: Row, batch_size: int) -> float:
-    """Seconds of one epoch, the fastest of three after a first one."""
+    """Seconds of one epoch, the median of five after a first one."""
     models = _Models(program, [row], list(range(len(program(row.data.x_train[None, :1])))))
     seconds = []
-    for _ in range(4):
+    for _ in range(6):
         clock = time.perf_counter()
         models.epoch(batch_size, row.data.classes)
         seconds.append(time.perf_counter() - clock)
-    return min(seconds[1:])
+    return statistics.median(seconds[1:])
 
 
 class _Models:

@@ -1,0 +1,48 @@
+"""The store that ships as an example gives the figures that the README and the log state."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from reports.law import fit_kinds
+from reports.tables import read_evidence
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "reports" / "examples" / "mnist-law-60k"
+
+
+@pytest.fixture(scope="module")
+def fits():
+    return {f.kind.split(", ", 2)[2]: f for f in fit_kinds(read_evidence(EXAMPLE).trials)}
+
+
+def test_every_trial_of_its_sweep_is_there():
+    evidence = read_evidence(EXAMPLE)
+    (sweep,) = evidence.sweeps
+    assert set(evidence.trials["trial_id"]) == set(sweep.trials) and len(evidence.trials) == 216
+    assert not len(evidence.failures) and not evidence.problems
+    assert sum(p.stat().st_size for p in EXAMPLE.rglob("*") if p.is_file()) < 2_000_000
+
+
+@pytest.mark.parametrize("kind", ["20 % flipped", "40 % flipped", "no injected noise, interpolated"])
+def test_the_log_states_its_slopes(fits, kind):
+    log = (ROOT / "LOG.md").read_text()
+    label = {"no injected noise, interpolated": "no flips, interpolated"}.get(kind, kind)
+    line = next(x for x in log[log.index("the MNIST law on all 60 000 digits") :].splitlines() if x.startswith(f"| {label} |"))
+    stated = [float(x.replace("−", "-")) for x in re.findall(r"[+−]?\d\.\d{3}", line)]
+    f = fits[kind]
+    expected = [f.stability.slope, f.stability.low, f.stability.high, f.lipschitz.slope, f.lipschitz.low, f.lipschitz.high]
+    assert stated == pytest.approx(expected, abs=0.0006)
+    assert f"| {f.stability.cells} |" in line
+
+
+def test_the_readme_states_its_slopes(fits):
+    text = " ".join((ROOT / "README.md").read_text().split())
+    found = re.search(
+        r"grows like p\^(\S+) \((\S+) to (\S+)\) and the Lipschitz lower estimate falls like p\^−(\S+) \((\S+) to (\S+)\):", text
+    )
+    assert found is not None
+    f = fits["40 % flipped"]
+    expected = [f.stability.slope, f.stability.low, f.stability.high, -f.lipschitz.slope, -f.lipschitz.high, -f.lipschitz.low]
+    assert [float(x) for x in found.groups()] == pytest.approx(expected, abs=0.006)
