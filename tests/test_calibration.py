@@ -75,7 +75,7 @@ def test_costs_are_never_negative():
 
 def test_a_model_costs_nothing_more_where_only_single_ones_were_timed():
     timings = [calibration._Timed(1e-3 + 1e-10 * flops, flops, numbers, 1) for flops, numbers, _ in CASES]
-    assert calibration._fit(timings) == pytest.approx((1e-3, 1e-10, 0.0, 0.0), abs=1e-14)
+    assert calibration._fit(timings) == pytest.approx((1e-3, 1e-10, 0.0, 0.0, 0.0), abs=1e-14)
 
 
 def test_seconds_are_linear():
