@@ -219,7 +219,7 @@ def test_neighbouring_widths_share_a_stack_where_that_pays():
 
 def test_all_widths_share_a_stack_where_padding_is_free():
     made = trials(SPHERE, width=WIDTHS, stop="epochs", max_epochs=3, seeds=range(2))
-    assert [len(stack) for stack in stacks(planned(made, PADDING_IS_FREE))] == [10]
+    assert [len(stack) for stack in stacks(planned(made, PADDING_IS_FREE, 0))] == [10]
 
 
 def test_nothing_is_stacked_where_that_is_dear():
@@ -510,7 +510,7 @@ def test_a_forecast_by_hand(stop: str):
     assert expected_epochs(config.model_copy(update={"batch_size": 32}), about(1024)) == pytest.approx(a * 256**b * 4**c / 8)
 
 
-COSTS = st.builds(Cost, st.floats(0, 1e-2), st.floats(0, 1e-10), st.floats(0, 1e-7), st.floats(0, 1e-2))
+COSTS = st.builds(Cost, st.floats(0, 1e-2), st.floats(0, 1e-10), st.floats(0, 1e-7), st.floats(0, 1e-2), st.floats(0, 1e-8))
 GRID = st.fixed_dictionaries(
     {
         "width": st.lists(st.sampled_from([1, 4, 5, 64, 512]), min_size=1, max_size=4, unique=True),
