@@ -77,7 +77,7 @@ def make_batches(
             broken.append(Planned(Batch(((trial,),)), 0.0))
             continue
         shape, config = member.shape, member.config
-        families[trial.ref, shape.family, shape.input_shape, shape.outputs, config.n, min(config.batch_size, config.n)].append(member)
+        families[trial.ref, shape.family, shape.input_shape, shape.outputs, config.n, config.samples_per_step].append(member)
     cost = _Cost(calibration, measure_points)
     apart = [cost.alone(m) for members in families.values() for m in members]
     # No sweep ends before its longest trial, so a stack may take about as long as that.
@@ -103,36 +103,34 @@ class _Limit(NamedTuple):
 
 
 class _Cost:
-    """Seconds and bytes of trials alone and stacked."""
+    """Seconds of trials alone and stacked, by the calibration."""
 
     def __init__(self, calibration: Calibration, measure_points: int):
         self.calibration, self.measure_points = calibration, measure_points
 
     def alone(self, m: _Member) -> float:
-        steps = -(-m.config.n // min(m.config.batch_size, m.config.n)) * m.epochs
         convolves = "Conv" in m.shape.family
         step = self.calibration.convolution_alone if convolves else self.calibration.alone
-        batch = min(m.config.batch_size, m.config.n)
+        batch = m.config.samples_per_step
         each = step.seconds(batch * m.shape.flops_per_sample, m.shape.p, 1, batch * m.shape.saved_bytes_per_sample)
-        return steps * each + self._measuring([m]) + TRIAL_S + self._data([m])
+        return m.config.steps_per_epoch * m.epochs * each + self._measuring([m]) + TRIAL_S + self._data([m])
 
     def stacked(self, members: Sequence[_Member]) -> float:
         """All padded to the largest, each until it is done."""
         config, largest = members[0].config, max((m.shape for m in members), key=lambda s: s.p)
-        steps = -(-config.n // min(config.batch_size, config.n))
         step = self.calibration.convolution_stacked if "Conv" in largest.family else self.calibration.stacked
-        batch = min(config.batch_size, config.n)
+        batch = config.samples_per_step
         each = step.seconds(batch * largest.flops_per_sample, largest.p, 1, batch * largest.saved_bytes_per_sample) - step.fixed
         epochs = [m.epochs for m in members]
         return (
-            steps * (step.fixed * max(epochs) + each * sum(epochs))
+            config.steps_per_epoch * (step.fixed * max(epochs) + each * sum(epochs))
             + self._measuring(members)
             + TRIAL_S * len(members)
             + self._data(members)
         )
 
     def _data(self, members: Sequence[_Member]) -> float:
-        return DATA_NUMBER_S * len({m.row for m in members}) * members[0].config.n * _numbers(members[0].shape)
+        return DATA_NUMBER_S * len({m.row for m in members}) * members[0].config.n * members[0].shape.numbers
 
     def _measuring(self, members: Sequence[_Member]) -> float:
         if not self.measure_points:
@@ -140,16 +138,9 @@ class _Cost:
         cost, largest = self.calibration.measuring, max((m.shape for m in members), key=lambda s: s.p)
         points = self.measure_points * len(members)  # all padded to the largest
         seconds = cost.seconds(
-            points * largest.flops_per_sample, points * _numbers(largest), len(members), points * largest.saved_bytes_per_sample
+            points * largest.flops_per_sample, points * largest.numbers, len(members), points * largest.saved_bytes_per_sample
         )
         return (1 + 0.02 * (largest.outputs - 1)) * seconds  # a backward pass for every rival at each of the search's two beginnings
-
-
-def _numbers(shape: Shape) -> int:
-    numbers = 1
-    for size in shape.input_shape:
-        numbers *= size
-    return numbers
 
 
 def stack_bytes(members: Iterable[tuple[Config, Shape]], rows: int) -> int:
@@ -157,10 +148,10 @@ def stack_bytes(members: Iterable[tuple[Config, Shape]], rows: int) -> int:
     members = list(members)
     config, shape = members[0]
     parameters = max(s.p + s.p_frozen for _, s in members) * len(members)
-    training = min(config.batch_size, config.n) * len(members)
+    training = config.samples_per_step * len(members)
     evaluating = min(EVALUATION_BATCH, config.n) * len(members) // rows
     activations = max(s.saved_bytes_per_sample for _, s in members) * max(training, evaluating)
-    return 4 * ADAM_COPIES * parameters + activations + 12 * rows * config.n * _numbers(shape)
+    return 4 * ADAM_COPIES * parameters + activations + 12 * rows * config.n * shape.numbers
 
 
 def _stacks(members: list[_Member], cost: _Cost, limit: _Limit) -> list[Planned]:

@@ -1,10 +1,10 @@
-"""How fast this machine trains and measures: a few seconds of timing, once per machine, then read from a cache.
+"""How fast this machine trains and measures: some twenty seconds of timing, once per machine, then read from a cache.
 
     calibration = calibrated(threads=1, say=print)
-    calibration.alone.step_s(flops=1e6, parameters=1e4, models=1)
+    calibration.alone.seconds(flops=1e6, numbers=1e4, models=1, saved_bytes=1e5)
 
 The times of real training epochs and real measurements of small networks are fitted by non-negative costs per
-step, per FLOP, per parameter and per model: alone, and stacked.
+step, per FLOP, per parameter, per model and per byte of activations: alone, and stacked.
 """
 
 import contextlib
@@ -87,7 +87,7 @@ def calibration_file(threads: int) -> Path:
 
 
 def measured(threads: int) -> Calibration:
-    """Time this machine now; about ten seconds."""
+    """Time this machine now. Other work on it meanwhile makes stacking look dear."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -149,7 +149,7 @@ def _training(models: list[nn.Module], shape: tuple[int, ...], batch: int = 64) 
     seconds = time_epoch(stack(models, data.x_train[:4]), row, batch) / steps
     samples = len(models) * batch
     flops, saved = samples * count_training_flops(models[0], shape), samples * count_saved_bytes(models[0], shape)
-    return _Timed(seconds, flops, _parameters(models), len(models), saved)
+    return _Timed(seconds, flops, len(models) * count_parameters(models[0]).trainable, len(models), saved)
 
 
 def _measuring(models: list[nn.Module], shape: tuple[int, ...]) -> _Timed:
@@ -162,10 +162,6 @@ def _measuring(models: list[nn.Module], shape: tuple[int, ...]) -> _Timed:
     points = len(models) * MEASURE_POINTS
     flops, saved = points * count_training_flops(models[0], shape), points * count_saved_bytes(models[0], shape)
     return _Timed(seconds, flops, points * data.x_test[0].numel(), len(models), saved)
-
-
-def _parameters(models: list[nn.Module]) -> int:
-    return len(models) * count_parameters(models[0]).trainable
 
 
 def _slowdown(threads: int) -> float:

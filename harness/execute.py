@@ -35,7 +35,6 @@ from harness.trial import Batch, Trial
 HARD_KILL_GRACE_S = 20.0
 """A batch that does not answer its time limit (stuck outside Python) loses its process this much later."""
 
-
 KEPT_NUMBERS = 100_000_000
 """Data kept for the next batch of the same worker, which often needs them again: 0.4 GB."""
 
@@ -262,7 +261,7 @@ class _Worker:
 
 def _row_key(ready: _Ready) -> tuple[Any, ...]:
     """Models with equal keys see the same samples in the same order at the same learning rate."""
-    return id(ready.data), ready.trial.seed, ready.config.lr, min(ready.config.batch_size, ready.config.n)
+    return id(ready.data), ready.trial.seed, ready.config.lr, ready.config.samples_per_step
 
 
 def _rectangles(ready: dict[int, _Ready]) -> list[list[int]]:

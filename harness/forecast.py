@@ -31,5 +31,4 @@ def expected_epochs(config: Config, shape: Shape) -> float:
     if (per_output if config.stop == "noise" else shape.p / config.n) < SMALLEST[config.stop]:
         return float(config.max_epochs)
     a, b, c = MEASURED[config.stop]
-    steps_per_epoch = -(-config.n // min(config.batch_size, config.n))
-    return min(float(config.max_epochs), max(1.0, a * config.n**b * per_output**c / steps_per_epoch))
+    return min(float(config.max_epochs), max(1.0, a * config.n**b * per_output**c / config.steps_per_epoch))

@@ -154,7 +154,7 @@ def _cost(trial: Trial, seeds: int) -> Cell:
         tokens_distinct=config.n,
         params_per_token=shape.p / config.n,
         tokens_seen_at_most=tokens,
-        steps_at_most=-(-config.n // min(config.batch_size, config.n)) * config.max_epochs,
+        steps_at_most=config.steps_per_epoch * config.max_epochs,
         flops_at_most=float(shape.flops_per_sample * tokens),
         memory_bytes=_memory(config, shape),
     )
@@ -163,8 +163,5 @@ def _cost(trial: Trial, seeds: int) -> Cell:
 def _memory(config: Config, shape: Shape) -> int:
     """Bytes one trial needs alone: process, training, and measuring with its gradients towards every rival."""
     points = max(MEASURE_POINTS, min(EVALUATION_BATCH, config.n))
-    numbers = 4
-    for size in shape.input_shape:
-        numbers *= size
-    measuring = shape.saved_bytes_per_sample * points + 3 * MEASURE_POINTS * shape.outputs * numbers
+    measuring = shape.saved_bytes_per_sample * points + 12 * MEASURE_POINTS * shape.outputs * shape.numbers
     return PROCESS_BYTES + stack_bytes([(config, shape)], 1) + measuring

@@ -1,5 +1,6 @@
 """What a configuration's model is, counted on torch's meta device: a billion parameters allocate none."""
 
+import math
 from functools import cache
 from typing import NamedTuple
 
@@ -26,6 +27,11 @@ class Shape(NamedTuple):
     """Every parameter's shape."""
     family: str
     """Names and kinds of the model's modules and parameters."""
+
+    @property
+    def numbers(self) -> int:
+        """Numbers in one input."""
+        return math.prod(self.input_shape)
 
 
 def shape_of(ref: TaskRef, config: Config) -> Shape:

@@ -61,6 +61,16 @@ class Config(BaseModel):
         extras = {name: f.json_schema_extra for name, f in cls.model_fields.items()}
         return frozenset(n for n, extra in extras.items() if isinstance(extra, dict) and extra.get(mark))
 
+    @property
+    def samples_per_step(self) -> int:
+        """`batch_size`, or all samples where there are fewer."""
+        return min(self.batch_size, self.n)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps of one pass; the last may be short of samples."""
+        return -(-self.n // self.samples_per_step)
+
     def settings(self) -> dict[str, Any]:
         """The configuration less its size and source fields."""
         return self.model_dump(mode="json", exclude=set(self.fields_marked("size") | self.fields_marked("source")))

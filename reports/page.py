@@ -101,7 +101,8 @@ def _headline(fits: list[KindFit]) -> Sentence:
         "high": Number("headline:high", max(slopes), f"largest of the {how}", ids, "signed"),
         "verdicts": "; ".join(f"{verdict}: {', '.join(kinds)}" for verdict, kinds in by_verdict.items()),
     }
-    text = "Below the noise, the slope of stability in p lies between {low} and {high} over {kinds} kinds of model; the law allows up to "
+    where = "lies between {low} and {high} over {kinds} kinds of model" if len(judged) > 1 else "is {low} for {kinds} kind of model"
+    text = f"Below the noise, the slope of stability in p {where}; the law allows up to "
     return Sentence(text + "+1/2. {verdicts}.", parts)
 
 

@@ -1,6 +1,6 @@
 """Checkpoints of long trials: one safetensors file each, written between epochs, from which training goes on exactly.
 
-checkpoint = Checkpoints.within(folder).of(trial)
+checkpoint = TrialCheckpoint.at("folder/{}.safetensors", trial)
 train(program, rows, configs, start=checkpoint.load(device), keep=checkpoint.save)
 """
 

@@ -88,12 +88,11 @@ def train(
     Raises ValueError when the stop rule `noise` has no noise to go by.
     """
     models = _Models(program, list(rows), list(range(len(configs))))
-    n, batch_size, classes = len(rows[0].data.x_train), min(configs[0].batch_size, configs[0].n), rows[0].data.classes
+    batch_size, steps_per_epoch, classes = configs[0].samples_per_step, configs[0].steps_per_epoch, rows[0].data.classes
     for m, config in enumerate(configs):
         if config.stop == "noise" and not models.row_of(m).data.noise.epsilon:
             raise ValueError("stop 'noise' needs labels with injected noise; add some, or use stop 'interpolate' or 'epochs'")
     done: dict[int, Fit | TrialFailure] = {}
-    steps_per_epoch = -(-n // batch_size)
     if start:
         models.go_on_from(start, steps_per_epoch)
     for epoch in range(start.epoch + 1 if start else 1, max(c.max_epochs for c in configs) + 1):

@@ -273,13 +273,12 @@ def _layered(module: nn.Module) -> bool:
     """Whether a model is nothing but linear layers and functions of single numbers, one after another, none tied."""
     if any(True for _ in module.buffers()) or len(list(module.named_parameters(remove_duplicate=False))) > len(list(module.parameters())):
         return False
-    return all(
-        type(layer) in (nn.Linear, *ELEMENTWISE) or getattr(layer, "elementwise", False) or _flattens(layer) for _, layer in _layers(module)
-    )
+    return all(type(layer) is nn.Linear or _flattens(layer) or _elementwise(layer) for _, layer in _layers(module))
 
 
 def _elementwise(layer: nn.Module) -> bool:
-    return type(layer) in ELEMENTWISE or bool(getattr(layer, "elementwise", False))
+    """Acts on each number alone, and alike in every model: one with parameters of its own does not."""
+    return (type(layer) in ELEMENTWISE or getattr(layer, "elementwise", False)) and not any(True for _ in layer.parameters())
 
 
 def _flattens(layer: nn.Module) -> bool:

@@ -488,6 +488,11 @@ def test_what_is_not_refused_trains_as_alone(build: Callable[[], nn.Module], mod
         assert_same_weights(module, its)
 
 
+@pytest.mark.parametrize("kind", [Swish, nn.PReLU])
+def test_activations_that_learn_are_stacked_through_their_own_forward(kind: type[nn.Module]):
+    assert isinstance(stack([chain(8, kind) for _ in range(3)], torch.randn(4, D)), VmapStack)
+
+
 @over({"one relu in two places": one_relu_twice, "nested sequences": nested, "frozen features": frozen_features}, "build")
 def test_chains_of_layers_are_stacked_layer_by_layer(build: Callable[[], nn.Module]):
     assert type(stack([seeded(build, i) for i in range(3)], data(0, 1).x_train[:4])) is LayerStack
