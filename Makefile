@@ -38,10 +38,15 @@ check: $(VENV)/.testing
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 
-bench: $(VENV)/.testing
+$(VENV)/.benching: $(VENV)/.testing
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,bench]'
+	@touch $@
+
+bench: $(VENV)/.benching
 	$(BIN)/python -m tests.benchmarks.throughput
 	$(BIN)/python -m tests.benchmarks.planning
 	$(BIN)/python -m tests.benchmarks.attack_strength
+	$(BIN)/python -m tests.benchmarks.robust_accuracy
 
 chaos: $(VENV)/.testing
 	$(BIN)/python -m tests.chaos --kills 20

@@ -9,10 +9,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from harness.calibration import Calibration
+from harness.calibration import Calibration, Cost
 from harness.forecast import expected_epochs
 from harness.shape import Shape, shape_of
 from harness.task import Config
+from harness.training.adversary import adversary_of
 from harness.training.loop import EVALUATION_BATCH
 from harness.trial import Batch, Trial, canonical_json
 
@@ -41,6 +42,9 @@ PROCESS_BYTES = 600_000_000
 
 ADAM_COPIES = 4
 """Weights, gradients and Adam's two moments."""
+
+INPUT_COPIES = 5
+"""An adversary's inputs, their gradients, the ball's two ends, and the next inputs."""
 
 
 class Planned(NamedTuple):
@@ -77,7 +81,8 @@ def make_batches(
             broken.append(Planned(Batch(((trial,),)), 0.0))
             continue
         shape, config = member.shape, member.config
-        families[trial.ref, shape.family, shape.input_shape, shape.outputs, config.n, config.samples_per_step].append(member)
+        alike = (shape.family, shape.input_shape, shape.outputs, config.n, config.samples_per_step, adversary_of(config))
+        families[trial.ref, alike].append(member)
     cost = _Cost(calibration, measure_points)
     apart = [cost.alone(m) for members in families.values() for m in members]
     # No sweep ends before its longest trial, so a stack may take about as long as that.
@@ -111,19 +116,17 @@ class _Cost:
     def alone(self, m: _Member) -> float:
         convolves = "Conv" in m.shape.family
         step = self.calibration.convolution_alone if convolves else self.calibration.alone
-        batch = m.config.samples_per_step
-        each = step.seconds(batch * m.shape.flops_per_sample, m.shape.p, 1, batch * m.shape.saved_bytes_per_sample)
+        each = step.fixed * m.config.adversary_passes + _step_seconds(step, m.config, m.shape)
         return m.config.steps_per_epoch * m.epochs * each + self._measuring([m]) + TRIAL_S + self._data([m])
 
     def stacked(self, members: Sequence[_Member]) -> float:
         """All padded to the largest, each until it is done."""
         config, largest = members[0].config, max((m.shape for m in members), key=lambda s: s.p)
         step = self.calibration.convolution_stacked if "Conv" in largest.family else self.calibration.stacked
-        batch = config.samples_per_step
-        each = step.seconds(batch * largest.flops_per_sample, largest.p, 1, batch * largest.saved_bytes_per_sample) - step.fixed
+        each = _step_seconds(step, config, largest) - step.fixed
         epochs = [m.epochs for m in members]
         return (
-            config.steps_per_epoch * (step.fixed * max(epochs) + each * sum(epochs))
+            config.steps_per_epoch * (step.fixed * (1 + config.adversary_passes) * max(epochs) + each * sum(epochs))
             + self._measuring(members)
             + TRIAL_S * len(members)
             + self._data(members)
@@ -143,6 +146,13 @@ class _Cost:
         return (1 + 0.02 * (largest.outputs - 1)) * seconds  # a backward pass for every rival at each of the search's two beginnings
 
 
+def _step_seconds(cost: Cost, config: Config, shape: Shape) -> float:
+    """One optimiser step of one model; `cost.fixed`, which an adversary's passes take as well, counts once."""
+    batch = config.samples_per_step
+    saved = batch * shape.saved_bytes_per_sample * (1 + config.adversary_passes)
+    return cost.seconds(batch * shape.training_flops(config), shape.p, 1, saved)
+
+
 def stack_bytes(members: Iterable[tuple[Config, Shape]], rows: int) -> int:
     """What training and measuring a stack takes beyond its process: optimiser state, activations, each row's data thrice."""
     members = list(members)
@@ -151,7 +161,8 @@ def stack_bytes(members: Iterable[tuple[Config, Shape]], rows: int) -> int:
     training = config.samples_per_step * len(members)
     evaluating = min(EVALUATION_BATCH, config.n) * len(members) // rows
     activations = max(s.saved_bytes_per_sample for _, s in members) * max(training, evaluating)
-    return 4 * ADAM_COPIES * parameters + activations + 12 * rows * config.n * shape.numbers
+    moved = 4 * INPUT_COPIES * training * shape.numbers if config.adversary else 0
+    return 4 * ADAM_COPIES * parameters + activations + moved + 12 * rows * config.n * shape.numbers
 
 
 def _stacks(members: list[_Member], cost: _Cost, limit: _Limit) -> list[Planned]:

@@ -109,6 +109,45 @@ def run(
 
 
 @app.command()
+def measure(
+    store: StoreArgument,
+    task_file: TaskFile = None,
+    points: Annotated[int | None, typer.Option(metavar="N", min=1, help="Held-out points; default: the instruments' own.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Also trials that have today's measures.")] = False,
+    cpus: Annotated[int, typer.Option(min=1, help="CPU cores, and torch threads, per batch.")] = 1,
+    gpus: Annotated[float, typer.Option(min=0, help="GPUs per batch; a fraction below 1 shares one.")] = 0,
+    address: Annotated[str | None, typer.Option(metavar="ADDR", help="A running Ray cluster: auto or HOST:PORT.")] = None,
+    inline: Annotated[bool, typer.Option("--inline", help="In this process, without Ray; for debugging.")] = False,
+) -> None:
+    """Measure kept weights with today's instruments; nothing is trained again. Exits with 1 when some could not be measured."""
+    from harness.measures import MEASURE_POINTS
+    from harness.progress import Progress
+    from harness.remeasure import remeasure
+    from harness.store import Store
+    from harness.sweep import Resources
+
+    if inline and address is not None:
+        raise UserError("--inline runs in this process and --address on a cluster; give one of them")
+    resources, progress = Resources(cpus=cpus, gpus=gpus), Progress()
+    Store.open(store)
+    try:
+        found = remeasure(Store.create(store), _refs(task_file), resources, points or MEASURE_POINTS, address, inline, again, progress)
+    except KeyboardInterrupt:
+        progress.stop()
+        progress.say("interrupted; what was measured so far is in the store, and the same command goes on")
+        raise typer.Exit(130) from None
+    finally:
+        progress.stop()
+    kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(found.failed.items()))
+    typer.echo(
+        f"{found.measured} measured, {found.failed.total()} not{f' ({kinds})' if kinds else ''}, {found.current} up to date, "
+        f"{found.without_weights} without kept weights; rows in {store}"
+    )
+    if found.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
 def status(store: StoreArgument) -> None:
     """Trials done, failed and left, by task and kind of failure."""
     from harness.listing import status_table

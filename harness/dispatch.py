@@ -146,7 +146,14 @@ def _result(ref: ray.ObjectRef, batch: Batch, waited: float, seconds: float) -> 
         raise UserError("this machine's Ray died; finished trials are in the store, so run the same command again") from None
     except lost.RayError as e:
         kind, message = "crash", f"Ray could not run the batch: {type(e).__name__}: {_first_line(e)}"
-    failed = {"_weights": None, "status": "failed", "failure_kind": kind, "failure_message": text(message)[:2000], "wall_s": waited}
+    failed = {
+        "_weights": None,
+        "_pictures": None,
+        "status": "failed",
+        "failure_kind": kind,
+        "failure_message": text(message)[:2000],
+        "wall_s": waited,
+    }
     return [{**failed, "measures_version": MEASURES_VERSION, "ray_version": ray.__version__} for _ in batch.trials]
 
 

@@ -17,16 +17,18 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import torch
+from safetensors.torch import load_model
 
 from harness import provenance
 from harness.errors import TrialFailure
 from harness.measures import Columns, measure, on_device
-from harness.measures.counts import count_parameters, count_training_flops
+from harness.measures.counts import count_parameters, count_training_flops, params_per_number
 from harness.reads import ReadMemo
 from harness.registry import TaskRef, load
 from harness.schema import MEASURES_VERSION
 from harness.shape import shape_of
 from harness.task import Config, Data, Seeds, Task
+from harness.training.adversary import adversary_of, count_pass_flops
 from harness.training.checkpoint import TrialCheckpoint
 from harness.training.loop import Fit, Row, train
 from harness.training.stack import CannotStack, Program, stack
@@ -51,10 +53,13 @@ class Given(NamedTuple):
     measure_points: int
     checkpoints: str | None
     """Where trials that train alone keep a checkpoint, {} for their ids; None, or a folder that this machine does not see: nowhere."""
+    trained: str | None = None
+    """Where final weights lie, {} for the trials' ids: they are measured again instead of being trained."""
 
 
 def run_batch(batch: Batch, given: Given, killable: bool) -> list[Columns]:
-    """The columns of each trial of the batch, in order, plus `_weights` (safetensors bytes or None).
+    """The columns of each trial of the batch, in order, plus `_weights` (safetensors bytes or None) and, where there are images,
+    `_pictures` (a PNG).
 
     `killable` arms a watchdog that ends this process when a batch overstays its limit without noticing; off when
     the process is the driver.
@@ -69,11 +74,11 @@ def run_batch(batch: Batch, given: Given, killable: bool) -> list[Columns]:
     _reset_peak_memory(device)
     started, clock = datetime.now(UTC), time.perf_counter()
     try:
-        with _time_limit(given.seconds, killable):
+        with _time_limit(given.seconds, killable), _flushed_denormals():
             worker = _Worker(given, torch.device(device))
             for trials in batch.stacks:
                 started, clock = datetime.now(UTC), time.perf_counter()
-                found = worker.run(trials)
+                found = worker.measure_again(trials, given.trained) if given.trained else worker.run(trials)
                 wall = time.perf_counter() - clock
                 shares = _shares([c.get("train_s", 0.0) + c.get("measure_s", 0.0) for c in found], wall)
                 columns += [_finish(c, started, s, _peak_memory(device), device) for c, s in zip(found, shares, strict=True)]
@@ -103,7 +108,7 @@ def _shares(own: list[float], wall: float) -> list[float]:
 
 def _finish(columns: Columns, started: datetime, wall: float, peak: int | None, device: str) -> Columns:
     about = {"wall_s": wall, "peak_bytes": peak, "started_at": started, "measures_version": MEASURES_VERSION}
-    return {"_weights": None, **columns, **about, **provenance.of_worker(device)}
+    return {"_weights": None, "_pictures": None, **columns, **about, **provenance.of_worker(device)}
 
 
 def _failed(kind: str, message: str) -> Columns:
@@ -203,6 +208,31 @@ class _Worker:
             columns |= dict(zip(models, found, strict=True))
         return [columns[i] for i in range(len(trials))]
 
+    def measure_again(self, trials: tuple[Trial, ...], trained: str) -> list[Columns]:
+        """The measured columns of trials with kept weights, in `_measured`, with the hash of the data they were measured on."""
+        ready: dict[int, _Ready] = {}
+        columns: dict[int, Columns] = {}
+        for i, trial in enumerate(trials):
+            try:
+                ready[i] = self._prepare(trial)
+                load_model(ready[i].model, trained.format(trial.trial_id), device=str(self.device))
+            except PASSED_ON:
+                raise
+            except BaseException as e:
+                columns[i] = _failure(e)
+                ready.pop(i, None)
+        clock = time.perf_counter()
+        try:
+            found = self._measure(list(ready.values()))
+        except PASSED_ON:
+            raise
+        except BaseException as e:
+            return [columns.get(i, _failure(e)) for i in range(len(trials))]
+        seconds = (time.perf_counter() - clock) / max(1, len(ready))
+        for (i, r), measured in zip(ready.items(), found, strict=True):
+            columns[i] = {"status": "ok", "_measured": measured, "data_hash": r.data_hash, "measure_s": seconds}
+        return [columns[i] for i in range(len(trials))]
+
     def _alone(self, trial: Trial, note: str) -> Columns:
         """Again from the beginning, for a trial of a stack that did not work out."""
         try:
@@ -222,7 +252,8 @@ class _Worker:
         return _Ready(trial, task, config, seeds, data, data_hash, model)
 
     def _train_and_measure(self, program: Program, ready: list[_Ready], note: str | None) -> list[Columns]:
-        rows = [Row(r.data, r.seeds.generator("order"), r.config.lr) for r in ready]
+        starts = [r.seeds.generator("adversary") if r.config.adversary else None for r in ready]
+        rows = [Row(r.data, r.seeds.generator("order"), r.config.lr, drawn) for r, drawn in zip(ready, starts, strict=True)]
         per_row = sum(_row_key(r) == _row_key(ready[0]) for r in ready)
         mine = TrialCheckpoint.at(self.given.checkpoints, ready[0].trial) if len(ready) == 1 else None
         begin = mine.load(self.device) if mine else None
@@ -245,6 +276,7 @@ class _Worker:
             else:
                 stacking = {"stack_size": len(ready), "stack_note": note, "resumed_epoch": begin.epoch if begin else None}
                 seconds = {"train_s": train_s * fit.epochs / epochs, "measure_s": measure_s / len(fine)}
+                seconds["measure_share"] = seconds["measure_s"] / sum(seconds.values())
                 columns.append(_columns(r, fit, measured[m], self.given.weights_bytes) | stacking | seconds)
         return columns
 
@@ -260,8 +292,8 @@ class _Worker:
 
 
 def _row_key(ready: _Ready) -> tuple[Any, ...]:
-    """Models with equal keys see the same samples in the same order at the same learning rate."""
-    return id(ready.data), ready.trial.seed, ready.config.lr, ready.config.samples_per_step
+    """Models with equal keys see the same samples in the same order at the same learning rate, against the same adversary."""
+    return id(ready.data), ready.trial.seed, ready.config.lr, ready.config.samples_per_step, adversary_of(ready.config)
 
 
 def _rectangles(ready: dict[int, _Ready]) -> list[list[int]]:
@@ -269,7 +301,10 @@ def _rectangles(ready: dict[int, _Ready]) -> list[list[int]]:
     rows: dict[tuple[Any, ...], list[int]] = {}
     for i, r in ready.items():
         rows.setdefault(_row_key(r), []).append(i)
-    alike = {(len(row), ready[row[0]].data.x_train.shape, ready[row[0]].data.classes, _row_key(ready[row[0]])[-1]) for row in rows.values()}
+    first = [ready[row[0]] for row in rows.values()]
+    alike = {
+        (len(row), r.data.x_train.shape, r.data.classes, r.data.box, _row_key(r)[-2:]) for r, row in zip(first, rows.values(), strict=True)
+    }
     return [[i for row in rows.values() for i in row]] if len(alike) == 1 else list(rows.values())
 
 
@@ -294,7 +329,9 @@ def _columns(ready: _Ready, fit: Fit, measured: Columns, weights_bytes: int) -> 
         "train_loss": fit.loss,
         "train_error": fit.error,
         **measured,
+        **params_per_number(counts.trainable, config.n, task.d_ambient(config), measured),
         "flops": float(_flops_per_sample(ready) * config.n * fit.epochs),
+        "flops_6nd": 6.0 * counts.trainable * config.n * fit.epochs,
         "data_hash": data_hash,
         "_weights": _weights(model, weights_bytes),
     }
@@ -303,9 +340,10 @@ def _columns(ready: _Ready, fit: Fit, measured: Columns, weights_bytes: int) -> 
 def _flops_per_sample(ready: _Ready) -> int:
     """Counted once per shape of model; on the model itself where it cannot be built without its data."""
     try:
-        return shape_of(ready.trial.ref, ready.config).flops_per_sample
+        return shape_of(ready.trial.ref, ready.config).training_flops(ready.config)
     except Exception:
-        return count_training_flops(ready.model, ready.task.input_shape(ready.config))
+        shape, passes = ready.task.input_shape(ready.config), ready.config.adversary_passes
+        return count_training_flops(ready.model, shape) + (passes and passes * count_pass_flops(ready.model, shape))
 
 
 def _law_columns(data: Data, n: int, stop: str, fit: Fit) -> Columns:
@@ -336,6 +374,8 @@ def check(data: Data, input_shape: tuple[int, ...], n: int) -> None:
         raise ValueError(f"data() gave labels of shape {given}; they must be {(n,)} and {(len(data.x_test),)}, at least one held out")
     if not (data.x_train.isfinite().all() and data.x_test.isfinite().all()):
         raise ValueError("data() gave inputs that are not finite")
+    if data.box is not None and any(float(x.min()) < data.box[0] or float(x.max()) > data.box[1] for x in (data.x_train, data.x_test)):
+        raise ValueError(f"data() says that inputs lie between {data.box[0]:g} and {data.box[1]:g} and gave some that do not")
     for y in (data.y_train, data.y_test):
         if data.classes is not None:
             if y.dtype != torch.int64 or int(y.min()) < 0 or int(y.max()) >= data.classes:
@@ -355,6 +395,16 @@ def _weights(model: torch.nn.Module, limit: int) -> bytes | None:
     if sum(t.numel() * t.element_size() for t in state.values()) > limit:
         return None
     return save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()})  # clone: tied ones share memory
+
+
+@contextlib.contextmanager
+def _flushed_denormals() -> Iterator[None]:
+    """Numbers below 1e-38 count as 0: Adam's first moments get there, and made steps up to three times slower."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 @contextlib.contextmanager

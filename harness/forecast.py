@@ -2,7 +2,8 @@
 
 Optimiser steps to the stop rule, over the 1 091 trials of the shipped sweeps' first runs that met it, follow
 a·n^b·(p/(n·K))^c within a factor of 1.6 (one standard deviation), K outputs, for MLPs on the sphere and on MNIST
-alike. Models too small for their data never meet it and run to their cap.
+alike. Models too small for their data never meet it and run to their cap; of adversarially trained ones the same is
+assumed, for want of figures.
 """
 
 from typing import NamedTuple
@@ -25,7 +26,7 @@ SMALLEST = {"noise": 0.5, "interpolate": 1.5}
 
 def expected_epochs(config: Config, shape: Shape) -> float:
     """Passes over the training set until the stop rule is met, at most the cap."""
-    if config.stop == "epochs":
+    if config.stop == "epochs" or config.adversary:
         return float(config.max_epochs)
     per_output = shape.p / (config.n * shape.outputs)
     if (per_output if config.stop == "noise" else shape.p / config.n) < SMALLEST[config.stop]:

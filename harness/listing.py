@@ -19,7 +19,7 @@ PLAIN_WIDTH = 200
 
 
 def listing(from_file: dict[str, TaskRef]) -> str:
-    """Every task's fields (type, default, meaning) and every column (unit, meaning)."""
+    """Every task's fields (type, default, meaning) and every column (unit, kind of bound, meaning)."""
     parts = []
     for name, ref in sorted({**{n: TaskRef(n) for n in installed()}, **from_file}.items()):
         task = load(ref)
@@ -31,8 +31,12 @@ def listing(from_file: dict[str, TaskRef]) -> str:
             f"{name} (version {task.version}): {(task.__doc__ or 'no description').strip().splitlines()[0]}",
             _table(("field", "type", "default", "meaning"), fields),
         ]
-    columns = [(c.name, str(c.type).split("<")[0], c.unit, c.meaning) for c in COLUMNS]
-    parts += ["Every task reports these columns:", _table(("column", "type", "unit", "meaning"), columns)]
+    columns = [(c.name, str(c.type).split("<")[0], c.unit, c.bound, c.meaning) for c in COLUMNS]
+    parts += [
+        "Every task reports these columns. “is” says what a measured figure is of the quantity meant: a lower bound, an estimate or an "
+        "upper bound; without a word it is the thing itself.",
+        _table(("column", "type", "unit", "is", "meaning"), columns),
+    ]
     return "\n".join(parts)
 
 

@@ -145,7 +145,7 @@ def _cost(trial: Trial, seeds: int) -> Cell:
     tokens = config.n * config.max_epochs
     return Cell(
         task=trial.ref.name,
-        config=trial.config,
+        config=config.model_dump(mode="json"),  # with the fields that are None, so that cells can be compared field by field
         seeds=seeds,
         p=shape.p,
         p_frozen=shape.p_frozen,
@@ -155,7 +155,7 @@ def _cost(trial: Trial, seeds: int) -> Cell:
         params_per_token=shape.p / config.n,
         tokens_seen_at_most=tokens,
         steps_at_most=config.steps_per_epoch * config.max_epochs,
-        flops_at_most=float(shape.flops_per_sample * tokens),
+        flops_at_most=float(shape.training_flops(config) * tokens),
         memory_bytes=_memory(config, shape),
     )
 

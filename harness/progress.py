@@ -21,11 +21,12 @@ class Progress:
         self.total = self.done = self.failed = 0
         self.began = self.last_line = time.monotonic()
 
-    def start(self, total: int, finished_before: int, given_up: int, batches: int, forecast: float) -> None:
+    def start(self, total: int, finished_before: int, given_up: int, batches: int, forecast: float | None) -> None:
         """Begin: `total` trials to run in so many batches, in `forecast` seconds here; the rest are finished or given up."""
         self.total = total
         self.began = self.last_line = time.monotonic()
-        notes = [f"{total} trials to run in {batches} batches, about {forecast:.0f} s on this machine" if total else "0 trials to run"]
+        about = "" if forecast is None else f", about {forecast:.0f} s on this machine"
+        notes = [f"{total} trials to run in {batches} batches{about}" if total else "0 trials to run"]
         if finished_before:
             notes.append(f"{finished_before} finished before")
         if given_up:

@@ -22,7 +22,7 @@ from harness.progress import Progress
 from harness.registry import load
 from harness.schema import SCHEMA_VERSION
 from harness.store import RunRecord, Store, SweepRecord, latest
-from harness.sweep import Sweep
+from harness.sweep import Resources, Sweep
 from harness.trial import Batch, Trial, canonical_json
 
 START_S = 8.0
@@ -61,16 +61,17 @@ def run(sweep: Sweep, store: Store, address: str | None, inline: bool, retry_fai
     spent = past.attempts if retry_failed else Counter()  # attempts that do not count towards the limit
     ok, failed = 0, Counter()
     progress.start(total=len(todo), finished_before=finished_before, given_up=given_up, batches=len(queue), forecast=forecast)
-    for batch, results in _results(queue, sweep, store, address, inline) if queue else ():
+    for batch, found in results(queue, sweep.resources, given_by(sweep, store), address, inline) if queue else ():
         rows, suspects = [], []
-        for trial, columns in zip(batch.trials, results, strict=True):
+        for trial, columns in zip(batch.trials, found, strict=True):
             kind, attempt = columns.get("failure_kind"), attempts[trial.trial_id]
             if kind in SHARED_KINDS and len(batch.trials) > 1:
                 suspects.append(trial.trial_id)
                 continue
             row = {**identity(trial, attempt, sweep.name), **columns}
-            weights = row.pop("_weights")
+            weights, pictures = row.pop("_weights"), row.pop("_pictures")
             row["weights_file"] = store.put_weights(trial.trial_id, weights) if weights else None
+            row["pictures_file"] = store.put_pictures(trial.trial_id, pictures) if pictures else None
             rows.append(row)
             if kind in RETRIED_KINDS and attempt - spent[trial.trial_id] < sweep.limits.attempts:
                 attempts[trial.trial_id] += 1
@@ -85,7 +86,7 @@ def run(sweep: Sweep, store: Store, address: str | None, inline: bool, retry_fai
         if suspects:
             again = batch.only(suspects)
             queue.extend(again.halves() if len(suspects) == len(batch.trials) else [again])
-            why = next(c["failure_message"] for c in results if c.get("failure_kind") in SHARED_KINDS)
+            why = next(c["failure_message"] for c in found if c.get("failure_kind") in SHARED_KINDS)
             progress.say(f"{len(suspects)} trials of a batch of {len(batch.trials)} to run again apart: {why}")
     progress.stop()
     seconds = time.perf_counter() - clock
@@ -149,16 +150,22 @@ def identity(trial: Trial, attempt: int, sweep: str) -> dict[str, Any]:
     }
 
 
-def _results(queue: deque[Batch], sweep: Sweep, store: Store, address: str | None, inline: bool) -> Iterator[tuple[Batch, list[Columns]]]:
-    resources, limits = sweep.resources, sweep.limits
-    given = Given(
-        cpus=resources.cpus,
-        gpus=resources.gpus,
-        seconds=limits.seconds_per_trial,
-        weights_bytes=int(limits.weights_mb * 1e6),
-        measure_points=limits.measure_points,
+def given_by(sweep: Sweep, store: Store) -> Given:
+    """What every batch of a sweep is run with."""
+    return Given(
+        cpus=sweep.resources.cpus,
+        gpus=sweep.resources.gpus,
+        seconds=sweep.limits.seconds_per_trial,
+        weights_bytes=int(sweep.limits.weights_mb * 1e6),
+        measure_points=sweep.limits.measure_points,
         checkpoints=store.checkpoints(),
     )
+
+
+def results(
+    queue: deque[Batch], resources: Resources, given: Given, address: str | None, inline: bool
+) -> Iterator[tuple[Batch, list[Columns]]]:
+    """Batches as they end, with their columns; the queue may grow meanwhile."""
     if inline:
         yield from _inline(queue, given)
     else:

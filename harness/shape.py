@@ -10,6 +10,7 @@ from harness.measures.counts import count_parameters, count_saved_bytes, count_t
 from harness.reads import ReadMemo
 from harness.registry import TaskRef, load
 from harness.task import Config
+from harness.training.adversary import count_pass_flops
 
 
 class Shape(NamedTuple):
@@ -21,12 +22,18 @@ class Shape(NamedTuple):
     outputs: int
     flops_per_sample: int
     """Forward and backward."""
+    pass_flops_per_sample: int
+    """Forward, and backward to the input: one pass of the adversary; 0 without one."""
     saved_bytes_per_sample: int
     """What autograd keeps between the two."""
     sizes: tuple[tuple[int, ...], ...]
     """Every parameter's shape."""
     family: str
     """Names and kinds of the model's modules and parameters."""
+
+    def training_flops(self, config: Config) -> int:
+        """FLOPs that one sample costs in one epoch: an adversary's passes, then forward and backward."""
+        return self.flops_per_sample + config.adversary_passes * self.pass_flops_per_sample
 
     @property
     def numbers(self) -> int:
@@ -58,6 +65,7 @@ def _memo(ref: TaskRef) -> ReadMemo[Shape]:
             input_shape=input_shape,
             outputs=outputs,
             flops_per_sample=count_training_flops(model, input_shape),
+            pass_flops_per_sample=count_pass_flops(model, input_shape) if config.adversary else 0,
             saved_bytes_per_sample=count_saved_bytes(model, input_shape),
             sizes=tuple(tuple(p.shape) for p in model.parameters()),
             family=" ".join(

@@ -5,6 +5,7 @@
     _sweeps/           the sweep files that were run here, with the trials each asked for
     _runs/             what each run did, and the time that was forecast for it
     _weights/          final weights as safetensors, NAME = trial id
+    _pictures/         smallest changes found of a few images, one PNG per trial
     _checkpoints/      unfinished long trials, as safetensors; each goes when its trial has ended for good
     _set_aside/        files that could not be read, moved here by the next run and named when that happens
 
@@ -147,6 +148,12 @@ class Store:
         self._put(name, safetensors)
         return name
 
+    def put_pictures(self, trial_id: str, png: bytes) -> str:
+        """Keep the picture of a trial's smallest changes; gives the file's name relative to the store."""
+        name = f"_pictures/{trial_id}.png"
+        self._put(name, png)
+        return name
+
     def put_sweep(self, sweep: SweepRecord) -> None:
         """Keep what a sweep asked for, with copies of its files to run it from again; once."""
         if not (self.folder / f"{sweep.stem}.json").exists():
@@ -169,8 +176,15 @@ class Store:
 
     def checkpoints(self) -> str:
         """Where checkpoints lie, as an absolute path with {} in place of the trial's id; makes the folder if need be."""
-        folder = (self.folder / "_checkpoints").resolve()
-        folder.mkdir(exist_ok=True)
+        (self.folder / "_checkpoints").mkdir(exist_ok=True)
+        return self._safetensors("_checkpoints")
+
+    def weights(self) -> str:
+        """Where final weights lie, in the same way."""
+        return self._safetensors("_weights")
+
+    def _safetensors(self, name: str) -> str:
+        folder = (self.folder / name).resolve()
         return f"{str(folder).replace('{', '{{').replace('}', '}}')}/{{}}.safetensors"
 
     def drop_checkpoints(self, trial_ids: Iterable[str]) -> None:
@@ -303,8 +317,9 @@ def compact(source: Path, target: Path) -> tuple[int, int]:
         new.put_sweep(record)
     for run in store.runs():
         new.put_run(run)
-    for path in _files_below(source / "_weights"):
-        new._put(f"_weights/{path.name}", path.read_bytes())
+    for folder in ("_weights", "_pictures"):
+        for path in _files_below(source / folder):
+            new._put(f"{folder}/{path.name}", path.read_bytes())
     return files, table.num_rows
 
 

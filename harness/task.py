@@ -8,18 +8,24 @@ short complete example.
 import abc
 import hashlib
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic import Field as Field
 from torch import Tensor, nn
 
 from harness.noise import Noise
 
 StopRule = Literal["noise", "interpolate", "epochs"]
-Stream = Literal["data", "noise", "init", "order", "dropout", "measure", "input_noise", "wander"]
+Adversary = Literal["fgsm", "pgd"]
+Stream = Literal["data", "noise", "init", "order", "dropout", "adversary", "measure", "input_noise", "wander", "off_data", "corruption"]
+
+
+PGD_STEPS = 40
+"""As in Madry et al. 2018 on MNIST: 40 steps of 0.01 in a ball of radius 0.3."""
 
 
 def Size(default: int, *, description: str, ge: int = 1, le: int | None = None) -> Any:
@@ -54,6 +60,39 @@ class Config(BaseModel):
     max_epochs: int = Field(default=500, ge=1, le=1_000_000, description="cap on passes over the training set")
     batch_size: int = Field(default=64, ge=1, le=1_000_000, description="samples per optimiser step")
     lr: float = Field(default=3e-3, gt=0, le=10, description="Adam's learning rate")
+    adversary: Adversary | None = Field(
+        default=None,
+        description="train on inputs moved against the model: fgsm, one step to the ball's edge; pgd, steps from a random start",
+    )
+    adversary_radius: float | None = Field(
+        default=None, gt=0, le=1e6, description="adversary: radius of the ℓ∞ ball, in the inputs' own numbers"
+    )
+    adversary_steps: int | None = Field(default=None, ge=1, le=10_000, description=f"pgd: gradient steps; {PGD_STEPS} if left out")
+    adversary_step_size: float | None = Field(
+        default=None, gt=0, le=1e6, description="pgd: length of a step in every number; 4/3·radius/steps if left out"
+    )
+
+    @model_validator(mode="after")
+    def _adversary_is_whole(self) -> "Config":
+        """Refuse what does not belong to the adversary, and write down what was left out of it."""
+        about = {name: getattr(self, name) for name in ("adversary_radius", "adversary_steps", "adversary_step_size")}
+        given = [name for name, value in about.items() if value is not None]
+        if self.adversary is None and given:
+            raise ValueError(
+                f"'{given[0]}' is {about[given[0]]:g} and there is no adversary; set adversary to 'fgsm' or 'pgd', or leave it out"
+            )
+        if self.adversary is not None and self.adversary_radius is None:
+            raise ValueError(f"adversary '{self.adversary}' needs 'adversary_radius', a number above 0 (0.3 on MNIST in Madry et al. 2018)")
+        if self.adversary == "fgsm" and given[1:]:
+            raise ValueError(
+                f"'{given[1]}' is {about[given[1]]:g} and belongs to adversary 'pgd'; 'fgsm' takes one step of the whole radius"
+            )
+        if self.adversary == "pgd" and self.adversary_radius is not None:
+            steps = self.adversary_steps or PGD_STEPS
+            # In the configuration itself, so that every row says them and a later default changes no earlier trial.
+            object.__setattr__(self, "adversary_steps", steps)
+            object.__setattr__(self, "adversary_step_size", self.adversary_step_size or 4 * self.adversary_radius / (3 * steps))
+        return self
 
     @classmethod
     def fields_marked(cls, mark: Literal["size", "source"]) -> frozenset[str]:
@@ -71,9 +110,23 @@ class Config(BaseModel):
         """Optimiser steps of one pass; the last may be short of samples."""
         return -(-self.n // self.samples_per_step)
 
+    @property
+    def adversary_passes(self) -> int:
+        """Forward and backward passes that the adversary takes before every optimiser step."""
+        return self.adversary_steps or (1 if self.adversary else 0)
+
+    def plain(self, without: Iterable[str] = ()) -> dict[str, Any]:
+        """The configuration as JSON values, some fields left out.
+
+        A field that is None, as it is by default, does not exist: a new optional one leaves the identity of every
+        earlier trial as it was.
+        """
+        absent = {name for name, f in type(self).model_fields.items() if f.default is None and getattr(self, name) is None}
+        return self.model_dump(mode="json", exclude=absent | set(without))
+
     def settings(self) -> dict[str, Any]:
         """The configuration less its size and source fields."""
-        return self.model_dump(mode="json", exclude=set(self.fields_marked("size") | self.fields_marked("source")))
+        return self.plain(without=self.fields_marked("size") | self.fields_marked("source"))
 
 
 @dataclass(frozen=True)
@@ -93,6 +146,8 @@ class Data:
     """None for a ±1 target under squared loss."""
     manifold: Literal["euclidean", "unit-sphere"] = "euclidean"
     """On the unit sphere gradients are also taken along it, and isoperimetry is proved rather than assumed."""
+    box: tuple[float, float] | None = None
+    """The least and the greatest value that an input's number may hold; adversaries and ℓ∞ attacks stay inside."""
 
     def unit(self) -> float:
         """Mean ‖x − mean x‖ over training and held-out inputs: the unit of every distance and radius reported.
@@ -112,7 +167,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Seeds:
-    """Independent random streams for data, noise, init, order and measuring, all drawn from one trial seed.
+    """Independent random streams for data, noise, init, order, adversary and measuring, all drawn from one trial seed.
 
     A stream depends on the seed and its own name alone, so models of every size see the same data, noise and
     order, and a change in how one is used leaves the others as they were.

@@ -67,12 +67,12 @@ def make_trial(ref: TaskRef, config: Config, seed: int) -> Trial:
         "task": ref.name,
         "task_version": task.version,
         "task_source": ref.source_hash,
-        "config": config.model_dump(mode="json", exclude=set(config.fields_marked("source"))),
+        "config": config.plain(without=config.fields_marked("source")),
         "data": task.fingerprint(config),
         "seed": seed,
     }
     digest = hashlib.sha256(canonical_json(identity).encode()).hexdigest()
-    return Trial(digest[:16], ref, config.model_dump(mode="json"), seed)
+    return Trial(digest[:16], ref, config.plain(), seed)
 
 
 def canonical_json(value: Any) -> str:

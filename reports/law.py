@@ -1,4 +1,4 @@
-"""What the rows say about the law's order: a slope and a verdict per kind, and the collapse on p/(n·d).
+"""Every fit of the report, made once: slopes of the measures, the law's verdict per kind, and the collapse on p/(n·d).
 
 The law (Bubeck & Sellke 2021, Theorem 3) is a one-sided bound with vacuous constants: below the noise,
 Lip ≥ const·sqrt(n·d/p), and for classes S ≤ const·sqrt(p/(n·d)). A bound implies no slope. So a kind can be
@@ -11,14 +11,12 @@ from typing import NamedTuple
 import pandas as pd
 
 from reports.fit import Collapse, Slope, fit_collapse, fit_slope
+from reports.measures import LOWER, MEASURES, STABILITY
 from reports.tables import fit_rows
 
 ORDER = 0.5
 NARROW = 0.15
 """Half-width below which an interval that contains ±1/2 counts as attaining the law's order."""
-
-STABILITY = "stability_attack_mean"
-LIPSCHITZ = "lip_lower_grad"
 
 
 class KindFit(NamedTuple):
@@ -45,14 +43,42 @@ class KindCollapse(NamedTuple):
     collapse: Collapse
 
 
-def fit_kinds(trials: pd.DataFrame) -> list[KindFit]:
-    """Slopes of every kind that has ok rows, in alphabetical order."""
+class Fits(NamedTuple):
+    """All that was fitted. `slopes`: (kind, column of a measure) → its slope against p, for every measure that the kind's
+    target allows, failed ones included."""
+
+    kinds: list[KindFit]
+    slopes: dict[tuple[str, str], Slope]
+    collapses: list[KindCollapse]
+
+
+def fit_all(trials: pd.DataFrame) -> Fits:
+    """Fit the evidence's trials."""
+    slopes = fit_slopes(trials)
+    return Fits(fit_kinds(trials, slopes), slopes, fit_collapses(trials))
+
+
+def fit_slopes(trials: pd.DataFrame) -> dict[tuple[str, str], Slope]:
+    """The slope of every measure against p, by kind in alphabetical order and measure in the order of MEASURES."""
+    slopes = {}
+    for kind in sorted(trials["kind"].unique()):
+        rows, scalar = fit_rows(trials, kind), _scalar(trials, kind)
+        allowed = [m for m in MEASURES if m.targets in ("all", "±1" if scalar else "classes")]
+        slopes |= {(kind, m.column): fit_slope(rows, m.column) for m in allowed}
+    return slopes
+
+
+def _scalar(trials: pd.DataFrame, kind: str) -> bool:
+    return bool(trials.loc[trials["kind"].eq(kind), "outputs"].eq(1).all())
+
+
+def fit_kinds(trials: pd.DataFrame, slopes: dict[tuple[str, str], Slope]) -> list[KindFit]:
+    """Verdicts of every kind that has ok rows, in alphabetical order."""
     fits = []
     for kind in sorted(trials["kind"].unique()):
-        mine, rows = trials[trials["kind"].eq(kind)], fit_rows(trials, kind)
-        scalar, noisy = bool(mine["outputs"].eq(1).all()), bool(mine["epsilon"].gt(0).all())
-        stability = fit_slope(rows, STABILITY)
-        lipschitz = fit_slope(rows, LIPSCHITZ) if scalar else None
+        rows = fit_rows(trials, kind)
+        noisy = bool(trials.loc[trials["kind"].eq(kind), "epsilon"].gt(0).all())
+        stability, lipschitz = slopes[kind, STABILITY], slopes.get((kind, LOWER))
         condition = _unmet(rows, noisy, "tests_stability", "the 0-1 training error is not below half the Bayes error in every fitted trial")
         verdict = verdict_of(stability, condition, +1)
         lipschitz_verdict = "not drawn for classes: the scale of logits means nothing"

@@ -52,8 +52,10 @@ def _superscript(n: int) -> str:
 _STYLES: dict[str, Any] = {
     "sig3": _sig3,
     "signed": lambda x: f"{x:+.2f}".replace("-", "−") if math.isfinite(x) else "none",
-    "int": lambda x: f"{int(x):,}",
+    "int": lambda x: f"{int(x):,}" if math.isfinite(x) else "none",
     "percent": lambda x: f"{100 * x:.1f} %",
+    "percent2": lambda x: f"{100 * x:.2f} %",
+    "points": lambda x: f"{x:+.1f}".replace("-", "−"),
 }
 
 

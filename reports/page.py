@@ -15,16 +15,23 @@ from plotly.offline import get_plotlyjs
 
 import harness
 from harness.errors import UserError
-from reports.claims import Claim, check_claims, collapse_numbers, slope_numbers
+from reports.attacks import check_attacks
+from reports.claims import check_claims
+from reports.dimensions import data_sets
+from reports.drawing import said_of_trials
 from reports.figures import all_figures
-from reports.law import LIPSCHITZ, STABILITY, KindCollapse, KindFit, fit_collapses, fit_kinds
+from reports.fit_numbers import collapse_numbers, slope_numbers
+from reports.law import KindCollapse, KindFit, fit_all
+from reports.measures import LOWER, STABILITY
 from reports.numbers import Number, Sentence
+from reports.pictures import shown_pictures
 from reports.tables import Evidence, read_evidence, records
 
 TABLE_COLUMNS = (
     "trial_id", "kind", "seed", "n", "d_ambient", "p", "params_per_token", "x_law", "epochs", "stop_reason", "below_noise", "train_loss",
-    "train_error", "test_accuracy", "test_accuracy_se", STABILITY, "stability_attack_censored", "stability_first_order_mean", LIPSCHITZ,
-    "lip_mean_grad", "flops", "wall_s",
+    "train_error", "test_accuracy", "test_accuracy_se", "ece", STABILITY, "stability_attack_censored", "stability_first_order_mean",
+    "stability_certified_mean", "robust_linf", "robust_l2", "lip_lower_grad", "lip_lower_pairs", "lip_mean_jacobian", "lip_upper_product",
+    "flops", "wall_s",
 )  # fmt: skip
 
 
@@ -47,12 +54,22 @@ def write_report(folder: Path, target: Path) -> None:
 
 def render(evidence: Evidence) -> str:
     """The page's HTML."""
-    fits = fit_kinds(evidence.trials)
-    claims = check_claims(evidence)
-    collapses = [_collapse_row(c) for c in fit_collapses(evidence.trials)]
-    laws = [_law_row(f) for f in fits]
-    counts, headline = _counts(evidence), _headline(fits)
-    ledger = {n.key: n for n in [*headline.numbers(), *_all_numbers(laws, claims, collapses, counts)]}
+    fits = fit_all(evidence.trials)
+    claims = check_claims(evidence, fits)
+    collapses = [_collapse_row(c) for c in fits.collapses]
+    laws = [_law_row(f) for f in fits.kinds]
+    counts, headline = _counts(evidence), _headline(fits.kinds)
+    attacks, pictures, data = check_attacks(evidence), shown_pictures(evidence), data_sets(evidence)
+    figures = {key: _json(json.loads(str(figure.to_json()))) for key, figure in all_figures(evidence, fits).items()}
+    ledger = [
+        *counts.values(),
+        *headline.numbers(),
+        *(n for law in laws for part in ("stability", "lipschitz") for n in law[part]["numbers"].values()),
+        *(n for c in collapses for n in c["numbers"].values()),
+        *(n for claim in claims for finding in claim.findings for n in finding.numbers()),
+        *attacks.numbers(),
+        *(n for shown in (*pictures, *data) for n in shown.numbers()),
+    ]
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     return environment.get_template("page.html.j2").render(
@@ -63,14 +80,20 @@ def render(evidence: Evidence) -> str:
         laws=laws,
         collapses=collapses,
         claims=claims,
-        figures={key: _json(json.loads(str(figure.to_json()))) for key, figure in all_figures(evidence, fits).items()},
+        attacks=attacks,
+        pictures=pictures,
+        data_sets=data,
+        gradient_kinds=_kinds_without_pairs(evidence.trials),
+        figures=figures,
+        said=_json(said_of_trials(evidence)),
+        lipschitz_charts=[key for key in figures if key.startswith("lip")],
         failures=records(evidence.failures),
         problems=evidence.problems,
         trials=_trial_table(evidence.trials),
         table_columns=TABLE_COLUMNS,
         provenance=_provenance(evidence),
         runs=evidence.runs,
-        ledger=_json([n.as_json() for n in ledger.values()]),
+        ledger=_json([n.as_json() for n in {n.key: n for n in ledger}.values()]),
         plotly=Markup(get_plotlyjs()),
         version=harness.__version__,
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -155,7 +178,7 @@ def _law_row(fit: KindFit) -> dict[str, Any]:
         "kind": fit.kind,
         "noisy": fit.noisy,
         "stability": cell(fit.stability, STABILITY, fit.verdict),
-        "lipschitz": cell(fit.lipschitz, LIPSCHITZ, fit.lipschitz_verdict),
+        "lipschitz": cell(fit.lipschitz, LOWER, fit.lipschitz_verdict),
     }
 
 
@@ -164,12 +187,9 @@ def _collapse_row(found: KindCollapse) -> dict[str, Any]:
     return {"kind": found.kind, "failure": found.collapse.failure, "numbers": collapse_numbers(found), "forms": list(found.collapse.errors)}
 
 
-def _all_numbers(
-    laws: list[dict[str, Any]], claims: list[Claim], collapses: list[dict[str, Any]], counts: dict[str, Number]
-) -> list[Number]:
-    from_laws = [n for law in laws for part in ("stability", "lipschitz") for n in law[part]["numbers"].values()]
-    from_claims = [n for claim in claims for finding in claim.findings for n in finding.numbers()]
-    return [*counts.values(), *from_laws, *from_claims, *(n for c in collapses for n in c["numbers"].values())]
+def _kinds_without_pairs(trials: pd.DataFrame) -> list[str]:
+    """±1 kinds whose rows know no steepest pair, so that the largest gradient norm is drawn."""
+    return sorted(trials.loc[trials["lip_lower_from"].eq("lip_lower_grad") & trials["outputs"].eq(1), "kind"].unique())
 
 
 def _trial_table(trials: pd.DataFrame) -> list[list[tuple[str, Any, str]]]:
@@ -191,7 +211,8 @@ def _provenance(evidence: Evidence) -> list[tuple[str, list[str]]]:
     columns = {
         "code commit": "commit", "uncommitted changes": "dirty", "unilaw": "unilaw_version", "Python": "python_version",
         "torch": "torch_version", "Ray (none: inline)": "ray_version", "processor": "cpu", "GPU": "gpu", "torch threads": "threads",
-        "instruments": "measures_version", "row schema": "schema_version", "data (SHA-256 of tensors)": "data_hash",
+        "instruments": "measures_version", "measured again by (none: by the trial itself)": "measured_commit",
+        "row schema": "schema_version", "data (SHA-256 of tensors)": "data_hash",
     }  # fmt: skip
     found = []
     for name, column in columns.items():

@@ -2,10 +2,13 @@
 
 Which trials enter fits: those of whole cells (every seed finished and met the stop rule), at sizes at least one grid
 step past the smallest whole one, on curves with at least MIN_SIZES such sizes. The step drops the peak at the onset of
-fitting. A trial tests the law's Lipschitz form when its squared error is below σ² by half of it, and the stability
+fitting. Training for fixed epochs without injected noise meets no level, so there a net whose training error is above
+half of guessing's counts as not fitted: one that gives every input the same answer is perfectly stable and says nothing.
+A trial tests the law's Lipschitz form when its squared error is below σ² by half of it, and the stability
 form when its 0-1 training error is below R* by half of it; each chart fills the points that test its form.
 """
 
+import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +18,7 @@ import pyarrow as pa
 
 from harness.schema import arrow_schema
 from harness.store import RunRecord, Store, SweepRecord, latest
+from reports.measures import with_measures
 
 MIN_SIZES = 3
 """A curve with fewer sizes past its onset says nothing about a slope."""
@@ -23,8 +27,8 @@ MIN_SIZES = 3
 class Evidence(NamedTuple):
     """What a store holds, ready for fits.
 
-    `trials` is the latest view's ok rows with the columns of `_derive`; `failures` its failed rows; `attempts`
-    counts all rows.
+    `trials` is the latest view's ok rows with the columns of `_derive` and of `with_measures`; `failures` its failed
+    rows; `attempts` counts all rows.
     """
 
     folder: Path
@@ -43,7 +47,8 @@ def read_evidence(folder: Path) -> Evidence:
     newest = latest(contents.rows)
     ok = _whole_types(newest[newest["status"] == "ok"].reset_index(drop=True))
     failed = newest[newest["status"] == "failed"].reset_index(drop=True)
-    return Evidence(folder, _derive(ok, failed), failed, len(contents.rows), store.sweeps(), store.runs(), contents.problems)
+    trials = with_measures(_derive(ok, failed))
+    return Evidence(folder, trials, failed, len(contents.rows), store.sweeps(), store.runs(), contents.problems)
 
 
 def _whole_types(ok: pd.DataFrame) -> pd.DataFrame:
@@ -59,13 +64,16 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _derive(ok: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
-    """Adds kind, curve, cell, x_law, complete, whole, in_fit, tests_stability, tests_lipschitz and why_hollow to ok rows.
+    """Adds adversary, kind, curve, cell, x_law, complete, whole, in_fit, tests_stability, tests_lipschitz and why_hollow
+    to ok rows.
 
-    kind: family, target, noise level and stop rule, which share one slope. curve: one kind and one setting of
-    everything but size. cell: one configuration, all its seeds. x_law: p/(n·d), d ambient.
+    adversary: what the model was trained against, "none" without one. kind: family, target, noise level, stop rule and
+    adversary, which share one slope. curve: one kind and one setting of everything but size. cell: one
+    configuration, all its seeds. x_law: p/(n·d), d ambient.
     complete: no seed of the cell failed, which would otherwise leave its lucky seeds alone.
     """
     t = ok.copy()
+    t["adversary"] = pd.Series([str(json.loads(c).get("adversary") or "none") for c in t["config_json"]], index=t.index, dtype=object)
     t["kind"] = [_kind(row) for row in records(t)] if len(t) else pd.Series(dtype=object)
     t["curve"] = t["kind"] + " " + t["settings_json"]
     t["cell"] = t["curve"] + " p=" + t["p"].astype("Int64").astype(str)
@@ -73,7 +81,9 @@ def _derive(ok: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
     settled = t["stop_reason"].ne("epoch_cap") | t["stop_rule"].eq("epochs")
     lost = set(zip(failed["task"], failed["config_json"], strict=True))
     t["complete"] = pd.Series([key not in lost for key in zip(t["task"], t["config_json"], strict=True)], index=t.index, dtype=bool)
-    t["whole"] = (settled & t["complete"]).groupby(t["cell"]).transform("all").astype(bool)
+    guessing = 1 - 1 / t["outputs"].clip(lower=2)
+    learnt = t["train_error"].le(guessing / 2) | t["stop_rule"].ne("epochs") | t["epsilon"].gt(0)
+    t["whole"] = (settled & learnt & t["complete"]).groupby(t["cell"]).transform("all").astype(bool)
     onset = t["p"].where(t["whole"]).groupby(t["curve"]).transform("min").fillna(np.inf)
     past = t["whole"] & t["p"].gt(onset)
     t["in_fit"] = past & t["p"].where(past).groupby(t["curve"]).transform("nunique").ge(MIN_SIZES)
@@ -95,7 +105,9 @@ def _derive(ok: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
 def _kind(row: dict[str, Any]) -> str:
     target = "±1 target" if row["outputs"] == 1 else f"{row['outputs']} classes"
     stop = {"noise": "", "interpolate": ", interpolated", "epochs": ", fixed epochs"}[row["stop_rule"]]
-    return f"{row['family']}, {target}, {_noise(row)}{stop}"
+    radius = json.loads(row["config_json"]).get("adversary_radius")
+    against = "" if row["adversary"] == "none" else f", trained against {row['adversary']} {radius}"
+    return f"{row['family']}, {target}, {_noise(row)}{stop}{against}"
 
 
 def _noise(row: dict[str, Any]) -> str:

@@ -14,6 +14,9 @@ from harness.task import Config, Data, Field, Seeds, Size, Source, Task
 from tasks.digits import load_digits, stratified
 from tasks.models import MadryCNN, Standardize, mlp
 
+PIXELS = (0.0, 1.0)
+"""The range of a pixel."""
+
 PIXEL_MEAN, PIXEL_STD = 0.1307, 0.3081
 """Mean and standard deviation of the 60 000 training images' pixels on [0, 1]."""
 
@@ -85,9 +88,9 @@ class Mnist(Task):
         labels, test_labels, noise_draw = digits.y_train[rows], digits.y_test, seeds.generator("noise")
         if config.head == "parity":
             y, noise = flip_labels(2.0 * (labels % 2) - 1, config.label_flip, noise_draw)
-            return Data(x_train, y, x_test, 2.0 * (test_labels % 2) - 1, noise)
+            return Data(x_train, y, x_test, 2.0 * (test_labels % 2) - 1, noise, box=PIXELS)
         y, noise = resample_labels(labels, 10, config.label_resample, noise_draw)
-        return Data(x_train, y, x_test, test_labels, noise, classes=10)
+        return Data(x_train, y, x_test, test_labels, noise, classes=10, box=PIXELS)
 
     def model(self, config: MnistConfig) -> nn.Module:
         outputs = 1 if config.head == "parity" else 10

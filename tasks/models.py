@@ -1,8 +1,12 @@
-"""The two model families that the built-in tasks share: ReLU MLPs and Madry et al.'s CNN."""
+"""The two model families that the built-in tasks share: ReLU MLPs and Madry et al.'s CNN.
 
-import torch
+Both are plain nn.Sequential, so that an instrument can walk through the layers. A layer of one's own that says
+`lipschitz: float`, its Lipschitz constant in l2 (harness/measures/lipschitz_upper.py), lets the whole model have a bound.
+"""
+
+from collections import OrderedDict
+
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 
 class Standardize(nn.Module):
@@ -13,6 +17,7 @@ class Standardize(nn.Module):
     def __init__(self, mean: float, std: float):
         super().__init__()
         self.mean, self.std = mean, std
+        self.lipschitz = 1 / abs(std)
 
     def forward(self, x: Tensor) -> Tensor:
         return (x - self.mean) / self.std
@@ -27,22 +32,23 @@ def mlp(inputs: int, width: int, depth: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Linear(sizes[-1], outputs))
 
 
-class MadryCNN(nn.Module):
-    """The capacity-c MNIST network of Madry et al. 2018 (arXiv 1706.06083, Fig. 4).
+def MadryCNN(c: int, outputs: int) -> nn.Sequential:
+    """The capacity-c MNIST network of Madry et al. 2018 (arXiv 1706.06083, Fig. 4), (B, 1, 28, 28) to (B, outputs).
 
     conv5×5 (2c) – pool – conv5×5 (4c) – pool – fc 64c – fc `outputs`; "same" padding.
     Parameters at c = 1, 2, 4, 8, 16 with 10 outputs: 13 514, 52 506, 206 954, 821 706, 3 274 634.
     """
-
-    def __init__(self, c: int, outputs: int):
-        super().__init__()
-        self.conv1 = nn.Conv2d(1, 2 * c, 5, padding=2)
-        self.conv2 = nn.Conv2d(2 * c, 4 * c, 5, padding=2)
-        self.fc1 = nn.Linear(7 * 7 * 4 * c, 64 * c)
-        self.fc2 = nn.Linear(64 * c, outputs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, 1, 28, 28) to (B, outputs)."""
-        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
-        x = F.max_pool2d(F.relu(self.conv2(x)), 2)
-        return self.fc2(F.relu(self.fc1(torch.flatten(x, 1))))
+    return nn.Sequential(
+        OrderedDict(
+            conv1=nn.Conv2d(1, 2 * c, 5, padding=2),
+            relu1=nn.ReLU(),
+            pool1=nn.MaxPool2d(2),
+            conv2=nn.Conv2d(2 * c, 4 * c, 5, padding=2),
+            relu2=nn.ReLU(),
+            pool2=nn.MaxPool2d(2),
+            flatten=nn.Flatten(),
+            fc1=nn.Linear(7 * 7 * 4 * c, 64 * c),
+            relu3=nn.ReLU(),
+            fc2=nn.Linear(64 * c, outputs),
+        )
+    )

@@ -95,7 +95,7 @@ def trials(ref: TaskRef, seeds: Sequence[int] = (0,), **fields: Any) -> list[Tri
     """A grid: every field that is a list takes each of its values."""
     grid = {name: value if isinstance(value, list) else [value] for name, value in fields.items()}
     cells = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-    made = [load(ref).Config.model_validate(cell).model_dump(mode="json") for cell in cells]
+    made = [load(ref).Config.model_validate(cell).plain() for cell in cells]
     return [Trial(f"{ref.name} {seed} {canonical_json(config)}", ref, config, seed) for config in made for seed in seeds]
 
 
@@ -203,6 +203,34 @@ def test_a_broken_model_is_a_batch_of_its_own_at_the_end():
     broken = [p for p in plan if p.batch.trials[0].config["kind"] != "plain"]
     assert [len(p.batch.trials) for p in broken] == [1] * 4 and [p.seconds for p in broken] == [0.0] * 4
     assert plan[-4:] == broken
+
+
+ADVERSARIES = [
+    {},
+    {"adversary": "fgsm", "adversary_radius": 0.1},
+    {"adversary": "fgsm", "adversary_radius": 0.2},
+    {"adversary": "pgd", "adversary_radius": 0.1, "adversary_steps": 5},
+    {"adversary": "pgd", "adversary_radius": 0.1, "adversary_steps": 6},
+]
+
+
+def test_a_stack_has_one_adversary():
+    kinds = [mnist(width=[4, 8], stop="epochs", max_epochs=3, seeds=range(2), **kind) for kind in ADVERSARIES]
+    found = stacks(planned(list(itertools.chain(*kinds)), PADDING_IS_FREE, 0))
+    assert sorted(sorted(t.trial_id for t in stack) for stack in found) == sorted(sorted(t.trial_id for t in kind) for kind in kinds)
+
+
+def test_an_adversarys_passes_take_their_time():
+    """By hand: a pass costs the step's fixed part, its own FLOPs and its activations, and no optimiser."""
+    step = Cost(fixed=1e-3, per_flop=1e-9, per_number=1e-6, per_model=0.0, per_byte=1e-9)
+    machine = LIKE_A_LAPTOP._replace(alone=step, stacked=step)
+    natural, *others = (mnist(n=640, width=8, stop="epochs", max_epochs=3, **kind) for kind in ADVERSARIES)
+    before = seconds_alone(natural[0], machine, 0)
+    for (trial,), passes in zip(others, (1, 1, 5, 6), strict=True):
+        one = shape(trial)
+        assert one.pass_flops_per_sample == 4 * 8 * (784 + 1) and one.flops_per_sample == 4 * 784 * 8 + 6 * 8
+        a_pass = 1e-3 + 64 * 1e-9 * (one.pass_flops_per_sample + one.saved_bytes_per_sample)
+        assert seconds_alone(trial, machine, 0) - before == pytest.approx(3 * 10 * passes * a_pass)
 
 
 def test_a_narrow_net_is_not_padded_to_a_wide_one_where_that_costs_more():
@@ -313,11 +341,13 @@ def test_a_stack_holds_no_more_models_than_it_may(monkeypatch: pytest.MonkeyPatc
 
 def test_stack_bytes_by_hand():
     config = load(SPHERE).Config.model_validate({"n": 100, "d": 16, "batch_size": 20})
-    one = Shape(p=10, p_frozen=2, input_shape=(16,), outputs=1, flops_per_sample=1, saved_bytes_per_sample=7, sizes=(), family="")
+    one = about(10)._replace(p_frozen=2, input_shape=(16,), saved_bytes_per_sample=7)
     two = one._replace(p=20, p_frozen=0, saved_bytes_per_sample=9)
     weights = 4 * 4 * 2 * 20  # float32; weights, gradients, two moments; two models padded to the larger
     assert stack_bytes([(config, one), (config, two)], rows=1) == weights + 9 * 200 + 3 * 4 * 100 * 16
     assert stack_bytes([(config, one), (config, two)], rows=2) == weights + 9 * 100 + 2 * 3 * 4 * 100 * 16
+    moved = config.model_copy(update={"adversary": "fgsm", "adversary_radius": 0.1})
+    assert stack_bytes([(moved, one), (moved, two)], rows=1) == weights + 9 * 200 + 3 * 4 * 100 * 16 + 5 * 4 * 2 * 20 * 16
 
 
 def test_a_batch_of_several_is_planned_to_leave_its_time_limit_alone():
@@ -476,7 +506,17 @@ def test_a_schedule_is_between_the_best_and_one_worker(seconds: list[float], slo
 
 
 def about(p: int, outputs: int = 1) -> Shape:
-    return Shape(p, 0, (4,), outputs, 1, 1, (), "")
+    return Shape(
+        p=p,
+        p_frozen=0,
+        input_shape=(4,),
+        outputs=outputs,
+        flops_per_sample=1,
+        pass_flops_per_sample=0,
+        saved_bytes_per_sample=1,
+        sizes=(),
+        family="",
+    )
 
 
 RULES = st.sampled_from(["noise", "interpolate", "epochs"])
@@ -492,6 +532,7 @@ def test_a_forecast_is_from_one_to_the_cap_and_falls_with_size(config: Config, p
 @given(CONFIGS, st.integers(1, 10**9))
 def test_with_stop_epochs_it_is_the_cap(config: Config, p: int):
     assert expected_epochs(config.model_copy(update={"stop": "epochs"}), about(p)) == config.max_epochs
+    assert expected_epochs(config.model_copy(update={"adversary": "fgsm"}), about(p)) == config.max_epochs
 
 
 @pytest.mark.parametrize("stop", ["noise", "interpolate"])

@@ -1,9 +1,14 @@
-"""The README's task is run exactly as it stands there, from a folder that holds namesakes of our packages."""
+"""The README's task is run exactly as it stands there, from a folder that holds namesakes of our packages.
+
+python -m tests.test_readme     # writes its table of columns anew from the schema
+"""
 
 import re
 from pathlib import Path
 
 import pandas as pd
+
+from harness.schema import COLUMNS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -39,7 +44,7 @@ def test_the_readmes_task_runs_and_shows_in_the_report(tmp_path, unilaw):
 
 def test_the_readme_names_only_sweeps_and_commands_that_exist(tmp_path, unilaw):
     shipped = {p.stem for p in (ROOT / "tasks" / "sweeps").glob("*.yaml")}
-    assert set(re.findall(r"`([a-z0-9]+(?:-[a-z0-9]+)*)`", re.search(r"a shipped one: (.*)\. A sweep", README, re.S)[1])) == shipped  # type: ignore[index]
+    assert set(re.findall(r"`([a-z0-9]+(?:-[a-z0-9]+)*)`", re.search(r"a shipped one: (.*?)\. A sweep", README, re.S)[1])) == shipped  # type: ignore[index]
     known = unilaw("--help", cwd=tmp_path).stdout
     for command in re.findall(r"^    unilaw (\w+)", README, re.M):
         assert re.search(rf"\b{command}\b", known), command
@@ -48,3 +53,19 @@ def test_the_readme_names_only_sweeps_and_commands_that_exist(tmp_path, unilaw):
 def test_links_lead_somewhere():
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def columns_table() -> str:
+    """Every column that a trial measures, as a table in Markdown."""
+    lines = ["| column | unit | is | meaning |", "|---|---|---|---|"]
+    lines += [f"| `{c.name}` | {c.unit} | {c.bound} | {c.meaning} |" for c in COLUMNS]
+    return "\n".join(lines).strip() + "\n"
+
+
+def test_the_readme_lists_every_column_as_the_schema_has_it():
+    assert block("columns").strip() == columns_table().strip(), "python -m tests.test_readme writes it anew"
+
+
+if __name__ == "__main__":
+    marks = re.compile(r"(<!-- columns:begin -->\n).*?(<!-- columns:end -->)", re.S)
+    (ROOT / "README.md").write_text(marks.sub(lambda found: found[1] + "\n" + columns_table() + "\n" + found[2], README))

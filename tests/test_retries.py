@@ -28,7 +28,7 @@ def sweep(attempts: int = 2, trials: int = 1) -> Sweep:
 
 def columns(kind: str | None) -> dict:
     failed = {"status": "failed", "failure_kind": kind, "failure_message": f"a {kind}"}
-    return {"_weights": None, "measures_version": 1, **(failed if kind else {"status": "ok"})}
+    return {"_weights": None, "_pictures": None, "measures_version": 1, **(failed if kind else {"status": "ok"})}
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
                 yield batch, [columns(kinds[min(told + i, len(kinds) - 1)]) for i in range(len(batch.trials))]
                 told += len(batch.trials)
 
-        monkeypatch.setattr(run_module, "_results", results)
+        monkeypatch.setattr(run_module, "results", results)
 
     return prepare
 
@@ -65,7 +65,7 @@ def remember(asked: Sweep, store: Store, *kinds: str | None) -> None:
     """Rows of earlier attempts at the sweep's first trial."""
     for k, kind in enumerate(kinds, start=1):
         row = {**identity(asked.trials[0], k, "a"), **columns(kind), "finished_at": datetime(2026, 1, 1, 12, k, tzinfo=UTC)}
-        store.append([{name: value for name, value in row.items() if name != "_weights"}])
+        store.append([{name: value for name, value in row.items() if not name.startswith("_")}])
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5])
@@ -140,7 +140,7 @@ def test_a_batch_that_is_lost_whole_is_cut_until_the_poison_is_alone(monkeypatch
             seen.append(len(batch.trials))
             yield batch, [columns(kind if any(t.seed == 1 for t in batch.trials) else None) for _ in batch.trials]
 
-    monkeypatch.setattr(run_module, "_results", results)
+    monkeypatch.setattr(run_module, "results", results)
     outcome = go(sweep(trials=trials), store)
     rows, tries = store.read().rows, 2 if kind in RETRIED_KINDS else 1
     assert seen[0] == trials, "all in one batch"

@@ -201,7 +201,19 @@ def test_retry_failed_and_a_time_limit(unilaw, mixed: Ran, tmp_path: Path):
 # Inline
 
 
-NOT_MEASURED = ["sweep", "wall_s", "train_s", "measure_s", "peak_bytes", "started_at", "finished_at", "ray_version", "commit", "dirty"]
+NOT_MEASURED = [
+    "sweep",
+    "wall_s",
+    "train_s",
+    "measure_s",
+    "measure_share",
+    "peak_bytes",
+    "started_at",
+    "finished_at",
+    "ray_version",
+    "commit",
+    "dirty",
+]
 
 
 def test_inline_gives_the_rows_that_ray_gives_bit_for_bit(unilaw, mixed: Ran):

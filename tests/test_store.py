@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from harness import store as store_module
 from harness.errors import UserError
-from harness.schema import COLUMNS, SCHEMA_VERSION, arrow_schema
+from harness.schema import COLUMNS, CORRUPTIONS, GROUPS, PICTURES, SCHEMA_VERSION, arrow_schema
 from harness.store import RunRecord, Store, SweepRecord, compact, latest
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -34,12 +34,15 @@ def row(trial_id: str = "t0", **columns: Any) -> dict[str, Any]:
 EXAMPLES = {
     pa.string(): "text ± ü", pa.bool_(): True, pa.int32(): 2**31 - 1, pa.int64(): 2**63 - 1, pa.float64(): 0.1,
     pa.timestamp("us", tz="UTC"): NOON, pa.list_(pa.float64()): [0.5, float("nan")],
+    pa.list_(pa.string()): ["a warning"], GROUPS: [{"group": "0", "trainable": 3, "frozen": 4}],
+    CORRUPTIONS: [{"kind": "blur", "severity": 1, "size": 1.0, "accuracy": 0.5, "accuracy_se": 0.1, "flip_rate": 0.0}],
+    PICTURES: [{"label": "3", "before": "3", "after": "5", "distance": 0.1}],
 }  # fmt: skip
 
 
 def full_row(trial_id: str = "full") -> dict[str, Any]:
     """A value in every column."""
-    values = {c.name: EXAMPLES.get(c.type, [{"group": "0", "trainable": 3, "frozen": 4}]) for c in COLUMNS}
+    values = {c.name: EXAMPLES[c.type] for c in COLUMNS}
     return {**values, "trial_id": trial_id, "attempt": 1}
 
 
@@ -414,6 +417,7 @@ def test_compact_keeps_every_attempt_weights_sweeps_and_runs(store: Store, tmp_p
     store.append([row("a", attempt=2), full_row("b")])
     store.append([row("c", noise_radii=[])])
     store.put_weights("a", b"weights")
+    store.put_pictures("a", b"picture")
     records = [record("s", ["a"]), record("u", ["b"], "source")]
     for made in records:
         store.put_sweep(made)
@@ -424,6 +428,7 @@ def test_compact_keeps_every_attempt_weights_sweeps_and_runs(store: Store, tmp_p
     pd.testing.assert_frame_equal(small.read().rows, store.read().rows)
     pd.testing.assert_frame_equal(pd.read_parquet(small.folder), store.read().rows)
     assert (small.folder / "_weights" / "a.safetensors").read_bytes() == b"weights"
+    assert (small.folder / "_pictures" / "a.png").read_bytes() == b"picture"
     assert sorted(small.sweeps(), key=lambda r: r.name) == records
     assert small.runs() == [ran(1)]
 

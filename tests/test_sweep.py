@@ -90,7 +90,7 @@ def test_an_entrys_own_seeds_stand_in_place_of_the_sweeps():
 
 def test_a_trial_carries_every_field_with_its_default():
     (trial,) = expand(tasks=[{"task": "sphere", "fixed": {"d": 7}}]).trials
-    assert trial.config == SphereConfig(d=7).model_dump()
+    assert trial.config == SphereConfig(d=7).plain()
     assert trial.load_config() == SphereConfig(d=7)
 
 
@@ -149,10 +149,12 @@ def test_identity_leaves_out_what_does_not_train(file: dict[str, Any]):
 
 OTHER_SPHERE = {
     "n": 9, "d": 4, "noise": 0.5, "width": 3, "depth": 2, "stop": "interpolate", "max_epochs": 501, "batch_size": 65, "lr": 0.004,
+    "adversary": "pgd", "adversary_radius": 0.1, "adversary_steps": 2, "adversary_step_size": 0.05,
 }  # fmt: skip
 OTHER_MNIST = {
     "n": 20, "head": "digits", "label_flip": 0.1, "label_resample": 0.1, "model": "cnn", "width": 3, "depth": 2, "capacity": 2,
     "stop": "interpolate", "max_epochs": 501, "batch_size": 65, "lr": 0.004,
+    "adversary": "pgd", "adversary_radius": 0.1, "adversary_steps": 2, "adversary_step_size": 0.05,
 }  # fmt: skip
 
 

@@ -2,17 +2,20 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from harness.noise import Noise
 from harness.registry import BUILT_IN, TaskRef, load
-from harness.task import Config, Data, Seeds
+from harness.task import Config, Data, Field, Seeds, Source
+from harness.trial import make_trial
 from tasks.mnist import MnistConfig
 from tasks.sphere import SphereConfig, on_sphere
 
-STREAMS = ("data", "noise", "init", "order", "dropout", "measure", "input_noise", "wander")
+STREAMS = ("data", "noise", "init", "order", "dropout", "adversary", "measure", "input_noise", "wander", "off_data", "corruption")
 
 
 @pytest.mark.parametrize("name", sorted(BUILT_IN))
@@ -37,8 +40,117 @@ def test_size_and_source_fields_are_known():
 
 def test_settings_are_what_stays_fixed_along_a_curve():
     small, large = SphereConfig(width=2), SphereConfig(width=512)
-    assert small.settings() == large.settings() == {k: v for k, v in small.model_dump().items() if k != "width"}
+    assert small.settings() == large.settings() == {k: v for k, v in small.plain().items() if k != "width"}
     assert SphereConfig(n=9).settings() != SphereConfig(n=10).settings()
+
+
+# What does not exist, for identity
+
+
+class OptionalConfig(Config):
+    layers: int | None = Field(default=None, description="none by default")
+    scale: float | None = Field(default=2.0, description="none only when asked for")
+    source: str = Source("here", description="where data come from")
+
+
+@pytest.mark.parametrize(
+    ("given", "there", "gone"),
+    [
+        ({}, {"scale": 2.0, "n": 512, "source": "here"}, {"layers", "adversary", "adversary_radius"}),
+        ({"layers": 3, "scale": None}, {"layers": 3, "scale": None}, {"adversary", "adversary_steps", "adversary_step_size"}),
+        ({"layers": None}, {"scale": 2.0}, {"layers"}),
+        ({"adversary": "fgsm", "adversary_radius": 0.5}, {"adversary": "fgsm", "adversary_radius": 0.5}, {"adversary_steps", "layers"}),
+    ],
+)
+def test_a_field_that_is_none_by_default_does_not_exist(given: dict[str, Any], there: dict[str, Any], gone: set[str]):
+    config = OptionalConfig.model_validate(given)
+    for said in (config.plain(), config.plain(without=["source"]), config.settings()):
+        assert {k: v for k, v in there.items() if k != "source"}.items() <= said.items()
+        assert not gone & said.keys()
+    assert OptionalConfig.model_validate(config.plain()) == config, "nothing is lost"
+    assert "source" in config.plain() and "source" not in config.settings()
+
+
+EARLIER = {
+    "b80eb0ca9f426fa4": ("sphere", {"n": 128, "d": 8, "width": 8, "max_epochs": 800}),
+    "5e4fa2997dc0bfd2": ("sphere", {"n": 128, "d": 8, "width": 8, "max_epochs": 1000}),
+    "4c84e2683d67de61": ("mnist", {"n": 500, "label_flip": 0.1, "width": 4, "max_epochs": 300}),
+}
+"""Trials of the sweeps quickstart, sphere-law and mnist-law, by the ids that they have had from the first version on."""
+
+
+@pytest.mark.parametrize("trial_id", EARLIER)
+def test_earlier_trials_keep_their_ids(trial_id: str):
+    name, fields = EARLIER[trial_id]
+    trial = make_trial(TaskRef(name), load(TaskRef(name)).Config.model_validate(fields), 0)
+    assert trial.trial_id == trial_id
+    assert trial.load_config() == load(TaskRef(name)).Config.model_validate(fields)
+
+
+def test_every_field_of_an_adversary_is_part_of_the_identity():
+    kinds = [
+        {},
+        {"adversary": "fgsm", "adversary_radius": 0.1},
+        {"adversary": "fgsm", "adversary_radius": 0.2},
+        {"adversary": "pgd", "adversary_radius": 0.1},
+        {"adversary": "pgd", "adversary_radius": 0.1, "adversary_steps": 7},
+        {"adversary": "pgd", "adversary_radius": 0.1, "adversary_steps": 7, "adversary_step_size": 0.05},
+    ]
+    made = [make_trial(TaskRef("sphere"), SphereConfig.model_validate(kind), 0) for kind in kinds]
+    assert len({trial.trial_id for trial in made}) == len(kinds)
+
+
+# Adversaries
+
+
+def test_what_is_left_out_of_pgd_is_written_down():
+    """Madry et al.'s 40 steps of 0.01 at radius 0.3, and in proportion."""
+    config = Config(adversary="pgd", adversary_radius=0.3)
+    assert (config.adversary_steps, config.adversary_step_size) == (40, pytest.approx(0.01))
+    assert config.plain()["adversary_steps"] == 40
+    spelt_out = Config(adversary="pgd", adversary_radius=0.3, adversary_steps=40, adversary_step_size=config.adversary_step_size)
+    assert config == spelt_out and config.plain() == spelt_out.plain()
+    assert Config(adversary="pgd", adversary_radius=0.6, adversary_steps=8).adversary_step_size == pytest.approx(0.1)
+    assert Config(adversary="pgd", adversary_radius=0.3, adversary_step_size=0.5).adversary_step_size == 0.5
+
+
+@pytest.mark.parametrize(
+    ("fields", "passes"),
+    [({}, 0), ({"adversary": "fgsm"}, 1), ({"adversary": "pgd"}, 40), ({"adversary": "pgd", "adversary_steps": 3}, 3)],
+)
+def test_passes_before_every_step(fields: dict[str, Any], passes: int):
+    radius = {"adversary_radius": 0.3} if fields else {}
+    assert Config.model_validate({**fields, **radius}).adversary_passes == passes
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        (
+            {"adversary_radius": 0.3},
+            "'adversary_radius' is 0.3 and there is no adversary; set adversary to 'fgsm' or 'pgd', or leave it out",
+        ),
+        ({"adversary_steps": 7}, "'adversary_steps' is 7 and there is no adversary"),
+        ({"adversary_step_size": 0.1}, "'adversary_step_size' is 0.1 and there is no adversary"),
+        ({"adversary": "fgsm"}, "adversary 'fgsm' needs 'adversary_radius', a number above 0"),
+        ({"adversary": "pgd", "adversary_steps": 7}, "adversary 'pgd' needs 'adversary_radius', a number above 0"),
+        (
+            {"adversary": "fgsm", "adversary_radius": 0.3, "adversary_steps": 7},
+            "'adversary_steps' is 7 and belongs to adversary 'pgd'; 'fgsm' takes one step of the whole radius",
+        ),
+        (
+            {"adversary": "fgsm", "adversary_radius": 0.3, "adversary_step_size": 0.1},
+            "'adversary_step_size' is 0.1 and belongs to adversary 'pgd'",
+        ),
+        ({"adversary": "deepfool", "adversary_radius": 0.3}, "Input should be 'fgsm' or 'pgd'"),
+        ({"adversary": "fgsm", "adversary_radius": 0.0}, "greater than 0"),
+        ({"adversary": "pgd", "adversary_radius": 0.3, "adversary_steps": 0}, "greater than or equal to 1"),
+    ],
+)
+def test_an_adversary_that_is_not_whole_is_refused(fields: dict[str, Any], sentence: str):
+    with pytest.raises(ValidationError) as refused:
+        Config.model_validate(fields)
+    assert sentence in str(refused.value)
 
 
 # Seeds

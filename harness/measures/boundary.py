@@ -12,17 +12,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from harness.measures.gradients import margin_values, margins, nearest_rival
+from harness.measures.gradients import Margins, margin_values, margins, nearest_rival
 from harness.training.loop import predicted
 from harness.training.stack import Model
 
-SEARCH_STEPS = 80
+SEARCH_STEPS = 50
 SEARCH_STEP = 0.6
 """First step's length over the current radius; falls to SEARCH_END of it along a cosine."""
 SEARCH_SHRINK = 0.2
 """First relative change of the radius per step; falls along the same cosine."""
 SEARCH_END = 0.03
-BISECTIONS = 12
+BISECTIONS = 15
+"""To 3e-5 of the distance."""
 COARSE_BISECTIONS = 5
 BISECTED_STARTS = 8
 """Bisected towards each point: its nearest neighbours that carry another label."""
@@ -56,38 +57,55 @@ def first_order(model: Model, x: Tensor, classes: int | None) -> Tensor:
     return nearest_rival(margins(model, x, label, classes))[0]
 
 
+class Nearest(NamedTuple):
+    """`change`: per point the nearest input found that the model labels otherwise, NaN where none was found, like x.
+
+    `ends` (2, B): the distances at which the search ended from its two beginnings; where they are far apart, it is not to be trusted.
+    """
+
+    change: Tensor
+    ends: Tensor
+
+
 def attack(model: Model, x: Tensor, starts: Tensor, classes: int | None, wander: Tensor) -> Tensor:
     """(B,) distances to what `nearest_change` finds; +inf where it finds nothing."""
-    return _distance(x, nearest_change(model, x, starts, classes, wander))
+    return l2_distance(x, nearest_change(model, x, starts, classes, wander).change)
 
 
 @torch.no_grad()
-def nearest_change(model: Model, x: Tensor, starts: Tensor, classes: int | None, wander: Tensor) -> Tensor:
-    """For each x the nearest input found that the model labels otherwise; NaN where none was found. Same shape as x.
+def nearest_change(model: Model, x: Tensor, starts: Tensor, classes: int | None, wander: Tensor, at_x: Margins | None = None) -> Nearest:
+    """The nearest label change around each x (B, *input_shape).
 
     `starts` (G, N, *input_shape) are inputs to begin from: N for each of G equal runs of points.
 
     The nearest of three: the best of the BISECTED_STARTS nearest `starts` with another label, each bisected towards x,
     and what `_search` finds from x and from the direction of that one. Against exact distances the mean is 0.3 % too
-    large on random small ReLU nets and 1.3 % on trained ones (tests/measures/test_boundary.py). DeepFool, tried first,
+    large on random small ReLU nets and 1.4 % on trained ones (tests/measures/test_boundary.py). DeepFool, tried first,
     got stuck on a fifth of the points of narrow nets and overstated their mean threefold; tangent projections (FAB)
-    after this search improved nothing (LOG.md). `wander` (R, *x.shape) holds random directions, taken in turn by points without a gradient.
+    after this search improved nothing (LOG.md). `wander` (R, *x.shape) holds random directions, taken in turn by points without a gradient;
+    `at_x` the margins of the predicted labels at x, where they are known.
     """
     label = predicted(model(x), classes)
 
     def changed(z: Tensor) -> Tensor:
         return margin_values(model(z), label, classes).amin(dim=1) < 0
 
+    if at_x is None:
+        with torch.enable_grad():
+            at_x = margins(model, x, label, classes)
     best = torch.full_like(x, torch.nan)
     for other in _other_points(model, x, label, starts, classes):
-        best = _nearer(x, _bisect(x, other, changed, COARSE_BISECTIONS), best)
-    best = _bisect(x, best, changed)
+        best = nearer(x, bisect(x, other, changed, COARSE_BISECTIONS), best, l2_distance)
+    best = bisect(x, best, changed)
+    ends = []
     for towards in (x, torch.where(best.isnan(), x, best)):
-        best = _nearer(x, _bisect(x, _search(model, x, towards, label, classes, wander), changed), best)
-    return best
+        found = bisect(x, _search(model, x, towards, at_x, label, classes, wander), changed)
+        ends.append(l2_distance(x, found))
+        best = nearer(x, found, best, l2_distance)
+    return Nearest(best, torch.stack(ends))
 
 
-def _search(model: Model, x: Tensor, towards: Tensor, label: Tensor, classes: int | None, wander: Tensor) -> Tensor:
+def _search(model: Model, x: Tensor, towards: Tensor, at_x: Margins, label: Tensor, classes: int | None, wander: Tensor) -> Tensor:
     """Decoupled direction and norm (Rony et al. 2019, arXiv 1811.09600): gradient steps on the sphere around x whose
     radius shrinks while the label is changed and grows while it is not. NaN where it never was.
 
@@ -95,8 +113,6 @@ def _search(model: Model, x: Tensor, towards: Tensor, label: Tensor, classes: in
     gradient norms at x), begins in the direction of `towards` at three times the first-order distance, and scales
     its step with the radius: distances across a grid of models span two decades.
     """
-    with torch.enable_grad():
-        at_x = margins(model, x, label, classes)
     first, steepness = nearest_rival(at_x)[0], at_x.gradients.flatten(2).norm(dim=2)
     steepest = steepness.amax(1, keepdim=True)
     steepness = torch.where(steepness > 0, steepness, torch.where(steepest > 0, steepest, 1.0))  # 1: x lies in a flat region
@@ -115,9 +131,9 @@ def _search(model: Model, x: Tensor, towards: Tensor, label: Tensor, classes: in
         steepness_here = gradient.flatten(1).norm(dim=1)
         flat = steepness_here == 0
         if bool(flat.any()):
-            gradient = torch.where(_column(flat, x), wander[k % len(wander)], gradient)
+            gradient = torch.where(column(flat, x), wander[k % len(wander)], gradient)
             steepness_here = gradient.flatten(1).norm(dim=1)
-        offset = offset.addcmul(gradient, _column(-SEARCH_STEP * schedule * radius / steepness_here, x))
+        offset = offset.addcmul(gradient, column(-SEARCH_STEP * schedule * radius / steepness_here, x))
         radius = radius * torch.where(hit, 1 - SEARCH_SHRINK * schedule, 1 + SEARCH_SHRINK * schedule)
         offset = _with_length(offset, radius)
     return best
@@ -131,34 +147,34 @@ def _other_points(model: Model, x: Tensor, label: Tensor, starts: Tensor, classe
     found = distance.topk(min(BISECTED_STARTS, per_group), dim=2, largest=False)
     index = found.indices + per_group * torch.arange(groups, device=x.device)[:, None, None]
     ranked = zip(found.values.flatten(0, 1).T, index.flatten(0, 1).T, strict=True)
-    return [torch.where(_column(length.isfinite(), x), starts.flatten(0, 1)[i], torch.nan) for length, i in ranked]
+    return [torch.where(column(length.isfinite(), x), starts.flatten(0, 1)[i], torch.nan) for length, i in ranked]
 
 
-def _bisect(x: Tensor, far: Tensor, changed: Callable[[Tensor], Tensor], steps: int = BISECTIONS) -> Tensor:
+def bisect(x: Tensor, far: Tensor, changed: Callable[[Tensor], Tensor], steps: int = BISECTIONS) -> Tensor:
     """Move label changes `far` towards x along the segment; the result still changes the label. NaN stays NaN."""
     low, high = x.new_zeros(len(x)), x.new_ones(len(x))  # positions on the segment from x
     for _ in range(steps):
         middle = (low + high) / 2
-        hit = changed(torch.lerp(x, far, _column(middle, x)))
+        hit = changed(torch.lerp(x, far, column(middle, x)))
         low, high = torch.where(hit, low, middle), torch.where(hit, middle, high)
-    return torch.lerp(x, far, _column(high, x))
+    return torch.lerp(x, far, column(high, x))
 
 
-def _nearer(x: Tensor, a: Tensor, b: Tensor) -> Tensor:
+def nearer(x: Tensor, a: Tensor, b: Tensor, distance: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     """Per point the one of a and b nearer to x; NaN counts as infinitely far."""
-    return torch.where(_column(_distance(x, a) < _distance(x, b), x), a, b)
+    return torch.where(column(distance(x, a) < distance(x, b), x), a, b)
 
 
-def _distance(x: Tensor, z: Tensor) -> Tensor:
+def l2_distance(x: Tensor, z: Tensor) -> Tensor:
     """(B,) ‖z − x‖, +inf where z is NaN."""
     return (z - x).flatten(1).norm(dim=1).nan_to_num(nan=math.inf)
 
 
 def _with_length(v: Tensor, length: Tensor) -> Tensor:
     """Each v scaled to the given length; a zero vector stays zero."""
-    return v * _column(length / v.flatten(1).norm(dim=1).clamp(min=1e-30), v)
+    return v * column(length / v.flatten(1).norm(dim=1).clamp(min=1e-30), v)
 
 
-def _column(v: Tensor, like: Tensor) -> Tensor:
+def column(v: Tensor, like: Tensor) -> Tensor:
     """(B,) as (B, 1, …), to multiply into `like`."""
     return v.reshape(-1, *[1] * (like.dim() - 1))

@@ -4,7 +4,8 @@ The parameter convention decides scaling conclusions (science notes, item 11), s
 sum is proved equal to `numel`.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -51,6 +52,12 @@ def count_parameters(model: nn.Module) -> Counts:
     if counts.trainable + counts.frozen != total:
         raise AssertionError(f"parameter groups sum to {counts.trainable + counts.frozen}, numel to {total}")
     return counts
+
+
+def params_per_number(p: int, n: int, d_ambient: int, measured: Mapping[str, Any]) -> dict[str, float | None]:
+    """The law's variable p/(n·d) for every d: ambient, and the estimates among the measured columns (null where they are)."""
+    dimensions = {"ambient": d_ambient, **{name: measured.get(f"d_{name}") for name in ("participation", "twonn", "mle")}}
+    return {f"p_over_nd_{name}": p / (n * d) if d is not None and d > 0 else None for name, d in dimensions.items()}
 
 
 def count_training_flops(model: nn.Module, input_shape: tuple[int, ...]) -> int:

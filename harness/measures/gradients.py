@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from harness.measures.jacobian import Linearised, along_sphere, linearise
 from harness.training.loop import predicted
 from harness.training.stack import Model
 
@@ -40,20 +41,25 @@ def margin_values(output: Tensor, label: Tensor, classes: int | None) -> Tensor:
 
 
 def margins(model: Model, x: Tensor, label: Tensor, classes: int | None) -> Margins:
-    """Margins of `label` at x and their gradients, one backward pass per rival. x: (B, *input_shape)."""
-    x = x.detach().requires_grad_(True)
-    values = margin_values(model(x), label, classes)
-    finite = torch.where(values.isinf(), torch.zeros_like(values), values)
-    gradients = [torch.autograd.grad(finite[:, j].sum(), x, retain_graph=j + 1 < finite.shape[1])[0] for j in range(finite.shape[1])]
-    return Margins(values.detach(), torch.stack(gradients, dim=1))
+    """Margins of `label` at x and their gradients, one backward pass per output. x: (B, *input_shape)."""
+    return margins_of(linearise(model, x), label, classes)
 
 
-def nearest_rival(m: Margins) -> tuple[Tensor, Tensor, Tensor]:
+def margins_of(at: Linearised, label: Tensor, classes: int | None) -> Margins:
+    """The same from what is known of the model at the points."""
+    values = margin_values(at.outputs, label, classes)
+    if classes is None:
+        return Margins(values, at.jacobian * label.reshape(-1, *[1] * (at.jacobian.dim() - 1)))
+    own = at.jacobian[torch.arange(len(label), device=label.device), label]
+    return Margins(values, own[:, None] - at.jacobian)
+
+
+def nearest_rival(m: Margins, order: int = 2) -> tuple[Tensor, Tensor, Tensor]:
     """First-order distance |m_j|/‖∇m_j‖ minimised over rivals, the rival's index, and its margin's gradient norm.
 
-    All (B,). The distance is +inf where every gradient is zero.
+    All (B,). The distance is +inf where every gradient is zero. `order` 2 is for ℓ2 distances; 1, the dual norm, for ℓ∞.
     """
-    norms = m.gradients.flatten(2).norm(dim=2)
+    norms = m.gradients.flatten(2).norm(p=order, dim=2)
     distance = torch.where(norms > 0, m.values.abs() / norms, torch.inf)
     distance = torch.where(m.values.isinf(), torch.inf, distance)
     nearest, rival = distance.min(dim=1)
@@ -62,13 +68,14 @@ def nearest_rival(m: Margins) -> tuple[Tensor, Tensor, Tensor]:
 
 def gradient_norms(model: Model, x: Tensor, classes: int | None, on_sphere: bool) -> GradientNorms:
     """Norms of ∇f, or of ∇(top logit − runner-up), at the points x: (B, *input_shape), on a sphere of any radius around 0."""
-    with torch.no_grad():
-        label = predicted(model(x), classes)
-    m = margins(model, x, label, classes)
+    at = linearise(model, x)
+    m = margins_of(at, predicted(at.outputs, classes), classes)
+    return gradient_norms_of(m, x, on_sphere)
+
+
+def gradient_norms_of(m: Margins, x: Tensor, on_sphere: bool) -> GradientNorms:
+    """The same from known margins of the predicted label."""
     runner_up = m.values.argmin(dim=1)
     gradient = m.gradients.flatten(2)[torch.arange(len(x), device=x.device), runner_up]
     ambient = gradient.norm(dim=1)
-    if not on_sphere:
-        return GradientNorms(ambient, ambient)
-    outward = x.flatten(1) / x.flatten(1).norm(dim=1, keepdim=True)
-    return GradientNorms((gradient - (gradient * outward).sum(1, keepdim=True) * outward).norm(dim=1), ambient)
+    return GradientNorms(along_sphere(gradient[:, None], x)[:, 0].norm(dim=1), ambient) if on_sphere else GradientNorms(ambient, ambient)

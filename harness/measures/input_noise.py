@@ -1,4 +1,4 @@
-"""Accuracy and changed predictions under isotropic Gaussian input noise of graded length."""
+"""Accuracy, changed predictions and moved outputs under isotropic Gaussian input noise of graded length."""
 
 import math
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from harness.training.loop import predicted
+from harness.training.loop import predicted, wrong
 from harness.training.stack import Model
 
 RADII = (0.05, 0.1, 0.2, 0.4, 0.8)
@@ -14,17 +14,27 @@ RADII = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
 class NoiseResponse(NamedTuple):
-    """Per point and radius of RADII, (B, R) bool: the noisy input's label is right; it is not the clean input's."""
+    """Per point and radius of RADII, (B, R). Bool: the noisy input's label is right; it is not the clean input's.
+
+    Float: `change` is ‖f(x + noise) − f(x)‖ over the outputs, in their own unit. Of a linear map W its mean square is
+    ‖W‖_F² r²/d.
+    """
 
     right: Tensor
     flipped: Tensor
+    change: Tensor
 
 
 @torch.no_grad()
 def noise_response(model: Model, x: Tensor, y: Tensor, classes: int | None, normal: Tensor) -> NoiseResponse:
     """One noise draw per point, scaled to every radius. x (in data units) and `normal` (standard normal numbers): (B, *input_shape)."""
-    clean = predicted(model(x), classes)
-    target = y if classes is not None else torch.where(y >= 0, 1.0, -1.0)
+    clean = model(x)
+    label = predicted(clean, classes)
     direction = normal / math.sqrt(x[0].numel())
-    noisy = torch.stack([predicted(model(x + radius * direction), classes) for radius in RADII], dim=1)
-    return NoiseResponse(noisy == target[:, None], noisy != clean[:, None])
+    right, flipped, change = [], [], []
+    for radius in RADII:
+        noisy = model(x + radius * direction)
+        right.append(~wrong(noisy, y, classes))
+        flipped.append(predicted(noisy, classes) != label)
+        change.append((noisy - clean).norm(dim=1))
+    return NoiseResponse(torch.stack(right, dim=1), torch.stack(flipped, dim=1), torch.stack(change, dim=1))

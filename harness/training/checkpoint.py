@@ -44,6 +44,7 @@ class TrialCheckpoint:
         parts = {part: getattr(state, part) for part in PARTS}
         tensors = {f"{part}/{name}": t.detach().clone().contiguous() for part, named in parts.items() for name, t in named.items()}
         tensors |= {f"generators/{g}": drawn for g, drawn in enumerate([state.dropout, *state.orders])}
+        tensors |= {f"starts/{g}": drawn for g, drawn in enumerate(state.starts)}
         tensors |= {f"lags/{model}": torch.tensor(lag, dtype=torch.float64) for model, lag in state.lags.items()}
         temporary = self.path.with_name(f"_tmp-{self.path.name}-{os.getpid()}")
         with contextlib.suppress(OSError, SafetensorError):  # a full disk costs the checkpoint, not the trial
@@ -58,7 +59,7 @@ class TrialCheckpoint:
                 said = f.metadata() or {}
                 if {key: said.get(key) for key in self.made_by} != self.made_by:
                     return None
-                parts: dict[str, dict[str, torch.Tensor]] = {part: {} for part in (*PARTS, "generators", "lags")}
+                parts: dict[str, dict[str, torch.Tensor]] = {part: {} for part in (*PARTS, "generators", "starts", "lags")}
                 for key in f.keys():  # noqa: SIM118 - not a dict
                     part, _, name = key.partition("/")
                     parts[part][name] = f.get_tensor(key).to(device if part in PARTS else "cpu")
@@ -68,6 +69,8 @@ class TrialCheckpoint:
                 if not orders:
                     return None
                 lags = {int(model): Evaluation(*lag.tolist()) for model, lag in parts["lags"].items()}
-                return Checkpoint(int(said["epoch"]), orders=orders, dropout=dropout, lags=lags, **{part: parts[part] for part in PARTS})
+                starts = [parts["starts"][str(g)] for g in range(len(parts["starts"]))]
+                named = {part: parts[part] for part in PARTS}
+                return Checkpoint(int(said["epoch"]), orders=orders, dropout=dropout, lags=lags, starts=starts, **named)
         except (OSError, SafetensorError, KeyError, ValueError, TypeError):
             return None

@@ -1,12 +1,16 @@
 """The loop that trains one model, or a stack of them, with Adam until each one's stop rule is met.
 
 (fit,) = train(Alone(model), [Row(data, order=Seeds(0).generator("order"), lr=1e-3)], [config])
+
+With an adversary every step is on inputs moved against the model (`adversary.py`); stop rules and the figures of a Fit are
+about the clean inputs all the same.
 """
 
 import math
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -16,6 +20,7 @@ from torch.optim.adam import adam
 
 from harness.errors import TrialFailure
 from harness.task import Config, Data
+from harness.training.adversary import Adversary, adversary_of, perturb
 from harness.training.stack import Program
 
 INTERPOLATION_MSE = 0.01
@@ -31,7 +36,7 @@ EVALUATION_BATCH = 4096
 
 
 class Fit(NamedTuple):
-    """Where training ended; `loss` and `error` are over the whole training set at the final weights."""
+    """Where training ended; `loss` and `error` are over the whole training set, as it is, at the final weights."""
 
     loss: float
     error: float
@@ -53,6 +58,8 @@ class Row(NamedTuple):
     data: Data
     order: torch.Generator
     lr: float
+    starts: torch.Generator | None = None
+    """Where an adversary's random starts are drawn."""
 
 
 class Checkpoint(NamedTuple):
@@ -64,11 +71,13 @@ class Checkpoint(NamedTuple):
     first_moments: dict[str, Tensor]
     second_moments: dict[str, Tensor]
     orders: list[Tensor]
-    """State of each row's generator."""
+    """State of each row's generator of orders."""
     dropout: Tensor
     """State of torch's own generator, which modules that draw in training use."""
     lags: dict[int, Evaluation]
     """By model, how far below an epoch's running figures its exact ones were, as factors."""
+    starts: Sequence[Tensor] = ()
+    """State of each row's generator of random starts, where there is an adversary."""
 
 
 def train(
@@ -82,21 +91,24 @@ def train(
 
     The models lie row after row, equally many in each. A model that has met its rule leaves the stack, at the
     weights it had then; one whose loss is not finite leaves it with TrialFailure("nan") in place of its Fit.
-    The rows' sample counts, batch sizes and kinds of target must agree. `keep` is called after every epoch, and
-    `start` goes on from what it was given.
+    The rows' sample counts, batch sizes, kinds of target, boxes and adversaries must agree. `keep` is called after every
+    epoch, and `start` goes on from what it was given.
 
-    Raises ValueError when the stop rule `noise` has no noise to go by.
+    Raises ValueError when the stop rule `noise` has no noise to go by, or an adversary's random starts no generator.
     """
     models = _Models(program, list(rows), list(range(len(configs))))
     batch_size, steps_per_epoch, classes = configs[0].samples_per_step, configs[0].steps_per_epoch, rows[0].data.classes
+    adversary = adversary_of(configs[0])
     for m, config in enumerate(configs):
         if config.stop == "noise" and not models.row_of(m).data.noise.epsilon:
             raise ValueError("stop 'noise' needs labels with injected noise; add some, or use stop 'interpolate' or 'epochs'")
+    if adversary and adversary.random_start and not all(row.starts for row in rows):
+        raise ValueError("adversary 'pgd' begins at random: every row needs `starts`, the generator of the stream 'adversary'")
     done: dict[int, Fit | TrialFailure] = {}
     if start:
         models.go_on_from(start, steps_per_epoch)
     for epoch in range(start.epoch + 1 if start else 1, max(c.max_epochs for c in configs) + 1):
-        near = models.epoch(batch_size, classes)
+        near = models.epoch(batch_size, classes, adversary)
         asked = []
         for model, running in zip(models.ids, near, strict=True):
             if model in done:
@@ -152,16 +164,19 @@ class _Models:
     def row_of(self, model: int) -> Row:
         return self.all_rows[model // self.per_row]
 
-    def epoch(self, batch_size: int, classes: int | None) -> list[Evaluation]:
-        """One pass; the running figures of every slot, in order of `ids`."""
+    def epoch(self, batch_size: int, classes: int | None, adversary: Adversary | None = None) -> list[Evaluation]:
+        """One pass; the running figures of every slot, in order of `ids`, on the inputs that it was trained on."""
         slots = len(self.ids) // len(self.rows)
         n = len(self.rows[0].data.x_train)
         losses = errors = torch.zeros(len(self.ids), device=self.rows[0].data.x_train.device)
         self.program.train(True)
         parameters = list(self.program.parameters.values())
         for x, y in self._batches(batch_size):
-            output = self.program(x).flatten(0, 1)
             target = y.repeat_interleave(slots, 0).flatten()
+            if adversary:
+                losses_of, starts = partial(sample_losses, y=target, classes=classes), [row.starts for row in self.rows if row.starts]
+                x = perturb(self.program, x, slots, losses_of, adversary, self.rows[0].data.box, starts)
+            output = self.program(x).flatten(0, 1)
             loss = sample_losses(output, target, classes).unflatten(0, (len(self.ids), -1)).mean(1)
             self._step(torch.autograd.grad(loss.sum(), parameters, materialize_grads=True))
             losses = losses + loss.detach() * y.shape[1]
@@ -241,10 +256,9 @@ class _Models:
         self.rows, self.ids = [self.rows[g] for g in left], [self.ids[s] for s in kept]
 
     def checkpoint(self, epoch: int) -> Checkpoint:
-        orders = [row.order.get_state() for row in self.rows]
-        return Checkpoint(
-            epoch, self.program.parameters, self.program.buffers, self.first, self.second, orders, torch.get_rng_state(), dict(self.lags)
-        )
+        orders, starts = [row.order.get_state() for row in self.rows], [row.starts.get_state() for row in self.rows if row.starts]
+        tensors = (self.program.parameters, self.program.buffers, self.first, self.second)
+        return Checkpoint(epoch, *tensors, orders, torch.get_rng_state(), dict(self.lags), starts)
 
     @torch.no_grad()
     def go_on_from(self, start: Checkpoint, steps_per_epoch: int) -> None:
@@ -254,6 +268,8 @@ class _Models:
                 tensor.copy_(kept[name])
         for row, state in zip(self.rows, start.orders, strict=True):
             row.order.set_state(state)
+        for drawn, state in zip([row.starts for row in self.rows if row.starts], start.starts, strict=True):
+            drawn.set_state(state)
         torch.set_rng_state(start.dropout)
         self.lags = dict(start.lags)
         for count in self.steps:
@@ -264,8 +280,11 @@ def _may_be_met(running: Evaluation, lag: Evaluation | None, data: Data, config:
     """Whether an epoch's running figures are so near the rule's level that the whole training set must be evaluated.
 
     They lag behind, because the model improves while they are taken; by how much changes little from one epoch to the
-    next, so that a model that is stuck above its level is not evaluated in every epoch.
+    next, so that a model that is stuck above its level is not evaluated in every epoch. Figures on an adversary's inputs say
+    nothing about the clean ones, which an evaluation costs little to know beside such an epoch.
     """
+    if config.adversary and config.stop != "epochs":
+        return True
     if not _met(running, data, config, CHECK_MARGIN):
         return False
     by_loss = config.stop == "interpolate" or data.classes is None

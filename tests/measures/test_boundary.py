@@ -51,7 +51,7 @@ def attack(model: Model, x: Tensor, starts: Tensor, classes: int | None, cap: fl
 
 
 def nearest_change(model: Model, x: Tensor, starts: Tensor, classes: int | None) -> Tensor:
-    return boundary.nearest_change(model, x, starts[None], classes, wander(x))
+    return boundary.nearest_change(model, x, starts[None], classes, wander(x)).change
 
 
 # Linear maps
@@ -306,6 +306,6 @@ def test_images_keep_their_shape():
 def test_each_run_of_points_begins_from_its_own_starts():
     model, x, starts = trained_net(3, 5, 1, seed=0).torch(), points(60, 3), points(80, 3, seed=8).unflatten(0, (2, 40))
     runs, draws = x.unflatten(0, (2, 30)), wander(x)
-    together = boundary.nearest_change(model, x, starts, None, draws)
-    apart = [boundary.nearest_change(model, runs[g], starts[g : g + 1], None, draws[:, 30 * g : 30 * (g + 1)]) for g in (0, 1)]
+    together = boundary.nearest_change(model, x, starts, None, draws).change
+    apart = [boundary.nearest_change(model, runs[g], starts[g : g + 1], None, draws[:, 30 * g : 30 * (g + 1)]).change for g in (0, 1)]
     torch.testing.assert_close(together, torch.cat(apart), rtol=1e-5, atol=1e-6)

@@ -1,4 +1,4 @@
-"""Accuracy and changed predictions under input noise, against the normal distribution for linear classifiers."""
+"""Accuracy, changed predictions and moved outputs under input noise, against the normal distribution for linear maps."""
 
 import math
 
@@ -35,7 +35,7 @@ def test_flip_rate_of_a_linear_classifier(d: int, classes: int | None):
         model.bias.zero_()
     labels = torch.where(t >= 0, 1.0, -1.0) if classes is None else (t < 0).long()
     found = response(model, x, labels, classes)
-    assert found.right.shape == found.flipped.shape == (n, len(RADII))
+    assert found.right.shape == found.flipped.shape == found.change.shape == (n, len(RADII))
     assert torch.equal(found.right, ~found.flipped), "where the clean prediction is right, what did not flip is right"
     for radius, flips in zip(RADII, found.flipped.float().mean(0).tolist(), strict=True):
         probability = normal_cdf(-t.abs() * math.sqrt(d) / radius)
@@ -71,7 +71,26 @@ def test_right_is_about_the_label_and_flipped_about_the_prediction():
     y = torch.tensor([1.0] * 30 + [-1.0] * 70)
     found = response(always, points(100, 3), y, None)
     assert torch.equal(found.right, (y > 0)[:, None].expand(100, len(RADII)))
-    assert not bool(found.flipped.any())
+    assert not bool(found.flipped.any()) and not bool(found.change.any())
+
+
+@pytest.mark.parametrize(("d", "classes"), [(1, None), (7, None), (7, 3), (300, 10)])
+def test_outputs_of_a_linear_map_move_by_its_weights(d: int, classes: int | None):
+    """Exactly ‖W · noise‖ at every point, and ‖W‖_F² r²/d in mean square, whatever the bias."""
+    n, outputs = 20_000, classes or 1
+    model = nn.Linear(d, outputs)
+    with torch.no_grad():
+        model.weight.copy_(points(outputs, d, seed=3))
+        model.bias.fill_(5.0)
+    normal = points(n, d, seed=1)
+    labels = torch.ones(n) if classes is None else torch.zeros(n, dtype=torch.long)
+    found = noise_response(model, points(n, d), labels, classes, normal).change
+    moved = (normal @ model.weight.detach().T).norm(dim=1) / math.sqrt(d)
+    gram = model.weight.detach() @ model.weight.detach().T  # Var ‖Wν‖² = 2 ‖WWᵀ‖_F² (r²/d)²
+    deviation = float((2 * gram.square().sum()).sqrt() / gram.trace()) / math.sqrt(n)
+    for radius, change in zip(RADII, found.T, strict=True):
+        torch.testing.assert_close(change, radius * moved, rtol=1e-3, atol=1e-4)
+        assert float(change.square().mean()) == pytest.approx(float(gram.trace()) * radius**2 / d, rel=4 * deviation)
 
 
 def test_real_valued_targets_are_judged_by_sign():
@@ -87,5 +106,5 @@ def test_the_noise_is_what_was_drawn():
     torch.manual_seed(0)
     model, x, y = nn.Linear(3, 1), points(500, 3), torch.ones(500)
     one, again, other = (response(model, x, y, None, seed) for seed in (1, 1, 2))
-    assert torch.equal(one.right, again.right) and torch.equal(one.flipped, again.flipped)
-    assert not torch.equal(one.flipped, other.flipped)
+    assert all(torch.equal(a, b) for a, b in zip(one, again, strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(one, other, strict=True))

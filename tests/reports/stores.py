@@ -1,7 +1,9 @@
 """Stores made of rows with known figures, for tests of the report stage."""
 
 import json
+import struct
 import uuid
+import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,8 @@ NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 def row(
     p: int = 1000, n: int = 100, d: int = 10, seed: int = 0, stability: float = 0.1, lipschitz: float = 5.0, **changes: Any
 ) -> dict[str, Any]:
-    """An ok row of a ±1 task below its noise; `settings` (a dict) is part of what stays fixed along a curve."""
+    """An ok row of a ±1 task below its noise, whose every sensitivity figure follows from `stability` and `lipschitz`;
+    `settings` (a dict) is part of what stays fixed along a curve."""
     settings = {"n": n, "d": d, **changes.pop("settings", {})}
     config = {**settings, "width": p}
     identity = json.dumps([config, seed, changes.get("family"), changes.get("stop_rule")])
@@ -32,10 +35,41 @@ def row(
         "measure_points": 256, "stability_cap": 1.0, "stability_attack_mean": stability, "stability_attack_censored": 0.0,
         "stability_first_order_mean": stability, "lip_lower_grad": lipschitz, "lip_mean_grad": lipschitz / 2,
         "noise_radii": [0.1, 0.2], "noise_accuracy": [0.5, 0.5], "noise_flip_rate": [0.1, 0.2], "flops": 1e6, "wall_s": 2.0,
+        "test_n": 1000, "ece": 0.05, "margin_mean": 0.5,
+        "d_points": n, "d_participation": 0.5 * d, "d_participation_spread": 0.01 * d, "d_twonn": 0.4 * d, "d_twonn_spread": 0.02 * d,
+        "d_mle": 0.3 * d, "d_mle_spread": 0.03 * d, "p_over_nd_ambient": p / (n * d), "p_over_nd_participation": p / (n * 0.5 * d),
+        "p_over_nd_twonn": p / (n * 0.4 * d), "p_over_nd_mle": p / (n * 0.3 * d),
+        "pair_distance_mean": 1.4, "pair_distance_sd": 0.2, "pair_distance_quantiles": [0.9, 1.0, 1.3, 1.4, 1.5, 1.8, 1.9],
+        "stability_certified_mean": stability / 3, "stability_certified_violations": 0,
+        "lip_lower_pairs": 1.2 * lipschitz, "lip_lower_normalised": 2.4 * lipschitz, "lip_mean_jacobian": lipschitz / 2,
+        "lip_mean_normalised": lipschitz, "lip_upper_product": 9 * lipschitz, "lip_upper_normalised": 18 * lipschitz,
+        "robust_l2_radii": [0.04, 0.08, 0.16], "robust_accuracy_l2": [a * stability**0.5 for a in (1.0, 0.8, 0.5)],
+        "robust_linf_radii": [0.1, 0.2, 0.3], "robust_linf_box": [0.0, 1.0],
+        "robust_accuracy_linf": [a * stability**0.5 for a in (0.9, 0.7, 0.4)],
+        "attack_warnings": [], "corruptions": [corruption("blur", 1, 0.5), corruption("blur", 3, 0.4), corruption("shift", 3, 0.3)],
         "train_s": 1.0, "measure_s": 0.5, "data_hash": "ab" * 32, "unilaw_version": "0.1.0", "started_at": NOW,
         "finished_at": NOW, "measures_version": MEASURES_VERSION, "schema_version": SCHEMA_VERSION,
     }  # fmt: skip
     return base | changes
+
+
+def corruption(kind: str, severity: int, accuracy: float) -> dict[str, Any]:
+    """An entry of the column corruptions."""
+    return {"kind": kind, "severity": severity, "size": 1.0, "accuracy": accuracy, "accuracy_se": 0.01, "flip_rate": 0.1}
+
+
+NEW_IN_3 = (
+    "d_", "p_over_nd_", "pair_distance_", "stability_certified_", "lip_lower_pairs", "lip_lower_normalised", "lip_mean_jacobian",
+    "lip_mean_normalised", "lip_upper_", "robust_", "attack_warnings", "corruptions", "pictures", "ece", "margin_mean",
+)  # fmt: skip
+
+
+def of_schema_2(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows as they were before the instruments of schema version 3."""
+    return [
+        {k: v for k, v in r.items() if k == "d_ambient" or not k.startswith(NEW_IN_3)} | {"schema_version": 2, "measures_version": 2}
+        for r in rows
+    ]
 
 
 def failed(**changes: Any) -> dict[str, Any]:
@@ -66,3 +100,18 @@ def make_store(folder: Path, rows: list[dict[str, Any]], sweep: bool = True) -> 
     if sweep:
         store.put_sweep(SweepRecord(name="made", text="name: made\n", task_source=None, trials={r["trial_id"]: r["task"] for r in rows}))
     return folder
+
+
+def png(width: int = 2, height: int = 2) -> bytes:
+    """A grey PNG whose header says so; for large sizes without its pixels."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    pixels = zlib.compress(b"\x00" * (width + 1) * height) if width * height < 1e6 else b""
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+        + chunk(b"IDAT", pixels)
+        + chunk(b"IEND", b"")
+    )

@@ -1,4 +1,4 @@
-"""The report in a real browser, wide and narrow: charts drawn, nothing wider than the page, no error, no request."""
+"""The report in a real browser, wide and narrow: charts drawn, folded ones when opened, axes chosen, no error, no request."""
 
 import html
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reports.page import write_report
-from tests.reports.stores import failed, make_store, power_law
+from tests.reports.stores import failed, make_store, png, power_law
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -19,16 +19,28 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this ma
 QUIET = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync"
 
 FRAME = """<body style="margin:0"><iframe id="f" style="width:{width}px;height:3000px;border:0"></iframe><pre id="said"></pre><script>
-const frame = document.getElementById("f"), errors = [];
-frame.onload = () => setTimeout(() => {{
+const frame = document.getElementById("f"), wait = ms => new Promise(done => setTimeout(done, ms));
+frame.onload = async () => {{
+  await wait(2500);
   const d = frame.contentDocument, w = frame.contentWindow;
-  const wide = [...d.querySelectorAll("body *")].filter(e => !e.closest(".scroll, pre, svg, .js-plotly-plot, script, details")
+  const drawn = () => [...d.querySelectorAll(".chart")].filter(c => c.querySelector(".main-svg")).length;
+  const inside = ".scroll, pre, svg, .js-plotly-plot, script, details:not(.folded)";
+  const tooWide = () => [...d.querySelectorAll("body *")].filter(e => !e.closest(inside)
     && e.getBoundingClientRect().right > {width} + 1).map(e => e.outerHTML.slice(0, 80));
-  document.getElementById("said").textContent = JSON.stringify({{
-    scroll: d.scrollingElement.scrollWidth, points: d.querySelectorAll(".point").length,
-    drawn: [...d.querySelectorAll(".chart")].filter(c => c.querySelector(".main-svg")).length, wide, requests:
+  const said = {{first: drawn(), points: d.querySelectorAll(".point").length, wide: tooWide()}};
+  for (const folded of d.querySelectorAll("details")) folded.open = true;
+  await wait(2500);
+  const shown = [...d.querySelectorAll(".folded .chart .main-svg")].map(e => e.getBoundingClientRect().width);
+  const select = d.querySelector("#choice-law select"), law = d.getElementById("chart-law");
+  const before = [law.data[0].x[0], law.layout.xaxis.title.text];
+  select.value = "2";
+  select.dispatchEvent(new Event("change"));
+  await wait(500);
+  const after = [law.data[0].x[0], law.layout.xaxis.title.text], hover = law.data[0].customdata[0].length;
+  document.getElementById("said").textContent = JSON.stringify({{...said, scroll: d.scrollingElement.scrollWidth, drawn: drawn(), shown,
+    images: [...d.images].map(i => i.naturalWidth), opened: tooWide(), before, after, hover, requests:
     w.performance.getEntriesByType("resource").map(r => r.name).filter(n => !n.startsWith("data:") && !n.startsWith("blob:"))}});
-}}, 2500);
+}};
 frame.src = "{source}";
 </script>"""
 
@@ -36,7 +48,12 @@ frame.src = "{source}";
 @pytest.fixture(scope="module")
 def report(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("browser")
-    store = make_store(folder / "store", power_law(0.3, 0.2, 0.1, spread=0.05, ns=(100, 200, 400), ds=(8, 16)) + [failed(p=7)])
+    rows = power_law(0.3, 0.2, 0.1, spread=0.05, ns=(100, 200, 400), ds=(8, 16)) + [failed(p=7)]
+    rows[0] |= {"pictures_file": f"_pictures/{rows[0]['trial_id']}.png", "n": 500}
+    rows[0]["pictures"] = [{"label": "4", "before": "4", "after": "an answer of many words without end" * 3, "distance": 0.1}]
+    store = make_store(folder / "store", rows)
+    (store / "_pictures").mkdir()
+    (store / rows[0]["pictures_file"]).write_bytes(png(264, 84))
     write_report(store, folder / "report.html")
     return folder / "report.html"
 
@@ -54,7 +71,7 @@ def test_the_report_opens(report, tmp_path, width):
     ]
     command += [
         "--host-resolver-rules=MAP * ~NOTFOUND",
-        "--virtual-time-budget=15000",
+        "--virtual-time-budget=20000",
         f"--window-size={max(width, 500)},3000",
         "--dump-dom",
     ]
@@ -62,7 +79,10 @@ def test_the_report_opens(report, tmp_path, width):
     said = re.search(r'<pre id="said">(.+?)</pre>', done.stdout, re.S)
     assert said is not None, done.stderr[-2000:]
     seen = json.loads(html.unescape(said[1]))
-    assert seen["drawn"] == 5 and seen["points"] > 72
-    assert seen["scroll"] <= width and seen["wide"] == []
+    assert seen["first"] == 5 and seen["points"] > 72
+    assert seen["drawn"] == 12 and len(seen["shown"]) >= 7 and min(seen["shown"]) > 0.7 * min(width, 1080)
+    assert seen["scroll"] <= width and seen["wide"] == [] and seen["opened"] == []
+    assert seen["images"] == [264] and seen["hover"] == 4
+    assert seen["after"][0] == pytest.approx(seen["before"][0] / 0.4) and "TwoNN" in seen["after"][1] and "ambient" in seen["before"][1]
     assert seen["requests"] == []
     assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]

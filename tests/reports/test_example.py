@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from reports.law import fit_kinds
+from reports.law import fit_all
+from reports.page import render
 from reports.tables import read_evidence
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -14,7 +15,7 @@ EXAMPLE = ROOT / "reports" / "examples" / "mnist-law-60k"
 
 @pytest.fixture(scope="module")
 def fits():
-    return {f.kind.split(", ", 2)[2]: f for f in fit_kinds(read_evidence(EXAMPLE).trials)}
+    return {f.kind.split(", ", 2)[2]: f for f in fit_all(read_evidence(EXAMPLE).trials).kinds}
 
 
 def test_every_trial_of_its_sweep_is_there():
@@ -46,3 +47,12 @@ def test_the_readme_states_its_slopes(fits):
     f = fits["40 % flipped"]
     expected = [f.stability.slope, f.stability.low, f.stability.high, -f.lipschitz.slope, -f.lipschitz.high, -f.lipschitz.low]
     assert [float(x) for x in found.groups()] == pytest.approx(expected, abs=0.006)
+
+
+def test_rows_of_an_older_schema_give_a_page_that_says_what_it_lacks():
+    html = render(read_evidence(EXAMPLE))
+    drawn = set(re.findall(r'data-key="([a-z_0-9]+)">\{', html))
+    assert drawn == {"law", "lipschitz", "lip_mean", "accuracy", "sensitivity", "per_token"}
+    assert "the largest gradient norm stands in for it" in html and 'id="choice-law"' in html
+    for section in ("data", "pictures", "trust"):
+        assert f'<section id="{section}">' not in html

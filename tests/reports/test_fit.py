@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from reports.fit import fit_collapse, fit_slope
-from reports.law import STABILITY, fit_collapses, fit_kinds, verdict_of
+from reports.law import fit_all, fit_collapses, verdict_of
+from reports.measures import STABILITY
 from reports.tables import fit_rows, read_evidence
 from tests.reports.stores import make_store, power_law
 
@@ -122,7 +123,7 @@ def test_few_combinations_give_exponents_without_interval():
 
 def test_a_store_goes_through_filter_fit_and_verdict(tmp_path):
     evidence = read_evidence(make_store(tmp_path / "s", power_law(0.5, 0.5, 0.5, spread=0.01, **GRID)))
-    (fit,) = fit_kinds(evidence.trials)
+    (fit,) = fit_all(evidence.trials).kinds
     assert fit.verdict == fit.lipschitz_verdict == "attains the law's order"
     assert fit.stability.cells == 9 * 5, "the smallest size of each curve is its onset and stays out"
     assert set(fit.stability.trials) == set(fit_rows(evidence.trials, fit.kind)["trial_id"])

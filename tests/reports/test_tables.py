@@ -36,6 +36,22 @@ def test_fits_take_whole_cells_past_the_onset(tmp_path, unsettled, fitted):
     assert sorted(fit_rows(t, "sphere, ±1 target, pure noise")["p"].unique()) == fitted
 
 
+@pytest.mark.parametrize(
+    ("changes", "fitted"),
+    [
+        ({}, [400, 800, 1600]),
+        ({"outputs": 1}, [200, 400, 800, 1600]),  # 0.25 of ±1 labels is half of guessing's
+        ({"epsilon": 0.1}, [200, 400, 800, 1600]),  # wrong labels need not be fitted
+        ({"stop_rule": "interpolate", "stop_reason": "interpolated"}, [200, 400, 800, 1600]),
+    ],
+)
+def test_a_net_that_has_learnt_nothing_enters_no_fit(tmp_path, changes, fitted):
+    clean = {"outputs": 10, "epsilon": 0.0, "stop_rule": "epochs", "stop_reason": "epoch_cap"} | changes
+    over = 0.25 if clean["outputs"] == 1 else 0.46
+    t = evidence(tmp_path, [row(p, train_error=over if p == 100 else 0.24, **clean) for p in SIZES]).trials
+    assert sorted(t.loc[t["in_fit"], "p"]) == fitted
+
+
 def test_a_failed_seed_takes_its_whole_cell_out(tmp_path):
     rows = [r for r in grid() if not (r["p"] == 800 and r["seed"] == 1)] + [failed(p=800, seed=1)]
     t = evidence(tmp_path, rows).trials

@@ -21,6 +21,7 @@ def test_shapes_and_pixels(fields: dict):
     assert made.x_train.shape == (200, 1, 28, 28) and made.x_test.shape == (1000, 1, 28, 28)
     assert made.y_train.shape == (200,) and made.y_test.shape == (1000,)
     assert float(made.x_train.min()) == 0.0 and float(made.x_train.max()) == 1.0
+    assert made.box == (0.0, 1.0)
     assert (made.classes, made.manifold) == (10 if "head" in fields else None, "euclidean")
 
 
@@ -63,7 +64,10 @@ def test_training_sets_are_nested_in_n_noise_included():
     assert torch.equal(few.y_train, many.y_train[:50])
 
 
-@pytest.mark.parametrize("field", [{"width": 999}, {"depth": 3}, {"model": "cnn"}, {"lr": 0.1}, {"stop": "epochs"}])
+@pytest.mark.parametrize(
+    "field",
+    [{"width": 999}, {"depth": 3}, {"model": "cnn"}, {"lr": 0.1}, {"stop": "epochs"}, {"adversary": "pgd", "adversary_radius": 0.3}],
+)
 def test_data_do_not_depend_on_the_model_or_its_training(field: dict):
     assert data(**PARITY, **field).content_hash() == data(**PARITY).content_hash()
 

@@ -134,12 +134,18 @@ class Training:
     def __init__(self, model: str, **about: Any):
         build, outputs, shape = MODELS[model]
         self.module, self.data = seeded(build), samples(outputs, shape)
-        self.order = Seeds(0).generator("order")
+        self.order, self.starts = Seeds(0).generator("order"), Seeds(0).generator("adversary")
         given = {"n": 18, "batch_size": 4, "stop": "epochs", "max_epochs": EPOCHS, **about}
         self.config = Config.model_validate(given)
 
     def go(self, start: Checkpoint | None = None, keep: Callable[[Checkpoint], None] = lambda _: None) -> Fit:
-        (fit,) = train(Alone(self.module), [Row(self.data, self.order, 1e-2)], [self.config], start, keep)
+        (fit,) = train(
+            Alone(self.module),
+            [Row(self.data, self.order, 1e-2, self.starts if self.config.adversary else None)],
+            [self.config],
+            start,
+            keep,
+        )
         assert isinstance(fit, Fit)
         return fit
 
@@ -155,7 +161,7 @@ class Training:
             self.go(start, keep)
 
     def state(self) -> dict[str, Tensor]:
-        return {**self.module.state_dict(), "order": self.order.get_state()}
+        return {**self.module.state_dict(), "order": self.order.get_state(), "starts": self.starts.get_state()}
 
 
 def assert_equal_bits(mine: dict[str, Tensor], its: dict[str, Tensor]) -> None:
@@ -176,6 +182,21 @@ def test_training_that_was_cut_off_ends_bit_for_bit_as_one_that_was_not(model: s
     assert start is not None and start.epoch == cuts[-1]
     again = Training(model)
     assert again.go(start) == expected
+    assert_equal_bits(again.state(), whole.state())
+
+
+@pytest.mark.parametrize("model", ["mlp", "mlp of classes", "cnn"])
+@pytest.mark.parametrize("adversary", [{"adversary": "fgsm"}, {"adversary": "pgd", "adversary_steps": 3}], ids=["fgsm", "pgd"])
+def test_training_against_an_adversary_goes_on_bit_for_bit_too(model: str, adversary: dict[str, Any], tmp_path: Path):
+    about = {**adversary, "adversary_radius": 0.3}
+    whole, natural = Training(model, **about), Training(model)
+    expected = whole.go()
+    assert natural.go() != expected
+    kept = checkpoint_in(tmp_path)
+    for cut in (2, 4):
+        Training(model, **about).until(cut, kept, kept.load(CPU))
+    again = Training(model, **about)
+    assert again.go(kept.load(CPU)) == expected
     assert_equal_bits(again.state(), whole.state())
 
 
@@ -246,13 +267,15 @@ def made_up(epoch: int) -> Checkpoint:
 
 
 def test_what_was_saved_comes_back(tmp_path: Path):
-    state = made_up(7)._replace(orders=[torch.Generator().manual_seed(k).get_state() for k in (1, 2)])
+    orders, starts = ([torch.Generator().manual_seed(k).get_state() for k in seeds] for seeds in ((1, 2), (3, 4)))
+    state = made_up(7)._replace(orders=orders, starts=starts)
     checkpoint_in(tmp_path).save(state)
     found = checkpoint_in(tmp_path).load(CPU)
     assert found is not None and found.epoch == 7
     for mine, its in zip(found[1:5], state[1:5], strict=True):
         assert_equal_bits(mine, its)
     assert all(map(torch.equal, found.orders, state.orders)) and len(found.orders) == 2
+    assert all(map(torch.equal, found.starts, state.starts)) and len(found.starts) == 2
     assert torch.equal(found.dropout, state.dropout) and found.lags == state.lags
     assert [p.name for p in tmp_path.iterdir()] == [f"{any_trial().trial_id}.safetensors"], "no temporary file stays"
 
@@ -366,7 +389,7 @@ def ran(trials: Sequence[Trial], checkpoints: str | None) -> list[Columns]:
     return run_batch(Batch((tuple(trials),)), given, killable=False)
 
 
-TIMES = {"wall_s", "train_s", "measure_s", "peak_bytes", "started_at"}
+TIMES = {"wall_s", "train_s", "measure_s", "measure_share", "peak_bytes", "started_at"}
 
 
 def of_the_result(columns: Columns) -> Columns:

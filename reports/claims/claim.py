@@ -1,0 +1,41 @@
+"""What a claim is, and what several of them need."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import pandas as pd
+
+from reports.numbers import Sentence
+
+NOT_TESTED = "not tested by this store"
+ALL_DIGITS = 60_000
+
+
+class Statement(NamedTuple):
+    """`rule` says beforehand what would support and what would contradict it."""
+
+    key: str
+    statement: str
+    source: str
+    rule: str = ""
+
+
+class Finding(NamedTuple):
+    """supported, contradicted, undecided (rows exist and decide nothing), arithmetic only, or not tested by this store."""
+
+    verdict: str
+    sentences: list[Sentence]
+
+
+UNTESTED = Finding(NOT_TESTED, [])
+
+
+def verdict_over(parts: Iterable[str]) -> str:
+    """Of a statement that several sets of rows bear on: contradicted if any contradicts it, supported if all support it."""
+    found = set(parts)
+    return "contradicted" if "contradicted" in found else "supported" if found == {"supported"} else "undecided"
+
+
+def clean_digits(trials: pd.DataFrame) -> pd.DataFrame:
+    """Whole cells of the ten-class MNIST task without injected noise."""
+    return trials[trials["task"].eq("mnist") & trials["outputs"].eq(10) & trials["epsilon"].eq(0) & trials["complete"]]

@@ -1,0 +1,157 @@
+"""`unilaw measure`: kept weights measured again without training, as new rows beside the old ones."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from harness.cli import main
+from harness.schema import MEASURES_VERSION, arrow_schema
+from harness.store import Store, latest
+
+SWEEP = """
+name: small
+seeds: [0, 1]
+tasks:
+  - task: sphere
+    fixed: {n: 64, d: 6, max_epochs: 20}
+    grid: {width: [4, 8, 12]}
+"""
+
+
+def unilaw(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr("sys.argv", ["unilaw", *arguments])
+    try:
+        main()
+    except SystemExit as e:
+        return int(e.code or 0)
+    return 0
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store of six trials whose rows pretend to have been measured by the instruments before today's."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.yaml").write_text(SWEEP)
+    assert unilaw(monkeypatch, "run", "small.yaml", "--inline", "--store", "old") == 0
+    folder = tmp_path / "old"
+    rows = pa.Table.from_pandas(Store.open(folder).read().rows, schema=arrow_schema(), preserve_index=False).to_pylist()
+    for part in folder.glob("part-*.parquet"):
+        part.unlink()
+    stale = {"measures_version": MEASURES_VERSION - 1, "stability_attack_mean": 9.0, "lip_upper_product": None}
+    Store.open(folder).append([{**row, **stale} for row in rows])
+    return folder
+
+
+def rows(folder: Path) -> pd.DataFrame:
+    return Store.open(folder).read().rows
+
+
+@pytest.mark.parametrize("inline", [True, False])
+def test_everything_measured_is_new_and_everything_trained_is_as_it_was(store: Path, monkeypatch: pytest.MonkeyPatch, inline: bool):
+    before = latest(rows(store)).set_index("trial_id")
+    assert unilaw(monkeypatch, "measure", str(store), *(["--inline"] if inline else [])) == 0
+    assert len(rows(store)) == 12
+    after = latest(rows(store)).set_index("trial_id").loc[before.index]
+    assert after["measures_version"].eq(MEASURES_VERSION).all() and after["measured_at"].notna().all()
+    assert after["stability_attack_mean"].lt(1).all() and after["lip_upper_product"].notna().all()
+    for column in (
+        "attempt",
+        "p",
+        "seed",
+        "train_loss",
+        "train_s",
+        "epochs",
+        "commit",
+        "started_at",
+        "wall_s",
+        "weights_file",
+        "data_hash",
+    ):
+        assert after[column].tolist() == before[column].tolist(), column
+
+
+def test_it_finds_what_the_trial_itself_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The weights in the store are the ones that were measured when they were trained."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.yaml").write_text(SWEEP)
+    assert unilaw(monkeypatch, "run", "small.yaml", "--inline", "--store", "s") == 0
+    first = latest(rows(tmp_path / "s")).set_index("trial_id")
+    assert unilaw(monkeypatch, "measure", "s", "--inline", "--again") == 0
+    second = latest(rows(tmp_path / "s")).set_index("trial_id").loc[first.index]
+    assert second["measured_at"].notna().all() and first["measured_at"].isna().all()
+    for column in ("test_accuracy", "stability_attack_mean", "lip_lower_jacobian", "lip_upper_product", "margin_mean", "ece"):
+        assert second[column].tolist() == pytest.approx(first[column].tolist(), rel=1e-3), column
+
+
+def test_a_second_time_there_is_nothing_to_do(store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    assert unilaw(monkeypatch, "measure", str(store), "--inline") == 0
+    assert "6 measured, 0 not, 0 up to date, 0 without kept weights" in capsys.readouterr().out
+    assert unilaw(monkeypatch, "measure", str(store), "--inline") == 0
+    assert "0 measured, 0 not, 6 up to date, 0 without kept weights" in capsys.readouterr().out
+    assert len(rows(store)) == 12
+
+
+def test_weights_that_are_gone_or_torn_cost_their_own_trial_only(
+    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    gone, torn, *_ = sorted((store / "_weights").iterdir())
+    gone.unlink()
+    torn.write_bytes(torn.read_bytes()[:50])
+    assert unilaw(monkeypatch, "measure", str(store), "--inline") == 1
+    assert "4 measured, 2 not (2 bug)" in capsys.readouterr().out
+    assert latest(rows(store))["status"].eq("ok").all(), "the old rows stand"
+
+
+def test_data_that_are_not_those_trained_on_are_refused(store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    table = pa.Table.from_pandas(rows(store), schema=arrow_schema(), preserve_index=False).to_pylist()
+    for part in store.glob("part-*.parquet"):
+        part.unlink()
+    Store.open(store).append([{**row, "data_hash": "0" * 64} for row in table])
+    assert unilaw(monkeypatch, "measure", str(store), "--inline") == 1
+    said = capsys.readouterr()
+    assert "0 measured, 6 not (6 data)" in said.out and "its data are not those it was trained on" in said.err
+
+
+TASK = """
+from harness.task import Data, Size, Task
+from tasks.sphere import Sphere, SphereConfig
+
+
+class Mine(Sphere):
+    name = "mine"
+"""
+
+
+def test_a_task_file_in_the_store_is_never_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Whoever wrote the store may have written that file."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(TASK)
+    (tmp_path / "mine.yaml").write_text(SWEEP.replace("sphere", "mine"))
+    assert unilaw(monkeypatch, "run", "mine.yaml", "--task-file", "mine.py", "--inline", "--store", "s") == 0
+    record = next((tmp_path / "s" / "_sweeps").glob("*.json"))
+    planted = tmp_path / "planted"
+    evil = json.loads(record.read_text())
+    evil["task_source"] = f"open({str(planted)!r}, 'w')\n{TASK}"
+    record.write_text(json.dumps(evil))
+    assert unilaw(monkeypatch, "measure", "s", "--inline", "--again") == 2
+    assert "'mine', which is not installed; name its file with --task-file" in capsys.readouterr().err
+    assert not planted.exists()
+    assert unilaw(monkeypatch, "measure", "s", "--inline", "--again", "--task-file", "mine.py") == 0
+    assert not planted.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere"], "there is no store 'nowhere'"),
+        (["old", "--inline", "--address", "auto"], "give one of them"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+):
+    assert unilaw(monkeypatch, "measure", *arguments) == 2
+    assert said in capsys.readouterr().err
