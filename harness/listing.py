@@ -5,6 +5,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
 from rich.console import Console
@@ -43,6 +44,8 @@ def listing(from_file: dict[str, TaskRef]) -> str:
 def _type(annotation: Any, metadata: Sequence[Any]) -> str:
     if get_origin(annotation) is Literal:
         return " | ".join(map(str, get_args(annotation)))
+    if NoneType in get_args(annotation):
+        return " | ".join([*(_type(a, metadata) for a in get_args(annotation) if a is not NoneType), "null"])
     if get_args(annotation):
         return str(annotation)
     signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
@@ -52,14 +55,14 @@ def _type(annotation: Any, metadata: Sequence[Any]) -> str:
 
 def plan_table(plan: Plan) -> str:
     """One line per cell, then the sums and how the trials are batched. "≤" marks figures at the cap on epochs."""
+    keys = {task: dict.fromkeys(k for c in plan.cells if c.task == task for k in c.config) for task in {c.task for c in plan.cells}}
     varied = {
-        task: [k for k in keys if len({str(c.config[k]) for c in plan.cells if c.task == task}) > 1]
-        for task, keys in {c.task: list(c.config) for c in plan.cells}.items()
+        task: [k for k in fields if len({str(c.config.get(k)) for c in plan.cells if c.task == task}) > 1] for task, fields in keys.items()
     }
     rows = [
         (
             c.task,
-            " ".join(f"{k}={c.config[k]}" for k in varied[c.task]),
+            " ".join(f"{k}={c.config[k]}" for k in varied[c.task] if c.config.get(k) is not None),
             c.seeds,
             f"{c.p:,}",
             f"{c.tokens_distinct:,}",

@@ -99,7 +99,7 @@ def test_tasks_of_a_file_without_descriptions_and_with_unusual_types(command):
     done = command("tasks", "--task-file", "odd.py")
     assert done.code == 0
     assert "odd (version 1): no description" in done.out
-    assert re.search(r"^maybe +int \| None +null +\[bold\]may be absent\[/bold\]$", done.out, re.MULTILINE), "not read as markup"
+    assert re.search(r"^maybe +int \| null +null +\[bold\]may be absent\[/bold\]$", done.out, re.MULTILINE), "not read as markup"
     assert re.search(r"^several +list\[int\] +\[1, 2\]$", done.out, re.MULTILINE)
 
 
