@@ -26,12 +26,15 @@ LINF_RADII = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
 """In the inputs' own numbers where they lie in a box of length 1, as pixels do; scaled with the box, or without one with the
 inputs' root mean square (data unit over √d)."""
 
-LINF_STEPS = 40
-LINF_STEP = 0.5
-"""First step's length over the current radius; falls to LINF_END of it along a cosine."""
+LINF_STEPS = 30
+"""From each of two beginnings. With 24, 30 or 40 the robust accuracy of the benchmark's networks is the same."""
+LINF_STEP = 1.0
+"""First step's length over the current radius; falls to LINF_END of it along a cosine, as does the memory of earlier steps."""
 LINF_SHRINK = 0.2
 """First relative change of the radius per step; falls along the same cosine."""
 LINF_END = 0.03
+LINF_MOMENTUM = 0.9
+LINF_BISECTIONS = 12
 LEAST, MOST = 0.005, 0.25
 """Limits of the first radius, over the length of the box."""
 
@@ -63,70 +66,80 @@ def nearest_linf_change(
 ) -> Tensor:
     """For each x (B, *input_shape) the nearest input in ℓ∞ found that the model labels otherwise; NaN where none was found.
 
-    Sign-gradient steps inside a ball around x whose radius shrinks while the label is changed and grows while it is not
-    (the ℓ∞ form of decoupled direction and norm, as in Pintor et al. 2021, arXiv 2102.12827), from two beginnings: x
-    itself, and the ℓ2 change found before, `towards` (NaN: x again). Inputs stay in `box`, where there is one.
-    `at_x`: the margins of the predicted labels at x, where they are known.
+    Sign-gradient steps with momentum inside a ball around x whose radius shrinks while the label is changed and grows
+    while it is not (the ℓ∞ form of decoupled direction and norm, as in Pintor et al. 2021, arXiv 2102.12827), from two
+    beginnings: x itself, descending the margin to the rival whose boundary is nearest, and the ℓ2 change found before,
+    `towards` (NaN: x again), descending the margin over the lead on the third class (the DLR loss of Croce & Hein 2020,
+    arXiv 2003.01690). Inputs stay in `box`, where there is one. `at_x`: the margins of the predicted labels at x, where
+    they are known.
     """
     label = predicted(model(x), classes)
     if at_x is None:
         with torch.enable_grad():
             at_x = margins(model, x, label, classes)
-
-    def inside(z: Tensor) -> Tensor:
-        return z if box is None else z.clamp(*box)
+    low, high = box or (-math.inf, math.inf)
+    steepness = at_x.gradients.flatten(2).norm(p=1, dim=2)
+    steepest = steepness.amax(1, keepdim=True)
+    steepness = torch.where(steepness > 0, steepness, torch.where(steepest > 0, steepest, 1.0))
 
     def changed(z: Tensor) -> Tensor:
         return margin_values(model(z), label, classes).amin(dim=1) < 0
 
-    first = nearest_rival(at_x, order=1)[0]
-    steepness = at_x.gradients.flatten(2).norm(p=1, dim=2)
-    steepest = steepness.amax(1, keepdim=True)
-    steepness = torch.where(steepness > 0, steepness, torch.where(steepest > 0, steepest, 1.0))
-    known = inside(torch.where(towards.isnan(), x, towards))
+    def nearest_margin(output: Tensor) -> Tensor:
+        return (margin_values(output, label, classes) / steepness).amin(dim=1)
+
+    def margin_over_lead(output: Tensor) -> Tensor:
+        margin = margin_values(output, label, classes).amin(dim=1)
+        if output.shape[1] < 3:
+            return margin
+        top = output.topk(3, dim=1).values
+        return margin / (top[:, 0] - top[:, 2]).clamp(min=1e-12)
+
+    known = torch.where(towards.isnan(), x, towards).clamp(low, high)
     best = torch.where(column(changed(known), x), known, torch.nan)
-    # In units of the box, or of a typical number of the inputs.
-    span = box[1] - box[0] if box else 3 * float(x.square().mean().sqrt())
-    for begin in (x, known):
-        offset = begin - x
-        length = offset.flatten(1).abs().amax(dim=1)
-        radius = torch.where(length > 0, 0.7 * length, (2 * first).clamp(LEAST * span, MOST * span))
-        found = _search(model, x, offset, radius, label, classes, steepness, towards, inside)
-        best = nearer(x, bisect(x, found, changed), best, linf_distance)
+    span = high - low if box else 3 * float(x.square().mean().sqrt())  # in units of the box, or of a typical number of the inputs
+    first, length = 2 * nearest_rival(at_x, order=1)[0], linf_distance(x, known)
+    beginnings = (
+        (known, torch.where(length > 0, 0.7 * length, MOST * span), margin_over_lead),
+        (x, first.clamp(LEAST * span, MOST * span), nearest_margin),
+    )
+    for begin, radius, loss in beginnings:
+        found = _search(model, x, begin, radius, loss, towards, low, high)
+        best = nearer(x, bisect(x, found, changed, LINF_BISECTIONS), best, linf_distance)
     return best
 
 
 def _search(
-    model: Model,
-    x: Tensor,
-    offset: Tensor,
-    radius: Tensor,
-    label: Tensor,
-    classes: int | None,
-    steepness: Tensor,
-    towards: Tensor,
-    inside: Callable[[Tensor], Tensor],
+    model: Model, x: Tensor, begin: Tensor, radius: Tensor, loss: Callable[[Tensor], Tensor], towards: Tensor, low: float, high: float
 ) -> Tensor:
-    """From x + offset at a radius (B,); the nearest change met on the way, NaN where there was none."""
-    best, nearest = torch.full_like(x, torch.nan), torch.full_like(radius, torch.inf)
+    """From `begin` in a ball of `radius` (B,) around x; the nearest change met on the way, NaN where there was none."""
+    best, nearest, velocity = torch.full_like(x, torch.nan), torch.full_like(radius, torch.inf), torch.zeros_like(x)
+    at = _within(begin, x, radius).clamp(low, high)
     for k in range(LINF_STEPS):
         schedule = LINF_END + (1 - LINF_END) * (1 + math.cos(math.pi * k / LINF_STEPS)) / 2
-        bound = column(radius, x)
-        at = inside(x + offset.clamp(-bound, bound)).requires_grad_(True)
+        at.requires_grad_(True)
         with torch.enable_grad():
-            margin = (margin_values(model(at), label, classes) / steepness).amin(dim=1)
-            gradient = torch.autograd.grad(margin.sum(), at)[0]
-        at = at.detach()
-        offset = at - x
-        length = linf_distance(x, at)
-        better = (margin < 0) & (length < nearest)
-        best, nearest = torch.where(column(better, x), at, best), torch.where(better, length, nearest)
-        flat = gradient.flatten(1).abs().amax(dim=1) == 0
+            value = loss(model(at))
+            gradient = torch.autograd.grad(value.sum(), at)[0]
+        at, hit = at.detach(), value < 0
+        better = hit & (radius < nearest)
+        best[better], nearest = at[better], torch.where(better, radius, nearest)
+        size = gradient.flatten(1).abs().sum(dim=1)
+        flat = size == 0
         if bool(flat.any()):  # towards what is known to be another label
             gradient = torch.where(column(flat, x), (x - towards).nan_to_num(0.0), gradient)
-        offset = offset - LINF_STEP * schedule * bound * gradient.sign()
-        radius = radius * torch.where(margin < 0, 1 - LINF_SHRINK * schedule, 1 + LINF_SHRINK * schedule)
+            size = gradient.flatten(1).abs().sum(dim=1)
+        velocity.mul_(LINF_MOMENTUM * (1 - schedule)).addcdiv_(gradient, column(size.clamp(min=1e-30), x))
+        step = column(-LINF_STEP * schedule * radius, x)
+        radius = radius * torch.where(hit, 1 - LINF_SHRINK * schedule, 1 + LINF_SHRINK * schedule)
+        at = _within(at.addcmul_(velocity.sign(), step), x, radius).clamp_(low, high)
     return best
+
+
+def _within(z: Tensor, x: Tensor, radius: Tensor) -> Tensor:
+    """z moved into the ℓ∞ ball around x."""
+    bound = column(radius, x)
+    return x + torch.minimum(torch.maximum(z - x, -bound), bound)  # several times as fast as clamp with tensors
 
 
 def warnings(margins: Margins, distance: Tensor, certified: Tensor | None, noise: Tensor) -> list[str]:
