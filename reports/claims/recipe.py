@@ -2,7 +2,7 @@
 
 import json
 
-from reports.claims.claim import ALL_DIGITS, UNTESTED, Finding, Statement, clean_digits, verdict_over
+from reports.claims.claim import ALL_DIGITS, UNTESTED, Finding, Statement, clean_digits
 from reports.law import Fits
 from reports.numbers import Number, Sentence
 from reports.tables import Evidence, records
@@ -18,8 +18,8 @@ STATEMENT = Statement(
     "A 688 K-parameter MNIST model reaches 99.2 % after 15 epochs at batch size 5",
     "popular accounts",
     "Trials with p within 10 % of 688 000 on all 60 000 digits without injected noise, 15 epochs at batch size 5. A trial speaks for it "
-    "when its held-out accuracy is at most 2 standard errors below 99.2 %, else against it. Supported if all speak for it, contradicted "
-    "if all speak against it, undecided if they disagree.",
+    "when its held-out accuracy is at most 2 standard errors below 99.2 %, else against it. The claim names no architecture: supported if "
+    "all trials of one kind of model speak for it, contradicted if all trials of every kind speak against it, undecided otherwise.",
 )
 
 
@@ -30,11 +30,12 @@ def check(evidence: Evidence, fits: Fits) -> Finding:
     mine = t[sized & t["n"].ge(ALL_DIGITS) & t["adversary"].eq("none") & t["epochs"].eq(EPOCHS) & batch.eq(BATCH)]
     if mine.empty:
         return UNTESTED
-    found, verdicts = [], []
+    found: list[Sentence] = []
+    by_kind: dict[str, list[bool]] = {}
     for row in records(mine):
         key, ids = f"C5:{row['trial_id']}", (row["trial_id"],)
         reached = row["test_accuracy"] + ERRORS * row["test_accuracy_se"] >= STATED
-        verdicts.append("supported" if reached else "contradicted")
+        by_kind.setdefault(row["kind"], []).append(reached)
         parts = {
             "kind": row["kind"],
             "p": Number(f"{key}:p", row["p"], "column p", ids, "int"),
@@ -44,5 +45,6 @@ def check(evidence: Evidence, fits: Fits) -> Finding:
             "word": "reaches it, within the error" if reached else "falls short",
         }
         found.append(Sentence("{kind}, p = {p}: {accuracy} ± {se} of {n} held-out digits: {word}.", parts))
-    disagree = len(set(verdicts)) > 1
-    return Finding("undecided" if disagree else verdict_over(verdicts), found)
+    if any(all(reached) for reached in by_kind.values()):
+        return Finding("supported", found)
+    return Finding("undecided" if any(any(reached) for reached in by_kind.values()) else "contradicted", found)

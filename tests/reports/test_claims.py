@@ -199,6 +199,8 @@ def recipe(accuracy: float, seed: int = 0, batch_size: int = 5, adversary: str |
         ([recipe(0.9901), recipe(0.995, 1)], "supported"),  # within two standard errors
         ([recipe(0.9899), recipe(0.95, 1)], "contradicted"),
         ([recipe(0.9899), recipe(0.992, 1)], "undecided"),
+        ([recipe(0.98, family="mnist-mlp"), recipe(0.993, 1, family="mnist-cnn", p=630_000)], "supported"),  # it names no architecture
+        ([recipe(0.98, family="mnist-mlp"), recipe(0.97, 1, family="mnist-cnn", p=630_000)], "contradicted"),
         ([recipe(0.98, p=760_000)], NOT_TESTED),
         ([recipe(0.98, p=756_000)], "contradicted"),  # 10 % more
         ([recipe(0.98, n=59_999)], NOT_TESTED),
