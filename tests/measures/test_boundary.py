@@ -211,10 +211,10 @@ def test_the_attack_is_never_below_the_exact_distance(kind: Callable[..., Net]):
 
 
 @pytest.mark.parametrize("kind", [random_net, trained_net])
-def test_the_attacks_mean_is_within_two_per_cent_of_the_exact_mean(kind: Callable[..., Net]):
+def test_the_attacks_mean_is_within_one_per_cent_of_the_exact_mean(kind: Callable[..., Net]):
     ratios = [float(found.clamp(max=CAP).mean() / true.clamp(max=CAP).mean()) for found, true in compared(kind)]
-    assert sum(ratios) / len(ratios) <= 1.02
-    assert max(ratios) <= 1.06
+    assert sum(ratios) / len(ratios) <= 1.01
+    assert max(ratios) <= 1.03
 
 
 def test_the_attack_finds_nothing_only_where_there_is_nothing_near():
@@ -309,3 +309,14 @@ def test_each_run_of_points_begins_from_its_own_starts():
     together = boundary.nearest_change(model, x, starts, None, draws).change
     apart = [boundary.nearest_change(model, runs[g], starts[g : g + 1], None, draws[:, 30 * g : 30 * (g + 1)]).change for g in (0, 1)]
     torch.testing.assert_close(together, torch.cat(apart), rtol=1e-5, atol=1e-6)
+
+
+def test_a_flat_point_goes_on_towards_the_change_that_is_known():
+    """relu(⟨w, x⟩ − 0.05) − 0.05 in 100 dimensions: x lies flat, and in so many dimensions no random direction leads anywhere."""
+    w = nn.functional.normalize(points(1, 100, seed=3), dim=1)
+    model = nn.Sequential(affine(w, torch.tensor([-0.05])), nn.ReLU(), affine(torch.tensor([[1.0]]), torch.tensor([-0.05])))
+    across = points(50, 100, seed=4)
+    x = 0.5 * (across - (across @ w.T) * w) - 0.1 * w
+    far = x + 2 * w + 0.7 * points(50, 100, seed=5)
+    found = nearest_change(model, x, far[model(far)[:, 0] > 0], None)
+    assert float((found - x).norm(dim=1).mean()) == pytest.approx(0.2, rel=0.02)
