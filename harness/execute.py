@@ -222,15 +222,22 @@ class _Worker:
                 columns[i] = _failure(e)
                 ready.pop(i, None)
         clock = time.perf_counter()
+        found: dict[int, Columns] = {}
         try:
-            found = self._measure(list(ready.values()))
+            found = dict(zip(ready, self._measure(list(ready.values())), strict=True))
         except PASSED_ON:
             raise
-        except BaseException as e:
-            return [columns.get(i, _failure(e)) for i in range(len(trials))]
+        except BaseException:  # one of them, perhaps: each by itself then
+            for i, r in ready.items():
+                try:
+                    found[i] = self._measure([r])[0]
+                except PASSED_ON:
+                    raise
+                except BaseException as e:
+                    columns[i] = _failure(e)
         seconds = (time.perf_counter() - clock) / max(1, len(ready))
-        for (i, r), measured in zip(ready.items(), found, strict=True):
-            columns[i] = {"status": "ok", "_measured": measured, "data_hash": r.data_hash, "measure_s": seconds}
+        for i, measured in found.items():
+            columns[i] = {"status": "ok", "_measured": measured, "data_hash": ready[i].data_hash, "measure_s": seconds}
         return [columns[i] for i in range(len(trials))]
 
     def _alone(self, trial: Trial, note: str) -> Columns:
@@ -374,8 +381,10 @@ def check(data: Data, input_shape: tuple[int, ...], n: int) -> None:
         raise ValueError(f"data() gave labels of shape {given}; they must be {(n,)} and {(len(data.x_test),)}, at least one held out")
     if not (data.x_train.isfinite().all() and data.x_test.isfinite().all()):
         raise ValueError("data() gave inputs that are not finite")
-    if data.box is not None and any(float(x.min()) < data.box[0] or float(x.max()) > data.box[1] for x in (data.x_train, data.x_test)):
-        raise ValueError(f"data() says that inputs lie between {data.box[0]:g} and {data.box[1]:g} and gave some that do not")
+    low, high = data.box or (-math.inf, math.inf)
+    slack = 1e-6 * (high - low) if data.box else 0.0  # float32 rounds the ends of a box, too
+    if any(float(x.min()) < low - slack or float(x.max()) > high + slack for x in (data.x_train, data.x_test)):
+        raise ValueError(f"data() says that inputs lie between {low:g} and {high:g} and gave some that do not")
     for y in (data.y_train, data.y_test):
         if data.classes is not None:
             if y.dtype != torch.int64 or int(y.min()) < 0 or int(y.max()) >= data.classes:

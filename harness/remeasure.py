@@ -1,10 +1,12 @@
 """`unilaw measure STORE`: measure kept weights with today's instruments, without training anything again.
 
 Each trial gets a new row: its old one with the measured columns replaced, a newer `measures_version`, and when and by
-which code it was measured. The old rows stay in the store, behind the new ones in the latest view.
+which code it was measured; its data are read again from where the row says. The old rows stay in the store, behind the new
+ones in the latest view.
 """
 
 import json
+import re
 from collections import Counter, deque
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -20,11 +22,15 @@ from harness.measures.counts import params_per_number
 from harness.progress import Progress
 from harness.registry import TaskRef, installed, load
 from harness.run import results
-from harness.schema import MEASURES_VERSION, SCHEMA_VERSION, arrow_schema
+from harness.schema import COLUMNS, MEASURES_VERSION, SCHEMA_VERSION, arrow_schema
 from harness.shape import shape_of
 from harness.store import Store, latest
 from harness.sweep import Limits, Resources
 from harness.trial import Batch, Trial
+
+NAMES = [c.name for c in COLUMNS]
+MEASURED = NAMES[NAMES.index("test_loss") : NAMES.index("pictures") + 1]
+"""Every column that an instrument fills; they stand together in the schema."""
 
 TOGETHER = 16
 """Trials measured in one batch, as one stack where their models allow it."""
@@ -56,14 +62,22 @@ def remeasure(
     old = ok if again else ok[ok["measures_version"] < MEASURES_VERSION]
     todo = old[old["weights_file"].notna()]
     rows = {row["trial_id"]: row for row in _plain(todo)}
-    queue = deque(_batches([_trial(row, refs) for row in rows.values()]))
+    failed: Counter[str] = Counter()
+    trials = []
+    for row in rows.values():
+        trial = _trial(row, refs)
+        if isinstance(trial, str):
+            failed["unknown"] += 1
+            progress.say(f"cannot be measured: {trial}")
+        else:
+            trials.append(trial)
+    queue = deque(_batches(trials))
     given = Given(
         cpus=resources.cpus, gpus=resources.gpus, seconds=Limits().seconds_per_trial, weights_bytes=0, measure_points=points,
         checkpoints=None, trained=store.weights(),
     )  # fmt: skip
-    failed: Counter[str] = Counter()
     measured = 0
-    progress.start(len(rows), finished_before=len(ok) - len(old), given_up=0, batches=len(queue), forecast=None)
+    progress.start(len(trials), finished_before=len(ok) - len(old), given_up=0, batches=len(queue), forecast=None)
     for batch, found in results(queue, resources, given, address, inline) if queue else ():
         if len(batch.trials) > 1 and any(c.get("failure_kind") in SHARED_KINDS for c in found):
             queue.extend(batch.halves())
@@ -92,15 +106,22 @@ def _plain(rows: pd.DataFrame) -> list[dict[str, Any]]:
     return pa.Table.from_pandas(rows, schema=arrow_schema(), preserve_index=False).to_pylist()
 
 
-def _trial(row: dict[str, Any], refs: Mapping[str, TaskRef]) -> Trial:
-    """The trial of a row. Its id is the row's own: how ids are made may have changed since."""
-    name = row["task"]
+def _trial(row: dict[str, Any], refs: Mapping[str, TaskRef]) -> Trial | str:
+    """The trial of a row, or why it cannot be made again. Its id is the row's own: how ids are made may have changed since."""
+    name, trial_id = row["task"], row["trial_id"]
+    if not re.fullmatch(r"[0-9a-f]{16}", trial_id):  # it becomes part of file names
+        return f"a row's trial id is {trial_id[:40]!r}, which is none"
     ref = refs.get(name) or (TaskRef(name) if name in installed() else None)
     if ref is None:
         raise UserError(f"the store has trials of the task '{name}', which is not installed; name its file with --task-file")
     if load(ref).version != row["task_version"]:
-        raise UserError(f"the store has trials of version {row['task_version']} of the task '{name}', and here it is {load(ref).version}")
-    return Trial(row["trial_id"], ref, json.loads(row["config_json"]), row["seed"])
+        return f"{trial_id} is of version {row['task_version']} of the task '{name}', and here it is {load(ref).version}"
+    trial = Trial(trial_id, ref, json.loads(row["config_json"]), row["seed"])
+    try:
+        trial.load_config()
+    except ValueError as e:
+        return f"{trial_id}: its configuration is not one of the task '{name}' any more ({str(e).splitlines()[0]})"
+    return trial
 
 
 def _batches(trials: list[Trial]) -> list[Batch]:
@@ -122,6 +143,7 @@ def _new_row(row: dict[str, Any], columns: dict[str, Any]) -> dict[str, Any]:
     measured = columns["_measured"]
     return {
         **row,
+        **dict.fromkeys(MEASURED),
         **measured,
         **params_per_number(row["p"], row["n"], row["d_ambient"], measured),
         "measure_s": columns["measure_s"],

@@ -232,7 +232,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("robust_linf_box", FLOATS, "raw", "least and greatest value that an attacked input may hold; null: unconstrained"),
     Column("robust_accuracy_linf", FLOATS, "share", "accuracy on those balls, cut with the box, one value per radius", bound=UPPER),
     Column("robust_accuracy_linf_se", FLOATS, "share", "its binomial standard error"),
-    Column("attack_warnings", pa.list_(STR), "", "signs of masked gradients or of a search that failed; empty when there are none"),
+    Column("attack_warnings", pa.list_(STR), "", "signs of masked gradients or of an ℓ2 search that failed; empty when there are none"),
     # Noise and corruption
     Column("noise_radii", FLOATS, "data units", "root-mean-square length of the Gaussian input noise tried"),
     Column("noise_accuracy", FLOATS, "share", "held-out accuracy under that noise, one value per radius", bound=ESTIMATE),
@@ -248,7 +248,10 @@ COLUMNS: tuple[Column, ...] = (
     ),
     # Pictures
     Column(
-        "pictures_file", STR, "", "PNG beside the store: for each of a few held-out images the image, the smallest change found, their sum"
+        "pictures_file",
+        STR,
+        "",
+        "PNG in the store: a few held-out images, the smallest changes found, and their sums, cut at the ends of the box",
     ),
     Column(
         "pictures",
@@ -258,8 +261,10 @@ COLUMNS: tuple[Column, ...] = (
         bound=UPPER,
     ),
     # Cost
-    Column("flops", F64, "FLOP", "training FLOPs: forward and backward of every sample seen, counted by torch"),
-    Column("flops_6nd", F64, "FLOP", "the rule of thumb 6 · p · tokens_seen, beside it", bound=ESTIMATE),
+    Column(
+        "flops", F64, "FLOP", "training FLOPs: forward and backward of every sample seen, an adversary's passes included, counted by torch"
+    ),
+    Column("flops_6nd", F64, "FLOP", "the rule of thumb 6 · p · tokens_seen, beside it; without an adversary's passes", bound=ESTIMATE),
     Column("wall_s", F64, "s", "whole trial: data, training, measuring; of a stack, its share"),
     Column("train_s", F64, "s", "training alone, since the last checkpoint; of a stack, its share by epochs"),
     Column("measure_s", F64, "s", "measuring alone; of a stack, an equal share"),

@@ -247,8 +247,10 @@ class Store:
         return sorted(name for name in named if not name.startswith(("_", ".")) and not fnmatch(name, "part-*.parquet"))
 
     def _put(self, name: str, content: bytes) -> Path:
-        """Write under a temporary name in the same folder, then rename: all of it or nothing."""
+        """Write under a temporary name in the same folder, then rename: all of it or nothing. Raises ValueError outside the store."""
         target = self.folder / name
+        if not target.resolve().is_relative_to(self.folder.resolve()):
+            raise ValueError(f"'{name}' leads out of the store")
         target.parent.mkdir(parents=True, exist_ok=True)
         with _temporary(target.parent) as temporary:
             temporary.write_bytes(content)

@@ -155,3 +155,59 @@ def test_bad_input_is_one_sentence(
 ):
     assert unilaw(monkeypatch, "measure", *arguments) == 2
     assert said in capsys.readouterr().err
+
+
+def replace_rows(folder: Path, change) -> None:
+    """The store's rows, each changed."""
+    table = pa.Table.from_pandas(rows(folder), schema=arrow_schema(), preserve_index=False).to_pylist()
+    for part in folder.glob("part-*.parquet"):
+        part.unlink()
+    Store.open(folder).append([{**row, **change(i, row)} for i, row in enumerate(table)])
+
+
+def test_trials_of_many_sizes_of_data_are_measured_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """600 points are fewer than the search begins from, 2 000 are more."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sizes.yaml").write_text(
+        "name: sizes\nseeds: [0]\ntasks:\n  - task: sphere\n    fixed: {d: 4, max_epochs: 2}\n    grid: {n: [600, 2000], width: [4, 6]}\n"
+    )
+    assert unilaw(monkeypatch, "run", "sizes.yaml", "--inline", "--store", "s") == 0
+    assert unilaw(monkeypatch, "measure", "s", "--inline", "--again") == 0
+    assert latest(rows(tmp_path / "s"))["measured_at"].notna().all()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"trial_id": "../../escaped"}, "a row's trial id is '../../escaped', which is none"),
+        ({"task_version": 7}, "is of version 7 of the task 'sphere', and here it is 1"),
+        ({"config_json": '{"n": 64, "gone": 1}'}, "its configuration is not one of the task 'sphere' any more"),
+    ],
+)
+def test_a_row_that_cannot_be_made_again_is_said_and_left(
+    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], change: dict, said: str
+):
+    replace_rows(store, lambda i, row: change if i == 0 else {})
+    assert unilaw(monkeypatch, "measure", str(store), "--inline") == 1
+    told = capsys.readouterr()
+    assert said in told.err and "5 measured, 1 not (1 unknown)" in told.out
+    assert not list(store.parent.glob("*.png")) and not (store.parent / "escaped.safetensors").exists()
+
+
+def test_a_model_that_cannot_be_measured_costs_only_itself(
+    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    from safetensors.torch import load_file, save_file
+
+    first = sorted((store / "_weights").iterdir())[0]
+    save_file({name: tensor * float("nan") for name, tensor in load_file(first).items()}, first)
+    assert unilaw(monkeypatch, "measure", str(store), "--inline") in (0, 1)
+    newest = latest(rows(store)).set_index("trial_id").drop(first.stem)
+    assert newest["measures_version"].eq(MEASURES_VERSION).all() and newest["stability_attack_mean"].lt(1).all()
+
+
+def test_what_todays_instruments_do_not_give_does_not_stay(store: Path, monkeypatch: pytest.MonkeyPatch):
+    replace_rows(store, lambda i, row: {"ece": 9.0, "nll": 9.0, "pictures_file": "_pictures/old.png"})
+    assert unilaw(monkeypatch, "measure", str(store), "--inline") == 0
+    newest = latest(rows(store))
+    assert newest["ece"].lt(1).all() and newest["nll"].isna().all() and newest["pictures_file"].isna().all()

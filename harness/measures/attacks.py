@@ -97,11 +97,12 @@ def nearest_linf_change(
 
     known = torch.where(towards.isnan(), x, towards).clamp(low, high)
     best = torch.where(column(changed(known), x), known, torch.nan)
-    span = high - low if box else 3 * float(x.square().mean().sqrt())  # in units of the box, or of a typical number of the inputs
     first, length = 2 * nearest_rival(at_x, order=1)[0], linf_distance(x, known)
+    # In units of the box, or of a typical number of the input.
+    span = torch.full_like(length, high - low) if box else 3 * x.flatten(1).square().mean(dim=1).sqrt().clamp(min=1e-12)
     beginnings = (
         (known, torch.where(length > 0, 0.7 * length, MOST * span), margin_over_lead),
-        (x, first.clamp(LEAST * span, MOST * span), nearest_margin),
+        (x, torch.minimum(torch.maximum(first, LEAST * span), MOST * span), nearest_margin),
     )
     for begin, radius, loss in beginnings:
         found = _search(model, x, begin, radius, loss, towards, low, high)

@@ -8,7 +8,7 @@ import torch
 
 from harness.measures.calibration import calibration
 from harness.measures.dataset import describe
-from harness.measures.points import Draw, Probe
+from harness.measures.points import STARTS, Draw, Probe
 from harness.measures.sensitivity import Columns, certified_bound, sensitivity
 from harness.task import Data, Seeds
 from harness.training.loop import sample_losses, wrong
@@ -26,7 +26,8 @@ def measure(program: Program, samples: Sequence[Data], seeds: Sequence[Seeds], p
     """Every measured column of each trained model of a program, in evaluation mode and float32 or better.
 
     `samples` and `seeds` have one entry per model. Sensitivity is measured on `points` held-out points, right or
-    wrong, drawn from the trial's own `measure` stream; with 0 points its columns are left out. `_pictures`, where there
+    wrong, drawn from the trial's own `measure` stream; with 0 points its columns are left out,
+    as they are for a model whose loss is not finite. `_pictures`, where there
     are images, holds a PNG.
     """
     program.train(False)
@@ -36,10 +37,15 @@ def measure(program: Program, samples: Sequence[Data], seeds: Sequence[Seeds], p
         part.train(False)
         for m, held_out in zip(models, _held_out(part, [samples[m] for m in models]), strict=True):
             columns[m] = held_out
-    for models in _together(samples, points) if points else ():
+    finite = [m for m in range(len(samples)) if math.isfinite(columns[m]["test_loss"])]
+    for chosen in _together([samples[m] for m in finite], points) if points else ():
+        models = [finite[i] for i in chosen]
         part = program if len(models) == len(samples) else program.take(models)
         part.train(False)
-        drawn = {(id(samples[m]), seeds[m]): Draw(samples[m], seeds[m], points) for m in models}
+        drawn: dict[tuple[int, Seeds], Draw] = {}
+        for m in models:
+            if (id(samples[m]), seeds[m]) not in drawn:
+                drawn[id(samples[m]), seeds[m]] = Draw(samples[m], seeds[m], points)
         probe = Probe(part, [samples[m] for m in models], [drawn[id(samples[m]), seeds[m]] for m in models])
         bounds = [certified_bound(program.unstack(m), samples[m], draw.unit) for m, draw in zip(models, probe.draws, strict=True)]
         for m, found in zip(models, sensitivity(probe, bounds), strict=True):
@@ -60,7 +66,7 @@ def _rows(samples: Sequence[Data]) -> list[list[int]]:
 
 def _together(samples: Sequence[Data], points: int) -> Iterator[list[int]]:
     """Neighbouring models with the same kind of target, space and number of points, at most TOGETHER_BYTES of points at a time."""
-    kinds = [(min(points, len(d.x_test)), len(d.x_train[: 4 * points]), d.classes, d.manifold, d.box) for d in samples]
+    kinds = [(min(points, len(d.x_test)), len(d.x_train[:STARTS]), d.classes, d.manifold, d.box) for d in samples]
     begin = 0
     for end in range(1, len(samples) + 1):
         size = 4 * kinds[begin][0] * samples[begin].x_test[0].numel() * (end - begin + 1)

@@ -22,7 +22,8 @@ FIRST_STEP, LAST_STEP = 0.2, 0.02
 APART = 0.1
 """First ‖u − v‖ of the pairs that begin at steep points, in data units."""
 LEAST_APART = 0.02
-"""Nearer pairs would measure float32's rounding: 1e-7 of the outputs over 0.02 stays below 1e-4 of the slope."""
+LEAST_CHANGE = 2e-3
+"""Of the outputs themselves. Nearer pairs, and smaller changes, would measure float32's rounding, 1e-7 of the outputs."""
 AGREE = 0.05
 EXCEEDS = 1.001
 """A Jacobian's norm beats a pair's quotient from this factor on; below it is the same slope and rounding."""
@@ -64,7 +65,8 @@ def steepest_pairs(model: Model, u: Tensor, v: Tensor, on_sphere: bool) -> Pairs
         a, b = model(_interleaved(pair)).reshape(len(u), 2, -1).unbind(1)
         change, apart = (a - b).norm(dim=1), (pair[: len(u)] - pair[len(u) :]).flatten(1).norm(dim=1)
         with torch.no_grad():
-            better = (change / apart > best) & (apart >= 0.9 * LEAST_APART)
+            heard = change > LEAST_CHANGE * torch.maximum(a.abs().amax(dim=1), b.abs().amax(dim=1))
+            better = (change / apart > best) & (apart >= 0.9 * LEAST_APART) & heard
             best, distance = torch.where(better, change / apart, best), torch.where(better, apart, distance)
             ends = torch.where(_column(better, u), (u + v) / 2, ends)
         if k == STEPS:

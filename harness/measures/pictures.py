@@ -1,7 +1,8 @@
 """Pictures of the smallest changes found: for each of a few held-out images the image, the change, and their sum.
 
 One PNG per model, one row per image. The change is drawn around middle grey and stretched to the full range, because
-by itself it can hardly be seen; the sum is shown as the model sees it.
+by itself it can hardly be seen. Changes are the smallest in all of R^d: values of a sum beyond the box are drawn at its
+ends, so that what the model was given can differ from the picture.
 """
 
 import io

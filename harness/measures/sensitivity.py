@@ -22,7 +22,7 @@ from harness.measures.gradients import Margins, gradient_norms_of, margins_of, n
 from harness.measures.input_noise import RADII, NoiseResponse, noise_response
 from harness.measures.jacobian import LocalNorms, linearise, local_norms, local_norms_of
 from harness.measures.lipschitz_lower import Lower, Pairs, departures, steepest_pairs, summary
-from harness.measures.lipschitz_upper import certified_distance, upper
+from harness.measures.lipschitz_upper import certified_distance, log_probability_factor, upper
 from harness.measures.pictures import strip
 from harness.measures.points import Probe
 from harness.task import Data
@@ -134,7 +134,6 @@ def _lipschitz(probe: Probe, margins: Margins, held_out: LocalNorms, bounds: Seq
     for m, bound in enumerate(bounds):
         by_set = {name: float(found[m].max()) for name, found in norm.items()}
         mine, margin = norm["held_out"][m], mean_margin[m]
-        root = math.sqrt(probe.classes) if probe.classes else math.nan
         columns.append({
             "gradient_of": "f" if probe.classes is None else "margin",
             "lip_lower_grad": float(tangential[m].max()),
@@ -158,9 +157,9 @@ def _lipschitz(probe: Probe, margins: Margins, held_out: LocalNorms, bounds: Seq
             "lip_upper_note": bound.note,
             "margin_mean": margin,
         })  # fmt: skip
-        if logprob_pairs:
+        if logprob_pairs and probe.classes:
             logprob = [probe.each(found.logprobs.norm)[m] for _, found in sets.values() if found.logprobs]
-            upper_logprob = None if bound.lipschitz is None else root * bound.lipschitz
+            upper_logprob = None if bound.lipschitz is None else log_probability_factor(probe.classes) * bound.lipschitz
             columns[-1] |= {
                 "lip_lower_logprob_jacobian": max(float(norms.max()) for norms in logprob),
                 "lip_lower_logprob_pairs": logprob_pairs[m].largest,
@@ -256,7 +255,7 @@ def _perturbed(probe: Probe, noisy: NoiseResponse) -> list[Columns]:
 
 def _pictures(probe: Probe, nearest: Nearest, distance: Tensor, label: Tensor) -> list[Columns]:
     """For the first points of each model."""
-    if not probe.box:
+    if not probe.box or probe.x.shape[1] not in (1, 3):
         return []
     units = probe.units()
     after = predicted(probe.model(nearest.change.nan_to_num(0.0)), probe.classes)

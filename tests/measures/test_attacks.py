@@ -158,3 +158,14 @@ def test_warnings_say_what_is_wrong_and_nothing_else():
         "random noise changed the label nearer than the search at 1 points"
     ]
     assert warnings(fine, distance, beyond, torch.full((20,), math.inf)) == ["the search went below a certified distance at 20 points"]
+
+
+def test_other_points_in_the_batch_do_not_matter():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 1))
+    x = points(20, 4) - 0.5
+    with torch.no_grad():
+        model[2].bias -= model(x).mean(0)
+    alone = nearest_linf_change(model, x, torch.full_like(x, torch.nan), None, None)
+    beside = nearest_linf_change(model, torch.cat([x, 1e5 * x]), torch.full((40, 4), torch.nan), None, None)[:20]
+    torch.testing.assert_close(beside, alone, rtol=1e-4, atol=1e-5, equal_nan=True)

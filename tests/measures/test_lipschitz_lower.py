@@ -111,3 +111,14 @@ def test_it_is_reproducible_and_leaves_model_and_points_alone():
     first, again = lower(model, x), lower(model, x)
     assert first[:3] == again[:3] and torch.equal(first.at, again.at)
     assert torch.equal(x, before) and all(p.grad is None for p in model.parameters())
+
+
+@pytest.mark.parametrize("bias", [0.0, 1.0, 1000.0])
+def test_rounding_of_large_outputs_is_not_taken_for_a_slope(bias: float):
+    """Difference quotients of 1000 + 1e-3·g would show float32's steps."""
+    model = nn.Linear(6, 2)
+    with torch.no_grad():
+        model.weight.copy_(0.02 * points(2, 6, seed=1))
+        model.bias.fill_(bias)
+    exact = float(torch.linalg.matrix_norm(model.weight.detach(), 2))
+    assert exact * (1 - 1e-3) <= lower(model, points(32, 6)).largest <= exact * (1 + 1e-4)

@@ -13,7 +13,7 @@ from harness.task import Data, Seeds
 from harness.training.stack import Alone, stack
 from tasks.models import mlp
 from tasks.sphere import on_sphere
-from tests.measures.agreement import ASCENDED, COUNTED, alike
+from tests.measures.agreement import ASCENDED, COUNTED, SMALL, alike
 
 D = 6
 
@@ -98,7 +98,7 @@ def test_the_scale_of_the_outputs_moves_lipschitz_figures_only(classes: int | No
     model = net(classes or 1)
     plain, loud = (measured(scaled_model(model, 1.0, outside), data(classes)) for outside in (1.0, 10.0))
     for name, value in plain.items():
-        if value is None or name in COUNTED or "logprob" in name:
+        if value is None or name in COUNTED | SMALL | {"lip_lower_pairs_distance"} or "logprob" in name:
             continue
         if name.endswith("_normalised") or name.startswith(("stability", "noise_a", "noise_f", "test_accuracy", "robust_accuracy")):
             assert alike(name, loud[name], value, MEASURE_POINTS), name
@@ -161,3 +161,26 @@ def test_a_stack_measures_each_of_its_models_as_alone(classes: int | None):
         assert list(found) == list(alone)
         for name, value in alone.items():
             assert alike(name, found[name], value, MEASURE_POINTS), name
+
+
+@pytest.mark.parametrize(("channels", "drawn"), [(1, True), (2, False), (3, True), (5, False)])
+def test_images_of_any_number_of_channels_are_measured_and_those_that_can_be_are_drawn(channels: int, drawn: bool):
+    draw = torch.Generator().manual_seed(0)
+    x, x_test = (torch.rand(n, channels, 4, 5, generator=draw) for n in (60, 40))
+    y, y_test = ((v.flatten(1).mean(1) > 0.5).long() for v in (x, x_test))
+    samples = Data(x, y, x_test, y_test, Noise("none", 0.0, 0.0), 2, box=(0.0, 1.0))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        found = measured(mlp(channels * 20, 8, 1, 2), samples, points=16)
+    assert ("_pictures" in found) == drawn and len(found["corruptions"]) == 20 and found["robust_linf_box"] == [0.0, 1.0]
+
+
+def test_a_model_without_a_finite_loss_has_accuracy_alone_and_its_mates_have_everything():
+    models = [net(3), net(3)]
+    with torch.no_grad():
+        for p in models[1].parameters():
+            p *= 1e30
+    samples = data(3)
+    fine, broken = measure(stack(models, samples.x_train[:4] * 0), [samples] * 2, [Seeds(0)] * 2)
+    assert fine["lip_lower_jacobian"] > 0
+    assert not math.isfinite(broken["test_loss"]) and "lip_lower_jacobian" not in broken
