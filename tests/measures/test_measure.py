@@ -175,12 +175,10 @@ def test_images_of_any_number_of_channels_are_measured_and_those_that_can_be_are
     assert ("_pictures" in found) == drawn and len(found["corruptions"]) == 20 and found["robust_linf_box"] == [0.0, 1.0]
 
 
-def test_a_model_without_a_finite_loss_has_accuracy_alone_and_its_mates_have_everything():
-    models = [net(3), net(3)]
+def test_a_model_without_a_finite_loss_has_accuracy_alone():
+    model = net(3)
     with torch.no_grad():
-        for p in models[1].parameters():
+        for p in model.parameters():
             p *= 1e30
-    samples = data(3)
-    fine, broken = measure(stack(models, samples.x_train[:4] * 0), [samples] * 2, [Seeds(0)] * 2)
-    assert fine["lip_lower_jacobian"] > 0
-    assert not math.isfinite(broken["test_loss"]) and "lip_lower_jacobian" not in broken
+    found = measured(model, data(3))
+    assert not math.isfinite(found["test_loss"]) and "lip_lower_jacobian" not in found
