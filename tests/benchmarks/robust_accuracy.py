@@ -20,7 +20,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from art.attacks.evasion import ProjectedGradientDescentPyTorch
 from art.estimators.classification import PyTorchClassifier
-from pyautoattack import AutoAttack
+from pyautoattack import AutoAttack  # pyright: ignore[reportMissingImports] - installed by make bench
 from torch import Tensor, nn
 
 from harness.measures.attacks import linf_distance, nearest_linf_change
@@ -32,8 +32,8 @@ from harness.training.stack import stack
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # foolbox 3.3.4 imports a name that scipy 2 drops
-    from foolbox.attacks import L2PGD, LinfPGD
-    from foolbox.models.pytorch import PyTorchModel
+    from foolbox.attacks import L2PGD, LinfPGD  # pyright: ignore[reportMissingImports]
+    from foolbox.models.pytorch import PyTorchModel  # pyright: ignore[reportMissingImports]
 
 Norm = Literal["linf", "l2"]
 Attack = Callable[[nn.Module, Tensor, Tensor, Norm, float], Tensor]
