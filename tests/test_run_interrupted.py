@@ -52,7 +52,13 @@ def half_way(tmp_path: Path, environment: dict[str, str]) -> Iterator[subprocess
     (tmp_path / "slow.yaml").write_text(SLOW)
     command = [str(Path(sysconfig.get_path("scripts")) / "unilaw"), *ARGUMENTS]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True, **streams)
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # what a shell starts in the background ignores it, and so do its children
+    try:
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True, **streams)
+    finally:
+        signal.signal(signal.SIGINT, before)
     try:
         while len(list(tmp_path.glob("rows/part-*"))) < 2:
             assert process.poll() is None, process.communicate()
