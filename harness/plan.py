@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from harness.batches import PROCESS_BYTES, Planned, make_batches, stack_bytes, wall_seconds
+from harness.batches import PROCESS_BYTES, UNTIMED, Planned, make_batches, stack_bytes, wall_seconds
 from harness.calibration import Calibration, calibrated
 from harness.errors import UserError
 from harness.measures import MEASURE_POINTS
@@ -79,7 +79,7 @@ def plan(sweep: Sweep, say: Callable[[str], None]) -> Plan:
         stacked_trials=sum(map(len, shared)),
         flops_at_most=sum(c.flops_at_most * c.seeds for c in cells),
         trial_seconds=sum(p.seconds for p in planned),
-        wall_seconds=wall_seconds(planned, slots, calibration.slowdown),
+        wall_seconds=UNTIMED * wall_seconds(planned, slots, calibration.slowdown),
     )
 
 

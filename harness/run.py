@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from harness import provenance
-from harness.batches import Planned, wall_seconds
+from harness.batches import UNTIMED, Planned, wall_seconds
 from harness.calibration import calibrated
 from harness.errors import RETRIED_KINDS, SHARED_KINDS
 from harness.execute import Given, run_batch
@@ -101,7 +101,7 @@ def _planned(todo: list[Trial], sweep: Sweep, inline: bool, progress: Progress) 
     calibration = calibrated(sweep.resources.cpus, progress.say)
     planned = batches(sweep, todo, calibration)
     slots = 1 if inline else slots_here(sweep)
-    return planned, wall_seconds(planned, slots, calibration.slowdown) + (0.0 if inline else START_S)
+    return planned, UNTIMED * wall_seconds(planned, slots, calibration.slowdown) + (0.0 if inline else START_S)
 
 
 class Past(NamedTuple):

@@ -124,7 +124,7 @@ def test_plan_as_json(command):
     assert (done.code, made["sweep"], made["trials"], made["repeated"]) == (0, "small", 4, 0)
     assert [(c["p"], c["seeds"], c["tokens_seen_at_most"]) for c in made["cells"]] == [(11, 2, 32), (21, 2, 32)]
     assert (made["batches"], made["stacks"], made["stacked_trials"]) == (1, 1, 4)
-    assert 0 < made["wall_seconds"] <= 1.1 * made["trial_seconds"]
+    assert 0 < made["wall_seconds"] <= 1.5 * made["trial_seconds"]
     assert made["flops_at_most"] == sum(c["flops_at_most"] * c["seeds"] for c in made["cells"])
 
 
