@@ -41,7 +41,7 @@ def test_the_log_states_its_slopes(fits, kind):
 def test_the_readme_states_its_slopes(fits):
     text = " ".join((ROOT / "README.md").read_text().split())
     found = re.search(
-        r"grows like p\^(\S+) \((\S+) to (\S+)\) and the Lipschitz lower estimate falls like p\^−(\S+) \((\S+) to (\S+)\):", text
+        r"grows like p\^(\S+) \((\S+) to (\S+)\) and the largest gradient at held-out points falls like p\^−(\S+) \((\S+) to (\S+)\):", text
     )
     assert found is not None
     f = fits["40 % flipped"]
