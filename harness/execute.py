@@ -237,6 +237,9 @@ class _Worker:
                     columns[i] = _failure(e)
         seconds = (time.perf_counter() - clock) / max(1, len(ready))
         for i, measured in found.items():
+            if not math.isfinite(measured["test_loss"]):
+                columns[i] = _failed("nan", f"the loss on held-out data is {measured['test_loss']}")
+                continue
             columns[i] = {"status": "ok", "_measured": measured, "data_hash": ready[i].data_hash, "measure_s": seconds}
         return [columns[i] for i in range(len(trials))]
 

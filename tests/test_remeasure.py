@@ -194,16 +194,35 @@ def test_a_row_that_cannot_be_made_again_is_said_and_left(
     assert not list(store.parent.glob("*.png")) and not (store.parent / "escaped.safetensors").exists()
 
 
-def test_a_model_that_cannot_be_measured_costs_only_itself(
-    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
+def test_a_model_that_has_no_finite_loss_gets_no_row(store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     from safetensors.torch import load_file, save_file
 
     first = sorted((store / "_weights").iterdir())[0]
     save_file({name: tensor * float("nan") for name, tensor in load_file(first).items()}, first)
-    assert unilaw(monkeypatch, "measure", str(store), "--inline") in (0, 1)
-    newest = latest(rows(store)).set_index("trial_id").drop(first.stem)
-    assert newest["measures_version"].eq(MEASURES_VERSION).all() and newest["stability_attack_mean"].lt(1).all()
+    assert unilaw(monkeypatch, "measure", str(store), "--inline") == 1
+    assert "5 measured, 1 not (1 nan)" in capsys.readouterr().out
+    newest = latest(rows(store)).set_index("trial_id")
+    assert newest["measures_version"].lt(MEASURES_VERSION).sum() == 1
+    assert newest.drop(first.stem)["stability_attack_mean"].lt(1).all()
+
+
+def test_a_model_that_cannot_be_measured_costs_only_itself(
+    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    from harness import execute
+
+    measure = execute.measure
+
+    def refuses_seed_1(program, samples, seeds, points):
+        if any(s.seed == 1 for s in seeds):
+            raise RuntimeError("an instrument gave up")
+        return measure(program, samples, seeds, points)
+
+    monkeypatch.setattr(execute, "measure", refuses_seed_1)
+    assert unilaw(monkeypatch, "measure", str(store), "--inline") == 1
+    assert "3 measured, 3 not (3 bug)" in capsys.readouterr().out
+    newest = latest(rows(store))
+    assert newest["measures_version"].eq(MEASURES_VERSION).tolist() == newest["seed"].eq(0).tolist()
 
 
 def test_what_todays_instruments_do_not_give_does_not_stay(store: Path, monkeypatch: pytest.MonkeyPatch):

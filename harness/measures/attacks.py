@@ -143,6 +143,11 @@ def _within(z: Tensor, x: Tensor, radius: Tensor) -> Tensor:
     return x + torch.minimum(torch.maximum(z - x, -bound), bound)  # several times as fast as clamp with tensors
 
 
+def violations(certified: Tensor, distance: Tensor) -> int:
+    """Points (B,) at which a change was found inside the certified radius, beyond rounding: none, unless an instrument is wrong."""
+    return int((certified > distance * (1 + 1e-4) + 1e-6).sum())
+
+
 def warnings(margins: Margins, distance: Tensor, certified: Tensor | None, noise: Tensor) -> list[str]:
     """Signs, of one model, that gradients are masked or the ℓ2 search failed (Athalye et al. 2018, arXiv 1802.00420, section 3.1).
 
@@ -151,7 +156,7 @@ def warnings(margins: Margins, distance: Tensor, certified: Tensor | None, noise
     """
     flat = float((margins.gradients.flatten(1) == 0).all(dim=1).float().mean())
     missed, beaten = int(distance.isinf().sum()), int((noise < distance * (1 - 1e-4)).sum())
-    beyond = int((certified > distance * (1 + 1e-4) + 1e-6).sum()) if certified is not None else 0
+    beyond = violations(certified, distance) if certified is not None else 0
     said = {
         f"no gradient at {flat:.0%} of the points": flat >= FLAT,
         f"no label change found for {missed} points": missed > 0,

@@ -11,7 +11,7 @@ from harness.measures.dataset import describe
 from harness.measures.points import STARTS, Draw, Probe
 from harness.measures.sensitivity import Columns, certified_bound, sensitivity
 from harness.task import Data, Seeds
-from harness.training.loop import sample_losses, wrong
+from harness.training.loop import EVALUATION_BATCH, sample_losses, wrong
 from harness.training.stack import Program
 
 MEASURE_POINTS = 128
@@ -19,16 +19,13 @@ MEASURE_POINTS = 128
 TOGETHER_BYTES = 1_000_000
 """Models are measured together while their points take no more than this: beyond, the processor's cache is the limit."""
 
-EVALUATION_BATCH = 4096
-
 
 def measure(program: Program, samples: Sequence[Data], seeds: Sequence[Seeds], points: int = MEASURE_POINTS) -> list[Columns]:
     """Every measured column of each trained model of a program, in evaluation mode and float32 or better.
 
     `samples` and `seeds` have one entry per model. Sensitivity is measured on `points` held-out points, right or
     wrong, drawn from the trial's own `measure` stream; with 0 points its columns are left out,
-    as they are for a model whose loss is not finite. `_pictures`, where there
-    are images, holds a PNG.
+    as they are for a model whose loss is not finite. `_pictures`, where there are images, holds a PNG.
     """
     program.train(False)
     columns: list[Columns] = [{} for _ in samples]

@@ -14,6 +14,7 @@ from harness.measures.attacks import (
     linf_distance,
     nearest_linf_change,
     robust_accuracy,
+    violations,
     warnings,
 )
 from harness.measures.boundary import Nearest, l2_distance, nearest_change, stability
@@ -108,7 +109,7 @@ def _stability(probe: Probe, margins: Margins, nearest: Nearest, distance: Tenso
             "stability_attack_mean_l2": by_attack.mean * draw.unit,
             "stability_attack_disagreement": apart[m],
             "stability_certified_mean": None if certified is None else float(certified.clamp(max=STABILITY_CAP).mean()),
-            "stability_certified_violations": None if certified is None else int((certified > found[m] * (1 + 1e-4) + 1e-6).sum()),
+            "stability_certified_violations": None if certified is None else violations(certified, found[m]),
         })  # fmt: skip
     return columns
 
