@@ -50,13 +50,6 @@ def stability(distance: Tensor, cap: float, leave_out: bool) -> Stability:
     return Stability(mean, se, median, censored)
 
 
-def first_order(model: Model, x: Tensor, classes: int | None) -> Tensor:
-    """(B,) min over rivals j of |m_j|/‖∇m_j‖; +inf where every gradient is zero. x: (B, *input_shape)."""
-    with torch.no_grad():
-        label = predicted(model(x), classes)
-    return nearest_rival(margins(model, x, label, classes))[0]
-
-
 class Nearest(NamedTuple):
     """`change`: per point the nearest input found that the model labels otherwise, NaN where none was found, like x.
 
@@ -65,11 +58,6 @@ class Nearest(NamedTuple):
 
     change: Tensor
     ends: Tensor
-
-
-def attack(model: Model, x: Tensor, starts: Tensor, classes: int | None, wander: Tensor) -> Tensor:
-    """(B,) distances to what `nearest_change` finds; +inf where it finds nothing."""
-    return l2_distance(x, nearest_change(model, x, starts, classes, wander).change)
 
 
 @torch.no_grad()

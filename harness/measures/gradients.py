@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from harness.measures.jacobian import Linearised, along_sphere, linearise
-from harness.training.loop import predicted
 from harness.training.stack import Model
 
 
@@ -66,15 +65,8 @@ def nearest_rival(m: Margins, order: int = 2) -> tuple[Tensor, Tensor, Tensor]:
     return nearest, rival, norms.gather(1, rival[:, None]).squeeze(1)
 
 
-def gradient_norms(model: Model, x: Tensor, classes: int | None, on_sphere: bool) -> GradientNorms:
-    """Norms of ∇f, or of ∇(top logit − runner-up), at the points x: (B, *input_shape), on a sphere of any radius around 0."""
-    at = linearise(model, x)
-    m = margins_of(at, predicted(at.outputs, classes), classes)
-    return gradient_norms_of(m, x, on_sphere)
-
-
-def gradient_norms_of(m: Margins, x: Tensor, on_sphere: bool) -> GradientNorms:
-    """The same from known margins of the predicted label."""
+def gradient_norms(m: Margins, x: Tensor, on_sphere: bool) -> GradientNorms:
+    """Norms of ∇f, or of ∇(top logit − runner-up), from the predicted labels' margins at x (B, *input_shape)."""
     runner_up = m.values.argmin(dim=1)
     gradient = m.gradients.flatten(2)[torch.arange(len(x), device=x.device), runner_up]
     ambient = gradient.norm(dim=1)

@@ -19,7 +19,7 @@ from harness.measures.attacks import (
 )
 from harness.measures.boundary import Nearest, l2_distance, nearest_change, stability
 from harness.measures.corruption import corruption_response, corruption_rows
-from harness.measures.gradients import Margins, gradient_norms_of, margins_of, nearest_rival
+from harness.measures.gradients import Margins, gradient_norms, margins_of, nearest_rival
 from harness.measures.input_noise import RADII, NoiseResponse, noise_response
 from harness.measures.jacobian import LocalNorms, linearise, local_norms, local_norms_of
 from harness.measures.lipschitz_lower import Lower, Pairs, departures, steepest_pairs, summary
@@ -121,7 +121,7 @@ def _of(probe: Probe, m: int) -> slice:
 
 
 def _lipschitz(probe: Probe, margins: Margins, held_out: LocalNorms, bounds: Sequence[Bound]) -> list[Columns]:
-    gradient = gradient_norms_of(margins, probe.x, probe.on_sphere)
+    gradient = gradient_norms(margins, probe.x, probe.on_sphere)
     tangential, ambient = (probe.each(norms) for norms in gradient)
     sets = {"held_out": (probe.x, held_out)}
     for name in ("train", "off_data"):

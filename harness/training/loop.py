@@ -327,13 +327,13 @@ def wrong(output: Tensor, y: Tensor, classes: int | None) -> Tensor:
 
 
 @torch.no_grad()
-def evaluate(program: Program, rows: Sequence[Data], held_out: bool = False) -> list[Evaluation]:
-    """Mean loss and error of every model over its row's whole training set, or held-out set, in evaluation mode.
+def evaluate(program: Program, rows: Sequence[Data]) -> list[Evaluation]:
+    """Mean loss and error of every model over its row's whole training set, in evaluation mode.
 
     The models lie row after row, equally many in each; the sets must be equally large.
     """
     program.train(False)
-    xs, ys = zip(*((d.x_test, d.y_test) if held_out else (d.x_train, d.y_train) for d in rows), strict=True)
+    xs, ys = zip(*((d.x_train, d.y_train) for d in rows), strict=True)
     n, classes = len(xs[0]), rows[0].classes
     loss = error = torch.zeros((), dtype=torch.float64, device=xs[0].device)
     size = max(EVALUATION_BATCH // len(rows), 64)

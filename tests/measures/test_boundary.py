@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from harness.measures import boundary
-from harness.measures.boundary import WANDER_DIRECTIONS, Stability, stability
+from harness.measures.boundary import WANDER_DIRECTIONS, Stability, l2_distance, stability
+from harness.measures.gradients import margins, nearest_rival
 from harness.training.loop import predicted
 from harness.training.stack import Model
 
@@ -43,11 +44,12 @@ def affine(weight: Tensor, bias: Tensor) -> nn.Linear:
 
 
 def first_order(model: Model, x: Tensor, classes: int | None, cap: float = CAP) -> Stability:
-    return stability(boundary.first_order(model, x, classes), cap, leave_out=True)
+    label = predicted(model(x).detach(), classes)
+    return stability(nearest_rival(margins(model, x, label, classes))[0], cap, leave_out=True)
 
 
 def attack(model: Model, x: Tensor, starts: Tensor, classes: int | None, cap: float = CAP) -> Stability:
-    return stability(boundary.attack(model, x, starts[None], classes, wander(x)), cap, leave_out=False)
+    return stability(l2_distance(x, nearest_change(model, x, starts, classes)), cap, leave_out=False)
 
 
 def nearest_change(model: Model, x: Tensor, starts: Tensor, classes: int | None) -> Tensor:

@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.measures.gradients import gradient_norms, margin_values, margins, nearest_rival
+from harness.measures import gradients
+from harness.measures.gradients import GradientNorms, margin_values, margins, nearest_rival
 from harness.training.loop import predicted
+from harness.training.stack import Model
 from tasks.models import MadryCNN, mlp
 
 
@@ -19,6 +21,11 @@ def linear(weight: list[list[float]], bias: list[float]) -> nn.Linear:
 
 def points(n: int, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     return torch.randn(n, *shape, generator=torch.Generator().manual_seed(0), dtype=dtype)
+
+
+def gradient_norms(model: Model, x: Tensor, classes: int | None, on_sphere: bool) -> GradientNorms:
+    label = predicted(model(x).detach(), classes)
+    return gradients.gradient_norms(margins(model, x, label, classes), x, on_sphere)
 
 
 def test_labels():

@@ -30,6 +30,7 @@ from harness.training.loop import Checkpoint, Evaluation, Fit, Row, train
 from harness.training.stack import Alone, stack
 from harness.trial import Batch, Trial
 from tasks.models import MadryCNN, mlp
+from tests.training.test_loop import Recorder
 
 CPU = torch.device("cpu")
 TROUBLE = Path(__file__).parent.parent / "trouble.py"
@@ -201,16 +202,6 @@ def test_training_against_an_adversary_goes_on_bit_for_bit_too(model: str, adver
 
 
 def test_the_next_epochs_see_the_order_that_they_would_have_seen(tmp_path: Path):
-    class Recorder(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.linear, self.seen = nn.Linear(1, 1), []
-
-        def forward(self, x: Tensor) -> Tensor:
-            if self.training:
-                self.seen += x[:, 0].tolist()
-            return self.linear(x)
-
     def training() -> Training:
         made = Training("mlp")
         x = torch.arange(18.0)[:, None]

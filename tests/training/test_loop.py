@@ -46,8 +46,8 @@ def fit(model: nn.Module, samples: Data, seed: int = 0, **config: Any) -> Fit:
     return end
 
 
-def figures(model: nn.Module, samples: Data, held_out: bool = False) -> Evaluation:
-    (found,) = evaluate(Alone(model), [samples], held_out)
+def figures(model: nn.Module, samples: Data) -> Evaluation:
+    (found,) = evaluate(Alone(model), [samples])
     return found
 
 
@@ -148,9 +148,8 @@ def test_same_streams_same_weights_bit_for_bit():
     assert not torch.equal(final_weights(0, 0), final_weights(1, 0))
 
 
-@pytest.mark.parametrize("held_out", [False, True])
 @pytest.mark.parametrize("classes", [None, 3])
-def test_evaluate_over_several_batches_with_known_answers(classes: int | None, held_out: bool):
+def test_evaluate_over_several_batches_with_known_answers(classes: int | None):
     n = 10_000  # more than one evaluation batch, and not a multiple of it
     none = Noise("none", 0.0, 0.0)
     if classes is None:
@@ -162,7 +161,7 @@ def test_evaluate_over_several_batches_with_known_answers(classes: int | None, h
         right = math.log(1 + 2 * math.exp(-5))
         loss, error = 0.75 * right + 0.25 * (right + 5), 0.25
     other = x[:7], y[:7]
-    result = figures(nn.Identity(), Data(*other, x, y, none, classes) if held_out else Data(x, y, *other, none, classes), held_out)
+    result = figures(nn.Identity(), Data(x, y, *other, none, classes))
     assert result.error == error
     assert result.loss == pytest.approx(loss, rel=1e-5)
 
