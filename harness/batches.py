@@ -52,6 +52,11 @@ INPUT_COPIES = 5
 """An adversary's inputs, their gradients, the ball's two ends, and the next inputs."""
 
 
+UNTIMED = 1.35
+"""What the calibration does not time: exact evaluations, dropping finished models, first imports, Ray's work. Without it, the seconds taken
+by quickstart, sphere-law and mnist-law on a quiet machine were 1.59, 1.43 and 1.28 times the forecast (LOG.md)."""
+
+
 class Planned(NamedTuple):
     """A batch and the seconds it should take on this machine with no other core busy."""
 
@@ -238,11 +243,6 @@ def _packed(stacks: list[Planned], target: float) -> list[Planned]:
             batches.append(Planned(Batch(tuple(waiting)), seconds))
             waiting, seconds = [], 0.0
     return [*batches, Planned(Batch(tuple(waiting)), seconds)] if waiting else batches
-
-
-UNTIMED = 1.35
-"""What the calibration does not time: exact evaluations, dropping finished models, first imports, Ray's work. Without it, the seconds taken
-by quickstart, sphere-law and mnist-law on a quiet machine were 1.59, 1.43 and 1.28 times the forecast (LOG.md)."""
 
 
 def wall_seconds(planned: Sequence[Planned], slots: int, slowdown: float) -> float:

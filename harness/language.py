@@ -6,15 +6,17 @@ target per window is an ordinary one (`harness.task.Task`; tasks/text.py is the 
 """
 
 import abc
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
-from pydantic import field_validator, model_validator
+from pydantic import model_validator
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from harness.task import BaseTask, Config, Field
+
+if TYPE_CHECKING:  # its import takes seconds, and trials without text need none of it
+    from transformers import PreTrainedModel
 
 GROUPS = {
     "norm": ("norm", "ln_"),
@@ -91,7 +93,7 @@ class LanguageConfig(Config):
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32", description="of the matmuls in training (autocast); weights and measures stay in float32"
     )
-    compiled: bool | None = Field(default=None, description="true: train through torch.compile")
+    compiled: bool = Field(default=False, description="train through torch.compile")
 
     @property
     def passed_together(self) -> int:
@@ -106,11 +108,6 @@ class LanguageConfig(Config):
     def samples_in_memory(self) -> int:
         """None: the tokens are memory-mapped."""
         return 0
-
-    @field_validator("compiled")
-    @classmethod
-    def _true_or_left_out(cls, value: bool | None) -> bool | None:
-        return value or None
 
     @model_validator(mode="after")
     def _language_fields_go_together(self) -> "LanguageConfig":
@@ -141,7 +138,7 @@ def transformer_group(parameter: str) -> str:
 class CausalLM(nn.Module):
     """A transformers model that predicts the next token, as a function of tokens, or of embeddings for the instruments."""
 
-    def __init__(self, transformer: PreTrainedModel):
+    def __init__(self, transformer: "PreTrainedModel"):
         super().__init__()
         self.transformer = transformer
 
@@ -200,6 +197,10 @@ class LanguageTask(BaseTask):
     def tokens_seen(self, config: Any) -> int | None:
         """Targets trained on, repeats counted."""
         return config.n * config.context * config.max_epochs
+
+    def byte_tokens(self, config: Any) -> bool:
+        """Whether a token is a byte."""
+        return False
 
     def last_words(self, config: Any) -> list[tuple[Tensor, Tensor]]:
         """Texts whose last word is to be predicted: the tokens before it and its own, no longer together than the model reads."""

@@ -16,7 +16,7 @@ from harness.measures.counts import count_parameters, params_per_number
 from harness.measures.language import held_out, last_word
 from harness.noise import Noise
 from harness.registry import load
-from harness.samples import weights
+from harness.samples import initialised, weights
 from harness.shape import shape_of
 from harness.task import Data, Seeds, Text
 from harness.training.language import LanguageCheckpoint, LanguageFit, train_language
@@ -92,9 +92,8 @@ class LanguageTrials:
         task, config, seeds = load(trial.ref), trial.load_config(), Seeds(trial.seed)
         assert isinstance(task, LanguageTask) and isinstance(config, LanguageConfig)
         corpus = task.corpus(config)
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seeds.stream("init"))
-            model = task.model(config).to(self.device)
+        model = initialised(task, config, seeds).to(self.device)
+        assert isinstance(model, CausalLM)
         return _Ready(trial, task, config, seeds, corpus, model)
 
     def _run(self, trial: Trial) -> Columns:
@@ -167,7 +166,7 @@ def embedded(task: LanguageTask, config: LanguageConfig, corpus: Corpus, model: 
         rows = torch.randperm(len(begins), generator=draw)[:count].sort().values
         parts.append(torch.from_numpy(windows_at(tokens, begins[rows.numpy()], length).astype("int64")).to(device))
     train, test = parts
-    text = Text(test[:, :-1], table, byte_tokens=getattr(config, "tokenizer", "") == "bytes")
+    text = Text(test[:, :-1], table, byte_tokens=task.byte_tokens(config))
     no_noise = Noise("none", 0.0, 0.0)
     x_train, x_test = table[train[:, :-1]], table[text.tokens]
     return Data(x_train, train[:, -1], x_test, test[:, -1], no_noise, classes=len(table), text=text)

@@ -14,7 +14,7 @@ from harness.measures.counts import count_parameters, count_training_flops, para
 from harness.reads import ReadMemo
 from harness.registry import TaskRef, load_samples
 from harness.shape import shape_of
-from harness.task import Config, Data, Seeds, Task, check
+from harness.task import BaseTask, Config, Data, Seeds, Task, check
 from harness.training.adversary import adversary_of, count_pass_flops
 from harness.training.checkpoint import TrialCheckpoint
 from harness.training.loop import Fit, Row, train
@@ -145,9 +145,7 @@ class SampleTrials:
     def _prepare(self, trial: Trial) -> _Ready:
         task, config, seeds = load_samples(trial.ref), trial.load_config(), Seeds(trial.seed)
         data, data_hash = _KEPT.data(trial.ref)(config, trial.seed, str(self.device))
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seeds.stream("init"))  # torch.manual_seed also notes a traceback for CUDA, each time
-            model = task.model(config).to(self.device)
+        model = initialised(task, config, seeds).to(self.device)
         return _Ready(trial, task, config, seeds, data, data_hash, model)
 
     def _train_and_measure(self, program: Program, ready: list[_Ready], note: str | None) -> list[Columns]:
@@ -188,6 +186,13 @@ class SampleTrials:
         except CannotStack:
             return [self._measure([r])[0] for r in ready]
         return measure(program, [r.data for r in ready], [r.seeds for r in ready], self.given.measure_points)
+
+
+def initialised(task: BaseTask, config: Config, seeds: Seeds) -> torch.nn.Module:
+    """The task's model with the trial's own first weights; the process's generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seeds.stream("init"))  # torch.manual_seed also notes a traceback for CUDA, each time
+        return task.model(config)
 
 
 def _row_key(ready: _Ready) -> tuple[Any, ...]:

@@ -144,7 +144,10 @@ def _headline(fits: list[KindFit]) -> Sentence:
             f"high{i}": Number(f"headline:{family}:high", max(slopes), f"largest of the {how}", ids, "signed"),
             f"verdicts{i}": _verdicts(mine),
         }
-        grown = f"{{low{i}}} to {{high{i}}} over {{kinds{i}}} kinds" if len(mine) > 1 else f"{{low{i}}}, {{kinds{i}}} kind"
+        grown = f"{{low{i}}}, {{kinds{i}}} kind"
+        if len(mine) > 1:
+            spread = f"{{low{i}}} to {{high{i}}}" if str(parts[f"low{i}"]) != str(parts[f"high{i}"]) else f"{{low{i}}}"
+            grown = f"{spread} over {{kinds{i}}} kinds"
         said.append(f"{{family{i}}}: {grown}, {{verdicts{i}}}")
     text = "Below the noise, the slope of stability in p, of which the law allows up to +1/2, is: " + "; ".join(said) + "."
     left_out = sorted({f.family for f in fits} - set(families))

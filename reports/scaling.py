@@ -68,11 +68,6 @@ class Scaling(NamedTuple):
         """The fitted loss at n parameters and d tokens."""
         return self.E.value + self.A.value * n**-self.alpha.value + self.B.value * d**-self.beta.value
 
-    def best_size(self, compute: float) -> float:
-        """The N of least fitted loss among those with 6·N·D = compute."""
-        alpha, beta = self.alpha.value, self.beta.value
-        return (alpha * self.A.value / (beta * self.B.value)) ** (1 / (alpha + beta)) * (compute / 6) ** self.compute_exponent.value
-
 
 def fit_scaling(n: np.ndarray, d: np.ndarray, loss: np.ndarray) -> Scaling | str:
     """Fit runs of n parameters, d tokens and held-out loss > 0, each (K,); or say why not.

@@ -84,7 +84,7 @@ def _derive(ok: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
     t["curve"] = t["kind"] + " " + t["settings_json"]
     size = "p=" + t["p"].astype("Int64").astype(str)
     # Models that came trained are no seeds of one another, even where their sizes are equal.
-    t["cell"] = t["curve"] + " " + size.mask(t["stop_reason"].eq("not_trained"), t["config_json"])
+    t["cell"] = t["curve"] + " " + size.mask(t["stop_reason"].eq(NOT_TRAINED), t["config_json"])
     t["x_law"] = t["p"] / (t["n"] * t["d_ambient"])
     settled = t["stop_reason"].ne("epoch_cap") | t["stop_rule"].eq("epochs")
     lost = set(zip(failed["task"], failed["config_json"], strict=True))

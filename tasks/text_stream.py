@@ -70,5 +70,8 @@ class TextStream(LanguageTask):
         vocabulary = vocabulary_size(config.tokenizer)
         return stream_gpt(config.depth, width, heads, config.context, vocabulary, tied=config.tied, dropout=config.dropout)
 
+    def byte_tokens(self, config: TextStreamConfig) -> bool:
+        return config.tokenizer == "bytes"
+
     def width(self, config: Any) -> int:
         return config.shape[0]

@@ -52,8 +52,8 @@ def calibration(outputs: Tensor, targets: Tensor, classes: int | None) -> list[C
     errors = _calibration_errors(torch.stack([s.confidence for s in scores]), torch.stack([s.right for s in scores]))
     judged = []
     for (ece, ece_se), score in zip(errors, scores, strict=True):
-        nll, nll_se = (None, None) if score.nll is None else _mean(score.nll)
-        judged.append(Calibration(ece, ece_se, nll, nll_se, *_mean(score.brier)))
+        nll, nll_se = (None, None) if score.nll is None else mean_and_se(score.nll)
+        judged.append(Calibration(ece, ece_se, nll, nll_se, *mean_and_se(score.brier)))
     return judged
 
 
@@ -77,8 +77,13 @@ def _scores(output: Tensor, target: Tensor, classes: int | None) -> _Scores:
     return _Scores(probability.max(1).values, right, -of_label, brier)
 
 
-def _mean(values: Tensor) -> tuple[float, float]:
-    """Mean of (N,) values and its standard error."""
+def bin_of(confidence: Tensor) -> Tensor:
+    """Bins of probabilities, of the same shape: bin b holds those in (b/BINS, (b + 1)/BINS]."""
+    return (confidence * BINS).ceil().long().clamp(1, BINS) - 1
+
+
+def mean_and_se(values: Tensor) -> tuple[float, float]:
+    """Mean of (N,) values and its standard error, NaN for a single one."""
     return float(values.mean()), float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else math.nan
 
 
@@ -91,7 +96,7 @@ def _calibration_errors(confidence: Tensor, right: Tensor) -> list[tuple[float, 
     """
     models, n = confidence.shape
     gaps, generator = right.double() - confidence, torch.Generator().manual_seed(0)
-    bins = (confidence * BINS).ceil().long().clamp(1, BINS) - 1  # bin b holds the probabilities in (b/BINS, (b + 1)/BINS]
+    bins = bin_of(confidence)
     sums = torch.zeros(models, BINS).to(gaps)
     resampled = torch.zeros(models, RESAMPLES, BINS, device=gaps.device)
     size = torch.zeros(RESAMPLES, device=gaps.device)

@@ -52,9 +52,7 @@ def measure(program: Program, samples: Sequence[Data], seeds: Sequence[Seeds], p
         for m, found in zip(models, sensitivity(probe, bounds), strict=True):
             if text := samples[m].text:
                 draw, module = drawn[id(samples[m]), seeds[m]], part.unstack(models.index(m)).eval()
-                changes = token_response(
-                    lambda z, f=module, u=draw.unit: f(z * u), text, draw.rows, draw.y, draw.unit, seeds[m].generator("tokens")
-                )
+                changes = token_response(module, text, draw.rows, draw.y, seeds[m].generator("tokens"))
                 columns[m]["token_changes"] = [change._asdict() for change in changes]
             columns[m] |= describe(samples[m]) | {"data_unit": drawn[id(samples[m]), seeds[m]].unit} | found
     return columns

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.language import Corpus
-from harness.measures.calibration import BINS, CHUNK, RESAMPLES
+from harness.measures.calibration import BINS, CHUNK, RESAMPLES, bin_of, mean_and_se
 
 POSITIONS = 2048
 """Tokens that one call of the model reads, or one window, where that is longer."""
@@ -89,10 +89,16 @@ def held_out(model: nn.Module, corpus: Corpus, context: int, most_tokens: int, d
         tokens = torch.from_numpy(corpus.held_out[places].astype(np.int64)).to(device)
         found.append(_by_window(model(tokens[:, :-1]), tokens[:, 1:]))
     windows = _Windows(*(torch.cat(parts) for parts in zip(*found, strict=True)))
-    loss, loss_se = _mean(windows.loss)
+    loss, loss_se = mean_and_se(windows.loss)
     bits = loss / math.log(2) * corpus.tokens_per_byte
     return HeldOut(
-        loss, loss_se, bits, *_mean(windows.right), taken * context, *_calibration_error(windows.gaps, context), *_mean(windows.brier)
+        loss,
+        loss_se,
+        bits,
+        *mean_and_se(windows.right),
+        taken * context,
+        *_calibration_error(windows.gaps, context),
+        *mean_and_se(windows.brier),
     )
 
 
@@ -127,7 +133,7 @@ def _by_window(logits: Tensor, targets: Tensor) -> _Windows:
     parts = zip(logits.flatten(0, 1).split(size), targets.flatten().split(size), strict=True)
     scores = zip(*(_scores(logit, target) for logit, target in parts), strict=True)
     loss, right, brier, confidence = (torch.cat(score).double().reshape(targets.shape) for score in scores)
-    bins = (confidence * BINS).ceil().long().clamp(1, BINS) - 1  # bin b holds the probabilities in (b/BINS, (b + 1)/BINS]
+    bins = bin_of(confidence)
     gaps = torch.zeros(len(targets), BINS).to(right).scatter_add_(1, bins, right - confidence)
     return _Windows(loss.mean(1), right.mean(1), brier.mean(1), gaps)
 
@@ -138,11 +144,6 @@ def _scores(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor, Ten
     of_target, of_guess = log_probability.gather(1, torch.stack([target, guess], dim=1)).unbind(1)
     brier = log_probability.exp_().square_().sum(1) - 2 * of_target.exp() + 1
     return -of_target, guess == target, brier, of_guess.exp()
-
-
-def _mean(values: Tensor) -> tuple[float, float]:
-    """Mean of (W,) values and its standard error."""
-    return float(values.mean()), float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else math.nan
 
 
 def _calibration_error(gaps: Tensor, context: int) -> tuple[float, float]:

@@ -5,7 +5,7 @@ of one place: another token instead (*replaced*), the place of its neighbour (*s
 of the keyboard (*typo*). By distance as in Khandelwal et al. 2018 (arXiv 1805.04623), swaps and slips as in Belinkov & Bisk
 2018 (arXiv 1711.02173).
 
-    token_response(model, data.text, rows, data.y_test[rows], data.unit(), generator)
+    token_response(model, data.text, rows, data.y_test[rows], generator)
 """
 
 import math
@@ -14,14 +14,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from harness.measures.calibration import mean_and_se
 from harness.measures.input_noise import kl_divergence
 from harness.task import Text
 from harness.training.stack import Model
 
 DISTANCES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 """In tokens; at 1 stands the last token before the target."""
-
-KINDS = ("replaced", "swapped", "typo")
 
 KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 """Rows of letters; each begins half a key further to the right than the one above it, or nearly so."""
@@ -88,16 +87,16 @@ def token_changes(text: Text, rows: Tensor, generator: torch.Generator) -> list[
 
 
 @torch.no_grad()
-def token_response(model: Model, text: Text, rows: Tensor, y: Tensor, unit: float, generator: torch.Generator) -> list[TokenResponse]:
+def token_response(model: Model, text: Text, rows: Tensor, y: Tensor, generator: torch.Generator) -> list[TokenResponse]:
     """One model's answers at the windows text.tokens[rows], in the order of `token_changes`.
 
-    `model` maps (B, T, width) inputs in data units, table[tokens] / unit, to (B, K) logits, on the device of y. One model, no stack:
+    `model` maps (B, T, width) inputs, table[tokens], to (B, K) logits, on the device of y. One model, no stack:
     windows go through it in chunks. rows, y: (B,); y are the tokens that come next. The changes depend on the text, the rows and
     the generator (of the CPU), and on nothing that the model says.
     """
 
     def logits(tokens: Tensor) -> Tensor:
-        return model(text.table[tokens.to(text.table.device)].to(y.device) / unit)
+        return model(text.table[tokens.to(text.table.device)].to(y.device))
 
     changes = token_changes(text, rows, generator)
     changed = torch.stack([change.tokens for change in changes], dim=1)
@@ -114,7 +113,7 @@ def token_response(model: Model, text: Text, rows: Tensor, y: Tensor, unit: floa
         kl.append(kl_divergence(clean[of], output))
     rights, flips, kls = (torch.cat(parts).reshape(len(rows), -1).double().T.cpu() for parts in (right, flipped, kl))
     return [
-        TokenResponse(change.kind, change.distance, *_share(hits), *_mean(divergence), float(moved.mean()))
+        TokenResponse(change.kind, change.distance, *_share(hits), *mean_and_se(divergence), float(moved.mean()))
         for change, hits, divergence, moved in zip(changes, rights, kls, flips, strict=True)
     ]
 
@@ -129,10 +128,6 @@ def _with(kind: str, distance: int, windows: Tensor, fresh: Tensor) -> TokenChan
 def _share(hits: Tensor) -> tuple[float, float]:
     share = float(hits.mean())
     return share, math.sqrt(share * (1 - share) / len(hits))
-
-
-def _mean(values: Tensor) -> tuple[float, float]:
-    return float(values.mean()), float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else math.nan
 
 
 def _slips() -> list[list[int]]:

@@ -8,7 +8,6 @@ device, so that Python runs ahead of it.
 """
 
 import math
-import time
 from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
@@ -47,10 +46,6 @@ class LanguageFit(NamedTuple):
     error: float
     """Share of next tokens that were not the likeliest one, over the same steps."""
     steps: int
-    tokens: int
-    """Targets seen, repeats counted."""
-    seconds: float
-    """Of this process, without what was done before its checkpoint."""
     curve: list[LossPoint]
     """At most CURVE_POINTS, evenly spaced but for the last, which is at the end."""
     resumed_step: int | None
@@ -116,7 +111,6 @@ def train_language(
     Raises UserError when there are fewer than n windows, ValueError when n or max_epochs is 0, and TrialFailure("nan") with
     the step whose loss is not finite.
     """
-    clock = time.perf_counter()
     if not config.n or not config.max_epochs:
         raise ValueError(f"nothing to train on: n is {config.n} and max_epochs is {config.max_epochs}")
     training = _Training(model.to(device).train(), training_windows(tokens, config.context, config.n), config, device)
@@ -135,7 +129,7 @@ def train_language(
     if not all(p.isfinite().all() for p in training.parameters.values()):
         raise TrialFailure("nan", f"a weight is not finite after the last step, {steps}")
     model.eval()
-    return training.fit(time.perf_counter() - clock, begin if kept else None)
+    return training.fit(begin if kept else None)
 
 
 def learning_rate(config: LanguageConfig, step: int) -> float:
@@ -242,7 +236,7 @@ class _Training:
         self.optimizer.step()
         self.optimizer.zero_grad()
 
-    def fit(self, seconds: float, resumed_step: int | None) -> LanguageFit:
+    def fit(self, resumed_step: int | None) -> LanguageFit:
         """The figures of all steps."""
         losses = self.losses.double().cpu().numpy()
         windows = np.minimum(self.config.batch_size, self.config.n - np.arange(self.config.steps_per_epoch) * self.config.batch_size)
@@ -254,7 +248,7 @@ class _Training:
             begin = end
         last = slice(self.counted_from, None)
         loss, error = np.average(losses[last], weights=tokens[last]), int(self.wrong) / int(tokens[last].sum())
-        return LanguageFit(float(loss), error, self.steps, int(tokens.sum()), seconds, curve, resumed_step)
+        return LanguageFit(float(loss), error, self.steps, curve, resumed_step)
 
     def _moments(self, name: str) -> dict[str, Tensor]:
         return {of: self.optimizer.state[p][name] for of, p in self.parameters.items()}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from harness.measures import tokens as instrument
-from harness.measures.tokens import DISTANCES, KINDS, SLIPS, TokenResponse, token_changes, token_response
+from harness.measures.tokens import DISTANCES, SLIPS, TokenResponse, token_changes, token_response
 from harness.task import Text
 from harness.training.stack import Model
 
@@ -23,10 +23,10 @@ def text(windows: int, length: int, vocabulary: int, seed: int = 0, byte_tokens:
     return Text(drawn, torch.eye(vocabulary), byte_tokens)
 
 
-def respond(model: Model, about: Text, y: Tensor | None = None, seed: int = 0, unit: float = 1.0) -> dict[tuple[str, int], TokenResponse]:
+def respond(model: Model, about: Text, y: Tensor | None = None, seed: int = 0) -> dict[tuple[str, int], TokenResponse]:
     rows = torch.arange(len(about.tokens))
     y = about.tokens[:, -1] if y is None else y
-    return {(r.kind, r.distance): r for r in token_response(model, about, rows, y, unit, generator(seed))}
+    return {(r.kind, r.distance): r for r in token_response(model, about, rows, y, generator(seed))}
 
 
 def weighted(weights: list[float] | Tensor) -> Model:
@@ -43,7 +43,7 @@ def test_kinds_and_distances_that_the_windows_allow(length: int, distances: list
     """A window's first token has none before it to change places with; only bytes are mistyped."""
     found = [(c.kind, c.distance) for c in token_changes(text(3, length, 250, byte_tokens=byte_tokens), torch.arange(3), generator())]
     expected = {"replaced": distances, "swapped": [d for d in distances if d < length], "typo": distances if byte_tokens else []}
-    assert found == [(kind, d) for kind in KINDS for d in expected[kind]]
+    assert found == [(kind, d) for kind in expected for d in expected[kind]]
 
 
 def test_distances_are_powers_of_two_up_to_1024():
@@ -216,16 +216,15 @@ def test_a_single_window_has_no_standard_error_of_its_divergence():
 # How the model is called
 
 
-@pytest.mark.parametrize("unit", [1.0, 0.25, 7.0])
-def test_inputs_are_in_data_units(unit: float):
+def test_inputs_are_embedded_tokens():
     about, seen = Text(torch.tensor([[2, 0, 1]]), torch.randn(3, 4, generator=generator(5))), []
 
     def model(x: Tensor) -> Tensor:
         seen.append(x)
         return x[:, -1]
 
-    respond(model, about, torch.tensor([0]), unit=unit)
-    torch.testing.assert_close(seen[0] * unit, about.table[about.tokens])
+    respond(model, about, torch.tensor([0]))
+    torch.testing.assert_close(seen[0], about.table[about.tokens])
     assert all(x.shape[1:] == (3, 4) for x in seen) and sum(map(len, seen)) == 1 + len(token_changes(about, torch.tensor([0]), generator()))
 
 
@@ -267,5 +266,5 @@ def test_rows_pick_windows():
     picked = Text(about.tokens[rows], about.table)
     y = torch.tensor([1, 2, 3, 4])
     assert set(about.tokens.unique().tolist()) == set(range(7))
-    swapped = [r for r in token_response(model, about, rows, y, 1.0, generator()) if r.kind == "swapped"]
-    assert swapped == [r for r in token_response(model, picked, torch.arange(4), y, 1.0, generator()) if r.kind == "swapped"]
+    swapped = [r for r in token_response(model, about, rows, y, generator()) if r.kind == "swapped"]
+    assert swapped == [r for r in token_response(model, picked, torch.arange(4), y, generator()) if r.kind == "swapped"]

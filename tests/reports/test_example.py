@@ -7,6 +7,7 @@ import pytest
 
 from reports.law import fit_all
 from reports.page import render
+from reports.reference import language_models
 from reports.tables import read_evidence
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,6 +50,23 @@ def test_the_readme_states_its_slopes(fits):
     f = fits["40 % flipped"]
     expected = [f.stability.slope, f.stability.low, f.stability.high, f.lipschitz.slope, f.lipschitz.low, f.lipschitz.high]
     assert [float(x.replace("−", "-")) for x in found.groups()] == pytest.approx(expected, abs=0.006)
+
+
+def test_the_readme_states_how_close_the_certified_bound_comes():
+    trials = read_evidence(EXAMPLE).trials
+    stated = re.search(
+        r"certified upper bound is (\S+) times that pair's slope in the median", " ".join((ROOT / "README.md").read_text().split())
+    )
+    assert stated is not None
+    assert float(stated.group(1)) == pytest.approx((trials["lip_upper_product"] / trials["lip_lower_pairs"]).median(), abs=0.06)
+
+
+def test_the_readme_states_where_published_models_lie():
+    text = " ".join((ROOT / "README.md").read_text().split())
+    stated = re.search(r"Published models lie at p/\(n·d\) of (\S+) to (\S+), outside", text)
+    assert stated is not None
+    places = [m.place for m in language_models() if m.place is not None]
+    assert [float(x) for x in stated.groups()] == pytest.approx([min(places), max(places)], rel=0.02)
 
 
 def test_rows_of_an_older_schema_give_a_page_that_says_what_it_lacks():

@@ -117,13 +117,6 @@ def test_the_form_that_made_the_losses_foresees_them_best(truth):
     assert fit.held_out_cells >= 3
 
 
-def test_the_best_size_is_where_the_fitted_loss_is_least():
-    fit = fitted(*noisy(1))
-    n = np.geomspace(1e3, 1e12, 200_001)
-    for compute in (1e15, 1e18):
-        assert fit.best_size(compute) == pytest.approx(n[fit.at(n, compute / 6 / n).argmin()], rel=1e-3)
-
-
 def line(n):
     return n, 20 * n * np.exp(0.05 * np.sin(np.arange(len(n))))
 
