@@ -9,6 +9,7 @@ import json
 import re
 from collections import Counter, deque
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -71,9 +72,10 @@ def remeasure(
             progress.say(f"cannot be measured: {trial}")
         else:
             trials.append(trial)
-    queue = deque(_batches(trials))
+    gpus = float(resources.gpus)
+    queue = deque(replace(batch, gpus=gpus) for batch in _batches(trials))
     given = Given(
-        cpus=resources.cpus, gpus=resources.gpus, seconds=Limits().seconds_per_trial, weights_bytes=0, measure_points=points,
+        cpus=resources.cpus, gpus=gpus, seconds=Limits().seconds_per_trial, weights_bytes=0, measure_points=points,
         checkpoints=None, trained=store.weights(),
     )  # fmt: skip
     measured = 0

@@ -5,10 +5,11 @@ import time
 from typing import Any, NamedTuple
 
 import torch
-from safetensors.torch import load_file
+from safetensors import torch as safetensors
 
 from harness.errors import TrialFailure
 from harness.failures import PASSED_ON, failed, failure, text
+from harness.folder import read_kept
 from harness.measures import Columns, measure, on_device
 from harness.measures.counts import count_parameters, count_training_flops, params_per_number
 from harness.reads import ReadMemo
@@ -104,7 +105,7 @@ class SampleTrials:
         for i, trial in enumerate(trials):
             try:
                 ready[i] = self._prepare(trial)
-                ready[i].model.load_state_dict(load_file(trained.format(trial.trial_id), device=str(self.device)))
+                ready[i].model.load_state_dict(safetensors.load(read_kept(trained, trial.trial_id)))
             except PASSED_ON:
                 raise
             except BaseException as e:
@@ -270,9 +271,8 @@ def _law_columns(data: Data, n: int, stop: str, fit: Fit) -> Columns:
 
 
 def weights(model: torch.nn.Module, limit: int) -> bytes | None:
-    from safetensors.torch import save
-
     state = model.state_dict()
     if sum(t.numel() * t.element_size() for t in state.values()) > limit:
         return None
-    return save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()})  # clone: tied ones share memory
+    # clone: tied ones share memory
+    return safetensors.save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()})

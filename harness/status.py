@@ -3,7 +3,13 @@
 from collections import Counter
 from typing import NamedTuple
 
-from harness.store import Store, latest
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from harness.errors import harmless
+from harness.store import IDENTITY, Store, newest
+from harness.table import table
 
 
 class TaskStatus(NamedTuple):
@@ -23,14 +29,35 @@ class Status(NamedTuple):
 
 def status(store: Store) -> Status:
     """Count the latest view against what the sweeps recorded in the store asked for."""
-    contents = store.read()
-    newest = latest(contents.rows)
-    asked = {trial_id: task for sweep in store.sweeps() for trial_id, task in sweep.trials.items()}
-    known = set(newest["trial_id"])
-    left = Counter(task for trial_id, task in asked.items() if trial_id not in known)
+    contents = store.read(IDENTITY)
+    view = contents.rows[["trial_id", "task", "status", "failure_kind"]].iloc[newest(contents.rows)]
+    outcome = view["failure_kind"].where(view["status"].eq("failed"), "ok")
+    counted = view.groupby([view["task"], outcome]).size().reset_index().itertuples(index=False)
+    counts = {(str(task), str(kind)): int(count) for task, kind, count in counted}
+    asked: dict[str, str] = {}
+    for sweep in store.sweeps():
+        asked |= sweep.trials
+    ids, tasks_asked = pa.array(list(asked), pa.string()), list(asked.values())
+    seen = pc.call_function("is_in", [ids], pc.SetLookupOptions(pa.array(view["trial_id"], pa.string()))).to_numpy(zero_copy_only=False)
+    left = Counter(tasks_asked[i] for i in np.flatnonzero(~seen))
     tasks = []
-    for task in sorted(set(newest["task"]) | set(left)):
-        mine = newest[newest["task"] == task]
-        failed = Counter(mine.loc[mine["status"] == "failed", "failure_kind"].tolist())
-        tasks.append(TaskStatus(task, mine["status"].tolist().count("ok"), failed, left[task]))
+    for task in sorted({task for task, _ in counts} | set(left)):
+        failed = Counter({kind: count for (its, kind), count in counts.items() if its == task and kind != "ok"})
+        tasks.append(TaskStatus(task, counts.get((task, "ok"), 0), failed, left[task]))
     return Status(tasks, len(contents.rows), contents.problems)
+
+
+def status_table(status: Status) -> str:
+    """Done, failed and left, by task."""
+    if not status.tasks:
+        lines = ["no trials yet"]
+    else:
+        rows = [
+            (t.task, t.done, sum(t.failed.values()), ", ".join(f"{n} {k}" for k, n in sorted(t.failed.items())), t.left)
+            for t in status.tasks
+        ]
+        tasks = status.tasks
+        done, failed, left = (sum(counts) for counts in zip(*((t.done, t.failed.total(), t.left) for t in tasks), strict=True))
+        rows.append(("all", done, failed, "", left))
+        lines = [table(("task", "done", "failed", "kinds", "left"), rows), f"{status.rows} rows, one per attempt"]
+    return "\n".join([*lines, *map(harmless, status.problems)])

@@ -190,9 +190,10 @@ def rerun(evidence: Evidence, row: dict[str, Any]) -> str:
     """The command that runs a trial again, into a store of its own."""
     for sweep in evidence.sweeps:
         if row["trial_id"] in sweep.trials:
-            parts = ["unilaw", "run", str(evidence.folder / f"{sweep.stem}.yaml"), "--trial", row["trial_id"], "--store", "rerun"]
+            path = evidence.store.files.path
+            parts = ["unilaw", "run", path(f"{sweep.stem}.yaml"), "--trial", row["trial_id"], "--store", "rerun"]
             if sweep.task_source is not None:
-                parts += ["--task-file", str(evidence.folder / f"{sweep.stem}.py")]
+                parts += ["--task-file", path(f"{sweep.stem}.py")]
             return escape(shlex.join(parts))
     return "its sweep file is not in the store"
 

@@ -41,12 +41,15 @@ TABLE_COLUMNS = (
 INTEGERS = {f.name for f in arrow_schema() if pa.types.is_integer(f.type)}
 
 
-def write_report(folder: Path, target: Path) -> None:
-    """Read the store in `folder`, fit, and write the page to `target` in one rename.
+def write_report(where: str | Path, target: Path | None = None) -> str:
+    """Read the store, fit, and write the page to `target` in one rename, or as _report.html into the store; gives where it is.
 
     Raises UserError when there is no store, or the target cannot be written.
     """
-    html = render(read_evidence(folder))
+    evidence = read_evidence(where)
+    html = render(evidence)
+    if target is None:
+        return evidence.store.put_report(html)
     if target.is_dir():
         raise UserError(f"the report '{target}' is a folder; name a file")
     temporary = target.with_name(f".{target.name}.tmp")
@@ -56,6 +59,7 @@ def write_report(folder: Path, target: Path) -> None:
         temporary.replace(target)
     except OSError as e:
         raise UserError(f"the report '{target}' cannot be written: {e.strerror}") from None
+    return str(target)
 
 
 def render(evidence: Evidence) -> str:
@@ -117,7 +121,7 @@ def render(evidence: Evidence) -> str:
 
 
 def _title(evidence: Evidence) -> str:
-    names = sorted({s.name for s in evidence.sweeps}) or [evidence.folder.name]
+    names = sorted({s.name for s in evidence.sweeps}) or [evidence.store.name]
     return ", ".join(names)
 
 
@@ -253,7 +257,7 @@ def _provenance(evidence: Evidence) -> list[tuple[str, list[str]]]:
         "code commit": "commit", "uncommitted changes": "dirty", "unilaw": "unilaw_version", "Python": "python_version",
         "torch": "torch_version", "Ray (none: inline)": "ray_version", "processor": "cpu", "GPU": "gpu", "torch threads": "threads",
         "instruments": "measures_version", "measured again by (none: by the trial itself)": "measured_commit",
-        "row schema": "schema_version", "data (SHA-256 of tensors)": "data_hash",
+        "environment": "environment_json", "row schema": "schema_version", "data (SHA-256 of tensors)": "data_hash",
     }  # fmt: skip
     found = []
     for name, column in columns.items():

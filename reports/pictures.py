@@ -9,11 +9,13 @@ import base64
 import math
 import re
 import struct
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
+from harness.errors import UserError
+from harness.folder import LeadsOut
+from harness.store import Store
 from reports.measures import as_list
 from reports.numbers import Number
 from reports.tables import Evidence, records
@@ -60,7 +62,7 @@ class Shown(NamedTuple):
 def shown_pictures(evidence: Evidence) -> list[Shown]:
     """Strips of every kind that has any, in alphabetical order."""
     t = evidence.trials[evidence.trials["pictures_file"].notna()]
-    return [Shown(str(kind), [_strip(evidence.folder, row) for row in records(_three(rows))]) for kind, rows in t.groupby("kind")]
+    return [Shown(str(kind), [_strip(evidence.store, row) for row in records(_three(rows))]) for kind, rows in t.groupby("kind")]
 
 
 def _three(rows: pd.DataFrame) -> pd.DataFrame:
@@ -69,9 +71,9 @@ def _three(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.iloc[sorted({0, (len(rows) - 1) // 2, len(rows) - 1})]
 
 
-def _strip(folder: Path, row: dict[str, Any]) -> Strip:
+def _strip(store: Store, row: dict[str, Any]) -> Strip:
     trial = row["trial_id"]
-    found = read_png(folder, row["pictures_file"])
+    found = read_png(store, row["pictures_file"])
     changes = [_change(trial, i, picture) for i, picture in enumerate(as_list(row["pictures"]))]
     return Strip(
         trial,
@@ -91,22 +93,21 @@ def _change(trial: str, i: int, picture: dict[str, Any]) -> Change:
     return Change(label, before, after, distance if math.isfinite(length) else None)
 
 
-def read_png(folder: Path, name: Any) -> bytes | str:
+def read_png(store: Store, name: Any) -> bytes | str:
     """The file's bytes, or why it is not shown. `name` as the row gives it."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         return "its row names a file that is not a picture of a trial"
-    path, home = folder / name, (folder / "_pictures").resolve()
-    if path.resolve().parent != home or not home.is_relative_to(folder.resolve()):  # a link that leads elsewhere
-        return "its file lies outside the store"
-    if not path.is_file():  # nor a pipe, which would never end
-        return "its file is not there"
     try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-    except OSError as e:
-        return f"its file cannot be read ({e.strerror})"
-    if len(content) > MOST_BYTES:
-        return "its file is too large"
+        size = store.files.size(name)
+        if size is None:  # a pipe is no file either: it would never end
+            return "its file is not there"
+        if size > MOST_BYTES:
+            return "its file is too large"
+        content = store.files.get(name)
+    except LeadsOut:
+        return "its file lies outside the store"
+    except (UserError, FileNotFoundError) as e:
+        return f"its file cannot be read ({e})"
     if not content.startswith(SIGNATURE) or content[12:16] != b"IHDR" or len(content) < 33:
         return "its file is not a PNG"
     width, height = struct.unpack(">II", content[16:24])

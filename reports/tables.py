@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from harness.errors import UserError
 from harness.schema import arrow_schema
 from harness.store import RunRecord, Store, SweepRecord, latest
 from reports.measures import with_measures
@@ -28,6 +29,8 @@ LEARNT = 0.9
 """Of log(outputs), the loss of a uniform guess: the largest training loss of a language model that has learnt something."""
 NOT_TRAINED = "not_trained"
 """The stop reason of a model that came trained."""
+STOP_RULES = {"noise": "", "interpolate": ", interpolated", "epochs": ", fixed epochs"}
+"""How a kind's name says the stop rule."""
 
 
 class Evidence(NamedTuple):
@@ -37,7 +40,7 @@ class Evidence(NamedTuple):
     rows; `attempts` counts all rows.
     """
 
-    folder: Path
+    store: Store
     trials: pd.DataFrame
     failures: pd.DataFrame
     attempts: int
@@ -46,15 +49,29 @@ class Evidence(NamedTuple):
     problems: list[str]
 
 
-def read_evidence(folder: Path) -> Evidence:
+def read_evidence(where: str | Path) -> Evidence:
     """Read a store. Raises UserError when there is none."""
-    store = Store.open(folder)
+    store = Store.open(where)
     contents = store.read()
     newest = latest(contents.rows)
     ok = _whole_types(newest[newest["status"] == "ok"].reset_index(drop=True))
     failed = newest[newest["status"] == "failed"].reset_index(drop=True)
+    _refuse_other_rows(ok)
     trials = with_measures(_derive(ok, failed))
-    return Evidence(folder, trials, failed, len(contents.rows), store.sweeps(), store.runs(), contents.problems)
+    return Evidence(store, trials, failed, len(contents.rows), store.sweeps(), store.runs(), contents.problems)
+
+
+def _refuse_other_rows(ok: pd.DataFrame) -> None:
+    """Raise UserError on a row that no unilaw wrote: a store may come from anybody."""
+    for trial_id, config, stop_rule in zip(ok["trial_id"], ok["config_json"], ok["stop_rule"], strict=True):
+        try:
+            known = isinstance(json.loads(config), dict)
+        except ValueError:
+            known = False
+        if not known:
+            raise UserError(f"the row of trial {trial_id!r} has a config_json that is no JSON object: {str(config)[:80]!r}")
+        if stop_rule not in STOP_RULES:
+            raise UserError(f"the row of trial {trial_id!r} has the stop_rule {str(stop_rule)[:80]!r}, which is none of {list(STOP_RULES)}")
 
 
 def _whole_types(ok: pd.DataFrame) -> pd.DataFrame:
@@ -127,7 +144,7 @@ def _kind(row: dict[str, Any]) -> str:
     if row["stop_reason"] == NOT_TRAINED:  # vocabularies differ between sizes of one published family, by padding alone
         return f"{row['family']}, as published"
     target = "±1 target" if row["outputs"] == 1 else f"{row['outputs']} classes"
-    stop = {"noise": "", "interpolate": ", interpolated", "epochs": ", fixed epochs"}[row["stop_rule"]]
+    stop = STOP_RULES[row["stop_rule"]]
     radius = json.loads(row["config_json"]).get("adversary_radius")
     against = "" if row["adversary"] == "none" else f", trained against {row['adversary']} {radius}"
     return f"{row['family']}, {target}, {_noise(row)}{stop}{against}"

@@ -1,8 +1,12 @@
 """The store: rows survive a round trip, plain pandas reads the folder, and no accident makes a torn or lost row."""
 
+import errno
 import json
 import os
+import resource
+import shutil
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,10 +18,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness import folder as folder_module
 from harness import store as store_module
 from harness.errors import UserError
+from harness.folder import Folder, read_kept
 from harness.schema import COLUMNS, CORRUPTIONS, CURVE, GROUPS, PICTURES, SCHEMA_VERSION, TOKEN_CHANGES, arrow_schema
-from harness.store import RunRecord, Store, SweepRecord, compact, latest
+from harness.store import IDENTITY, RunRecord, Store, SweepRecord, compact, latest
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -61,6 +67,11 @@ def record(name: str, trials: list[str], task_source: str | None = None) -> Swee
     return SweepRecord(name=name, text=f"name: {name}\n", task_source=task_source, trials=asked)
 
 
+def appended(store: Store, rows: list[dict[str, Any]]) -> Path:
+    """Append them; gives their file."""
+    return Path(str(store)) / store.append(rows)
+
+
 def names(folder: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir())
 
@@ -83,7 +94,7 @@ def test_column_names_are_distinct():
 
 
 def test_a_files_own_schema_carries_units_and_version(store: Store):
-    schema = pq.read_schema(store.append([row()]))
+    schema = pq.read_schema(appended(store, [row()]))
     assert schema.field("p").metadata[b"unit"] == b"parameters"
     assert schema.metadata[b"unilaw_schema_version"] == str(SCHEMA_VERSION).encode()
     assert schema.remove_metadata() == arrow_schema().remove_metadata()
@@ -107,16 +118,16 @@ def test_round_trip_of_every_column(store: Store):
 
 def test_pandas_reads_the_folder_whatever_the_first_file_lacks(store: Store):
     files = [
-        store.append([row("a", status="failed", failure_kind="crash")]),  # nulls in every optional column
-        store.append([full_row("b"), row("c", p=5)]),
-        store.append([row("d", noise_radii=[], params_by_group=[])]),
+        appended(store, [row("a", status="failed", failure_kind="crash")]),  # nulls in every optional column
+        appended(store, [full_row("b"), row("c", p=5)]),
+        appended(store, [row("d", noise_radii=[], params_by_group=[])]),
     ]
     for rank, path in enumerate(files):  # file order decides which schema pandas takes
         os.replace(path, path.with_name(f"part-{rank}.parquet"))
     store.put_sweep(record("s", ["a"], "import this"))
     store.put_weights("b", b"weights")
-    (store.folder / "_report.html").write_text("<html>")
-    rows = pd.read_parquet(store.folder)
+    (Path(str(store)) / "_report.html").write_text("<html>")
+    rows = pd.read_parquet(Path(str(store)))
     assert rows.columns.tolist() == [c.name for c in COLUMNS]
     assert rows["trial_id"].tolist() == ["a", "b", "c", "d"]
     assert rows["p"].isna().tolist() == [True, False, False, True]
@@ -132,14 +143,14 @@ def test_an_empty_store_has_every_column(store: Store):
 
 @pytest.mark.parametrize("wrong", [{"stability_attack_maen": 0.1}, {"p": "many"}, {"seed": None}, {"p": 2**63}])
 def test_a_row_outside_the_schema_is_refused_and_leaves_nothing(store: Store, wrong: dict[str, Any]):
-    before = names(store.folder)
+    before = names(Path(str(store)))
     with pytest.raises((ValueError, OverflowError, pa.ArrowException)):
         store.append([row(**wrong)])
-    assert names(store.folder) == before
+    assert names(Path(str(store))) == before
 
 
 def test_an_older_file_without_a_newer_column_still_reads(store: Store):
-    path = store.append([row(p=3, flops=1.0)])
+    path = appended(store, [row(p=3, flops=1.0)])
     pq.write_table(pq.read_table(path).drop_columns(["flops", "noise_radii"]), path)
     contents = store.read()
     assert contents.problems == []
@@ -159,30 +170,30 @@ def test_nothing_is_visible_before_the_rename(store: Store, monkeypatch: pytest.
     during: list[list[str]] = []
 
     def crash(source: Path, target: Path) -> None:
-        during.append(names(store.folder))
+        during.append(names(Path(str(store))))
         raise Crash
 
     with monkeypatch.context() as patch:
-        patch.setattr(store_module.os, "replace", crash)
+        patch.setattr(folder_module.os, "replace", crash)
         with pytest.raises(Crash):
             store.append([row("b")])
-    parts = [n for n in names(store.folder) if n.startswith("part-")]
+    parts = [n for n in names(Path(str(store))) if n.startswith("part-")]
     assert [n for n in during[0] if n not in ("_store.json", *parts)] == [n for n in during[0] if n.startswith("_tmp-")] != []
     assert len(parts) == 1
-    assert pd.read_parquet(store.folder)["trial_id"].tolist() == ["a"] == store.read().rows["trial_id"].tolist()
+    assert pd.read_parquet(Path(str(store)))["trial_id"].tolist() == ["a"] == store.read().rows["trial_id"].tolist()
 
 
 def test_a_temporary_file_left_by_a_killed_writer_is_no_row(store: Store):
-    whole = store.append([row("a")]).read_bytes()
-    (store.folder / "_tmp-0").write_bytes(whole[: len(whole) // 2])
+    whole = appended(store, [row("a")]).read_bytes()
+    (Path(str(store)) / "_tmp-0").write_bytes(whole[: len(whole) // 2])
     assert store.read().problems == []
-    assert pd.read_parquet(store.folder)["trial_id"].tolist() == ["a"]
+    assert pd.read_parquet(Path(str(store)))["trial_id"].tolist() == ["a"]
 
 
 @pytest.mark.parametrize("kept", [0, 3, 4, 100, 0.5, 0.99, -1], ids=str)
 def test_a_torn_file_is_named_left_out_and_set_aside(store: Store, kept: float):
     store.append([row("good")])
-    torn = store.append([full_row("torn")])
+    torn = appended(store, [full_row("torn")])
     whole = torn.read_bytes()
     torn.write_bytes(whole[: int(kept * len(whole))] if isinstance(kept, float) else whole[:kept])
     contents = store.read()
@@ -191,15 +202,15 @@ def test_a_torn_file_is_named_left_out_and_set_aside(store: Store, kept: float):
     (said,) = store.set_torn_aside()
     assert said.startswith(f"{torn.name}: is torn") and "_set_aside" in said
     assert store.read().problems == [] and store.set_torn_aside() == []
-    assert pd.read_parquet(store.folder)["trial_id"].tolist() == ["good"]
-    assert (store.folder / "_set_aside" / torn.name).exists(), "moved, not deleted"
+    assert pd.read_parquet(Path(str(store)))["trial_id"].tolist() == ["good"]
+    assert (Path(str(store)) / "_set_aside" / torn.name).exists(), "moved, not deleted"
 
 
 @settings(derandomize=True, max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=8))
 def test_flipped_bytes_never_raise(tmp_path_factory: pytest.TempPathFactory, damage: list[tuple[int, int]]):
     store = Store.create(tmp_path_factory.mktemp("rows"))
-    path = store.append([full_row()])
+    path = appended(store, [full_row()])
     content = bytearray(path.read_bytes())
     for position, byte in damage:
         content[position % len(content)] ^= byte
@@ -210,15 +221,15 @@ def test_flipped_bytes_never_raise(tmp_path_factory: pytest.TempPathFactory, dam
 
 def test_files_of_somebody_else_are_named_and_left_alone(store: Store):
     store.append([row("a")])
-    (store.folder / "notes.txt").write_text("mine")
-    (store.folder / "old").mkdir()
-    pd.DataFrame({"x": [1]}).to_parquet(store.folder / "old" / "part-0.parquet")
-    (store.folder / "_notes").write_text("hidden names are free")
+    (Path(str(store)) / "notes.txt").write_text("mine")
+    (Path(str(store)) / "old").mkdir()
+    pd.DataFrame({"x": [1]}).to_parquet(Path(str(store)) / "old" / "part-0.parquet")
+    (Path(str(store)) / "_notes").write_text("hidden names are free")
     contents = store.read()
     assert contents.rows["trial_id"].tolist() == ["a"]
     assert [p.split(":")[0] for p in contents.problems] == ["notes.txt", "old"]
     assert store.set_torn_aside() == []
-    assert (store.folder / "notes.txt").read_text() == "mine"
+    assert (Path(str(store)) / "notes.txt").read_text() == "mine"
 
 
 FOREIGN = {
@@ -230,7 +241,7 @@ FOREIGN = {
 
 @pytest.mark.parametrize("table,reason", FOREIGN.values(), ids=FOREIGN.keys())
 def test_parquet_that_is_not_rows_is_named_and_set_aside(store: Store, table: pa.Table, reason: str):
-    pq.write_table(table, store.folder / "part-x.parquet")
+    pq.write_table(table, Path(str(store)) / "part-x.parquet")
     (problem,) = store.read().problems
     assert problem.startswith("part-x.parquet: ") and reason in problem
     assert len(store.set_torn_aside()) == 1
@@ -250,6 +261,153 @@ def test_readers_and_writers_at_once(store: Store):
     assert store.read().rows["trial_id"].nunique() == 3 * 15 * 2
 
 
+def test_a_full_disk_is_said_in_one_sentence_and_leaves_nothing(store: Store, monkeypatch: pytest.MonkeyPatch):
+    store.append([row("a")])
+    before, write = names(Path(str(store))), Path.write_bytes
+
+    def half(path: Path, content: bytes) -> int:
+        write(path, content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", half)
+    for put in (lambda: store.append([row("b")]), lambda: store.put_weights("a", b"weights"), lambda: store.put_run(ran(1))):
+        with pytest.raises(UserError, match=r"^the store '.*' cannot be written: No space left on device; .*free some space and run"):
+            put()
+    assert [n for n in names(Path(str(store))) if n not in ("_weights", "_runs")] == before
+    assert [p for p in Path(str(store)).rglob("*") if p.is_file() and p.name.startswith("_tmp-")] == []
+    assert store.read().rows["trial_id"].tolist() == ["a"]
+
+
+def test_a_write_that_the_system_cuts_off_leaves_nothing(store: Store):
+    store.append([row("a")])
+    before, limits = names(Path(str(store))), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(UserError, match="cannot be written: File too large"):
+            store.append([row("b")])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert names(Path(str(store))) == before
+
+
+def test_what_killed_writers_left_goes_when_it_is_old(store: Store):
+    folder = Path(str(store))
+    store.put_weights("a", b"weights")
+    left = [folder / "_tmp-old", folder / "_weights" / "_tmp-old", folder / "_tmp-new", folder / "_weights" / "_tmp-new"]
+    for path in left:
+        path.write_bytes(b"half")
+    for path in left[:2]:
+        os.utime(path, (1, time.time() - 3700))
+    Store.create(folder)
+    assert [path.exists() for path in left] == [False, False, True, True]
+    assert (folder / "_weights" / "a.safetensors").exists()
+
+
+def test_links_that_lead_out_of_the_store_are_neither_read_nor_written(store: Store, tmp_path: Path):
+    (tmp_path / "secret").write_bytes(b"secret")
+    (tmp_path / "elsewhere").mkdir()
+    folder = Path(str(store))
+    store.put_weights("mine", b"weights")
+    (folder / "_weights" / "theirs.safetensors").symlink_to(tmp_path / "secret")
+    (folder / "part-1.parquet").symlink_to(tmp_path / "secret")
+    (folder / "_pictures").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UserError, match="holds a link that leads out of it: '_pictures/a.png'"):
+        store.put_pictures("a", b"picture")
+    with pytest.raises(UserError, match="holds a link that leads out of it"):
+        read_kept(store.weights(), "theirs")
+    assert store.set_torn_aside() == [] and len(store.read().rows) == 0
+    with pytest.raises(UserError, match="holds a link that leads out of it: '_pictures'"):
+        compact(folder, tmp_path / "small")
+    (folder / "_pictures").unlink()
+    compact(folder, tmp_path / "small2")
+    assert names(tmp_path / "small2" / "_weights") == ["mine.safetensors"] and names(tmp_path / "elsewhere") == []
+    assert not (tmp_path / "small").exists()
+
+
+# The index
+
+
+INDEXED = list(IDENTITY)
+
+
+def by_id(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[INDEXED].sort_values(["trial_id", "attempt"], ignore_index=True)
+
+
+@pytest.fixture
+def indexed(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """Seven row files, six of them in two files of the index."""
+    monkeypatch.setattr(store_module, "INDEXED_TOGETHER", 3)
+    for k in range(7):
+        store.append([row(f"{k}"), row(f"{k}+", status="failed", failure_kind="nan", attempt=k + 1)])
+    assert len(names(Path(str(store)) / "_index")) == 2
+    return Store.open(str(store))
+
+
+def opened(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The row files that are opened from now on."""
+    found, get = [], type(store.files).get
+
+    def counted(self: Folder, name: str) -> bytes:
+        found.extend([name] if name.startswith("part-") else [])
+        return get(self, name)
+
+    monkeypatch.setattr(type(store.files), "get", counted)
+    return found
+
+
+def test_what_became_of_trials_is_read_from_the_index(indexed: Store, monkeypatch: pytest.MonkeyPatch):
+    whole = by_id(indexed.read().rows)
+    seen = opened(indexed, monkeypatch)
+    contents = indexed.read(IDENTITY)
+    assert len(seen) == 1 and contents.problems == []
+    assert contents.rows.columns.tolist() == INDEXED
+    pd.testing.assert_frame_equal(by_id(contents.rows), whole)
+    assert indexed.read(["trial_id", "p"]).rows.columns.tolist() == ["trial_id", "p"] and len(seen) == 8, "p is not in the index"
+
+
+def test_the_index_follows_what_is_done_to_row_files(indexed: Store):
+    folder = Path(str(indexed))
+    gone, other, torn = sorted(folder.glob("part-*.parquet"))[:3]
+    gone.unlink()
+    pq.write_table(pa.Table.from_pylist([row("new")], schema=arrow_schema()), other)
+    torn.write_bytes(torn.read_bytes()[:-9])
+    contents = indexed.read(IDENTITY)
+    assert [p.split(":")[0] for p in contents.problems] == [torn.name]
+    pd.testing.assert_frame_equal(by_id(contents.rows), by_id(indexed.read().rows))
+    assert len(indexed.set_torn_aside()) == 1
+
+
+def test_damage_that_keeps_a_files_size_is_set_aside_in_spite_of_the_index(indexed: Store):
+    path = sorted(Path(str(indexed)).glob("part-*.parquet"))[2]
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 0xFF
+    path.write_bytes(content)
+    (said,) = indexed.set_torn_aside()
+    assert said.startswith(f"{path.name}: is torn")
+    assert len(indexed.read(IDENTITY).rows) == len(indexed.read().rows) == 12
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"{}", "rows"], ids=["empty", "torn", "text", "rows"])
+def test_a_damaged_index_costs_time_alone(indexed: Store, content: bytes | str):
+    whole = by_id(indexed.read().rows)
+    for path in (Path(str(indexed)) / "_index").iterdir():
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            pq.write_table(pa.Table.from_pylist([row("x")]), path)
+    contents = indexed.read(IDENTITY)
+    assert contents.problems == []
+    pd.testing.assert_frame_equal(by_id(contents.rows), whole)
+
+
+def test_row_files_of_before_the_index_get_into_it(indexed: Store, monkeypatch: pytest.MonkeyPatch):
+    shutil.rmtree(Path(str(indexed)) / "_index")
+    assert indexed.set_torn_aside() == []
+    seen = opened(indexed, monkeypatch)
+    assert len(indexed.read(IDENTITY).rows) == 14 and seen == []
+
+
 # What is a store
 
 
@@ -257,8 +415,8 @@ def test_a_store_can_be_made_deep_and_twice(tmp_path: Path):
     first = Store.create(tmp_path / "a" / "b")
     first.append([row()])
     assert len(Store.create(tmp_path / "a" / "b").read().rows) == 1
-    assert names(first.folder)[0] == "_store.json"
-    assert all(n.startswith(("_store", "part-")) for n in names(first.folder))
+    assert names(Path(str(first)))[0] == "_store.json"
+    assert all(n.startswith(("_store", "part-")) for n in names(Path(str(first))))
 
 
 def test_a_folder_that_is_no_store_is_refused(tmp_path: Path):
@@ -272,24 +430,24 @@ def test_a_folder_that_is_no_store_is_refused(tmp_path: Path):
 
 @pytest.mark.parametrize("make", [Store.create, Store.open])
 def test_a_newer_store_is_refused(store: Store, make):
-    (store.folder / "_store.json").write_text(json.dumps({"unilaw_store": 1, "schema_version": SCHEMA_VERSION + 1}))
+    (Path(str(store)) / "_store.json").write_text(json.dumps({"unilaw_store": 1, "schema_version": SCHEMA_VERSION + 1}))
     with pytest.raises(UserError, match=f"schema version {SCHEMA_VERSION + 1}; this unilaw reads up to {SCHEMA_VERSION}: update unilaw"):
-        make(store.folder)
+        make(Path(str(store)))
 
 
 def test_a_newer_unilaw_marks_the_store_that_it_writes_to(store: Store, monkeypatch: pytest.MonkeyPatch):
     with monkeypatch.context() as newer:
         newer.setattr(store_module, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
-        Store.create(store.folder)
+        Store.create(Path(str(store)))
     with pytest.raises(UserError, match="update unilaw"):
-        Store.open(store.folder)
+        Store.open(Path(str(store)))
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", "null", '{"schema_version": "new"}', "\x00"])
 def test_a_damaged_marker_is_named(store: Store, content: str):
-    (store.folder / "_store.json").write_text(content)
+    (Path(str(store)) / "_store.json").write_text(content)
     with pytest.raises(UserError, match="_store.json: cannot be read as a store's marker"):
-        Store.open(store.folder)
+        Store.open(Path(str(store)))
 
 
 def test_no_store(tmp_path: Path):
@@ -305,11 +463,11 @@ def test_sweep_records_come_back_once_each_and_in_order(store: Store):
     records = [record("b", ["1"]), record("a", ["2", "1"], "source")]
     for age, made in enumerate(records):
         store.put_sweep(made)
-        os.utime(store.folder / f"{made.stem}.json", (age, age))
+        os.utime(Path(str(store)) / f"{made.stem}.json", (age, age))
     store.put_sweep(records[0])
     assert store.sweeps() == records
-    assert (store.folder / f"{records[1].stem}.yaml").read_text() == "name: a\n"
-    assert (store.folder / f"{records[1].stem}.py").read_text() == "source"
+    assert (Path(str(store)) / f"{records[1].stem}.yaml").read_text() == "name: a\n"
+    assert (Path(str(store)) / f"{records[1].stem}.py").read_text() == "source"
 
 
 HOSTILE = '{"name": "../../a", "text": "", "task_source": null, "trials": {}}'
@@ -320,7 +478,7 @@ HOSTILE = '{"name": "../../a", "text": "", "task_source": null, "trials": {}}'
 )
 def test_a_damaged_sweep_record_is_named_and_left_out(store: Store, content: str):
     store.put_sweep(record("good", ["1"]))
-    (store.folder / "_sweeps" / "a-0.json").write_text(content)
+    (Path(str(store)) / "_sweeps" / "a-0.json").write_text(content)
     assert store.sweeps() == [record("good", ["1"])]
     (problem,) = store.read().problems
     assert problem.startswith("_sweeps/a-0.json: cannot be read as a sweep's record")
@@ -392,8 +550,8 @@ def test_runs_come_back_oldest_first_and_damaged_ones_are_left_out(store: Store)
     for minute in (5, 1, 3):
         store.put_run(ran(minute))
     store.put_run(ran(2, "other"))
-    (store.folder / "_runs" / "torn.json").write_text('{"sweep": "s", "be')
-    (store.folder / "_runs" / "path.json").write_text(ran(4).model_dump_json().replace('"s"', '"../s"'))
+    (Path(str(store)) / "_runs" / "torn.json").write_text('{"sweep": "s", "be')
+    (Path(str(store)) / "_runs" / "path.json").write_text(ran(4).model_dump_json().replace('"s"', '"../s"'))
     assert store.runs() == [ran(1), ran(2, "other"), ran(3), ran(5)]
     assert store.read().problems == []
 
@@ -409,7 +567,7 @@ def test_checkpoints_of_trials_with_a_row_go(store: Store):
     for name in ("a", "b"):
         Path(store.checkpoints().format(name)).write_bytes(b"half way")
     store.drop_checkpoints(["a", "c"])
-    assert names(store.folder / "_checkpoints") == ["b.safetensors"]
+    assert names(Path(str(store)) / "_checkpoints") == ["b.safetensors"]
     assert store.read().problems == []
 
 
@@ -426,19 +584,19 @@ def test_compact_keeps_every_attempt_weights_sweeps_and_runs(store: Store, tmp_p
     for made in records:
         store.put_sweep(made)
     store.put_run(ran(1))
-    assert compact(store.folder, tmp_path / "small") == (3, 4)
+    assert compact(Path(str(store)), tmp_path / "small") == (3, 4)
     small = Store.open(tmp_path / "small")
-    assert len([n for n in names(small.folder) if n.startswith("part-")]) == 1
+    assert len([n for n in names(Path(str(small))) if n.startswith("part-")]) == 1
     pd.testing.assert_frame_equal(small.read().rows, store.read().rows)
-    pd.testing.assert_frame_equal(pd.read_parquet(small.folder), store.read().rows)
-    assert (small.folder / "_weights" / "a.safetensors").read_bytes() == b"weights"
-    assert (small.folder / "_pictures" / "a.png").read_bytes() == b"picture"
+    pd.testing.assert_frame_equal(pd.read_parquet(Path(str(small))), store.read().rows)
+    assert (Path(str(small)) / "_weights" / "a.safetensors").read_bytes() == b"weights"
+    assert (Path(str(small)) / "_pictures" / "a.png").read_bytes() == b"picture"
     assert sorted(small.sweeps(), key=lambda r: r.name) == records
     assert small.runs() == [ran(1)]
 
 
 def test_compact_of_an_empty_store(store: Store, tmp_path: Path):
-    assert compact(store.folder, tmp_path / "small") == (0, 0)
+    assert compact(Path(str(store)), tmp_path / "small") == (0, 0)
     assert len(Store.open(tmp_path / "small").read().rows) == 0
 
 
@@ -446,13 +604,62 @@ def test_compact_refuses_an_existing_target(store: Store, tmp_path: Path):
     store.append([row()])
     (tmp_path / "there").mkdir()
     with pytest.raises(UserError, match="exists; compact writes a new store"):
-        compact(store.folder, tmp_path / "there")
+        compact(Path(str(store)), tmp_path / "there")
     assert names(tmp_path / "there") == []
 
 
 def test_compact_refuses_a_torn_source(store: Store, tmp_path: Path):
     store.append([row()])
-    (store.folder / "part-torn.parquet").write_bytes(b"PAR1")
+    (Path(str(store)) / "part-torn.parquet").write_bytes(b"PAR1")
     with pytest.raises(UserError, match="part-torn.parquet: is torn"):
-        compact(store.folder, tmp_path / "small")
+        compact(Path(str(store)), tmp_path / "small")
     assert not (tmp_path / "small").exists()
+
+
+def test_compact_that_cannot_be_written_leaves_nothing(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    store.append([row()])
+    store.put_weights("a", b"weights")
+    write = Path.write_bytes
+
+    def full(path: Path, content: bytes) -> int:
+        if "part-" in path.name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(UserError, match="No space left"):
+        compact(str(store), tmp_path / "small")
+    assert not (tmp_path / "small").exists()
+
+
+def test_a_compaction_that_was_killed_is_no_store(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Killed at every write: what is there is either refused or holds everything."""
+    store.append([row()])
+    store.put_weights("a", b"weights")
+    store.put_sweep(record("s", ["a"]))
+    store.put_run(ran(1))
+    replace, written = os.replace, 0
+
+    for survived in range(10):
+        target = tmp_path / f"small-{survived}"
+
+        def killed(source: Path, to: Path, left: list[int] = [survived]) -> None:  # noqa: B006
+            if not left[0]:
+                raise Crash
+            left[0] -= 1
+            replace(source, to)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(folder_module.os, "replace", killed)
+            try:
+                compact(str(store), target)
+                break
+            except Crash:
+                written += 1
+        try:
+            half = Store.open(target)
+        except UserError:
+            continue
+        if len(half.read().rows):
+            assert half.sweeps() == store.sweeps() and half.runs() == store.runs() and read_kept(half.weights(), "a") == b"weights"
+    assert written >= 6

@@ -1,21 +1,22 @@
 """Checkpoints of long trials: one safetensors file each, written while training goes on, from which it goes on exactly.
 
-checkpoint = TrialCheckpoint.at("folder/{}.safetensors", trial)
+checkpoint = TrialCheckpoint.at("folder/{}.safetensors", trial)  # or s3://bucket/rows/_checkpoints/{}.safetensors
 train(program, rows, configs, start=checkpoint.load(device), keep=checkpoint.save)
 """
 
 import contextlib
-import os
+import json
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Self
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
+from harness.errors import UserError
+from harness.folder import Disk, Folder, beside
 from harness.training.loop import Checkpoint, Evaluation
 from harness.trial import IDENTITY_VERSION, Trial
 
@@ -26,8 +27,8 @@ EVERY_S = 30.0
 QUICK_S = 1.5
 """Seconds of writing from which on checkpoints are kept rarer: they never take more than a twentieth of the time."""
 
-UNREADABLE = (OSError, SafetensorError, KeyError, ValueError, TypeError)
-"""What reading a file raises that is not there, is torn, or holds other things than it should."""
+UNREADABLE = (OSError, UserError, SafetensorError, KeyError, ValueError, TypeError, AttributeError)
+"""What reading a file raises that is not there, cannot be reached, is torn, or holds other things than it should."""
 
 Parts = dict[str, dict[str, Tensor]]
 """Named tensors by the part of training that they belong to."""
@@ -36,18 +37,20 @@ Parts = dict[str, dict[str, Tensor]]
 class CheckpointFile:
     """One trial's file of tensors: at most one, replaced whole, and read only by the code and the trial that wrote it."""
 
-    def __init__(self, path: Path, trial: Trial):
-        self.path = path
+    def __init__(self, folder: Folder, name: str, trial: Trial):
+        self.folder, self.name = folder, name
         # Exactly means: the same training code, the same torch, the same trial.
         self.made_by = {"trial_id": trial.trial_id, "identity_version": str(IDENTITY_VERSION), "torch": torch.__version__}
         self.last, self.took = time.monotonic(), 0.0
 
     @classmethod
     def at(cls, pattern: str | None, trial: Trial) -> Self | None:
-        """The trial's, for a path with {} in place of its id; None where this machine does not see the folder, which
-        the driver makes on a disk that workers may not share."""
-        path = Path(pattern.format(trial.trial_id)) if pattern else None
-        return cls(path, trial) if path and path.parent.is_dir() else None
+        """The trial's, for a path or a bucket's address with {} in place of its id; None where this machine does not see the
+        folder, which the driver makes on a disk that workers may not share."""
+        if not pattern:
+            return None
+        folder, name = beside(pattern.format(trial.trial_id))
+        return None if isinstance(folder, Disk) and not folder.there() else cls(folder, name, trial)
 
     @property
     def due(self) -> bool:
@@ -60,10 +63,10 @@ class CheckpointFile:
         tensors = {
             f"{part}/{name}": t.detach().to("cpu", copy=True).contiguous() for part, named in parts.items() for name, t in named.items()
         }
-        temporary = self.path.with_name(f"_tmp-{self.path.name}-{os.getpid()}")
-        with contextlib.suppress(OSError, SafetensorError):  # a full disk costs the checkpoint, not the trial
-            save_file(tensors, temporary, metadata={**self.made_by, **{key: str(number) for key, number in said.items()}})
-            os.replace(temporary, self.path)
+        content = save(tensors, metadata={**self.made_by, **{key: str(number) for key, number in said.items()}})
+        if not isinstance(self.folder, Disk) or self.folder.there():
+            with contextlib.suppress(UserError):  # a full disk costs the checkpoint, not the trial
+                self.folder.put(self.name, content)
         self.last = time.monotonic()
         self.took = self.last - clock
 
@@ -72,14 +75,14 @@ class CheckpointFile:
 
         Raises one of UNREADABLE when there is none, or when it is torn.
         """
-        with safe_open(self.path, framework="pt") as f:
-            said = f.metadata() or {}
-            if {key: said.get(key) for key in self.made_by} != self.made_by:
-                return None
-            found: Parts = {part: {} for part in parts}
-            for key in f.keys():  # noqa: SIM118 - not a dict
-                part, _, name = key.partition("/")
-                found[part][name] = f.get_tensor(key).to(device if part in PARTS else "cpu")
+        content = self.folder.get(self.name)
+        said = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__", {})
+        if {key: said.get(key) for key in self.made_by} != self.made_by:
+            return None
+        found: Parts = {part: {} for part in parts}
+        for key, tensor in load(content).items():
+            part, _, name = key.partition("/")
+            found[part][name] = tensor.to(device if part in PARTS else "cpu")
         if not found["parameters"].keys() == found["first_moments"].keys() == found["second_moments"].keys():
             return None
         return found, said

@@ -599,7 +599,7 @@ def test_runs_are_listed_with_forecast_and_time_taken(tmp_path):
     for minute, inline, forecast in ((7, False, 10.0), (5, True, 0.0)):
         began = NOW.replace(minute=minute)
         store.put_run(RunRecord(sweep="made", began=began, inline=inline, trials=12, forecast_s=forecast, seconds=25.0))
-    html = render(read_evidence(store.folder))
+    html = render(read_evidence(Path(str(store))))
     rows = re.findall(r"<tr><td>(2026-01-02 03:0.*?)</td></tr>", html)
     assert [row.split("</td><td>") for row in rows] == [
         ["2026-01-02 03:05", "made, inline", "12", "0", "25", ""],

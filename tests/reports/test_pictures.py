@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from harness.store import Store
 from reports.page import render
 from reports.pictures import MOST_BYTES, read_png, shown_pictures
 from reports.tables import read_evidence
@@ -22,15 +23,15 @@ def store(tmp_path):
 
 def test_a_picture_is_read(store):
     (store / GOOD).write_bytes(png())
-    assert read_png(store, GOOD) == png()
+    assert read_png(Store(store), GOOD) == png()
 
 
 def test_a_store_may_be_named_by_a_link_or_a_relative_path(store, tmp_path, monkeypatch):
     (store / GOOD).write_bytes(png())
     (tmp_path / "link").symlink_to(store)
-    assert read_png(tmp_path / "link", GOOD) == png()
+    assert read_png(Store(tmp_path / "link"), GOOD) == png()
     monkeypatch.chdir(tmp_path)
-    assert read_png(type(store)("store"), GOOD) == png()
+    assert read_png(Store("store"), GOOD) == png()
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,7 @@ def test_a_store_may_be_named_by_a_link_or_a_relative_path(store, tmp_path, monk
 def test_any_other_name_is_not_even_opened(store, name):
     (store.parent / "secret.png").write_bytes(png())
     (store / GOOD).write_bytes(png())
-    assert "names a file that is not a picture" in str(read_png(store, name))
+    assert "names a file that is not a picture" in str(read_png(Store(store), name))
 
 
 @pytest.mark.parametrize("what", ["file", "folder"])
@@ -57,7 +58,7 @@ def test_links_that_lead_out_of_the_store_are_not_followed(store, tmp_path, what
     else:
         (store / "_pictures").rmdir()
         (store / "_pictures").symlink_to(tmp_path / "elsewhere")
-    assert read_png(store, GOOD) == "its file lies outside the store"
+    assert read_png(Store(store), GOOD) == "its file lies outside the store"
 
 
 @pytest.mark.parametrize(
@@ -76,12 +77,12 @@ def test_links_that_lead_out_of_the_store_are_not_followed(store, tmp_path, what
 def test_what_is_not_a_small_png_is_said_and_not_shown(store, content, said):
     if content is not None:
         (store / GOOD).write_bytes(content)
-    assert said in str(read_png(store, GOOD))
+    assert said in str(read_png(Store(store), GOOD))
 
 
 def test_a_named_pipe_does_not_hang_the_report(store):
     os.mkfifo(store / GOOD)
-    assert "is not there" in str(read_png(store, GOOD))
+    assert "is not there" in str(read_png(Store(store), GOOD))
 
 
 def pictured(p: int, name: str | None = "", **changes):

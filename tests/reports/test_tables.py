@@ -139,3 +139,18 @@ def test_other_settings_make_another_curve(tmp_path):
 def test_no_store_is_a_clear_error(tmp_path):
     with pytest.raises(UserError, match="there is no store"):
         read_evidence(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"config_json": "{"}, "config_json that is no JSON object: '{'"),
+        ({"config_json": "[1]"}, "config_json that is no JSON object"),
+        ({"stop_rule": "<b>never</b>"}, "the stop_rule '<b>never</b>', which is none of"),
+        ({"stop_rule": None}, "the stop_rule 'nan'"),
+    ],
+)
+def test_a_row_that_no_unilaw_wrote_is_refused_in_one_sentence(tmp_path, changes, said):
+    with pytest.raises(UserError) as refused:
+        evidence(tmp_path, [row(), row(seed=1, **changes)])
+    assert said in str(refused.value)

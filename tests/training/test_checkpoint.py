@@ -430,9 +430,9 @@ def test_a_stores_folder_may_have_any_name(tmp_path: Path):
     store = Store.create(tmp_path / "a {b} {} 100%")
     (columns,) = ran([sphere()], store.checkpoints())
     assert columns["status"] == "ok"
-    assert [p.stem for p in (store.folder / "_checkpoints").iterdir()] == [sphere().trial_id]
+    assert [p.stem for p in (Path(str(store)) / "_checkpoints").iterdir()] == [sphere().trial_id]
     store.drop_checkpoints([sphere().trial_id, "never there"])
-    assert not list((store.folder / "_checkpoints").iterdir())
+    assert not list((Path(str(store)) / "_checkpoints").iterdir())
 
 
 def test_dropping_leaves_the_others(tmp_path: Path):
@@ -441,7 +441,7 @@ def test_dropping_leaves_the_others(tmp_path: Path):
         Path(store.checkpoints().format(name)).touch()
         Path(store.checkpoints().format(f"_tmp-{name}")).with_suffix(".safetensors-123").touch()
     store.drop_checkpoints(["a"])
-    assert sorted(p.name for p in (store.folder / "_checkpoints").iterdir()) == ["_tmp-b.safetensors-123", "b.safetensors"]
+    assert sorted(p.name for p in (Path(str(store)) / "_checkpoints").iterdir()) == ["_tmp-b.safetensors-123", "b.safetensors"]
 
 
 BY_HAND = Calibration(*[Cost(1e-4, 1e-12, 1e-9, 1e-5)] * 7, slowdown=1.0)
@@ -451,7 +451,7 @@ def run(asked: Sweep, store: Store, monkeypatch: pytest.MonkeyPatch) -> set[str]
     """Run it here; gives the ids whose checkpoints are there afterwards."""
     monkeypatch.setattr(run_module, "calibrated", lambda threads, say: BY_HAND)
     run_module.run(asked, store, None, inline=True, retry_failed=False, progress=Progress(Console(quiet=True)))
-    return {p.stem for p in (store.folder / "_checkpoints").iterdir()}
+    return {p.stem for p in (Path(str(store)) / "_checkpoints").iterdir()}
 
 
 def test_a_checkpoint_goes_when_its_trial_has_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
