@@ -7,14 +7,18 @@ batches, inline and on Ray.
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from harness.calibration import Calibration, Cost
 from harness.forecast import expected_epochs
 from harness.language import LanguageTask
+from harness.language_trial import LEAST_POINTS, MEASURING_BYTES
+from harness.measures import MEASURE_POINTS
 from harness.measures.jacobian import WHOLE_OUTPUTS
 from harness.registry import load
 from harness.shape import Shape, shape_of
+from harness.shares import SMALLEST, smallest
 from harness.task import Config
 from harness.training.adversary import adversary_of
 from harness.trial import Batch, Trial, canonical_json
@@ -64,6 +68,13 @@ class Planned(NamedTuple):
     seconds: float
 
 
+class Gpus(NamedTuple):
+    """What shares are chosen from: GPUs of so many bytes each, of which a language model's trial may have at most so many."""
+
+    bytes: float
+    most: int
+
+
 class _Member(NamedTuple):
     """A trial with what planning needs to know of it."""
 
@@ -76,20 +87,29 @@ class _Member(NamedTuple):
 
 
 def make_batches(
-    trials: Sequence[Trial], calibration: Calibration, measure_points: int, seconds_per_trial: float, memory_bytes: float = math.inf
+    trials: Sequence[Trial],
+    calibration: Calibration,
+    measure_points: int,
+    seconds_per_trial: float,
+    memory_bytes: float = math.inf,
+    gpus: float | Gpus = 0.0,
 ) -> list[Planned]:
-    """Every trial in one batch, longest batch first. A trial whose model cannot be built is a batch of its own.
+    """Every trial in one batch: those with the most GPUs first, and of them the longest. A trial whose model cannot be built is a batch
+    of its own.
 
     `memory_bytes` is what a worker may take; a stack is planned to take at most half of what its process leaves.
+    `gpus` is what every batch is given, or what each gets the smallest share of that holds it.
     """
     families: dict[Any, list[_Member]] = defaultdict(list)
+    members_by_id: dict[str, _Member] = {}
     broken = []
     for trial in trials:
         try:
             member = _member(trial)
         except (Exception, SystemExit):
-            broken.append(Planned(Batch(((trial,),)), 0.0))
+            broken.append(Planned(Batch(((trial,),), SMALLEST if isinstance(gpus, Gpus) else gpus), 0.0))
             continue
+        members_by_id[trial.trial_id] = member
         shape, config = member.shape, member.config
         # A language model's trial is never part of a stack: it is large, or has no stop rule to share.
         alone = trial.trial_id if isinstance(load(trial.ref), LanguageTask) else None
@@ -101,7 +121,45 @@ def make_batches(
     target = min(max(sum(apart) / BATCHES, 1.2 * max(apart, default=0.0), BATCH_S[0]), BATCH_S[1], seconds_per_trial / 4)
     room = min(STACK_BYTES, (memory_bytes - PROCESS_BYTES) / 2)
     stacks = [s for members in families.values() for s in _stacks(members, cost, _Limit(target, room))]
-    return sorted([*_packed(stacks, target), *broken], key=lambda planned: -planned.seconds)
+    by_share: dict[float, list[Planned]] = defaultdict(list)
+    for planned in stacks:
+        by_share[_share([members_by_id[t.trial_id] for t in planned.batch.trials], gpus)].append(planned)
+    packed = [planned for share, alike in by_share.items() for planned in _packed(alike, target, share)]
+    return sorted([*packed, *broken], key=lambda planned: (-planned.batch.gpus, -planned.seconds))
+
+
+def _share(members: list[_Member], gpus: float | Gpus) -> float:
+    """What a stack is given; where nothing allowed holds it, as much as is allowed."""
+    if not isinstance(gpus, Gpus):
+        return gpus
+    alone = max(members, key=lambda m: m.shape.p)
+    if len(members) == 1:
+        return share_alone(alone.trial, alone.config, alone.shape, gpus) or float(most_gpus(alone.trial, gpus.most))
+    taken = 2 * stack_bytes([(m.config, m.shape) for m in members], len({m.row for m in members}))
+    return smallest(lambda _: taken, gpus.bytes, 1) or 1.0
+
+
+def share_alone(trial: Trial, config: Config, shape: Shape, gpus: Gpus) -> float | None:
+    """The smallest share of GPUs that holds a trial by itself; None when nothing allowed does."""
+    return smallest(lambda share: alone_bytes(trial, config, shape, share), gpus.bytes, most_gpus(trial, gpus.most))
+
+
+def most_gpus(trial: Trial, most: int) -> int:
+    """How many GPUs a trial can use: only language models train on several."""
+    return most if isinstance(load(trial.ref), LanguageTask) else 1
+
+
+def alone_bytes(trial: Trial, config: Config, shape: Shape, gpus: float = 1.0) -> float:
+    """What a trial alone takes beyond its process, of each of its GPUs: training, and measuring with its gradients towards every rival.
+
+    Over several GPUs weights, gradients and moments are divided; what is kept for the backward pass is not.
+    """
+    points = max(MEASURE_POINTS, config.evaluated_together)
+    if isinstance(load(trial.ref), LanguageTask):
+        points = min(MEASURE_POINTS, max(LEAST_POINTS, MEASURING_BYTES // max(1, shape.saved_bytes_per_sample)))
+    measuring = shape.saved_bytes_per_sample * points + 12 * MEASURE_POINTS * min(shape.outputs, WHOLE_OUTPUTS) * shape.numbers
+    divided = 4 * ADAM_COPIES * (shape.p + shape.p_frozen)
+    return stack_bytes([(config, shape)], 1) + measuring - divided * (1 - 1 / max(1.0, gpus))
 
 
 def _member(trial: Trial) -> _Member:
@@ -231,18 +289,18 @@ def _chunks(rows: list[list[_Member]], cost: _Cost, limit: _Limit) -> list[Plann
     return [Planned(Batch((tuple(m.trial for m in whole),)), cost.stacked(whole))]
 
 
-def _packed(stacks: list[Planned], target: float) -> list[Planned]:
-    """Small stacks one after another in one batch until it is worth a worker's while."""
+def _packed(stacks: list[Planned], target: float, gpus: float) -> list[Planned]:
+    """Small stacks of one share of GPUs, one after another in one batch until it is worth a worker's while."""
     batches, waiting, seconds = [], [], 0.0
     for planned in sorted(stacks, key=lambda p: -p.seconds):
-        if planned.seconds >= target / 2:
-            batches.append(planned)
+        if planned.seconds >= target / 2 or gpus > 1:  # several GPUs train one trial at a time
+            batches.append(Planned(replace(planned.batch, gpus=gpus), planned.seconds))
             continue
         waiting, seconds = [*waiting, *planned.batch.stacks], seconds + planned.seconds
         if seconds >= target:
-            batches.append(Planned(Batch(tuple(waiting)), seconds))
+            batches.append(Planned(Batch(tuple(waiting), gpus), seconds))
             waiting, seconds = [], 0.0
-    return [*batches, Planned(Batch(tuple(waiting)), seconds)] if waiting else batches
+    return [*batches, Planned(Batch(tuple(waiting), gpus), seconds)] if waiting else batches
 
 
 def wall_seconds(planned: Sequence[Planned], slots: int, slowdown: float) -> float:

@@ -1,14 +1,19 @@
-"""Batches on Ray: warm workers, bounded work in flight, every loss named. The only file that imports ray.
+"""Batches on Ray: warm workers, bounded work in flight, every loss named.
 
 Nothing here decides what to run or what to do about a failure; `harness/run.py` does, by what it puts into the
-queue.
+queue. A batch on CPU is a task. One with a share of a GPU goes to an actor that has such a share, and keeps it for the
+batches after. One with several GPUs goes to `harness/sharded.py`.
 """
 
+import atexit
+import contextlib
+import itertools
 import os
 import socket
+import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,14 +23,17 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 import ray
 from ray import cloudpickle
 from ray import exceptions as lost
+from ray._private import ray_constants
+from ray._private.state import state as ray_state
 
 import harness
 from harness import worker
-from harness.errors import UserError
+from harness.errors import SHARED_KINDS, UserError
 from harness.failures import text
 from harness.limits import HARD_KILL_GRACE_S
 from harness.measures import Columns
 from harness.schema import MEASURES_VERSION
+from harness.shares import SMALLEST
 from harness.sweep import Resources
 from harness.trial import Batch, Given
 
@@ -35,12 +43,44 @@ OBJECT_STORE_BYTES = 256 * 2**20
 KNOCK_S = 20.0
 """How long to wait for anything at all to answer at a cluster's address."""
 
+HEAD_GONE_S = 30.0
+"""How long a cluster's head may be silent: a fault-tolerant one comes back, and Ray ends this process after 60 s."""
+
+ALIKE = 1000
+"""How far ahead the queue is searched for batches of the same share."""
+
+FAILED_STARTS = 10
+"""So many actors in a row may end before they have begun."""
+
 HOME = str(Path(harness.__file__).resolve().parent.parent)
 
 
-class _InFlight(NamedTuple):
-    batch: Batch
-    submitted: float
+class _Need(NamedTuple):
+    """CPUs, GPUs and bytes of reserved memory: what a batch takes, or what a cluster has."""
+
+    cpus: float
+    gpus: float
+    memory: float
+
+    def times(self, have: "_Need") -> int:
+        """How often it fits into what there is; below 0 where there is less than nothing left."""
+        return int(min((there + 1e-6) // each for each, there in zip(self, have, strict=True) if each))
+
+    def without(self, taken: "_Need") -> "_Need":
+        return _Need(*(there - gone for there, gone in zip(self, taken, strict=True)))
+
+
+class _Actor(NamedTuple):
+    handle: Any
+    need: _Need
+
+
+class _Flight:
+    """A batch that Ray has, and since when it is thought to be at work: what there is no room for yet waits with Ray."""
+
+    def __init__(self, batch: Batch, need: _Need, actor: _Actor | None):
+        self.batch, self.need, self.actor = batch, need, actor
+        self.began: float | None = time.monotonic() if actor else None
 
 
 def on_ray(queue: deque[Batch], address: str | None, resources: Resources, given: Given) -> Iterator[tuple[Batch, list[Columns]]]:
@@ -50,46 +90,244 @@ def on_ray(queue: deque[Batch], address: str | None, resources: Resources, given
     None starts Ray on this machine for the duration, unless this process has one already. A batch whose worker died
     yields failure columns. Closing the generator cancels what is in flight.
 
-    Raises UserError when there is no cluster at the address, or when it has no room for a single trial.
+    Raises UserError when there is no cluster at the address, when it has no room for a single trial, and when its head
+    has died.
     """
-    ours = connect(address, resources)
-    running: dict[ray.ObjectRef, _InFlight] = {}
+    ours = connect(address, resources, max((batch.gpus for batch in queue), default=0.0))
+    crew = _Crew(address, resources, given)
     try:
-        work = _remote(resources)
-        while queue or running:
-            while queue and len(running) < max(1, _room(resources)):  # nodes may be gone for a while
-                batch = queue.popleft()
-                running[work.remote(HOME, _plain(batch), tuple(given))] = _InFlight(batch, time.monotonic())
-            done, _ = ray.wait(list(running), num_returns=1, timeout=1.0)
-            for ref in done:
-                batch, submitted = running.pop(ref)
-                yield batch, _result(ref, batch, time.monotonic() - submitted, given.seconds)
+        while queue or crew.flights:
+            if crew.head.answers():
+                crew.take(queue)
+            yield from crew.ended()
+    except UserError:
+        if address is not None:  # whoever asks a dead head waits for ever
+            crew.forget()
+            atexit.register(_leave)
+        raise
     finally:
-        for ref in running:
-            ray.cancel(ref, force=True)
-        if ours:
+        crew.dismiss()
+        if ours and crew.head.alive:
             ray.shutdown()
 
 
-def connect(address: str | None, resources: Resources) -> bool:
+def _leave() -> None:
+    """End this process as `main` would after a UserError, but at once: Ray waits for its head on the way out, or crashes."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(2)
+
+
+class _Crew:
+    """What is at work for a run: tasks, actors with a share of a GPU each, and trials over several GPUs."""
+
+    def __init__(self, address: str | None, resources: Resources, given: Given):
+        self.head = _Head(address)
+        self.resources, self.given, self.work = resources, given, _remote(resources)
+        self.ahead = 1 if address is None else 2
+        """How often what there is room for may be with Ray: an autoscaler adds nodes for what waits there."""
+        self.have = _have()
+        self.flights: dict[ray.ObjectRef, _Flight] = {}
+        self.starting: dict[ray.ObjectRef, _Actor] = {}
+        self.idle: list[_Actor] = []
+        self.failed_starts = 0
+
+    def take(self, queue: deque[Batch]) -> None:
+        """Give Ray what there is room for now, in the queue's order: as nothing overtakes what waits for room, nothing waits for ever.
+
+        Only what is larger than all that there is, as after the loss of a node, is passed over while there is something else.
+        """
+        if queue:
+            self.have = _have()  # anew: nodes come and go
+        while queue:
+            chosen = next((i for i, batch in enumerate(queue) if self._need(batch).times(self.have) >= 1), None)
+            if chosen is None and self.flights:
+                break
+            if not self._started(queue, chosen or 0):
+                break
+            del queue[chosen or 0]
+        if not queue:
+            self._end(self.idle)  # so that a cluster can give their nodes back
+
+    def _started(self, queue: deque[Batch], at: int) -> bool:
+        """Whether there was room for the batch; if not, some is made."""
+        batch = queue[at]
+        need, given = self._need(batch), tuple(self.given._replace(gpus=batch.gpus))
+        if 0 < batch.gpus <= 1:
+            actor = next((actor for actor in self.idle if actor.need == need), None)
+            if actor is None:
+                alike = sum(b.gpus == batch.gpus for b in itertools.islice(queue, at, at + ALIKE))
+                self._recruit(need, alike)
+                return False
+            self.idle.remove(actor)
+            self.flights[actor.handle.work.remote(HOME, _plain(batch), given)] = _Flight(batch, need, actor)
+            return True
+        self._end([*self.idle, *self.starting.values()])
+        if self.flights and need.times(self._left(1 if batch.gpus else self.ahead)) < 1:
+            return False
+        if batch.gpus:
+            from harness import sharded
+
+            ref = sharded.submit(HOME, _plain(batch), given, processes=int(batch.gpus))
+        else:
+            work = self.work.options(memory=int(need.memory)) if batch.memory_gb else self.work
+            ref = work.remote(HOME, _plain(batch), given)
+        self.flights[ref] = _Flight(batch, need, None)
+        return True
+
+    def _recruit(self, need: _Need, alike: int) -> None:
+        """Start as many actors as there is room and work for; those with another share give way once they are idle."""
+        self._end([actor for actor in [*self.idle, *self.starting.values()] if actor.need != need])
+        room = need.times(self._left(self.ahead))
+        if not self.flights and not self.starting:
+            room = max(1, room)
+        options: dict[str, Any] = {"num_cpus": need.cpus, "num_gpus": need.gpus, "max_restarts": 0, "max_task_retries": 0}
+        if need.memory:
+            options["memory"] = int(need.memory)
+        for _ in range(min(room, alike - len(self.starting))):
+            actor = _Actor(ray.remote(**options)(worker.Bench).remote(), need)
+            self.starting[actor.handle.pid.remote()] = actor
+
+    def ended(self) -> Iterator[tuple[Batch, list[Columns]]]:
+        """Wait a second at most for something to end, and give what did."""
+        waiting = [*self.flights, *self.starting]
+        if not waiting:
+            time.sleep(1.0)
+            return
+        self._say_what_began()
+        done, _ = ray.wait(waiting, num_returns=1, timeout=1.0)
+        for ref in done:
+            if ref in self.starting:
+                self._enlist(ref)
+            else:
+                yield self._landed(ref)
+
+    def _say_what_began(self) -> None:
+        """Ray does not tell; but it takes tasks in order, so the oldest that there is room for are at work."""
+        left, now = self.have, time.monotonic()
+        for flight in self.flights.values():
+            left = left.without(flight.need)
+            if min(left) < -1e-6:
+                return
+            flight.began = flight.began or now
+
+    def _enlist(self, ref: ray.ObjectRef) -> None:
+        actor = self.starting.pop(ref)
+        try:
+            ray.get(ref)
+        except lost.RayError as e:  # its node may have gone meanwhile
+            self.failed_starts += 1
+            if self.failed_starts >= FAILED_STARTS:
+                raise UserError(f"the cluster's GPU workers end before they have begun: {_first_line(e)}") from None
+            return
+        self.failed_starts = 0
+        self.idle.append(actor)
+
+    def _landed(self, ref: ray.ObjectRef) -> tuple[Batch, list[Columns]]:
+        flight = self.flights.pop(ref)
+        waited = time.monotonic() - flight.began if flight.began else 0.0
+        columns = _result(ref, flight.batch, waited, self.given.seconds, self.head.nodes_leave)
+        if flight.actor:
+            self.idle.append(flight.actor)
+            if any(c.get("failure_kind") in SHARED_KINDS for c in columns):  # whatever it holds is not to be trusted
+                self._end([flight.actor])
+        return flight.batch, columns
+
+    def _need(self, batch: Batch) -> _Need:
+        return _need(self.resources, batch.gpus, batch.memory_gb)
+
+    def _left(self, times: int) -> _Need:
+        """What nothing of ours has taken or waits for, of so many times what there is."""
+        left = _Need(*(times * there for there in self.have))
+        for taken in [*self.flights.values(), *self.starting.values(), *self.idle]:
+            left = left.without(taken.need)
+        return left
+
+    def _end(self, actors: Iterable[_Actor]) -> None:
+        for actor in list(actors):
+            ray.kill(actor.handle)
+            self.idle = [a for a in self.idle if a is not actor]
+            self.starting = {ref: a for ref, a in self.starting.items() if a is not actor}
+
+    def dismiss(self) -> None:
+        """End all of it."""
+        self._end([*self.idle, *self.starting.values(), *(f.actor for f in self.flights.values() if f.actor)])
+        for ref, flight in self.flights.items():
+            if not flight.actor:
+                ray.cancel(ref, force=True)
+
+    def forget(self) -> None:
+        """Leave all of it to itself."""
+        self.flights, self.starting, self.idle = {}, {}, []
+        self.head.alive = False
+
+
+class _Head:
+    """Whether a cluster's head lives. Ray itself would end this process, in words of its own, a minute after losing it."""
+
+    def __init__(self, address: str | None):
+        self.at = None if address is None else ray.get_runtime_context().gcs_address
+        self.alive, self.heard = True, time.monotonic()
+
+    def answers(self) -> bool:
+        """To be asked before anything else is asked of it. Raises UserError when it has not answered for HEAD_GONE_S."""
+        if self.at is None:
+            return True
+        host, _, port = self.at.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=2.0).close()
+        except OSError:
+            if time.monotonic() - self.heard > HEAD_GONE_S:
+                raise UserError(
+                    f"the cluster's head at {self.at} has died; finished trials are in the store, and the same command goes on "
+                    "once there is a cluster again"
+                ) from None
+            return False
+        self.heard = time.monotonic()
+        return True
+
+    def nodes_leave(self) -> bool:
+        """Whether a node has notice that it will be taken away: its workers may die before it does."""
+        return self.answers() and bool(ray_state.get_draining_nodes())
+
+
+def connect(address: str | None, resources: Resources, gpus: float | None = None) -> bool:
     """Join the cluster at `address`, or start Ray on this machine; gives whether it did, or found that done already.
 
-    Raises UserError when no cluster answers, or when it has no room for a single trial.
+    `gpus` is the most that a trial will be given; None: the sweep's number, or the smallest share. Raises UserError when
+    no cluster answers, or when it has no room for a single trial.
     """
     ours = not ray.is_initialized()
     if ours:
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
         if address is None:
-            ray.init(address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **quiet)
+            with _on_loopback():
+                ray.init(address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **quiet)
         else:
             _join(address, quiet)
-    if _room(resources) < 1:
-        have = ray.cluster_resources()
+    if gpus is None:
+        gpus = SMALLEST if resources.gpus == "auto" else resources.gpus
+    need, have = _need(resources, gpus, None), _have()
+    if need.times(have) < 1:
         raise UserError(
-            f"one trial needs {resources.cpus} CPUs, {resources.gpus:g} GPUs and {resources.memory_gb or 0:g} GB, and the cluster has "
-            f"{have.get('CPU', 0):g}, {have.get('GPU', 0):g} and {have.get('memory', 0) / 1e9:.0f}; change resources in the sweep file"
+            f"one trial needs {need.cpus:g} CPUs, {gpus:g} GPUs and {need.memory / 1e9:g} GB, and the cluster has "
+            f"{have.cpus:g}, {have.gpus:g} and {have.memory / 1e9:.0f}; change resources in the sweep file"
         )
     return ours
+
+
+@contextlib.contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Whatever Ray starts meanwhile listens on this machine's loopback alone, as it does by itself on macOS and Windows.
+
+    On Linux it would listen on every interface, the server of jobs on each node included, and it takes no address of loopback.
+    """
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 def _join(address: str, quiet: dict[str, Any]) -> None:
@@ -104,21 +342,28 @@ def _join(address: str, quiet: dict[str, Any]) -> None:
         raise UserError(f"--address {address}: no Ray cluster answers there ({_first_line(e)[:200]}){hint}") from None
 
 
-def _room(resources: Resources) -> int:
-    """How many trials the cluster has room for now."""
+def _have() -> _Need:
+    """What the cluster has now, taken or not."""
     have = ray.cluster_resources()
-    room: list[float] = [have.get("CPU", 0) // resources.cpus]
-    if resources.gpus:
-        gpus = have.get("GPU", 0)
-        room.append(gpus // resources.gpus if resources.gpus >= 1 else gpus * (1 // resources.gpus))
-    if resources.memory_gb:
-        room.append(have.get("memory", 0) // (resources.memory_gb * 1e9))
-    return int(min(room))
+    return _Need(have.get("CPU", 0), have.get("GPU", 0), have.get("memory", 0))
+
+
+def _need(resources: Resources, gpus: float, memory_gb: float | None) -> _Need:
+    """What a trial takes with so many GPUs, and with the sweep's reservation of memory if None is given: over several GPUs,
+    so many processes with CPUs each, and none of the latter."""
+    memory = 1e9 * (memory_gb or resources.memory_gb or 0)
+    return _Need(resources.cpus * max(1, int(gpus)), gpus, memory if gpus <= 1 else 0)
+
+
+def most() -> tuple[int, float]:
+    """What a single trial may grow to: the cluster's GPUs, and the memory in GB of its largest node."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return int(sum(n.get("GPU", 0) for n in nodes)), max((n.get("memory", 0) for n in nodes), default=0) / 1e9
 
 
 def _remote(resources: Resources) -> Any:
     cloudpickle.register_pickle_by_value(worker)
-    options: dict[str, Any] = {"num_cpus": resources.cpus, "num_gpus": resources.gpus, "max_retries": 0, "name": "unilaw-batch"}
+    options: dict[str, Any] = {"num_cpus": resources.cpus, "max_retries": 0, "name": "unilaw-batch"}
     if resources.memory_gb:
         options["memory"] = int(resources.memory_gb * 1e9)
     return ray.remote(**options)(worker.work)
@@ -128,17 +373,26 @@ def _plain(batch: Batch) -> list[list[dict[str, Any]]]:
     return [[{"trial_id": t.trial_id, "ref": tuple(t.ref), "config": t.config, "seed": t.seed} for t in stack] for stack in batch.stacks]
 
 
-def _result(ref: ray.ObjectRef, batch: Batch, waited: float, seconds: float) -> list[Columns]:
-    """The batch's columns, or the reason why there are none as failure columns for each of its trials."""
+def _result(ref: ray.ObjectRef, batch: Batch, waited: float, seconds: float, nodes_leave: Callable[[], bool]) -> list[Columns]:
+    """The batch's columns, or the reason why there are none as failure columns for each of its trials.
+
+    A process that dies while a node of the cluster has notice to leave counts as preempted: Ray does not say on which it was.
+    """
     try:
         return ray.get(ref)
     except lost.OutOfMemoryError as e:
         kind, message = "oom", f"Ray ended the worker because the node ran out of memory: {_first_line(e)}"
     except (lost.NodeDiedError, lost.ObjectLostError) as e:  # the second: after the batch, before its columns came back
         kind, message = "preempted", f"the node died: {_first_line(e)}"
-    except lost.WorkerCrashedError as e:
-        if waited > seconds + HARD_KILL_GRACE_S:
+    except lost.ActorUnavailableError as e:  # what is left of a node that vanished without a word; a process that died is an ActorDiedError
+        kind, message = "preempted", f"the node cannot be reached: {_first_line(e)}"
+    except (lost.WorkerCrashedError, lost.ActorDiedError) as e:
+        if isinstance(e, lost.ActorDiedError) and (e.preempted or "its node has died" in str(e)):
+            kind, message = "preempted", f"the node died: {str(e).strip().splitlines()[-1].strip()}"
+        elif waited > seconds + HARD_KILL_GRACE_S:
             kind, message = "timeout", f"did not answer its limit of {seconds:g} s and lost its process"
+        elif nodes_leave():
+            kind, message = "preempted", f"the worker process died, and a node is about to be taken away: {_first_line(e)}"
         else:
             kind, message = "crash", f"the worker process died: {_first_line(e)}"
     except lost.RayTaskError as e:
@@ -154,6 +408,7 @@ def _result(ref: ray.ObjectRef, batch: Batch, waited: float, seconds: float) -> 
         "failure_kind": kind,
         "failure_message": text(message)[:2000],
         "wall_s": waited,
+        "gpus": batch.gpus,
     }
     return [{**failed, "measures_version": MEASURES_VERSION, "ray_version": ray.__version__} for _ in batch.trials]
 

@@ -1,6 +1,7 @@
 """The two ways unilaw says no: to a person (`UserError`) and to a trial (`TrialFailure`)."""
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import Literal, get_args
 
@@ -32,3 +33,11 @@ def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     """`"; did you mean 'width'?"`, or nothing when no allowed word is close."""
     close = difflib.get_close_matches(str(word), list(allowed), n=1, cutoff=0.6)
     return f"; did you mean '{close[0]}'?" if close else ""
+
+
+CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+
+
+def harmless(said: str) -> str:
+    """Text from a store or a task, without the characters that would steer the reader's terminal."""
+    return CONTROLS.sub("\N{REPLACEMENT CHARACTER}", said)

@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from harness.shares import allocator_fraction
+
 HARD_KILL_GRACE_S = 20.0
 """A batch that does not answer its time limit (stuck outside Python) loses its process this much later."""
 
@@ -48,6 +50,12 @@ def time_limit(seconds: float, killable: bool) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
         if killable:
             faulthandler.cancel_dump_traceback_later()
+
+
+def bound_gpu_memory(gpus: float) -> None:
+    """Let torch fill this process's share of its GPU and no more, so that its neighbours keep theirs."""
+    gpu_bytes = torch.cuda.mem_get_info()[1]
+    torch.cuda.set_per_process_memory_fraction(allocator_fraction(gpus, gpu_bytes))
 
 
 def reset_peak_memory(device: str) -> None:

@@ -6,20 +6,19 @@ size have needed.
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 
-from harness.batches import PROCESS_BYTES, UNTIMED, Planned, make_batches, stack_bytes, wall_seconds
+from harness.batches import PROCESS_BYTES, UNTIMED, Gpus, Planned, alone_bytes, make_batches, share_alone, wall_seconds
 from harness.calibration import Calibration, calibrated
 from harness.errors import UserError
-from harness.measures import MEASURE_POINTS
-from harness.measures.jacobian import WHOLE_OUTPUTS
 from harness.registry import load
-from harness.shape import Shape, shape_of
-from harness.sweep import Sweep
-from harness.task import Config
+from harness.shape import shape_of
+from harness.shares import named
+from harness.sweep import Resources, Sweep
 from harness.trial import Trial, canonical_json
 
 
@@ -40,6 +39,9 @@ class Cell(NamedTuple):
     steps_at_most: int
     flops_at_most: float
     memory_bytes: int
+    """Of one process, and of one GPU where it trains on one."""
+    gpus: float | None
+    """The share of a GPU, or GPUs, that a trial of it alone is given; 0 on CPU; None when nothing that is allowed holds it."""
 
 
 class Plan(NamedTuple):
@@ -51,6 +53,8 @@ class Plan(NamedTuple):
     repeated: int
     slots: int
     batches: int
+    batches_by_gpus: dict[str, int]
+    """How many batches run with "1/4 GPU", "2 GPUs", …; empty on CPU."""
     stacks: int
     stacked_trials: int
     flops_at_most: float
@@ -76,6 +80,7 @@ def plan(sweep: Sweep, say: Callable[[str], None]) -> Plan:
         repeated=sweep.repeated,
         slots=slots,
         batches=len(planned),
+        batches_by_gpus=dict(Counter(named(p.batch.gpus) for p in planned if p.batch.gpus)),
         stacks=len(shared),
         stacked_trials=sum(map(len, shared)),
         flops_at_most=sum(c.flops_at_most * c.seeds for c in cells),
@@ -86,10 +91,32 @@ def plan(sweep: Sweep, say: Callable[[str], None]) -> Plan:
 
 def batches(sweep: Sweep, trials: Sequence[Trial], calibration: Calibration) -> list[Planned]:
     """How `unilaw run` runs these trials of the sweep."""
-    memory = _memory_here(sweep)
-    if sweep.resources.gpus and torch.cuda.is_available():
-        memory = min(memory, PROCESS_BYTES + torch.cuda.mem_get_info()[1] * min(1.0, sweep.resources.gpus))
-    return make_batches(trials, calibration, sweep.limits.measure_points, sweep.limits.seconds_per_trial, memory)
+    memory, gpus = _memory_here(sweep), gpus_of(sweep.resources)
+    if isinstance(gpus, Gpus):
+        memory = min(memory, gpus.bytes)
+    elif gpus and (gpu_bytes := _gpu_bytes(sweep.resources)):
+        memory = min(memory, PROCESS_BYTES + gpu_bytes * min(1.0, gpus))
+    return make_batches(trials, calibration, sweep.limits.measure_points, sweep.limits.seconds_per_trial, memory, gpus)
+
+
+def gpus_of(resources: Resources) -> float | Gpus:
+    """What every batch is given, or what each is to get its share of. Raises UserError when nobody says what a GPU holds."""
+    if resources.gpus != "auto":
+        return resources.gpus
+    gpu_bytes = _gpu_bytes(resources)
+    if not gpu_bytes:
+        raise UserError(
+            "'resources.gpus' is auto, which needs to know what one GPU holds, and torch sees no GPU on this machine: "
+            "write it as resources.gpu_memory_gb"
+        )
+    return Gpus(gpu_bytes, resources.max_gpus)
+
+
+def _gpu_bytes(resources: Resources) -> float | None:
+    """What one GPU holds: `resources.gpu_memory_gb`, or the memory of this machine's; None without either."""
+    if resources.gpu_memory_gb:
+        return resources.gpu_memory_gb * 1e9
+    return float(torch.cuda.mem_get_info()[1]) if torch.cuda.is_available() else None
 
 
 def cost_cells(sweep: Sweep, skip_broken: bool = False) -> list[Cell]:
@@ -100,10 +127,10 @@ def cost_cells(sweep: Sweep, skip_broken: bool = False) -> list[Cell]:
     by_cell: dict[tuple[Any, ...], list[Trial]] = {}
     for trial in sweep.trials:
         by_cell.setdefault((trial.ref, canonical_json(trial.config)), []).append(trial)
-    cells = []
+    cells, gpus = [], gpus_of(sweep.resources)
     for trials in by_cell.values():
         try:
-            cells.append(_cost(trials[0], len(trials)))
+            cells.append(_cost(trials[0], len(trials), gpus))
         except (Exception, SystemExit) as e:
             if not skip_broken:
                 what = f"the model of task '{trials[0].ref.name}' raises {type(e).__name__} for {trials[0].config}: {e}"
@@ -120,6 +147,7 @@ def refuse_what_cannot_fit(cells: list[Cell], sweep: Sweep, here: bool) -> None:
     """Raise UserError when a cell needs more memory than one trial may use: `resources.memory_gb`, or its share of this
     machine's when the sweep runs `here`; a cluster's nodes, and what a GPU holds, are not known before they are asked."""
     resources, slots = sweep.resources, slots_here(sweep)
+    _refuse_what_no_gpus_hold(cells, resources)
     if not resources.memory_gb and (not here or resources.gpus):
         return
     limit = _memory_here(sweep)
@@ -133,6 +161,18 @@ def refuse_what_cannot_fit(cells: list[Cell], sweep: Sweep, here: bool) -> None:
         )
 
 
+def _refuse_what_no_gpus_hold(cells: list[Cell], resources: Resources) -> None:
+    too_large = [c for c in cells if c.gpus is None]
+    if too_large:
+        worst = max(too_large, key=lambda c: c.memory_bytes)
+        whose = "resources.gpu_memory_gb" if resources.gpu_memory_gb else "this machine's GPU"
+        raise UserError(
+            f"{len(too_large)} of {len(cells)} cells cannot fit: the largest, {worst.task} with p = {worst.p:,}, needs about "
+            f"{worst.memory_bytes / 1e9:.1f} GB on one GPU, {whose} is {(_gpu_bytes(resources) or 0) / 1e9:.1f} GB, and at most "
+            f"resources.max_gpus = {resources.max_gpus} divide a language model's weights, nothing else's ({worst.config})"
+        )
+
+
 def _memory_here(sweep: Sweep) -> float:
     """What one worker may take: `resources.memory_gb`, or its share of this machine's memory."""
     if sweep.resources.memory_gb:
@@ -140,7 +180,7 @@ def _memory_here(sweep: Sweep) -> float:
     return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) / slots_here(sweep)
 
 
-def _cost(trial: Trial, seeds: int) -> Cell:
+def _cost(trial: Trial, seeds: int, gpus: float | Gpus) -> Cell:
     config = trial.load_config()
     shape = shape_of(trial.ref, config)
     task, samples = load(trial.ref), config.n * config.max_epochs
@@ -159,12 +199,6 @@ def _cost(trial: Trial, seeds: int) -> Cell:
         tokens_seen_at_most=(distinct or 0) * config.max_epochs,
         steps_at_most=config.steps_per_epoch * config.max_epochs,
         flops_at_most=float(shape.training_flops(config) * samples),
-        memory_bytes=_memory(config, shape),
+        memory_bytes=PROCESS_BYTES + round(alone_bytes(trial, config, shape)),
+        gpus=share_alone(trial, config, shape, gpus) if isinstance(gpus, Gpus) else gpus,
     )
-
-
-def _memory(config: Config, shape: Shape) -> int:
-    """Bytes one trial needs alone: process, training, and measuring with its gradients towards every rival."""
-    points = max(MEASURE_POINTS, config.evaluated_together)
-    measuring = shape.saved_bytes_per_sample * points + 12 * MEASURE_POINTS * min(shape.outputs, WHOLE_OUTPUTS) * shape.numbers
-    return PROCESS_BYTES + stack_bytes([(config, shape)], 1) + measuring

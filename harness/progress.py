@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
+from harness.errors import harmless
 from harness.trial import Trial
 
 PLAIN_EVERY_S = 10.0
@@ -56,7 +57,7 @@ class Progress:
 
     def say(self, line: str) -> None:
         """A line above the bar; never read as markup."""
-        self.console.print(line, markup=False)
+        self.console.print(harmless(line), markup=False)
 
     def stop(self) -> None:
         """Take the bar down; safe to call twice."""

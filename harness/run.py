@@ -5,6 +5,7 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,22 +13,30 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from harness import provenance
-from harness.batches import UNTIMED, Planned, wall_seconds
+from harness.batches import UNTIMED, Planned, most_gpus, wall_seconds
 from harness.calibration import calibrated
-from harness.errors import RETRIED_KINDS, SHARED_KINDS
+from harness.errors import RETRIED_KINDS, SHARED_KINDS, UserError
 from harness.execute import run_batch
 from harness.measures import Columns
 from harness.plan import batches, slots_here
 from harness.progress import Progress
 from harness.registry import load
 from harness.schema import SCHEMA_VERSION
-from harness.store import RunRecord, Store, SweepRecord, latest
+from harness.shares import larger, named
+from harness.store import IDENTITY, RunRecord, Store, SweepRecord, latest
 from harness.sweep import Resources, Sweep
 from harness.task import BaseTask, Config, Task
 from harness.trial import Batch, Given, Trial, canonical_json
 
 START_S = 8.0
 """Seconds until Ray and its workers, torch loaded, are at work on one machine."""
+
+
+PREEMPTIONS = 20
+"""So often in a row a trial may lose its node, none of which counts as an attempt: some trials take their node with them."""
+
+WHOLE_AGAIN = 3
+"""So often a batch that lost its node runs again as it was, before it is cut for the same suspicion."""
 
 
 class Outcome(NamedTuple):
@@ -48,18 +57,20 @@ def run(sweep: Sweep, store: Store, address: str | None, inline: bool, retry_fai
     task_source = next((t.ref.source for t in sweep.trials if t.ref.source is not None), None)
     asked = {t.trial_id: t.ref.name for t in sweep.trials}
     store.put_sweep(SweepRecord(name=sweep.name, text=sweep.text, task_source=task_source, trials=asked))
-    contents = store.read()
-    for problem in contents.problems:
-        progress.say(problem)
-    past = Past.of(contents.rows)
+    past = Past.read(store, progress)
     store.drop_checkpoints(past.ok)  # a run may be killed between a row and this
     todo = [t for t in sweep.trials if past.wants(t, sweep.limits.attempts, retry_failed)]
     finished_before = sum(t.trial_id in past.ok for t in sweep.trials)
     given_up = len(sweep.trials) - finished_before - len(todo)
     planned, forecast = _planned(todo, sweep, inline, progress) if todo else ([], 0.0)
     queue = deque(p.batch for p in planned)
+    del planned
+    if inline and any(batch.gpus > 1 for batch in queue):
+        raise UserError("--inline runs in this process, on one GPU, and some trials of this sweep take several: leave it out")
     attempts = Counter({t.trial_id: past.attempts[t.trial_id] + 1 for t in todo})
-    spent = past.attempts if retry_failed else Counter()  # attempts that do not count towards the limit
+    charged = Counter() if retry_failed else Counter({t.trial_id: past.charged[t.trial_id] for t in todo})
+    preempted: Counter[str] = Counter()  # times in a row
+    tried: dict[str, list[str]] = {}  # what a trial that ran out of memory has had
     ok, failed = 0, Counter()
     progress.start(total=len(todo), finished_before=finished_before, given_up=given_up, batches=len(queue), forecast=forecast)
     for batch, found in results(queue, sweep.resources, given_by(sweep, store), address, inline) if queue else ():
@@ -68,27 +79,46 @@ def run(sweep: Sweep, store: Store, address: str | None, inline: bool, retry_fai
             kind, attempt = columns.get("failure_kind"), attempts[trial.trial_id]
             if kind in SHARED_KINDS and len(batch.trials) > 1:
                 suspects.append(trial.trial_id)
+                preempted[trial.trial_id] = preempted[trial.trial_id] + 1 if kind == "preempted" else 0
                 continue
             row = {**identity(trial, attempt, sweep.name), **columns}
             weights, pictures = row.pop("_weights"), row.pop("_pictures")
             row["weights_file"] = store.put_weights(trial.trial_id, weights) if weights else None
             row["pictures_file"] = store.put_pictures(trial.trial_id, pictures) if pictures else None
             rows.append(row)
-            if kind in RETRIED_KINDS and attempt - spent[trial.trial_id] < sweep.limits.attempts:
+            again = with_more(batch, sweep.resources, inline) if kind == "oom" else None
+            if again or trial.trial_id in tried:
+                tried.setdefault(trial.trial_id, []).append(_amount(batch, sweep.resources))
+            if kind == "preempted":
+                preempted[trial.trial_id] += 1
+                again = batch if preempted[trial.trial_id] < PREEMPTIONS else None
+            elif kind in RETRIED_KINDS and not again:
+                preempted[trial.trial_id] = 0
+                charged[trial.trial_id] += 1
+                if charged[trial.trial_id] < sweep.limits.attempts and not (kind == "oom" and trial.trial_id in tried):
+                    again = batch
+            if again:
                 attempts[trial.trial_id] += 1
-                queue.append(Batch(((trial,),)))
-                progress.say(f"{trial.trial_id} {trial.ref.name}: {kind}, trying again: {row['failure_message']}")
+                queue.append(again)
+                more = f" with {_amount(again, sweep.resources)}" if kind == "oom" and again is not batch else ""
+                progress.say(f"{trial.trial_id} {trial.ref.name}: {kind}, trying again{more}: {row['failure_message']}")
                 continue
+            if kind == "oom" and trial.trial_id in tried:
+                row["failure_message"] = f"ran out of memory with each of {', '.join(tried[trial.trial_id])}; {row['failure_message']}"[
+                    :2000
+                ]
             ok, failed = ok + (kind is None), failed + Counter([kind] if kind else [])
             progress.advance(trial, kind, row.get("failure_message"))
         if rows:
             store.append(rows)
         store.drop_checkpoints([row["trial_id"] for row in rows if row.get("failure_kind") not in SHARED_KINDS])
         if suspects:
-            again = batch.only(suspects)
-            queue.extend(again.halves() if len(suspects) == len(batch.trials) else [again])
+            apart = batch.only(suspects)
+            whole = len(suspects) < len(batch.trials) or 0 < max(preempted[trial_id] for trial_id in suspects) <= WHOLE_AGAIN
+            queue.extend([apart] if whole else apart.halves())
             why = next(c["failure_message"] for c in found if c.get("failure_kind") in SHARED_KINDS)
-            progress.say(f"{len(suspects)} trials of a batch of {len(batch.trials)} to run again apart: {why}")
+            how = "together" if whole and apart == batch else "apart"
+            progress.say(f"{len(suspects)} trials of a batch of {len(batch.trials)} to run again {how}: {why}")
     progress.stop()
     seconds = time.perf_counter() - clock
     if todo:
@@ -105,24 +135,61 @@ def _planned(todo: list[Trial], sweep: Sweep, inline: bool, progress: Progress) 
     return planned, UNTIMED * wall_seconds(planned, slots, calibration.slowdown) + (0.0 if inline else START_S)
 
 
+def with_more(batch: Batch, resources: Resources, inline: bool) -> Batch | None:
+    """The batch of a trial that ran out of memory, with more of it: the next larger share of a GPU, or twice the memory reserved;
+    None where there is no more to have, or none was reserved."""
+    if inline:
+        gpus, memory_gb = 1, 0.0
+    elif batch.gpus or resources.memory_gb:
+        from harness.dispatch import most
+
+        gpus, memory_gb = most()
+    else:
+        return None
+    if batch.gpus:
+        more = larger(batch.gpus, most_gpus(batch.trials[0], max(1, min(gpus, resources.max_gpus))))
+        return replace(batch, gpus=more) if more else None
+    reserved = batch.memory_gb or resources.memory_gb or 0.0
+    more = min(2 * reserved, memory_gb)
+    return replace(batch, memory_gb=more) if more > reserved else None
+
+
+def _amount(batch: Batch, resources: Resources) -> str:
+    return named(batch.gpus) if batch.gpus else f"{batch.memory_gb or resources.memory_gb:.3g} GB"
+
+
 class Past(NamedTuple):
     """What a store already knows of trials."""
 
     ok: frozenset[str]
     kinds: dict[str, str]
     attempts: Counter[str]
+    """The highest number of a trial's attempts."""
+    charged: Counter[str]
+    """How many of them count towards `limits.attempts`: none that was preempted, and none that was followed by one with more of a GPU."""
+
+    @classmethod
+    def read(cls, store: Store, progress: Progress) -> "Past":
+        """From the store's rows, which are not kept."""
+        contents = store.read(IDENTITY)
+        for problem in contents.problems:
+            progress.say(problem)
+        return cls.of(contents.rows)
 
     @classmethod
     def of(cls, rows: pd.DataFrame) -> "Past":
         newest = latest(rows)
         failed = newest[newest["status"] == "failed"]
-        attempts: Counter[str] = Counter()
-        for trial_id, attempt in zip(rows["trial_id"], rows["attempt"], strict=True):
-            attempts[trial_id] = max(attempts[trial_id], int(attempt))
+        attempts = rows.groupby("trial_id")["attempt"].max()
+        on = rows["gpus"].fillna(0.0)
+        most_on = on.groupby(rows["trial_id"]).transform("max")
+        uncharged = rows["failure_kind"].eq("preempted") | (rows["failure_kind"].eq("oom") & (on < most_on))
+        charged = rows[~uncharged].groupby("trial_id")["attempt"].nunique()
         return cls(
             frozenset(newest.loc[newest["status"] == "ok", "trial_id"]),
             dict(zip(failed["trial_id"], failed["failure_kind"], strict=True)),
-            attempts,
+            Counter({str(trial_id): int(attempt) for trial_id, attempt in attempts.items()}),
+            Counter({str(trial_id): int(count) for trial_id, count in charged.items()}),
         )
 
     def wants(self, trial: Trial, attempts: int, retry_failed: bool) -> bool:
@@ -130,7 +197,7 @@ class Past(NamedTuple):
         if trial.trial_id in self.ok:
             return False
         kind = self.kinds.get(trial.trial_id)
-        return kind is None or retry_failed or (kind in RETRIED_KINDS and self.attempts[trial.trial_id] < attempts)
+        return kind is None or retry_failed or (kind in RETRIED_KINDS and self.charged[trial.trial_id] < attempts)
 
 
 def identity(trial: Trial, attempt: int, sweep: str) -> dict[str, Any]:
@@ -160,7 +227,7 @@ def given_by(sweep: Sweep, store: Store) -> Given:
     """What every batch of a sweep is run with."""
     return Given(
         cpus=sweep.resources.cpus,
-        gpus=sweep.resources.gpus,
+        gpus=0.0,
         seconds=sweep.limits.seconds_per_trial,
         weights_bytes=int(sweep.limits.weights_mb * 1e6),
         measure_points=sweep.limits.measure_points,
@@ -185,7 +252,7 @@ def _inline(queue: deque[Batch], given: Given) -> Iterator[tuple[Batch, list[Col
     """The same calls in this process, one after another: for a debugger, and to check Ray against."""
     while queue:
         batch = queue.popleft()
-        yield batch, run_batch(batch, given, killable=False)
+        yield batch, run_batch(batch, given._replace(gpus=batch.gpus), killable=False)
 
 
 def how_to_go_on(arguments: list[str]) -> str:

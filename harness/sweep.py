@@ -16,15 +16,18 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from harness.document import Document, Path_, parse_document, read_document
 from harness.errors import UserError, did_you_mean
+from harness.folder import bucket_address
+from harness.language import LanguageTask
 from harness.measures import MEASURE_POINTS
 from harness.registry import TaskRef, find, load
+from harness.shares import rounded
 from harness.store import SWEEP_NAME
 from harness.task import Config
 from harness.trial import Trial, make_trial
@@ -43,15 +46,28 @@ class Resources(_Part):
     """What one trial is given."""
 
     cpus: int = Field(default=1, ge=1, le=1024, description="CPU cores, and torch threads")
-    gpus: float = Field(default=0, ge=0, le=64, description="GPUs; a fraction below 1 shares one")
+    gpus: Annotated[float, Field(ge=0, le=64)] | Literal["auto"] = Field(
+        default=0, description="GPUs: a number, a share 1/k of one, or auto: as much as each trial needs by its memory"
+    )
+    gpu_memory_gb: float | None = Field(default=None, gt=0, description="memory of one GPU; default: of this machine's")
+    max_gpus: int = Field(default=8, ge=1, le=64, description="GPUs that a language model's trial may be given when fewer do not hold it")
     memory_gb: float | None = Field(default=None, gt=0, description="memory; default: no reservation, plans use this machine's")
 
-    @field_validator("gpus")
+    @field_validator("gpus", mode="before")
     @classmethod
-    def _whole_above_one(cls, value: float) -> float:
-        if value > 1 and value != int(value):
-            raise ValueError(f"'resources.gpus' must be a fraction below 1 or a whole number, not {value:g}")
-        return value
+    def _divides_one_or_is_whole(cls, value: Any) -> Any:
+        if value == "auto":
+            return value
+        number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 64
+        if number and value == int(value):
+            return value
+        share = rounded(value) if number and value < 1 else None
+        if share is None:
+            raise ValueError(
+                f"'resources.gpus' must be auto, a whole number up to 64, or a share 1/k of one GPU (0.5, 0.3333, 0.25, …), "
+                f"not {show(value)}"
+            )
+        return share
 
 
 class Limits(_Part):
@@ -81,7 +97,7 @@ class SweepFile(_Part):
     name: str = Field(pattern=SWEEP_NAME, description="names the sweep in rows and in the store")
     description: str = Field(default="", max_length=2000, description="shown in the report")
     seeds: Any = Field(description="whole numbers: a list or {range: …}; every cell runs once per seed")
-    store: str | None = Field(default=None, min_length=1, description="folder for the rows; default runs/NAME")
+    store: str | None = Field(default=None, min_length=1, description="folder, s3://… or gs://… for the rows; default runs/NAME")
     resources: Resources = Field(default_factory=Resources)
     limits: Limits = Field(default_factory=Limits)
     tasks: list[TaskEntry] = Field(min_length=1)
@@ -91,6 +107,10 @@ class SweepFile(_Part):
     def _a_folder_name(cls, value: str | None) -> str | None:
         if value is not None and not value.isprintable():
             raise ValueError(f"'store' holds a character that no folder's name should have: {show(value)}")
+        try:
+            bucket_address(value or "")
+        except UserError as e:
+            raise ValueError(str(e)) from None
         return value
 
 
@@ -100,7 +120,8 @@ class Sweep:
 
     name: str
     text: str
-    store: Path
+    store: str
+    """A folder's path or a bucket's address."""
     resources: Resources
     limits: Limits
     trials: tuple[Trial, ...]
@@ -147,12 +168,23 @@ def expand(document: Document, from_file: dict[str, TaskRef]) -> Sweep:
             f"{document.where(('tasks',))}: the cross product is {total} trials and limits.trials is {file.limits.trials}; "
             f"narrow the grid, or raise limits.trials (at most {MAX_GRID_POINTS})"
         )
+    alone = next((c.ref.name for c in cells if not isinstance(load(c.ref), LanguageTask)), None)
+    if file.resources.gpus != "auto" and file.resources.gpus > 1 and alone:
+        raise UserError(
+            f"{document.where(('resources', 'gpus'))}: 'resources.gpus' is {file.resources.gpus:g}, and a trial of the task '{alone}' uses "
+            f"at most 1; only language models train on several"
+        )
     trials = [trial for c in cells for trial in c.trials()]
     distinct = {t.trial_id: t for t in trials}
     return Sweep(
-        file.name, document.text, Path(file.store or f"runs/{file.name}").expanduser(), file.resources, file.limits,
+        file.name, document.text, _store(file), file.resources, file.limits,
         tuple(distinct.values()), len(trials) - len(distinct), document.where(("store",)),
     )  # fmt: skip
+
+
+def _store(file: SweepFile) -> str:
+    where = file.store or f"runs/{file.name}"
+    return where if bucket_address(where) else str(Path(where).expanduser())
 
 
 class _Cells:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from harness.errors import TrialFailure
@@ -33,6 +33,10 @@ class Batch:
     """What one worker runs in one call: stacks of trials, one after another. A stack is trained as one program."""
 
     stacks: tuple[tuple[Trial, ...], ...]
+    gpus: float = 0.0
+    """The share of one GPU, or the number of them, that it runs with."""
+    memory_gb: float | None = None
+    """Memory to reserve, where more than the sweep's: after a trial ran out of that."""
 
     @property
     def trials(self) -> tuple[Trial, ...]:
@@ -43,7 +47,7 @@ class Batch:
         """The batch with these trials alone."""
         wanted = set(trial_ids)
         stacks = (tuple(t for t in stack if t.trial_id in wanted) for stack in self.stacks)
-        return Batch(tuple(stack for stack in stacks if stack))
+        return replace(self, stacks=tuple(stack for stack in stacks if stack))
 
     def halves(self) -> "tuple[Batch, Batch]":
         """The batch cut in two, between stacks if it has several. Raises ValueError on a single trial."""
@@ -52,8 +56,8 @@ class Batch:
         whole = self.stacks if len(self.stacks) > 1 else tuple((trial,) for trial in self.trials)
         first, second = whole[: len(whole) // 2], whole[len(whole) // 2 :]
         if len(self.stacks) > 1:
-            return Batch(first), Batch(second)
-        return Batch((sum(first, ()),)), Batch((sum(second, ()),))
+            return replace(self, stacks=first), replace(self, stacks=second)
+        return replace(self, stacks=(sum(first, ()),)), replace(self, stacks=(sum(second, ()),))
 
 
 class Given(NamedTuple):
@@ -61,6 +65,7 @@ class Given(NamedTuple):
 
     cpus: int
     gpus: float
+    """The batch's own."""
     seconds: float
     """Time limit of the whole batch; the driver runs the halves of a batch of several again, so each trial can have it alone."""
     weights_bytes: int

@@ -1,4 +1,4 @@
-"""The function that Ray workers run, and how it makes sure that it runs this package and not a namesake.
+"""What Ray workers run, and how it makes sure that it runs this package and not a namesake.
 
 `harness`, `tasks`, `clusters` and `reports` are names that a user's own folder may well hold, and Ray puts the
 driver's working folder in front of the workers' import path. So this module is sent by value (see
@@ -27,6 +27,18 @@ def work(home: str, stacks: list[list[dict[str, Any]]], given: tuple[Any, ...]) 
 
     trials = tuple(tuple(Trial(t["trial_id"], TaskRef(*t["ref"]), t["config"], t["seed"]) for t in stack) for stack in stacks)
     return run_batch(Batch(trials), Given(*given), killable=True)
+
+
+class Bench:
+    """A worker that holds its share of a GPU between batches, with its CUDA context, compiled models and data."""
+
+    def pid(self) -> int:
+        """Answers once the process is there."""
+        return os.getpid()
+
+    def work(self, home: str, stacks: list[list[dict[str, Any]]], given: tuple[Any, ...]) -> list[dict[str, Any]]:
+        """As `work`."""
+        return work(home, stacks, given)
 
 
 def pin(home: str) -> None:

@@ -130,17 +130,17 @@ def test_a_foreign_sweep_record_is_named_and_leads_nowhere(tmp_path, record):
     from harness.store import compact
 
     store = Store.create(tmp_path / "inner" / "store")
-    (store.folder / "_sweeps").mkdir()
-    (store.folder / "_sweeps" / "x.json").write_text(record)
+    (Path(str(store)) / "_sweeps").mkdir()
+    (Path(str(store)) / "_sweeps" / "x.json").write_text(record)
     assert store.sweeps() == []
     assert any("_sweeps/x.json: cannot be read as a sweep's record" in problem for problem in store.read().problems)
-    compact(store.folder, tmp_path / "inner" / "compacted")
+    compact(Path(str(store)), tmp_path / "inner" / "compacted")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["inner"]
 
 
 def test_a_row_file_that_cannot_be_opened_is_an_error_and_stays(tmp_path, monkeypatch):
     store = Store.create(tmp_path / "store")
-    (store.folder / "part-1.parquet").write_bytes(b"good rows behind a bad network")
+    (Path(str(store)) / "part-1.parquet").write_bytes(b"good rows behind a bad network")
 
     def stale(path):
         raise OSError(116, "Stale file handle")
@@ -149,4 +149,4 @@ def test_a_row_file_that_cannot_be_opened_is_an_error_and_stays(tmp_path, monkey
     for work in (store.read, store.set_torn_aside):
         with pytest.raises(UserError, match="Stale file handle"):
             work()
-    assert (store.folder / "part-1.parquet").exists()
+    assert (Path(str(store)) / "part-1.parquet").exists()

@@ -1,5 +1,6 @@
 """How Ray's accidents become kinds of failure, and how many trials a cluster has room for. No cluster is started."""
 
+import importlib
 from typing import Any
 
 import pytest
@@ -9,11 +10,22 @@ from harness import dispatch
 from harness.errors import UserError
 from harness.limits import HARD_KILL_GRACE_S
 from harness.schema import arrow_schema
+from harness.shares import SMALLEST
 from harness.sweep import Resources, parse_sweep
 from harness.trial import Batch
 
 BATCH = Batch((parse_sweep("name: a\nseeds: [0, 1]\ntasks:\n  - task: sphere\n", "sweep.yaml").trials,))
 LIMIT_S = 10.0
+
+
+WIRE: Any = importlib.import_module("ray.core.generated.common_pb2")  # made by protobuf, unseen by type checkers
+
+
+def actor_died(message: str, reason: int | None) -> lost.ActorDiedError:
+    """As Ray makes it from what the head says about the actor."""
+    info = None if reason is None else WIRE.NodeDeathInfo(reason=reason)
+    return lost.ActorDiedError(WIRE.ActorDiedErrorContext(actor_id=b"\0" * 16, error_message=message, node_death_info=info))
+
 
 ACCIDENTS = {
     "out of memory": (lost.OutOfMemoryError("the node ran low"), 1.0, "oom", "ran out of memory"),
@@ -22,6 +34,15 @@ ACCIDENTS = {
     "worker died early": (lost.WorkerCrashedError(), 1.0, "crash", "the worker process died"),
     "worker died at its limit": (lost.WorkerCrashedError(), LIMIT_S + 1, "crash", "the worker process died"),
     "watchdog": (lost.WorkerCrashedError(), LIMIT_S + HARD_KILL_GRACE_S + 1, "timeout", "did not answer its limit of 10 s"),
+    "process of an actor died": (lost.ActorDiedError(), 1.0, "crash", "the worker process died"),
+    "node of an actor died": (actor_died("The actor died because its node has died.", None), 1.0, "preempted", "the node died"),
+    "node of an actor taken away": (
+        actor_died("The actor died.", WIRE.NodeDeathInfo.AUTOSCALER_DRAIN_PREEMPTED),
+        1.0,
+        "preempted",
+        "the node died",
+    ),
+    "node of an actor silent": (lost.ActorUnavailableError("RpcError", b"\0" * 16), 1.0, "preempted", "cannot be reached"),
     "anything else": (lost.RaySystemError("no more file handles"), 1.0, "crash", "RaySystemError: System error: no more file handles"),
     "exception": (
         lost.RayTaskError("work", "Traceback\nImportError: unilaw is not installed", None),
@@ -38,7 +59,7 @@ def test_every_accident_is_a_failure_row_for_each_trial(monkeypatch, error: Exce
         raise error
 
     monkeypatch.setattr(dispatch.ray, "get", get)
-    rows = dispatch._result(None, BATCH, waited, LIMIT_S)  # pyright: ignore[reportArgumentType]
+    rows = dispatch._result(None, BATCH, waited, LIMIT_S, lambda: False)  # pyright: ignore[reportArgumentType]
     assert len(rows) == 2
     for row in rows:
         assert (row["status"], row["failure_kind"]) == ("failed", kind)
@@ -52,7 +73,17 @@ def test_the_loss_of_this_machines_ray_ends_the_run_with_a_sentence(monkeypatch)
 
     monkeypatch.setattr(dispatch.ray, "get", get)
     with pytest.raises(UserError, match="run the same command again"):
-        dispatch._result(None, BATCH, 1.0, LIMIT_S)  # pyright: ignore[reportArgumentType]
+        dispatch._result(None, BATCH, 1.0, LIMIT_S, lambda: False)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("error", [lost.WorkerCrashedError(), lost.ActorDiedError()], ids=["task", "actor"])
+def test_a_process_that_dies_while_a_node_has_notice_to_leave_is_preempted(monkeypatch, error: Exception):
+    def get(ref: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(dispatch.ray, "get", get)
+    rows = dispatch._result(None, BATCH, 1.0, LIMIT_S, lambda: True)  # pyright: ignore[reportArgumentType]
+    assert {row["failure_kind"] for row in rows} == {"preempted"}
 
 
 ROOM = [
@@ -60,7 +91,12 @@ ROOM = [
     (Resources(cpus=2), {"CPU": 7.0}, 3),
     (Resources(cpus=1, gpus=1), {"CPU": 8.0, "GPU": 3.0}, 3),
     (Resources(cpus=1, gpus=0.25), {"CPU": 8.0, "GPU": 1.0}, 4),
-    (Resources(cpus=1, gpus=0.6), {"CPU": 8.0, "GPU": 2.0}, 2),
+    (Resources(cpus=1, gpus=0.333), {"CPU": 8.0, "GPU": 2.0}, 6),
+    (Resources(cpus=4, gpus=0.25), {"CPU": 8.0, "GPU": 2.0}, 2),
+    (Resources(cpus=2, gpus=4), {"CPU": 16.0, "GPU": 8.0}, 2),
+    (Resources(cpus=2, gpus=4), {"CPU": 7.0, "GPU": 8.0}, 0),
+    (Resources(cpus=1, gpus="auto", gpu_memory_gb=8), {"CPU": 4.0, "GPU": 0.1}, 1),
+    (Resources(cpus=1, gpus="auto", gpu_memory_gb=8), {"CPU": 4.0}, 0),
     (Resources(cpus=1, memory_gb=3), {"CPU": 8.0, "memory": 10e9}, 3),
     (Resources(cpus=4), {"CPU": 2.0}, 0),
     (Resources(cpus=1, gpus=1), {"CPU": 8.0}, 0),
@@ -73,7 +109,8 @@ ROOM = [
 def test_room_for_trials(monkeypatch, asked: Resources, have: dict[str, float], expected: int):
     monkeypatch.setattr(dispatch.ray, "cluster_resources", lambda: have)
     monkeypatch.setattr(dispatch.ray, "is_initialized", lambda: True)
-    assert dispatch._room(asked) == expected
+    gpus = SMALLEST if asked.gpus == "auto" else asked.gpus
+    assert dispatch._need(asked, gpus, None).times(dispatch._have()) == expected
     if expected:
         dispatch.connect(None, asked)
     else:

@@ -101,8 +101,8 @@ def test_repeated_cells_run_once():
 
 
 def test_store_defaults_to_the_sweeps_name():
-    assert expand(tasks=[{"task": "sphere"}]).store == Path("runs/a")
-    assert expand(store="rows/here", tasks=[{"task": "sphere"}]).store == Path("rows/here")
+    assert expand(tasks=[{"task": "sphere"}]).store == "runs/a"
+    assert expand(store="rows/here", tasks=[{"task": "sphere"}]).store == "rows/here"
 
 
 names = st.sampled_from(["n", "d", "width", "depth", "max_epochs", "batch_size"])
