@@ -1,5 +1,6 @@
 """Trials of language models: corpus, a pass of training where there is one, measures over every position and in embedding space."""
 
+import gc
 import math
 import time
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from harness.samples import initialised, weights
 from harness.shape import shape_of
 from harness.task import Data, Seeds, Text
 from harness.training.language import LanguageCheckpoint, LanguageFit, train_language
+from harness.training.sharded import ALONE, CPU, Processes
 from harness.training.stack import Alone
 from harness.trial import Given, Trial, refuse_other_data
 
@@ -55,10 +57,14 @@ class LastPosition(nn.Module):
 
 
 class LanguageTrials:
-    """Some trials' way through, one after another: each fills its machine, or its GPU, by itself."""
+    """Some trials' way through, one after another: each fills its machine, or its GPU, by itself.
 
-    def __init__(self, given: Given, device: torch.device):
-        self.given, self.device = given, device
+    A trial that fills several GPUs goes this way in several processes at once, each with its part of the model; the first one's
+    columns are the trial's, and the others' say no more than that it went well.
+    """
+
+    def __init__(self, given: Given, device: torch.device, processes: Processes = ALONE):
+        self.given, self.device, self.processes = given, device, processes
 
     def run(self, trials: tuple[Trial, ...]) -> list[Columns]:
         """Each trained, if it is to be, and measured."""
@@ -72,7 +78,7 @@ class LanguageTrials:
             # Not safetensors' load_model: it refuses files that hold tied weights under both names, as ours do.
             ready.model.load_state_dict(load_file(trained.format(trial.trial_id), device=str(self.device)))
             clock = time.perf_counter()
-            measured = self._measure(ready)
+            measured = self._instruments(ready, self.device) | self._over_text(ready)
             seconds = time.perf_counter() - clock
             if not math.isfinite(measured["test_loss"]):
                 return failed("nan", f"the loss on held-out data is {measured['test_loss']}")
@@ -92,8 +98,9 @@ class LanguageTrials:
         task, config, seeds = load(trial.ref), trial.load_config(), Seeds(trial.seed)
         assert isinstance(task, LanguageTask) and isinstance(config, LanguageConfig)
         corpus = task.corpus(config)
-        model = initialised(task, config, seeds).to(self.device)
+        model = initialised(task, config, seeds)
         assert isinstance(model, CausalLM)
+        self.processes.shard(model, self.device)
         return _Ready(trial, task, config, seeds, corpus, model)
 
     def _run(self, trial: Trial) -> Columns:
@@ -102,32 +109,61 @@ class LanguageTrials:
         fit, train_s = None, 0.0
         if ready.config.max_epochs:
             clock = time.perf_counter()
-            checkpoint = LanguageCheckpoint.at(self.given.checkpoints, trial)
-            with torch.random.fork_rng():
-                torch.manual_seed(ready.seeds.stream("dropout"))  # of every device: dropout draws where the model is
+            checkpoint = LanguageCheckpoint.at(self.given.checkpoints, trial) if self.processes.rank == 0 else None
+            with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+                # Of every device: dropout draws where the model is. Each process draws for its own windows.
+                torch.manual_seed(ready.seeds.stream("dropout") + self.processes.rank)
                 order = ready.seeds.generator("order")
-                fit = train_language(ready.model, ready.corpus.train, ready.config, order, self.device, checkpoint)
+                fit = train_language(ready.model, ready.corpus.train, ready.config, order, self.device, checkpoint, self.processes)
             train_s = time.perf_counter() - clock
         clock = time.perf_counter()
-        measured = self._measure(ready)
+        over_text = self._over_text(ready)
+        device, note = self.device, None
+        if self.processes.count > 1:
+            ready, device = self._gathered(ready)
+            if self.processes.rank:
+                return {"status": "ok"}
+            note = f"one model over {self.processes.count} processes; instruments on the whole of it, on one {device.type}"
+        measured = self._instruments(ready, device) | over_text
         seconds = {"train_s": train_s, "measure_s": time.perf_counter() - clock}
         seconds["measure_share"] = seconds["measure_s"] / sum(seconds.values())
         if not math.isfinite(measured["test_loss"]):
             return failed("nan", f"the loss on held-out data is {measured['test_loss']}")
         kept = weights(ready.model, self.given.weights_bytes) if fit else None
-        return _columns(ready, fit, measured) | seconds | {"stack_size": 1, "_weights": kept}
+        return _columns(ready, fit, measured) | seconds | {"stack_size": 1, "stack_note": note, "_weights": kept}
 
-    def _measure(self, ready: _Ready) -> Columns:
-        """Over every position of the held-out text; then at its windows' last positions, in the space of the model's embeddings."""
+    def _gathered(self, ready: _Ready) -> tuple[_Ready, torch.device]:
+        """With the whole model in the first process, on its device if it fits there with what the instruments need, else on the CPU."""
+        state = self.processes.whole(ready.model.state_dict())
+        if self.processes.rank:
+            return ready, self.device
+        whole = initialised(ready.task, ready.config, ready.seeds)
+        assert isinstance(whole, CausalLM)
+        whole.load_state_dict(state)
+        device = self.device
+        if device.type == "cuda":
+            gc.collect()  # what training held refers to itself
+            torch.cuda.empty_cache()
+            weight = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
+            if torch.cuda.mem_get_info(device)[0] < 2 * weight + MEASURING_BYTES:
+                device = CPU
+        return ready._replace(model=whole.to(device)), device
+
+    def _instruments(self, ready: _Ready, device: torch.device) -> Columns:
+        """At the last positions of windows, in the space of the embeddings of the model, which lies whole on the device."""
+        if not self.given.measure_points:
+            return {}
         config, corpus, model = ready.config, ready.corpus, ready.model.eval()
-        over_text = held_out(model, corpus, config.context, JUDGED_TOKENS, self.device)
-        columns: Columns = {}
-        if self.given.measure_points:
-            data = embedded(ready.task, config, corpus, model, ready.seeds, self.device)
-            fitting = MEASURING_BYTES // shape_of(ready.trial.ref, config).saved_bytes_per_sample
-            points = min(self.given.measure_points, max(LEAST_POINTS, fitting))
-            (columns,) = measure(Alone(LastPosition(model)), [data], [ready.seeds], points)
-        return columns | {
+        data = embedded(ready.task, config, corpus, model, ready.seeds, device)
+        fitting = MEASURING_BYTES // shape_of(ready.trial.ref, config).saved_bytes_per_sample
+        points = min(self.given.measure_points, max(LEAST_POINTS, fitting))
+        (columns,) = measure(Alone(LastPosition(model)), [data], [ready.seeds], points)
+        return columns
+
+    def _over_text(self, ready: _Ready) -> Columns:
+        """Over every position of the held-out text."""
+        over_text = held_out(ready.model, ready.corpus, ready.config.context, JUDGED_TOKENS, self.device, self.processes)
+        return {
             "test_loss": over_text.loss,
             "test_loss_se": over_text.loss_se,
             "bits_per_byte": over_text.bits_per_byte,

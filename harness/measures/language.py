@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from harness.language import Corpus
 from harness.measures.calibration import BINS, CHUNK, RESAMPLES, bin_of, mean_and_se
+from harness.training.sharded import ALONE, Processes
 
 POSITIONS = 2048
 """Tokens that one call of the model reads, or one window, where that is longer."""
@@ -71,24 +72,29 @@ class _Windows(NamedTuple):
 
 
 @torch.no_grad()
-def held_out(model: nn.Module, corpus: Corpus, context: int, most_tokens: int, device: torch.device | str) -> HeldOut:
+def held_out(
+    model: nn.Module, corpus: Corpus, context: int, most_tokens: int, device: torch.device | str, processes: Processes = ALONE
+) -> HeldOut:
     """A model of tokens, (B, T) int64 to (B, T, vocabulary) logits on `device`, over the held-out stream; it is left in evaluation mode.
 
     The stream is cut from its beginning into windows of context + 1 tokens, `context` apart, so that every token but the first is a
     target once; a rest shorter than a window is left out, and a stream shorter than one is one. Of more windows than hold
-    `most_tokens` targets as many are taken as do, at least one, evenly spaced: the same ones for every model.
+    `most_tokens` targets as many are taken as do, at least one, evenly spaced: the same ones for every model. Of several
+    processes that hold one model together each judges its share of them, and all give the same figures.
     """
     model.eval()
     context = min(context, len(corpus.held_out) - 1)
     there = (len(corpus.held_out) - 1) // context
     taken = min(there, max(most_tokens // context, 1))
     begins, together = np.arange(taken) * there // taken * context, max(1, POSITIONS // context)
+    each = -(-taken // processes.count)  # equally many for all, the last one again where they do not go round: they wait for one another
+    mine = begins[np.minimum(np.arange(each) + processes.rank * each, taken - 1)]
     found = []
-    for first in range(0, taken, together):
-        places = begins[first : first + together, None] + np.arange(context + 1)
+    for first in range(0, each, together):
+        places = mine[first : first + together, None] + np.arange(context + 1)
         tokens = torch.from_numpy(corpus.held_out[places].astype(np.int64)).to(device)
         found.append(_by_window(model(tokens[:, :-1]), tokens[:, 1:]))
-    windows = _Windows(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+    windows = _Windows(*(processes.stacked(torch.cat(parts))[:taken] for parts in zip(*found, strict=True)))
     loss, loss_se = mean_and_se(windows.loss)
     bits = loss / math.log(2) * corpus.tokens_per_byte
     return HeldOut(

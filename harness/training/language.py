@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from harness.errors import TrialFailure, UserError
 from harness.language import LanguageConfig
 from harness.training.checkpoint import PARTS, UNREADABLE, CheckpointFile
+from harness.training.sharded import ALONE, CPU, Processes
 
 CURVE_POINTS = 100
 LAST_SHARE = 10
@@ -54,7 +55,7 @@ class LanguageFit(NamedTuple):
 
 class LanguageState(NamedTuple):
     """Training between two steps, whole but for the order of windows, which its generator gives again. Tensors by
-    parameter or buffer name."""
+    parameter or buffer name. Of several processes the first has it, on the CPU."""
 
     step: int
     parameters: dict[str, Tensor]
@@ -66,7 +67,7 @@ class LanguageState(NamedTuple):
     wrong: Tensor
     """() int64: tokens predicted wrongly so far, in the steps that LanguageFit.error is about."""
     dropout: Tensor
-    """State of the device's own generator, which modules that draw in training use."""
+    """State of the device's own generator, which modules that draw in training use; those of all processes one after another."""
 
 
 class LanguageCheckpoint(CheckpointFile):
@@ -101,35 +102,43 @@ def train_language(
     order: torch.Generator,
     device: torch.device,
     checkpoint: LanguageCheckpoint | None,
+    processes: Processes = ALONE,
 ) -> LanguageFit:
     """Train the model in place, on the device; it ends there, in evaluation mode.
 
     model: (B, context) int64 tokens to (B, context, vocabulary) logits. tokens: (N,), any integers, usually memory-mapped.
     order: as its seed left it, also when training goes on from a checkpoint: the order of all windows is drawn anew.
     From a checkpoint training goes on exactly, bit for bit where the device's kernels give the same bits twice (a CPU's do).
+    processes: of several, each calls this with its part of the model and the same config and order, the first alone with the
+    checkpoint. From one that another number of processes wrote, training goes on up to rounding, but where the model draws.
 
     Raises UserError when there are fewer than n windows, ValueError when n or max_epochs is 0, and TrialFailure("nan") with
     the step whose loss is not finite.
     """
     if not config.n or not config.max_epochs:
         raise ValueError(f"nothing to train on: n is {config.n} and max_epochs is {config.max_epochs}")
-    training = _Training(model.to(device).train(), training_windows(tokens, config.context, config.n), config, device)
-    kept = checkpoint.load(device) if checkpoint else None
-    begin = training.go_on_from(kept) if kept else 0
+    windows = training_windows(tokens, config.context, config.n)
+    training = _Training(model.to(device).train(), windows, config, device, processes)
+    kept = checkpoint.load(device if processes == ALONE else CPU) if checkpoint else None
+    begin = processes.told(kept.step if kept else 0)
+    if begin:
+        training.go_on_from(begin, kept)
     steps, checks = training.steps, set(_curve_steps(training.steps))
     checked = 0
     for step, rows in enumerate(islice(_batches(len(training.windows), config, order), begin, None), start=begin):
         training.step(step, rows)
         done = step + 1
         if done in checks:
-            _check(training.losses[checked:done], checked)
+            _check(processes.summed(training.losses[checked:done]), checked)
             checked = done
-        if checkpoint and done < steps and checkpoint.due:
-            checkpoint.save(training.state(done))
-    if not all(p.isfinite().all() for p in training.parameters.values()):
+        if processes.agreed(checkpoint is not None and done < steps and checkpoint.due):
+            state = training.state(done)
+            if checkpoint:
+                checkpoint.save(state)
+    if not processes.all_finite(list(training.parameters.values()), device):
         raise TrialFailure("nan", f"a weight is not finite after the last step, {steps}")
     model.eval()
-    return training.fit(begin if kept else None)
+    return training.fit(begin or None)
 
 
 def learning_rate(config: LanguageConfig, step: int) -> float:
@@ -182,10 +191,13 @@ def _check(losses: Tensor, begin: int) -> None:
 
 
 class _Training:
-    """A model with its optimizer, and what its steps have given so far, all on the device."""
+    """A model with its optimizer, and what its steps have given so far, all on the device.
 
-    def __init__(self, model: nn.Module, windows: np.ndarray, config: LanguageConfig, device: torch.device):
-        self.model, self.windows, self.config, self.device = model, windows, config, device
+    Of several processes each has its part of the weights and of the sums: losses and counts are summed when they are asked for.
+    """
+
+    def __init__(self, model: nn.Module, windows: np.ndarray, config: LanguageConfig, device: torch.device, processes: Processes):
+        self.model, self.windows, self.config, self.device, self.processes = model, windows, config, device, processes
         self.steps = config.steps_per_epoch * config.max_epochs
         self.counted_from = self.steps - -(-self.steps // LAST_SHARE)  # the Fit's own figures are about the steps from this one on
         self.losses = torch.zeros(self.steps, device=device)
@@ -227,7 +239,9 @@ class _Training:
         size = self.config.micro_batch or len(rows)
         for begin in range(0, len(rows), size):
             part = rows[begin : begin + size]
-            loss = self._loss(part, counted) * (len(part) / len(rows))
+            mine = self.processes.share(part)
+            # A process without a window of its own passes one all the same, for nothing: the others wait for it in every block.
+            loss = self._loss(mine if len(mine) else part[:1], counted and len(mine) > 0) * (len(mine) / len(rows))
             loss.backward()
             self.losses[step].add_(loss.detach())
         torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.config.clip)
@@ -238,7 +252,7 @@ class _Training:
 
     def fit(self, resumed_step: int | None) -> LanguageFit:
         """The figures of all steps."""
-        losses = self.losses.double().cpu().numpy()
+        losses = self.processes.summed(self.losses).double().cpu().numpy()
         windows = np.minimum(self.config.batch_size, self.config.n - np.arange(self.config.steps_per_epoch) * self.config.batch_size)
         tokens = np.tile(windows, self.config.max_epochs) * self.config.context
         curve, begin = [], 0
@@ -247,7 +261,7 @@ class _Training:
             curve.append(LossPoint(end, int(tokens[:end].sum()), float(mean)))
             begin = end
         last = slice(self.counted_from, None)
-        loss, error = np.average(losses[last], weights=tokens[last]), int(self.wrong) / int(tokens[last].sum())
+        loss, error = np.average(losses[last], weights=tokens[last]), int(self.processes.summed(self.wrong)) / int(tokens[last].sum())
         return LanguageFit(float(loss), error, self.steps, curve, resumed_step)
 
     def _moments(self, name: str) -> dict[str, Tensor]:
@@ -258,22 +272,31 @@ class _Training:
         return torch.cuda.default_generators[self.device.index or 0] if self.device.type == "cuda" else torch.default_generator
 
     def state(self, step: int) -> LanguageState:
-        first, second = self._moments("exp_avg"), self._moments("exp_avg_sq")
-        dropout = self._generator().get_state()
+        whole, summed = self.processes.whole, self.processes.summed
         return LanguageState(
-            step, self.parameters, dict(self.model.named_buffers()), first, second, self.losses[:step], self.wrong, dropout
+            step,
+            whole(self.parameters),
+            whole(dict(self.model.named_buffers())),
+            whole(self._moments("exp_avg")),
+            whole(self._moments("exp_avg_sq")),
+            summed(self.losses[:step]),
+            summed(self.wrong),
+            self.processes.stacked(self._generator().get_state()),
         )
 
     @torch.no_grad()
-    def go_on_from(self, kept: LanguageState) -> int:
-        """Put everything back; gives the steps done."""
-        now = self.state(kept.step)
-        for mine, its in zip(now[1:5], kept[1:5], strict=True):
-            for name, tensor in mine.items():
-                tensor.copy_(its[name])
-        now.losses.copy_(kept.losses)
-        now.wrong.copy_(kept.wrong)
+    def go_on_from(self, step: int, kept: LanguageState | None) -> None:
+        """Put everything back, from what the first process has."""
+        mine = (self.parameters, dict(self.model.named_buffers()), self._moments("exp_avg"), self._moments("exp_avg_sq"))
+        for into, whole in zip(mine, kept[1:5] if kept else ({},) * 4, strict=True):
+            self.processes.put(into, whole)
         for p in self.parameters.values():
-            self.optimizer.state[p]["step"].fill_(kept.step)
-        self._generator().set_state(kept.dropout)
-        return kept.step
+            self.optimizer.state[p]["step"].fill_(step)
+        if kept:  # the sums so far count once
+            self.losses[:step] = kept.losses.to(self.device)
+            self.wrong.copy_(kept.wrong)
+        drawn = self.processes.told(kept.dropout if kept else torch.empty(0))
+        now = self._generator().get_state()
+        own = drawn[self.processes.rank * len(now) :][: len(now)].clone()  # torch 2.13 reads a view's state from the wrong place
+        if len(own):  # else there were fewer processes, and nobody has drawn from this one's seed
+            self._generator().set_state(own)

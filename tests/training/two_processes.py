@@ -1,0 +1,105 @@
+"""One of the processes of test_sharded_training.py: `python -m tests.training.two_processes FOLDER RANK COUNT`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from harness.language import Corpus, LanguageConfig
+from harness.measures.language import held_out
+from harness.task import Seeds
+from harness.training.language import LanguageCheckpoint, LanguageState, train_language
+from harness.training.sharded import Processes
+from tasks.gpt import stream_gpt
+from tests.training.test_language_training import CPU, any_trial, chain
+
+VOCABULARY, CONTEXT, WIDTH = 12, 8, 24
+
+CASES: dict[str, dict[str, Any]] = {
+    "tied": {},
+    "untied, clipped": {"tied": False, "clip": 0.05},
+    "unevenly accumulated": {"micro_batch": 3, "max_epochs": 1},
+    "fewer windows than processes": {"micro_batch": 1, "batch_size": 3, "n": 9, "max_epochs": 1},
+    "bfloat16": {"precision": "bfloat16", "micro_batch": 6, "max_epochs": 1},
+    "dropout": {"dropout": 0.1},
+}
+"""What each is given beside n = 30 windows in steps of 12, 12 and 6, twice over."""
+
+CLIPPED: dict[str, Any] = {"clip": 0.05}
+CUT_AFTER = 1
+
+
+def config(given: dict[str, Any]) -> LanguageConfig:
+    own = {name: value for name, value in given.items() if name not in ("tied", "dropout")}
+    return LanguageConfig(**{"n": 30, "context": CONTEXT, "batch_size": 12, "max_epochs": 2, "lr": 0.01, **own})
+
+
+def corpus() -> Corpus:
+    """As many held-out windows as leave one process with fewer than the others."""
+    return Corpus(chain(500), chain(21 * CONTEXT + 3)[::-1].copy(), VOCABULARY, 0, 100, "made")
+
+
+class CutOff(LanguageCheckpoint):
+    """As a trial leaves it that is killed after its first checkpoint, in step CUT_AFTER."""
+
+    saved = False
+
+    @property
+    def due(self) -> bool:
+        return not self.saved
+
+    def save(self, state: LanguageState) -> None:
+        super().save(state)
+        self.saved = True
+
+
+class OnlyRead(LanguageCheckpoint):
+    """Writes nothing."""
+
+    due = False  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride]
+
+
+def go(given: dict[str, Any], processes: Processes, kept: LanguageCheckpoint | None = None) -> dict[str, Any]:
+    """Train a small GPT and judge it: all figures, and the whole weights by name in the first process."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model = stream_gpt(2, WIDTH, 2, CONTEXT, VOCABULARY, tied=given.get("tied", True), dropout=given.get("dropout", 0.0))
+        processes.shard(model, CPU)
+        torch.manual_seed(5 + processes.rank)
+        fit = train_language(model, corpus().train, config(given), Seeds(0).generator("order"), CPU, kept, processes)
+    judged = held_out(model, corpus(), CONTEXT, 10_000, CPU, processes)
+    weights = processes.whole(model.state_dict())
+    return {
+        "fit": [fit.loss, fit.error, fit.steps, fit.resumed_step],
+        "curve": [point.loss for point in fit.curve],
+        "held_out": list(judged),
+        "weights": {name: tensor.flatten().tolist() for name, tensor in weights.items()},
+        "parts": sum(p.to_local().numel() if processes.count > 1 else p.numel() for p in model.parameters()),  # pyright: ignore[reportAttributeAccessIssue]
+    }
+
+
+def kept_in(folder: Path, kind: type[LanguageCheckpoint] = LanguageCheckpoint) -> LanguageCheckpoint:
+    folder.mkdir(exist_ok=True)
+    made = kind.at(f"{folder}/{{}}.safetensors", any_trial())
+    assert made is not None
+    return made
+
+
+def main(folder: Path, processes: Processes) -> None:
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=processes.rank, world_size=processes.count)
+    torch.set_num_threads(1)
+    first = processes.rank == 0
+    found = {name: go(given, processes) for name, given in CASES.items()}
+    found["kept"] = go(CASES["dropout"], processes, kept_in(folder / "of two", CutOff) if first else None)
+    found["gone on"] = go(CASES["dropout"], processes, kept_in(folder / "of two", OnlyRead) if first else None)
+    found["kept, clipped"] = go(CLIPPED, processes, kept_in(folder / "for one", CutOff) if first else None)
+    found["gone on from one process"] = go(CLIPPED, processes, kept_in(folder / "of one", OnlyRead) if first else None)
+    (folder / f"{processes.rank}.json").write_text(json.dumps(found))
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Processes(int(sys.argv[2]), int(sys.argv[3])))
