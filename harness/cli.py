@@ -2,13 +2,14 @@
 
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from harness.errors import UserError, did_you_mean
+from harness.errors import UserError, did_you_mean, harmless
 
 app = typer.Typer(
     name="unilaw",
@@ -21,7 +22,9 @@ app = typer.Typer(
 
 SweepArgument = Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep file, or the name of a shipped sweep.")]
 TaskFile = Annotated[Path | None, typer.Option("--task-file", metavar="FILE.py", help="A file that defines further tasks.")]
-StoreArgument = Annotated[Path, typer.Argument(metavar="STORE", help="A folder that `unilaw run` has written.")]
+StoreArgument = Annotated[
+    str, typer.Argument(metavar="STORE", help="What `unilaw run` has written: a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX.")
+]
 
 
 @app.command()
@@ -53,7 +56,9 @@ def plan(
 @app.command()
 def run(
     sweep: SweepArgument,
-    store: Annotated[Path | None, typer.Option(metavar="DIR", help="Where rows go; default: the sweep file's store.")] = None,
+    store: Annotated[
+        str | None, typer.Option(metavar="STORE", help="Where rows go, a folder, s3://… or gs://…; default: the sweep file's store.")
+    ] = None,
     address: Annotated[str | None, typer.Option(metavar="ADDR", help="A running Ray cluster: auto or HOST:PORT.")] = None,
     inline: Annotated[bool, typer.Option("--inline", help="In this process, without Ray; for debugging.")] = False,
     task_file: TaskFile = None,
@@ -85,16 +90,16 @@ def run(
 
         connect(address, loaded.resources)
 
-    progress, folder = Progress(), store or loaded.store
+    progress = Progress()
     try:
-        opened = Store.create(folder)
+        opened = Store.create(loaded.store if store is None else store)
     except UserError as e:
         raise UserError(f"{loaded.store_where}: {e}" if store is None else str(e)) from None
     try:
         outcome = run_sweep(loaded, opened, address, inline, retry_failed, progress)
     except KeyboardInterrupt:
         progress.stop()
-        progress.say(f"interrupted; finished trials are in {folder}. To go on: {how_to_go_on(sys.argv)}")
+        progress.say(f"interrupted; finished trials are in {opened}. To go on: {how_to_go_on(sys.argv)}")
         raise typer.Exit(130) from None
     finally:
         progress.stop()
@@ -102,10 +107,65 @@ def run(
     kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(outcome.failed.items()))
     typer.echo(
         f"{outcome.ok} ok, {failed} failed{f' ({kinds})' if kinds else ''}, {outcome.finished_before} finished before, "
-        f"{outcome.seconds:.0f} s; rows in {folder}"
+        f"{outcome.seconds:.0f} s; rows in {opened}"
     )
     if failed:
         raise typer.Exit(1)
+
+
+Address = Annotated[str, typer.Option(metavar="URL", help="A Ray cluster's job server, http://HEAD:8265.")]
+
+
+@app.command()
+def launch(
+    sweep: SweepArgument,
+    address: Address,
+    store: Annotated[str | None, typer.Option(metavar="URI", help="s3://…, gs://… or an absolute path on the head.")] = None,
+    task_file: TaskFile = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Print the job's id and leave it running.")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run every failed trial again, whatever its kind.")] = False,
+) -> None:
+    """Run a sweep as a job of a Ray cluster and follow it; once more, and it follows the running job. Exits as `run` would there."""
+    from harness import launch as jobs
+    from harness.plan import cost_cells, refuse_what_cannot_fit
+    from harness.run import how_to_go_on
+    from harness.sweep import load_sweep
+
+    client, refs = jobs.connect(address), _refs(task_file)
+    loaded = load_sweep(sweep, refs)
+    refuse_what_cannot_fit(cost_cells(loaded, skip_broken=True), loaded, here=False)
+    where = jobs.store_for(loaded, store)
+    job = jobs.submit(client, loaded, refs, where, retry_failed)
+    again = shlex.join(a for a in shlex.split(how_to_go_on(sys.argv)) if a != "--detach")
+    ways = f"to follow it: {again}; to stop it: unilaw cancel {job.submission_id} --address {address}"
+    typer.echo(f"{job.submission_id} {'is running there already' if job.attached else 'is submitted'}; its rows go to {where}", err=True)
+    if job.attached and retry_failed:
+        typer.echo("--retry-failed changes nothing about a job that is running already", err=True)
+    if detach:
+        typer.echo(ways, err=True)
+        typer.echo(job.submission_id)
+        return
+    try:
+        details = jobs.follow(client, job.submission_id, lambda text: typer.echo(text, nl=False))
+    except KeyboardInterrupt:
+        typer.echo(f"detached from {job.submission_id}, which goes on; {ways}", err=True)
+        raise typer.Exit(130) from None
+    except jobs.LostSight as e:
+        typer.echo(f"unilaw: {e}; what has finished is in {where}, and the same command goes on", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(jobs.how_it_ended(details), err=True)
+    raise typer.Exit(jobs.exit_code(details))
+
+
+@app.command()
+def cancel(
+    job: Annotated[str, typer.Argument(metavar="SWEEP|ID", help="A sweep file, a shipped sweep's name, or what `launch` printed.")],
+    address: Address,
+) -> None:
+    """Stop a job that `launch` started. What it has finished stays, and `launch` goes on from there."""
+    from harness import launch as jobs
+
+    typer.echo(jobs.cancel(jobs.connect(address), job))
 
 
 @app.command()
@@ -150,8 +210,8 @@ def measure(
 @app.command()
 def status(store: StoreArgument) -> None:
     """Trials done, failed and left, by task and kind of failure."""
-    from harness.listing import status_table
     from harness.status import status as store_status
+    from harness.status import status_table
     from harness.store import Store
 
     typer.echo(status_table(store_status(Store.open(store))))
@@ -165,15 +225,13 @@ def report(
     """Fit the rows and write one self-contained HTML file."""
     from reports.page import write_report
 
-    target = output or store / "_report.html"
-    write_report(store, target)
-    typer.echo(f"report: {target}")
+    typer.echo(f"report: {write_report(store, output)}")
 
 
 @app.command()
 def compact(
-    source: Annotated[Path, typer.Argument(metavar="SRC", help="A store.")],
-    target: Annotated[Path, typer.Argument(metavar="DST", help="A folder that does not exist yet.")],
+    source: Annotated[str, typer.Argument(metavar="SRC", help="A store.")],
+    target: Annotated[str, typer.Argument(metavar="DST", help="A folder, or a prefix of a bucket, that does not exist yet.")],
 ) -> None:
     """Copy a store into a new one with a single row file."""
     from harness.store import compact as compact_store
@@ -206,5 +264,9 @@ def main() -> None:
         app()
     except UserError as e:
         for line in str(e).splitlines():
-            print(f"unilaw: {line}", file=sys.stderr)
+            print(f"unilaw: {harmless(line)}", file=sys.stderr)
         sys.exit(2)
+
+
+if __name__ == "__main__":  # as the job of `launch` calls it
+    main()
