@@ -1,5 +1,10 @@
-"""What a row says about where it came from: code, versions, hardware. An explicit list; no environment is copied."""
+"""What a row says about where it came from: code, versions, hardware, and the few environment variables of an explicit list.
 
+Nothing else of the environment is ever copied: it holds keys and tokens, and rows are passed on.
+"""
+
+import json
+import os
 import platform
 import subprocess
 import sys
@@ -10,12 +15,42 @@ from typing import Any
 
 import harness
 
+VARIABLES = (
+    # Threads of the libraries below torch, which `threads` does not show
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    # Which kernels are chosen, and so the last bits of every sum
+    "ATEN_CPU_CAPABILITY",
+    "MKL_CBWR",
+    "ONEDNN_DEFAULT_FPMATH_MODE",
+    "NVIDIA_TF32_OVERRIDE",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+    "CUBLAS_WORKSPACE_CONFIG",
+    "NCCL_ALGO",
+    "NCCL_PROTO",
+    # How fast a GPU works, and when its memory ends
+    "CUDA_VISIBLE_DEVICES",
+    "CUDA_LAUNCH_BLOCKING",
+    "PYTORCH_ALLOC_CONF",
+    "PYTORCH_CUDA_ALLOC_CONF",
+    "NCCL_P2P_DISABLE",
+    "NCCL_IB_DISABLE",
+    # How full a node's memory may be before Ray ends a worker
+    "RAY_memory_usage_threshold",
+    # Whether data and tokenizers may come from the network, or from its cache alone
+    "HF_HUB_OFFLINE",
+)
+"""Variables whose values rows keep: they change a trial's numbers, speed or memory. None of them holds a path, a name or a key."""
+
 
 @cache
 def of_code() -> dict[str, Any]:
     """The package's version and, when it runs from a git checkout of its own, commit and dirty flag."""
     root = Path(harness.__file__).resolve().parent.parent
     commit = dirty = None
+    sent = root / "_commit.json"  # beside the packages that `unilaw launch` sends to a cluster
+    if sent.exists():
+        return {"unilaw_version": harness.__version__, **json.loads(sent.read_text())}
     if (root / ".git").exists():
         commit = _git(root, "rev-parse", "HEAD")
         status = _git(root, "status", "--porcelain", "--untracked-files=no")
@@ -32,7 +67,7 @@ def _git(root: Path, *arguments: str) -> str | None:
 
 
 def of_worker(device: str) -> dict[str, Any]:
-    """Code, versions and hardware of this process. `device` is a torch device string."""
+    """Code, versions, hardware and environment of this process. `device` is a torch device string."""
     import torch
 
     return {
@@ -43,6 +78,7 @@ def of_worker(device: str) -> dict[str, Any]:
         "cpu": _cpu_model(),
         "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name(device) if device.startswith("cuda") else None,
+        "environment_json": json.dumps({name: os.environ[name] for name in VARIABLES if name in os.environ}),
     }
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 MEASURES_VERSION = 3
 """Raised whenever an instrument in `harness/measures/` starts to give other numbers."""
 
@@ -339,6 +339,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("cpu", STR, "", "processor model of the worker"),
     Column("threads", I32, "count", "torch threads used by the trial"),
     Column("gpu", STR, "", "GPU model; null when the trial ran on CPU"),
+    Column("gpus", F64, "GPUs", "GPUs that the trial ran on; below 1 a share of one; 0 on CPU"),
+    Column("environment_json", STR, "", "the environment variables of a fixed list that change results or speed, as JSON"),
     Column("started_at", TIME, "UTC", "when the attempt started"),
     Column("finished_at", TIME, "UTC", "when the driver wrote the row", True),
     Column("measures_version", I32, "", "version of the instruments", True),
