@@ -2,7 +2,7 @@
 # make test   set up, run the tests (network or no network)
 # make check  format, lint, types
 # make bench  ratios against what a user would do instead
-# make chaos  kill a sweep twenty times and count what is lost
+# make chaos  kill drivers, workers, nodes and heads, fill disks and memory, and count what is lost
 
 PYTHON ?= python3
 VENV   := .venv
@@ -48,9 +48,11 @@ bench: $(VENV)/.benching
 	$(BIN)/python -m tests.benchmarks.attack_strength
 	$(BIN)/python -m tests.benchmarks.robust_accuracy
 	$(BIN)/python -m tests.benchmarks.language_throughput
+	$(BIN)/python -m tests.benchmarks.scale
 
 chaos: $(VENV)/.testing
-	$(BIN)/python -m tests.chaos --kills 20
+	$(BIN)/python -m tests.chaos
+	$(BIN)/python -m tests.chaos.three_nodes
 
 hooks: $(VENV)/.testing
 	$(BIN)/prek install

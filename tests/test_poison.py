@@ -1,6 +1,7 @@
 """A trial that goes wrong costs only itself, whatever it does to the worker, the batch and the stack that it shares."""
 
 import io
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,10 @@ from harness.run import Outcome, run
 from harness.store import Store
 from harness.sweep import Sweep, parse_sweep
 from harness.trial import Batch
+from tests.chaos.witness import UNILAW
+from tests.trouble import JUNK
+
+pytestmark = pytest.mark.timeout(900)  # one run on Ray for most of it, on a machine that may be busy
 
 TROUBLE = Path(__file__).parent / "trouble.py"
 LIMIT_S = 10.0
@@ -49,6 +54,9 @@ EVERYWHERE = [
     Poison("not-an-exception", "data", "bug", 1, stacked=3),
     Poison("not-an-exception", "forward", "bug", 1, stacked=1),
     Poison("nan", "data", "nan", 1, stacked=4),
+    Poison("inf", "model", "nan", 1, stacked=1),  # its outputs fall out of what a stack must agree on
+    Poison("not-data", "data", "bug", 1, stacked=3),
+    Poison("three-outputs", "model", "bug", 1, stacked=1),
     Poison("memory", "data", "oom", ATTEMPTS, stacked=3),
     Poison("memory", "forward", "oom", ATTEMPTS, stacked=1),
     Poison("wait", "forward", "timeout", 1, stacked=2, mates=2),
@@ -130,6 +138,17 @@ def test_a_second_run_leaves_a_poison_trial_alone(tmp_path: Path):
     outcome, rows, _ = run_shared([poison], inline=True, folder=tmp_path / "rows")
     assert (outcome.finished_before, outcome.ok, outcome.given_up) == (poison.mates, 0, 1)
     check(poison, rows, own_seed=0)
+
+
+@pytest.mark.parametrize("inline", [True, False], ids=["inline", "ray"])
+def test_a_trial_that_prints_binary_junk_is_ok_like_any_other(inline: bool, environment: dict[str, str], tmp_path: Path):
+    (tmp_path / "a.yaml").write_text("name: a\nseeds: [0]\ntasks:\n  - {task: trouble, fixed: {how: junk}}\n")
+    command = [UNILAW, "run", "a.yaml", "--task-file", str(TROUBLE), "--store", "rows", *(["--inline"] if inline else [])]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert (done.stdout.count(JUNK), done.stderr.count(JUNK)) == ((1, 1) if inline else (0, 0)), "a worker's words stay in Ray's logs"
+    assert done.stdout.replace(JUNK, b"").startswith(b"1 ok, 0 failed, 0 finished before")
+    assert pd.read_parquet(tmp_path / "rows")["status"].tolist() == ["ok"]
 
 
 @pytest.mark.parametrize("how", ["raise", "exit"])

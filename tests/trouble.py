@@ -1,6 +1,7 @@
 """A task file whose trials go wrong in the way that their configuration names; the tests of runs are made of it."""
 
 import ctypes
+import math
 import os
 import signal
 import sys
@@ -20,11 +21,11 @@ class TroubleConfig(Config):
 
     how: Literal[
         "none", "raise", "long-message", "exit", "nan", "memory", "wait", "swallow", "hang", "kill", "kill-once", "surrogate",
-        "short-inputs", "tied", "segfault", "not-an-exception",
+        "short-inputs", "tied", "segfault", "not-an-exception", "inf", "not-data", "three-outputs", "allocate", "disk", "junk",
     ] = Field("none", description="what goes wrong")  # fmt: skip
     where: Literal["data", "model", "forward"] = Field("data", description="when it goes wrong; forward: in training, its stack's too")
     nap: float = Field(0.0, ge=0, description="seconds slept before anything else")
-    marker: str = Field("", description="kill-once: a file made by the first attempt")
+    marker: str = Field("", description="kill-once: a file made by the first attempt; disk: the file that grows")
     n: int = Field(16, ge=2, description="training samples")
     stop: StopRule = Field("epochs", description="when training ends")
     max_epochs: int = Field(3, ge=1, description="cap on epochs")
@@ -44,6 +45,8 @@ class Trouble(Task):
         time.sleep(config.nap)
         if config.where == "data":
             accident(config)
+        if config.how == "not-data":
+            return {"x": [1.0], "y": "up"}  # pyright: ignore[reportReturnType]
         draw = seeds.generator("data")
         x, x_test = torch.randn(config.n, 4, generator=draw), torch.randn(32, 4, generator=draw)
         y, noise = flip_labels(x[:, 0].sign(), 0.2, seeds.generator("noise"))
@@ -56,7 +59,9 @@ class Trouble(Task):
     def model(self, config: TroubleConfig) -> nn.Module:
         if config.where == "model":
             accident(config)
-        layers = [nn.Linear(4, config.width), nn.ReLU(), Fuse(config), nn.Linear(config.width, 1)]
+        layers = [nn.Linear(4, config.width), nn.ReLU(), Fuse(config), nn.Linear(config.width, 3 if config.how == "three-outputs" else 1)]
+        if config.how == "inf":
+            nn.init.constant_(layers[-1].bias, math.inf)
         if config.how == "tied":
             twins = nn.Linear(4, 4), nn.Linear(4, 4)
             twins[1].weight = twins[0].weight
@@ -83,6 +88,13 @@ class Fuse(nn.Module):
         return x
 
 
+MOST_MB = 8192
+"""Where a trial that allocates without end ends after all, for the machine's sake."""
+
+JUNK = b"\x00\xff\xfe\r\x1b[2J\x1b]0;title\x07" + bytes(range(256)) * 64 + b"no newline at the end"
+"""Not UTF-8, with zeros and a terminal's commands."""
+
+
 class NotAnException(BaseException):
     """As Rust extensions raise for a panic."""
 
@@ -101,6 +113,18 @@ def accident(config: TroubleConfig) -> None:
             sys.exit("enough")
         case "memory":
             torch.empty(10**14)
+        case "allocate":
+            hoard = []
+            while len(hoard) < MOST_MB:  # touched, so that they are really taken
+                hoard.append(bytearray(os.urandom(1) * 2**20))
+            raise RuntimeError(f"{MOST_MB} MB were there to take")
+        case "disk":
+            with open(config.marker, "wb", buffering=0) as file:
+                while True:
+                    file.write(bytes(2**16))
+        case "junk":
+            for stream in (1, 2):
+                os.write(stream, JUNK)
         case "wait":
             while True:
                 time.sleep(0.01)

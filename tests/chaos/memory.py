@@ -1,0 +1,40 @@
+"""A trial that allocates without end, on a Ray whose memory monitor ends workers once the machine holds 2 GB more than now."""
+
+from pathlib import Path
+
+import psutil
+
+from harness.registry import refs_in
+from harness.sweep import load_sweep
+from tests.chaos.witness import Result, Runs, Witness
+
+TROUBLE = Path(__file__).parent.parent / "trouble.py"
+MORE_BYTES = 2e9
+
+SWEEP = """
+name: hoard
+seeds: [0, 1, 2]
+limits: {attempts: 2, measure_points: 0, seconds_per_trial: 240}
+tasks:
+  - {task: trouble, seeds: [3], fixed: {how: allocate}}
+  - {task: trouble}
+"""
+
+
+def without_end(folder: Path, environment: dict[str, str]) -> Result:
+    """Its rows are oom, and its neighbours are ok, be it at a second attempt: the monitor may take one of them first."""
+    (folder / "hoard.yaml").write_text(SWEEP)
+    machine = psutil.virtual_memory()
+    threshold = (machine.total - machine.available + MORE_BYTES) / machine.total
+    monitored = {"RAY_memory_usage_threshold": f"{threshold:.4f}", "RAY_memory_monitor_refresh_ms": "100"}
+    runs, witness = Runs(folder, {**environment, **monitored}), Witness(folder / "rows")
+    try:
+        process = runs.start("run", "hoard.yaml", "--task-file", TROUBLE, "--store", "rows")
+        if process.wait(600) != 1:
+            witness.failures.append(f"the run ended with {process.returncode}: {runs.said(process)}")
+    finally:
+        runs.end()
+    asked = load_sweep(str(folder / "hoard.yaml"), refs_in(TROUBLE)).trials
+    good, bad = ([t.trial_id for t in asked if (t.seed == 3) is wrong] for wrong in (False, True))
+    rows = witness.conclude(good, failed={"oom": 5}, gone_wrong=bad)
+    return Result("memory without end", {"hoards": 1}, witness.counts(rows), witness.failures)
