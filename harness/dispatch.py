@@ -301,8 +301,11 @@ def connect(address: str | None, resources: Resources, gpus: float | None = None
     if ours:
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
         if address is None:
-            with _on_loopback():
-                ray.init(address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **quiet)
+            try:
+                with _on_loopback():
+                    ray.init(address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **quiet)
+            except Exception as e:  # Ray raises just that
+                raise UserError(f"Ray did not start on this machine; try again when it is less busy ({_first_line(e)[:200]})") from None
         else:
             _join(address, quiet)
     if gpus is None:

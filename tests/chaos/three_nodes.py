@@ -1,12 +1,13 @@
 """Three nodes, one of them killed in the middle of a small `universal`, beside an undisturbed run of the same sweep.
 
-    python -m tests.chaos.three_nodes
+    python -m tests.chaos.three_nodes [SWEEP]
 
 Both runs must have the same trials, all ok, and every headline number of the disturbed run's report must lie inside
 the undisturbed one's interval: of a slope, its fit's 95 % interval over curves, sizes and seeds; of a count, the count.
 Prints a table; exits with 1 when that does not hold.
 """
 
+import re
 import sys
 import tempfile
 import time
@@ -15,7 +16,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
-import pyarrow.parquet as pq
 
 from harness.sweep import load_sweep
 from reports.fit import Slope
@@ -26,7 +26,7 @@ from reports.tables import read_evidence
 from tests.chaos.witness import Runs, Witness
 from tests.nodes import Nodes, busy, nodes
 
-SWEEP = Path(__file__).with_name("universal-small.yaml")
+SMALL = Path(__file__).with_name("universal-small.yaml")
 
 
 class Line(NamedTuple):
@@ -77,19 +77,20 @@ def _interval(number: Number, fits: list[KindFit]) -> tuple[float, float]:
     return float(number.value), float(number.value)
 
 
-def run(cluster: Nodes, folder: Path, store: str, kill_one: bool) -> pd.DataFrame:
+def run(cluster: Nodes, folder: Path, sweep: Path, store: str, kill_one: bool) -> pd.DataFrame:
     """The sweep on the cluster; its rows. Raises RuntimeError when it does not end with every trial ok."""
-    asked = [t.trial_id for t in load_sweep(str(SWEEP), {}).trials]
+    asked = [t.trial_id for t in load_sweep(str(sweep), {}).trials]
     runs, witness = Runs(folder, cluster.environment), Witness(folder / store)
     try:
-        process = runs.start("run", SWEEP, "--store", store, "--address", cluster.address)
+        process = runs.start("run", sweep, "--store", store, "--address", cluster.address)
         while kill_one and process.poll() is None:
-            there = sum(pq.read_metadata(folder / store / name).num_rows for name in witness.row_files())
-            victims = [node for node in cluster.workers if busy(node.session)]
-            if there >= len(asked) / 2 and victims:
-                cluster.kill(victims[0])
+            planned = re.search(r"in (\d+) batches", runs.said(process))
+            done = len(witness.row_files())
+            victim = next((node for node in cluster.workers if busy(node.session)), None)
+            if planned and done >= int(planned[1]) / 2 and victim:
+                cluster.kill(victim)
                 witness.look("the kill")
-                print(f"killed a node that was at work, with {there} of {len(asked)} trials done", flush=True)
+                print(f"killed a node that was at work, with {done} of {planned[1]} batches done", flush=True)
                 break
             time.sleep(0.2)
         if process.wait() != 0:
@@ -104,12 +105,13 @@ def run(cluster: Nodes, folder: Path, store: str, kill_one: bool) -> pd.DataFram
 
 def main() -> int:
     clock = time.monotonic()
+    sweep = Path(sys.argv[1] if len(sys.argv) > 1 else SMALL).resolve()
     with tempfile.TemporaryDirectory(prefix="unilaw-three-") as name, nodes(3) as cluster:
         folder = Path(name)
         rows = {}
         for store, kill_one in (("undisturbed", False), ("disturbed", True)):
             began = time.monotonic()
-            rows[store] = run(cluster, folder, store, kill_one)
+            rows[store] = run(cluster, folder, sweep, store, kill_one)
             kinds = rows[store]["failure_kind"].value_counts().to_dict()
             print(f"{store}: {rows[store]['trial_id'].nunique()} trials, all ok, failed attempts {kinds}, {time.monotonic() - began:.0f} s")
         ok = {store: found[found["status"].eq("ok")].set_index("trial_id") for store, found in rows.items()}
