@@ -231,6 +231,10 @@ class _Crew:
             self.idle.append(flight.actor)
             if any(c.get("failure_kind") in SHARED_KINDS for c in columns):  # whatever it holds is not to be trusted
                 self._end([flight.actor])
+        if flight.batch.gpus > 1 and not any(other.batch.gpus > 1 for other in self.flights.values()):
+            from harness import sharded
+
+            sharded.reclaim()
         return flight.batch, columns
 
     def _need(self, batch: Batch) -> _Need:

@@ -33,7 +33,7 @@ def run_batch(batch: Batch, given: Given, killable: bool) -> list[Columns]:
     device = "cuda" if given.gpus > 0 else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
         no_gpu = failed("bug", "resources.gpus asks for a GPU and torch sees none in this process")
-        return [_finish(no_gpu, datetime.now(UTC), 0.0, None, "cpu", given.gpus) for _ in batch.trials]
+        return [finish(no_gpu, datetime.now(UTC), 0.0, None, "cpu", given.gpus) for _ in batch.trials]
     if device == "cuda":
         bound_gpu_memory(given.gpus)
     columns: list[Columns] = []
@@ -48,7 +48,7 @@ def run_batch(batch: Batch, given: Given, killable: bool) -> list[Columns]:
                 found = worker.measure_again(trials, given.trained) if given.trained else worker.run(trials)
                 wall = time.perf_counter() - clock
                 shares = _shares([c.get("train_s", 0.0) + c.get("measure_s", 0.0) for c in found], wall)
-                columns += [_finish(c, started, s, peak_memory(device), device, given.gpus) for c, s in zip(found, shares, strict=True)]
+                columns += [finish(c, started, s, peak_memory(device), device, given.gpus) for c, s in zip(found, shares, strict=True)]
     except TimeIsUp:
         stopped = failed("timeout", f"took longer than the limit of {given.seconds:g} s")
     except (MemoryError, torch.OutOfMemoryError) as e:
@@ -57,7 +57,7 @@ def run_batch(batch: Batch, given: Given, killable: bool) -> list[Columns]:
         return columns
     left = len(batch.trials) - len(columns)
     wall = (time.perf_counter() - clock) / left
-    return columns + [_finish(stopped, started, wall, peak_memory(device), device, given.gpus) for _ in range(left)]
+    return columns + [finish(stopped, started, wall, peak_memory(device), device, given.gpus) for _ in range(left)]
 
 
 def _shares(own: list[float], wall: float) -> list[float]:
@@ -66,6 +66,7 @@ def _shares(own: list[float], wall: float) -> list[float]:
     return [seconds + common for seconds in own]
 
 
-def _finish(columns: Columns, started: datetime, wall: float, peak: int | None, device: str, gpus: float) -> Columns:
+def finish(columns: Columns, started: datetime, wall: float, peak: int | None, device: str, gpus: float) -> Columns:
+    """A trial's columns with what is known of its process; `wall` in seconds, `peak` in bytes."""
     about = {"wall_s": wall, "peak_bytes": peak, "gpus": gpus, "started_at": started, "measures_version": MEASURES_VERSION}
     return {"_weights": None, "_pictures": None, **columns, **about, **provenance.of_worker(device)}

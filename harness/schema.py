@@ -94,7 +94,9 @@ COLUMNS: tuple[Column, ...] = (
     Column("resumed_epoch", I32, "epochs", "epoch of the checkpoint that training went on from; null when it began at the beginning"),
     Column("resumed_step", I64, "steps", "the same of a language model's single pass, in optimiser steps"),
     Column("stack_size", I32, "trials", "trials trained together as one program; 1: alone"),
-    Column("stack_note", STR, "", "why a stack that was planned was trained one by one; null when it was not"),
+    Column(
+        "stack_note", STR, "", "why a stack that was planned was trained one by one, or over how many processes a trial was; null otherwise"
+    ),
     Column("train_loss", F64, "loss", "mean over the training set at stop: squared error, or cross-entropy in nats"),
     Column("train_error", F64, "share", "training labels (noise included) that are predicted wrongly at stop"),
     Column(

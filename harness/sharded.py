@@ -110,7 +110,7 @@ def _process(sent: dict[str, Any]) -> list[dict[str, Any]]:
     import torch
     import torch.distributed as dist
 
-    from harness.execute import _finish
+    from harness.execute import finish
     from harness.failures import failed, failure
     from harness.language_trial import LanguageTrials
     from harness.limits import HARD_KILL_GRACE_S, flushed_denormals, peak_memory, reset_peak_memory
@@ -142,7 +142,7 @@ def _process(sent: dict[str, Any]) -> list[dict[str, Any]]:
     thread.join(given.seconds)
     faulthandler.cancel_dump_traceback_later()
     columns = found[0] if found else failed("timeout", f"took longer than the limit of {given.seconds:g} s")
-    columns = _finish(columns, started, time.perf_counter() - clock, peak_memory(device.type), device.type, given.gpus)
+    columns = finish(columns, started, time.perf_counter() - clock, peak_memory(device.type), device.type, given.gpus)
     if columns["status"] == "ok":
         return [columns]
     if _lost_another(columns):
