@@ -6,11 +6,12 @@ import time
 from typing import NamedTuple
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load as load_tensors
 from torch import Tensor, nn
 
 from harness.errors import UserError
 from harness.failures import PASSED_ON, failed, failure
+from harness.folder import read_kept
 from harness.language import CausalLM, Corpus, LanguageConfig, LanguageTask, window_begins, windows_at
 from harness.measures import Columns, measure
 from harness.measures.counts import count_parameters, params_per_number
@@ -76,7 +77,7 @@ class LanguageTrials:
         def again(trial: Trial) -> Columns:
             ready = self._prepare(trial)
             # Not safetensors' load_model: it refuses files that hold tied weights under both names, as ours do.
-            ready.model.load_state_dict(load_file(trained.format(trial.trial_id), device=str(self.device)))
+            ready.model.load_state_dict(load_tensors(read_kept(trained, trial.trial_id)))
             clock = time.perf_counter()
             measured = self._instruments(ready, self.device) | self._over_text(ready)
             seconds = time.perf_counter() - clock

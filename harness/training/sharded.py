@@ -17,9 +17,6 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import FSDPModule, fully_shard
-from torch.distributed.tensor import DTensor, distribute_tensor
 
 from harness.language import transformer_group
 
@@ -42,6 +39,9 @@ class Processes(NamedTuple):
         if self.count == 1:
             model.to(device)
             return
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import FSDPModule, fully_shard  # seconds to import, and most runs have one process
+
         mesh = init_device_mesh(device.type, (self.count,))
         for block in blocks(model):
             fully_shard(block, mesh=mesh)
@@ -65,7 +65,7 @@ class Processes(NamedTuple):
 
     def all_finite(self, tensors: list[Tensor], device: torch.device) -> bool:
         """Whether no number of these tensors, each process's part of them, is inf or NaN."""
-        finite = all(bool(part.isfinite().all()) for part in map(_part, tensors))
+        finite = all(bool(part.isfinite().all()) for part in (tensors if self.count == 1 else map(_part, tensors)))
         return not int(self.summed(torch.tensor(int(not finite), device=device)))
 
     def told(self, said: T) -> T:
@@ -96,6 +96,8 @@ class Processes(NamedTuple):
         """The tensors, each in one piece: in the first process, on the CPU; the others get none."""
         if self.count == 1:
             return named
+        from torch.distributed.tensor import DTensor
+
         found = {}
         for name, tensor in named.items():  # one at a time, so that a device need hold no more than one of them
             full = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
@@ -106,10 +108,13 @@ class Processes(NamedTuple):
     @torch.no_grad()
     def put(self, into: dict[str, Tensor], whole: dict[str, Tensor]) -> None:
         """The inverse: set the tensors to those that the first process has in one piece, of the same names."""
-        for name, tensor in into.items():
-            if self.count == 1:
+        if self.count == 1:
+            for name, tensor in into.items():
                 tensor.copy_(whole[name])
-                continue
+            return
+        from torch.distributed.tensor import DTensor, distribute_tensor
+
+        for name, tensor in into.items():
             part = _part(tensor)
             full = whole[name].to(part.device) if self.rank == 0 else torch.empty(tensor.shape, dtype=tensor.dtype, device=part.device)
             if isinstance(tensor, DTensor):
@@ -132,4 +137,6 @@ def blocks(model: nn.Module) -> list[nn.Module]:
 
 def _part(tensor: Tensor) -> Tensor:
     """What of a tensor lies in this process."""
+    from torch.distributed.tensor import DTensor
+
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
