@@ -84,11 +84,12 @@ def run(
         loaded = dataclasses.replace(loaded, trials=chosen)
     if inline and address is not None:
         raise UserError("--inline runs in this process and --address on a cluster; give one of them")
-    refuse_what_cannot_fit(cost_cells(loaded, skip_broken=True), loaded, here=address is None)
+    cells = cost_cells(loaded, skip_broken=True)
+    refuse_what_cannot_fit(cells, loaded, here=address is None)
     if address is not None:  # before anything is written
         from harness.dispatch import connect
 
-        connect(address, loaded.resources)
+        connect(address, loaded.resources, max((cell.gpus or 0.0 for cell in cells), default=0.0))
 
     progress = Progress()
     try:
@@ -183,11 +184,14 @@ def measure(
     from harness.measures import MEASURE_POINTS
     from harness.progress import Progress
     from harness.remeasure import remeasure
+    from harness.shares import rounded
     from harness.store import Store
     from harness.sweep import Resources
 
     if inline and address is not None:
         raise UserError("--inline runs in this process and --address on a cluster; give one of them")
+    if gpus not in (0, 1) and rounded(gpus) is None:
+        raise UserError(f"--gpus {gpus:g}: must be 0, 1, or a share 1/k of one GPU (0.5, 0.3333, 0.25, …)")
     resources, progress = Resources(cpus=cpus, gpus=gpus), Progress()
     Store.open(store)
     try:

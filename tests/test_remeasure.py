@@ -148,6 +148,8 @@ def test_a_task_file_in_the_store_is_never_run(tmp_path: Path, monkeypatch: pyte
     [
         (["nowhere"], "there is no store 'nowhere'"),
         (["old", "--inline", "--address", "auto"], "give one of them"),
+        (["old", "--gpus", "0.3"], "--gpus 0.3: must be 0, 1, or a share 1/k"),
+        (["old", "--gpus", "2"], "--gpus 2: must be 0, 1, or a share 1/k"),
     ],
 )
 def test_bad_input_is_one_sentence(
