@@ -195,7 +195,7 @@ class Store:
 
     def put_sweep(self, sweep: SweepRecord) -> None:
         """Keep what a sweep asked for, with copies of its files to run it from again; once."""
-        if not any(f"_sweeps/{found.name}" == f"{sweep.stem}.json" for found in self.files.entries("_sweeps")):
+        if self.files.size(f"{sweep.stem}.json") is None:
             self.files.put(f"{sweep.stem}.yaml", sweep.text.encode())
             if sweep.task_source is not None:
                 self.files.put(f"{sweep.stem}.py", sweep.task_source.encode())
