@@ -5,38 +5,28 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pandas as pd
-
 from harness import provenance
-from harness.batches import UNTIMED, Planned, most_gpus, wall_seconds
+from harness.batches import UNTIMED, Planned, wall_seconds
 from harness.calibration import calibrated
-from harness.errors import RETRIED_KINDS, SHARED_KINDS, UserError
+from harness.errors import SHARED_KINDS, UserError
 from harness.execute import run_batch
 from harness.measures import Columns
 from harness.plan import batches, slots_here
 from harness.progress import Progress
 from harness.registry import load
+from harness.retries import Past, Retries
 from harness.schema import SCHEMA_VERSION
-from harness.shares import larger, named
-from harness.store import IDENTITY, RunRecord, Store, SweepRecord, latest
+from harness.store import RunRecord, Store, SweepRecord
 from harness.sweep import Resources, Sweep
 from harness.task import BaseTask, Config, Task
 from harness.trial import Batch, Given, Trial, canonical_json
 
 START_S = 8.0
 """Seconds until Ray and its workers, torch loaded, are at work on one machine."""
-
-
-PREEMPTIONS = 20
-"""So often in a row a trial may lose its node, none of which counts as an attempt: some trials take their node with them."""
-
-WHOLE_AGAIN = 3
-"""So often a batch that lost its node runs again as it was, before it is cut for the same suspicion."""
 
 
 class Outcome(NamedTuple):
@@ -67,58 +57,39 @@ def run(sweep: Sweep, store: Store, address: str | None, inline: bool, retry_fai
     del planned
     if inline and any(batch.gpus > 1 for batch in queue):
         raise UserError("--inline runs in this process, on one GPU, and some trials of this sweep take several: leave it out")
-    attempts = Counter({t.trial_id: past.attempts[t.trial_id] + 1 for t in todo})
-    charged = Counter() if retry_failed else Counter({t.trial_id: past.charged[t.trial_id] for t in todo})
-    preempted: Counter[str] = Counter()  # times in a row
-    tried: dict[str, list[str]] = {}  # what a trial that ran out of memory has had
+    retries = Retries(past, todo, sweep, inline, retry_failed)
     ok, failed = 0, Counter()
     progress.start(total=len(todo), finished_before=finished_before, given_up=given_up, batches=len(queue), forecast=forecast)
     for batch, found in results(queue, sweep.resources, given_by(sweep, store), address, inline) if queue else ():
         rows, suspects = [], []
         for trial, columns in zip(batch.trials, found, strict=True):
-            kind, attempt = columns.get("failure_kind"), attempts[trial.trial_id]
+            kind = columns.get("failure_kind")
             if kind in SHARED_KINDS and len(batch.trials) > 1:
                 suspects.append(trial.trial_id)
-                preempted[trial.trial_id] = preempted[trial.trial_id] + 1 if kind == "preempted" else 0
                 continue
-            row = {**identity(trial, attempt, sweep.name), **columns}
+            row = {**identity(trial, retries.attempt[trial.trial_id], sweep.name), **columns}
             weights, pictures = row.pop("_weights"), row.pop("_pictures")
             row["weights_file"] = store.put_weights(trial.trial_id, weights) if weights else None
             row["pictures_file"] = store.put_pictures(trial.trial_id, pictures) if pictures else None
             rows.append(row)
-            again = with_more(batch, sweep.resources, inline) if kind == "oom" else None
-            if again or trial.trial_id in tried:
-                tried.setdefault(trial.trial_id, []).append(_amount(batch, sweep.resources))
-            if kind == "preempted":
-                preempted[trial.trial_id] += 1
-                again = batch if preempted[trial.trial_id] < PREEMPTIONS else None
-            elif kind in RETRIED_KINDS and not again:
-                preempted[trial.trial_id] = 0
-                charged[trial.trial_id] += 1
-                if charged[trial.trial_id] < sweep.limits.attempts and not (kind == "oom" and trial.trial_id in tried):
-                    again = batch
+            again = retries.of_one(trial.trial_id, batch, kind) if kind else None
             if again:
-                attempts[trial.trial_id] += 1
                 queue.append(again)
-                more = f" with {_amount(again, sweep.resources)}" if kind == "oom" and again is not batch else ""
-                progress.say(f"{trial.trial_id} {trial.ref.name}: {kind}, trying again{more}: {row['failure_message']}")
+                progress.say(f"{trial.trial_id} {trial.ref.name}: {kind}, {retries.how(batch, again)}: {row['failure_message']}")
                 continue
-            if kind == "oom" and trial.trial_id in tried:
-                row["failure_message"] = f"ran out of memory with each of {', '.join(tried[trial.trial_id])}; {row['failure_message']}"[
-                    :2000
-                ]
+            if kind == "oom":
+                row["failure_message"] = f"{retries.tried(trial.trial_id)}{row['failure_message']}"[:2000]
             ok, failed = ok + (kind is None), failed + Counter([kind] if kind else [])
             progress.advance(trial, kind, row.get("failure_message"))
         if rows:
             store.append(rows)
         store.drop_checkpoints([row["trial_id"] for row in rows if row.get("failure_kind") not in SHARED_KINDS])
         if suspects:
-            apart = batch.only(suspects)
-            whole = len(suspects) < len(batch.trials) or 0 < max(preempted[trial_id] for trial_id in suspects) <= WHOLE_AGAIN
-            queue.extend([apart] if whole else apart.halves())
-            why = next(c["failure_message"] for c in found if c.get("failure_kind") in SHARED_KINDS)
-            how = "together" if whole and apart == batch else "apart"
-            progress.say(f"{len(suspects)} trials of a batch of {len(batch.trials)} to run again {how}: {why}")
+            lost = next(c for c in found if c.get("failure_kind") in SHARED_KINDS)
+            again = retries.of_several(batch, suspects, lost["failure_kind"])
+            queue.extend(again)
+            how = "together" if again == [batch] else "apart"
+            progress.say(f"{len(suspects)} trials of a batch of {len(batch.trials)} to run again {how}: {lost['failure_message']}")
     progress.stop()
     seconds = time.perf_counter() - clock
     if todo:
@@ -133,71 +104,6 @@ def _planned(todo: list[Trial], sweep: Sweep, inline: bool, progress: Progress) 
     planned = batches(sweep, todo, calibration)
     slots = 1 if inline else slots_here(sweep)
     return planned, UNTIMED * wall_seconds(planned, slots, calibration.slowdown) + (0.0 if inline else START_S)
-
-
-def with_more(batch: Batch, resources: Resources, inline: bool) -> Batch | None:
-    """The batch of a trial that ran out of memory, with more of it: the next larger share of a GPU, or twice the memory reserved;
-    None where there is no more to have, or none was reserved."""
-    if inline:
-        gpus, memory_gb = 1, 0.0
-    elif batch.gpus or resources.memory_gb:
-        from harness.dispatch import most
-
-        gpus, memory_gb = most()
-    else:
-        return None
-    if batch.gpus:
-        more = larger(batch.gpus, most_gpus(batch.trials[0], max(1, min(gpus, resources.max_gpus))))
-        return replace(batch, gpus=more) if more else None
-    reserved = batch.memory_gb or resources.memory_gb or 0.0
-    more = min(2 * reserved, memory_gb)
-    return replace(batch, memory_gb=more) if more > reserved else None
-
-
-def _amount(batch: Batch, resources: Resources) -> str:
-    return named(batch.gpus) if batch.gpus else f"{batch.memory_gb or resources.memory_gb:.3g} GB"
-
-
-class Past(NamedTuple):
-    """What a store already knows of trials."""
-
-    ok: frozenset[str]
-    kinds: dict[str, str]
-    attempts: Counter[str]
-    """The highest number of a trial's attempts."""
-    charged: Counter[str]
-    """How many of them count towards `limits.attempts`: none that was preempted, and none that was followed by one with more of a GPU."""
-
-    @classmethod
-    def read(cls, store: Store, progress: Progress) -> "Past":
-        """From the store's rows, which are not kept."""
-        contents = store.read(IDENTITY)
-        for problem in contents.problems:
-            progress.say(problem)
-        return cls.of(contents.rows)
-
-    @classmethod
-    def of(cls, rows: pd.DataFrame) -> "Past":
-        newest = latest(rows)
-        failed = newest[newest["status"] == "failed"]
-        attempts = rows.groupby("trial_id")["attempt"].max()
-        on = rows["gpus"].fillna(0.0)
-        most_on = on.groupby(rows["trial_id"]).transform("max")
-        uncharged = rows["failure_kind"].eq("preempted") | (rows["failure_kind"].eq("oom") & (on < most_on))
-        charged = rows[~uncharged].groupby("trial_id")["attempt"].nunique()
-        return cls(
-            frozenset(newest.loc[newest["status"] == "ok", "trial_id"]),
-            dict(zip(failed["trial_id"], failed["failure_kind"], strict=True)),
-            Counter({str(trial_id): int(attempt) for trial_id, attempt in attempts.items()}),
-            Counter({str(trial_id): int(count) for trial_id, count in charged.items()}),
-        )
-
-    def wants(self, trial: Trial, attempts: int, retry_failed: bool) -> bool:
-        """Whether to run a trial: never a finished one; a failed one if asked, or if its kind deserves another attempt."""
-        if trial.trial_id in self.ok:
-            return False
-        kind = self.kinds.get(trial.trial_id)
-        return kind is None or retry_failed or (kind in RETRIED_KINDS and self.charged[trial.trial_id] < attempts)
 
 
 def identity(trial: Trial, attempt: int, sweep: str) -> dict[str, Any]:

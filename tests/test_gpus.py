@@ -19,7 +19,7 @@ from rich.console import Console
 
 from harness import dispatch, plan, shares, worker
 from harness import run as run_module
-from harness.batches import Gpus, make_batches
+from harness.batches import Gpus, make_batches, most_gpus
 from harness.calibration import calibrated
 from harness.errors import UserError
 from harness.listing import plan_table
@@ -120,7 +120,7 @@ def test_only_language_models_may_be_given_several_gpus():
     with pytest.raises(UserError, match=r"sweep.yaml:3: 'resources.gpus' is 2, and a trial of the task 'sphere' uses at most 1"):
         sweep("gpus: 2")
     trial = sweep("gpus: 1").trials[0]
-    assert run_module.most_gpus(trial, 8) == 1
+    assert most_gpus(trial, 8) == 1
 
 
 def test_small_batches_keep_to_their_own_share_and_the_largest_comes_first():

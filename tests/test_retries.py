@@ -13,7 +13,8 @@ from rich.console import Console
 from harness import run as run_module
 from harness.errors import FAILURE_KINDS, RETRIED_KINDS, SHARED_KINDS
 from harness.progress import Progress
-from harness.run import PREEMPTIONS, WHOLE_AGAIN, Outcome, identity, run
+from harness.retries import PREEMPTIONS, WHOLE_AGAIN
+from harness.run import Outcome, identity, run
 from harness.store import Store, latest
 from harness.sweep import Sweep, parse_sweep
 from harness.trial import Batch

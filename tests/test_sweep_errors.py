@@ -306,7 +306,9 @@ def test_command_prints_one_sentence_and_starts_nothing(unilaw, tmp_path: Path, 
     assert [p.name for p in tmp_path.iterdir()] == ["bad.yaml"]
 
 
-@pytest.mark.parametrize(("store", "reason"), [("taken", "is a file; it must be a folder"), ("taken/rows", "cannot be read: Not a directory")])
+@pytest.mark.parametrize(
+    ("store", "reason"), [("taken", "is a file; it must be a folder"), ("taken/rows", "cannot be read: Not a directory")]
+)
 def test_command_refuses_an_impossible_store(unilaw, tmp_path: Path, store: str, reason: str):
     (tmp_path / "good.yaml").write_text("name: a\nseeds: [0]\ntasks:\n  - task: sphere\n")
     (tmp_path / "taken").write_text("somebody's notes")

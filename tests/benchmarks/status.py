@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from harness.run import Past
+from harness.retries import Past
 from harness.schema import arrow_schema
 from harness.status import status
 from harness.store import IDENTITY, Store, SweepRecord
