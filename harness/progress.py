@@ -1,10 +1,12 @@
 """Live progress: a bar in a terminal, plain lines elsewhere. Written to stderr, so stdout stays for results."""
 
+import math
 import sys
 import time
+from collections.abc import Mapping
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
 from harness.errors import harmless
@@ -14,17 +16,23 @@ PLAIN_EVERY_S = 10.0
 
 
 class Progress:
-    """Trials done, failed and left, the rate, and the time left at that rate."""
+    """Trials done, failed and left, the rate, and the time left by the share of the work that is done: the first trials to end
+    are the longest."""
 
     def __init__(self, console: Console | None = None):
         self.console = console or Console(file=sys.stderr, highlight=False, soft_wrap=True)
         self.bar: RichProgress | None = None
+        self.share: Mapping[str, float] = {}
         self.total = self.done = self.failed = 0
+        self.work = 0.0
         self.began = self.last_line = time.monotonic()
 
-    def start(self, total: int, finished_before: int, given_up: int, batches: int, forecast: float | None) -> None:
-        """Begin: `total` trials to run in so many batches, in `forecast` seconds here; the rest are finished or given up."""
-        self.total = total
+    def start(self, work: Mapping[str, float], finished_before: int, given_up: int, batches: int, forecast: float | None) -> None:
+        """Begin: trials to run, each with its work in any unit, in so many batches, in `forecast` seconds here; the rest are finished
+        or given up."""
+        total = self.total = len(work)
+        whole = sum(work.values())
+        self.share = {trial_id: its / whole if whole else 1 / total for trial_id, its in work.items()}
         self.began = self.last_line = time.monotonic()
         about = "" if forecast is None else f", about {forecast:.0f} s on this machine"
         notes = [f"{total} trials to run in {batches} batches{about}" if total else "0 trials to run"]
@@ -34,25 +42,26 @@ class Progress:
             notes.append(f"{given_up} failed before and not worth retrying (--retry-failed runs them again)")
         self.say(", ".join(notes))
         if self.console.is_terminal and total:
-            columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn(), TimeRemainingColumn())
+            columns = (BarColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn(), TimeRemainingColumn())
             self.bar = RichProgress(*columns, console=self.console)
-            self.task = self.bar.add_task("trials", total=total, note="")
+            self.task = self.bar.add_task("trials", total=1.0, note=f"0/{total}")
             self.bar.start()
 
     def advance(self, trial: Trial, kind: str | None, message: str | None) -> None:
         """One trial is over for this run: ok, or failed for good."""
         self.done += 1
+        self.work += self.share[trial.trial_id]
         if kind:
             self.failed += 1
             self.say(f"{trial.trial_id} {trial.ref.name}: {kind}: {message}")
         elapsed = time.monotonic() - self.began
         rate = self.done / elapsed if elapsed else 0.0
         if self.bar:
-            self.bar.update(self.task, completed=self.done, note=f"failed {self.failed} · {rate:.2f}/s")
+            self.bar.update(self.task, completed=self.work, note=f"{self.done}/{self.total} · failed {self.failed} · {rate:.2f}/s")
         elif time.monotonic() - self.last_line >= PLAIN_EVERY_S or self.done == self.total:
             self.last_line = time.monotonic()
-            left = self.total - self.done
-            eta = f"{left / rate:.0f} s left" if rate else ""
+            left = 0.0 if self.done == self.total else elapsed * (1 / self.work - 1) if self.work else math.inf
+            eta = f"{left:.0f} s left" if left < math.inf else ""
             self.say(f"[{self.done}/{self.total}] ok {self.done - self.failed} · failed {self.failed} · {rate:.2f} trials/s · {eta}")
 
     def say(self, line: str) -> None:

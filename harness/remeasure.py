@@ -79,7 +79,8 @@ def remeasure(
         checkpoints=None, trained=store.weights(),
     )  # fmt: skip
     measured = 0
-    progress.start(len(trials), finished_before=len(ok) - len(old), given_up=0, batches=len(queue), forecast=None)
+    work = dict.fromkeys((t.trial_id for t in trials), 1.0)
+    progress.start(work, finished_before=len(ok) - len(old), given_up=0, batches=len(queue), forecast=None)
     for batch, found in results(queue, resources, given, address, inline) if queue else ():
         if len(batch.trials) > 1 and any(c.get("failure_kind") in SHARED_KINDS for c in found):
             queue.extend(batch.halves())

@@ -54,12 +54,13 @@ def run(sweep: Sweep, store: Store, address: str | None, inline: bool, retry_fai
     given_up = len(sweep.trials) - finished_before - len(todo)
     planned, forecast = _planned(todo, sweep, inline, progress) if todo else ([], 0.0)
     queue = deque(p.batch for p in planned)
+    work = {t.trial_id: p.seconds / len(p.batch.trials) for p in planned for t in p.batch.trials}
     del planned
     if inline and any(batch.gpus > 1 for batch in queue):
         raise UserError("--inline runs in this process, on one GPU, and some trials of this sweep take several: leave it out")
     retries = Retries(past, todo, sweep, inline, retry_failed)
     ok, failed = 0, Counter()
-    progress.start(total=len(todo), finished_before=finished_before, given_up=given_up, batches=len(queue), forecast=forecast)
+    progress.start(work, finished_before=finished_before, given_up=given_up, batches=len(queue), forecast=forecast)
     for batch, found in results(queue, sweep.resources, given_by(sweep, store), address, inline) if queue else ():
         rows, suspects = [], []
         for trial, columns in zip(batch.trials, found, strict=True):

@@ -8,7 +8,8 @@ from rich.console import Console
 from harness.progress import Progress
 from harness.sweep import parse_sweep
 
-TRIAL = parse_sweep("name: a\nseeds: [0]\ntasks:\n  - task: sphere\n", "sweep.yaml").trials[0]
+TRIALS = parse_sweep("name: a\nseeds: [0, 1, 2]\ntasks:\n  - task: sphere\n", "sweep.yaml").trials
+THREE = {TRIALS[0].trial_id: 8.0, TRIALS[1].trial_id: 1.0, TRIALS[2].trial_id: 1.0}
 
 
 def progress(terminal: bool = False) -> tuple[Progress, io.StringIO]:
@@ -26,27 +27,38 @@ def progress(terminal: bool = False) -> tuple[Progress, io.StringIO]:
 )
 def test_the_first_line(finished: int, given_up: int, notes: str):
     shown, stream = progress()
-    shown.start(3, finished, given_up, batches=2, forecast=12.7)
+    shown.start(THREE, finished, given_up, batches=2, forecast=12.7)
     assert stream.getvalue() == f"3 trials to run in 2 batches, about 13 s on this machine{notes}\n"
 
 
 def test_failures_are_told_at_once_and_sums_at_the_end():
     shown, stream = progress()
-    shown.start(3, 0, 0, batches=2, forecast=1.0)
-    shown.advance(TRIAL, None, None)
-    shown.advance(TRIAL, "nan", "the loss is [bold]nan[/bold]")
-    shown.advance(TRIAL, None, None)
+    shown.start(THREE, 0, 0, batches=2, forecast=1.0)
+    shown.advance(TRIALS[0], None, None)
+    shown.advance(TRIALS[1], "nan", "the loss is [bold]nan[/bold]")
+    shown.advance(TRIALS[2], None, None)
     lines = stream.getvalue().splitlines()
-    assert lines[1] == f"{TRIAL.trial_id} sphere: nan: the loss is [bold]nan[/bold]", "never read as markup"
+    assert lines[1] == f"{TRIALS[1].trial_id} sphere: nan: the loss is [bold]nan[/bold]", "never read as markup"
     assert lines[2].startswith("[3/3] ok 2 · failed 1 · ")
     assert len(lines) == 3, "no line per trial"
 
 
+def test_time_left_is_by_work_and_not_by_trials(monkeypatch: pytest.MonkeyPatch):
+    """The first trial to end was the longest: at 0.01 trials a second the other two would be another 200 s."""
+    clock = [0.0]
+    monkeypatch.setattr("harness.progress.time.monotonic", lambda: clock[0])
+    shown, stream = progress()
+    shown.start(THREE, 0, 0, batches=3, forecast=100.0)
+    clock[0] = 80.0
+    shown.advance(TRIALS[0], None, None)
+    assert stream.getvalue().splitlines()[-1] == "[1/3] ok 1 · failed 0 · 0.01 trials/s · 20 s left"
+
+
 def test_a_terminal_gets_a_bar_that_goes_away():
     shown, stream = progress(terminal=True)
-    shown.start(2, 0, 0, batches=1, forecast=1.0)
-    shown.advance(TRIAL, None, None)
-    shown.advance(TRIAL, "bug", "oops")
+    shown.start({t.trial_id: 0.0 for t in TRIALS[:2]}, 0, 0, batches=1, forecast=1.0)
+    shown.advance(TRIALS[0], None, None)
+    shown.advance(TRIALS[1], "bug", "oops")
     shown.stop()
     shown.stop()
     assert "2/2" in stream.getvalue() and "failed 1" in stream.getvalue()
@@ -55,6 +67,6 @@ def test_a_terminal_gets_a_bar_that_goes_away():
 
 def test_nothing_to_run_shows_no_bar():
     shown, stream = progress(terminal=True)
-    shown.start(0, 5, 0, batches=0, forecast=0.0)
+    shown.start({}, 5, 0, batches=0, forecast=0.0)
     assert shown.bar is None
     assert stream.getvalue() == "0 trials to run, 5 finished before\n", "without a forecast of nothing"
