@@ -137,7 +137,10 @@ def unilaw(cluster: Cluster, folder: Path, *arguments: object) -> subprocess.Com
 @contextlib.contextmanager
 def started(cluster: Cluster, folder: Path, *arguments: object) -> Iterator[subprocess.Popen[str]]:
     command, pipe = [UNILAW, *map(str, arguments)], subprocess.PIPE
-    with subprocess.Popen(command, cwd=folder, env=cluster.environment, stdout=pipe, stderr=pipe, text=True, bufsize=1) as process:
+    with subprocess.Popen(
+        command, cwd=folder, env=cluster.environment, stdout=pipe, stderr=pipe, text=True, bufsize=1,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # tests in the background ignore it, and so would this
+    ) as process:  # fmt: skip
         try:
             yield process
         finally:

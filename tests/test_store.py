@@ -379,8 +379,10 @@ def test_the_index_follows_what_is_done_to_row_files(indexed: Store):
 
 
 @pytest.mark.parametrize("of_ten", range(10))
-def test_damage_that_keeps_a_files_size_is_set_aside_in_spite_of_the_index(indexed: Store, of_ten: int):
+def test_damage_that_keeps_a_files_size_is_set_aside_in_spite_of_the_index(indexed: Store, of_ten: int, monkeypatch: pytest.MonkeyPatch):
     """Wherever in the file: some of a footer's bytes can change and the file still reads."""
+    monkeypatch.setattr(store_module, "INDEXED_TOGETHER", 1)
+    indexed.set_torn_aside()  # puts the seventh file into the index
     path = sorted(Path(str(indexed)).glob("part-*.parquet"))[2]
     content = bytearray(path.read_bytes())
     content[len(content) * of_ten // 10] ^= 0x01

@@ -1,5 +1,6 @@
 """clusters/slurm.sbatch: read by shellcheck, its options known to Ray, and run: two machines that are both this one."""
 
+import contextlib
 import os
 import random
 import shutil
@@ -62,6 +63,8 @@ if sys.argv[1] == "stop":
             environment = process.environ()
             if [environment.get(name) for name in ("SLURM_JOB_ID", "UNILAW_TEST_MACHINE")] == ours:
                 ended += [process, *process.children(recursive=True)]  # agents write their title over their environment
+            elif process.ppid() == 1 and any(f.path.startswith(os.environ["RAY_TMPDIR"] + "/") for f in process.open_files()):
+                ended.append(process)  # and outlive a raylet that missed its head
         except psutil.Error:
             continue
     above = {{p.pid for p in psutil.Process().parents()}} | {{os.getpid()}}
@@ -144,19 +147,20 @@ def test_a_sweep_runs_over_two_machines(tmp_path, environment, job):
     rows = pd.read_parquet(tmp_path / "rows")
     assert (rows["status"] == "ok").all() and len(rows) == 2
     assert stat.S_IMODE((tmp_path / ".ray" / "auth_token").stat().st_mode) == 0o600
-    deadline = time.monotonic() + 30  # agents go when they miss their raylet
+    deadline = time.monotonic() + 30
     while processes_of(job) and time.monotonic() < deadline:
         time.sleep(0.5)
-    assert not processes_of(job), "Ray must end with the job"
+    left = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode() for pid in processes_of(job)}
+    assert not left, f"Ray must end with the job: {said}"
 
 
 def processes_of(job: str) -> list[int]:
-    """The processes that the job started and left."""
+    """The processes that the job started and left: those of its environment, and those that write its logs."""
     left = []
     for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if f"SLURM_JOB_ID={job}\0".encode() in (process / "environ").read_bytes() and (process / "cmdline").read_bytes():
+        with contextlib.suppress(OSError):  # it has ended, or is another user's
+            logs = any(str(fd.readlink()).startswith(f"/tmp/ray-{job}/") for fd in (process / "fd").iterdir())
+            ours = logs or f"SLURM_JOB_ID={job}\0".encode() in (process / "environ").read_bytes()
+            if ours and (process / "cmdline").read_bytes():
                 left.append(int(process.name))
-        except OSError:
-            continue
     return left
