@@ -31,7 +31,7 @@ demo: $(VENV)/.runtime
 	@echo "open runs/quickstart/_report.html in a browser"
 
 test: $(VENV)/.testing
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.testing
 	$(BIN)/ruff format --check .

@@ -1,7 +1,8 @@
 """The two model families that the built-in tasks share: ReLU MLPs and Madry et al.'s CNN.
 
 Both are plain nn.Sequential, so that an instrument can walk through the layers. A layer of one's own that says
-`lipschitz: float`, its Lipschitz constant in l2 (harness/measures/lipschitz_upper.py), lets the whole model have a bound.
+`lipschitz: float`, its Lipschitz constant in l2 (harness/measures/lipschitz_upper.py), lets the whole model have a bound; one
+that says `affine: (a, b)`, being a·x + b, costs nothing where an MLP is measured (harness/training/stack.py).
 """
 
 from collections import OrderedDict
@@ -18,6 +19,7 @@ class Standardize(nn.Module):
         super().__init__()
         self.mean, self.std = mean, std
         self.lipschitz = 1 / abs(std)
+        self.affine = (1 / std, -mean / std)
 
     def forward(self, x: Tensor) -> Tensor:
         return (x - self.mean) / self.std

@@ -16,17 +16,17 @@ from harness.measures.gradients import Margins, margin_values, margins, nearest_
 from harness.training.loop import predicted
 from harness.training.stack import Model
 
-SEARCH_STEPS = 40
+SEARCH_STEPS = 32
 SEARCH_STEP = 0.6
 """First step's length over the current radius; falls to SEARCH_END of it along a cosine."""
 SEARCH_SHRINK = 0.2
 """First relative change of the radius per step; falls along the same cosine."""
 SEARCH_END = 0.03
-BISECTIONS = 15
-"""To 3e-5 of the distance."""
-COARSE_BISECTIONS = 5
-BISECTED_STARTS = 8
-"""Bisected towards each point: its nearest neighbours that carry another label."""
+SHORTENINGS, COARSE_SHORTENINGS = 7, 4
+OVERSHOT = 3e-5
+"""How far beyond the estimated boundary a change is tried, over its distance."""
+SHORTENED_STARTS = 8
+"""Shortened towards each point: its nearest neighbours that carry another label."""
 WANDER_DIRECTIONS = 8
 """Random directions that a point without a gradient tries in turn, unless it knows where another label lies."""
 
@@ -66,28 +66,29 @@ def nearest_change(model: Model, x: Tensor, starts: Tensor, classes: int | None,
 
     `starts` (G, N, *input_shape) are inputs to begin from: N for each of G equal runs of points.
 
-    The nearest of three: the best of the BISECTED_STARTS nearest `starts` with another label, each bisected towards x,
-    and what `_search` finds from x and from the direction of that one. Against exact distances the mean is 0.3 % too
-    large on random small ReLU nets and 0.8 % on trained ones (tests/measures/test_boundary.py). DeepFool, tried first,
+    The nearest of three: the best of the SHORTENED_STARTS nearest `starts` with another label, each shortened towards x,
+    and what `_search` finds from x and from the direction of that one. Against exact distances the mean is 0.4 % too
+    large on random small ReLU nets and 1.0 % on trained ones (tests/measures/test_boundary.py). DeepFool, tried first,
     got stuck on a fifth of the points of narrow nets and overstated their mean threefold; tangent projections (FAB)
     after this search improved nothing (LOG.md). `wander` (R, *x.shape) holds random directions, taken in turn by points without a gradient;
     `at_x` the margins of the predicted labels at x, where they are known.
     """
     label = predicted(model(x), classes)
 
-    def changed(z: Tensor) -> Tensor:
-        return margin_values(model(z), label, classes).amin(dim=1) < 0
+    def margin(z: Tensor) -> Tensor:
+        return margin_values(model(z), label, classes).amin(dim=1)
 
     if at_x is None:
         with torch.enable_grad():
             at_x = margins(model, x, label, classes)
+    here = at_x.values.amin(dim=1)
     best = torch.full_like(x, torch.nan)
     for other in _other_points(model, x, label, starts, classes):
-        best = nearer(x, bisect(x, other, changed, COARSE_BISECTIONS), best, l2_distance)
-    best = bisect(x, best, changed)
+        best = nearer(x, shortened(x, other, here, margin, COARSE_SHORTENINGS), best, l2_distance)
+    best = shortened(x, best, here, margin, SHORTENINGS)
     ends = []
     for towards in (x, torch.where(best.isnan(), x, best)):
-        found = bisect(x, _search(model, x, towards, at_x, label, classes, wander), changed)
+        found = shortened(x, _search(model, x, towards, at_x, label, classes, wander), here, margin, SHORTENINGS)
         ends.append(l2_distance(x, found))
         best = nearer(x, found, best, l2_distance)
     return Nearest(best, torch.stack(ends))
@@ -103,12 +104,14 @@ def _search(model: Model, x: Tensor, towards: Tensor, at_x: Margins, label: Tens
     """
     first, steep = nearest_rival(at_x)[0], steepness(at_x, classes or 1)
     radius = torch.where(first.isfinite(), 3 * first, 0.1).clamp(0.02, 0.5)
-    offset = _with_length(towards - x, radius)
+    offset = towards - x
+    offset.mul_(_factor(offset, radius))
     aimless = (towards == x).flatten(1).all(dim=1)
     best, nearest = torch.full_like(x, torch.nan), torch.full_like(radius, torch.inf)
+    room = torch.empty_like(x)  # new memory for every step takes as long as the step
     for k in range(SEARCH_STEPS):
         schedule = SEARCH_END + (1 - SEARCH_END) * (1 + math.cos(math.pi * k / SEARCH_STEPS)) / 2
-        at = (x + offset).requires_grad_(True)
+        at = torch.add(x, offset, out=room).detach().requires_grad_(True)
         with torch.enable_grad():
             margin = (margin_values(model(at), label, classes) / steep).amin(dim=1)
             gradient = torch.autograd.grad(margin.sum(), at)[0]
@@ -121,9 +124,9 @@ def _search(model: Model, x: Tensor, towards: Tensor, at_x: Margins, label: Tens
             away = torch.where(column(aimless, x), wander[k % len(wander)], x - towards)
             gradient = torch.where(column(flat, x), away, gradient)
             steepness_here = gradient.flatten(1).norm(dim=1)
-        offset = offset.addcmul(gradient, column(-SEARCH_STEP * schedule * radius / steepness_here, x))
+        offset.addcmul_(gradient, column(-SEARCH_STEP * schedule * radius / steepness_here, x))
         radius = radius * torch.where(hit, 1 - SEARCH_SHRINK * schedule, 1 + SEARCH_SHRINK * schedule)
-        offset = _with_length(offset, radius)
+        offset.mul_(_factor(offset, radius))
     return best
 
 
@@ -132,19 +135,32 @@ def _other_points(model: Model, x: Tensor, label: Tensor, starts: Tensor, classe
     groups, per_group = starts.shape[:2]
     other = predicted(model(starts.flatten(0, 1)), classes).reshape(groups, 1, -1) != label.reshape(groups, -1, 1)
     distance = torch.cdist(x.reshape(groups, len(x) // groups, -1), starts.flatten(2)).masked_fill(~other, torch.inf)
-    found = distance.topk(min(BISECTED_STARTS, per_group), dim=2, largest=False)
+    found = distance.topk(min(SHORTENED_STARTS, per_group), dim=2, largest=False)
     index = found.indices + per_group * torch.arange(groups, device=x.device)[:, None, None]
     ranked = zip(found.values.flatten(0, 1).T, index.flatten(0, 1).T, strict=True)
     return [torch.where(column(length.isfinite(), x), starts.flatten(0, 1)[i], torch.nan) for length, i in ranked]
 
 
-def bisect(x: Tensor, far: Tensor, changed: Callable[[Tensor], Tensor], steps: int = BISECTIONS) -> Tensor:
-    """Move label changes `far` towards x along the segment; the result still changes the label. NaN stays NaN."""
+def shortened(x: Tensor, far: Tensor, here: Tensor, margin: Callable[[Tensor], Tensor], steps: int) -> Tensor:
+    """Move label changes `far` along the segment to x, up to where the label is about to stand again; the result still changes it.
+    NaN stays NaN.
+
+    Regula falsi in the Illinois form (Dowell & Jarratt 1971): networks of ReLUs are linear in pieces along a segment, so once both
+    ends lie in the boundary's own piece the estimate is exact. It is tried OVERSHOT beyond, where the label has changed.
+    `here` (B,) holds the margins at x, positive; `margin` gives those at other inputs, negative where the label is changed.
+    """
     low, high = x.new_zeros(len(x)), x.new_ones(len(x))  # positions on the segment from x
+    at_low, at_high = here, margin(far)
+    before = None
     for _ in range(steps):
-        middle = (low + high) / 2
-        hit = changed(torch.lerp(x, far, column(middle, x)))
-        low, high = torch.where(hit, low, middle), torch.where(hit, middle, high)
+        estimate = low + (high - low) * at_low / (at_low - at_high)
+        middle = torch.minimum(estimate + OVERSHOT * high, (estimate + high) / 2)
+        value = margin(torch.lerp(x, far, column(middle, x)))
+        hit = value < 0
+        again = hit == before if before is not None else torch.zeros_like(hit)
+        at_low = torch.where(hit, torch.where(again, at_low / 2, at_low), value)
+        at_high = torch.where(hit, value, torch.where(again, at_high / 2, at_high))
+        low, high, before = torch.where(hit, low, middle), torch.where(hit, middle, high), hit
     return torch.lerp(x, far, column(high, x))
 
 
@@ -158,9 +174,9 @@ def l2_distance(x: Tensor, z: Tensor) -> Tensor:
     return (z - x).flatten(1).norm(dim=1).nan_to_num(nan=math.inf)
 
 
-def _with_length(v: Tensor, length: Tensor) -> Tensor:
-    """Each v scaled to the given length; a zero vector stays zero."""
-    return v * column(length / v.flatten(1).norm(dim=1).clamp(min=1e-30), v)
+def _factor(v: Tensor, length: Tensor) -> Tensor:
+    """What each v is to be multiplied with to have the given length, (B, 1, …); a zero vector stays zero."""
+    return column(length / v.flatten(1).norm(dim=1).clamp(min=1e-30), v)
 
 
 def column(v: Tensor, like: Tensor) -> Tensor:

@@ -48,17 +48,10 @@ class Probe:
         self.classes, self.box = samples[0].classes, samples[0].box
         self.on_sphere, self.images = samples[0].manifold == "unit-sphere", samples[0].x_test.dim() == 4 and samples[0].box is not None
         self.x, self.y = self.all("x"), torch.cat([d.y for d in draws])
-        unit = torch.tensor([d.unit for d in draws], device=self.x.device).reshape(-1, *[1] * self.x.dim())
-
-        def model(z: Tensor) -> Tensor:
-            return program(z.unflatten(0, (self.models, -1)) * unit).flatten(0, 1)
-
-        def raw(z: Tensor) -> Tensor:
-            return program(z.unflatten(0, (self.models, -1))).flatten(0, 1)
-
-        self.model: Model = model
+        unit = torch.tensor([d.unit for d in draws], device=self.x.device)
+        self.model: Model = flat(program.of_inputs(unit), self.models)
         """Of inputs in data units."""
-        self.raw: Model = raw
+        self.raw: Model = flat(program.of_inputs(), self.models)
         """Of inputs in their own numbers."""
 
     def all(self, name: str) -> Tensor:
@@ -73,3 +66,8 @@ class Probe:
         """(M·B, 1, …): every point's data unit, to multiply into x."""
         units = torch.tensor([d.unit for d in self.draws], device=self.x.device)
         return units.repeat_interleave(len(self.x) // self.models).reshape(-1, *[1] * (self.x.dim() - 1))
+
+
+def flat(program: Model, models: int) -> Model:
+    """Of (M·B, …) instead of (M, B, …)."""
+    return lambda z: program(z.unflatten(0, (models, -1))).flatten(0, 1)

@@ -53,6 +53,10 @@ class Program(Protocol):
         """One model as it was given, with today's weights."""
         ...
 
+    def of_inputs(self, unit: Tensor | None = None) -> Model:
+        """As a function of inputs (M, B, *input_shape) alone, with today's weights; each model takes them times its `unit` (M,)."""
+        ...
+
     def train(self, mode: bool) -> None:
         """Training mode, or evaluation mode."""
         ...
@@ -79,6 +83,9 @@ class Alone:
     def unstack(self, model: int) -> nn.Module:
         return self.module
 
+    def of_inputs(self, unit: Tensor | None = None) -> Model:
+        return _times(self, unit)
+
     def train(self, mode: bool) -> None:
         self.module.train(mode)
 
@@ -100,6 +107,9 @@ class _Stacked:
         buffers = {name: t[index] for name, t in self.fixed.items()}
         return type(self)([self.modules[m] for m in models], self.widest, parameters, buffers)
 
+    def __call__(self, x: Tensor) -> Tensor:
+        raise NotImplementedError
+
     @torch.no_grad()
     def unstack(self, model: int) -> nn.Module:
         module = self.modules[model]
@@ -107,6 +117,9 @@ class _Stacked:
             if own.requires_grad:
                 own.copy_(self.parameters[name][model][_corner(own)])
         return module
+
+    def of_inputs(self, unit: Tensor | None = None) -> Model:
+        return _times(self, unit)
 
 
 class LayerStack(_Stacked):
@@ -136,8 +149,31 @@ class LayerStack(_Stacked):
     def _of(self, name: str) -> Tensor:
         return self.parameters[name] if name in self.parameters else self.fixed[name]
 
+    @torch.no_grad()
+    def of_inputs(self, unit: Tensor | None = None) -> Model:
+        """The factor, and layers before the first linear one that say `affine`, go into its weights: for small models each of them
+        would take longer than a matmul."""
+        at = next((k for k, (_, layer) in enumerate(self.layers) if isinstance(layer, nn.Linear)), 0)
+        before, (name, linear) = [layer for _, layer in self.layers[:at]], self.layers[at]
+        if not all(isinstance(layer, (nn.Flatten, nn.Identity)) or hasattr(layer, "affine") for layer in before):
+            return super().of_inputs(unit)
+        weight = self._of(f"{name}.weight")
+        bias = 0.0 if linear.bias is None else self._of(f"{name}.bias")
+        a, b = weight.new_ones(len(weight)) if unit is None else unit, weight.new_zeros(len(weight))
+        affine: list[tuple[float, float]] = [getattr(layer, "affine") for layer in before if hasattr(layer, "affine")]  # noqa: B009
+        for slope, shift in affine:
+            a, b = slope * a, slope * b + shift
+        bias, weight = (bias + b[:, None] * weight.sum(2))[:, None], (weight * a[:, None, None]).mT
+        rest = LayerStack(self.modules, self.widest, self.parameters, self.fixed)
+        rest.layers = self.layers[at + 1 :]
+        return lambda x: rest(torch.baddbmm(bias, x.flatten(2), weight))
+
     def train(self, mode: bool) -> None:
         """Nothing to do: these layers are the same in both modes."""
+
+
+def _times(program: Model, unit: Tensor | None) -> Model:
+    return program if unit is None else lambda x: program(x * unit.reshape(-1, *[1] * (x.dim() - 1)))
 
 
 def _own(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -25,9 +25,11 @@ from torch import Tensor, nn
 
 from harness.measures.attacks import linf_distance, nearest_linf_change
 from harness.measures.boundary import WANDER_DIRECTIONS, l2_distance, nearest_change
+from harness.measures.gradients import margins
+from harness.measures.points import flat
 from harness.registry import TaskRef, load_samples
 from harness.task import Data, Seeds
-from harness.training.loop import Row, train
+from harness.training.loop import Row, predicted, train
 from harness.training.stack import stack
 
 with warnings.catch_warnings():
@@ -85,21 +87,20 @@ def ours(nets: Sequence[nn.Module], data: Data, x: Tensor, y: Tensor) -> Ours:
         part = nets[begin : begin + TOGETHER]
         program, many = stack(part, x[:4]), len(part)
         program.train(False)
-
-        def model(z: Tensor, program=program, many=many) -> Tensor:
-            return program(z.unflatten(0, (many, -1))).flatten(0, 1)
-
+        in_units, raw = (flat(program.of_inputs(scale), many) for scale in (torch.full((many,), unit), None))
         tiled, wrong = x.repeat(many, 1, 1, 1), torch.cat([net(x).argmax(1) != y for net in part])
         clock = time.process_time()
+        at_x = margins(in_units, tiled / unit, predicted(in_units(tiled / unit), data.classes), data.classes)  # serves both norms
         l2 = nearest_change(
-            lambda z, model=model: model(z * unit),
+            in_units,
             tiled / unit,
             starts.expand(many, *starts.shape),
             data.classes,
             wander.repeat(1, many, 1, 1, 1),
+            at_x,
         )
         between = time.process_time()
-        linf = nearest_linf_change(model, tiled, l2.change * unit, data.classes, (0.0, 1.0))
+        linf = nearest_linf_change(raw, tiled, l2.change * unit, data.classes, (0.0, 1.0), at_x._replace(gradients=at_x.gradients / unit))
         seconds["l2"] += between - clock
         seconds["linf"] += time.process_time() - between
         found["l2"].append((unit * l2_distance(tiled / unit, l2.change)).masked_fill(wrong, 0).unflatten(0, (many, -1)))

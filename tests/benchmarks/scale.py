@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,8 @@ class Watched(Progress):
         super().__init__(Console(file=open(os.devnull, "w")))
         self.seen: list[tuple[int, int]] = []
 
-    def start(self, total: int, **counts: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        super().start(total, **counts)
+    def start(self, work: Mapping[str, float], **counts: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        super().start(work, **counts)
         self.batches = counts["batches"]
         self.seen.append((0, resident()))
 

@@ -310,7 +310,7 @@ def test_each_run_of_points_begins_from_its_own_starts():
     runs, draws = x.unflatten(0, (2, 30)), wander(x)
     together = boundary.nearest_change(model, x, starts, None, draws).change
     apart = [boundary.nearest_change(model, runs[g], starts[g : g + 1], None, draws[:, 30 * g : 30 * (g + 1)]).change for g in (0, 1)]
-    torch.testing.assert_close(together, torch.cat(apart), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(together, torch.cat(apart), rtol=1e-4, atol=1e-5)  # a boundary is found to 3e-5
 
 
 def test_a_flat_point_goes_on_towards_the_change_that_is_known():

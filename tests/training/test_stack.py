@@ -511,6 +511,24 @@ def test_final_weights_are_written_into_the_models_own_parameters(build: Build):
             assert not torch.equal(now, old)
 
 
+FIRST: list[tuple[Callable[[], nn.Module], type]] = [
+    (lambda: nn.Sequential(Standardize(0.5, 2.0), nn.Identity(), *mlp(784, 8, 2, 10)), LayerStack),
+    (lambda: nn.Sequential(nn.Flatten(), Standardize(0.5, 2.0), Standardize(-1.0, 0.3), nn.Linear(784, 3, bias=False)), LayerStack),
+    (lambda: nn.Sequential(nn.ReLU(), *mlp(784, 8, 1, 2)), LayerStack),
+    (lambda: nn.Sequential(Standardize(0.1, 0.3), MadryCNN(1, 2)), VmapStack),
+]
+
+
+@pytest.mark.parametrize(("build", "kind"), FIRST, ids=["standardized", "twice", "relu-first", "cnn"])
+@pytest.mark.parametrize("models", [1, 3])
+def test_of_inputs_alone_a_stack_is_the_same_function(build: Callable[[], nn.Module], kind: type, models: int):
+    x = torch.randn(models, 5, *IMAGE, generator=torch.Generator().manual_seed(0))
+    program, units = stack([build() for _ in range(models)], x[0]), torch.tensor([0.7, 3.0, 11.0])[:models]
+    assert isinstance(program, kind if models > 1 else Alone)
+    torch.testing.assert_close(program.of_inputs()(x), program(x), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(program.of_inputs(units)(x), program(x * units[:, None, None, None, None]), rtol=1e-4, atol=1e-5)
+
+
 def test_frozen_weights_stay_as_they_were():
     lot = Lot.of(lambda width, outputs: frozen_features(), (8, 8), ROWS["data sets"], 1)
     before = lot.copies()
