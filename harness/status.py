@@ -34,12 +34,11 @@ def status(store: Store) -> Status:
     outcome = view["failure_kind"].where(view["status"].eq("failed"), "ok")
     counted = view.groupby([view["task"], outcome]).size().reset_index().itertuples(index=False)
     counts = {(str(task), str(kind)): int(count) for task, kind, count in counted}
-    asked: dict[str, str] = {}
-    for sweep in store.sweeps():
-        asked |= sweep.trials
-    ids, tasks_asked = pa.array(list(asked), pa.string()), list(asked.values())
-    seen = pc.call_function("is_in", [ids], pc.SetLookupOptions(pa.array(view["trial_id"], pa.string()))).to_numpy(zero_copy_only=False)
-    left = Counter(tasks_asked[i] for i in np.flatnonzero(~seen))
+    sweeps = store.sweeps()  # a trial may be in several
+    ids, tasks_asked = [i for sweep in sweeps for i in sweep.trials], [task for sweep in sweeps for task in sweep.trials.values()]
+    known = pc.SetLookupOptions(pa.array(view["trial_id"], pa.string()))
+    seen = pc.call_function("is_in", [pa.array(ids, pa.string())], known).to_numpy(zero_copy_only=False)
+    left = Counter({ids[i]: tasks_asked[i] for i in np.flatnonzero(~seen)}.values())
     tasks = []
     for task in sorted({task for task, _ in counts} | set(left)):
         failed = Counter({kind: count for (its, kind), count in counts.items() if its == task and kind != "ok"})

@@ -42,7 +42,7 @@ _OUTCOME = {"trial_id", "attempt", "status", "failure_kind", "task", "finished_a
 IDENTITY = tuple(name for name in arrow_schema().names if name in _OUTCOME)
 """What became of a trial. The index repeats these columns, so that nobody opens thousands of row files to count them."""
 
-INDEXED_TOGETHER = 256
+INDEXED_TOGETHER = 64
 """Row files per file of the index. What is not indexed is read from the row files themselves."""
 
 AT_ONCE = 16
