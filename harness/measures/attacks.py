@@ -57,7 +57,7 @@ def robust_accuracy(right: Tensor, distance: Tensor, radii: Sequence[float]) -> 
 
 def linf_distance(x: Tensor, z: Tensor) -> Tensor:
     """(B,) largest |z − x| of a number, +inf where z is NaN."""
-    return (z - x).flatten(1).norm(p=math.inf, dim=1).nan_to_num(nan=math.inf)
+    return (z - x).flatten(1).abs().amax(dim=1).nan_to_num(nan=math.inf)
 
 
 @torch.no_grad()
@@ -125,11 +125,11 @@ def _search(
         at, hit = at.detach(), value < 0
         better = hit & (radius < nearest)
         best[better], nearest = at[better], torch.where(better, radius, nearest)
-        size = gradient.flatten(1).norm(p=1, dim=1)
+        size = gradient.flatten(1).abs().sum(dim=1)
         flat = size == 0
         if bool(flat.any()):  # towards what is known to be another label
             gradient = torch.where(column(flat, x), (x - towards).nan_to_num(0.0), gradient)
-            size = gradient.flatten(1).norm(p=1, dim=1)
+            size = gradient.flatten(1).abs().sum(dim=1)
         velocity.mul_(LINF_MOMENTUM * (1 - schedule)).addcdiv_(gradient, column(size.clamp(min=1e-30), x))
         torch.sub(at, x, out=offset).addcmul_(torch.sign(velocity, out=sign), column(-LINF_STEP * schedule * radius, x))
         radius = radius * torch.where(hit, 1 - LINF_SHRINK * schedule, 1 + LINF_SHRINK * schedule)

@@ -132,13 +132,13 @@ def _search(model: Model, x: Tensor, towards: Tensor, at_x: Margins, label: Tens
 
 def _other_points(model: Model, x: Tensor, label: Tensor, starts: Tensor, classes: int | None) -> list[Tensor]:
     """The nearest of `starts` that carry another label, nearest first; NaN where there are no more."""
-    groups, per_group = starts.shape[:2]
-    other = predicted(model(starts.flatten(0, 1)), classes).reshape(groups, 1, -1) != label.reshape(groups, -1, 1)
+    (groups, per_group), inputs = starts.shape[:2], starts.flatten(0, 1)
+    other = predicted(model(inputs), classes).reshape(groups, 1, -1) != label.reshape(groups, -1, 1)
     distance = torch.cdist(x.reshape(groups, len(x) // groups, -1), starts.flatten(2)).masked_fill(~other, torch.inf)
     found = distance.topk(min(SHORTENED_STARTS, per_group), dim=2, largest=False)
     index = found.indices + per_group * torch.arange(groups, device=x.device)[:, None, None]
     ranked = zip(found.values.flatten(0, 1).T, index.flatten(0, 1).T, strict=True)
-    return [torch.where(column(length.isfinite(), x), starts.flatten(0, 1)[i], torch.nan) for length, i in ranked]
+    return [torch.where(column(length.isfinite(), x), inputs[i], torch.nan) for length, i in ranked]
 
 
 def shortened(x: Tensor, far: Tensor, here: Tensor, margin: Callable[[Tensor], Tensor], steps: int) -> Tensor:
