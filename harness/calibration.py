@@ -29,6 +29,7 @@ from harness.measures.counts import count_parameters, count_saved_bytes, count_t
 from harness.measures.dataset import describe
 from harness.noise import Noise
 from harness.registry import TaskRef, load
+from harness.schema import MEASURES_VERSION
 from harness.shape import Shape
 from harness.task import Data, Seeds
 from harness.training.loop import Row, time_epoch
@@ -91,7 +92,7 @@ def calibrated(threads: int, say: Callable[[str], None]) -> Calibration:
 
 def calibration_file(threads: int) -> Path:
     """Where this machine's calibration is kept, named after all that it depends on."""
-    about = [CALIBRATION_VERSION, provenance.of_worker("cpu")["cpu"], os.cpu_count(), torch.__version__, threads]
+    about = [CALIBRATION_VERSION, MEASURES_VERSION, provenance.of_worker("cpu")["cpu"], os.cpu_count(), torch.__version__, threads]
     name = f"calibration-{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]}.json"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unilaw" / name
 
