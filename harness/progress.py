@@ -25,12 +25,14 @@ class Progress:
         self.share: Mapping[str, float] = {}
         self.total = self.done = self.failed = 0
         self.work = 0.0
+        self.forecast: float | None = None
         self.began = self.last_line = time.monotonic()
 
     def start(self, work: Mapping[str, float], finished_before: int, given_up: int, batches: int, forecast: float | None) -> None:
         """Begin: trials to run, each with its work in any unit, in so many batches, in `forecast` seconds here; the rest are finished
         or given up."""
         total = self.total = len(work)
+        self.forecast = forecast
         whole = sum(work.values())
         self.share = {trial_id: its / whole if whole else 1 / total for trial_id, its in work.items()}
         self.began = self.last_line = time.monotonic()
@@ -60,9 +62,16 @@ class Progress:
             self.bar.update(self.task, completed=self.work, note=f"{self.done}/{self.total} · failed {self.failed} · {rate:.2f}/s")
         elif time.monotonic() - self.last_line >= PLAIN_EVERY_S or self.done == self.total:
             self.last_line = time.monotonic()
-            left = 0.0 if self.done == self.total else elapsed * (1 / self.work - 1) if self.work else math.inf
+            left = self._left(elapsed)
             eta = f"{left:.0f} s left" if left < math.inf else ""
             self.say(f"[{self.done}/{self.total}] ok {self.done - self.failed} · failed {self.failed} · {rate:.2f} trials/s · {eta}")
+
+    def _left(self, elapsed: float) -> float:
+        """Seconds, by the work that is done; what is under way counts for nothing, so at first no more than the forecast says."""
+        if self.done == self.total:
+            return 0.0
+        by_rate = elapsed * (1 / self.work - 1) if self.work else math.inf
+        return by_rate if self.forecast is None else min(by_rate, (1 - self.work) * max(self.forecast, elapsed))
 
     def say(self, line: str) -> None:
         """A line above the bar; never read as markup."""

@@ -54,6 +54,17 @@ def test_time_left_is_by_work_and_not_by_trials(monkeypatch: pytest.MonkeyPatch)
     assert stream.getvalue().splitlines()[-1] == "[1/3] ok 1 · failed 0 · 0.01 trials/s · 20 s left"
 
 
+@pytest.mark.parametrize(("forecast", "left"), [(100.0, 98), (None, 490), (5.0, 10)])
+def test_a_first_trial_that_is_little_of_the_work_does_not_say_hours(forecast: float | None, left: int, monkeypatch: pytest.MonkeyPatch):
+    clock = [0.0]
+    monkeypatch.setattr("harness.progress.time.monotonic", lambda: clock[0])
+    shown, stream = progress()
+    shown.start({TRIALS[0].trial_id: 2.0, TRIALS[1].trial_id: 49.0, TRIALS[2].trial_id: 49.0}, 0, 0, batches=3, forecast=forecast)
+    clock[0] = 10.0
+    shown.advance(TRIALS[0], None, None)
+    assert stream.getvalue().splitlines()[-1].endswith(f" · {left} s left")
+
+
 def test_a_terminal_gets_a_bar_that_goes_away():
     shown, stream = progress(terminal=True)
     shown.start({t.trial_id: 0.0 for t in TRIALS[:2]}, 0, 0, batches=1, forecast=1.0)
