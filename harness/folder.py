@@ -41,6 +41,9 @@ server may take so many seconds to accept a connection, and send nothing for so 
 ONE_PUT_BYTES = 5_000_000
 """Larger S3 files are uploaded in parts; Arrow would do so from 10 MB on."""
 
+CUT_OFF, READS = "Failed to flush response stream", 5
+"""What Arrow says of an answer that ended in its middle, which it does not ask for again, and how often it is asked for here."""
+
 GCS_RETRY_S = 60.0
 """Seconds of retrying a request to Google Cloud Storage, unless the address has retry_limit_seconds."""
 
@@ -317,9 +320,14 @@ class Bucket(Folder):
         stream.write(content)
         stream.close()
 
-    def _get(self, name: str) -> bytes:
-        with self.files.open_input_file(f"{self.base}/{name}") as file:
-            return file.read()
+    def _get(self, name: str, reads: int = READS) -> bytes:
+        try:
+            with self.files.open_input_file(f"{self.base}/{name}") as file:
+                return file.read()
+        except OSError as e:
+            if CUT_OFF not in str(e) or reads == 1:
+                raise
+            return self._get(name, reads - 1)
 
     def _entries(self, below: str) -> list[Found]:
         folder = f"{self.base}/{below}" if below else self.base

@@ -364,6 +364,27 @@ def test_a_server_that_stays_silent_is_asked_again(bucket: BucketServer, monkeyp
     folder_module._files.cache_clear()
 
 
+def test_an_answer_that_ends_in_its_middle_is_asked_for_again(bucket: BucketServer, monkeypatch: pytest.MonkeyPatch):
+    folder = Folder.at(bucket.uri("rows"))
+    folder.put("a", b"content")
+    cut_off, asked = [1, 2], []
+
+    class Files:
+        def open_input_file(self, name: str):
+            asked.append(name)
+            if cut_off:
+                raise OSError(f"AWS Error INTERNAL_FAILURE during GetObject operation: {folder_module.CUT_OFF} (try {cut_off.pop()})")
+            return real.open_input_file(name)
+
+    real = folder.files  # pyright: ignore[reportAttributeAccessIssue]
+    monkeypatch.setattr(type(folder), "files", Files())
+    assert folder.get("a") == b"content" and len(asked) == 3
+    cut_off += range(99)
+    with pytest.raises(UserError, match="Failed to flush response stream"):
+        folder.get("a")
+    assert len(asked) == 3 + folder_module.READS
+
+
 def test_a_server_that_stays_down_ends_the_run_in_one_sentence_and_the_same_command_goes_on(
     bucket: BucketServer, here: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ):
