@@ -1,8 +1,8 @@
 """Batches on Ray: warm workers, bounded work in flight, every loss named.
 
 Nothing here decides what to run or what to do about a failure; `harness/run.py` does, by what it puts into the
-queue. A batch on CPU is a task. One with a share of a GPU goes to an actor that has such a share, and keeps it for the
-batches after. One with several GPUs goes to `harness/sharded.py`.
+queue. A batch goes to an actor that has what the batch takes, and keeps it for the batches after. One with several GPUs
+goes to `harness/sharded.py`.
 """
 
 import atexit
@@ -13,7 +13,7 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,14 +73,17 @@ class _Need(NamedTuple):
 class _Actor(NamedTuple):
     handle: Any
     need: _Need
+    node: str = ""
+    """Where it is, once it has begun."""
 
 
-class _Flight:
-    """A batch that Ray has, and since when it is thought to be at work: what there is no room for yet waits with Ray."""
+class _Flight(NamedTuple):
+    """A batch at work, and since when on this process's clock."""
 
-    def __init__(self, batch: Batch, need: _Need, actor: _Actor | None):
-        self.batch, self.need, self.actor = batch, need, actor
-        self.began: float | None = time.monotonic() if actor else None
+    batch: Batch
+    need: _Need
+    actor: _Actor | None
+    began: float
 
 
 def on_ray(queue: deque[Batch], address: str | None, resources: Resources, given: Given) -> Iterator[tuple[Batch, list[Columns]]]:
@@ -94,6 +97,7 @@ def on_ray(queue: deque[Batch], address: str | None, resources: Resources, given
     has died.
     """
     ours = connect(address, resources, max((batch.gpus for batch in queue), default=0.0))
+    cloudpickle.register_pickle_by_value(worker)
     crew = _Crew(address, resources, given)
     try:
         while queue or crew.flights:
@@ -119,11 +123,11 @@ def _leave() -> None:
 
 
 class _Crew:
-    """What is at work for a run: tasks, actors with a share of a GPU each, and trials over several GPUs."""
+    """What is at work for a run: actors, and trials over several GPUs."""
 
     def __init__(self, address: str | None, resources: Resources, given: Given):
         self.head = _Head(address)
-        self.resources, self.given, self.work = resources, given, _remote(resources)
+        self.resources, self.given = resources, given
         self.ahead = 1 if address is None else 2
         """How often what there is room for may be with Ray: an autoscaler adds nodes for what waits there."""
         self.have = _have()
@@ -139,6 +143,8 @@ class _Crew:
         """
         if queue:
             self.have = _have()  # anew: nodes come and go
+            leaving = self.head.leaving()
+            self._end([actor for actor in self.idle if actor.node in leaving])
         while queue:
             chosen = next((i for i, batch in enumerate(queue) if self._need(batch).times(self.have) >= 1), None)
             if chosen is None and self.flights:
@@ -146,33 +152,29 @@ class _Crew:
             if not self._started(queue, chosen or 0):
                 break
             del queue[chosen or 0]
-        if not queue:
-            self._end(self.idle)  # so that a cluster can give their nodes back
+        if not queue and self.head.at is not None:  # so that a cluster can give their nodes back
+            self._end([*self.idle, *self.starting.values()])
 
     def _started(self, queue: deque[Batch], at: int) -> bool:
         """Whether there was room for the batch; if not, some is made."""
         batch = queue[at]
         need, given = self._need(batch), tuple(self.given._replace(gpus=batch.gpus))
-        if 0 < batch.gpus <= 1:
+        if batch.gpus <= 1:
             actor = next((actor for actor in self.idle if actor.need == need), None)
             if actor is None:
-                alike = sum(b.gpus == batch.gpus for b in itertools.islice(queue, at, at + ALIKE))
-                self._recruit(need, alike)
+                self._recruit(need, sum(self._need(b) == need for b in itertools.islice(queue, at, at + ALIKE)))
                 return False
             self.idle.remove(actor)
-            self.flights[actor.handle.work.remote(HOME, _plain(batch), given)] = _Flight(batch, need, actor)
-            return True
-        self._end([*self.idle, *self.starting.values()])
-        if self.flights and need.times(self._left(1 if batch.gpus else self.ahead)) < 1:
-            return False
-        if batch.gpus:
+            ref = actor.handle.work.remote(HOME, _plain(batch), given)
+        else:
+            actor = None
+            self._end([*self.idle, *self.starting.values()])
+            if self.flights and need.times(self._left(1)) < 1:
+                return False
             from harness import sharded
 
             ref = sharded.submit(HOME, _plain(batch), given, processes=int(batch.gpus))
-        else:
-            work = self.work.options(memory=int(need.memory)) if batch.memory_gb else self.work
-            ref = work.remote(HOME, _plain(batch), given)
-        self.flights[ref] = _Flight(batch, need, None)
+        self.flights[ref] = _Flight(batch, need, actor, time.monotonic())
         return True
 
     def _recruit(self, need: _Need, alike: int) -> None:
@@ -185,8 +187,8 @@ class _Crew:
         if need.memory:
             options["memory"] = int(need.memory)
         for _ in range(min(room, alike - len(self.starting))):
-            actor = _Actor(ray.remote(**options)(worker.Bench).remote(), need)
-            self.starting[actor.handle.pid.remote()] = actor
+            actor = _Actor(ray.remote(**options)(worker.Worker).remote(), need)
+            self.starting[actor.handle.node.remote()] = actor
 
     def ended(self) -> Iterator[tuple[Batch, list[Columns]]]:
         """Wait a second at most for something to end, and give what did."""
@@ -194,7 +196,6 @@ class _Crew:
         if not waiting:
             time.sleep(1.0)
             return
-        self._say_what_began()
         done, _ = ray.wait(waiting, num_returns=1, timeout=1.0)
         for ref in done:
             if ref in self.starting:
@@ -202,31 +203,26 @@ class _Crew:
             else:
                 yield self._landed(ref)
 
-    def _say_what_began(self) -> None:
-        """Ray does not tell; but it takes tasks in order, so the oldest that there is room for are at work."""
-        left, now = self.have, time.monotonic()
-        for flight in self.flights.values():
-            left = left.without(flight.need)
-            if min(left) < -1e-6:
-                return
-            flight.began = flight.began or now
-
     def _enlist(self, ref: ray.ObjectRef) -> None:
         actor = self.starting.pop(ref)
         try:
-            ray.get(ref)
-        except lost.RayError as e:  # its node may have gone meanwhile
-            self.failed_starts += 1
+            node = ray.get(ref)
+        except lost.RayError as e:
+            self.failed_starts += not _with_its_node(e)
             if self.failed_starts >= FAILED_STARTS:
-                raise UserError(f"the cluster's GPU workers end before they have begun: {_first_line(e)}") from None
+                raise UserError(f"the cluster's workers end before they have begun: {_first_line(e)}") from None
             return
         self.failed_starts = 0
-        self.idle.append(actor)
+        self.idle.append(actor._replace(node=node))
 
     def _landed(self, ref: ray.ObjectRef) -> tuple[Batch, list[Columns]]:
         flight = self.flights.pop(ref)
-        waited = time.monotonic() - flight.began if flight.began else 0.0
-        columns = _result(ref, flight.batch, waited, self.given.seconds, self.head.nodes_leave)
+
+        def leaves() -> bool:
+            nodes = self.head.leaving()
+            return flight.actor.node in nodes if flight.actor else bool(nodes)
+
+        columns = _result(ref, flight.batch, time.monotonic() - flight.began, self.given.seconds, leaves)
         if flight.actor:
             self.idle.append(flight.actor)
             if any(c.get("failure_kind") in SHARED_KINDS for c in columns):  # whatever it holds is not to be trusted
@@ -290,9 +286,9 @@ class _Head:
         self.heard = time.monotonic()
         return True
 
-    def nodes_leave(self) -> bool:
-        """Whether a node has notice that it will be taken away: its workers may die before it does."""
-        return self.answers() and bool(ray_state.get_draining_nodes())
+    def leaving(self) -> Collection[str]:
+        """The nodes that have notice that they will be taken away."""
+        return ray_state.get_draining_nodes() if self.at is not None and self.answers() else ()
 
 
 def connect(address: str | None, resources: Resources, gpus: float | None = None) -> bool:
@@ -368,22 +364,14 @@ def most() -> tuple[int, float]:
     return int(sum(n.get("GPU", 0) for n in nodes)), max((n.get("memory", 0) for n in nodes), default=0) / 1e9
 
 
-def _remote(resources: Resources) -> Any:
-    cloudpickle.register_pickle_by_value(worker)
-    options: dict[str, Any] = {"num_cpus": resources.cpus, "max_retries": 0, "name": "unilaw-batch"}
-    if resources.memory_gb:
-        options["memory"] = int(resources.memory_gb * 1e9)
-    return ray.remote(**options)(worker.work)
-
-
 def _plain(batch: Batch) -> list[list[dict[str, Any]]]:
     return [[{"trial_id": t.trial_id, "ref": tuple(t.ref), "config": t.config, "seed": t.seed} for t in stack] for stack in batch.stacks]
 
 
-def _result(ref: ray.ObjectRef, batch: Batch, waited: float, seconds: float, nodes_leave: Callable[[], bool]) -> list[Columns]:
+def _result(ref: ray.ObjectRef, batch: Batch, waited: float, seconds: float, leaves: Callable[[], bool]) -> list[Columns]:
     """The batch's columns, or the reason why there are none as failure columns for each of its trials.
 
-    A process that dies while a node of the cluster has notice to leave counts as preempted: Ray does not say on which it was.
+    `leaves` tells whether its node has notice that it will be taken away: its processes may die before it does.
     """
     try:
         return ray.get(ref)
@@ -394,12 +382,12 @@ def _result(ref: ray.ObjectRef, batch: Batch, waited: float, seconds: float, nod
     except lost.ActorUnavailableError as e:  # what is left of a node that vanished without a word; a process that died is an ActorDiedError
         kind, message = "preempted", f"the node cannot be reached: {_first_line(e)}"
     except (lost.WorkerCrashedError, lost.ActorDiedError) as e:
-        if isinstance(e, lost.ActorDiedError) and (e.preempted or "its node has died" in str(e)):
+        if _with_its_node(e):
             kind, message = "preempted", f"the node died: {str(e).strip().splitlines()[-1].strip()}"
         elif waited > seconds + HARD_KILL_GRACE_S:
             kind, message = "timeout", f"did not answer its limit of {seconds:g} s and lost its process"
-        elif nodes_leave():
-            kind, message = "preempted", f"the worker process died, and a node is about to be taken away: {_first_line(e)}"
+        elif leaves():
+            kind, message = "preempted", f"the worker process died, and its node is about to be taken away: {_first_line(e)}"
         else:
             kind, message = "crash", f"the worker process died: {_first_line(e)}"
     except lost.RayTaskError as e:
@@ -418,6 +406,13 @@ def _result(ref: ray.ObjectRef, batch: Batch, waited: float, seconds: float, nod
         "gpus": batch.gpus,
     }
     return [{**failed, "measures_version": MEASURES_VERSION, "ray_version": ray.__version__} for _ in batch.trials]
+
+
+def _with_its_node(e: lost.RayError) -> bool:
+    """Whether an actor's end is its node's."""
+    return isinstance(e, lost.ActorUnavailableError) or (
+        isinstance(e, lost.ActorDiedError) and (e.preempted or "its node has died" in str(e))
+    )
 
 
 def _first_line(e: Exception) -> str:

@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime
 
 import torch
+import torch._dynamo  # by torch itself at an optimizer's first step: interrupted there by a time limit, it would stay half loaded for good
 
 from harness import provenance
 from harness.failures import failed

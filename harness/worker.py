@@ -29,12 +29,14 @@ def work(home: str, stacks: list[list[dict[str, Any]]], given: tuple[Any, ...]) 
     return run_batch(Batch(trials), Given(*given), killable=True)
 
 
-class Bench:
-    """A worker that holds its share of a GPU between batches, with its CUDA context, compiled models and data."""
+class Worker:
+    """A process that holds what its batches take, between them too: its imports, its CUDA context, compiled models and data."""
 
-    def pid(self) -> int:
-        """Answers once the process is there."""
-        return os.getpid()
+    def node(self) -> str:
+        """Ray's name of the node that it is on, once it is there."""
+        import ray  # here: every command imports this file for `pin`
+
+        return ray.get_runtime_context().get_node_id()
 
     def work(self, home: str, stacks: list[list[dict[str, Any]]], given: tuple[Any, ...]) -> list[dict[str, Any]]:
         """As `work`."""

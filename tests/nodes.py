@@ -157,7 +157,7 @@ def in_session(session: int) -> dict[int, str]:
 
 def busy(*sessions: int) -> list[int]:
     """Ids of the workers that are at a batch now; Ray names a worker after what it runs."""
-    return [pid for session in sessions for pid, command in in_session(session).items() if command.startswith("ray::unilaw-batch")]
+    return [pid for session in sessions for pid, command in in_session(session).items() if command.startswith("ray::Worker.work")]
 
 
 def kill(pid: int) -> None:

@@ -161,7 +161,7 @@ class Bout(NamedTuple):
     ended: float
 
 
-class Recorder(worker.Bench):
+class Recorder(worker.Worker):
     """A worker that sleeps for as many milliseconds as its first trial's seed, and says where and when. The configuration may ask it to
     wait for so many others (`meet`), to die (`corpse`), or to fail (`kind`)."""
 
@@ -198,12 +198,12 @@ def two_gpus() -> Iterator[None]:
 def pack(two_gpus: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Bout]]:
     """`pack([(0.25, 300), …])`: batches of a share and milliseconds through the real dispatch; what each said of itself."""
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    monkeypatch.setattr(dispatch.worker, "Bench", Recorder)
+    monkeypatch.setattr(dispatch.worker, "Worker", Recorder)
 
-    def go(batches: list[tuple[float, int]], **config: Any) -> list[Bout]:
+    def go(batches: list[tuple[float, int]], cpus: int = 1, **config: Any) -> list[Bout]:
         trial = sweep("cpus: 1").trials[0]
         queue = deque(Batch(((replace(trial, seed=ms, config=config),),), gpus) for gpus, ms in batches)
-        found = list(dispatch.on_ray(queue, None, Resources(), GIVEN))
+        found = list(dispatch.on_ray(queue, None, Resources(cpus=cpus), GIVEN))
         assert len(found) == len(batches) and not queue
         return [Bout(*columns[0]["bout"]) for _, columns in found if "bout" in columns[0]]
 
@@ -246,9 +246,11 @@ def test_a_worker_that_dies_is_replaced(pack):
     assert len({b.pid for b in pack([(1.0, 10)] * 4)}) <= 2
 
 
-def test_a_worker_whose_batch_ran_out_of_memory_gets_no_other(pack):
-    assert len({b.pid for b in pack([(1.0, 10)] * 4, kind="oom")}) == 4
-    assert len({b.pid for b in pack([(1.0, 10)] * 4, kind="nan")}) <= 2
+@pytest.mark.parametrize("gpus", [0.0, 1.0], ids=["no GPU", "a GPU"])
+@pytest.mark.parametrize("kind", ["oom", "timeout"])
+def test_a_worker_whose_batch_was_lost_gets_no_other(pack, kind: str, gpus: float):
+    assert len({b.pid for b in pack([(gpus, 10)] * 4, cpus=5, kind=kind)}) == 4
+    assert len({b.pid for b in pack([(gpus, 10)] * 4, cpus=5, kind="nan")}) <= 2
 
 
 # What happens to a trial that runs out of memory

@@ -2,6 +2,7 @@
 
 import io
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -158,3 +159,24 @@ def test_a_model_that_cannot_be_built_costs_only_its_own_trial(how: str, unilaw,
     )
     done = unilaw("run", "a.yaml", "--task-file", TROUBLE, "--store", "rows", "--inline", cwd=tmp_path)
     assert done.stdout.startswith("1 ok, 1 failed (1 bug), 0 finished before"), done.stderr
+
+
+TRIAL_IN_A_FRESH_PROCESS = """
+import sys
+from harness.execute import run_batch
+from harness.sweep import parse_sweep
+from harness.trial import Batch, Given
+fixed = "{n: 32, d: 4, width: 8, stop: epochs, max_epochs: 2}"
+trials = parse_sweep(f"name: a\\nseeds: [0]\\ntasks: [{{task: sphere, fixed: {fixed}}}]", "sweep.yaml").trials
+before = set(sys.modules)
+columns, = run_batch(Batch((trials,)), Given(1, 0.0, 600.0, 1_000_000, 8, None), killable=False)
+assert columns["status"] == "ok", columns
+print(*sorted(name for name in set(sys.modules) - before if name.split(".")[0] in ("torch", "sympy")))
+"""
+
+
+def test_torch_loads_nothing_more_once_the_time_limit_runs():
+    """An import that a time limit interrupts leaves modules half loaded: every later trial of the process would be a bug."""
+    done = subprocess.run([sys.executable, "-c", TRIAL_IN_A_FRESH_PROCESS], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "\n"

@@ -43,7 +43,8 @@ def in_session(session: int) -> dict[int, str]:
 
 def working(session: int) -> list[str]:
     """What could still run trials: the driver, Ray's scheduler and its workers."""
-    return [c for c in in_session(session).values() if "unilaw" in c or "raylet" in c.split(" ")[0] or c.startswith("ray::IDLE")]
+    own = ("ray::IDLE", "ray::Worker")
+    return [c for c in in_session(session).values() if "unilaw" in c or "raylet" in c.split(" ")[0] or c.startswith(own)]
 
 
 @pytest.fixture
