@@ -52,7 +52,7 @@ class Progress:
     def advance(self, trial: Trial, kind: str | None, message: str | None) -> None:
         """One trial is over for this run: ok, or failed for good."""
         self.done += 1
-        self.work += self.share[trial.trial_id]
+        self.work = min(1.0, self.work + self.share[trial.trial_id])  # sums of shares round
         if kind:
             self.failed += 1
             self.say(f"{trial.trial_id} {trial.ref.name}: {kind}: {message}")

@@ -68,7 +68,7 @@ def render(evidence: Evidence) -> str:
     claims = check_claims(evidence, fits)
     collapses = [_collapse_row(c) for c in fits.collapses]
     laws = [_law_row(f) for f in fits.kinds]
-    counts, headline = _counts(evidence), _headline(fits.kinds)
+    counts, headline = _counts(evidence), headline_of(fits.kinds)
     attacks, pictures, data = check_attacks(evidence), shown_pictures(evidence), data_sets(evidence)
     published = published_models(evidence)
     steps, tokens = ladders(evidence), changed_tokens(evidence)
@@ -125,7 +125,7 @@ def _title(evidence: Evidence) -> str:
     return ", ".join(names)
 
 
-def _headline(fits: list[KindFit]) -> Sentence:
+def headline_of(fits: list[KindFit]) -> Sentence:
     """The answer, family by family: how stability grew below the noise, beside what the law allows."""
     judged = [f for f in fits if f.judged]
     if not judged:

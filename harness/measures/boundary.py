@@ -151,13 +151,13 @@ def shortened(x: Tensor, far: Tensor, here: Tensor, margin: Callable[[Tensor], T
     """
     low, high = x.new_zeros(len(x)), x.new_ones(len(x))  # positions on the segment from x
     at_low, at_high = here, margin(far)
-    before = None
+    before = torch.full_like(low, torch.nan)  # whether the step before was a hit: equal to nothing at first
     for _ in range(steps):
         estimate = low + (high - low) * at_low / (at_low - at_high)
         middle = torch.minimum(estimate + OVERSHOT * high, (estimate + high) / 2)
         value = margin(torch.lerp(x, far, column(middle, x)))
         hit = value < 0
-        again = hit == before if before is not None else torch.zeros_like(hit)
+        again = hit == before
         at_low = torch.where(hit, torch.where(again, at_low / 2, at_low), value)
         at_high = torch.where(hit, value, torch.where(again, at_high / 2, at_high))
         low, high, before = torch.where(hit, low, middle), torch.where(hit, middle, high), hit

@@ -107,9 +107,6 @@ class _Stacked:
         buffers = {name: t[index] for name, t in self.fixed.items()}
         return type(self)([self.modules[m] for m in models], self.widest, parameters, buffers)
 
-    def __call__(self, x: Tensor) -> Tensor:
-        raise NotImplementedError
-
     @torch.no_grad()
     def unstack(self, model: int) -> nn.Module:
         module = self.modules[model]
@@ -117,9 +114,6 @@ class _Stacked:
             if own.requires_grad:
                 own.copy_(self.parameters[name][model][_corner(own)])
         return module
-
-    def of_inputs(self, unit: Tensor | None = None) -> Model:
-        return _times(self, unit)
 
 
 class LayerStack(_Stacked):
@@ -156,7 +150,7 @@ class LayerStack(_Stacked):
         at = next((k for k, (_, layer) in enumerate(self.layers) if isinstance(layer, nn.Linear)), 0)
         before, (name, linear) = [layer for _, layer in self.layers[:at]], self.layers[at]
         if not all(isinstance(layer, (nn.Flatten, nn.Identity)) or hasattr(layer, "affine") for layer in before):
-            return super().of_inputs(unit)
+            return _times(self, unit)
         weight = self._of(f"{name}.weight")
         bias = 0.0 if linear.bias is None else self._of(f"{name}.bias")
         a, b = weight.new_ones(len(weight)) if unit is None else unit, weight.new_zeros(len(weight))
@@ -205,6 +199,9 @@ class VmapStack(_Stacked):
         plain = sdpa_kernel(SDPBackend.MATH) if x.device.type == "cpu" else contextlib.nullcontext()
         with plain:
             return vmap(vmap(one, (0, None)), (0, 0))(tensors, x).flatten(0, 1)
+
+    def of_inputs(self, unit: Tensor | None = None) -> Model:
+        return _times(self, unit)
 
     def train(self, mode: bool) -> None:
         self.skeleton.train(mode)

@@ -21,7 +21,7 @@ from harness.sweep import load_sweep
 from reports.fit import Slope
 from reports.law import KindFit, fit_all
 from reports.numbers import Number
-from reports.page import _headline
+from reports.page import headline_of
 from reports.tables import read_evidence
 from tests.chaos.witness import Runs, Witness
 from tests.nodes import Nodes, busy, nodes
@@ -51,8 +51,8 @@ def compare(undisturbed: Path, disturbed: Path) -> list[Line]:
     for f in one:
         for name, mine, theirs in _slopes(f, slopes.get(f.kind)):
             lines.append(Line(f"{f.kind}: {name}", mine.slope, mine.low, mine.high, theirs.slope if theirs else float("nan")))
-    theirs = {n.key: n for n in _headline(other).numbers()}
-    for number in _headline(one).numbers():
+    theirs = {n.key: n for n in headline_of(other).numbers()}
+    for number in headline_of(one).numbers():
         low, high = _interval(number, one)
         lines.append(
             Line(number.key, float(number.value), low, high, float(theirs[number.key].value) if number.key in theirs else float("nan"))
