@@ -76,7 +76,11 @@ class Calibration(NamedTuple):
 
 def calibrated(threads: int, say: Callable[[str], None]) -> Calibration:
     """This machine's calibration for trials of `threads` threads, from the cache or measured now (and said)."""
-    path = calibration_file(threads)
+    try:
+        path = calibration_file(threads)
+    except RuntimeError:  # a user without a home
+        say("timing this machine; set XDG_CACHE_HOME to a folder, and it is kept there")
+        return measured(threads)
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
         kept = json.loads(path.read_text())
         return Calibration(*(Cost(*kept[field]) for field in Calibration._fields[:-1]), slowdown=float(kept["slowdown"]))

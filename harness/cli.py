@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
+import harness
 from harness.errors import UserError, did_you_mean, harmless
 
 app = typer.Typer(
     name="unilaw",
-    help="Scaling-law benchmark harness for the universal law of robustness.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -25,6 +25,19 @@ TaskFile = Annotated[Path | None, typer.Option("--task-file", metavar="FILE.py",
 StoreArgument = Annotated[
     str, typer.Argument(metavar="STORE", help="What `unilaw run` has written: a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX.")
 ]
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"unilaw {harness.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def unilaw(
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")] = False,
+) -> None:
+    """Scaling-law benchmark harness for the universal law of robustness."""
 
 
 @app.command()

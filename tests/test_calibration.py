@@ -45,6 +45,17 @@ def test_a_home_that_cannot_be_written_is_no_obstacle(timed: list[int], monkeypa
     assert timed == [1, 1]
 
 
+def test_a_user_without_a_home_is_no_obstacle(timed: list[int], monkeypatch: pytest.MonkeyPatch):
+    def home(cls: type[Path]) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", classmethod(home))
+    said: list[str] = []
+    assert [calibrated(1, said.append) for _ in range(2)] == [MADE, MADE]
+    assert timed == [1, 1] and "set XDG_CACHE_HOME" in said[0]
+
+
 def test_timing_uses_the_threads_asked_for_and_puts_them_back(monkeypatch: pytest.MonkeyPatch):
     seen, before = set(), torch.get_num_threads()
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import jsonschema
 import pytest
 
+import harness
 from harness.cli import main
 from harness.registry import BUILT_IN, TaskRef, load
 from harness.schema import COLUMNS
@@ -49,6 +50,10 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         return Ended(int(ended.value.code or 0), streams.out, streams.err)
 
     return call
+
+
+def test_version(command):
+    assert command("--version").out == f"unilaw {harness.__version__}\n"
 
 
 # tasks
