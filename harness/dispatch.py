@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no network request of Ray's own
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+os.environ.setdefault("RAY_timeout_ms_task_wait_for_death_info", "10000")  # why a worker died takes more than its 1 s on a busy machine
 
 import ray
 from ray import cloudpickle
@@ -47,7 +48,10 @@ HEAD_GONE_S = 30.0
 """How long a cluster's head may be silent: a fault-tolerant one comes back, and Ray ends this process after 60 s."""
 
 ALIKE = 1000
-"""How far ahead the queue is searched for batches of the same share."""
+"""How far ahead the queue is searched for batches that take the same."""
+
+ALIVE = 2
+"""ray.core.generated.gcs_pb2.ActorTableData.ALIVE, which type checkers cannot see."""
 
 FAILED_STARTS = 10
 """So many actors in a row may end before they have begun."""
@@ -128,9 +132,10 @@ class _Crew:
     def __init__(self, address: str | None, resources: Resources, given: Given):
         self.head = _Head(address)
         self.resources, self.given = resources, given
+        self.worker = ray.remote(worker.Worker)
         self.ahead = 1 if address is None else 2
         """How often what there is room for may be with Ray: an autoscaler adds nodes for what waits there."""
-        self.have = _have()
+        self.nodes = _nodes()
         self.flights: dict[ray.ObjectRef, _Flight] = {}
         self.starting: dict[ray.ObjectRef, _Actor] = {}
         self.idle: list[_Actor] = []
@@ -139,21 +144,26 @@ class _Crew:
     def take(self, queue: deque[Batch]) -> None:
         """Give Ray what there is room for now, in the queue's order: as nothing overtakes what waits for room, nothing waits for ever.
 
-        Only what is larger than all that there is, as after the loss of a node, is passed over while there is something else.
+        Only what is larger than what there is at all, as after the loss of a node, is passed over while there is something else.
         """
         if queue:
-            self.have = _have()  # anew: nodes come and go
-            leaving = self.head.leaving()
-            self._end([actor for actor in self.idle if actor.node in leaving])
+            self._look()
         while queue:
-            chosen = next((i for i, batch in enumerate(queue) if self._need(batch).times(self.have) >= 1), None)
+            chosen = next((i for i, batch in enumerate(queue) if _fits(self._need(batch), self.nodes)), None)
             if chosen is None and self.flights:
                 break
             if not self._started(queue, chosen or 0):
                 break
             del queue[chosen or 0]
-        if not queue and self.head.at is not None:  # so that a cluster can give their nodes back
-            self._end([*self.idle, *self.starting.values()])
+        self._end(list(self.starting.values())[len(queue) :])
+        if not queue and self.head.at is not None:
+            self._end(self.idle)  # so that a cluster can give their nodes back
+
+    def _look(self) -> None:
+        """What has changed by itself: nodes come and go, and so do workers that wait."""
+        leaving = self.head.leaving()
+        self.nodes = _nodes(leaving)
+        self._end([a for a in self.idle if a.node in leaving or a.handle._get_local_state() != ALIVE])
 
     def _started(self, queue: deque[Batch], at: int) -> bool:
         """Whether there was room for the batch; if not, some is made."""
@@ -162,7 +172,7 @@ class _Crew:
         if batch.gpus <= 1:
             actor = next((actor for actor in self.idle if actor.need == need), None)
             if actor is None:
-                self._recruit(need, sum(self._need(b) == need for b in itertools.islice(queue, at, at + ALIKE)))
+                self._recruit(need, itertools.islice(queue, at, at + ALIKE))
                 return False
             self.idle.remove(actor)
             ref = actor.handle.work.remote(HOME, _plain(batch), given)
@@ -177,17 +187,20 @@ class _Crew:
         self.flights[ref] = _Flight(batch, need, actor, time.monotonic())
         return True
 
-    def _recruit(self, need: _Need, alike: int) -> None:
-        """Start as many actors as there is room and work for; those with another share give way once they are idle."""
+    def _recruit(self, need: _Need, ahead: Iterable[Batch]) -> None:
+        """Start as many actors as there is room and work for; those that take something else give way once they are idle."""
         self._end([actor for actor in [*self.idle, *self.starting.values()] if actor.need != need])
         room = need.times(self._left(self.ahead))
         if not self.flights and not self.starting:
             room = max(1, room)
+        if room < 1:
+            return
         options: dict[str, Any] = {"num_cpus": need.cpus, "num_gpus": need.gpus, "max_restarts": 0, "max_task_retries": 0}
         if need.memory:
             options["memory"] = int(need.memory)
+        alike = sum(self._need(batch) == need for batch in ahead)
         for _ in range(min(room, alike - len(self.starting))):
-            actor = _Actor(ray.remote(**options)(worker.Worker).remote(), need)
+            actor = _Actor(self.worker.options(**options).remote(), need)
             self.starting[actor.handle.node.remote()] = actor
 
     def ended(self) -> Iterator[tuple[Batch, list[Columns]]]:
@@ -208,7 +221,7 @@ class _Crew:
         try:
             node = ray.get(ref)
         except lost.RayError as e:
-            self.failed_starts += not _with_its_node(e)
+            self.failed_starts += not (_with_its_node(e) or (self.flights and isinstance(e, lost.OutOfMemoryError)))
             if self.failed_starts >= FAILED_STARTS:
                 raise UserError(f"the cluster's workers end before they have begun: {_first_line(e)}") from None
             return
@@ -219,10 +232,11 @@ class _Crew:
         flight = self.flights.pop(ref)
 
         def leaves() -> bool:
-            nodes = self.head.leaving()
-            return flight.actor.node in nodes if flight.actor else bool(nodes)
+            leaving = self.head.leaving()
+            return flight.actor.node in leaving if flight.actor else bool(leaving)
 
-        columns = _result(ref, flight.batch, time.monotonic() - flight.began, self.given.seconds, leaves)
+        may_leave = leaves if self.head.at is not None else None
+        columns = _result(ref, flight.batch, time.monotonic() - flight.began, self.given.seconds, may_leave)
         if flight.actor:
             self.idle.append(flight.actor)
             if any(c.get("failure_kind") in SHARED_KINDS for c in columns):  # whatever it holds is not to be trusted
@@ -238,7 +252,7 @@ class _Crew:
 
     def _left(self, times: int) -> _Need:
         """What nothing of ours has taken or waits for, of so many times what there is."""
-        left = _Need(*(times * there for there in self.have))
+        left = _Need(*(times * there for there in _sum(self.nodes)))
         for taken in [*self.flights.values(), *self.starting.values(), *self.idle]:
             left = left.without(taken.need)
         return left
@@ -310,11 +324,17 @@ def connect(address: str | None, resources: Resources, gpus: float | None = None
             _join(address, quiet)
     if gpus is None:
         gpus = SMALLEST if resources.gpus == "auto" else resources.gpus
-    need, have = _need(resources, gpus, None), _have()
-    if need.times(have) < 1:
+    need, nodes = _need(resources, gpus, None), _nodes()
+    if not _fits(need, nodes):
+        has = (
+            "the cluster has {:g}, {:g} and {:.0f}"
+            if need.times(_sum(nodes)) < 1
+            else "no node has that, only all together: {:g}, {:g} and {:.0f}"
+        )
+        have = _sum(nodes)
         raise UserError(
-            f"one trial needs {need.cpus:g} CPUs, {gpus:g} GPUs and {need.memory / 1e9:g} GB, and the cluster has "
-            f"{have.cpus:g}, {have.gpus:g} and {have.memory / 1e9:.0f}; change resources in the sweep file"
+            f"one trial needs {need.cpus:g} CPUs, {gpus:g} GPUs and {need.memory / 1e9:g} GB, and "
+            f"{has.format(have.cpus, have.gpus, have.memory / 1e9)}; change resources in the sweep file"
         )
     return ours
 
@@ -345,10 +365,19 @@ def _join(address: str, quiet: dict[str, Any]) -> None:
         raise UserError(f"--address {address}: no Ray cluster answers there ({_first_line(e)[:200]}){hint}") from None
 
 
-def _have() -> _Need:
-    """What the cluster has now, taken or not."""
-    have = ray.cluster_resources()
-    return _Need(have.get("CPU", 0), have.get("GPU", 0), have.get("memory", 0))
+def _nodes(leaving: Collection[str] = ()) -> list[_Need]:
+    """What each node of the cluster has now, taken or not; without those that are about to leave."""
+    stay = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["NodeID"] not in leaving]
+    return [_Need(has.get("CPU", 0), has.get("GPU", 0), has.get("memory", 0)) for has in stay]
+
+
+def _sum(nodes: list[_Need]) -> _Need:
+    return _Need(*(sum(each) for each in zip(*nodes, strict=True))) if nodes else _Need(0, 0, 0)
+
+
+def _fits(need: _Need, nodes: list[_Need]) -> bool:
+    """Whether the empty cluster has room: over several GPUs on all nodes together, else on one of them."""
+    return need.times(_sum(nodes)) >= 1 if need.gpus > 1 else any(need.times(node) >= 1 for node in nodes)
 
 
 def _need(resources: Resources, gpus: float, memory_gb: float | None) -> _Need:
@@ -358,20 +387,21 @@ def _need(resources: Resources, gpus: float, memory_gb: float | None) -> _Need:
     return _Need(resources.cpus * max(1, int(gpus)), gpus, memory if gpus <= 1 else 0)
 
 
-def most() -> tuple[int, float]:
-    """What a single trial may grow to: the cluster's GPUs, and the memory in GB of its largest node."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return int(sum(n.get("GPU", 0) for n in nodes)), max((n.get("memory", 0) for n in nodes), default=0) / 1e9
+def most(cpus: int) -> tuple[int, float]:
+    """What a single trial may grow to: the cluster's GPUs, and the memory in GB of its largest node with so many CPUs."""
+    nodes = _nodes()
+    return int(_sum(nodes).gpus), max((node.memory for node in nodes if node.cpus >= cpus), default=0) / 1e9
 
 
 def _plain(batch: Batch) -> list[list[dict[str, Any]]]:
     return [[{"trial_id": t.trial_id, "ref": tuple(t.ref), "config": t.config, "seed": t.seed} for t in stack] for stack in batch.stacks]
 
 
-def _result(ref: ray.ObjectRef, batch: Batch, waited: float, seconds: float, leaves: Callable[[], bool]) -> list[Columns]:
+def _result(ref: ray.ObjectRef, batch: Batch, waited: float, seconds: float, leaves: Callable[[], bool] | None) -> list[Columns]:
     """The batch's columns, or the reason why there are none as failure columns for each of its trials.
 
-    `leaves` tells whether its node has notice that it will be taken away: its processes may die before it does.
+    `leaves` tells whether its node has notice that it will be taken away: its processes may die before it does. None where
+    there is but this machine.
     """
     try:
         return ray.get(ref)
@@ -379,19 +409,17 @@ def _result(ref: ray.ObjectRef, batch: Batch, waited: float, seconds: float, lea
         kind, message = "oom", f"Ray ended the worker because the node ran out of memory: {_first_line(e)}"
     except (lost.NodeDiedError, lost.ObjectLostError) as e:  # the second: after the batch, before its columns came back
         kind, message = "preempted", f"the node died: {_first_line(e)}"
-    except lost.ActorUnavailableError as e:  # what is left of a node that vanished without a word; a process that died is an ActorDiedError
-        kind, message = "preempted", f"the node cannot be reached: {_first_line(e)}"
-    except (lost.WorkerCrashedError, lost.ActorDiedError) as e:
-        if _with_its_node(e):
-            kind, message = "preempted", f"the node died: {str(e).strip().splitlines()[-1].strip()}"
+    except (lost.WorkerCrashedError, lost.ActorDiedError, lost.ActorUnavailableError) as e:
+        if leaves and _with_its_node(e):
+            kind, message = "preempted", f"the node died or cannot be reached: {_last_line(e)}"
         elif waited > seconds + HARD_KILL_GRACE_S:
             kind, message = "timeout", f"did not answer its limit of {seconds:g} s and lost its process"
-        elif leaves():
+        elif leaves and leaves():
             kind, message = "preempted", f"the worker process died, and its node is about to be taken away: {_first_line(e)}"
         else:
             kind, message = "crash", f"the worker process died: {_first_line(e)}"
     except lost.RayTaskError as e:
-        kind, message = "bug", f"the worker could not run the batch: {str(e).strip().splitlines()[-1]}"
+        kind, message = "bug", f"the worker could not run the batch: {_last_line(e)}"
     except lost.LocalRayletDiedError:
         raise UserError("this machine's Ray died; finished trials are in the store, so run the same command again") from None
     except lost.RayError as e:
@@ -409,10 +437,14 @@ def _result(ref: ray.ObjectRef, batch: Batch, waited: float, seconds: float, lea
 
 
 def _with_its_node(e: lost.RayError) -> bool:
-    """Whether an actor's end is its node's."""
-    return isinstance(e, lost.ActorUnavailableError) or (
-        isinstance(e, lost.ActorDiedError) and (e.preempted or "its node has died" in str(e))
-    )
+    """Whether an actor's end is its node's. One that vanishes without a word leaves an ActorUnavailableError."""
+    if isinstance(e, lost.ActorDiedError):
+        return e.preempted or "its node has died" in str(e)
+    return isinstance(e, lost.ActorUnavailableError)
+
+
+def _last_line(e: Exception) -> str:
+    return (str(e).strip() or type(e).__name__).splitlines()[-1].strip()
 
 
 def _first_line(e: Exception) -> str:

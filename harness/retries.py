@@ -131,7 +131,7 @@ def with_more(batch: Batch, resources: Resources, inline: bool) -> Batch | None:
     elif batch.gpus or resources.memory_gb:
         from harness.dispatch import most
 
-        gpus, memory_gb = most()
+        gpus, memory_gb = most(resources.cpus)
     else:
         return None
     if batch.gpus:

@@ -31,10 +31,10 @@ ACCIDENTS = {
     "out of memory": (lost.OutOfMemoryError("the node ran low"), 1.0, "oom", "ran out of memory"),
     "node died": (lost.NodeDiedError("node 7 is gone"), 1.0, "preempted", "the node died"),
     "columns lost with their node": (lost.ObjectLostError("ab" * 28, None, ""), 1.0, "preempted", "the node died"),
-    "worker died early": (lost.WorkerCrashedError(), 1.0, "crash", "the worker process died"),
-    "worker died at its limit": (lost.WorkerCrashedError(), LIMIT_S + 1, "crash", "the worker process died"),
-    "watchdog": (lost.WorkerCrashedError(), LIMIT_S + HARD_KILL_GRACE_S + 1, "timeout", "did not answer its limit of 10 s"),
-    "process of an actor died": (lost.ActorDiedError(), 1.0, "crash", "the worker process died"),
+    "worker died early": (lost.ActorDiedError(), 1.0, "crash", "the worker process died"),
+    "worker died at its limit": (lost.ActorDiedError(), LIMIT_S + 1, "crash", "the worker process died"),
+    "watchdog": (lost.ActorDiedError(), LIMIT_S + HARD_KILL_GRACE_S + 1, "timeout", "did not answer its limit of 10 s"),
+    "worker of several died": (lost.WorkerCrashedError(), 1.0, "crash", "the worker process died"),
     "node of an actor died": (actor_died("The actor died because its node has died.", None), 1.0, "preempted", "the node died"),
     "node of an actor taken away": (
         actor_died("The actor died.", WIRE.NodeDeathInfo.AUTOSCALER_DRAIN_PREEMPTED),
@@ -65,6 +65,17 @@ def test_every_accident_is_a_failure_row_for_each_trial(monkeypatch, error: Exce
         assert (row["status"], row["failure_kind"]) == ("failed", kind)
         assert words in row["failure_message"] and "\n" not in row["failure_message"]
         assert set(row) - {"_weights", "_pictures"} <= set(arrow_schema().names)
+
+
+@pytest.mark.parametrize(("waited", "kind"), [(1.0, "crash"), (LIMIT_S + HARD_KILL_GRACE_S + 1, "timeout")])
+@pytest.mark.parametrize("accident", ["node of an actor silent", "node of an actor died", "worker died early"])
+def test_on_one_machine_no_worker_dies_with_its_node(monkeypatch, accident: str, waited: float, kind: str):
+    def get(ref: Any) -> Any:
+        raise ACCIDENTS[accident][0]
+
+    monkeypatch.setattr(dispatch.ray, "get", get)
+    rows = dispatch._result(None, BATCH, waited, LIMIT_S, None)  # pyright: ignore[reportArgumentType]
+    assert {row["failure_kind"] for row in rows} == {kind}
 
 
 def test_the_loss_of_this_machines_ray_ends_the_run_with_a_sentence(monkeypatch):
@@ -105,17 +116,49 @@ ROOM = [
 ]
 
 
+def nodes(*have: dict[str, float]) -> list[dict[str, Any]]:
+    """What Ray says of a cluster whose live nodes have that; there was one more."""
+    gone = {"Alive": False, "NodeID": "gone", "Resources": {"CPU": 64.0, "GPU": 8.0, "memory": 1e12}}
+    return [gone, *({"Alive": True, "NodeID": str(k), "Resources": has} for k, has in enumerate(have))]
+
+
 @pytest.mark.parametrize(("asked", "have", "expected"), ROOM, ids=str)
 def test_room_for_trials(monkeypatch, asked: Resources, have: dict[str, float], expected: int):
-    monkeypatch.setattr(dispatch.ray, "cluster_resources", lambda: have)
+    monkeypatch.setattr(dispatch.ray, "nodes", lambda: nodes(have))
     monkeypatch.setattr(dispatch.ray, "is_initialized", lambda: True)
     gpus = SMALLEST if asked.gpus == "auto" else asked.gpus
-    assert dispatch._need(asked, gpus, None).times(dispatch._have()) == expected
+    assert dispatch._need(asked, gpus, None).times(dispatch._sum(dispatch._nodes())) == expected
     if expected:
         dispatch.connect(None, asked)
     else:
         with pytest.raises(UserError, match="one trial needs .* and the cluster has .*; change resources in the sweep file"):
             dispatch.connect(None, asked)
+
+
+APART = [
+    (Resources(cpus=2, memory_gb=3), [{"CPU": 2.0, "memory": 2e9}, {"CPU": 1.0, "memory": 8e9}], False),
+    (Resources(cpus=2, memory_gb=3), [{"CPU": 2.0, "memory": 2e9}, {"CPU": 2.0, "memory": 3e9}], True),
+    (Resources(cpus=16), [{"CPU": 8.0}] * 4, False),
+    (Resources(cpus=1, gpus=1), [{"CPU": 8.0}, {"GPU": 8.0}], False),
+    (Resources(cpus=1, gpus=4), [{"CPU": 2.0, "GPU": 2.0}] * 2, True),  # several processes
+]
+
+
+@pytest.mark.parametrize(("asked", "have", "fits"), APART, ids=str)
+def test_what_only_all_nodes_together_have_is_no_room(monkeypatch, asked: Resources, have: list[dict[str, float]], fits: bool):
+    monkeypatch.setattr(dispatch.ray, "nodes", lambda: nodes(*have))
+    monkeypatch.setattr(dispatch.ray, "is_initialized", lambda: True)
+    if fits:
+        dispatch.connect(None, asked)
+    else:
+        with pytest.raises(UserError, match="one trial needs .*, and no node has that, only all together: "):
+            dispatch.connect(None, asked)
+
+
+def test_nodes_that_leave_are_no_room(monkeypatch):
+    monkeypatch.setattr(dispatch.ray, "nodes", lambda: nodes({"CPU": 4.0, "memory": 9e9}, {"CPU": 8.0, "GPU": 2.0, "memory": 4e9}))
+    assert dispatch._sum(dispatch._nodes()).cpus == 12 and dispatch._sum(dispatch._nodes({"1"})).cpus == 4
+    assert dispatch.most(4) == (2, 9.0) and dispatch.most(5) == (2, 4.0)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nonsense", "host:port", ":", "127.0.0.1:99999999"])

@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+import signal
 import sys
 import time
 from collections import Counter, deque
@@ -196,13 +197,14 @@ def two_gpus() -> Iterator[None]:
 
 @pytest.fixture
 def pack(two_gpus: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Bout]]:
-    """`pack([(0.25, 300), …])`: batches of a share and milliseconds through the real dispatch; what each said of itself."""
+    """`pack([(0.25, 300), …])`: batches of a share, milliseconds and reserved GB, if any, through the real dispatch; what each said of
+    itself."""
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
     monkeypatch.setattr(dispatch.worker, "Worker", Recorder)
 
-    def go(batches: list[tuple[float, int]], cpus: int = 1, **config: Any) -> list[Bout]:
+    def go(batches: list[tuple[Any, ...]], cpus: int = 1, **config: Any) -> list[Bout]:
         trial = sweep("cpus: 1").trials[0]
-        queue = deque(Batch(((replace(trial, seed=ms, config=config),),), gpus) for gpus, ms in batches)
+        queue = deque(Batch(((replace(trial, seed=ms, config=config),),), gpus, *memory_gb) for gpus, ms, *memory_gb in batches)
         found = list(dispatch.on_ray(queue, None, Resources(cpus=cpus), GIVEN))
         assert len(found) == len(batches) and not queue
         return [Bout(*columns[0]["bout"]) for _, columns in found if "bout" in columns[0]]
@@ -253,6 +255,27 @@ def test_a_worker_whose_batch_was_lost_gets_no_other(pack, kind: str, gpus: floa
     assert len({b.pid for b in pack([(gpus, 10)] * 4, cpus=5, kind="nan")}) <= 2
 
 
+def test_a_worker_that_dies_while_it_waits_takes_no_batch_with_it(pack, monkeypatch: pytest.MonkeyPatch):
+    killed: list[int] = []
+    look = dispatch._Crew._look
+
+    def kill_one_and_look(crew: dispatch._Crew) -> None:
+        if crew.idle and not killed:
+            ref = crew.idle[0].handle.work.remote("", [[{"seed": 0, "config": {}}]], tuple(GIVEN))
+            killed.append(ray.get(ref)[0]["bout"][1])
+            os.kill(killed[0], signal.SIGKILL)
+            time.sleep(1.0)  # Ray hears of it in a tenth of that
+        look(crew)
+
+    monkeypatch.setattr(dispatch._Crew, "_look", kill_one_and_look)
+    bouts = pack([(0.0, 10)] * 6, cpus=5)
+    assert len(bouts) == 6 and killed and killed[0] not in {b.pid for b in bouts}
+
+
+def test_batches_that_differ_in_reserved_memory_alone_all_end(pack):
+    assert len(pack([(0.0, 10, None), (0.0, 10, 0.1), (0.0, 10, None), (0.0, 10, 0.2), (0.0, 10, 0.2)], cpus=5)) == 5
+
+
 # What happens to a trial that runs out of memory
 
 
@@ -266,7 +289,7 @@ def oom(message: str = "no memory") -> dict[str, Any]:
 def told(monkeypatch: pytest.MonkeyPatch) -> list[Batch]:
     """Every batch that a run gives to its workers, which all run out of memory; the cluster has 4 GPUs, and 64 GB on its largest node."""
     batches: list[Batch] = []
-    monkeypatch.setattr(dispatch, "most", lambda: (4, 64.0))
+    monkeypatch.setattr(dispatch, "most", lambda cpus: (4, 64.0))
 
     def results(queue: deque[Batch], resources: Resources, *_: Any) -> Iterator[tuple[Batch, list[dict[str, Any]]]]:
         while queue:

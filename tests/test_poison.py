@@ -175,8 +175,8 @@ print(*sorted(name for name in set(sys.modules) - before if name.split(".")[0] i
 """
 
 
-def test_torch_loads_nothing_more_once_the_time_limit_runs():
-    """An import that a time limit interrupts leaves modules half loaded: every later trial of the process would be a bug."""
+def test_torch_loads_nothing_more_of_itself_to_train_an_mlp():
+    """An import that the time limit interrupts leaves modules half loaded: every later trial of the process would be a bug."""
     done = subprocess.run([sys.executable, "-c", TRIAL_IN_A_FRESH_PROCESS], capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "\n"
