@@ -248,8 +248,7 @@ def test_a_worker_that_dies_is_replaced(pack):
     assert len({b.pid for b in pack([(1.0, 10)] * 4)}) <= 2
 
 
-@pytest.mark.parametrize("gpus", [0.0, 1.0], ids=["no GPU", "a GPU"])
-@pytest.mark.parametrize("kind", ["oom", "timeout"])
+@pytest.mark.parametrize(("gpus", "kind"), [(0.0, "timeout"), (1.0, "oom")])
 def test_a_worker_whose_batch_was_lost_gets_no_other(pack, kind: str, gpus: float):
     assert len({b.pid for b in pack([(gpus, 10)] * 4, cpus=5, kind=kind)}) == 4
     assert len({b.pid for b in pack([(gpus, 10)] * 4, cpus=5, kind="nan")}) <= 2
