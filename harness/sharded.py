@@ -2,13 +2,12 @@
 
     columns = ray.get(submit(home, stacks, given, processes=4))
 
-A coordinating task without resources starts the processes, waits for them, and gives what `harness.worker.work` would: the
+A coordinating task without resources starts the processes, waits for them, and gives what `harness.worker.Worker.work` would: the
 first one's columns, or a failure's. As there, what runs on other nodes is sent by value and imports this package only after
-`pin`: `_coordinate`, `_process` and all that they name may use nothing of it before.
+`pin_on_node`: `_coordinate`, `_process` and all that they name may use nothing of it before.
 """
 
 import faulthandler
-import os
 import sys
 import tempfile
 import threading
@@ -21,7 +20,7 @@ from ray import exceptions as lost
 from ray.util.placement_group import PlacementGroup, placement_group_table, remove_placement_group
 
 from harness import worker
-from harness.worker import pin
+from harness.worker import pin_on_node
 
 LOST_PEER_S = 10.0
 """A process that misses another waits so long with saying so: what the other one says, or Ray about it, is the reason."""
@@ -44,7 +43,7 @@ def submit(home: str, stacks: list[list[dict[str, Any]]], given: tuple[Any, ...]
     """Start one trial of a `LanguageTask` over so many processes, each with `given.cpus` CPUs and, if `given.gpus` is above 0, a
     GPU of its own.
 
-    home, stacks and given are those of `harness.worker.work`, and so is what the reference resolves to; `stacks` must hold one
+    home, stacks and given are those of `harness.worker.Worker.work`, and so is what the reference resolves to; `stacks` must hold one
     trial, and `given.trained` be None. Cancelling the reference by force ends the processes; `reclaim` then frees their room.
     """
     for module in (worker, sys.modules[__name__]):
@@ -66,7 +65,7 @@ def reclaim() -> None:
 
 def _coordinate(home: str, stacks: list[list[dict[str, Any]]], given: tuple[Any, ...], processes: int) -> list[dict[str, Any]]:
     """Start the processes, and wait for them."""
-    _pin(home)
+    pin_on_node(home)
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
     from ray.train.v2.api.exceptions import TrainingFailedError
@@ -104,7 +103,7 @@ def _process(sent: dict[str, Any]) -> list[dict[str, Any]]:
 
     Raises RuntimeError with the columns of a failure, which the coordinator reads: Ray Train then ends the other processes.
     """
-    _pin(sent["home"])
+    pin_on_node(sent["home"])
     from datetime import UTC, datetime
 
     import torch
@@ -180,11 +179,3 @@ def _failure(e: Exception, waited: float, seconds: float) -> dict[str, Any]:
 def _lost_another(columns: dict[str, Any]) -> bool:
     """Whether a process failed because it could no longer reach another one."""
     return columns["failure_kind"] == "bug" and any(words in columns["failure_message"] for words in LOST_WORDS)
-
-
-def _pin(home: str) -> None:
-    """Import this package, and no namesake: from `home`, or as it is installed on this node."""
-    homes = [p for p in (home, *sys.path) if os.path.isfile(os.path.join(p, "harness", "worker.py"))]
-    if not homes:
-        raise ImportError("unilaw is not installed on this node")
-    pin(homes[0])

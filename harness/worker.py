@@ -14,21 +14,6 @@ from typing import Any
 NAMES = ("harness", "tasks", "clusters", "reports")
 
 
-def work(home: str, stacks: list[list[dict[str, Any]]], given: tuple[Any, ...]) -> list[dict[str, Any]]:
-    """`harness.execute.run_batch` in a worker. `home` is the folder that holds the packages on the driver's machine;
-    a node that lacks it uses the unilaw installed there."""
-    homes = [p for p in (home, *sys.path) if os.path.isfile(os.path.join(p, "harness", "worker.py"))]
-    if not homes:
-        raise ImportError("unilaw is not installed on this node")
-    pin(homes[0])
-    from harness.execute import run_batch
-    from harness.registry import TaskRef
-    from harness.trial import Batch, Given, Trial
-
-    trials = tuple(tuple(Trial(t["trial_id"], TaskRef(*t["ref"]), t["config"], t["seed"]) for t in stack) for stack in stacks)
-    return run_batch(Batch(trials), Given(*given), killable=True)
-
-
 class Worker:
     """A process that holds what its batches take, between them too: its imports, its CUDA context, compiled models and data."""
 
@@ -39,8 +24,23 @@ class Worker:
         return ray.get_runtime_context().get_node_id()
 
     def work(self, home: str, stacks: list[list[dict[str, Any]]], given: tuple[Any, ...]) -> list[dict[str, Any]]:
-        """As `work`."""
-        return work(home, stacks, given)
+        """`harness.execute.run_batch` in a worker. `home` is the folder that holds the packages on the driver's machine;
+        a node that lacks it uses the unilaw installed there."""
+        pin_on_node(home)
+        from harness.execute import run_batch
+        from harness.registry import TaskRef
+        from harness.trial import Batch, Given, Trial
+
+        trials = tuple(tuple(Trial(t["trial_id"], TaskRef(*t["ref"]), t["config"], t["seed"]) for t in stack) for stack in stacks)
+        return run_batch(Batch(trials), Given(*given), killable=True)
+
+
+def pin_on_node(home: str) -> None:
+    """`pin` to `home`, or to the unilaw that is installed here. Raises ImportError when there is neither."""
+    homes = [p for p in (home, *sys.path) if os.path.isfile(os.path.join(p, "harness", "worker.py"))]
+    if not homes:
+        raise ImportError("unilaw is not installed on this node")
+    pin(homes[0])
 
 
 def pin(home: str) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import socket
 import subprocess
 import sysconfig
 import time
@@ -10,6 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+
+from tests.nodes import free_port
 
 SWEEP = """
 name: small
@@ -21,12 +22,6 @@ tasks:
 """
 
 RAY = str(Path(sysconfig.get_path("scripts")) / "ray")
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 @pytest.fixture(scope="module")

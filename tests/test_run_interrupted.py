@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from harness.store import Store
+from tests.nodes import in_session
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="follows processes through /proc")
 
@@ -27,18 +28,6 @@ tasks:
 """
 """So many epochs that every trial is a batch of its own."""
 ARGUMENTS = ["run", "slow.yaml", "--task-file", str(TROUBLE), "--store", "rows"]
-
-
-def in_session(session: int) -> dict[int, str]:
-    """Process id and command line of everything that a run started, itself included."""
-    found = {}
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and int((entry / "stat").read_text().rpartition(")")[2].split()[3]) == session:
-                found[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")
-        except (OSError, IndexError):
-            continue  # it ended while we looked
-    return found
 
 
 def working(session: int) -> list[str]:
