@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from harness.measures.boundary import column, nearer, shortened
-from harness.measures.gradients import Margins, margin_values, margins, nearest_rival, steepness
+from harness.measures.gradients import Margins, margin_values, margins, nearest_rival, slopes, steepness
 from harness.training.loop import predicted
 from harness.training.stack import Model
 
@@ -26,8 +26,9 @@ LINF_RADII = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
 """In the inputs' own numbers where they lie in a box of length 1, as pixels do; scaled with the box, or without one with the
 inputs' root mean square (data unit over √d)."""
 
-LINF_STEPS = 20
-"""From each of two beginnings. With 24, 30 or 40 the robust accuracy of the benchmark's networks is at most 0.08 points lower."""
+LINF_STEPS = 16
+"""From each of two beginnings. With 20 the mean distance on the benchmark's networks is 0.06 % smaller, with 40 0.18 %, and robust
+accuracies are at most 0.05 points lower with 20."""
 LINF_STEP = 1.0
 """First step's length over the current radius; falls to LINF_END of it along a cosine, as does the memory of earlier steps."""
 LINF_SHRINK = 0.2
@@ -78,7 +79,8 @@ def nearest_linf_change(
         with torch.enable_grad():
             at_x = margins(model, x, label, classes)
     low, high = box or (-math.inf, math.inf)
-    here, steep = at_x.values.amin(dim=1), steepness(at_x, classes or 1, order=1)
+    here, norms = at_x.values.amin(dim=1), slopes(at_x, order=1)
+    steep = steepness(at_x, norms, classes or 1)
 
     def margin(z: Tensor) -> Tensor:
         return margin_values(model(z), label, classes).amin(dim=1)
@@ -95,7 +97,7 @@ def nearest_linf_change(
 
     known = torch.where(towards.isnan(), x, towards).clamp(low, high)
     best = torch.where(column(margin(known) < 0, x), known, torch.nan)
-    first, length = 2 * nearest_rival(at_x, order=1)[0], linf_distance(x, known)
+    first, length = 2 * nearest_rival(at_x, norms)[0], linf_distance(x, known)
     # In units of the box, or of a typical number of the input.
     span = torch.full_like(length, high - low) if box else 3 * x.flatten(1).square().mean(dim=1).sqrt().clamp(min=1e-12)
     beginnings = (
@@ -104,8 +106,8 @@ def nearest_linf_change(
     )
     for begin, radius, loss in beginnings:
         found = _search(model, x, begin, radius, loss, towards, low, high)
-        best = nearer(x, shortened(x, found, here, margin, LINF_SHORTENINGS), best, linf_distance)
-    return best
+        best = nearer(x, found, best, linf_distance)
+    return shortened(x, best, here, margin, LINF_SHORTENINGS)
 
 
 def _search(
@@ -125,11 +127,11 @@ def _search(
         at, hit = at.detach(), value < 0
         better = hit & (radius < nearest)
         best[better], nearest = at[better], torch.where(better, radius, nearest)
-        size = gradient.flatten(1).abs().sum(dim=1)
+        size = gradient.flatten(1).norm(dim=1)
         flat = size == 0
         if bool(flat.any()):  # towards what is known to be another label
             gradient = torch.where(column(flat, x), (x - towards).nan_to_num(0.0), gradient)
-            size = gradient.flatten(1).abs().sum(dim=1)
+            size = gradient.flatten(1).norm(dim=1)
         velocity.mul_(LINF_MOMENTUM * (1 - schedule)).addcdiv_(gradient, column(size.clamp(min=1e-30), x))
         torch.sub(at, x, out=offset).addcmul_(torch.sign(velocity, out=sign), column(-LINF_STEP * schedule * radius, x))
         radius = radius * torch.where(hit, 1 - LINF_SHRINK * schedule, 1 + LINF_SHRINK * schedule)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from harness.measures.gradients import Margins, margin_values, margins, nearest_rival, steepness
+from harness.measures.gradients import Margins, margin_values, margins, nearest_rival, slopes, steepness
 from harness.training.loop import predicted
 from harness.training.stack import Model
 
@@ -25,6 +25,8 @@ SEARCH_END = 0.03
 SHORTENINGS, COARSE_SHORTENINGS = 7, 4
 OVERSHOT = 3e-5
 """How far beyond the estimated boundary a change is tried, over its distance."""
+LENGTHENED = (1e-6, 1e-5, 1e-4, 1e-3)
+"""By how much a change is lengthened, in turn, where rounding took it back; in data units, in which inputs are rounded by about 1e-7."""
 SHORTENED_STARTS = 8
 """Shortened towards each point: its nearest neighbours that carry another label."""
 WANDER_DIRECTIONS = 8
@@ -102,7 +104,8 @@ def _search(model: Model, x: Tensor, towards: Tensor, at_x: Margins, label: Tens
     gradient norms at x), begins in the direction of `towards` at three times the first-order distance, and scales
     its step with the radius: distances across a grid of models span two decades.
     """
-    first, steep = nearest_rival(at_x)[0], steepness(at_x, classes or 1)
+    norms = slopes(at_x)
+    first, steep = nearest_rival(at_x, norms)[0], steepness(at_x, norms, classes or 1)
     radius = torch.where(first.isfinite(), 3 * first, 0.1).clamp(0.02, 0.5)
     offset = towards - x
     offset.mul_(_factor(offset, radius))
@@ -128,6 +131,20 @@ def _search(model: Model, x: Tensor, towards: Tensor, at_x: Margins, label: Tens
         radius = radius * torch.where(hit, 1 - SEARCH_SHRINK * schedule, 1 + SEARCH_SHRINK * schedule)
         offset.mul_(_factor(offset, radius))
     return best
+
+
+@torch.no_grad()
+def changing(model: Model, x: Tensor, change: Tensor, classes: int | None) -> Tensor:
+    """Inputs (B, *input_shape) found with the same model computed in another order, lengthened from x where rounding took their
+    other label back; NaN where the last of LENGTHENED is not enough."""
+    label = predicted(model(x), classes)
+    for extra in (*LENGTHENED, math.nan):
+        stands = (predicted(model(change), classes) == label) & change.flatten(1).isfinite().all(dim=1)
+        if not bool(stands.any()):
+            break
+        longer = torch.lerp(x, change, column(1 + extra / l2_distance(x, change), x))
+        change = torch.where(column(stands, x), longer, change)
+    return change
 
 
 def _other_points(model: Model, x: Tensor, label: Tensor, starts: Tensor, classes: int | None) -> list[Tensor]:

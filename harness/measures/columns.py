@@ -18,7 +18,7 @@ from harness.training.stack import Program
 
 MEASURE_POINTS = 128
 
-TOGETHER_BYTES = 1_000_000
+TOGETHER_BYTES = 3_000_000
 """Models are measured together while their points take no more than this: beyond, the processor's cache is the limit."""
 
 

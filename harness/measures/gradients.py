@@ -68,32 +68,29 @@ def margins_of(at: Linearised, label: Tensor, classes: int | None) -> Margins:
     return Margins(values, own[:, None] - at.jacobian)
 
 
-def nearest_rival(m: Margins, order: int = 2) -> tuple[Tensor, Tensor, Tensor]:
-    """First-order distance |m_j|/‖∇m_j‖ minimised over rivals, the rival's index, and its margin's gradient norm.
+def slopes(m: Margins, order: int = 2) -> Tensor:
+    """(B, R) norms of the margins' gradients: `order` 2 for ℓ2 distances; 1, the dual norm, for ℓ∞."""
+    rows = m.gradients.flatten(2)
+    return rows.abs().sum(dim=2) if order == 1 else rows.norm(dim=2)  # torch's own 1-norm takes twice as long
 
-    All (B,). The distance is +inf where every gradient is zero. `order` 2 is for ℓ2 distances; 1, the dual norm, for ℓ∞.
+
+def nearest_rival(m: Margins, norms: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """First-order distance |m_j|/‖∇m_j‖ minimised over rivals, the rival's index, and its margin's gradient norm; `norms` are `slopes(m)`.
+
+    All (B,). The distance is +inf where every gradient is zero.
     """
-    norms = _norms(m, order)
     distance = torch.where(norms > 0, m.values.abs() / norms, torch.inf)
     distance = torch.where(m.values.isinf(), torch.inf, distance)
     nearest, rival = distance.min(dim=1)
     return nearest, rival, norms.gather(1, rival[:, None]).squeeze(1)
 
 
-def steepness(m: Margins, outputs: int, order: int = 2) -> Tensor:
-    """(B, outputs) norms of the margins' gradients, to divide margins by: where one is zero or not known, the point's largest,
-    and 1 where all are zero."""
-    norms = _norms(m, order)
+def steepness(m: Margins, norms: Tensor, outputs: int) -> Tensor:
+    """(B, outputs) `slopes(m)` to divide margins by: where one is zero or not known, the point's largest, and 1 where all are zero."""
     steepest = norms.amax(1, keepdim=True)
     steepest = torch.where(steepest > 0, steepest, 1.0)
     norms = torch.where(norms > 0, norms, steepest)
     return norms if m.rivals is None else steepest.expand(-1, outputs).scatter(1, m.rivals, norms)
-
-
-def _norms(m: Margins, order: int) -> Tensor:
-    """(B, R) norms of the gradients."""
-    rows = m.gradients.flatten(2)
-    return rows.abs().sum(dim=2) if order == 1 else rows.norm(dim=2)  # torch's own 1-norm takes twice as long
 
 
 def gradient_norms(m: Margins, x: Tensor, on_sphere: bool) -> GradientNorms:

@@ -11,8 +11,9 @@ from torch.nn import functional as F
 
 from harness.measures.boundary import WANDER_DIRECTIONS
 from harness.measures.corruption import draw_directions
+from harness.measures.row_space import Seen
 from harness.task import Data, Seeds
-from harness.training.stack import Model, Program
+from harness.training.stack import Model, Program, flat
 
 STARTS = 1024
 """Training points among which a nearest one with another label is looked for."""
@@ -53,10 +54,16 @@ class Probe:
         """Of inputs in data units."""
         self.raw: Model = flat(program.of_inputs(), self.models)
         """Of inputs in their own numbers."""
+        self.seen = Seen(self.model, self.models, self.x.shape[1:], None if self.on_sphere else program.first_layer(unit))
+        """Coordinates in which ℓ2 instruments work."""
 
     def all(self, name: str) -> Tensor:
         """An attribute of the draws, one after another."""
         return torch.cat([getattr(d, name) for d in self.draws])
+
+    def coordinates(self, name: str) -> Tensor:
+        """Of inputs that are an attribute of the draws, one after another."""
+        return self.seen.coordinates(self.all(name))
 
     def each(self, values: Tensor) -> Tensor:
         """(M·B, …) as (M, B, …)."""
@@ -66,8 +73,3 @@ class Probe:
         """(M·B, 1, …): every point's data unit, to multiply into x."""
         units = torch.tensor([d.unit for d in self.draws], device=self.x.device)
         return units.repeat_interleave(len(self.x) // self.models).reshape(-1, *[1] * (self.x.dim() - 1))
-
-
-def flat(program: Model, models: int) -> Model:
-    """Of (M·B, …) instead of (M, B, …)."""
-    return lambda z: program(z.unflatten(0, (models, -1))).flatten(0, 1)

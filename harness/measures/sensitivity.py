@@ -17,9 +17,9 @@ from harness.measures.attacks import (
     violations,
     warnings,
 )
-from harness.measures.boundary import Nearest, l2_distance, nearest_change, stability
+from harness.measures.boundary import Nearest, changing, l2_distance, nearest_change, stability
 from harness.measures.corruption import corruption_response, corruption_rows
-from harness.measures.gradients import Margins, gradient_norms, margins_of, nearest_rival
+from harness.measures.gradients import Margins, gradient_norms, margins_of, nearest_rival, slopes
 from harness.measures.gradients import margins as margins_at
 from harness.measures.input_noise import RADII, NoiseResponse, noise_response
 from harness.measures.jacobian import WHOLE_OUTPUTS, LocalNorms, linearise, local_norms, local_norms_of
@@ -60,8 +60,7 @@ def certified_bound(module: nn.Module, data: Data, unit: float) -> Bound:
 def sensitivity(probe: Probe, bounds: Sequence[Bound]) -> list[Columns]:
     """The sensitivity columns of each model."""
     outputs, label, margins, norms = _at_points(probe)
-    starts, wander = torch.stack([d.starts for d in probe.draws]), torch.cat([d.wander for d in probe.draws], dim=1)
-    nearest = nearest_change(probe.model, probe.x, starts, probe.classes, wander, margins)
+    nearest = nearest_l2(probe, margins)
     distance = l2_distance(probe.x, nearest.change)
     right = ~wrong(outputs, probe.y, probe.classes)
     noisy = noise_response(probe.model, probe.x, probe.y, probe.classes, probe.all("normal"))
@@ -80,17 +79,34 @@ def sensitivity(probe: Probe, bounds: Sequence[Bound]) -> list[Columns]:
 
 
 def _at_points(probe: Probe) -> tuple[Tensor, Tensor, Margins, LocalNorms]:
-    """Outputs, predicted labels, their margins and the Jacobians' norms; from whole Jacobians where there are few outputs."""
+    """Outputs, predicted labels, their margins and the Jacobians' norms, gradients in coordinates of `probe.seen`; from whole Jacobians
+    where there are few outputs."""
+    model, u = probe.seen.model, probe.coordinates("x")
     if probe.classes is None or probe.classes <= WHOLE_OUTPUTS:
-        at_x = linearise(probe.model, probe.x)
+        at_x = linearise(model, u)
         label = predicted(at_x.outputs, probe.classes)
-        norms = local_norms_of(at_x, probe.x, probe.classes, probe.on_sphere)
-        return at_x.outputs, label, margins_of(at_x, label, probe.classes), norms
+        return at_x.outputs, label, margins_of(at_x, label, probe.classes), local_norms_of(at_x, u, probe.classes, probe.on_sphere)
     with torch.no_grad():
-        outputs = probe.model(probe.x)
+        outputs = model(u)
     label = predicted(outputs, probe.classes)
-    norms = local_norms(probe.model, probe.x, probe.classes, probe.on_sphere)
-    return outputs, label, margins_at(probe.model, probe.x, label, probe.classes), norms
+    return outputs, label, margins_at(model, u, label, probe.classes), local_norms(model, u, probe.classes, probe.on_sphere)
+
+
+def nearest_l2(probe: Probe, margins: Margins) -> Nearest:
+    """The nearest inputs (M·B, *input_shape) found with another label, in data units; `margins` are those at the points, in coordinates."""
+    starts = torch.cat([d.starts for d in probe.draws])
+    starts = probe.each(probe.seen.coordinates(starts))
+    wander = torch.stack([probe.seen.coordinates(w) for w in torch.cat([d.wander for d in probe.draws], dim=1)])
+    found = nearest_change(probe.seen.model, probe.coordinates("x"), starts, probe.classes, wander, margins)
+    return found._replace(change=changing(probe.model, probe.x, probe.seen.inputs(probe.x, found.change), probe.classes))
+
+
+def nearest_linf(probe: Probe, margins: Margins, l2_change: Tensor) -> Tensor:
+    """(M·B,) ℓ∞ distances to the nearest inputs found with another label, in the inputs' own numbers; `l2_change` in data units."""
+    units = probe.units()
+    raw, gradients = probe.x * units, probe.seen.along(margins.gradients)
+    at_raw = margins._replace(gradients=gradients / units[:, None])
+    return linf_distance(raw, nearest_linf_change(probe.raw, raw, l2_change * units, probe.classes, probe.box, at_raw))
 
 
 def _certified(margins: Margins, bound: Bound, points: slice, classes: int | None) -> Tensor | None:
@@ -101,7 +117,7 @@ def _certified(margins: Margins, bound: Bound, points: slice, classes: int | Non
 
 
 def _stability(probe: Probe, margins: Margins, nearest: Nearest, distance: Tensor, bounds: Sequence[Bound]) -> list[Columns]:
-    linear, found = probe.each(nearest_rival(margins)[0]), probe.each(distance)
+    linear, found = probe.each(nearest_rival(margins, slopes(margins))[0]), probe.each(distance)
     ends = nearest.ends.nan_to_num(posinf=1e9)
     apart = probe.each((ends.amax(0) > DISAGREE * ends.amin(0)).float()).mean(1).tolist()
     columns = []
@@ -135,14 +151,13 @@ def _of(probe: Probe, m: int) -> slice:
 def _lipschitz(probe: Probe, margins: Margins, held_out: LocalNorms, bounds: Sequence[Bound]) -> list[Columns]:
     gradient = gradient_norms(margins, probe.x, probe.on_sphere)
     tangential, ambient = (probe.each(norms) for norms in gradient)
-    sets = {"held_out": (probe.x, held_out)}
+    sets = {"held_out": held_out}
     for name in ("train", "off_data"):
-        x = probe.all(name)
-        sets[name] = (x, local_norms(probe.model, x, probe.classes, probe.on_sphere))
+        sets[name] = local_norms(probe.seen.model, probe.coordinates(name), probe.classes, probe.on_sphere)
     pairs, logprob_pairs = _pairs(probe, sets, logprobs=False), _pairs(probe, sets, logprobs=True) if probe.classes else None
     mean_margin = probe.each(margins.values.amin(dim=1)).mean(1).tolist()
-    norm = {name: probe.each(found.outputs.norm) for name, (_, found) in sets.items()}
-    residual = torch.stack([probe.each(s.residual).amax(1) for _, f in sets.values() for s in f if s is not None]).amax(0).tolist()
+    norm = {name: probe.each(found.outputs.norm) for name, found in sets.items()}
+    residual = torch.stack([probe.each(s.residual).amax(1) for f in sets.values() for s in f if s is not None]).amax(0).tolist()
     columns = []
     for m, bound in enumerate(bounds):
         by_set = {name: float(found[m].max()) for name, found in norm.items()}
@@ -171,7 +186,7 @@ def _lipschitz(probe: Probe, margins: Margins, held_out: LocalNorms, bounds: Seq
             "margin_mean": margin,
         })  # fmt: skip
         if logprob_pairs and probe.classes:
-            logprob = [probe.each(found.logprobs.norm)[m] for _, found in sets.values() if found.logprobs]
+            logprob = [probe.each(found.logprobs.norm)[m] for found in sets.values() if found.logprobs]
             upper_logprob = None if bound.lipschitz is None else log_probability_factor(probe.classes) * bound.lipschitz
             columns[-1] |= {
                 "lip_lower_logprob_jacobian": max(float(norms.max()) for norms in logprob),
@@ -189,19 +204,21 @@ def _over(value: float | None, margin: float) -> float | None:
     return value / margin if value is not None and margin > 0 else None
 
 
-def _pairs(probe: Probe, sets: dict[str, tuple[Tensor, LocalNorms]], logprobs: bool) -> list[Lower]:
+def _pairs(probe: Probe, sets: dict[str, LocalNorms], logprobs: bool) -> list[Lower]:
     """Ascend from the steepest points of all sets, and from pairs of training points; never below the steepest point itself."""
-    found = [(x, norms.logprobs if logprobs and norms.logprobs else norms.outputs) for x, norms in sets.values()]
-    x = torch.cat([probe.each(x) for x, _ in found], dim=1)
-    norm = torch.cat([probe.each(singular.norm) for _, singular in found], dim=1)
-    direction = torch.cat([probe.each(singular.direction) for _, singular in found], dim=1)
+    found = [norms.logprobs if logprobs and norms.logprobs else norms.outputs for norms in sets.values()]
+    x = torch.cat([probe.each(probe.all("x" if name == "held_out" else name)) for name in sets], dim=1)
+    norm, direction = (torch.cat([probe.each(getattr(f, name)) for f in found], dim=1) for name in ("norm", "direction"))
     steepest = norm.topk(min(STEEP, norm.shape[1]), dim=1).indices
     models = torch.arange(probe.models, device=x.device)[:, None]
-    u, v = departures(x[models, steepest].flatten(0, 1), direction[models, steepest].flatten(0, 1))
-    others = [torch.stack([getattr(d, name)[:PAIRS] for d in probe.draws]) for name in ("train", "partners")]
-    u, v = (torch.cat([probe.each(a), b], dim=1).flatten(0, 1) for a, b in zip((u, v), others, strict=True))
-    model: Model = (lambda z: probe.model(z).log_softmax(1)) if logprobs else probe.model
+    train, partners = (torch.stack([getattr(d, name)[:PAIRS] for d in probe.draws]) for name in ("train", "partners"))
+    middle = torch.cat([x[models, steepest], (train + partners) / 2], dim=1).flatten(0, 1)
+    u, v = departures(probe.seen.coordinates(x[models, steepest].flatten(0, 1)), direction[models, steepest].flatten(0, 1))
+    others = (probe.seen.coordinates(z.flatten(0, 1)) for z in (train, partners))
+    u, v = (torch.cat([probe.each(a), probe.each(b)], dim=1).flatten(0, 1) for a, b in zip((u, v), others, strict=True))
+    model: Model = (lambda z: probe.seen.model(z).log_softmax(1)) if logprobs else probe.seen.model
     pairs = steepest_pairs(model, u, v, probe.on_sphere)
+    pairs = pairs._replace(middle=probe.seen.inputs(middle, pairs.middle))
     return [summary(Pairs(*(probe.each(t)[m] for t in pairs)), float(norm[m].max()), x[m, steepest[m, 0]]) for m in range(probe.models)]
 
 
@@ -218,9 +235,7 @@ def _adversarial(
         probe.all("normal").flatten(1).norm(dim=1, keepdim=True) * torch.tensor(RADII).to(probe.x) / math.sqrt(probe.x[0].numel())
     )
     shortest = length_of_noise.masked_fill(~noisy.flipped, math.inf).amin(dim=1)
-    raw, units = probe.x * probe.units(), probe.units()
-    at_raw = margins._replace(gradients=margins.gradients / units[:, None])
-    linf = linf_distance(raw, nearest_linf_change(probe.raw, raw, nearest.change * units, probe.classes, probe.box, at_raw))
+    linf = nearest_linf(probe, margins, nearest.change)
     columns = []
     for m, (draw, bound) in enumerate(zip(probe.draws, bounds, strict=True)):
         mine = _of(probe, m)

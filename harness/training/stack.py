@@ -11,7 +11,7 @@ models' own and looks whether the padding gets a gradient, and raises `CannotSta
 import contextlib
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,17 @@ AGREEMENT = 1e-4
 
 class CannotStack(Exception):
     """Why these models cannot be one program; they then train one by one."""
+
+
+class FirstLayer(NamedTuple):
+    """How models that begin with a linear layer take their inputs x (M, B, inputs): as rest(x @ weight + bias).
+
+    weight: (M, inputs, width); bias: (M, 1, width); `rest` maps (M, B, width) to (M, B, outputs).
+    """
+
+    weight: Tensor
+    bias: Tensor
+    rest: Model
 
 
 class Program(Protocol):
@@ -55,6 +66,10 @@ class Program(Protocol):
 
     def of_inputs(self, unit: Tensor | None = None) -> Model:
         """As a function of inputs (M, B, *input_shape) alone, with today's weights; each model takes them times its `unit` (M,)."""
+        ...
+
+    def first_layer(self, unit: Tensor | None = None) -> FirstLayer | None:
+        """The same function of the inputs as numbers in a row, taken apart; None where the models begin with anything else."""
         ...
 
     def train(self, mode: bool) -> None:
@@ -85,6 +100,12 @@ class Alone:
 
     def of_inputs(self, unit: Tensor | None = None) -> Model:
         return _times(self, unit)
+
+    def first_layer(self, unit: Tensor | None = None) -> FirstLayer | None:
+        if not _layered(self.module):
+            return None
+        tensors = {name: p.detach()[None] for name, p in self.module.named_parameters()}
+        return LayerStack([self.module], self.module, tensors, {}).first_layer(unit)
 
     def train(self, mode: bool) -> None:
         self.module.train(mode)
@@ -132,38 +153,50 @@ class LayerStack(_Stacked):
             elif not isinstance(layer, nn.Linear):
                 h = layer(h)
             else:
-                weight = self._of(f"{name}.weight")
-                bias = None if layer.bias is None else self._of(f"{name}.bias")
+                weight = self._of(name, "weight")
+                bias = None if layer.bias is None else self._of(name, "bias")
                 if len(h) == models:
                     h = _own(h, weight, bias)
                 else:
                     h = _shared(h, weight.unflatten(0, (groups, -1)), None if bias is None else bias.unflatten(0, (groups, -1)))
         return h if len(h) == models else h.repeat_interleave(models // groups, 0)
 
-    def _of(self, name: str) -> Tensor:
+    def _of(self, layer: str, tensor: str) -> Tensor:
+        name = f"{layer}.{tensor}" if layer else tensor
         return self.parameters[name] if name in self.parameters else self.fixed[name]
 
-    @torch.no_grad()
     def of_inputs(self, unit: Tensor | None = None) -> Model:
+        first = self.first_layer(unit)
+        if first is None:
+            return _times(self, unit)
+        return lambda x: first.rest(torch.baddbmm(first.bias, x.flatten(2), first.weight))
+
+    @torch.no_grad()
+    def first_layer(self, unit: Tensor | None = None) -> FirstLayer | None:
         """The factor, and layers before the first linear one that say `affine`, go into its weights: for small models each of them
         would take longer than a matmul."""
-        at = next((k for k, (_, layer) in enumerate(self.layers) if isinstance(layer, nn.Linear)), 0)
-        before, (name, linear) = [layer for _, layer in self.layers[:at]], self.layers[at]
-        if not all(isinstance(layer, (nn.Flatten, nn.Identity)) or hasattr(layer, "affine") for layer in before):
-            return _times(self, unit)
-        weight = self._of(f"{name}.weight")
-        bias = 0.0 if linear.bias is None else self._of(f"{name}.bias")
+        at = next((k for k, (_, layer) in enumerate(self.layers) if isinstance(layer, nn.Linear)), len(self.layers))
+        before = [layer for _, layer in self.layers[:at]]
+        if at == len(self.layers) or not all(isinstance(layer, (nn.Flatten, nn.Identity)) or hasattr(layer, "affine") for layer in before):
+            return None
+        name, linear = self.layers[at]
+        weight = self._of(name, "weight")
+        bias = 0.0 if linear.bias is None else self._of(name, "bias")
         a, b = weight.new_ones(len(weight)) if unit is None else unit, weight.new_zeros(len(weight))
         affine: list[tuple[float, float]] = [getattr(layer, "affine") for layer in before if hasattr(layer, "affine")]  # noqa: B009
         for slope, shift in affine:
             a, b = slope * a, slope * b + shift
-        bias, weight = (bias + b[:, None] * weight.sum(2))[:, None], (weight * a[:, None, None]).mT
         rest = LayerStack(self.modules, self.widest, self.parameters, self.fixed)
         rest.layers = self.layers[at + 1 :]
-        return lambda x: rest(torch.baddbmm(bias, x.flatten(2), weight))
+        return FirstLayer((weight * a[:, None, None]).mT, (bias + b[:, None] * weight.sum(2))[:, None], rest)
 
     def train(self, mode: bool) -> None:
         """Nothing to do: these layers are the same in both modes."""
+
+
+def flat(program: Model, models: int) -> Model:
+    """Of (M·B, …) instead of (M, B, …)."""
+    return lambda z: program(z.unflatten(0, (models, -1))).flatten(0, 1)
 
 
 def _times(program: Model, unit: Tensor | None) -> Model:
@@ -202,6 +235,9 @@ class VmapStack(_Stacked):
 
     def of_inputs(self, unit: Tensor | None = None) -> Model:
         return _times(self, unit)
+
+    def first_layer(self, unit: Tensor | None = None) -> FirstLayer | None:
+        return None
 
     def train(self, mode: bool) -> None:
         self.skeleton.train(mode)

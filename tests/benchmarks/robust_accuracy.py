@@ -4,8 +4,9 @@
 
 32 MLPs of widths 8 to 64 on MNIST digits, 200 held-out inputs, 8 radii: ℓ∞ on pixels in [0, 1], ℓ2 without a box. Ours
 is one search per norm for all radii, several nets at a time; PGD-40 of the Adversarial Robustness Toolbox and of foolbox
-runs once per net and radius, on a few of the nets. Then AutoAttack (standard) at one radius per norm, for MLPs and for
-Madry et al.'s CNN at c = 1 on fewer inputs. One thread each; processor seconds, because a shared machine's clock says little.
+runs once per net and radius, on a few of the nets; foolbox's also from five beginnings. Then AutoAttack (standard) at one
+radius per norm, for MLPs and for Madry et al.'s CNN at c = 1 on fewer inputs. One thread each; processor seconds, because a
+shared machine's clock says little.
 """
 
 import json
@@ -23,10 +24,11 @@ from art.estimators.classification import PyTorchClassifier
 from pyautoattack import AutoAttack  # pyright: ignore[reportMissingImports] - installed by make bench
 from torch import Tensor, nn
 
-from harness.measures.attacks import linf_distance, nearest_linf_change
-from harness.measures.boundary import WANDER_DIRECTIONS, l2_distance, nearest_change
+from harness.measures.attacks import linf_distance
+from harness.measures.boundary import column, l2_distance
 from harness.measures.gradients import margins
-from harness.measures.points import flat
+from harness.measures.points import Draw, Probe
+from harness.measures.sensitivity import nearest_l2, nearest_linf
 from harness.registry import TaskRef, load_samples
 from harness.task import Data, Seeds
 from harness.training.loop import Row, predicted, train
@@ -78,33 +80,26 @@ def trained(grid: Sequence[dict[str, Any]]) -> tuple[Data, list[nn.Module]]:
     return data, nets
 
 
-def ours(nets: Sequence[nn.Module], data: Data, x: Tensor, y: Tensor) -> Ours:
-    unit, draw = data.unit(), torch.Generator().manual_seed(0)
-    wander, starts = torch.randn(WANDER_DIRECTIONS, *x.shape, generator=draw), data.x_train[:1024] / unit
+def ours(nets: Sequence[nn.Module], data: Data, draw: Draw) -> Ours:
     found: dict[Norm, list[Tensor]] = {"linf": [], "l2": []}
     seconds: dict[Norm, float] = {"linf": 0.0, "l2": 0.0}
     for begin in range(0, len(nets), TOGETHER):
         part = nets[begin : begin + TOGETHER]
-        program, many = stack(part, x[:4]), len(part)
+        program, many = stack(part, data.x_test[:4]), len(part)
         program.train(False)
-        in_units, raw = (flat(program.of_inputs(scale), many) for scale in (torch.full((many,), unit), None))
-        tiled, wrong = x.repeat(many, 1, 1, 1), torch.cat([net(x).argmax(1) != y for net in part])
+        right = torch.cat([net(data.x_test[draw.rows]).argmax(1) == draw.y for net in part])
         clock = time.process_time()
-        at_x = margins(in_units, tiled / unit, predicted(in_units(tiled / unit), data.classes), data.classes)  # serves both norms
-        l2 = nearest_change(
-            in_units,
-            tiled / unit,
-            starts.expand(many, *starts.shape),
-            data.classes,
-            wander.repeat(1, many, 1, 1, 1),
-            at_x,
-        )
+        probe = Probe(program, [data] * many, [draw] * many)
+        at = probe.coordinates("x")
+        at_x = margins(probe.seen.model, at, predicted(probe.seen.model(at), data.classes), data.classes)  # serves both norms
+        l2 = nearest_l2(probe, at_x).change
         between = time.process_time()
-        linf = nearest_linf_change(raw, tiled, l2.change * unit, data.classes, (0.0, 1.0), at_x._replace(gradients=at_x.gradients / unit))
+        linf = nearest_linf(probe, at_x, l2)
         seconds["l2"] += between - clock
         seconds["linf"] += time.process_time() - between
-        found["l2"].append((unit * l2_distance(tiled / unit, l2.change)).masked_fill(wrong, 0).unflatten(0, (many, -1)))
-        found["linf"].append(linf_distance(tiled, linf).masked_fill(wrong, 0).unflatten(0, (many, -1)))
+        distances: dict[Norm, Tensor] = {"l2": draw.unit * l2_distance(probe.x, l2), "linf": linf}
+        for norm, distance in distances.items():
+            found[norm].append(distance.masked_fill(~right, 0).unflatten(0, (many, -1)))
     return Ours({norm: torch.cat(parts) for norm, parts in found.items()}, seconds)
 
 
@@ -123,10 +118,20 @@ def art_pgd(net: nn.Module, x: Tensor, y: Tensor, norm: Norm, radius: float) -> 
     return torch.from_numpy(attack.generate(x.numpy(), y.numpy()))
 
 
-def foolbox_pgd(net: nn.Module, x: Tensor, y: Tensor, norm: Norm, radius: float) -> Tensor:
+def foolbox_pgd(net: nn.Module, x: Tensor, y: Tensor, norm: Norm, radius: float, at_random: bool = False) -> Tensor:
     kind, box = (LinfPGD, (0, 1)) if norm == "linf" else (L2PGD, (-FAR, FAR))
-    attack = kind(rel_stepsize=PGD_STEP / PGD_STEPS, steps=PGD_STEPS, random_start=False)
+    attack = kind(rel_stepsize=PGD_STEP / PGD_STEPS, steps=PGD_STEPS, random_start=at_random)
     return attack.run(PyTorchModel(net, bounds=box, device="cpu"), x, y, epsilon=radius)
+
+
+def foolbox_pgd_five_times(net: nn.Module, x: Tensor, y: Tensor, norm: Norm, radius: float) -> Tensor:
+    """From the inputs themselves, then from four random beginnings in the ball: what comes nearer to the strength of our search."""
+    found = foolbox_pgd(net, x, y, norm, radius)
+    for k in range(4):
+        torch.manual_seed(k)
+        again = foolbox_pgd(net, x, y, norm, radius, at_random=True)
+        found = torch.where(column(net(found).argmax(1) == y, x), again, found)
+    return found
 
 
 def autoattack(net: nn.Module, x: Tensor, y: Tensor, norm: Norm, radius: float) -> Tensor:
@@ -173,7 +178,7 @@ def grid(nets: Sequence[nn.Module], mine: Ours, x: Tensor, y: Tensor) -> Iterato
     for norm, radii in RADII.items():
         per_net = {"ours": mine.seconds[norm] / len(nets)}
         accuracy = {"ours": [percent(mine.distance[norm][some] > r) for r in radii]}
-        for name, attack in (("ART", art_pgd), ("foolbox", foolbox_pgd)):
+        for name, attack in (("ART", art_pgd), ("foolbox", foolbox_pgd), ("foolbox ×5", foolbox_pgd_five_times)):
             theirs = beside(attack, [nets[k] for k in some], x, y, norm, radii)
             per_net[name] = theirs.seconds / len(some)
             accuracy[name] = [percent(theirs.stands[:, k]) for k in range(len(radii))]
@@ -208,18 +213,18 @@ def main(nets_beside_autoattack: int) -> None:
     torch.set_num_threads(1)
     logging.getLogger("auto-attack").setLevel(logging.ERROR)
     data, mlps = trained([{"width": round(8 + 56 * k / 31)} for k in range(32)])
-    rows = torch.randperm(len(data.x_test), generator=torch.Generator().manual_seed(0))[:POINTS]
-    x, y = data.x_test[rows], data.y_test[rows]
-    ours(mlps[:TOGETHER], data, x, y)  # the first call of anything is slow
-    mine = ours(mlps, data, x, y)
+    draw = Draw(data, Seeds(0), POINTS)
+    x, y = data.x_test[draw.rows], draw.y
+    ours(mlps[:TOGETHER], data, draw)  # the first call of anything is slow
+    mine = ours(mlps, data, draw)
     tables = list(grid(mlps, mine, x, y))
     print(f"{len(mlps)} MLPs, {POINTS} inputs, 8 radii; robust accuracy in % on {PGD_NETS} of the nets")
     for t in tables:
-        print(f"  {t['norm']:<10} " + " ".join(f"{r:7.2f}" for r in t["radii"]) + "   processor s per net, all radii")
+        print(f"  {t['norm']:<12} " + " ".join(f"{r:7.2f}" for r in t["radii"]) + "   processor s per net, all radii")
         for name, accuracies in t["accuracy"].items():
             seconds = t["seconds per net"]
             print(
-                f"    {name:<8} "
+                f"    {name:<10} "
                 + " ".join(f"{a:7.2f}" for a in accuracies)
                 + f"   {seconds[name]:6.3f}  {seconds[name] / seconds['ours']:6.1f} × ours"
             )
@@ -230,8 +235,8 @@ def main(nets_beside_autoattack: int) -> None:
     few = Ours({norm: d[some] for norm, d in mine.distance.items()}, {n: s * len(some) / len(mlps) for n, s in mine.seconds.items()})
     found += beside_autoattack("mlp", [mlps[k] for k in some], few, x, y)
     cnn_data, cnns = trained([{"model": "cnn"}] * nets_beside_autoattack)
-    x, y = x[:CNN_POINTS], y[:CNN_POINTS]
-    found += beside_autoattack("cnn", cnns, ours(cnns, cnn_data, x, y), x, y)
+    draw = Draw(cnn_data, Seeds(0), CNN_POINTS)
+    found += beside_autoattack("cnn", cnns, ours(cnns, cnn_data, draw), cnn_data.x_test[draw.rows], draw.y)
     for f in found:
         print(f"{f['family']} {f['norm']} {f['radius']}, {f['nets']} nets × {f['points']} inputs")
         print(f"  ours {f['ours']:.2f} %, AutoAttack {f['AutoAttack']:.2f} %, ART PGD-40 {f['ART PGD-40']:.2f} %")

@@ -133,8 +133,24 @@ def test_measuring_leaves_the_model_as_it_was():
 
 
 def test_dropout_is_off_while_measuring():
-    model = nn.Sequential(nn.Dropout(0.5), net(1)).train()
-    assert measured(model, data(None)) == measured(net(1), data(None))
+    off, on = (nn.Sequential(nn.Dropout(p), net(1)).train() for p in (0.0, 0.5))
+    assert measured(on, data(None)) == measured(off, data(None))
+
+
+@pytest.mark.parametrize("classes", [None, 2, 4])
+@pytest.mark.parametrize("width", [3, 6, 40])
+def test_in_the_first_layers_coordinates_a_model_has_the_same_figures(width: int, classes: int | None):
+    """Narrower than the inputs, as wide, and wider. Behind dropout, off as it is, the first layer is not known to be one."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model = mlp(D, width, 1, classes or 1)
+    seen, hidden = measured(model, data(classes)), measured(nn.Sequential(nn.Dropout(0.0), model), data(classes))
+    searched = ("stability_attack", "robust_accuracy", "attack_warnings")
+    for name, value in hidden.items():
+        if not name.startswith(searched):
+            assert alike(name, seen[name], value, MEASURE_POINTS), name
+    assert seen["stability_attack_mean"] == pytest.approx(hidden["stability_attack_mean"], rel=0.02)
+    assert seen["robust_accuracy_linf"] == pytest.approx(hidden["robust_accuracy_linf"], abs=3 / MEASURE_POINTS)
 
 
 @pytest.mark.parametrize("points", [1, 40, 300, 1000])
