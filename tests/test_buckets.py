@@ -21,7 +21,7 @@ from harness.training import checkpoint as checkpoint_module
 from harness.trial import Batch, Given
 from tests.bucket_server import ENVIRONMENT, BucketServer, Every
 from tests.conftest import UNILAW
-from tests.test_store import NOON, full_row, row
+from tests.store.rows import NOON, full_row, row
 
 SWEEP = """
 name: small

@@ -1,174 +1,36 @@
-"""Models trained as one program: each ends with the weights, the Fit and the columns that it would have had alone."""
+"""Models trained as one program: each ends with the weights and the Fit that it would have had alone."""
 
-import copy
-import math
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.nn.utils.parametrizations import weight_norm
+from torch import nn
 
 from harness.errors import TrialFailure
-from harness.measures import columns as measured_columns
-from harness.measures import measure
-from harness.noise import flip_labels, resample_labels
-from harness.task import Config, Data, Seeds
-from harness.training.loop import Fit, Row, train
-from harness.training.stack import Alone, CannotStack, LayerStack, VmapStack, stack
+from harness.noise import flip_labels
+from harness.task import Data
+from harness.training.loop import Fit, train
+from harness.training.stack import Alone, LayerStack, VmapStack, stack
 from tasks.models import MadryCNN, Standardize, mlp
-from tests.measures.agreement import alike
-
-D = 6
-IMAGE = (1, 28, 28)
-
-
-def data(seed: int, outputs: int, n: int = 50, shape: tuple[int, ...] = (D,), double: bool = False) -> Data:
-    """Random points; the first coordinate decides a label, and a fifth of the labels is noise."""
-    draw = torch.Generator().manual_seed(seed)
-    x, x_test = torch.randn(n, *shape, generator=draw), torch.randn(40, *shape, generator=draw)
-    if double:
-        x, x_test = x.double(), x_test.double()
-    first, first_test = x.flatten(1)[:, 0], x_test.flatten(1)[:, 0]
-    if outputs == 1:
-        y, noise = flip_labels(first.sign(), 0.2, draw)
-        return Data(x, y, x_test, first_test.sign(), noise)
-    labels, test_labels = ((4 * v).long() % outputs for v in (first, first_test))
-    y, noise = resample_labels(labels, outputs, 0.2, draw)
-    return Data(x, y, x_test, test_labels, noise, classes=outputs)
-
-
-class Residual(nn.Module):
-    """A net that is no chain of layers, so that only torch.func can stack it."""
-
-    def __init__(self, width: int, outputs: int):
-        super().__init__()
-        self.into, self.block, self.out = nn.Linear(D, width), nn.Linear(width, width, bias=False), nn.Linear(width, outputs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        h = F.relu(self.into(x))
-        return self.out(h + F.relu(self.block(h)))
-
-
-class Maxout(nn.Module):
-    """A net whose forward speaks of its own width."""
-
-    def __init__(self, width: int, outputs: int):
-        super().__init__()
-        self.width, self.into, self.out = width, nn.Linear(D, 2 * width), nn.Linear(width, outputs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.out(self.into(x).unflatten(1, (self.width, 2)).amax(2))
-
-
-Build = Callable[[int, int], nn.Module]
-"""Size and outputs to a model."""
-
-NETS: dict[str, Build] = {
-    "mlp of depth 1": lambda width, outputs: mlp(D, width, 1, outputs),
-    "mlp of depth 2": lambda width, outputs: mlp(D, width, 2, outputs),
-    "mlp of depth 3": lambda width, outputs: mlp(D, width, 3, outputs),
-    "residual": Residual,
-}
-SIZES = {"one": (8,), "equal": (8, 8), "different": (8, 3, 5)}
-ROWS = {
-    "one data set": [(0, 1e-3)],
-    "data sets": [(0, 1e-3), (1, 1e-3)],
-    "learning rates": [(0, 1e-3), (0, 1e-2)],
-    "both": [(0, 1e-3), (1, 1e-3), (2, 1e-2)],
-}
-"""Seed and learning rate of each row."""
-
-
-def seeded(make: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return make()
-
-
-class Lot(NamedTuple):
-    """Models, row after row, with what each is trained on."""
-
-    modules: list[nn.Module]
-    samples: list[Data]
-    kind: Sequence[tuple[int, float]]
-
-    @classmethod
-    def of(cls, build: Build, sizes: Sequence[int], kind: Sequence[tuple[int, float]], outputs: int, **about: Any) -> "Lot":
-        sets = {seed: data(seed, outputs, **about) for seed, _ in kind}
-        modules = [seeded(lambda size=size: build(size, outputs), i) for i, size in enumerate(tuple(sizes) * len(kind))]
-        if about.get("double"):
-            modules = [m.double() for m in modules]
-        return cls(modules, [sets[seed] for seed, _ in kind], kind)
-
-    @property
-    def per_row(self) -> int:
-        return len(self.modules) // len(self.kind)
-
-    def rows(self) -> list[Row]:
-        return [Row(d, Seeds(seed).generator("order"), lr) for d, (seed, lr) in zip(self.samples, self.kind, strict=True)]
-
-    def row_of(self, model: int) -> Row:
-        return self.rows()[model // self.per_row]
-
-    def copies(self) -> list[nn.Module]:
-        return copy.deepcopy(self.modules)
-
-    def trained(self, configs: Sequence[Config]) -> list[Fit | TrialFailure]:
-        return train(stack(self.modules, self.samples[0].x_train[:4]), self.rows(), configs)
-
-
-def configs(lot: Lot, max_epochs: Sequence[int], stop: str = "epochs", batch_size: int = 16) -> list[Config]:
-    n = len(lot.samples[0].x_train)
-    return [Config.model_validate({"n": n, "batch_size": batch_size, "stop": stop, "max_epochs": k}) for k in max_epochs]
-
-
-def plainly(module: nn.Module, row: Row, config: Config) -> nn.Module:
-    """The textbook loop: torch.optim.Adam over shuffled batches, for config.max_epochs epochs."""
-    x, y, classes = row.data.x_train, row.data.y_train, row.data.classes
-    adam = torch.optim.Adam([p for p in module.parameters() if p.requires_grad], lr=row.lr)
-    for _ in range(config.max_epochs):
-        for batch in torch.randperm(len(x), generator=row.order).split(config.batch_size):
-            adam.zero_grad()
-            output = module(x[batch])
-            loss = F.mse_loss(output[:, 0], y[batch]) if classes is None else F.cross_entropy(output, y[batch])
-            loss.backward()
-            adam.step()
-    return module
-
-
-def assert_same_weights(module: nn.Module, other: nn.Module, atol: float = 1e-5) -> None:
-    for (name, mine), its in zip(module.state_dict().items(), other.state_dict().values(), strict=True):
-        torch.testing.assert_close(mine, its, rtol=0, atol=atol, msg=lambda said, name=name: f"{name}: {said}")
-
-
-def assert_trains_as_alone(lot: Lot, made: Sequence[Config], atol: float = 1e-5) -> None:
-    alone = [plainly(m, lot.row_of(i), made[i]) for i, m in enumerate(lot.copies())]
-    for fit, config in zip(lot.trained(made), made, strict=True):
-        assert isinstance(fit, Fit) and (fit.epochs, fit.stop_reason) == (config.max_epochs, "epoch_cap")
-    for module, its in zip(lot.modules, alone, strict=True):
-        assert_same_weights(module, its, atol)
-
-
-def over(values: dict[str, Any], name: str) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize(name, values.values(), ids=values.keys())
-
-
-TOY = [over(NETS, "build"), over(SIZES, "sizes"), over(ROWS, "kind"), pytest.mark.parametrize("outputs", [1, 10])]
-IMAGES = [over({"equal": (1, 1), "different": (2, 1)}, "sizes"), over({k: ROWS[k] for k in ("one data set", "both")}, "kind")]
-
-
-def every(marks: list[pytest.MarkDecorator]) -> Callable[[Any], Any]:
-    def decorate(test: Any) -> Any:
-        for mark in marks:
-            test = mark(test)
-        return test
-
-    return decorate
+from tests.training.lots import (
+    IMAGE,
+    IMAGES,
+    NETS,
+    ROWS,
+    TOY,
+    Build,
+    Lot,
+    Maxout,
+    Residual,
+    assert_same_weights,
+    assert_trains_as_alone,
+    configs,
+    data,
+    every,
+    over,
+)
 
 
 @every(TOY)
@@ -311,194 +173,6 @@ def test_stop_noise_without_noise_is_refused_whichever_model_asks():
         lot.trained(made)
 
 
-def chain(width: int, act: Callable[[], nn.Module], zero: bool = False, outputs: int = 1, bias: bool = True) -> nn.Sequential:
-    """One hidden layer; `zero` starts the last one at zero, as is often done."""
-    last = nn.Linear(width, outputs)
-    return nn.Sequential(nn.Linear(D, width, bias=bias), act(), zeroed(last) if zero else last)
-
-
-def zeroed(layer: nn.Module) -> nn.Module:
-    for parameter in layer.parameters():
-        nn.init.zeros_(parameter)
-    return layer
-
-
-def normed(width: int, zero: bool = False) -> nn.Sequential:
-    first, act, last = chain(width, nn.ReLU, zero)
-    return nn.Sequential(first, nn.LayerNorm(width), act, last)
-
-
-def frozen_first(frozen: bool) -> nn.Sequential:
-    made = chain(8, nn.ReLU)
-    made[0].requires_grad_(not frozen)
-    return made
-
-
-def biased(bias: bool) -> nn.Sequential:
-    """With a bias that starts at zero, or without one: the same function at first."""
-    made = chain(8, nn.ReLU, bias=bias)
-    if bias:
-        nn.init.zeros_(made.get_parameter("0.bias"))
-    return made
-
-
-def with_dropout(width: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(D, width), nn.Dropout(0.5), nn.Linear(width, 1))
-
-
-def pair(build: Callable[..., nn.Module], *arguments: Sequence[Any]) -> list[Callable[[], nn.Module]]:
-    return [lambda a=a: build(*a) for a in arguments]
-
-
-REFUSED: dict[str, tuple[list[Callable[[], nn.Module]], str]] = {
-    "sigmoid units of different widths": (pair(chain, (4, nn.Sigmoid), (8, nn.Sigmoid)), "padding of a narrower model would be trained"),
-    "softplus units of different widths": (pair(chain, (8, nn.Softplus), (4, nn.Softplus)), "padding of a narrower model would be trained"),
-    "sigmoid units before a zero layer": (pair(chain, (4, nn.Sigmoid, True), (8, nn.Sigmoid, True)), "padding|another function"),
-    "layer norms of different widths": (pair(normed, (4,), (8,)), "another function than alone"),
-    "layer norms before a zero layer": (pair(normed, (4, True), (8, True)), "padding|another function"),
-    "dropout": (pair(with_dropout, (8,), (8,)), "random"),
-    "other activations": (pair(chain, (8, nn.ReLU), (8, nn.Tanh)), "the models' modules differ"),
-    "other depths": (pair(mlp, (D, 8, 1, 1), (D, 8, 2, 1)), "the models' modules differ"),
-    "other slopes": (pair(chain, (8, lambda: nn.LeakyReLU(0.01)), (8, lambda: nn.LeakyReLU(0.1))), "another function than alone"),
-    "other input scales": (pair(chain, (8, lambda: Standardize(0, 1)), (8, lambda: Standardize(0, 2))), "another function than alone"),
-    "other numbers of outputs": (pair(mlp, (D, 8, 1, 1), (D, 8, 1, 3)), "outputs have shape"),
-    "other numbers of inputs": (pair(mlp, (D, 8, 1, 1), (D + 1, 8, 1, 1)), "RuntimeError"),
-    "a bias, then none": (pair(biased, (True,), (False,)), "parameters differ"),
-    "no bias, then one": (pair(biased, (False,), (True,)), "parameters differ"),
-    "trained, then frozen": (pair(frozen_first, (False,), (True,)), "frozen|differ"),
-    "frozen, then trained": (pair(frozen_first, (True,), (False,)), "frozen|differ"),
-}
-
-
-@over(REFUSED, "case")
-def test_what_cannot_be_one_program_is_refused_with_the_reason(case: tuple[list[Callable[[], nn.Module]], str]):
-    builders, reason = case
-    modules = [seeded(build, i) for i, build in enumerate(builders)]
-    before = copy.deepcopy(modules)
-    with pytest.raises(CannotStack, match=reason):
-        stack(modules, data(0, 1).x_train[:4])
-    for module, its in zip(modules, before, strict=True):
-        assert_same_weights(module, its, atol=0)
-
-
-class Swish(nn.Module):
-    """Acts on each number alone, and learns how."""
-
-    elementwise = True
-
-    def __init__(self):
-        super().__init__()
-        self.beta = nn.Parameter(torch.ones(()))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * torch.sigmoid(self.beta * x)
-
-
-class Warming(nn.Module):
-    """Counts its calls in a buffer, and answers accordingly."""
-
-    calls: Tensor
-
-    def __init__(self):
-        super().__init__()
-        self.linear = nn.Linear(D, 1)
-        self.register_buffer("calls", torch.zeros(()))
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.training:
-            self.calls += 1
-        return self.linear(x) / (1 + self.calls)
-
-
-def tied() -> nn.Sequential:
-    twins = nn.Linear(D, D), nn.Linear(D, D)
-    twins[1].weight = twins[0].weight
-    return nn.Sequential(twins[0], nn.ReLU(), twins[1], nn.ReLU(), nn.Linear(D, 1))
-
-
-def tied_then_zero() -> nn.Sequential:
-    made = tied()
-    zeroed(made[-1])
-    return made
-
-
-def one_relu_twice() -> nn.Sequential:
-    relu = nn.ReLU()
-    return nn.Sequential(nn.Linear(D, 8), relu, nn.Linear(8, 8), relu, nn.Linear(8, 1))
-
-
-def one_linear_twice() -> nn.Sequential:
-    linear = nn.Linear(D, D)
-    return nn.Sequential(linear, nn.ReLU(), linear, nn.ReLU(), nn.Linear(D, 1))
-
-
-def nested() -> nn.Sequential:
-    return nn.Sequential(Standardize(0.5, 2.0), nn.Sequential(nn.Linear(D, 8), nn.Sequential(nn.Tanh())), nn.Linear(8, 1, bias=False))
-
-
-def frozen_features() -> nn.Sequential:
-    return frozen_first(True)
-
-
-def normed_by_weight() -> nn.Sequential:
-    return nn.Sequential(weight_norm(nn.Linear(D, 8)), nn.ReLU(), nn.Linear(8, 1))
-
-
-def transposed() -> nn.Sequential:
-    made = chain(8, nn.ReLU)
-    made[0].weight = nn.Parameter(torch.randn(D, 8).T)
-    return made
-
-
-def channels_last() -> nn.Module:
-    made = nn.Sequential(nn.Unflatten(1, (2, 3, 1)), nn.Conv2d(2, 4, (3, 1)), nn.ReLU(), nn.Flatten(), nn.Linear(4, 1))
-    return made.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - its overloads are missing
-
-
-ODD: dict[str, Callable[[], nn.Module]] = {
-    "tied layers": tied,
-    "tied layers before a zero layer": tied_then_zero,
-    "one relu in two places": one_relu_twice,
-    "one linear layer in two places": one_linear_twice,
-    "nested sequences": nested,
-    "frozen features": frozen_features,
-    "weight norm": normed_by_weight,
-    "equal layer norms": lambda: normed(8),
-    "an activation that learns": lambda: chain(8, Swish),
-    "torch's activation that learns": lambda: chain(8, nn.PReLU),
-    "a buffer that changes": Warming,
-    "weights that lie transposed": transposed,
-    "weights that lie channels last": channels_last,
-}
-
-
-@over(ODD, "build")
-@pytest.mark.parametrize("models", [1, 3])
-def test_what_is_not_refused_trains_as_alone(build: Callable[[], nn.Module], models: int):
-    lot = Lot.of(lambda width, outputs: build(), [8] * models, ROWS["both"], 1)
-    if models == 1:
-        lot = Lot(lot.modules[:1], lot.samples[:1], lot.kind[:1])
-    made = configs(lot, [5] * len(lot.modules))
-    alone = [plainly(m, lot.row_of(i), made[i]) for i, m in enumerate(lot.copies())]
-    try:
-        lot.trained(made)
-    except CannotStack:
-        assert models > 1
-        return
-    for module, its in zip(lot.modules, alone, strict=True):
-        assert_same_weights(module, its)
-
-
-@pytest.mark.parametrize("kind", [Swish, nn.PReLU])
-def test_activations_that_learn_are_stacked_through_their_own_forward(kind: type[nn.Module]):
-    assert isinstance(stack([chain(8, kind) for _ in range(3)], torch.randn(4, D)), VmapStack)
-
-
-@over({"one relu in two places": one_relu_twice, "nested sequences": nested, "frozen features": frozen_features}, "build")
-def test_chains_of_layers_are_stacked_layer_by_layer(build: Callable[[], nn.Module]):
-    assert type(stack([seeded(build, i) for i in range(3)], data(0, 1).x_train[:4])) is LayerStack
-
-
 @over({"mlp": NETS["mlp of depth 2"], "residual": Residual}, "build")
 def test_final_weights_are_written_into_the_models_own_parameters(build: Build):
     lot = Lot.of(build, (8, 3, 5), ROWS["both"], 1)
@@ -529,15 +203,6 @@ def test_of_inputs_alone_a_stack_is_the_same_function(build: Callable[[], nn.Mod
     torch.testing.assert_close(program.of_inputs(units)(x), program(x * units[:, None, None, None, None]), rtol=1e-4, atol=1e-5)
 
 
-def test_frozen_weights_stay_as_they_were():
-    lot = Lot.of(lambda width, outputs: frozen_features(), (8, 8), ROWS["data sets"], 1)
-    before = lot.copies()
-    lot.trained(configs(lot, [3] * len(lot.modules)))
-    for module, its in zip(lot.modules, before, strict=True):
-        assert torch.equal(module.get_parameter("0.weight"), its.get_parameter("0.weight"))
-        assert not torch.equal(module.get_parameter("2.weight"), its.get_parameter("2.weight"))
-
-
 @over({"mlp": NETS["mlp of depth 2"], "residual": Residual, "maxout": Maxout}, "build")
 @pytest.mark.parametrize("taken", [[1], [2, 1], [0, 1, 2]], ids=str)
 def test_some_of_a_stack_answer_as_before_and_are_copies(build: Build, taken: list[int]):
@@ -554,65 +219,3 @@ def test_some_of_a_stack_answer_as_before_and_are_copies(build: Build, taken: li
     written = part.unstack(0)
     assert written is lot.modules[taken[0]]
     torch.testing.assert_close(written(x[0]), part(x)[0], rtol=1e-5, atol=1e-6)
-
-
-def assert_measured_as_alone(lot: Lot, points: int, rel: float) -> None:
-    samples = [lot.samples[i // lot.per_row] for i in range(len(lot.modules))]
-    seeds = [Seeds(lot.kind[i // lot.per_row][0]) for i in range(len(lot.modules))]
-    found = measure(stack(lot.modules, samples[0].x_train[:4]), samples, seeds, points)
-    for mine, module, sample, seed in zip(found, lot.copies(), samples, seeds, strict=True):
-        alone = measure(Alone(module), [sample], [seed], points)[0]
-        assert mine.keys() == alone.keys()
-        for name, value in alone.items():
-            assert alike(name, mine[name], value, points, rel), name
-
-
-def on_the_sphere(sample: Data) -> Data:
-    x, x_test = (F.normalize(v, dim=1) for v in (sample.x_train, sample.x_test))
-    return Data(x, sample.y_train, x_test, sample.y_test, sample.noise, sample.classes, "unit-sphere")
-
-
-MEASURED = {"scalar mlp": (NETS["mlp of depth 2"], 1), "mlp of classes": (NETS["mlp of depth 1"], 3), "residual": (Residual, 1)}
-
-
-@pytest.mark.parametrize(("build", "outputs"), MEASURED.values(), ids=MEASURED.keys())
-@over({"one data set": ROWS["one data set"], "two rows": ROWS["both"][1:]}, "kind")
-def test_measured_stacked_is_measured_alone(build: Build, kind: list[tuple[int, float]], outputs: int):
-    lot = Lot.of(build, (8, 3), kind, outputs)
-    lot.trained(configs(lot, [20] * len(lot.modules)))
-    assert_measured_as_alone(lot, points=32, rel=1e-4)
-
-
-def test_cnns_measured_stacked_are_measured_alone():
-    lot = Lot.of(MadryCNN, (2, 1), ROWS["one data set"], 1, n=20, shape=IMAGE)
-    assert_measured_as_alone(lot, points=4, rel=1e-4)
-
-
-SPHERES = {"all on it": (True, True), "the second on it": (False, True), "the first on it": (True, False)}
-
-
-@over(SPHERES, "where")
-def test_each_model_is_measured_on_its_own_manifold(where: tuple[bool, ...]):
-    lot = Lot.of(NETS["mlp of depth 1"], (8, 3), ROWS["data sets"], 1)
-    lot = lot._replace(samples=[on_the_sphere(d) if on_it else d for d, on_it in zip(lot.samples, where, strict=True)])
-    assert_measured_as_alone(lot, points=32, rel=1e-4)
-
-
-def test_models_with_fewer_points_are_measured_as_alone():
-    lot = Lot.of(NETS["mlp of depth 1"], (8, 3), ROWS["data sets"], 1)
-    few = lot.samples[1]
-    lot.samples[1] = Data(few.x_train, few.y_train, few.x_test[:10], few.y_test[:10], few.noise)
-    assert_measured_as_alone(lot, points=32, rel=1e-4)
-
-
-@pytest.mark.parametrize("models_together", [0, 1])
-def test_measured_in_pieces_is_measured_alone(models_together: int, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(measured_columns, "TOGETHER_BYTES", models_together * 4 * 32 * D)
-    assert_measured_as_alone(Lot.of(NETS["mlp of depth 1"], (8, 3), ROWS["both"][1:], 1), points=32, rel=1e-4)
-
-
-def test_without_points_there_is_accuracy_alone():
-    lot = Lot.of(NETS["mlp of depth 1"], (8, 3), ROWS["one data set"], 1)
-    for columns in measure(stack(lot.modules, lot.samples[0].x_train[:4]), lot.samples * 2, [Seeds(0)] * 2, 0):
-        assert not any(name.startswith(("stability", "lip", "noise", "robust", "d_")) for name in columns) and "ece" in columns
-        assert math.isfinite(columns["test_loss"])

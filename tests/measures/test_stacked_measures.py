@@ -1,0 +1,76 @@
+"""Models measured as one program: each has the columns that it has alone."""
+
+import math
+
+import pytest
+from torch.nn import functional as F
+
+from harness.measures import columns as measured_columns
+from harness.measures import measure
+from harness.task import Data, Seeds
+from harness.training.stack import Alone, stack
+from tasks.models import MadryCNN
+from tests.measures.agreement import alike
+from tests.training.lots import IMAGE, NETS, ROWS, Build, D, Lot, Residual, configs, over
+
+
+def assert_measured_as_alone(lot: Lot, points: int, rel: float) -> None:
+    samples = [lot.samples[i // lot.per_row] for i in range(len(lot.modules))]
+    seeds = [Seeds(lot.kind[i // lot.per_row][0]) for i in range(len(lot.modules))]
+    found = measure(stack(lot.modules, samples[0].x_train[:4]), samples, seeds, points)
+    for mine, module, sample, seed in zip(found, lot.copies(), samples, seeds, strict=True):
+        alone = measure(Alone(module), [sample], [seed], points)[0]
+        assert mine.keys() == alone.keys()
+        for name, value in alone.items():
+            assert alike(name, mine[name], value, points, rel), name
+
+
+def on_the_sphere(sample: Data) -> Data:
+    x, x_test = (F.normalize(v, dim=1) for v in (sample.x_train, sample.x_test))
+    return Data(x, sample.y_train, x_test, sample.y_test, sample.noise, sample.classes, "unit-sphere")
+
+
+MEASURED = {"scalar mlp": (NETS["mlp of depth 2"], 1), "mlp of classes": (NETS["mlp of depth 1"], 3), "residual": (Residual, 1)}
+
+
+@pytest.mark.parametrize(("build", "outputs"), MEASURED.values(), ids=MEASURED.keys())
+@over({"one data set": ROWS["one data set"], "two rows": ROWS["both"][1:]}, "kind")
+def test_measured_stacked_is_measured_alone(build: Build, kind: list[tuple[int, float]], outputs: int):
+    lot = Lot.of(build, (8, 3), kind, outputs)
+    lot.trained(configs(lot, [20] * len(lot.modules)))
+    assert_measured_as_alone(lot, points=32, rel=1e-4)
+
+
+def test_cnns_measured_stacked_are_measured_alone():
+    lot = Lot.of(MadryCNN, (2, 1), ROWS["one data set"], 1, n=20, shape=IMAGE)
+    assert_measured_as_alone(lot, points=4, rel=1e-4)
+
+
+SPHERES = {"all on it": (True, True), "the second on it": (False, True), "the first on it": (True, False)}
+
+
+@over(SPHERES, "where")
+def test_each_model_is_measured_on_its_own_manifold(where: tuple[bool, ...]):
+    lot = Lot.of(NETS["mlp of depth 1"], (8, 3), ROWS["data sets"], 1)
+    lot = lot._replace(samples=[on_the_sphere(d) if on_it else d for d, on_it in zip(lot.samples, where, strict=True)])
+    assert_measured_as_alone(lot, points=32, rel=1e-4)
+
+
+def test_models_with_fewer_points_are_measured_as_alone():
+    lot = Lot.of(NETS["mlp of depth 1"], (8, 3), ROWS["data sets"], 1)
+    few = lot.samples[1]
+    lot.samples[1] = Data(few.x_train, few.y_train, few.x_test[:10], few.y_test[:10], few.noise)
+    assert_measured_as_alone(lot, points=32, rel=1e-4)
+
+
+@pytest.mark.parametrize("models_together", [0, 1])
+def test_measured_in_pieces_is_measured_alone(models_together: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(measured_columns, "TOGETHER_BYTES", models_together * 4 * 32 * D)
+    assert_measured_as_alone(Lot.of(NETS["mlp of depth 1"], (8, 3), ROWS["both"][1:], 1), points=32, rel=1e-4)
+
+
+def test_without_points_there_is_accuracy_alone():
+    lot = Lot.of(NETS["mlp of depth 1"], (8, 3), ROWS["one data set"], 1)
+    for columns in measure(stack(lot.modules, lot.samples[0].x_train[:4]), lot.samples * 2, [Seeds(0)] * 2, 0):
+        assert not any(name.startswith(("stability", "lip", "noise", "robust", "d_")) for name in columns) and "ece" in columns
+        assert math.isfinite(columns["test_loss"])

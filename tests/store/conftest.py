@@ -1,0 +1,12 @@
+"""The store that most tests here write to."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.create(tmp_path / "rows")

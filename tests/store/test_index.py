@@ -1,0 +1,99 @@
+"""What became of trials is read from the index, whatever happens to it or to the row files."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from harness import store as store_module
+from harness.folder import Folder
+from harness.schema import arrow_schema
+from harness.store import IDENTITY, Store
+from tests.store.rows import names, row
+
+INDEXED = list(IDENTITY)
+
+
+def by_id(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[INDEXED].sort_values(["trial_id", "attempt"], ignore_index=True)
+
+
+@pytest.fixture
+def indexed(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """Seven row files, six of them in two files of the index."""
+    monkeypatch.setattr(store_module, "INDEXED_TOGETHER", 3)
+    for k in range(7):
+        store.append([row(f"{k}"), row(f"{k}+", status="failed", failure_kind="nan", attempt=k + 1)])
+    assert len(names(Path(str(store)) / "_index")) == 2
+    return Store.open(str(store))
+
+
+def opened(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The row files that are opened from now on."""
+    found, get = [], type(store.files).get
+
+    def counted(self: Folder, name: str) -> bytes:
+        found.extend([name] if name.startswith("part-") else [])
+        return get(self, name)
+
+    monkeypatch.setattr(type(store.files), "get", counted)
+    return found
+
+
+def test_what_became_of_trials_is_read_from_the_index(indexed: Store, monkeypatch: pytest.MonkeyPatch):
+    whole = by_id(indexed.read().rows)
+    seen = opened(indexed, monkeypatch)
+    contents = indexed.read(IDENTITY)
+    assert len(seen) == 1 and contents.problems == []
+    assert contents.rows.columns.tolist() == INDEXED
+    pd.testing.assert_frame_equal(by_id(contents.rows), whole)
+    assert indexed.read(["trial_id", "p"]).rows.columns.tolist() == ["trial_id", "p"] and len(seen) == 8, "p is not in the index"
+
+
+def test_the_index_follows_what_is_done_to_row_files(indexed: Store):
+    folder = Path(str(indexed))
+    gone, other, torn = sorted(folder.glob("part-*.parquet"))[:3]
+    gone.unlink()
+    pq.write_table(pa.Table.from_pylist([row("new")], schema=arrow_schema()), other)
+    torn.write_bytes(torn.read_bytes()[:-9])
+    contents = indexed.read(IDENTITY)
+    assert [p.split(":")[0] for p in contents.problems] == [torn.name]
+    pd.testing.assert_frame_equal(by_id(contents.rows), by_id(indexed.read().rows))
+    assert len(indexed.set_torn_aside()) == 1
+
+
+@pytest.mark.parametrize("of_ten", range(10))
+def test_damage_that_keeps_a_files_size_is_set_aside_in_spite_of_the_index(indexed: Store, of_ten: int, monkeypatch: pytest.MonkeyPatch):
+    """Wherever in the file: some of a footer's bytes can change and the file still reads."""
+    monkeypatch.setattr(store_module, "INDEXED_TOGETHER", 1)
+    indexed.set_torn_aside()  # puts the seventh file into the index
+    path = sorted(Path(str(indexed)).glob("part-*.parquet"))[2]
+    content = bytearray(path.read_bytes())
+    content[len(content) * of_ten // 10] ^= 0x01
+    path.write_bytes(content)
+    (said,) = indexed.set_torn_aside()
+    assert said.startswith(f"{path.name}: is torn")
+    assert len(indexed.read(IDENTITY).rows) == len(indexed.read().rows) == 12
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"{}", "rows"], ids=["empty", "torn", "text", "rows"])
+def test_a_damaged_index_costs_time_alone(indexed: Store, content: bytes | str):
+    whole = by_id(indexed.read().rows)
+    for path in (Path(str(indexed)) / "_index").iterdir():
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            pq.write_table(pa.Table.from_pylist([row("x")]), path)
+    contents = indexed.read(IDENTITY)
+    assert contents.problems == []
+    pd.testing.assert_frame_equal(by_id(contents.rows), whole)
+
+
+def test_row_files_of_before_the_index_get_into_it(indexed: Store, monkeypatch: pytest.MonkeyPatch):
+    shutil.rmtree(Path(str(indexed)) / "_index")
+    assert indexed.set_torn_aside() == []
+    seen = opened(indexed, monkeypatch)
+    assert len(indexed.read(IDENTITY).rows) == 14 and seen == []
