@@ -88,6 +88,8 @@ class _Flight(NamedTuple):
     need: _Need
     actor: _Actor | None
     began: float
+    overdue: bool = False
+    """Whether its actor was ended because the batch did not answer its limit."""
 
 
 def on_ray(queue: deque[Batch], address: str | None, resources: Resources, given: Given) -> Iterator[tuple[Batch, list[Columns]]]:
@@ -175,7 +177,7 @@ class _Crew:
                 self._recruit(need, itertools.islice(queue, at, at + ALIKE))
                 return False
             self.idle.remove(actor)
-            ref = actor.handle.work.remote(HOME, _plain(batch), given)
+            ref = actor.handle.work.remote(_plain(batch), given)
         else:
             actor = None
             self._end([*self.idle, *self.starting.values()])
@@ -201,7 +203,7 @@ class _Crew:
         alike = sum(self._need(batch) == need for batch in ahead)
         for _ in range(min(room, alike - len(self.starting))):
             actor = _Actor(self.worker.options(**options).remote(), need)
-            self.starting[actor.handle.node.remote()] = actor
+            self.starting[actor.handle.node.remote(HOME)] = actor
 
     def ended(self) -> Iterator[tuple[Batch, list[Columns]]]:
         """Wait a second at most for something to end, and give what did."""
@@ -210,11 +212,22 @@ class _Crew:
             time.sleep(1.0)
             return
         done, _ = ray.wait(waiting, num_returns=1, timeout=1.0)
+        self._end_overdue()
         for ref in done:
             if ref in self.starting:
                 self._enlist(ref)
             else:
                 yield self._landed(ref)
+
+    def _end_overdue(self) -> None:
+        """End the actors whose batches do not answer their limit: no signal reaches what is stuck outside Python."""
+        limit = self.given.seconds + HARD_KILL_GRACE_S
+        late = [ref for ref, flight in self.flights.items() if flight.actor and time.monotonic() - flight.began > limit]
+        for ref in ray.wait(late, num_returns=len(late), timeout=0)[1] if late else ():
+            flight = self.flights[ref]
+            if flight.actor and not flight.overdue:
+                ray.kill(flight.actor.handle)
+                self.flights[ref] = flight._replace(overdue=True)
 
     def _enlist(self, ref: ray.ObjectRef) -> None:
         actor = self.starting.pop(ref)
@@ -223,7 +236,8 @@ class _Crew:
         except lost.RayError as e:
             self.failed_starts += not (_with_its_node(e) or (self.flights and isinstance(e, lost.OutOfMemoryError)))
             if self.failed_starts >= FAILED_STARTS:
-                raise UserError(f"the cluster's workers end before they have begun: {_first_line(e)}") from None
+                words = _last_line if isinstance(e, lost.RayTaskError) else _first_line
+                raise UserError(f"the cluster's workers end before they have begun: {words(e)}") from None
             return
         self.failed_starts = 0
         self.idle.append(actor._replace(node=node))
@@ -236,7 +250,7 @@ class _Crew:
             return flight.actor.node in leaving if flight.actor else bool(leaving)
 
         may_leave = leaves if self.head.at is not None else None
-        columns = _result(ref, flight.batch, time.monotonic() - flight.began, self.given.seconds, may_leave)
+        columns = _result(ref, flight.batch, time.monotonic() - flight.began, self.given.seconds if flight.overdue else None, may_leave)
         if flight.actor:
             self.idle.append(flight.actor)
             if any(c.get("failure_kind") in SHARED_KINDS for c in columns):  # whatever it holds is not to be trusted
@@ -397,11 +411,11 @@ def _plain(batch: Batch) -> list[list[dict[str, Any]]]:
     return [[{"trial_id": t.trial_id, "ref": tuple(t.ref), "config": t.config, "seed": t.seed} for t in stack] for stack in batch.stacks]
 
 
-def _result(ref: ray.ObjectRef, batch: Batch, waited: float, seconds: float, leaves: Callable[[], bool] | None) -> list[Columns]:
+def _result(ref: ray.ObjectRef, batch: Batch, waited: float, overdue: float | None, leaves: Callable[[], bool] | None) -> list[Columns]:
     """The batch's columns, or the reason why there are none as failure columns for each of its trials.
 
-    `leaves` tells whether its node has notice that it will be taken away: its processes may die before it does. None where
-    there is but this machine.
+    `overdue` is the limit in seconds that it lost its process for, if it did. `leaves` tells whether its node has notice that it
+    will be taken away: its processes may die before it does. None where there is but this machine.
     """
     try:
         return ray.get(ref)
@@ -412,8 +426,8 @@ def _result(ref: ray.ObjectRef, batch: Batch, waited: float, seconds: float, lea
     except (lost.WorkerCrashedError, lost.ActorDiedError, lost.ActorUnavailableError) as e:
         if leaves and _with_its_node(e):
             kind, message = "preempted", f"the node died or cannot be reached: {_last_line(e)}"
-        elif waited > seconds + HARD_KILL_GRACE_S:
-            kind, message = "timeout", f"did not answer its limit of {seconds:g} s and lost its process"
+        elif overdue is not None:
+            kind, message = "timeout", f"did not answer its limit of {overdue:g} s and lost its process"
         elif leaves and leaves():
             kind, message = "preempted", f"the worker process died, and its node is about to be taken away: {_first_line(e)}"
         else:

@@ -22,13 +22,9 @@ from harness.task import Task
 from harness.trial import Batch, Given
 
 
-def run_batch(batch: Batch, given: Given, killable: bool) -> list[Columns]:
+def run_batch(batch: Batch, given: Given) -> list[Columns]:
     """The columns of each trial of the batch, in order, plus `_weights` (safetensors bytes or None) and, where there are images,
-    `_pictures` (a PNG).
-
-    `killable` arms a watchdog that ends this process when a batch overstays its limit without noticing; off when
-    the process is the driver.
-    """
+    `_pictures` (a PNG)."""
     torch.set_num_threads(given.cpus)
     torch.backends.cudnn.allow_tf32 = False  # measures need float32 in full
     device = "cuda" if given.gpus > 0 else "cpu"
@@ -41,7 +37,7 @@ def run_batch(batch: Batch, given: Given, killable: bool) -> list[Columns]:
     reset_peak_memory(device)
     started, clock = datetime.now(UTC), time.perf_counter()
     try:
-        with time_limit(given.seconds, killable), flushed_denormals():
+        with time_limit(given.seconds), flushed_denormals():
             for trials in batch.stacks:
                 started, clock = datetime.now(UTC), time.perf_counter()
                 way = SampleTrials if isinstance(load(trials[0].ref), Task) else LanguageTrials

@@ -13,7 +13,10 @@ import torch
 from harness.shares import allocator_fraction
 
 HARD_KILL_GRACE_S = 20.0
-"""A batch that does not answer its time limit (stuck outside Python) loses its process this much later."""
+"""A batch that does not answer its time limit (stuck outside Python) loses its process this much later, if that is a worker's."""
+
+STUCK_S = 15.0
+"""After its time limit, a process that has not answered writes to its standard error where it is stuck."""
 
 
 class TimeIsUp(BaseException):
@@ -31,8 +34,8 @@ def flushed_denormals() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def time_limit(seconds: float, killable: bool) -> Iterator[None]:
-    """Raise TimeIsUp in the running code after `seconds`; end a process that cannot notice."""
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise TimeIsUp in the running code after `seconds`; code that cannot notice is told of on standard error."""
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("a trial must run in its process's main thread, where its time limit can reach it")
 
@@ -41,15 +44,13 @@ def time_limit(seconds: float, killable: bool) -> Iterator[None]:
 
     before = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, seconds)
-    if killable:
-        faulthandler.dump_traceback_later(seconds + HARD_KILL_GRACE_S, exit=True, file=sys.__stderr__ or 2)
+    faulthandler.dump_traceback_later(seconds + STUCK_S, file=sys.__stderr__ or 2)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-        if killable:
-            faulthandler.cancel_dump_traceback_later()
+        faulthandler.cancel_dump_traceback_later()
 
 
 def bound_gpu_memory(gpus: float) -> None:

@@ -159,7 +159,7 @@ def _inline(queue: deque[Batch], given: Given) -> Iterator[tuple[Batch, list[Col
     """The same calls in this process, one after another: for a debugger, and to check Ray against."""
     while queue:
         batch = queue.popleft()
-        yield batch, run_batch(batch, given._replace(gpus=batch.gpus), killable=False)
+        yield batch, run_batch(batch, given._replace(gpus=batch.gpus))
 
 
 def how_to_go_on(arguments: list[str]) -> str:

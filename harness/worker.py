@@ -17,22 +17,24 @@ NAMES = ("harness", "tasks", "clusters", "reports")
 class Worker:
     """A process that holds what its batches take, between them too: its imports, its CUDA context, compiled models and data."""
 
-    def node(self) -> str:
-        """Ray's name of the node that it is on, once it is there."""
+    def node(self, home: str) -> str:
+        """Ray's name of the node that it is on, once it is there and ready to work. `home` is the folder that holds the packages on
+        the driver's machine; a node that lacks it uses the unilaw installed there. Raises ImportError when there is neither."""
         import ray  # here: every command imports this file for `pin`
+
+        pin_on_node(home)
+        import harness.execute  # noqa: F401, so that no batch's time goes into loading torch
 
         return ray.get_runtime_context().get_node_id()
 
-    def work(self, home: str, stacks: list[list[dict[str, Any]]], given: tuple[Any, ...]) -> list[dict[str, Any]]:
-        """`harness.execute.run_batch` in a worker. `home` is the folder that holds the packages on the driver's machine;
-        a node that lacks it uses the unilaw installed there."""
-        pin_on_node(home)
+    def work(self, stacks: list[list[dict[str, Any]]], given: tuple[Any, ...]) -> list[dict[str, Any]]:
+        """`harness.execute.run_batch` in a worker."""
         from harness.execute import run_batch
         from harness.registry import TaskRef
         from harness.trial import Batch, Given, Trial
 
         trials = tuple(tuple(Trial(t["trial_id"], TaskRef(*t["ref"]), t["config"], t["seed"]) for t in stack) for stack in stacks)
-        return run_batch(Batch(trials), Given(*given), killable=True)
+        return run_batch(Batch(trials), Given(*given))
 
 
 def pin_on_node(home: str) -> None:

@@ -425,7 +425,7 @@ def test_trials_that_differ_in_how_they_train_share_a_stack_and_its_data(case: t
     begin = next(FRESH_SEEDS)
     fresh = Batch((tuple(Trial(t.trial_id, t.ref, t.config, begin + t.seed) for t in plan.batch.trials),))
     seen.clear()
-    columns = run_batch(fresh, Given(cpus=1, gpus=0, seconds=60, weights_bytes=0, measure_points=0, checkpoints=None), killable=False)
+    columns = run_batch(fresh, Given(cpus=1, gpus=0, seconds=60, weights_bytes=0, measure_points=0, checkpoints=None))
     assert [c["status"] for c in columns] == ["ok"] * len(made)
     assert len(seen) == data_sets == len({c["data_hash"] for c in columns})
     assert {c["stack_size"] for c in columns} == {len(made)}
@@ -439,9 +439,9 @@ def test_as_stacked_so_alone():
     made = trials(TOY, n=16, batch_size=8, max_epochs=5, stop="epochs", width=[4, 6], lr=[1e-3, 1e-2], scale=[1.0, 2.0], seeds=(0, 1))
     given = Given(cpus=1, gpus=0, seconds=60, weights_bytes=10**6, measure_points=4, checkpoints=None)
     (plan,) = planned(made, PADDING_IS_FREE)
-    together = dict(zip([t.trial_id for t in plan.batch.trials], run_batch(plan.batch, given, killable=False), strict=True))
+    together = dict(zip([t.trial_id for t in plan.batch.trials], run_batch(plan.batch, given), strict=True))
     for trial in made:
-        (alone,) = run_batch(Batch(((trial,),)), given, killable=False)
+        (alone,) = run_batch(Batch(((trial,),)), given)
         mine = together[trial.trial_id]
         assert (mine["stack_size"], alone["stack_size"]) == (16, 1) and mine.keys() == alone.keys()
         for name in ("status", "p", "n", "epochs", "steps", "stop_reason", "data_hash", "flops", "train_error"):

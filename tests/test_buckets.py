@@ -279,7 +279,7 @@ def test_checkpoints_lie_in_the_bucket_and_training_goes_on_from_them(bucket: Bu
 
     def ran(checkpoints: str | None) -> dict[str, Any]:
         given = Given(cpus=1, gpus=0, seconds=60, weights_bytes=10**6, measure_points=8, checkpoints=checkpoints)
-        (columns,) = run_batch(Batch((sweep.trials,)), given, killable=False)
+        (columns,) = run_batch(Batch((sweep.trials,)), given)
         return {k: v for k, v in columns.items() if k not in TIMES}
 
     whole, first, second = ran(None), ran(store.checkpoints()), ran(store.checkpoints())

@@ -8,7 +8,6 @@ from ray import exceptions as lost
 
 from harness import dispatch
 from harness.errors import UserError
-from harness.limits import HARD_KILL_GRACE_S
 from harness.schema import arrow_schema
 from harness.shares import SMALLEST
 from harness.sweep import Resources, parse_sweep
@@ -28,38 +27,37 @@ def actor_died(message: str, reason: int | None) -> lost.ActorDiedError:
 
 
 ACCIDENTS = {
-    "out of memory": (lost.OutOfMemoryError("the node ran low"), 1.0, "oom", "ran out of memory"),
-    "node died": (lost.NodeDiedError("node 7 is gone"), 1.0, "preempted", "the node died"),
-    "columns lost with their node": (lost.ObjectLostError("ab" * 28, None, ""), 1.0, "preempted", "the node died"),
-    "worker died early": (lost.ActorDiedError(), 1.0, "crash", "the worker process died"),
-    "worker died at its limit": (lost.ActorDiedError(), LIMIT_S + 1, "crash", "the worker process died"),
-    "watchdog": (lost.ActorDiedError(), LIMIT_S + HARD_KILL_GRACE_S + 1, "timeout", "did not answer its limit of 10 s"),
-    "worker of several died": (lost.WorkerCrashedError(), 1.0, "crash", "the worker process died"),
-    "node of an actor died": (actor_died("The actor died because its node has died.", None), 1.0, "preempted", "the node died"),
+    "out of memory": (lost.OutOfMemoryError("the node ran low"), None, "oom", "ran out of memory"),
+    "node died": (lost.NodeDiedError("node 7 is gone"), None, "preempted", "the node died"),
+    "columns lost with their node": (lost.ObjectLostError("ab" * 28, None, ""), None, "preempted", "the node died"),
+    "worker died": (lost.ActorDiedError(), None, "crash", "the worker process died"),
+    "ended as overdue": (lost.ActorDiedError(), LIMIT_S, "timeout", "did not answer its limit of 10 s"),
+    "worker of several died": (lost.WorkerCrashedError(), None, "crash", "the worker process died"),
+    "node of an actor died": (actor_died("The actor died because its node has died.", None), None, "preempted", "the node died"),
     "node of an actor taken away": (
         actor_died("The actor died.", WIRE.NodeDeathInfo.AUTOSCALER_DRAIN_PREEMPTED),
-        1.0,
+        None,
         "preempted",
         "the node died",
     ),
-    "node of an actor silent": (lost.ActorUnavailableError("RpcError", b"\0" * 16), 1.0, "preempted", "cannot be reached"),
-    "anything else": (lost.RaySystemError("no more file handles"), 1.0, "crash", "RaySystemError: System error: no more file handles"),
+    "node of an actor silent": (lost.ActorUnavailableError("RpcError", b"\0" * 16), None, "preempted", "cannot be reached"),
+    "anything else": (lost.RaySystemError("no more file handles"), None, "crash", "RaySystemError: System error: no more file handles"),
     "exception": (
         lost.RayTaskError("work", "Traceback\nImportError: unilaw is not installed", None),
-        1.0,
+        None,
         "bug",
         "ImportError: unilaw is not",
     ),
 }
 
 
-@pytest.mark.parametrize(("error", "waited", "kind", "words"), ACCIDENTS.values(), ids=ACCIDENTS.keys())
-def test_every_accident_is_a_failure_row_for_each_trial(monkeypatch, error: Exception, waited: float, kind: str, words: str):
+@pytest.mark.parametrize(("error", "overdue", "kind", "words"), ACCIDENTS.values(), ids=ACCIDENTS.keys())
+def test_every_accident_is_a_failure_row_for_each_trial(monkeypatch, error: Exception, overdue: float | None, kind: str, words: str):
     def get(ref: Any) -> Any:
         raise error
 
     monkeypatch.setattr(dispatch.ray, "get", get)
-    rows = dispatch._result(None, BATCH, waited, LIMIT_S, lambda: False)  # pyright: ignore[reportArgumentType]
+    rows = dispatch._result(None, BATCH, 1.0, overdue, lambda: False)  # pyright: ignore[reportArgumentType]
     assert len(rows) == 2
     for row in rows:
         assert (row["status"], row["failure_kind"]) == ("failed", kind)
@@ -67,14 +65,14 @@ def test_every_accident_is_a_failure_row_for_each_trial(monkeypatch, error: Exce
         assert set(row) - {"_weights", "_pictures"} <= set(arrow_schema().names)
 
 
-@pytest.mark.parametrize(("waited", "kind"), [(1.0, "crash"), (LIMIT_S + HARD_KILL_GRACE_S + 1, "timeout")])
-@pytest.mark.parametrize("accident", ["node of an actor silent", "node of an actor died", "worker died early"])
-def test_on_one_machine_no_worker_dies_with_its_node(monkeypatch, accident: str, waited: float, kind: str):
+@pytest.mark.parametrize(("overdue", "kind"), [(None, "crash"), (LIMIT_S, "timeout")])
+@pytest.mark.parametrize("accident", ["node of an actor silent", "node of an actor died", "worker died"])
+def test_on_one_machine_no_worker_dies_with_its_node(monkeypatch, accident: str, overdue: float | None, kind: str):
     def get(ref: Any) -> Any:
         raise ACCIDENTS[accident][0]
 
     monkeypatch.setattr(dispatch.ray, "get", get)
-    rows = dispatch._result(None, BATCH, waited, LIMIT_S, None)  # pyright: ignore[reportArgumentType]
+    rows = dispatch._result(None, BATCH, 1.0, overdue, None)  # pyright: ignore[reportArgumentType]
     assert {row["failure_kind"] for row in rows} == {kind}
 
 
@@ -84,7 +82,7 @@ def test_the_loss_of_this_machines_ray_ends_the_run_with_a_sentence(monkeypatch)
 
     monkeypatch.setattr(dispatch.ray, "get", get)
     with pytest.raises(UserError, match="run the same command again"):
-        dispatch._result(None, BATCH, 1.0, LIMIT_S, lambda: False)  # pyright: ignore[reportArgumentType]
+        dispatch._result(None, BATCH, 1.0, None, lambda: False)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("error", [lost.WorkerCrashedError(), lost.ActorDiedError()], ids=["task", "actor"])
@@ -93,7 +91,7 @@ def test_a_process_that_dies_while_a_node_has_notice_to_leave_is_preempted(monke
         raise error
 
     monkeypatch.setattr(dispatch.ray, "get", get)
-    rows = dispatch._result(None, BATCH, 1.0, LIMIT_S, lambda: True)  # pyright: ignore[reportArgumentType]
+    rows = dispatch._result(None, BATCH, 1.0, None, lambda: True)  # pyright: ignore[reportArgumentType]
     assert {row["failure_kind"] for row in rows} == {"preempted"}
 
 

@@ -166,7 +166,7 @@ class Recorder(worker.Worker):
     """A worker that sleeps for as many milliseconds as its first trial's seed, and says where and when. The configuration may ask it to
     wait for so many others (`meet`), to die (`corpse`), or to fail (`kind`)."""
 
-    def work(self, home: str, stacks: list[list[dict[str, Any]]], given: tuple[Any, ...]) -> list[dict[str, Any]]:
+    def work(self, stacks: list[list[dict[str, Any]]], given: tuple[Any, ...]) -> list[dict[str, Any]]:
         import ray
 
         began = time.time()

@@ -171,7 +171,7 @@ from harness.trial import Batch, Given
 fixed = "{n: 32, d: 4, width: 8, stop: epochs, max_epochs: 2}"
 trials = parse_sweep(f"name: a\\nseeds: [0]\\ntasks: [{{task: sphere, fixed: {fixed}}}]", "sweep.yaml").trials
 before = set(sys.modules)
-columns, = run_batch(Batch((trials,)), Given(1, 0.0, 600.0, 1_000_000, 8, None), killable=False)
+columns, = run_batch(Batch((trials,)), Given(1, 0.0, 600.0, 1_000_000, 8, None))
 assert columns["status"] == "ok", columns
 print(*sorted(name for name in set(sys.modules) - before if name.split(".")[0] in ("torch", "sympy")))
 """

@@ -195,7 +195,7 @@ def test_retry_failed_and_a_time_limit(unilaw, mixed: Ran, tmp_path: Path):
     assert [(r["attempt"], r["failure_kind"], r["sweep"]) for r in attempts_at(late, "raise")] == [(1, "bug", "mixed"), (2, "bug", "late")]
     (timeout,) = attempts_at(late, "wait")
     assert (timeout["failure_kind"], timeout["failure_message"]) == ("timeout", "took longer than the limit of 5 s")
-    assert timeout["wall_s"] >= 5
+    assert 4.9 < timeout["wall_s"] < 25
 
 
 # Inline

@@ -86,7 +86,7 @@ def test_killed_it_is_a_crash_and_then_goes_on_to_what_one_process_finds(two_cpu
     assert first["wall_s"] < PLENTY_S and all_ended_within(60, tmp_path)
     two = columns(killed, given(checkpoints=checkpoints, points=3))
     assert two["status"] == "ok", two["failure_message"]
-    (one,) = run_batch(Batch(((killed,),)), given(points=3), killable=False)
+    (one,) = run_batch(Batch(((killed,),)), given(points=3))
     assert one["status"] == "ok" and two["resumed_step"] in (4, 5) and len(processes(tmp_path)) == 4
     assert [point["loss"] for point in two["loss_curve"]] == pytest.approx([point["loss"] for point in one["loss_curve"]], rel=1e-5)
     for name in ("trial_id", "p", "p_frozen", "n", "steps", "tokens_seen", "data_hash", "flops", "params_by_group", "measure_points"):

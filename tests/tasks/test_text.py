@@ -223,7 +223,7 @@ def test_too_little_text_is_one_sentence(source: str, given: dict[str, Any], sen
 
 def run(*stacks: Trial | tuple[Trial, ...], points: int = 0) -> list[dict[str, Any]]:
     given = Given(1, 0, 600, 10**7, points, checkpoints=None)
-    return run_batch(Batch(tuple(s if isinstance(s, tuple) else (s,) for s in stacks)), given, killable=False)
+    return run_batch(Batch(tuple(s if isinstance(s, tuple) else (s,) for s in stacks)), given)
 
 
 def test_a_stack_trains_as_each_alone(source: str):

@@ -377,7 +377,7 @@ def sweep(text: str) -> Sweep:
 
 def ran(trials: Sequence[Trial], checkpoints: str | None) -> list[Columns]:
     given = Given(cpus=1, gpus=0, seconds=60, weights_bytes=10**6, measure_points=8, checkpoints=checkpoints)
-    return run_batch(Batch((tuple(trials),)), given, killable=False)
+    return run_batch(Batch((tuple(trials),)), given)
 
 
 TIMES = {"wall_s", "train_s", "measure_s", "measure_share", "peak_bytes", "started_at"}
