@@ -43,8 +43,8 @@ def submit(home: str, stacks: list[list[dict[str, Any]]], given: tuple[Any, ...]
     """Start one trial of a `LanguageTask` over so many processes, each with `given.cpus` CPUs and, if `given.gpus` is above 0, a
     GPU of its own.
 
-    home, stacks and given are those of `harness.worker.Worker.work`, and so is what the reference resolves to; `stacks` must hold one
-    trial, and `given.trained` be None. Cancelling the reference by force ends the processes; `reclaim` then frees their room.
+    `home` is that of `harness.worker.Worker.node`, stacks and given are those of `work`, as is what the reference resolves to; `stacks`
+    must hold one trial, and `given.trained` be None. Cancelling the reference by force ends the processes; `reclaim` then frees their room.
     """
     for module in (worker, sys.modules[__name__]):
         cloudpickle.register_pickle_by_value(module)

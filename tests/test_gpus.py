@@ -166,6 +166,10 @@ class Recorder(worker.Worker):
     """A worker that sleeps for as many milliseconds as its first trial's seed, and says where and when. The configuration may ask it to
     wait for so many others (`meet`), to die (`corpse`), or to fail (`kind`)."""
 
+    def node(self, home: str) -> str:
+        """Without loading torch: ten at a time take a minute for that on two cores."""
+        return ray.get_runtime_context().get_node_id()
+
     def work(self, stacks: list[list[dict[str, Any]]], given: tuple[Any, ...]) -> list[dict[str, Any]]:
         import ray
 
@@ -260,7 +264,7 @@ def test_a_worker_that_dies_while_it_waits_takes_no_batch_with_it(pack, monkeypa
 
     def kill_one_and_look(crew: dispatch._Crew) -> None:
         if crew.idle and not killed:
-            ref = crew.idle[0].handle.work.remote("", [[{"seed": 0, "config": {}}]], tuple(GIVEN))
+            ref = crew.idle[0].handle.work.remote([[{"seed": 0, "config": {}}]], tuple(GIVEN))
             killed.append(ray.get(ref)[0]["bout"][1])
             os.kill(killed[0], signal.SIGKILL)
             time.sleep(1.0)  # Ray hears of it in a tenth of that
