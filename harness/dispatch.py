@@ -108,6 +108,7 @@ def on_ray(queue: deque[Batch], address: str | None, resources: Resources, given
     try:
         while queue or crew.flights:
             if crew.head.answers():
+                crew.end_overdue()
                 crew.take(queue)
             yield from crew.ended()
     except UserError:
@@ -142,6 +143,16 @@ class _Crew:
         self.starting: dict[ray.ObjectRef, _Actor] = {}
         self.idle: list[_Actor] = []
         self.failed_starts = 0
+
+    def end_overdue(self) -> None:
+        """End the actors whose batches do not answer their limit: no signal reaches what is stuck outside Python."""
+        limit = self.given.seconds + HARD_KILL_GRACE_S
+        late = [ref for ref, flight in self.flights.items() if flight.actor and time.monotonic() - flight.began > limit]
+        for ref in ray.wait(late, num_returns=len(late), timeout=0)[1] if late else ():
+            flight = self.flights[ref]
+            if flight.actor and not flight.overdue:
+                ray.kill(flight.actor.handle)
+                self.flights[ref] = flight._replace(overdue=True)
 
     def take(self, queue: deque[Batch]) -> None:
         """Give Ray what there is room for now, in the queue's order: as nothing overtakes what waits for room, nothing waits for ever.
@@ -212,22 +223,11 @@ class _Crew:
             time.sleep(1.0)
             return
         done, _ = ray.wait(waiting, num_returns=1, timeout=1.0)
-        self._end_overdue()
         for ref in done:
             if ref in self.starting:
                 self._enlist(ref)
             else:
                 yield self._landed(ref)
-
-    def _end_overdue(self) -> None:
-        """End the actors whose batches do not answer their limit: no signal reaches what is stuck outside Python."""
-        limit = self.given.seconds + HARD_KILL_GRACE_S
-        late = [ref for ref, flight in self.flights.items() if flight.actor and time.monotonic() - flight.began > limit]
-        for ref in ray.wait(late, num_returns=len(late), timeout=0)[1] if late else ():
-            flight = self.flights[ref]
-            if flight.actor and not flight.overdue:
-                ray.kill(flight.actor.handle)
-                self.flights[ref] = flight._replace(overdue=True)
 
     def _enlist(self, ref: ray.ObjectRef) -> None:
         actor = self.starting.pop(ref)

@@ -36,7 +36,7 @@ def test_a_run_that_is_killed_in_every_way_loses_nothing(tmp_path: Path, environ
 @linux
 @pytest.mark.timeout(900)
 def test_a_cluster_that_loses_its_nodes_and_its_head_loses_nothing_else(tmp_path: Path, environment: dict[str, str]):
-    result = bad_day(tmp_path, trials=20, environment=environment)
+    result = bad_day(tmp_path, trials=20, nap=3.0, environment=environment)
     assert result.failures == []
     assert result.did == {"nodes lost": 3, "joined late": 1, "notices": 1, "heads lost": 1}
     assert result.found["ok"] == result.found["trials"] == 20
