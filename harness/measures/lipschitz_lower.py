@@ -17,8 +17,10 @@ from harness.measures.jacobian import local_norms
 from harness.training.stack import Model
 
 STEPS = 30
-FIRST_STEP, LAST_STEP = 0.2, 0.02
-"""Length of a step over ‖u − v‖, falling along a cosine."""
+FIRST_STEP, LAST_STEP = 0.7, 0.02
+"""Length of a step over ‖u − v‖, falling along a cosine. A pair has to get out of the data to be steep: with a first step of 0.2 the
+largest quotient is 2.5 % smaller on spheres, 7 % on CNNs, 10 % on MLPs; with 1.0 it is up to 2 % larger, and rounding decides what is
+found on tiny networks."""
 APART = 0.1
 """First ‖u − v‖ of the pairs that begin at steep points, in data units."""
 LEAST_APART = 0.02
