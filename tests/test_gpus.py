@@ -275,6 +275,19 @@ def test_a_worker_that_dies_while_it_waits_takes_no_batch_with_it(pack, monkeypa
     assert len(bouts) == 6 and killed and killed[0] not in {b.pid for b in bouts}
 
 
+class Homeless(Recorder):
+    """On nodes that lack unilaw."""
+
+    def node(self, home: str) -> str:
+        raise ImportError("unilaw is not installed on this node")
+
+
+def test_workers_that_cannot_begin_end_the_run_with_the_reason(pack, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(dispatch.worker, "Worker", Homeless)
+    with pytest.raises(UserError, match="workers end before they have begun: ImportError: unilaw is not installed on this node"):
+        pack([(0.0, 10)] * 12)
+
+
 def test_batches_that_differ_in_reserved_memory_alone_all_end(pack):
     assert len(pack([(0.0, 10, None), (0.0, 10, 0.1), (0.0, 10, None), (0.0, 10, 0.2), (0.0, 10, 0.2)], cpus=5)) == 5
 

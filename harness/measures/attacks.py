@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from harness.measures.boundary import column, nearer, shortened
-from harness.measures.gradients import Margins, margin_values, margins, nearest_rival, slopes, steepness
+from harness.measures.gradients import Margins, linear_distance, margin_values, margins, slopes, steepness
 from harness.training.loop import predicted
 from harness.training.stack import Model
 
@@ -97,7 +97,7 @@ def nearest_linf_change(
 
     known = torch.where(towards.isnan(), x, towards).clamp(low, high)
     best = torch.where(column(margin(known) < 0, x), known, torch.nan)
-    first, length = 2 * nearest_rival(at_x, norms)[0], linf_distance(x, known)
+    first, length = 2 * linear_distance(at_x, norms), linf_distance(x, known)
     # In units of the box, or of a typical number of the input.
     span = torch.full_like(length, high - low) if box else 3 * x.flatten(1).square().mean(dim=1).sqrt().clamp(min=1e-12)
     beginnings = (

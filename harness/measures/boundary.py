@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from harness.measures.gradients import Margins, margin_values, margins, nearest_rival, slopes, steepness
+from harness.measures.gradients import Margins, linear_distance, margin_values, margins, slopes, steepness
 from harness.training.loop import predicted
 from harness.training.stack import Model
 
@@ -105,7 +105,7 @@ def _search(model: Model, x: Tensor, towards: Tensor, at_x: Margins, label: Tens
     its step with the radius: distances across a grid of models span two decades.
     """
     norms = slopes(at_x)
-    first, steep = nearest_rival(at_x, norms)[0], steepness(at_x, norms, classes or 1)
+    first, steep = linear_distance(at_x, norms), steepness(at_x, norms, classes or 1)
     radius = torch.where(first.isfinite(), 3 * first, 0.1).clamp(0.02, 0.5)
     offset = towards - x
     offset.mul_(_factor(offset, radius))

@@ -74,15 +74,10 @@ def slopes(m: Margins, order: int = 2) -> Tensor:
     return rows.abs().sum(dim=2) if order == 1 else rows.norm(dim=2)  # torch's own 1-norm takes twice as long
 
 
-def nearest_rival(m: Margins, norms: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """First-order distance |m_j|/‖∇m_j‖ minimised over rivals, the rival's index, and its margin's gradient norm; `norms` are `slopes(m)`.
-
-    All (B,). The distance is +inf where every gradient is zero.
-    """
+def linear_distance(m: Margins, norms: Tensor) -> Tensor:
+    """(B,) first-order distance |m_j|/‖∇m_j‖ to the nearest rival's region, +inf where every gradient is zero; `norms` are `slopes(m)`."""
     distance = torch.where(norms > 0, m.values.abs() / norms, torch.inf)
-    distance = torch.where(m.values.isinf(), torch.inf, distance)
-    nearest, rival = distance.min(dim=1)
-    return nearest, rival, norms.gather(1, rival[:, None]).squeeze(1)
+    return torch.where(m.values.isinf(), torch.inf, distance).amin(dim=1)
 
 
 def steepness(m: Margins, norms: Tensor, outputs: int) -> Tensor:

@@ -19,7 +19,7 @@ from harness.measures.attacks import (
 )
 from harness.measures.boundary import Nearest, changing, l2_distance, nearest_change, stability
 from harness.measures.corruption import corruption_response, corruption_rows
-from harness.measures.gradients import Margins, gradient_norms, margins_of, nearest_rival, slopes
+from harness.measures.gradients import Margins, gradient_norms, linear_distance, margins_of, slopes
 from harness.measures.gradients import margins as margins_at
 from harness.measures.input_noise import RADII, NoiseResponse, noise_response
 from harness.measures.jacobian import WHOLE_OUTPUTS, LocalNorms, linearise, local_norms, local_norms_of
@@ -117,7 +117,7 @@ def _certified(margins: Margins, bound: Bound, points: slice, classes: int | Non
 
 
 def _stability(probe: Probe, margins: Margins, nearest: Nearest, distance: Tensor, bounds: Sequence[Bound]) -> list[Columns]:
-    linear, found = probe.each(nearest_rival(margins, slopes(margins))[0]), probe.each(distance)
+    linear, found = probe.each(linear_distance(margins, slopes(margins))), probe.each(distance)
     ends = nearest.ends.nan_to_num(posinf=1e9)
     apart = probe.each((ends.amax(0) > DISAGREE * ends.amin(0)).float()).mean(1).tolist()
     columns = []

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from harness.measures import boundary
 from harness.measures.boundary import WANDER_DIRECTIONS, Stability, l2_distance, stability
-from harness.measures.gradients import margins, nearest_rival, slopes
+from harness.measures.gradients import linear_distance, margins, slopes
 from harness.training.loop import predicted
 from harness.training.stack import Model
 
@@ -46,7 +46,7 @@ def affine(weight: Tensor, bias: Tensor) -> nn.Linear:
 def first_order(model: Model, x: Tensor, classes: int | None, cap: float = CAP) -> Stability:
     label = predicted(model(x).detach(), classes)
     found = margins(model, x, label, classes)
-    return stability(nearest_rival(found, slopes(found))[0], cap, leave_out=True)
+    return stability(linear_distance(found, slopes(found)), cap, leave_out=True)
 
 
 def attack(model: Model, x: Tensor, starts: Tensor, classes: int | None, cap: float = CAP) -> Stability:

@@ -14,7 +14,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from harness.errors import UserError
 from harness.execute import run_batch
 from harness.measures.counts import count_parameters
-from harness.measures.gradients import margins, nearest_rival, slopes
+from harness.measures.gradients import linear_distance, margins, slopes
 from harness.measures.jacobian import WHOLE_OUTPUTS, linearise, local_norms, local_norms_of
 from harness.plan import plan
 from harness.registry import TaskRef
@@ -304,7 +304,7 @@ def a_model(vocabulary: int, scale: float) -> nn.Module:
 
 @pytest.mark.parametrize("vocabulary", [WHOLE_OUTPUTS + 1, 60])
 @pytest.mark.parametrize("scale", [0.2, 0.5])
-def test_margins_over_the_nearest_rivals_are_among_all_of_them(vocabulary: int, scale: float):
+def test_margins_over_the_linear_distances_are_among_all_of_them(vocabulary: int, scale: float):
     model, x = a_model(vocabulary, scale), torch.randn(12, 6, 4, generator=torch.Generator().manual_seed(1))
     whole = linearise(model, x)
     label, point = whole.outputs.argmax(1), torch.arange(12)[:, None]
@@ -315,7 +315,7 @@ def test_margins_over_the_nearest_rivals_are_among_all_of_them(vocabulary: int, 
     torch.testing.assert_close(found.gradients, gradients[point, found.rivals], rtol=1e-4, atol=1e-5)
     gap = whole.outputs.gather(1, label[:, None]) - whole.outputs
     exact = (gap / gradients.flatten(2).norm(dim=2)).nan_to_num(nan=torch.inf).amin(1)
-    distance = nearest_rival(found, slopes(found))[0]
+    distance = linear_distance(found, slopes(found))
     assert bool((distance >= exact * (1 - 1e-4)).all()), "over fewer rivals it can only be larger"
     assert float(distance.mean()) <= 1.05 * float(exact.mean())
 
