@@ -43,7 +43,7 @@ def unilaw(
 @app.command()
 def tasks(task_file: TaskFile = None) -> None:
     """What can be swept: each task's configuration fields, and every column it reports."""
-    from harness.listing import listing
+    from harness.terminal.listing import listing
 
     typer.echo(listing(_refs(task_file)))
 
@@ -55,9 +55,9 @@ def plan(
     task_file: TaskFile = None,
 ) -> None:
     """Every cell's cost before anything runs."""
-    from harness.listing import plan_table
-    from harness.plan import plan as make_plan
-    from harness.sweep import load_sweep
+    from harness.planning.plan import plan as make_plan
+    from harness.sweeps.sweep import load_sweep
+    from harness.terminal.listing import plan_table
 
     made = make_plan(load_sweep(sweep, _refs(task_file)), say=lambda line: typer.echo(line, err=True))
     if as_json:
@@ -81,12 +81,12 @@ def run(
     """Run what the store does not have yet. Exits with 1 when trials failed."""
     import dataclasses
 
-    from harness.plan import cost_cells, refuse_what_cannot_fit
-    from harness.progress import Progress
+    from harness.planning.plan import cost_cells, refuse_what_cannot_fit
     from harness.run import how_to_go_on
     from harness.run import run as run_sweep
-    from harness.store import Store
-    from harness.sweep import load_sweep
+    from harness.store.store import Store
+    from harness.sweeps.sweep import load_sweep
+    from harness.terminal.progress import Progress
 
     loaded = load_sweep(sweep, _refs(task_file))
     if trial is not None:
@@ -100,7 +100,7 @@ def run(
     cells = cost_cells(loaded, skip_broken=True)
     refuse_what_cannot_fit(cells, loaded, here=address is None)
     if address is not None:  # before anything is written
-        from harness.dispatch import connect
+        from harness.dispatch.actors import connect
 
         connect(address, loaded.resources, max((cell.gpus or 0.0 for cell in cells), default=0.0))
 
@@ -140,10 +140,10 @@ def launch(
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run every failed trial again, whatever its kind.")] = False,
 ) -> None:
     """Run a sweep as a job of a Ray cluster and follow it; once more, and it follows the running job. Exits as `run` would there."""
-    from harness import launch as jobs
-    from harness.plan import cost_cells, refuse_what_cannot_fit
+    from harness.dispatch import jobs
+    from harness.planning.plan import cost_cells, refuse_what_cannot_fit
     from harness.run import how_to_go_on
-    from harness.sweep import load_sweep
+    from harness.sweeps.sweep import load_sweep
 
     client, refs = jobs.connect(address), _refs(task_file)
     loaded = load_sweep(sweep, refs)
@@ -177,7 +177,7 @@ def cancel(
     address: Address,
 ) -> None:
     """Stop a job that `launch` started. What it has finished stays, and `launch` goes on from there."""
-    from harness import launch as jobs
+    from harness.dispatch import jobs
 
     typer.echo(jobs.cancel(jobs.connect(address), job))
 
@@ -194,12 +194,12 @@ def measure(
     inline: Annotated[bool, typer.Option("--inline", help="In this process, without Ray; for debugging.")] = False,
 ) -> None:
     """Measure kept weights with today's instruments; nothing is trained again. Exits with 1 when some could not be measured."""
-    from harness.measures import MEASURE_POINTS
-    from harness.progress import Progress
     from harness.remeasure import remeasure
-    from harness.shares import rounded
-    from harness.store import Store
-    from harness.sweep import Resources
+    from harness.store.store import Store
+    from harness.sweeps.gpu_shares import rounded
+    from harness.sweeps.sweep import Resources
+    from harness.sweeps.trial import MEASURE_POINTS
+    from harness.terminal.progress import Progress
 
     if inline and address is not None:
         raise UserError("--inline runs in this process and --address on a cluster; give one of them")
@@ -227,9 +227,9 @@ def measure(
 @app.command()
 def status(store: StoreArgument) -> None:
     """Trials done, failed and left, by task and kind of failure."""
-    from harness.status import status as store_status
-    from harness.status import status_table
-    from harness.store import Store
+    from harness.store.store import Store
+    from harness.terminal.status import status as store_status
+    from harness.terminal.status import status_table
 
     typer.echo(status_table(store_status(Store.open(store))))
 
@@ -251,7 +251,7 @@ def compact(
     target: Annotated[str, typer.Argument(metavar="DST", help="A folder, or a prefix of a bucket, that does not exist yet.")],
 ) -> None:
     """Copy a store into a new one with a single row file."""
-    from harness.store import compact as compact_store
+    from harness.store.store import compact as compact_store
 
     files, rows = compact_store(source, target)
     typer.echo(f"{rows} rows from {files} files, now one file in {target}")
@@ -260,20 +260,20 @@ def compact(
 @app.command()
 def schema(task_file: TaskFile = None) -> None:
     """JSON Schema of the sweep file, for editors."""
-    from harness.json_schema import sweep_schema
+    from harness.sweeps.editor_schema import sweep_schema
 
     typer.echo(json.dumps(sweep_schema(_refs(task_file)), indent=1))
 
 
 def _refs(task_file: Path | None):
-    from harness.registry import refs_in
+    from harness.sweeps.registry import refs_in
 
     return refs_in(task_file) if task_file else {}
 
 
 def main() -> None:
     """Entry point: bad input is one sentence on stderr and exit code 2."""
-    from harness.worker import pin
+    from harness.dispatch.worker import pin
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     pin(str(Path(__file__).resolve().parent.parent))

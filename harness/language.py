@@ -1,7 +1,7 @@
 """The contract of language models: a corpus of tokens, and a model that predicts each token from those before it.
 
 A task whose every position is a training target subclasses `LanguageTask` and says where the tokens come from and which
-model reads them; training (harness/training/language.py), measuring, cost and the report follow. A task that has one
+model reads them; training (harness/training/language_loop.py), measuring, cost and the report follow. A task that has one
 target per window is an ordinary one (`harness.task.Task`; tasks/text.py is the example).
 """
 

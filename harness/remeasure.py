@@ -16,18 +16,18 @@ from typing import Any, NamedTuple
 import pandas as pd
 import pyarrow as pa
 
-from harness import provenance
 from harness.errors import SHARED_KINDS, UserError
 from harness.language import LanguageTask
 from harness.measures.counts import params_per_number
-from harness.progress import Progress
-from harness.registry import TaskRef, installed, load
+from harness.planning.model_shape import shape_of
 from harness.run import results
-from harness.schema import COLUMNS, MEASURES_VERSION, SCHEMA_VERSION, arrow_schema
-from harness.shape import shape_of
-from harness.store import Store, latest
-from harness.sweep import Limits, Resources
-from harness.trial import Batch, Given, Trial
+from harness.store import provenance
+from harness.store.schema import COLUMNS, MEASURES_VERSION, SCHEMA_VERSION, arrow_schema
+from harness.store.store import Store, latest
+from harness.sweeps.registry import TaskRef, installed, load
+from harness.sweeps.sweep import Limits, Resources
+from harness.sweeps.trial import Batch, Given, Trial
+from harness.terminal.progress import Progress
 
 NAMES = [c.name for c in COLUMNS]
 MEASURED = NAMES[NAMES.index("test_loss") : NAMES.index("pictures") + 1]

@@ -9,21 +9,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness import provenance
-from harness.batches import UNTIMED, Planned, wall_seconds
-from harness.calibration import calibrated
+from harness.dispatch.retries import Past, Retries
 from harness.errors import SHARED_KINDS, UserError
-from harness.execute import run_batch
-from harness.measures import Columns
-from harness.plan import batches, slots_here
-from harness.progress import Progress
-from harness.registry import load
-from harness.retries import Past, Retries
-from harness.schema import SCHEMA_VERSION
-from harness.store import RunRecord, Store, SweepRecord
-from harness.sweep import Resources, Sweep
+from harness.execution.run_batch import run_batch
+from harness.planning.batches import UNTIMED, Planned, wall_seconds
+from harness.planning.machine_speed import calibrated
+from harness.planning.plan import batches, slots_here
+from harness.store import provenance
+from harness.store.schema import SCHEMA_VERSION, Columns
+from harness.store.store import RunRecord, Store, SweepRecord
+from harness.sweeps.registry import load
+from harness.sweeps.sweep import Resources, Sweep
+from harness.sweeps.trial import Batch, Given, Trial, canonical_json
 from harness.task import BaseTask, Config, Task
-from harness.trial import Batch, Given, Trial, canonical_json
+from harness.terminal.progress import Progress
 
 START_S = 8.0
 """Seconds until Ray and its workers, torch loaded, are at work on one machine."""
@@ -149,7 +148,7 @@ def results(
     if inline:
         yield from _inline(queue, given)
     else:
-        from harness.dispatch import on_ray
+        from harness.dispatch.actors import on_ray
 
         with contextlib.redirect_stdout(sys.stderr):  # Ray tells of dead workers on stdout, which is for results
             yield from on_ray(queue, address, resources, given)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from reports.fit import Slope
+from reports.fits.slope import Slope
 from reports.law import KindCollapse
 from reports.measures import LOWER, MEAN
 from reports.numbers import Number

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from reports.fit import Collapse, Slope, fit_collapse, fit_slope
+from reports.evidence import NOT_TRAINED, fit_rows
+from reports.fits.slope import Collapse, Slope, fit_collapse, fit_slope
 from reports.measures import LOWER, MEASURES, STABILITY
-from reports.tables import NOT_TRAINED, fit_rows
 
 ORDER = 0.5
 NARROW = 0.15

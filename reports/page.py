@@ -16,21 +16,21 @@ from plotly.offline import get_plotlyjs
 
 import harness
 from harness.errors import UserError
-from harness.schema import arrow_schema
-from reports.attacks import check_attacks
+from harness.store.schema import arrow_schema
+from reports.charts.drawing import said_of_trials
+from reports.charts.figures import all_figures
 from reports.claims import check_claims
-from reports.dimensions import data_sets
-from reports.drawing import said_of_trials
-from reports.figures import all_figures
+from reports.evidence import Evidence, read_evidence, records
 from reports.fit_numbers import collapse_numbers, slope_numbers
-from reports.ladder import ladders
 from reports.law import KindCollapse, KindFit, fit_all
 from reports.measures import LOWER, STABILITY
 from reports.numbers import Number, Sentence
-from reports.pictures import shown_pictures
-from reports.published_models import published_models
-from reports.tables import Evidence, read_evidence, records
-from reports.tokens import changed_tokens
+from reports.sections.attack_checks import check_attacks
+from reports.sections.changed_tokens import changed_tokens
+from reports.sections.data_sets import data_sets
+from reports.sections.ladder import ladders
+from reports.sections.pictures import shown_pictures
+from reports.sections.published_models import published_models
 
 TABLE_COLUMNS = (
     "trial_id", "kind", "seed", "n", "tokens_distinct", "d_ambient", "p", "params_per_token", "x_law", "epochs", "stop_reason",

@@ -41,7 +41,7 @@ CALIBRATION = {
 @pytest.fixture(scope="session", autouse=True)
 def calibration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """CALIBRATION as this machine's own, for this process and those it starts: no test times the machine."""
-    from harness.calibration import calibration_file
+    from harness.planning.machine_speed import calibration_file
 
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.progress import Progress
 from harness.run import run
-from harness.store import Store
-from harness.sweep import parse_sweep
+from harness.store.store import Store
+from harness.sweeps.sweep import parse_sweep
+from harness.terminal.progress import Progress
 from tests.chaos.cluster import bad_day
 from tests.chaos.disks import can_mount, disks
 from tests.chaos.rivals import rivals

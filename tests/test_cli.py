@@ -11,12 +11,11 @@ import pytest
 
 import harness
 from harness.cli import main
-from harness.registry import BUILT_IN, TaskRef, load
-from harness.schema import COLUMNS
-from harness.store import Store, SweepRecord
-from harness.sweep import parse_sweep
-
-TROUBLE = Path(__file__).parent / "trouble.py"
+from harness.store.schema import COLUMNS
+from harness.store.store import Store, SweepRecord
+from harness.sweeps.registry import BUILT_IN, TaskRef, load
+from harness.sweeps.sweep import parse_sweep
+from tests import FAILING_TASK
 
 SMALL = """\
 name: small
@@ -187,7 +186,7 @@ def test_an_address_without_a_cluster_leaves_no_store(command):
 
 def test_a_failed_trial_gives_exit_code_1_and_is_told(command):
     Path("bad.yaml").write_text("name: bad\nseeds: [0]\ntasks:\n  - task: trouble\n    grid: {how: [none, raise]}\n")
-    done = command("run", "bad.yaml", "--inline", "--task-file", str(TROUBLE))
+    done = command("run", "bad.yaml", "--inline", "--task-file", str(FAILING_TASK))
     assert done.code == 1
     assert done.out.startswith("1 ok, 1 failed (1 bug), 0 finished before")
     assert "trouble: bug: LookupError: the cat sat on it" in done.err
@@ -198,7 +197,7 @@ def test_a_failed_trial_gives_exit_code_1_and_is_told(command):
 
 def test_status_counts_done_failed_and_left(command):
     Path("bad.yaml").write_text("name: bad\nseeds: [0]\ntasks:\n  - task: trouble\n    grid: {how: [none, raise, nan]}\n")
-    command("run", "bad.yaml", "--inline", "--store", "rows", "--task-file", str(TROUBLE))
+    command("run", "bad.yaml", "--inline", "--store", "rows", "--task-file", str(FAILING_TASK))
     left = {f"{k:016x}": "sphere" for k in range(5)}
     Store.open(Path("rows")).put_sweep(SweepRecord(name="left", text="", task_source=None, trials=left))
     Path("rows/notes.txt").write_text("")

@@ -4,13 +4,12 @@ python -m tests.test_readme     # writes its table of columns anew from the sche
 """
 
 import re
-from pathlib import Path
 
 import pandas as pd
 
-from harness.schema import COLUMNS
+from harness.store.schema import COLUMNS
+from tests import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 
 

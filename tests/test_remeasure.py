@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from harness.cli import main
-from harness.schema import MEASURES_VERSION, arrow_schema
-from harness.store import Store, latest
+from harness.store.schema import MEASURES_VERSION, arrow_schema
+from harness.store.store import Store, latest
 
 SWEEP = """
 name: small
@@ -211,7 +211,7 @@ def test_a_model_that_has_no_finite_loss_gets_no_row(store: Path, monkeypatch: p
 def test_a_model_that_cannot_be_measured_costs_only_itself(
     store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    from harness import samples as supervised
+    from harness.execution import sample_trials as supervised
 
     measure = supervised.measure
 

@@ -14,13 +14,12 @@ import pandas as pd
 import pytest
 import safetensors
 
-from harness.registry import refs_in
-from harness.schema import SCHEMA_VERSION
-from harness.status import status
-from harness.store import Store, latest
-from harness.sweep import Sweep, parse_sweep
-
-TROUBLE = Path(__file__).parent / "trouble.py"
+from harness.store.schema import SCHEMA_VERSION
+from harness.store.store import Store, latest
+from harness.sweeps.registry import refs_in
+from harness.sweeps.sweep import Sweep, parse_sweep
+from harness.terminal.status import status
+from tests import FAILING_TASK
 
 INLINE = """\
 name: inline
@@ -75,7 +74,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "inline.yaml").write_text(INLINE)
     (folder / "mixed.yaml").write_text(MIXED.replace("MARKER", str(folder / "marker")))
     (folder / "late.yaml").write_text(LATE)
-    shutil.copy(TROUBLE, folder / "my_tasks.py")
+    shutil.copy(FAILING_TASK, folder / "my_tasks.py")
     return folder
 
 
@@ -155,7 +154,7 @@ def test_weights_are_in_the_store(mixed: Ran):
 def test_the_sweep_and_its_task_file_are_in_the_store(mixed: Ran):
     (record,) = Store.open(mixed.folder / "rows").sweeps()
     assert record.text == (mixed.folder / "mixed.yaml").read_text()
-    assert record.task_source == TROUBLE.read_text()
+    assert record.task_source == FAILING_TASK.read_text()
     assert record.trials == {t.trial_id: t.ref.name for t in mixed.sweep.trials}
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from harness.store import Store
+from harness.store.store import Store
+from tests import FAILING_TASK
 from tests.nodes import in_session
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="follows processes through /proc")
 
-TROUBLE = Path(__file__).parent / "trouble.py"
 TRIALS = 8
 SLOW = """\
 name: slow
@@ -27,7 +27,7 @@ tasks:
     grid: {n: {range: [16, 24]}}
 """
 """So many epochs that every trial is a batch of its own."""
-ARGUMENTS = ["run", "slow.yaml", "--task-file", str(TROUBLE), "--store", "rows"]
+ARGUMENTS = ["run", "slow.yaml", "--task-file", str(FAILING_TASK), "--store", "rows"]
 
 
 def working(session: int) -> list[str]:

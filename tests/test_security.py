@@ -19,20 +19,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from harness.errors import UserError
-from harness.folder import LeadsOut
-from harness.provenance import VARIABLES
-from harness.registry import TaskRef, load
-from harness.schema import COLUMNS, STR
-from harness.store import RunRecord, Store, SweepRecord
-from harness.sweep import parse_sweep
-from harness.trial import canonical_json
+from harness.store.location import LeadsOut
+from harness.store.provenance import VARIABLES
+from harness.store.schema import COLUMNS, STR
+from harness.store.store import RunRecord, Store, SweepRecord
+from harness.sweeps.registry import TaskRef, load
+from harness.sweeps.sweep import parse_sweep
+from harness.sweeps.trial import canonical_json
+from reports.evidence import read_evidence
 from reports.page import render
-from reports.tables import read_evidence
+from tests import ROOT
 from tests.conftest import UNILAW
 from tests.nodes import in_session
 from tests.reports.stores import NOW, failed, make_store, png, power_law, row
 
-ROOT = Path(__file__).resolve().parent.parent
 SECRET = f"canary{secrets.token_hex(12)}"
 OWN_WORDS = "what the task itself says"
 
@@ -398,9 +398,9 @@ FORBIDDEN_CALLS = {
 }  # fmt: skip
 FORBIDDEN_ARGUMENTS = {"allow_pickle", "trust_remote_code", "shell", "weights_only"}
 EXCEPTIONS = {
-    ("harness/registry.py", "exec"): "runs the --task-file that its user named",
-    ("harness/dispatch.py", "cloudpickle"): "sends harness/worker.py to workers by value",
-    ("harness/sharded.py", "cloudpickle"): "the same",
+    ("harness/sweeps/registry.py", "exec"): "runs the --task-file that its user named",
+    ("harness/dispatch/actors.py", "cloudpickle"): "sends harness/dispatch/worker.py to workers by value",
+    ("harness/dispatch/multi_gpu.py", "cloudpickle"): "the same",
 }
 
 

@@ -9,9 +9,9 @@ import torch
 from pydantic import ValidationError
 
 from harness.noise import Noise
-from harness.registry import BUILT_IN, TaskRef, load, load_samples
+from harness.sweeps.registry import BUILT_IN, TaskRef, load, load_samples
+from harness.sweeps.trial import make_trial
 from harness.task import Config, Data, Field, Seeds, Source
-from harness.trial import make_trial
 from tasks.mnist import MnistConfig
 from tasks.sphere import SphereConfig, on_sphere
 

@@ -3,7 +3,7 @@
 (columns,) = measure(Alone(model), [data], [Seeds(0)])
 """
 
-from harness.measures.columns import MEASURE_POINTS, measure, on_device
-from harness.measures.sensitivity import STABILITY_CAP, Columns
+from harness.measures.columns import measure, on_device
+from harness.measures.sensitivity import STABILITY_CAP
 
-__all__ = ["MEASURE_POINTS", "STABILITY_CAP", "Columns", "measure", "on_device"]
+__all__ = ["STABILITY_CAP", "measure", "on_device"]

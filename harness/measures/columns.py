@@ -10,13 +10,13 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from harness.measures.calibration import calibration
 from harness.measures.dataset import describe
 from harness.measures.points import STARTS, Draw, Probe
-from harness.measures.sensitivity import Columns, certified_bound, sensitivity
-from harness.measures.tokens import token_response
+from harness.measures.sensitivity import certified_bound, sensitivity
+from harness.measures.token_changes import token_response
+from harness.store.schema import Columns
+from harness.sweeps.trial import MEASURE_POINTS
 from harness.task import EVALUATION_BATCH, Data, Seeds
 from harness.training.loop import sample_losses, wrong
 from harness.training.stack import Program
-
-MEASURE_POINTS = 128
 
 TOGETHER_BYTES = 3_000_000
 """Models are measured together while their points take no more than this: beyond, the processor's cache is the limit."""

@@ -11,16 +11,14 @@ import json
 import os
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from harness.measures.dimension import Dimension, dimension
 from harness.measures.geometry import QUANTILES, PairDistances, pair_distances
+from harness.store.schema import Columns
 from harness.task import Data
-
-Columns = dict[str, Any]
 
 POINTS = 1000
 """Inputs drawn. Each shipped task holds out at least so many, so that estimates which depend on their number do not move with n."""

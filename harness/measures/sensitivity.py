@@ -2,12 +2,22 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from harness.measures.attacks import (
+from harness.measures.boundary import Nearest, changing, l2_distance, nearest_change, stability
+from harness.measures.corruption import corruption_response, corruption_rows
+from harness.measures.gradients import Margins, gradient_norms, linear_distance, margins_of, slopes
+from harness.measures.gradients import margins as margins_at
+from harness.measures.input_noise import RADII, NoiseResponse, noise_response
+from harness.measures.jacobian import WHOLE_OUTPUTS, LocalNorms, linearise, local_norms, local_norms_of
+from harness.measures.lipschitz_lower import Lower, Pairs, departures, steepest_pairs, summary
+from harness.measures.lipschitz_upper import certified_distance, log_probability_factor, upper
+from harness.measures.picture_strip import strip
+from harness.measures.points import Probe
+from harness.measures.robust_accuracy import (
     L2_RADII,
     LINF_RADII,
     RobustAccuracy,
@@ -17,16 +27,7 @@ from harness.measures.attacks import (
     violations,
     warnings,
 )
-from harness.measures.boundary import Nearest, changing, l2_distance, nearest_change, stability
-from harness.measures.corruption import corruption_response, corruption_rows
-from harness.measures.gradients import Margins, gradient_norms, linear_distance, margins_of, slopes
-from harness.measures.gradients import margins as margins_at
-from harness.measures.input_noise import RADII, NoiseResponse, noise_response
-from harness.measures.jacobian import WHOLE_OUTPUTS, LocalNorms, linearise, local_norms, local_norms_of
-from harness.measures.lipschitz_lower import Lower, Pairs, departures, steepest_pairs, summary
-from harness.measures.lipschitz_upper import certified_distance, log_probability_factor, upper
-from harness.measures.pictures import strip
-from harness.measures.points import Probe
+from harness.store.schema import Columns
 from harness.task import Data
 from harness.training.loop import predicted, wrong
 from harness.training.stack import Model
@@ -39,8 +40,6 @@ DISAGREE = 1.1
 
 STEEP, PAIRS = 16, 16
 """Where the ascent to the steepest pair begins: at the steepest of all points looked at, and at random pairs of training points."""
-
-Columns = dict[str, Any]
 
 
 class Bound(NamedTuple):

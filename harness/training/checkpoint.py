@@ -16,9 +16,9 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from harness.errors import UserError
-from harness.folder import Disk, Folder, beside
+from harness.store.location import Disk, Folder, beside
+from harness.sweeps.trial import IDENTITY_VERSION, Trial
 from harness.training.loop import Checkpoint, Evaluation
-from harness.trial import IDENTITY_VERSION, Trial
 
 PARTS = ("parameters", "buffers", "first_moments", "second_moments")
 EVERY_S = 30.0

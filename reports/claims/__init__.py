@@ -21,9 +21,9 @@ from reports.claims import (
 )
 from reports.claims.claim import NOT_TESTED as NOT_TESTED
 from reports.claims.claim import Statement
+from reports.evidence import Evidence
 from reports.law import Fits
 from reports.numbers import Sentence
-from reports.tables import Evidence
 
 CHECKED = (onset, collapse, sphere, crossing, recipe, limit, arithmetic, bigger, published_accuracy, generalisation, small_changes)
 

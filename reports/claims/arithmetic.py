@@ -8,10 +8,10 @@ from math import log10
 from typing import Any, NamedTuple
 
 from reports.claims.claim import Finding, Statement
+from reports.evidence import Evidence
 from reports.law import Fits
 from reports.numbers import Number, Sentence
-from reports.reference import LanguageModel, language_models
-from reports.tables import Evidence
+from reports.published.tables import LanguageModel, language_models
 
 STATED_NEED, STATED_DATA = 1.75e14, 500e9
 """Of the claim: the parameters that would do, and the tokens of GPT-3's data set."""

@@ -1,11 +1,11 @@
 """C8: bigger is more robust. The sign of each sensitivity measure's slope against p."""
 
 from reports.claims.claim import UNTESTED, Finding, Statement, verdict_over
+from reports.evidence import Evidence
 from reports.fit_numbers import slope_numbers
 from reports.law import Fits
 from reports.measures import MEASURES
 from reports.numbers import Number, Sentence
-from reports.tables import Evidence
 
 STATEMENT = Statement(
     "C8",

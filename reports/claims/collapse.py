@@ -3,10 +3,10 @@
 import numpy as np
 
 from reports.claims.claim import UNTESTED, Finding, Statement
+from reports.evidence import Evidence
 from reports.fit_numbers import collapse_numbers
 from reports.law import Fits, KindCollapse
 from reports.numbers import Sentence
-from reports.tables import Evidence
 
 STATEMENT = Statement(
     "C2",

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from reports.claims.claim import ALL_DIGITS, UNTESTED, Finding, Statement, clean_digits, verdict_over
+from reports.evidence import Evidence
 from reports.law import Fits
 from reports.measures import LINF_RADIUS
 from reports.numbers import Number, Sentence
-from reports.reference import Published, madry2018
-from reports.tables import Evidence
+from reports.published.tables import Published, madry2018
 
 STATEMENT = Statement(
     "C4",

@@ -4,11 +4,11 @@ import numpy as np
 from scipy.stats import rankdata
 
 from reports.claims.claim import UNTESTED, Finding, Statement, verdict_over
-from reports.fit import LEVEL, REPLICATES, SEED
+from reports.evidence import Evidence
+from reports.fits.slope import LEVEL, REPLICATES, SEED
 from reports.law import Fits
 from reports.measures import STABILITY
 from reports.numbers import Number, Sentence
-from reports.tables import Evidence
 
 MIN_CELLS = 6
 

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 
 from reports.claims.claim import ALL_DIGITS, UNTESTED, Finding, Statement, clean_digits, verdict_over
+from reports.evidence import Evidence
+from reports.fits.saturation import Saturation, fit_saturation
 from reports.law import Fits
 from reports.numbers import Number, Sentence
-from reports.saturation import Saturation, fit_saturation
-from reports.tables import Evidence
 
 FROM, TO = 1e7, 1e9
 

@@ -1,9 +1,9 @@
 """C1: n parameters fit n points. The onset of fitting every pure-noise label, against n."""
 
 from reports.claims.claim import UNTESTED, Finding, Statement
+from reports.evidence import Evidence
 from reports.law import Fits
 from reports.numbers import Number, Sentence
-from reports.tables import Evidence
 
 STATEMENT = Statement(
     "C1",

@@ -4,10 +4,10 @@ from itertools import pairwise
 from typing import Any
 
 from reports.claims.claim import Finding, Statement, verdict_over
+from reports.evidence import Evidence
 from reports.law import Fits
 from reports.numbers import Number, Sentence
-from reports.reference import Accuracy, accuracies
-from reports.tables import Evidence
+from reports.published.tables import Accuracy, accuracies
 
 SIZES = ("GPT-3 1.3B", "GPT-3 13B", "GPT-3 175B")
 

@@ -3,9 +3,9 @@
 import json
 
 from reports.claims.claim import ALL_DIGITS, UNTESTED, Finding, Statement, clean_digits
+from reports.evidence import Evidence, records
 from reports.law import Fits
 from reports.numbers import Number, Sentence
-from reports.tables import Evidence, records
 
 PARAMETERS, TOLERANCE = 688_000, 0.10
 EPOCHS, BATCH = 15, 5

@@ -5,10 +5,10 @@ import math
 import pandas as pd
 
 from reports.claims.claim import UNTESTED, Finding, Statement
+from reports.evidence import Evidence
 from reports.law import Fits
 from reports.measures import pair_distances
 from reports.numbers import Number, Sentence
-from reports.tables import Evidence
 
 DIAMETER, TYPICAL = 2.0, math.sqrt(2)
 NEARLY = 1.9

@@ -13,8 +13,9 @@ from typing import Any
 
 import torch
 
-from harness.measures import MEASURE_POINTS, STABILITY_CAP, attacks, boundary, measure
-from harness.registry import TaskRef, load_samples
+from harness.measures import STABILITY_CAP, boundary, measure, robust_accuracy
+from harness.sweeps.registry import TaskRef, load_samples
+from harness.sweeps.trial import MEASURE_POINTS
 from harness.task import Data, Seeds
 from harness.training.loop import Row, train
 from harness.training.stack import Alone, Model
@@ -32,17 +33,17 @@ CASES: tuple[tuple[str, dict[str, Any]], ...] = (
 
 def found(model: Model, data: Data, factor: int) -> dict[str, float]:
     """Mean distances that the searches find with `factor` times their steps: ℓ2 in data units, ℓ∞ in the inputs' own numbers."""
-    shipped, unit = (boundary.SEARCH_STEPS, attacks.LINF_STEPS), data.unit()
-    boundary.SEARCH_STEPS, attacks.LINF_STEPS = (factor * steps for steps in shipped)
+    shipped, unit = (boundary.SEARCH_STEPS, robust_accuracy.LINF_STEPS), data.unit()
+    boundary.SEARCH_STEPS, robust_accuracy.LINF_STEPS = (factor * steps for steps in shipped)
     try:
         x, starts = data.x_test[:MEASURE_POINTS] / unit, data.x_train[None, : 4 * MEASURE_POINTS] / unit
         wander = torch.randn(boundary.WANDER_DIRECTIONS, *x.shape, generator=torch.Generator().manual_seed(0))
         change = boundary.nearest_change(lambda z: model(z * unit), x, starts, data.classes, wander).change
-        linf = attacks.nearest_linf_change(model, x * unit, change * unit, data.classes, data.box)
+        linf = robust_accuracy.nearest_linf_change(model, x * unit, change * unit, data.classes, data.box)
         mean = boundary.stability(boundary.l2_distance(x, change), STABILITY_CAP, leave_out=False).mean
-        return {"ℓ2": mean, "ℓ∞": float(attacks.linf_distance(x * unit, linf).mean())}
+        return {"ℓ2": mean, "ℓ∞": float(robust_accuracy.linf_distance(x * unit, linf).mean())}
     finally:
-        boundary.SEARCH_STEPS, attacks.LINF_STEPS = shipped
+        boundary.SEARCH_STEPS, robust_accuracy.LINF_STEPS = shipped
 
 
 def main() -> None:

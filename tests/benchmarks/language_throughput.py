@@ -29,7 +29,7 @@ from torch.nn import functional as F
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from harness.language import LanguageConfig
-from harness.training.language import LanguageCheckpoint, learning_rate, train_language
+from harness.training.language_loop import LanguageCheckpoint, learning_rate, train_language
 from tasks.gpt import stream_gpt
 
 

@@ -7,8 +7,8 @@ import json
 import resource
 import time
 
-from harness.plan import plan
-from harness.sweep import parse_sweep
+from harness.planning.plan import plan
+from harness.sweeps.sweep import parse_sweep
 
 SWEEP = """
 name: large

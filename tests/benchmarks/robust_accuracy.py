@@ -24,12 +24,12 @@ from art.estimators.classification import PyTorchClassifier
 from pyautoattack import AutoAttack  # pyright: ignore[reportMissingImports] - installed by make bench
 from torch import Tensor, nn
 
-from harness.measures.attacks import linf_distance
 from harness.measures.boundary import column, l2_distance
 from harness.measures.gradients import margins
 from harness.measures.points import Draw, Probe
+from harness.measures.robust_accuracy import linf_distance
 from harness.measures.sensitivity import nearest_l2, nearest_linf
-from harness.registry import TaskRef, load_samples
+from harness.sweeps.registry import TaskRef, load_samples
 from harness.task import Data, Seeds
 from harness.training.loop import Row, predicted, train
 from harness.training.stack import stack

@@ -27,12 +27,12 @@ from typing import Any
 
 from rich.console import Console
 
-from harness.progress import Progress
-from harness.registry import refs_in
 from harness.run import run
-from harness.store import Store
-from harness.sweep import Resources, Sweep, parse_sweep
-from harness.trial import Batch, Given, Trial
+from harness.store.store import Store
+from harness.sweeps.registry import refs_in
+from harness.sweeps.sweep import Resources, Sweep, parse_sweep
+from harness.sweeps.trial import Batch, Given, Trial
+from harness.terminal.progress import Progress
 from tests.nodes import nodes
 
 TASK_FILE = Path(__file__).with_name("mlp_task.py")
@@ -102,7 +102,7 @@ def driver(trials: int, folder: Path) -> dict[str, Any]:
 
 def dispatcher(address: str) -> dict[str, float]:
     """Milliseconds per empty batch and per small trial on the cluster at `address`."""
-    from harness.dispatch import connect, on_ray
+    from harness.dispatch.actors import connect, on_ray
 
     connect(address, Resources())
     given = Given(cpus=1, gpus=0, seconds=600, weights_bytes=0, measure_points=0, checkpoints=None)

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from harness.retries import Past
-from harness.schema import arrow_schema
-from harness.status import status
-from harness.store import IDENTITY, Store, SweepRecord
+from harness.dispatch.retries import Past
+from harness.store.schema import arrow_schema
+from harness.store.store import IDENTITY, Store, SweepRecord
+from harness.terminal.status import status
 
 ROWS, FILES, SWEEPS, TASKS = 1_000_000, 4_000, 100, ("sphere", "mnist-mlp", "gpt")
 REPEATS = 3

@@ -29,12 +29,12 @@ import torch
 from ray import tune
 from rich.console import Console
 
-from harness.progress import Progress
-from harness.registry import load, load_samples, refs_in
 from harness.run import run
-from harness.store import Store
-from harness.sweep import Sweep, parse_sweep
+from harness.store.store import Store
+from harness.sweeps.registry import load, load_samples, refs_in
+from harness.sweeps.sweep import Sweep, parse_sweep
 from harness.task import Config, Data, Seeds
+from harness.terminal.progress import Progress
 
 TASK_FILE = Path(__file__).with_name("mlp_task.py")
 WIDTHS = [round(8 + 46 * i / 39) for i in range(40)]

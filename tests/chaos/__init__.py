@@ -8,5 +8,5 @@
     rivals.py       two drivers on one store at once
     three_nodes.py  the shipped sweep `universal`, small, with a node killed in the middle, beside an undisturbed run
 
-Trials that go wrong by themselves are in tests/test_poison.py, stores of other schema versions in tests/store.
+Trials that go wrong by themselves are in tests/dispatch/test_poison.py, stores of other schema versions in tests/store.
 """

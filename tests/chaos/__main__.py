@@ -21,8 +21,8 @@ from tests.chaos.cluster import bad_day
 from tests.chaos.disks import can_mount, disks
 from tests.chaos.memory import without_end
 from tests.chaos.rivals import rivals
+from tests.chaos.store_auditor import Result
 from tests.chaos.storm import Storm
-from tests.chaos.witness import Result
 
 Scenario = Callable[[Path], list[Result]]
 

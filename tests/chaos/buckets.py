@@ -5,13 +5,12 @@ import time
 from pathlib import Path
 from unittest.mock import patch
 
-from harness.registry import refs_in
-from harness.sweep import load_sweep
+from harness.sweeps.registry import refs_in
+from harness.sweeps.sweep import load_sweep
+from tests import SOAK_TASK
 from tests.bucket_server import ENVIRONMENT, BucketServer, Every
-from tests.chaos.witness import Result, Runs, Witness
+from tests.chaos.store_auditor import Result, Runs, Witness
 from tests.nodes import kill
-
-MARATHON = Path(__file__).parent.parent / "marathon.py"
 
 SWEEP = """
 name: bucket
@@ -44,11 +43,11 @@ class BucketWitness(Witness):
 def a_bad_server(folder: Path, every: int, environment: dict[str, str]) -> Result:
     """Every so many requests meet with trouble. The driver is killed after its first rows, and the same command goes on."""
     (folder / "bucket.yaml").write_text(SWEEP)
-    trials = load_sweep(str(folder / "bucket.yaml"), refs_in(MARATHON)).trials
+    trials = load_sweep(str(folder / "bucket.yaml"), refs_in(SOAK_TASK)).trials
     with BucketServer() as server, patch.dict(os.environ, ENVIRONMENT):
         trouble = server.trouble = Every(every, "500", "SlowDown", "wait")
         runs, witness = Runs(folder, {**environment, **ENVIRONMENT}), BucketWitness(server, "rows")
-        arguments = ["run", "bucket.yaml", "--task-file", MARATHON, "--store", server.uri("rows")]
+        arguments = ["run", "bucket.yaml", "--task-file", SOAK_TASK, "--store", server.uri("rows")]
         try:
             process = runs.start(*arguments)
             while process.poll() is None and not witness.row_files():

@@ -9,12 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from subprocess import Popen, TimeoutExpired
 
-from harness.registry import refs_in
-from harness.sweep import load_sweep
-from tests.chaos.witness import Result, Runs, Witness
+from harness.sweeps.registry import refs_in
+from harness.sweeps.sweep import load_sweep
+from tests import FAILING_TASK
+from tests.chaos.store_auditor import Result, Runs, Witness
 from tests.nodes import Nodes, busy, nodes
-
-TROUBLE = Path(__file__).parent.parent / "trouble.py"
 
 SWEEP = """
 name: day
@@ -34,14 +33,14 @@ PATIENCE_S = 180.0
 def bad_day(folder: Path, trials: int, days: int = 1, nap: float = 1.5, environment: dict[str, str] | None = None) -> Result:
     """Every node but the head is lost, one of them after a notice, one that joined late, and last the head; `days` times."""
     (folder / "day.yaml").write_text(SWEEP.format(nap=nap, end=16 + trials))
-    asked = {t.trial_id for t in load_sweep(str(folder / "day.yaml"), refs_in(TROUBLE)).trials}
+    asked = {t.trial_id for t in load_sweep(str(folder / "day.yaml"), refs_in(FAILING_TASK)).trials}
     witness = Witness(folder / "rows")
     did = {"nodes lost": 0, "joined late": 0, "notices": 0, "heads lost": 0}
     slept = 0.0
     for _ in range(days):
         with nodes(2, environment=environment) as cluster:
             runs = Runs(folder, cluster.environment)
-            process = runs.start("run", "day.yaml", "--task-file", TROUBLE, "--store", "rows", "--address", cluster.address)
+            process = runs.start("run", "day.yaml", "--task-file", FAILING_TASK, "--store", "rows", "--address", cluster.address)
             try:
                 _disturb(cluster, witness, process, did)
                 began = time.monotonic()
@@ -61,7 +60,7 @@ def bad_day(folder: Path, trials: int, days: int = 1, nap: float = 1.5, environm
     with nodes(2, environment=environment) as cluster:
         runs = Runs(folder, cluster.environment)
         try:
-            process = runs.start("run", "day.yaml", "--task-file", TROUBLE, "--store", "rows", "--address", cluster.address)
+            process = runs.start("run", "day.yaml", "--task-file", FAILING_TASK, "--store", "rows", "--address", cluster.address)
             if process.wait(trials * nap * 4 + PATIENCE_S) != 0:
                 witness.failures.append(f"the run on the new head ended with {process.returncode}: {runs.said(process)}")
         finally:

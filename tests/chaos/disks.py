@@ -12,12 +12,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from harness.registry import refs_in
-from harness.sweep import load_sweep
-from tests.chaos.witness import Result, Runs, Witness
+from harness.sweeps.registry import refs_in
+from harness.sweeps.sweep import load_sweep
+from tests import FAILING_TASK
+from tests.chaos.store_auditor import Result, Runs, Witness
 
 REPOSITORY = Path(__file__).parent.parent.parent
-TROUBLE = REPOSITORY / "tests" / "trouble.py"
 ALONE = ["unshare", "--user", "--map-root-user", "--mount"]
 """In a mount namespace of its own."""
 
@@ -63,11 +63,11 @@ def a_trial_fills_its_disk(folder: Path, disk: Path) -> Result:
     """Its row says so, and its neighbours are ok."""
     (folder / "filler.yaml").write_text(FILLER.format(file=disk / "hoard"))
     runs, witness = Runs(folder, None), Witness(folder / "rows")
-    process = runs.start("run", "filler.yaml", "--task-file", TROUBLE, "--store", "rows", "--inline")
+    process = runs.start("run", "filler.yaml", "--task-file", FAILING_TASK, "--store", "rows", "--inline")
     if process.wait(300) != 1:
         witness.failures.append(f"the run ended with {process.returncode}: {runs.said(process)}")
     (disk / "hoard").unlink()
-    asked = load_sweep(str(folder / "filler.yaml"), refs_in(TROUBLE)).trials
+    asked = load_sweep(str(folder / "filler.yaml"), refs_in(FAILING_TASK)).trials
     rows = witness.conclude(
         [t.trial_id for t in asked if t.seed != 3], failed={"bug": 1}, gone_wrong=[t.trial_id for t in asked if t.seed == 3]
     )
@@ -82,7 +82,7 @@ def the_stores_disk_is_full(folder: Path, disk: Path) -> Result:
     room = os.statvfs(disk)
     (disk / "ballast").write_bytes(bytes(room.f_bavail * room.f_frsize - 400_000))  # a row file takes some 90 kB
     runs, witness = Runs(folder, None), Witness(disk / "rows")
-    arguments = ["run", "full.yaml", "--task-file", TROUBLE, "--store", disk / "rows", "--inline"]
+    arguments = ["run", "full.yaml", "--task-file", FAILING_TASK, "--store", disk / "rows", "--inline"]
     for _ in range(2):  # the second does not get on either
         process = runs.start(*arguments)
         if process.wait(300) != 2 or "No space left on device" not in runs.said(process) or "Traceback" in runs.said(process):
@@ -95,7 +95,7 @@ def the_stores_disk_is_full(folder: Path, disk: Path) -> Result:
     process = runs.start(*arguments)
     if process.wait(300) != 0:
         witness.failures.append(f"the run with room again ended with {process.returncode}: {runs.said(process)}")
-    asked = load_sweep(str(folder / "full.yaml"), refs_in(TROUBLE)).trials
+    asked = load_sweep(str(folder / "full.yaml"), refs_in(FAILING_TASK)).trials
     rows = witness.conclude([t.trial_id for t in asked], failed={})
     return Result("disk of the store", {"disks filled": 1}, {**witness.counts(rows), "row_files_when_full": kept}, witness.failures)
 

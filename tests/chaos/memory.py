@@ -4,11 +4,11 @@ from pathlib import Path
 
 import psutil
 
-from harness.registry import refs_in
-from harness.sweep import load_sweep
-from tests.chaos.witness import Result, Runs, Witness
+from harness.sweeps.registry import refs_in
+from harness.sweeps.sweep import load_sweep
+from tests import FAILING_TASK
+from tests.chaos.store_auditor import Result, Runs, Witness
 
-TROUBLE = Path(__file__).parent.parent / "trouble.py"
 MORE_BYTES = 2e9
 
 SWEEP = """
@@ -29,12 +29,12 @@ def without_end(folder: Path, environment: dict[str, str]) -> Result:
     monitored = {"RAY_memory_usage_threshold": f"{threshold:.4f}", "RAY_memory_monitor_refresh_ms": "100"}
     runs, witness = Runs(folder, {**environment, **monitored}), Witness(folder / "rows")
     try:
-        process = runs.start("run", "hoard.yaml", "--task-file", TROUBLE, "--store", "rows")
+        process = runs.start("run", "hoard.yaml", "--task-file", FAILING_TASK, "--store", "rows")
         if process.wait(600) != 1:
             witness.failures.append(f"the run ended with {process.returncode}: {runs.said(process)}")
     finally:
         runs.end()
-    asked = load_sweep(str(folder / "hoard.yaml"), refs_in(TROUBLE)).trials
+    asked = load_sweep(str(folder / "hoard.yaml"), refs_in(FAILING_TASK)).trials
     good, bad = ([t.trial_id for t in asked if (t.seed == 3) is wrong] for wrong in (False, True))
     rows = witness.conclude(good, failed={"oom": 5}, gone_wrong=bad)
     return Result("memory without end", {"hoards": 1}, witness.counts(rows), witness.failures)

@@ -3,11 +3,10 @@
 import time
 from pathlib import Path
 
-from harness.registry import refs_in
-from harness.sweep import load_sweep
-from tests.chaos.witness import Result, Runs, Witness
-
-MARATHON = Path(__file__).parent.parent / "marathon.py"
+from harness.sweeps.registry import refs_in
+from harness.sweeps.sweep import load_sweep
+from tests import SOAK_TASK
+from tests.chaos.store_auditor import Result, Runs, Witness
 
 SWEEP = """
 name: rivals
@@ -28,7 +27,7 @@ def rivals(folder: Path, seeds: int, inline: bool, environment: dict[str, str] |
     """Both end as if alone. A third run then has nothing to do."""
     (folder / "rivals.yaml").write_text(SWEEP.format(seeds=seeds))
     runs, witness = Runs(folder, environment), Witness(folder / "rows")
-    arguments = ["run", "rivals.yaml", "--task-file", MARATHON, "--store", "rows", *(["--inline"] if inline else [])]
+    arguments = ["run", "rivals.yaml", "--task-file", SOAK_TASK, "--store", "rows", *(["--inline"] if inline else [])]
     try:
         both = [runs.start(*arguments), runs.start(*arguments)]
         while any(process.poll() is None for process in both):
@@ -41,7 +40,7 @@ def rivals(folder: Path, seeds: int, inline: bool, environment: dict[str, str] |
                 witness.failures.append(f"a driver ended with {process.returncode}: {runs.said(process)}")
     finally:
         runs.end()
-    asked = [t.trial_id for t in load_sweep(str(folder / "rivals.yaml"), refs_in(MARATHON)).trials]
+    asked = [t.trial_id for t in load_sweep(str(folder / "rivals.yaml"), refs_in(SOAK_TASK)).trials]
     if f"0 ok, 0 failed, {len(asked)} finished before" not in runs.said(third):
         witness.failures.append(f"the third run found something to do: {runs.said(third)}")
     rows = witness.conclude(asked, failed={}, twice=len(asked))

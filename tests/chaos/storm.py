@@ -13,12 +13,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.registry import refs_in
-from harness.sweep import load_sweep
-from tests.chaos.witness import Result, Runs, Witness
+from harness.sweeps.registry import refs_in
+from harness.sweeps.sweep import load_sweep
+from tests import SOAK_TASK
+from tests.chaos.store_auditor import Result, Runs, Witness
 from tests.nodes import busy, end, kill
-
-MARATHON = Path(__file__).parent.parent / "marathon.py"
 
 KINDS = ("driver", "worker", "everything")
 
@@ -87,7 +86,7 @@ class Storm:
     def _start(self) -> subprocess.Popen[bytes]:
         """The same command every time."""
         self.starts += 1
-        return self.runs.start("run", f"chaos-{self.rounds - 1}.yaml", "--task-file", MARATHON, "--store", "rows")
+        return self.runs.start("run", f"chaos-{self.rounds - 1}.yaml", "--task-file", SOAK_TASK, "--store", "rows")
 
     def _ends(self, process: subprocess.Popen[bytes], left: list[str]) -> bool:
         """Kill what `left` names until the driver is dead (False) or the run is over by itself (True)."""
@@ -124,7 +123,7 @@ class Storm:
         return True
 
     def _result(self) -> Result:
-        sweeps = [load_sweep(str(self.folder / f"chaos-{r}.yaml"), refs_in(MARATHON)) for r in range(self.rounds)]
+        sweeps = [load_sweep(str(self.folder / f"chaos-{r}.yaml"), refs_in(SOAK_TASK)) for r in range(self.rounds)]
         asked = {trial.trial_id for sweep in sweeps for trial in sweep.trials}
         rows = self.witness.conclude(asked, failed={"crash": self.kills["worker"]})  # a kill costs one attempt of one trial at most
         ok = rows[rows["status"] == "ok"]

@@ -17,13 +17,13 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from harness.sweep import load_sweep
-from reports.fit import Slope
+from harness.sweeps.sweep import load_sweep
+from reports.evidence import read_evidence
+from reports.fits.slope import Slope
 from reports.law import KindFit, fit_all
 from reports.numbers import Number
 from reports.page import headline_of
-from reports.tables import read_evidence
-from tests.chaos.witness import Runs, Witness
+from tests.chaos.store_auditor import Runs, Witness
 from tests.nodes import Nodes, busy, nodes
 
 SMALL = Path(__file__).with_name("universal-small.yaml")

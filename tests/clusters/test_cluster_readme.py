@@ -4,7 +4,6 @@ import re
 import shlex
 import tomllib
 from fnmatch import fnmatch
-from pathlib import Path
 
 import pytest
 import yaml
@@ -12,8 +11,8 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from harness.cli import app
+from tests import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 FOLDER = ROOT / "clusters"
 README = (FOLDER / "README.md").read_text()
 SHIPPED = [path for path in sorted(FOLDER.iterdir()) if path.suffix in (".yaml", ".sbatch", ".md")]

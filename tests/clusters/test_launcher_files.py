@@ -9,7 +9,8 @@ import jsonschema
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests import ROOT
+
 FILES = {name: ROOT / "clusters" / f"{name}.yaml" for name in ("aws", "gcp")}
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 

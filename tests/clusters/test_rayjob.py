@@ -10,8 +10,8 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from harness.cli import app
+from tests import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 TEXT = (ROOT / "clusters" / "kuberay-rayjob.yaml").read_text()
 JOB, POLICY = yaml.safe_load_all(TEXT)
 SPEC = JOB["spec"]

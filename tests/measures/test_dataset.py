@@ -16,7 +16,7 @@ from harness.measures.dataset import POINTS, dataset_file, describe, drawn_input
 from harness.measures.dimension import dimension
 from harness.measures.geometry import pair_distances
 from harness.noise import Noise
-from harness.schema import arrow_schema
+from harness.store.schema import arrow_schema
 from harness.task import Data, Seeds
 from tasks.sphere import Sphere, SphereConfig
 

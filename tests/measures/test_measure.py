@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.measures import MEASURE_POINTS, STABILITY_CAP, Columns, measure
+from harness.measures import STABILITY_CAP, measure
 from harness.noise import Noise
+from harness.store.schema import Columns
+from harness.sweeps.trial import MEASURE_POINTS
 from harness.task import Data, Seeds
 from harness.training.stack import Alone, stack
 from tasks.models import mlp

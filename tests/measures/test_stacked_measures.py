@@ -11,7 +11,7 @@ from harness.task import Data, Seeds
 from harness.training.stack import Alone, stack
 from tasks.models import MadryCNN
 from tests.measures.agreement import alike
-from tests.training.lots import IMAGE, NETS, ROWS, Build, D, Lot, Residual, configs, over
+from tests.training.toy_models import IMAGE, NETS, ROWS, Build, D, Lot, Residual, configs, over
 
 
 def assert_measured_as_alone(lot: Lot, points: int, rel: float) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.schema import MEASURES_VERSION, SCHEMA_VERSION
-from harness.store import Store, SweepRecord
+from harness.store.schema import MEASURES_VERSION, SCHEMA_VERSION
+from harness.store.store import Store, SweepRecord
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 

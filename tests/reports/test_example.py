@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from reports.evidence import read_evidence
 from reports.law import fit_all
 from reports.page import render
-from reports.reference import language_models
-from reports.tables import read_evidence
+from reports.published.tables import language_models
+from tests import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "reports" / "examples" / "mnist-law-60k"
 SCHEMA_2 = Path(__file__).parent / "schema_2"
 """The same sweep as an earlier version ran it, whose instruments were fewer."""

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from reports.evidence import read_evidence
 from reports.measures import MEASURES, as_list, pair_distances
-from reports.tables import read_evidence
 from tests.reports.stores import corruption, make_store, of_schema_2, row, token_change
 
 

@@ -13,15 +13,15 @@ import pytest
 from scipy.optimize import least_squares
 from scipy.stats import spearmanr
 
-import reports.reference
+import reports.published.tables
 from harness.errors import UserError
-from harness.store import RunRecord, Store
+from harness.store.store import RunRecord, Store
 from reports.claims import CHECKED
+from reports.evidence import read_evidence
 from reports.measures import MEASURES
 from reports.page import TABLE_COLUMNS, render, write_report
-from reports.tables import read_evidence
+from tests.reports.published.test_tables import ACCURACIES, MODELS, recompute
 from tests.reports.stores import NOW, failed, language_row, make_store, of_schema_2, power_law, pretrained_row, row, text_row
-from tests.reports.test_reference import ACCURACIES, MODELS, recompute
 
 
 class Page(HTMLParser):
@@ -317,7 +317,7 @@ def recomputed(key: str, used: pd.DataFrame, rows: pd.DataFrame, ledger: dict) -
     raise AssertionError(f"no rule recomputes {key} ({rest})")
 
 
-PUBLISHED = pd.read_csv(Path(reports.reference.__file__).parent / "published" / "madry2018.csv")
+PUBLISHED = pd.read_csv(Path(reports.published.tables.__file__).parent / "madry2018.csv")
 
 
 def crossing(key: str, name: str, used: pd.DataFrame, ledger: dict) -> float:
@@ -582,7 +582,7 @@ def test_an_empty_folder_gives_a_page(tmp_path):
 
 
 def test_trials_that_were_asked_for_and_never_ran_are_counted_as_left(tmp_path):
-    from harness.store import Store, SweepRecord
+    from harness.store.store import Store, SweepRecord
 
     folder = make_store(tmp_path / "store", [row()], sweep=False)
     Store(folder).put_sweep(
@@ -617,7 +617,7 @@ def test_the_page_says_how_many_trials_were_trained_together(tmp_path):
 
 
 def test_whatever_a_user_can_name_is_escaped(tmp_path):
-    from harness.store import Store, SweepRecord
+    from harness.store.store import Store, SweepRecord
 
     rows = [row(p, family=HOSTILE, settings={"note": HOSTILE}) for p in (1, 2, 3, 4, 5, 6)] + [
         failed(p=9, failure_message=HOSTILE, task=HOSTILE)

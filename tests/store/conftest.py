@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.store import Store
+from harness.store.store import Store
 
 
 @pytest.fixture

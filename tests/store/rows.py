@@ -6,8 +6,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from harness.schema import COLUMNS, CORRUPTIONS, CURVE, GROUPS, PICTURES, TOKEN_CHANGES
-from harness.store import RunRecord, Store, SweepRecord
+from harness.store.schema import COLUMNS, CORRUPTIONS, CURVE, GROUPS, PICTURES, TOKEN_CHANGES
+from harness.store.store import RunRecord, Store, SweepRecord
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

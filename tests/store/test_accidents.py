@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness import folder as folder_module
 from harness.errors import UserError
-from harness.folder import read_kept
-from harness.store import Store, compact
+from harness.store import location as folder_module
+from harness.store.location import read_kept
+from harness.store.store import Store, compact
 from tests.store.rows import Crash, appended, full_row, names, ran, row
 
 

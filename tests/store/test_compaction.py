@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from harness import folder as folder_module
 from harness.errors import UserError
-from harness.folder import read_kept
-from harness.store import Store, compact
+from harness.store import location as folder_module
+from harness.store.location import read_kept
+from harness.store.store import Store, compact
 from tests.store.rows import FAILED, Crash, full_row, names, ran, record, row
 
 

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from harness import store as store_module
-from harness.folder import Folder
-from harness.schema import arrow_schema
-from harness.store import IDENTITY, Store
+from harness.store import store as store_module
+from harness.store.location import Folder
+from harness.store.schema import arrow_schema
+from harness.store.store import IDENTITY, Store
 from tests.store.rows import names, row
 
 INDEXED = list(IDENTITY)

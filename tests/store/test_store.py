@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness import store as store_module
 from harness.errors import UserError
-from harness.schema import COLUMNS, SCHEMA_VERSION, arrow_schema
-from harness.store import Store, latest
+from harness.store import store as store_module
+from harness.store.schema import COLUMNS, SCHEMA_VERSION, arrow_schema
+from harness.store.store import Store, latest
 from tests.store.rows import FAILED, NOON, appended, full_row, names, ran, record, row
 
 # The schema

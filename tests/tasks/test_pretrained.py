@@ -23,17 +23,17 @@ from transformers import (
 )
 
 from harness.errors import UserError
-from harness.language_trial import LastPosition
-from harness.plan import plan
-from harness.store import Store
-from harness.sweep import Sweep, parse_sweep
-from harness.trial import Trial
+from harness.execution.language_trials import LastPosition
+from harness.planning.plan import plan
+from harness.store.store import Store
+from harness.sweeps.sweep import Sweep, parse_sweep
+from harness.sweeps.trial import Trial
 from tasks import pretrained
 from tasks.corpora import load_corpus
 from tasks.pretrained import Pretrained, PretrainedConfig, model_folder, trained_on
 from tasks.tokenizers import train_bpe
+from tests.execution.test_language_trials import unilaw
 from tests.tasks.test_text import run, write_texts
-from tests.test_language_trial import unilaw
 
 VOCABULARY, LONGEST, WIDTH = 400, 32, 16
 TASK = Pretrained()

@@ -12,17 +12,17 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from harness.errors import UserError
-from harness.execute import run_batch
+from harness.execution.run_batch import run_batch
 from harness.measures.counts import count_parameters
 from harness.measures.gradients import linear_distance, margins, slopes
 from harness.measures.jacobian import WHOLE_OUTPUTS, linearise, local_norms, local_norms_of
-from harness.plan import plan
-from harness.registry import TaskRef
-from harness.schema import arrow_schema
-from harness.shape import shape_of
-from harness.sweep import Sweep, parse_sweep
+from harness.planning.model_shape import shape_of
+from harness.planning.plan import plan
+from harness.store.schema import arrow_schema
+from harness.sweeps.registry import TaskRef
+from harness.sweeps.sweep import Sweep, parse_sweep
+from harness.sweeps.trial import Batch, Given, Trial
 from harness.task import Data, Seeds, check
-from harness.trial import Batch, Given, Trial
 from tasks.corpora import load_corpus
 from tasks.gpt import WindowGPT
 from tasks.text import HELD_OUT, TextConfig, TextWindows, token_table

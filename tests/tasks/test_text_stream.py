@@ -10,11 +10,11 @@ import torch
 from harness.errors import UserError
 from harness.language import CausalLM
 from harness.measures.counts import count_parameters
-from harness.plan import plan
-from harness.registry import TaskRef
-from harness.shape import shape_of
-from harness.sweep import Sweep, parse_sweep
-from harness.trial import Trial
+from harness.planning.model_shape import shape_of
+from harness.planning.plan import plan
+from harness.sweeps.registry import TaskRef
+from harness.sweeps.sweep import Sweep, parse_sweep
+from harness.sweeps.trial import Trial
 from tasks.gpt import size_of_depth
 from tasks.text_stream import TextStream, TextStreamConfig
 from tests.tasks.test_text import run, write_texts

@@ -15,25 +15,25 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from harness import run as run_module
-from harness.calibration import Calibration, Cost
-from harness.execute import run_batch
-from harness.measures import Columns
+from harness.execution.run_batch import run_batch
 from harness.noise import flip_labels, resample_labels
-from harness.progress import Progress
-from harness.registry import TaskRef, refs_in
-from harness.store import Store
-from harness.sweep import Sweep, parse_sweep
+from harness.planning.machine_speed import Calibration, Cost
+from harness.store.schema import Columns
+from harness.store.store import Store
+from harness.sweeps.registry import TaskRef, refs_in
+from harness.sweeps.sweep import Sweep, parse_sweep
+from harness.sweeps.trial import Batch, Given, Trial
 from harness.task import Config, Data, Seeds
+from harness.terminal.progress import Progress
 from harness.training import checkpoint as checkpoint_module
 from harness.training.checkpoint import TrialCheckpoint
 from harness.training.loop import Checkpoint, Evaluation, Fit, Row, train
 from harness.training.stack import Alone, stack
-from harness.trial import Batch, Given, Trial
 from tasks.models import MadryCNN, mlp
+from tests import FAILING_TASK
 from tests.training.test_loop import Recorder
 
 CPU = torch.device("cpu")
-TROUBLE = Path(__file__).parent.parent / "trouble.py"
 
 
 @pytest.fixture(autouse=True)
@@ -372,7 +372,7 @@ def sphere(seed: int = 0, **fixed: Any) -> Trial:
 
 
 def sweep(text: str) -> Sweep:
-    return parse_sweep(f"name: a\n{text}", "sweep.yaml", refs_in(TROUBLE))
+    return parse_sweep(f"name: a\n{text}", "sweep.yaml", refs_in(FAILING_TASK))
 
 
 def ran(trials: Sequence[Trial], checkpoints: str | None) -> list[Columns]:

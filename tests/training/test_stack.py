@@ -14,7 +14,7 @@ from harness.task import Data
 from harness.training.loop import Fit, train
 from harness.training.stack import Alone, LayerStack, VmapStack, stack
 from tasks.models import MadryCNN, Standardize, mlp
-from tests.training.lots import (
+from tests.training.toy_models import (
     IMAGE,
     IMAGES,
     NETS,

@@ -11,7 +11,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from harness.training.stack import CannotStack, LayerStack, VmapStack, stack
 from tasks.models import Standardize, mlp
-from tests.training.lots import (
+from tests.training.toy_models import (
     ROWS,
     D,
     Lot,

@@ -9,12 +9,12 @@ import torch
 import torch.distributed as dist
 
 from harness.language import Corpus, LanguageConfig
-from harness.measures.language import held_out
+from harness.measures.next_token import held_out
 from harness.task import Seeds
-from harness.training.language import LanguageCheckpoint, LanguageState, train_language
-from harness.training.sharded import Processes
+from harness.training.language_loop import LanguageCheckpoint, LanguageState, train_language
+from harness.training.processes import Processes
 from tasks.gpt import stream_gpt
-from tests.training.test_language_training import CPU, any_trial, chain
+from tests.training.test_language_loop import CPU, any_trial, chain
 
 VOCABULARY, CONTEXT, WIDTH = 12, 8, 24
 

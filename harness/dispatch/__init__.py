@@ -1,0 +1,1 @@
+"""Batches on Ray. This is the only room that imports Ray."""

@@ -1,0 +1,1 @@
+"""Inside one worker: a batch of trials, within its limits, every failure caught and named."""

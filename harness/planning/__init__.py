@@ -1,0 +1,1 @@
+"""From trials to batches: sizes, memory, seconds, and which trials run together."""

@@ -1,0 +1,205 @@
+"""What a sweep costs before anything runs: exact parameters, tokens, FLOPs and memory of every cell, batches and seconds.
+
+Models are built on torch's meta device, so counting a billion parameters allocates none. FLOPs and tokens are upper
+figures, at the cap on epochs. Seconds are a forecast: this machine's calibration, and the epochs that trials of this
+size have needed.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+
+from harness.errors import UserError
+from harness.planning.batches import UNTIMED, Gpus, Planned, make_batches, share_alone, wall_seconds
+from harness.planning.machine_speed import Calibration, calibrated
+from harness.planning.memory import PROCESS_BYTES, alone_bytes
+from harness.planning.model_shape import shape_of
+from harness.sweeps.gpu_shares import named
+from harness.sweeps.registry import load
+from harness.sweeps.sweep import Resources, Sweep
+from harness.sweeps.trial import Trial, canonical_json
+
+
+class Cell(NamedTuple):
+    """The cost of one configuration, per trial; `seeds` trials share it. "at most": at the cap on epochs."""
+
+    task: str
+    config: dict[str, Any]
+    seeds: int
+    p: int
+    p_frozen: int
+    n: int
+    d_ambient: int
+    tokens_distinct: int | None
+    params_per_token: float | None
+    p_over_nd: float | None
+    tokens_seen_at_most: int
+    steps_at_most: int
+    flops_at_most: float
+    memory_bytes: int
+    """Of one process, and of one GPU where it trains on one."""
+    gpus: float | None
+    """The share of a GPU, or GPUs, that a trial of it alone is given; 0 on CPU; None when nothing that is allowed holds it."""
+
+
+class Plan(NamedTuple):
+    """Cells in sweep order, the batches that their trials run in, and sums over all trials."""
+
+    sweep: str
+    cells: list[Cell]
+    trials: int
+    repeated: int
+    slots: int
+    batches: int
+    batches_by_gpus: dict[str, int]
+    """How many batches run with "1/4 GPU", "2 GPUs", …; empty on CPU."""
+    stacks: int
+    stacked_trials: int
+    flops_at_most: float
+    trial_seconds: float
+    wall_seconds: float
+
+
+def plan(sweep: Sweep, say: Callable[[str], None]) -> Plan:
+    """Cost every cell, with as many batches at a time as this machine has room for; `say` hears of a calibration.
+
+    Raises UserError when a cell cannot fit into the memory that one trial may use.
+    """
+    cells = cost_cells(sweep)
+    refuse_what_cannot_fit(cells, sweep, here=True)
+    calibration = calibrated(sweep.resources.cpus, say)
+    planned = batches(sweep, sweep.trials, calibration)
+    slots = slots_here(sweep)
+    shared = [stack for p in planned for stack in p.batch.stacks if len(stack) > 1]
+    return Plan(
+        sweep=sweep.name,
+        cells=cells,
+        trials=len(sweep.trials),
+        repeated=sweep.repeated,
+        slots=slots,
+        batches=len(planned),
+        batches_by_gpus=dict(Counter(named(p.batch.gpus) for p in planned if p.batch.gpus)),
+        stacks=len(shared),
+        stacked_trials=sum(map(len, shared)),
+        flops_at_most=sum(c.flops_at_most * c.seeds for c in cells),
+        trial_seconds=sum(p.seconds for p in planned),
+        wall_seconds=UNTIMED * wall_seconds(planned, slots, calibration.slowdown),
+    )
+
+
+def batches(sweep: Sweep, trials: Sequence[Trial], calibration: Calibration) -> list[Planned]:
+    """How `unilaw run` runs these trials of the sweep."""
+    memory, gpus = _memory_here(sweep), gpus_of(sweep.resources)
+    if isinstance(gpus, Gpus):
+        memory = min(memory, gpus.bytes)
+    elif gpus and (gpu_bytes := _gpu_bytes(sweep.resources)):
+        memory = min(memory, PROCESS_BYTES + gpu_bytes * min(1.0, gpus))
+    return make_batches(trials, calibration, sweep.limits.measure_points, sweep.limits.seconds_per_trial, memory, gpus)
+
+
+def gpus_of(resources: Resources) -> float | Gpus:
+    """What every batch is given, or what each is to get its share of. Raises UserError when nobody says what a GPU holds."""
+    if resources.gpus != "auto":
+        return resources.gpus
+    gpu_bytes = _gpu_bytes(resources)
+    if not gpu_bytes:
+        raise UserError(
+            "'resources.gpus' is auto, which needs to know what one GPU holds, and torch sees no GPU on this machine: "
+            "write it as resources.gpu_memory_gb"
+        )
+    return Gpus(gpu_bytes, resources.max_gpus)
+
+
+def _gpu_bytes(resources: Resources) -> float | None:
+    """What one GPU holds: `resources.gpu_memory_gb`, or the memory of this machine's; None without either."""
+    if resources.gpu_memory_gb:
+        return resources.gpu_memory_gb * 1e9
+    return float(torch.cuda.mem_get_info()[1]) if torch.cuda.is_available() else None
+
+
+def cost_cells(sweep: Sweep, skip_broken: bool = False) -> list[Cell]:
+    """The cost of every distinct configuration, in sweep order, without a clock.
+
+    Raises UserError when a task's model() does; with `skip_broken` such cells are left out (they run into a row).
+    """
+    by_cell: dict[tuple[Any, ...], list[Trial]] = {}
+    for trial in sweep.trials:
+        by_cell.setdefault((trial.ref, canonical_json(trial.config)), []).append(trial)
+    cells, gpus = [], gpus_of(sweep.resources)
+    for trials in by_cell.values():
+        try:
+            cells.append(_cost(trials[0], len(trials), gpus))
+        except (Exception, SystemExit) as e:
+            if not skip_broken:
+                what = f"the model of task '{trials[0].ref.name}' raises {type(e).__name__} for {trials[0].config}: {e}"
+                raise UserError(" ".join(what.split())[:1000]) from None
+    return cells
+
+
+def slots_here(sweep: Sweep) -> int:
+    """How many batches this machine runs at a time."""
+    return max(1, min((os.cpu_count() or 1) // sweep.resources.cpus, len(sweep.trials)))
+
+
+def refuse_what_cannot_fit(cells: list[Cell], sweep: Sweep, here: bool) -> None:
+    """Raise UserError when a cell needs more memory than one trial may use: `resources.memory_gb`, or its share of this
+    machine's when the sweep runs `here`; a cluster's nodes, and what a GPU holds, are not known before they are asked."""
+    resources, slots = sweep.resources, slots_here(sweep)
+    _refuse_what_no_gpus_hold(cells, resources)
+    if not resources.memory_gb and (not here or resources.gpus):
+        return
+    limit = _memory_here(sweep)
+    too_large = [c for c in cells if c.memory_bytes > limit]
+    if too_large:
+        worst = max(too_large, key=lambda c: c.memory_bytes)
+        whose = "resources.memory_gb" if resources.memory_gb else f"this machine's memory for each of {slots} trials at a time"
+        raise UserError(
+            f"{len(too_large)} of {len(cells)} cells cannot fit: the largest, {worst.task} with p = {worst.p:,}, needs about "
+            f"{worst.memory_bytes / 1e9:.1f} GB and {whose} is {limit / 1e9:.1f} GB ({worst.config})"
+        )
+
+
+def _refuse_what_no_gpus_hold(cells: list[Cell], resources: Resources) -> None:
+    too_large = [c for c in cells if c.gpus is None]
+    if too_large:
+        worst = max(too_large, key=lambda c: c.memory_bytes)
+        whose = "resources.gpu_memory_gb" if resources.gpu_memory_gb else "this machine's GPU"
+        raise UserError(
+            f"{len(too_large)} of {len(cells)} cells cannot fit: the largest, {worst.task} with p = {worst.p:,}, needs about "
+            f"{worst.memory_bytes / 1e9:.1f} GB on one GPU, {whose} is {(_gpu_bytes(resources) or 0) / 1e9:.1f} GB, and at most "
+            f"resources.max_gpus = {resources.max_gpus} divide a language model's weights, nothing else's ({worst.config})"
+        )
+
+
+def _memory_here(sweep: Sweep) -> float:
+    """What one worker may take: `resources.memory_gb`, or its share of this machine's memory."""
+    if sweep.resources.memory_gb:
+        return sweep.resources.memory_gb * 1e9
+    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) / slots_here(sweep)
+
+
+def _cost(trial: Trial, seeds: int, gpus: float | Gpus) -> Cell:
+    config = trial.load_config()
+    shape = shape_of(trial.ref, config)
+    task, samples = load(trial.ref), config.n * config.max_epochs
+    distinct = task.tokens_distinct(config)
+    return Cell(
+        task=trial.ref.name,
+        config=config.model_dump(mode="json"),  # with the fields that are None, so that cells can be compared field by field
+        seeds=seeds,
+        p=shape.p,
+        p_frozen=shape.p_frozen,
+        n=config.n,
+        d_ambient=task.d_ambient(config),
+        tokens_distinct=distinct,
+        params_per_token=shape.p / distinct if distinct else None,
+        p_over_nd=shape.p / (n * task.d_ambient(config)) if (n := task.samples_distinct(config)) else None,
+        tokens_seen_at_most=(distinct or 0) * config.max_epochs,
+        steps_at_most=config.steps_per_epoch * config.max_epochs,
+        flops_at_most=float(shape.training_flops(config) * samples),
+        memory_bytes=PROCESS_BYTES + round(alone_bytes(trial, config, shape)),
+        gpus=share_alone(trial, config, shape, gpus) if isinstance(gpus, Gpus) else gpus,
+    )

@@ -1,0 +1,1 @@
+"""Rows in Parquet files, on a disk or in a bucket."""

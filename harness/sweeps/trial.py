@@ -1,0 +1,120 @@
+"""One cell of the grid, and its identity: a hash of what decides its result and of nothing else."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from harness.errors import TrialFailure
+from harness.sweeps.registry import TaskRef, load
+from harness.task import Config, Task
+
+MEASURE_POINTS = 128
+"""Held-out points that sensitivity is measured on, where a sweep does not say."""
+
+IDENTITY_VERSION = 1
+"""Raised when training itself changes so that the same configuration gives other results."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A task, a full configuration and a seed. Plain data: it travels to workers as it is."""
+
+    trial_id: str
+    ref: TaskRef
+    config: dict[str, Any]
+    seed: int
+
+    def load_config(self) -> Config:
+        """The validated configuration."""
+        return load(self.ref).Config.model_validate_json(canonical_json(self.config))  # JSON mode: tuples travel as lists
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one worker runs in one call: stacks of trials, one after another. A stack is trained as one program."""
+
+    stacks: tuple[tuple[Trial, ...], ...]
+    gpus: float = 0.0
+    """The share of one GPU, or the number of them, that it runs with."""
+    memory_gb: float | None = None
+    """Memory to reserve, where more than the sweep's: after a trial ran out of that."""
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """All of them, in order."""
+        return tuple(trial for stack in self.stacks for trial in stack)
+
+    def only(self, trial_ids: Iterable[str]) -> "Batch":
+        """The batch with these trials alone."""
+        wanted = set(trial_ids)
+        stacks = (tuple(t for t in stack if t.trial_id in wanted) for stack in self.stacks)
+        return replace(self, stacks=tuple(stack for stack in stacks if stack))
+
+    def halves(self) -> "tuple[Batch, Batch]":
+        """The batch cut in two, between stacks if it has several. Raises ValueError on a single trial."""
+        if len(self.trials) < 2:
+            raise ValueError("a batch of one trial has no halves")
+        whole = self.stacks if len(self.stacks) > 1 else tuple((trial,) for trial in self.trials)
+        first, second = whole[: len(whole) // 2], whole[len(whole) // 2 :]
+        if len(self.stacks) > 1:
+            return replace(self, stacks=first), replace(self, stacks=second)
+        return replace(self, stacks=(sum(first, ()),)), replace(self, stacks=(sum(second, ()),))
+
+
+class Given(NamedTuple):
+    """What a batch is run with. Plain values: it travels to workers as a tuple."""
+
+    cpus: int
+    gpus: float
+    """The batch's own."""
+    seconds: float
+    """Time limit of the whole batch; the driver runs the halves of a batch of several again, so each trial can have it alone."""
+    weights_bytes: int
+    """Final weights up to this size come back."""
+    measure_points: int
+    checkpoints: str | None
+    """Where trials that train alone keep a checkpoint, {} for their ids; None, or a folder that this machine does not see: nowhere."""
+    trained: str | None = None
+    """Where final weights lie, {} for the trials' ids: they are measured again instead of being trained."""
+
+
+def make_trial(ref: TaskRef, config: Config, seed: int) -> Trial:
+    """The trial for a validated configuration.
+
+    Its id covers the task's name, version and source, the configuration with its defaults, the data's content
+    and the seed. It leaves out resources, store, limits and measures: those do not change what is trained.
+    """
+    task = load(ref)
+    identity = {
+        "identity_version": IDENTITY_VERSION,
+        "task": ref.name,
+        "task_version": task.version,
+        "task_source": ref.source_hash,
+        "config": config.plain(without=config.fields_marked("source")),
+        "data": task.fingerprint(config),
+        "seed": seed,
+    }
+    digest = hashlib.sha256(canonical_json(identity).encode()).hexdigest()
+    return Trial(digest[:16], ref, config.plain(), seed)
+
+
+def refuse_other_data(trial: Trial) -> None:
+    """Raise TrialFailure where this process would train on other data than the one that made the trial.
+
+    A folder of the same name, or the standard library of another Python, is another data set: the id tells.
+    """
+    task = load(trial.ref)
+    if type(task).fingerprint is Task.fingerprint:
+        return  # made by the task's own code
+    if make_trial(trial.ref, trial.load_config(), trial.seed).trial_id != trial.trial_id:
+        raise TrialFailure(
+            "bug",
+            "what this worker reads as the trial's data is not what the sweep was planned with: another source, Python or unilaw there",
+        )
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spare spaces: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -1,0 +1,1 @@
+"""Forms fitted to rows, each with intervals and a held-out error."""

@@ -1,0 +1,1 @@
+"""Parts of the page, each with its text, numbers and charts."""

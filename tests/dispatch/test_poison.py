@@ -1,0 +1,186 @@
+"""A trial that goes wrong costs only itself, whatever it does to the worker, the batch and the stack that it shares."""
+
+import io
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from rich.console import Console
+
+from harness import run as run_module
+from harness.planning.batches import Planned
+from harness.run import Outcome, run
+from harness.store.store import Store
+from harness.sweeps.registry import refs_in
+from harness.sweeps.sweep import Sweep, parse_sweep
+from harness.sweeps.trial import Batch
+from harness.terminal.progress import Progress
+from tests import FAILING_TASK
+from tests.chaos.store_auditor import UNILAW
+from tests.failing_task import JUNK
+
+pytestmark = pytest.mark.timeout(900)  # one run on Ray for most of it, on a machine that may be busy
+
+LIMIT_S = 10.0
+"""Of a batch. A fresh process's first one spends some seconds of it on torch's lazy imports when the machine is busy."""
+
+ATTEMPTS = 2
+
+
+class Poison(NamedTuple):
+    """What a trial does to a stack of several, and the rows that it should have for it."""
+
+    how: str
+    where: str
+    kind: str
+    attempts: int
+    stacked: int
+    """The largest stack that its mates are then trained in."""
+    mates: int = 3
+    on_ray: bool = True
+    """Whether it runs there too; those that do not would only say again that columns of failure travel."""
+
+    def __str__(self) -> str:
+        return f"{self.how}-in-{self.where}"
+
+
+EVERYWHERE = [
+    Poison("raise", "data", "bug", 1, stacked=3, on_ray=False),
+    Poison("raise", "forward", "bug", 1, stacked=1),  # the stack falls apart, and its trials run one by one
+    Poison("exit", "data", "bug", 1, stacked=3),
+    Poison("exit", "forward", "bug", 1, stacked=1, on_ray=False),
+    Poison("not-an-exception", "data", "bug", 1, stacked=3, on_ray=False),
+    Poison("not-an-exception", "forward", "bug", 1, stacked=1),
+    Poison("nan", "data", "nan", 1, stacked=4),
+    Poison("inf", "model", "nan", 1, stacked=1, on_ray=False),  # its outputs fall out of what a stack must agree on
+    Poison("not-data", "data", "bug", 1, stacked=3, on_ray=False),
+    Poison("three-outputs", "model", "bug", 1, stacked=1, on_ray=False),
+    Poison("memory", "data", "oom", ATTEMPTS, stacked=3),
+    Poison("memory", "forward", "oom", ATTEMPTS, stacked=1, on_ray=False),
+    Poison("wait", "forward", "timeout", 1, stacked=2, mates=2),
+]
+DEADLY = [
+    Poison("hang", "forward", "timeout", 1, stacked=1, mates=1),
+    Poison("segfault", "forward", "crash", ATTEMPTS, stacked=2),
+    Poison("kill", "data", "crash", ATTEMPTS, stacked=2),
+]
+
+
+def sweep(poisons: Sequence[Poison]) -> Sweep:
+    """Each poison with its mates, by tens of seeds; its own seed is the first."""
+    entries = []
+    for k, poison in enumerate(poisons):
+        entries.append(f"  - {{task: trouble, seeds: [{10 * k}], fixed: {{how: {poison.how}, where: {poison.where}}}}}")
+        entries.append(f"  - {{task: trouble, seeds: {{range: [{10 * k + 1}, {10 * k + 1 + poison.mates}]}}}}")
+    limits = f"{{seconds_per_trial: {LIMIT_S}, attempts: {ATTEMPTS}, measure_points: 0}}"
+    return parse_sweep(
+        "\n".join(["name: poison", "seeds: [0]", f"limits: {limits}", "tasks:", *entries]), "sweep.yaml", refs_in(FAILING_TASK)
+    )
+
+
+def run_shared(poisons: Sequence[Poison], inline: bool, folder: Path) -> tuple[Outcome, pd.DataFrame, str]:
+    """The real run, but for its batches: each poison in one stack with all its mates. Its outcome, rows and words."""
+    asked, said = sweep(poisons), io.StringIO()
+    stacks = [tuple(t for t in asked.trials if t.seed // 10 == k) for k in range(len(poisons))]
+    planned = [Planned(Batch((stack,)), LIMIT_S) for stack in stacks]
+    store = Store.create(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "_planned", lambda *_: (planned, 0.0))
+        outcome = run(asked, store, None, inline, False, Progress(Console(file=said, width=200)))
+    contents = store.read()
+    assert contents.problems == []
+    assert all(pq.read_metadata(part).num_rows for part in folder.glob("part-*")), "a batch that is run again writes nothing"
+    return outcome, contents.rows, said.getvalue()
+
+
+def check(poison: Poison, rows: pd.DataFrame, own_seed: int) -> None:
+    own, mates = rows[rows["seed"] == own_seed], rows[rows["seed"] != own_seed]
+    assert sorted(own["attempt"]) == list(range(1, poison.attempts + 1))
+    assert set(own["failure_kind"]) == {poison.kind}, own["failure_message"].tolist()
+    assert len(mates) == mates["trial_id"].nunique() == poison.mates
+    assert set(mates["status"]) == {"ok"} and set(mates["attempt"]) == {1}
+    assert mates["stack_size"].max() == poison.stacked
+
+
+@pytest.mark.parametrize("poison", EVERYWHERE, ids=str)
+def test_a_poison_trial_costs_only_itself_in_this_process(poison: Poison, tmp_path: Path):
+    outcome, rows, said = run_shared([poison], inline=True, folder=tmp_path / "rows")
+    assert (outcome.ok, dict(outcome.failed)) == (poison.mates, {poison.kind: 1}), said
+    check(poison, rows, own_seed=0)
+
+
+POISONS = [*DEADLY, *(poison for poison in EVERYWHERE if poison.on_ray)]  # the slowest first
+
+
+@pytest.fixture(scope="module")
+def on_ray(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, pd.DataFrame, str]:
+    return run_shared(POISONS, inline=False, folder=tmp_path_factory.mktemp("poison") / "rows")
+
+
+@pytest.mark.parametrize("k", range(len(POISONS)), ids=[str(poison) for poison in POISONS])
+def test_a_poison_trial_costs_only_itself_on_ray(k: int, on_ray: tuple[Outcome, pd.DataFrame, str]):
+    rows = on_ray[1]
+    check(POISONS[k], rows[rows["seed"] // 10 == k], own_seed=10 * k)
+
+
+def test_every_trial_of_a_poisoned_run_is_counted_once(on_ray: tuple[Outcome, pd.DataFrame, str]):
+    outcome, rows, said = on_ray
+    assert outcome.ok == sum(poison.mates for poison in POISONS)
+    assert outcome.failed.total() == len(POISONS) and outcome.given_up == 0
+    assert rows["trial_id"].nunique() == len(sweep(POISONS).trials)
+    assert (rows["failure_kind"].notna()).sum() == sum(poison.attempts for poison in POISONS)
+    assert "4 trials of a batch of 4 to run again apart: the worker process died" in said
+
+
+def test_a_second_run_leaves_a_poison_trial_alone(tmp_path: Path):
+    poison = Poison("memory", "data", "oom", ATTEMPTS, stacked=3)
+    run_shared([poison], inline=True, folder=tmp_path / "rows")
+    outcome, rows, _ = run_shared([poison], inline=True, folder=tmp_path / "rows")
+    assert (outcome.finished_before, outcome.ok, outcome.given_up) == (poison.mates, 0, 1)
+    check(poison, rows, own_seed=0)
+
+
+@pytest.mark.parametrize("inline", [True, False], ids=["inline", "ray"])
+def test_a_trial_that_prints_binary_junk_is_ok_like_any_other(inline: bool, environment: dict[str, str], tmp_path: Path):
+    (tmp_path / "a.yaml").write_text("name: a\nseeds: [0]\ntasks:\n  - {task: trouble, fixed: {how: junk}}\n")
+    command = [UNILAW, "run", "a.yaml", "--task-file", str(FAILING_TASK), "--store", "rows", *(["--inline"] if inline else [])]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert (done.stdout.count(JUNK), done.stderr.count(JUNK)) == ((1, 1) if inline else (0, 0)), "a worker's words stay in Ray's logs"
+    assert done.stdout.replace(JUNK, b"").startswith(b"1 ok, 0 failed, 0 finished before")
+    assert pd.read_parquet(tmp_path / "rows")["status"].tolist() == ["ok"]
+
+
+@pytest.mark.parametrize("how", ["raise", "exit"])
+def test_a_model_that_cannot_be_built_costs_only_its_own_trial(how: str, unilaw, tmp_path: Path):
+    (tmp_path / "a.yaml").write_text(
+        f"name: a\nseeds: [0]\ntasks:\n  - {{task: trouble, fixed: {{how: {how}, where: model}}}}\n  - {{task: trouble}}\n"
+    )
+    done = unilaw("run", "a.yaml", "--task-file", FAILING_TASK, "--store", "rows", "--inline", cwd=tmp_path)
+    assert done.stdout.startswith("1 ok, 1 failed (1 bug), 0 finished before"), done.stderr
+
+
+TRIAL_IN_A_FRESH_PROCESS = """
+import sys
+from harness.execution.run_batch import run_batch
+from harness.sweeps.sweep import parse_sweep
+from harness.sweeps.trial import Batch, Given
+fixed = "{n: 32, d: 4, width: 8, stop: epochs, max_epochs: 2}"
+trials = parse_sweep(f"name: a\\nseeds: [0]\\ntasks: [{{task: sphere, fixed: {fixed}}}]", "sweep.yaml").trials
+before = set(sys.modules)
+columns, = run_batch(Batch((trials,)), Given(1, 0.0, 600.0, 1_000_000, 8, None))
+assert columns["status"] == "ok", columns
+print(*sorted(name for name in set(sys.modules) - before if name.split(".")[0] in ("torch", "sympy")))
+"""
+
+
+def test_torch_loads_nothing_more_of_itself_to_train_an_mlp():
+    """An import that the time limit interrupts leaves modules half loaded: every later trial of the process would be a bug."""
+    done = subprocess.run([sys.executable, "-c", TRIAL_IN_A_FRESH_PROCESS], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "\n"
