@@ -1,6 +1,7 @@
 """The engine: sweep file → trials → batches → Ray → measurements → Parquet rows.
 
-`unilaw run SWEEP.yaml` enters at `harness/cli.py` and the story of a run is told in `harness/run.py`.
+`unilaw run SWEEP.yaml` enters at `harness/cli.py` and the story of a run is told in
+`harness/run.py`.
 """
 
 __version__ = "0.1.0"

@@ -1,4 +1,5 @@
-"""The `unilaw` command. Each subcommand reads its input, calls one function and prints what it returned."""
+"""The `unilaw` command. Each subcommand reads its input, calls one function and prints what it
+returned."""
 
 import json
 import os
@@ -20,10 +21,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-SweepArgument = Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep file, or the name of a shipped sweep.")]
-TaskFile = Annotated[Path | None, typer.Option("--task-file", metavar="FILE.py", help="A file that defines further tasks.")]
+SweepArgument = Annotated[
+    str, typer.Argument(metavar="SWEEP", help="A sweep file, or the name of a shipped sweep.")
+]
+TaskFile = Annotated[
+    Path | None,
+    typer.Option("--task-file", metavar="FILE.py", help="A file that defines further tasks."),
+]
 StoreArgument = Annotated[
-    str, typer.Argument(metavar="STORE", help="What `unilaw run` has written: a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX.")
+    str,
+    typer.Argument(
+        metavar="STORE",
+        help="What `unilaw run` has written: a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX.",
+    ),
 ]
 
 
@@ -35,7 +45,12 @@ def _print_version(asked: bool) -> None:
 
 @app.callback()
 def unilaw(
-    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
 ) -> None:
     """Scaling-law benchmark harness for the universal law of robustness."""
 
@@ -59,9 +74,13 @@ def plan(
     from harness.sweeps.sweep import load_sweep
     from harness.terminal.listing import plan_table
 
-    made = make_plan(load_sweep(sweep, _refs(task_file)), say=lambda line: typer.echo(line, err=True))
+    made = make_plan(
+        load_sweep(sweep, _refs(task_file)), say=lambda line: typer.echo(line, err=True)
+    )
     if as_json:
-        typer.echo(json.dumps({**made._asdict(), "cells": [c._asdict() for c in made.cells]}, indent=1))
+        typer.echo(
+            json.dumps({**made._asdict(), "cells": [c._asdict() for c in made.cells]}, indent=1)
+        )
     else:
         typer.echo(plan_table(made))
 
@@ -70,13 +89,27 @@ def plan(
 def run(
     sweep: SweepArgument,
     store: Annotated[
-        str | None, typer.Option(metavar="STORE", help="Where rows go, a folder, s3://… or gs://…; default: the sweep file's store.")
+        str | None,
+        typer.Option(
+            metavar="STORE",
+            help="Where rows go, a folder, s3://… or gs://…; default: the sweep file's store.",
+        ),
     ] = None,
-    address: Annotated[str | None, typer.Option(metavar="ADDR", help="A running Ray cluster: auto or HOST:PORT.")] = None,
-    inline: Annotated[bool, typer.Option("--inline", help="In this process, without Ray; for debugging.")] = False,
+    address: Annotated[
+        str | None, typer.Option(metavar="ADDR", help="A running Ray cluster: auto or HOST:PORT.")
+    ] = None,
+    inline: Annotated[
+        bool, typer.Option("--inline", help="In this process, without Ray; for debugging.")
+    ] = False,
     task_file: TaskFile = None,
-    trial: Annotated[str | None, typer.Option(metavar="ID", help="Only the trial with this id (or its beginning).")] = None,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run every failed trial again, whatever its kind.")] = False,
+    trial: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Only the trial with this id (or its beginning)."),
+    ] = None,
+    retry_failed: Annotated[
+        bool,
+        typer.Option("--retry-failed", help="Run every failed trial again, whatever its kind."),
+    ] = False,
 ) -> None:
     """Run what the store does not have yet. Exits with 1 when trials failed."""
     import dataclasses
@@ -93,10 +126,15 @@ def run(
         chosen = tuple(t for t in loaded.trials if t.trial_id.startswith(trial))
         if not chosen:
             ids = [t.trial_id for t in loaded.trials]
-            raise UserError(f"--trial {trial}: the sweep '{loaded.name}' has no such trial{did_you_mean(trial, ids)}")
+            raise UserError(
+                f"--trial {trial}: the sweep '{loaded.name}' has no such"
+                f" trial{did_you_mean(trial, ids)}"
+            )
         loaded = dataclasses.replace(loaded, trials=chosen)
     if inline and address is not None:
-        raise UserError("--inline runs in this process and --address on a cluster; give one of them")
+        raise UserError(
+            "--inline runs in this process and --address on a cluster; give one of them"
+        )
     cells = cost_cells(loaded, skip_broken=True)
     refuse_what_cannot_fit(cells, loaded, here=address is None)
     if address is not None:  # before anything is written
@@ -113,33 +151,46 @@ def run(
         outcome = run_sweep(loaded, opened, address, inline, retry_failed, progress)
     except KeyboardInterrupt:
         progress.stop()
-        progress.say(f"interrupted; finished trials are in {opened}. To go on: {how_to_go_on(sys.argv)}")
+        progress.say(
+            f"interrupted; finished trials are in {opened}. To go on: {how_to_go_on(sys.argv)}"
+        )
         raise typer.Exit(130) from None
     finally:
         progress.stop()
     failed = sum(outcome.failed.values()) + outcome.given_up
     kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(outcome.failed.items()))
     typer.echo(
-        f"{outcome.ok} ok, {failed} failed{f' ({kinds})' if kinds else ''}, {outcome.finished_before} finished before, "
-        f"{outcome.seconds:.0f} s; rows in {opened}"
+        f"{outcome.ok} ok, {failed} failed{f' ({kinds})' if kinds else ''},"
+        f" {outcome.finished_before} finished before, {outcome.seconds:.0f} s; rows in {opened}"
     )
     if failed:
         raise typer.Exit(1)
 
 
-Address = Annotated[str, typer.Option(metavar="URL", help="A Ray cluster's job server, http://HEAD:8265.")]
+Address = Annotated[
+    str, typer.Option(metavar="URL", help="A Ray cluster's job server, http://HEAD:8265.")
+]
 
 
 @app.command()
 def launch(
     sweep: SweepArgument,
     address: Address,
-    store: Annotated[str | None, typer.Option(metavar="URI", help="s3://…, gs://… or an absolute path on the head.")] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(metavar="URI", help="s3://…, gs://… or an absolute path on the head."),
+    ] = None,
     task_file: TaskFile = None,
-    detach: Annotated[bool, typer.Option("--detach", help="Print the job's id and leave it running.")] = False,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run every failed trial again, whatever its kind.")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Print the job's id and leave it running.")
+    ] = False,
+    retry_failed: Annotated[
+        bool,
+        typer.Option("--retry-failed", help="Run every failed trial again, whatever its kind."),
+    ] = False,
 ) -> None:
-    """Run a sweep as a job of a Ray cluster and follow it; once more, and it follows the running job. Exits as `run` would there."""
+    """Run a sweep as a job of a Ray cluster and follow it; once more, and it follows the running
+    job. Exits as `run` would there."""
     from harness.dispatch import jobs
     from harness.planning.plan import cost_cells, refuse_what_cannot_fit
     from harness.run import how_to_go_on
@@ -151,8 +202,14 @@ def launch(
     where = jobs.store_for(loaded, store)
     job = jobs.submit(client, loaded, refs, where, retry_failed)
     again = shlex.join(a for a in shlex.split(how_to_go_on(sys.argv)) if a != "--detach")
-    ways = f"to follow it: {again}; to stop it: unilaw cancel {job.submission_id} --address {address}"
-    typer.echo(f"{job.submission_id} {'is running there already' if job.attached else 'is submitted'}; its rows go to {where}", err=True)
+    ways = (
+        f"to follow it: {again}; to stop it: unilaw cancel {job.submission_id} --address {address}"
+    )
+    typer.echo(
+        f"{job.submission_id} {'is running there already' if job.attached else 'is submitted'}; its"
+        f" rows go to {where}",
+        err=True,
+    )
     if job.attached and retry_failed:
         typer.echo("--retry-failed changes nothing about a job that is running already", err=True)
     if detach:
@@ -165,7 +222,9 @@ def launch(
         typer.echo(f"detached from {job.submission_id}, which goes on; {ways}", err=True)
         raise typer.Exit(130) from None
     except jobs.LostSight as e:
-        typer.echo(f"unilaw: {e}; what has finished is in {where}, and the same command goes on", err=True)
+        typer.echo(
+            f"unilaw: {e}; what has finished is in {where}, and the same command goes on", err=True
+        )
         raise typer.Exit(1) from None
     typer.echo(jobs.how_it_ended(details), err=True)
     raise typer.Exit(jobs.exit_code(details))
@@ -173,10 +232,17 @@ def launch(
 
 @app.command()
 def cancel(
-    job: Annotated[str, typer.Argument(metavar="SWEEP|ID", help="A sweep file, a shipped sweep's name, or what `launch` printed.")],
+    job: Annotated[
+        str,
+        typer.Argument(
+            metavar="SWEEP|ID",
+            help="A sweep file, a shipped sweep's name, or what `launch` printed.",
+        ),
+    ],
     address: Address,
 ) -> None:
-    """Stop a job that `launch` started. What it has finished stays, and `launch` goes on from there."""
+    """Stop a job that `launch` started. What it has finished stays, and `launch` goes on from
+    there."""
     from harness.dispatch import jobs
 
     typer.echo(jobs.cancel(jobs.connect(address), job))
@@ -186,14 +252,26 @@ def cancel(
 def measure(
     store: StoreArgument,
     task_file: TaskFile = None,
-    points: Annotated[int | None, typer.Option(metavar="N", min=1, help="Held-out points; default: the instruments' own.")] = None,
-    again: Annotated[bool, typer.Option("--again", help="Also trials that have today's measures.")] = False,
+    points: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Held-out points; default: the instruments' own."),
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also trials that have today's measures.")
+    ] = False,
     cpus: Annotated[int, typer.Option(min=1, help="CPU cores, and torch threads, per batch.")] = 1,
-    gpus: Annotated[float, typer.Option(min=0, help="GPUs per batch; a fraction below 1 shares one.")] = 0,
-    address: Annotated[str | None, typer.Option(metavar="ADDR", help="A running Ray cluster: auto or HOST:PORT.")] = None,
-    inline: Annotated[bool, typer.Option("--inline", help="In this process, without Ray; for debugging.")] = False,
+    gpus: Annotated[
+        float, typer.Option(min=0, help="GPUs per batch; a fraction below 1 shares one.")
+    ] = 0,
+    address: Annotated[
+        str | None, typer.Option(metavar="ADDR", help="A running Ray cluster: auto or HOST:PORT.")
+    ] = None,
+    inline: Annotated[
+        bool, typer.Option("--inline", help="In this process, without Ray; for debugging.")
+    ] = False,
 ) -> None:
-    """Measure kept weights with today's instruments; nothing is trained again. Exits with 1 when some could not be measured."""
+    """Measure kept weights with today's instruments; nothing is trained again. Exits with 1 when
+    some could not be measured."""
     from harness.remeasure import remeasure
     from harness.store.store import Store
     from harness.sweeps.gpu_shares import rounded
@@ -202,23 +280,39 @@ def measure(
     from harness.terminal.progress import Progress
 
     if inline and address is not None:
-        raise UserError("--inline runs in this process and --address on a cluster; give one of them")
+        raise UserError(
+            "--inline runs in this process and --address on a cluster; give one of them"
+        )
     if gpus not in (0, 1) and rounded(gpus) is None:
-        raise UserError(f"--gpus {gpus:g}: must be 0, 1, or a share 1/k of one GPU (0.5, 0.3333, 0.25, …)")
+        raise UserError(
+            f"--gpus {gpus:g}: must be 0, 1, or a share 1/k of one GPU (0.5, 0.3333, 0.25, …)"
+        )
     resources, progress = Resources(cpus=cpus, gpus=gpus), Progress()
     Store.open(store)
     try:
-        found = remeasure(Store.create(store), _refs(task_file), resources, points or MEASURE_POINTS, address, inline, again, progress)
+        found = remeasure(
+            Store.create(store),
+            _refs(task_file),
+            resources,
+            points or MEASURE_POINTS,
+            address,
+            inline,
+            again,
+            progress,
+        )
     except KeyboardInterrupt:
         progress.stop()
-        progress.say("interrupted; what was measured so far is in the store, and the same command goes on")
+        progress.say(
+            "interrupted; what was measured so far is in the store, and the same command goes on"
+        )
         raise typer.Exit(130) from None
     finally:
         progress.stop()
     kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(found.failed.items()))
     typer.echo(
-        f"{found.measured} measured, {found.failed.total()} not{f' ({kinds})' if kinds else ''}, {found.current} up to date, "
-        f"{found.without_weights} without kept weights; rows in {store}"
+        f"{found.measured} measured, {found.failed.total()} not{f' ({kinds})' if kinds else ''},"
+        f" {found.current} up to date, {found.without_weights} without kept weights; rows in"
+        f" {store}"
     )
     if found.failed:
         raise typer.Exit(1)
@@ -237,7 +331,10 @@ def status(store: StoreArgument) -> None:
 @app.command()
 def report(
     store: StoreArgument,
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE.html", help="Default: STORE/_report.html.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE.html", help="Default: STORE/_report.html."),
+    ] = None,
 ) -> None:
     """Fit the rows and write one self-contained HTML file."""
     from reports.page import write_report
@@ -248,7 +345,12 @@ def report(
 @app.command()
 def compact(
     source: Annotated[str, typer.Argument(metavar="SRC", help="A store.")],
-    target: Annotated[str, typer.Argument(metavar="DST", help="A folder, or a prefix of a bucket, that does not exist yet.")],
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="DST", help="A folder, or a prefix of a bucket, that does not exist yet."
+        ),
+    ],
 ) -> None:
     """Copy a store into a new one with a single row file."""
     from harness.store.store import compact as compact_store

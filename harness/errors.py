@@ -9,16 +9,19 @@ FailureKind = Literal["oom", "nan", "timeout", "crash", "preempted", "bug"]
 FAILURE_KINDS: tuple[str, ...] = get_args(FailureKind)
 
 RETRIED_KINDS = frozenset({"oom", "crash", "preempted"})
-"""Kinds whose cause may lie outside the trial, so that a second attempt is worth its cost. A NaN, a time
-limit or an exception comes back identically: those are run again only when asked (`--retry-failed`)."""
+"""Kinds whose cause may lie outside the trial, so that a second attempt is worth its cost. A
+NaN, a time limit or an exception comes back identically: those are run again only when asked
+(`--retry-failed`)."""
 
 SHARED_KINDS = frozenset({"oom", "crash", "preempted", "timeout"})
-"""Kinds that a trial can bring upon its batch. They say nothing about which trial it was, so trials of a batch of
-several are run again apart, without a row, until the one that does it is alone."""
+"""Kinds that a trial can bring upon its batch. They say nothing about which trial it was, so
+trials of a batch of several are run again apart, without a row, until the one that does it is
+alone."""
 
 
 class UserError(Exception):
-    """Bad input: one clear sentence per mistake, shown without a traceback; the command exits with 2."""
+    """Bad input: one clear sentence per mistake, shown without a traceback; the command exits
+    with 2."""
 
 
 class TrialFailure(Exception):
@@ -39,5 +42,6 @@ CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
 def harmless(said: str) -> str:
-    """Text from a store or a task, without the characters that would steer the reader's terminal."""
+    """Text from a store or a task, without the characters that would steer the reader's
+    terminal."""
     return CONTROLS.sub("\N{REPLACEMENT CHARACTER}", said)

@@ -1,8 +1,10 @@
-"""The contract of language models: a corpus of tokens, and a model that predicts each token from those before it.
+"""The contract of language models: a corpus of tokens, and a model that predicts each token from
+those before it.
 
-A task whose every position is a training target subclasses `LanguageTask` and says where the tokens come from and which
-model reads them; training (harness/training/language_loop.py), measuring, cost and the report follow. A task that has one
-target per window is an ordinary one (`harness.task.Task`; tasks/text.py is the example).
+A task whose every position is a training target subclasses `LanguageTask` and says where the tokens
+come from and which model reads them; training (harness/training/language_loop.py), measuring, cost
+and the report follow. A task that has one target per window is an ordinary one
+(`harness.task.Task`; tasks/text.py is the example).
 """
 
 import abc
@@ -30,7 +32,8 @@ GROUPS = {
 
 
 class Corpus(NamedTuple):
-    """Documents as tokens, some of them held out whole. Arrays are memory-mapped and shared by all trials of a node."""
+    """Documents as tokens, some of them held out whole. Arrays are memory-mapped and shared by
+    all trials of a node."""
 
     train: np.ndarray
     """(N,) uint16 or uint32: the training documents one after another, a separator after each."""
@@ -52,7 +55,8 @@ class Corpus(NamedTuple):
 
 
 def windows(tokens: np.ndarray, separator: int, length: int) -> np.ndarray:
-    """(W, length) windows that do not overlap and hold no separator: each document cut from its beginning, rests dropped."""
+    """(W, length) windows that do not overlap and hold no separator: each document cut from its
+    beginning, rests dropped."""
     return windows_at(tokens, window_begins(tokens, separator, length), length)
 
 
@@ -72,26 +76,52 @@ def windows_at(tokens: np.ndarray, begins: np.ndarray, length: int) -> np.ndarra
 
 
 class LanguageConfig(Config):
-    """A single pass over n windows, every position a target. AdamW, linear warmup, cosine down to a share of the peak."""
+    """A single pass over n windows, every position a target. AdamW, linear warmup, cosine down
+    to a share of the peak."""
 
-    n: int = Field(default=8192, ge=0, le=10**12, description="training windows; n·context tokens, each a target")
+    n: int = Field(
+        default=8192,
+        ge=0,
+        le=10**12,
+        description="training windows; n·context tokens, each a target",
+    )
     context: int = Field(default=128, ge=2, le=1_000_000, description="tokens that a window holds")
     stop: Literal["epochs"] = Field(  # pyright: ignore[reportIncompatibleVariableOverride] - frozen: it cannot be set to more
         default="epochs", description="epochs: a single pass has no other end"
     )
-    max_epochs: int = Field(default=1, ge=0, le=1000, description="passes over the windows; more than 1 repeats tokens")
-    batch_size: int = Field(default=32, ge=1, le=1_000_000, description="windows per optimiser step")
+    max_epochs: int = Field(
+        default=1, ge=0, le=1000, description="passes over the windows; more than 1 repeats tokens"
+    )
+    batch_size: int = Field(
+        default=32, ge=1, le=1_000_000, description="windows per optimiser step"
+    )
     micro_batch: int | None = Field(
-        default=None, ge=1, le=1_000_000, description="windows per forward and backward pass, gradients accumulated; batch_size if left out"
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description=(
+            "windows per forward and backward pass, gradients accumulated; batch_size if left out"
+        ),
     )
     lr: float = Field(default=1e-3, gt=0, le=10, description="AdamW's learning rate at its peak")
-    warmup: float = Field(default=0.05, ge=0, le=1, description="share of the steps in which the learning rate rises from 0")
-    final_lr: float = Field(default=0.1, ge=0, le=1, description="learning rate at the end of the cosine, as a share of the peak")
+    warmup: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="share of the steps in which the learning rate rises from 0",
+    )
+    final_lr: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="learning rate at the end of the cosine, as a share of the peak",
+    )
     weight_decay: float = Field(default=0.1, ge=0, le=10, description="AdamW's, on matrices alone")
     beta2: float = Field(default=0.95, ge=0, lt=1, description="AdamW's second β; the first is 0.9")
     clip: float = Field(default=1.0, gt=0, le=1e6, description="largest norm of a step's gradient")
     precision: Literal["float32", "bfloat16"] = Field(
-        default="float32", description="of the matmuls in training (autocast); weights and measures stay in float32"
+        default="float32",
+        description="of the matmuls in training (autocast); weights and measures stay in float32",
     )
     compiled: bool = Field(default=False, description="train through torch.compile")
 
@@ -112,9 +142,15 @@ class LanguageConfig(Config):
     @model_validator(mode="after")
     def _language_fields_go_together(self) -> "LanguageConfig":
         if self.adversary:
-            raise ValueError(f"adversary {self.adversary!r} moves real-valued inputs; a model of tokens has none: leave it out")
+            raise ValueError(
+                f"adversary {self.adversary!r} moves real-valued inputs; a model of tokens has"
+                " none: leave it out"
+            )
         if self.micro_batch and self.samples_per_step % self.micro_batch:
-            raise ValueError(f"'micro_batch' is {self.micro_batch} and must divide the {self.samples_per_step} windows of a step")
+            raise ValueError(
+                f"'micro_batch' is {self.micro_batch} and must divide the {self.samples_per_step}"
+                " windows of a step"
+            )
         return self
 
     @property
@@ -124,7 +160,8 @@ class LanguageConfig(Config):
 
 
 def transformer_group(parameter: str) -> str:
-    """embedding, position, attention, mlp, norm or head, from a parameter's name in transformers' models of the GPT kind.
+    """embedding, position, attention, mlp, norm or head, from a parameter's name in transformers'
+    models of the GPT kind.
 
     >>> transformer_group("transformer.h.0.attn.c_proj.weight")
     'attention'
@@ -136,7 +173,8 @@ def transformer_group(parameter: str) -> str:
 
 
 class CausalLM(nn.Module):
-    """A transformers model that predicts the next token, as a function of tokens, or of embeddings for the instruments."""
+    """A transformers model that predicts the next token, as a function of tokens, or of
+    embeddings for the instruments."""
 
     def __init__(self, transformer: "PreTrainedModel"):
         super().__init__()
@@ -145,7 +183,8 @@ class CausalLM(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, T) int64 to (B, T, vocabulary) logits, position t from the tokens up to t."""
         given = {}
-        if tokens.device.type == "meta":  # where it is only counted; without these transformers looks at values, and there are none
+        # where it is only counted; without these transformers looks at values, and there are none
+        if tokens.device.type == "meta":
             length = tokens.shape[1]
             given = {
                 "attention_mask": torch.ones(1, 1, length, length, dtype=torch.bool, device="meta"),
@@ -161,7 +200,8 @@ class CausalLM(nn.Module):
         """(vocabulary, width): the learned input embedding of every token."""
         embedding = self.transformer.get_input_embeddings()
         assert isinstance(embedding, nn.Embedding)
-        return embedding(torch.arange(embedding.num_embeddings, device=embedding.weight.device))  # as it is applied: some are scaled
+        # as it is applied: some are scaled
+        return embedding(torch.arange(embedding.num_embeddings, device=embedding.weight.device))
 
     def last(self, x: Tensor) -> Tensor:
         """(B, T, width) embeddings to the (B, vocabulary) logits after the last one."""
@@ -169,24 +209,28 @@ class CausalLM(nn.Module):
 
 
 class LanguageTask(BaseTask):
-    """A family of language models. Subclass it, set `name` and `Config`, and write `corpus`, `model` and `width`."""
+    """A family of language models. Subclass it, set `name` and `Config`, and write `corpus`,
+    `model` and `width`."""
 
     Config: ClassVar[type[LanguageConfig]]  # pyright: ignore[reportIncompatibleVariableOverride]
 
     @abc.abstractmethod
     def corpus(self, config: Any) -> Corpus:
-        """The tokens. Called once per process and content; should read from a file that the node's processes share."""
+        """The tokens. Called once per process and content; should read from a file that the
+        node's processes share."""
 
     @abc.abstractmethod
     def model(self, config: Any) -> CausalLM:
-        """The model: untrained where `max_epochs` is above 0. Also called on the meta device, to count."""
+        """The model: untrained where `max_epochs` is above 0. Also called on the meta device, to
+        count."""
 
     @abc.abstractmethod
     def width(self, config: Any) -> int:
         """Numbers in the embedding of one token."""
 
     def tokens_distinct(self, config: Any) -> int | None:
-        """Every position of every window is a target. A task whose models come trained gives a published figure, or None."""
+        """Every position of every window is a target. A task whose models come trained gives a
+        published figure, or None."""
         return config.n * config.context
 
     def samples_distinct(self, config: Any) -> float | None:
@@ -203,7 +247,8 @@ class LanguageTask(BaseTask):
         return False
 
     def last_words(self, config: Any) -> list[tuple[Tensor, Tensor]]:
-        """Texts whose last word is to be predicted: the tokens before it and its own, no longer together than the model reads."""
+        """Texts whose last word is to be predicted: the tokens before it and its own, no longer
+        together than the model reads."""
         return []
 
     def fingerprint(self, config: Any) -> str:

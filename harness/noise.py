@@ -1,8 +1,8 @@
 """Label noise of a known level, and what it says about the law's noise terms (σ², R*).
 
-Real labels carry unknown noise, so the harness injects its own; the natural noise comes on top, which makes
-σ² and R* here lower bounds on the true ones (Bubeck & Sellke 2021, arXiv 2105.12806, Theorem 3; for classes
-von Berg et al. 2026, arXiv 2603.02806).
+Real labels carry unknown noise, so the harness injects its own; the natural noise comes on top,
+which makes σ² and R* here lower bounds on the true ones (Bubeck & Sellke 2021, arXiv 2105.12806,
+Theorem 3; for classes von Berg et al. 2026, arXiv 2603.02806).
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,8 @@ NoiseKind = Literal["none", "label_flip", "label_resample", "target_resample", "
 
 @dataclass(frozen=True)
 class Noise:
-    """What was done to the labels. `sigma2` belongs to ±1 targets; `bayes_error` to every label (for a ±1 target, to its sign)."""
+    """What was done to the labels. `sigma2` belongs to ±1 targets; `bayes_error` to every label
+    (for a ±1 target, to its sign)."""
 
     kind: NoiseKind
     eta: float | None
@@ -35,16 +36,22 @@ class Noise:
 
 
 def flip_labels(y: Tensor, eta: float, generator: torch.Generator) -> tuple[Tensor, Noise]:
-    """Flip each ±1 label with probability `eta` ≤ 1/2: σ² = 4η(1−η), R* = η. y: (n,) of ±1.; the same shape comes back."""
+    """Flip each ±1 label with probability `eta` ≤ 1/2: σ² = 4η(1−η), R* = η. y: (n,) of ±1.; the
+    same shape comes back."""
     flipped = torch.rand(len(y), generator=generator) < eta
     noise = Noise("label_flip" if eta > 0 else "none", eta, eta, sigma2=4 * eta * (1 - eta))
     return torch.where(flipped, -y, y), noise
 
 
 def resample_labels(
-    y: Tensor, classes: int, eta: float, generator: torch.Generator, kind: Literal["label_resample", "target_resample"] = "label_resample"
+    y: Tensor,
+    classes: int,
+    eta: float,
+    generator: torch.Generator,
+    kind: Literal["label_resample", "target_resample"] = "label_resample",
 ) -> tuple[Tensor, Noise]:
-    """Redraw each label uniformly from all `classes` with probability `eta`: R* = η(1 − 1/K). y: (n,) int64.
+    """Redraw each label uniformly from all `classes` with probability `eta`: R* = η(1 − 1/K). y:
+    (n,) int64.
 
     `kind` is what rows call it: a label of an image, or the target token of a window.
     """

@@ -1,8 +1,9 @@
-"""`unilaw measure STORE`: measure kept weights with today's instruments, without training anything again.
+"""`unilaw measure STORE`: measure kept weights with today's instruments, without training anything
+again.
 
-Each trial gets a new row: its old one with the measured columns replaced, a newer `measures_version`, and when and by
-which code it was measured; its data are read again from where the row says. The old rows stay in the store, behind the new
-ones in the latest view.
+Each trial gets a new row: its old one with the measured columns replaced, a newer
+`measures_version`, and when and by which code it was measured; its data are read again from where
+the row says. The old rows stay in the store, behind the new ones in the latest view.
 """
 
 import json
@@ -38,7 +39,8 @@ TOGETHER = 16
 
 
 class Remeasured(NamedTuple):
-    """Trials with new rows; trials that have today's measures already, or no kept weights; and those that could not be measured."""
+    """Trials with new rows; trials that have today's measures already, or no kept weights; and
+    those that could not be measured."""
 
     measured: int
     current: int
@@ -47,13 +49,20 @@ class Remeasured(NamedTuple):
 
 
 def remeasure(
-    store: Store, refs: Mapping[str, TaskRef], resources: Resources, points: int, address: str | None, inline: bool, again: bool,
+    store: Store,
+    refs: Mapping[str, TaskRef],
+    resources: Resources,
+    points: int,
+    address: str | None,
+    inline: bool,
+    again: bool,
     progress: Progress,
-) -> Remeasured:  # fmt: skip
-    """Measure every finished trial whose weights were kept and whose measures are older than today's (`again`: all of them).
+) -> Remeasured:
+    """Measure every finished trial whose weights were kept and whose measures are older than
+    today's (`again`: all of them).
 
-    Tasks of a task file must be given in `refs`: the copy in a store is never run, as anybody may have written it.
-    Raises UserError when a task is not known.
+    Tasks of a task file must be given in `refs`: the copy in a store is never run, as anybody may
+    have written it. Raises UserError when a task is not known.
     """
     contents = store.read()
     for problem in contents.problems:
@@ -75,12 +84,19 @@ def remeasure(
     gpus = float(resources.gpus)
     queue = deque(replace(batch, gpus=gpus) for batch in _batches(trials))
     given = Given(
-        cpus=resources.cpus, gpus=gpus, seconds=Limits().seconds_per_trial, weights_bytes=0, measure_points=points,
-        checkpoints=None, trained=store.weights(),
-    )  # fmt: skip
+        cpus=resources.cpus,
+        gpus=gpus,
+        seconds=Limits().seconds_per_trial,
+        weights_bytes=0,
+        measure_points=points,
+        checkpoints=None,
+        trained=store.weights(),
+    )
     measured = 0
     work = dict.fromkeys((t.trial_id for t in trials), 1.0)
-    progress.start(work, finished_before=len(ok) - len(old), given_up=0, batches=len(queue), forecast=None)
+    progress.start(
+        work, finished_before=len(ok) - len(old), given_up=0, batches=len(queue), forecast=None
+    )
     for batch, found in results(queue, resources, given, address, inline) if queue else ():
         if len(batch.trials) > 1 and any(c.get("failure_kind") in SHARED_KINDS for c in found):
             queue.extend(batch.halves())
@@ -96,7 +112,14 @@ def remeasure(
                 failed[kind] += 1
                 continue
             picture = columns["_measured"].pop("_pictures", None)
-            new.append(_new_row(row, columns) | ({"pictures_file": store.put_pictures(trial.trial_id, picture)} if picture else {}))
+            new.append(
+                _new_row(row, columns)
+                | (
+                    {"pictures_file": store.put_pictures(trial.trial_id, picture)}
+                    if picture
+                    else {}
+                )
+            )
         if new:
             store.append(new)
         measured += len(new)
@@ -110,35 +133,51 @@ def _plain(rows: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _trial(row: dict[str, Any], refs: Mapping[str, TaskRef]) -> Trial | str:
-    """The trial of a row, or why it cannot be made again. Its id is the row's own: how ids are made may have changed since."""
+    """The trial of a row, or why it cannot be made again. Its id is the row's own: how ids are
+    made may have changed since."""
     name, trial_id = row["task"], row["trial_id"]
     if not re.fullmatch(r"[0-9a-f]{16}", trial_id):  # it becomes part of file names
         return f"a row's trial id is {trial_id[:40]!r}, which is none"
     ref = refs.get(name) or (TaskRef(name) if name in installed() else None)
     if ref is None:
-        raise UserError(f"the store has trials of the task '{name}', which is not installed; name its file with --task-file")
+        raise UserError(
+            f"the store has trials of the task '{name}', which is not installed; name its file with"
+            " --task-file"
+        )
     if load(ref).version != row["task_version"]:
-        return f"{trial_id} is of version {row['task_version']} of the task '{name}', and here it is {load(ref).version}"
+        return (
+            f"{trial_id} is of version {row['task_version']} of the task '{name}', and here it is"
+            f" {load(ref).version}"
+        )
     trial = Trial(trial_id, ref, json.loads(row["config_json"]), row["seed"])
     try:
         trial.load_config()
     except ValueError as e:
-        return f"{trial_id}: its configuration is not one of the task '{name}' any more ({str(e).splitlines()[0]})"
+        return (
+            f"{trial_id}: its configuration is not one of the task '{name}' any more"
+            f" ({str(e).splitlines()[0]})"
+        )
     return trial
 
 
 def _batches(trials: list[Trial]) -> list[Batch]:
-    """TOGETHER at a time, models of one shape family next to each other and those of one size nearest."""
+    """TOGETHER at a time, models of one shape family next to each other and those of one size
+    nearest."""
     families: dict[tuple[Any, ...], list[tuple[int, Trial]]] = {}
     for trial in trials:
         config = trial.load_config()
         shape = shape_of(trial.ref, config)
-        families.setdefault((trial.ref, shape.family, shape.input_shape, shape.outputs), []).append((shape.p, trial))
+        families.setdefault((trial.ref, shape.family, shape.input_shape, shape.outputs), []).append(
+            (shape.p, trial)
+        )
     batches = []
     for members in families.values():
         members.sort(key=lambda member: -member[0])
         size = 1 if isinstance(load(members[0][1].ref), LanguageTask) else TOGETHER
-        batches += [Batch((tuple(t for _, t in members[i : i + size]),)) for i in range(0, len(members), size)]
+        batches += [
+            Batch((tuple(t for _, t in members[i : i + size]),))
+            for i in range(0, len(members), size)
+        ]
     return batches
 
 

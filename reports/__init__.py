@@ -1,1 +1,2 @@
-"""The report stage: rows → tables → fits → claims → figures → one HTML file. Needs neither torch nor ray."""
+"""The report stage: rows → tables → fits → claims → figures → one HTML file. Needs neither torch
+nor ray."""

@@ -1,13 +1,16 @@
-"""Rows → the table that every fit, claim and figure reads: the latest view, with what decides who enters a fit.
+"""Rows → the table that every fit, claim and figure reads: the latest view, with what decides who
+enters a fit.
 
-Which trials enter fits: those of whole cells (every seed finished and met the stop rule), at sizes at least one grid
-step past the smallest whole one, on curves with at least MIN_SIZES such sizes. The step drops the peak at the onset of
-fitting. Training for fixed epochs without injected noise meets no level, so there a net whose training error is above
-half of guessing's counts as not fitted: one that gives every input the same answer is perfectly stable and says nothing.
-A language model whose every position is a target errs on half of them however well it reads, so there the training loss
-decides: at most LEARNT of a uniform guess's. Models that came trained enter no fit: they differ in more than size.
-A trial tests the law's Lipschitz form when its squared error is below σ² by half of it, and the stability
-form when its 0-1 training error is below R* by half of it; each chart fills the points that test its form.
+Which trials enter fits: those of whole cells (every seed finished and met the stop rule), at sizes
+at least one grid step past the smallest whole one, on curves with at least MIN_SIZES such sizes.
+The step drops the peak at the onset of fitting. Training for fixed epochs without injected noise
+meets no level, so there a net whose training error is above half of guessing's counts as not
+fitted: one that gives every input the same answer is perfectly stable and says nothing. A language
+model whose every position is a target errs on half of them however well it reads, so there the
+training loss decides: at most LEARNT of a uniform guess's. Models that came trained enter no fit:
+they differ in more than size. A trial tests the law's Lipschitz form when its squared error is
+below σ² by half of it, and the stability form when its 0-1 training error is below R* by half of
+it; each chart fills the points that test its form.
 """
 
 import json
@@ -26,7 +29,8 @@ from reports.measures import with_measures
 MIN_SIZES = 3
 """A curve with fewer sizes past its onset says nothing about a slope."""
 LEARNT = 0.9
-"""Of log(outputs), the loss of a uniform guess: the largest training loss of a language model that has learnt something."""
+"""Of log(outputs), the loss of a uniform guess: the largest training loss of a language model
+that has learnt something."""
 NOT_TRAINED = "not_trained"
 """The stop reason of a model that came trained."""
 STOP_RULES = {"noise": "", "interpolate": ", interpolated", "epochs": ", fixed epochs"}
@@ -36,8 +40,8 @@ STOP_RULES = {"noise": "", "interpolate": ", interpolated", "epochs": ", fixed e
 class Evidence(NamedTuple):
     """What a store holds, ready for fits.
 
-    `trials` is the latest view's ok rows with the columns of `_derive` and of `with_measures`; `failures` its failed
-    rows; `attempts` counts all rows.
+    `trials` is the latest view's ok rows with the columns of `_derive` and of `with_measures`;
+    `failures` its failed rows; `attempts` counts all rows.
     """
 
     store: Store
@@ -58,20 +62,30 @@ def read_evidence(where: str | Path) -> Evidence:
     failed = newest[newest["status"] == "failed"].reset_index(drop=True)
     _refuse_other_rows(ok)
     trials = with_measures(_derive(ok, failed))
-    return Evidence(store, trials, failed, len(contents.rows), store.sweeps(), store.runs(), contents.problems)
+    return Evidence(
+        store, trials, failed, len(contents.rows), store.sweeps(), store.runs(), contents.problems
+    )
 
 
 def _refuse_other_rows(ok: pd.DataFrame) -> None:
     """Raise UserError on a row that no unilaw wrote: a store may come from anybody."""
-    for trial_id, config, stop_rule in zip(ok["trial_id"], ok["config_json"], ok["stop_rule"], strict=True):
+    for trial_id, config, stop_rule in zip(
+        ok["trial_id"], ok["config_json"], ok["stop_rule"], strict=True
+    ):
         try:
             known = isinstance(json.loads(config), dict)
         except ValueError:
             known = False
         if not known:
-            raise UserError(f"the row of trial {trial_id!r} has a config_json that is no JSON object: {str(config)[:80]!r}")
+            raise UserError(
+                f"the row of trial {trial_id!r} has a config_json that is no JSON object:"
+                f" {str(config)[:80]!r}"
+            )
         if stop_rule not in STOP_RULES:
-            raise UserError(f"the row of trial {trial_id!r} has the stop_rule {str(stop_rule)[:80]!r}, which is none of {list(STOP_RULES)}")
+            raise UserError(
+                f"the row of trial {trial_id!r} has the stop_rule {str(stop_rule)[:80]!r}, which is"
+                f" none of {list(STOP_RULES)}"
+            )
 
 
 def _whole_types(ok: pd.DataFrame) -> pd.DataFrame:
@@ -87,16 +101,21 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _derive(ok: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
-    """Adds adversary, kind, curve, cell, x_law, complete, whole, in_fit, tests_stability, tests_lipschitz and why_hollow
-    to ok rows.
+    """Adds adversary, kind, curve, cell, x_law, complete, whole, in_fit, tests_stability,
+    tests_lipschitz and why_hollow to ok rows.
 
-    adversary: what the model was trained against, "none" without one. kind: family, target, noise level, stop rule and
-    adversary, which share one slope. curve: one kind and one setting of everything but size. cell: one
-    configuration, all its seeds. x_law: p/(n·d), d ambient; NaN where n is not known.
-    complete: no seed of the cell failed, which would otherwise leave its lucky seeds alone.
+    adversary: what the model was trained against, "none" without one. kind: family, target, noise
+    level, stop rule and adversary, which share one slope. curve: one kind and one setting of
+    everything but size. cell: one configuration, all its seeds. x_law: p/(n·d), d ambient; NaN
+    where n is not known. complete: no seed of the cell failed, which would otherwise leave its
+    lucky seeds alone.
     """
     t = ok.copy()
-    t["adversary"] = pd.Series([str(json.loads(c).get("adversary") or "none") for c in t["config_json"]], index=t.index, dtype=object)
+    t["adversary"] = pd.Series(
+        [str(json.loads(c).get("adversary") or "none") for c in t["config_json"]],
+        index=t.index,
+        dtype=object,
+    )
     t["kind"] = [_kind(row) for row in records(t)] if len(t) else pd.Series(dtype=object)
     t["curve"] = t["kind"] + " " + t["settings_json"]
     size = "p=" + t["p"].astype("Int64").astype(str)
@@ -105,7 +124,11 @@ def _derive(ok: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
     t["x_law"] = t["p"] / (t["n"] * t["d_ambient"])
     settled = t["stop_reason"].ne("epoch_cap") | t["stop_rule"].eq("epochs")
     lost = set(zip(failed["task"], failed["config_json"], strict=True))
-    t["complete"] = pd.Series([key not in lost for key in zip(t["task"], t["config_json"], strict=True)], index=t.index, dtype=bool)
+    t["complete"] = pd.Series(
+        [key not in lost for key in zip(t["task"], t["config_json"], strict=True)],
+        index=t.index,
+        dtype=bool,
+    )
     trained = t["stop_reason"].ne(NOT_TRAINED)
     learnt = (_learnt(t) | t["stop_rule"].ne("epochs") | t["epsilon"].gt(0)) & trained
     t["whole"] = (settled & learnt & t["complete"]).groupby(t["cell"]).transform("all").astype(bool)
@@ -131,8 +154,9 @@ def _derive(ok: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
 def _learnt(t: pd.DataFrame) -> pd.Series:
     """Whether a net without injected noise is better than one that has learnt nothing.
 
-    Its training error is at most half of guessing's; of a language model whose every position is a target (more targets than
-    samples, or bits per byte) the training loss is at most LEARNT · log(outputs).
+    Its training error is at most half of guessing's; of a language model whose every position is a
+    target (more targets than samples, or bits per byte) the training loss is at most LEARNT ·
+    log(outputs).
     """
     guessing = 1 - 1 / t["outputs"].clip(lower=2)
     every_position = t["tokens_distinct"].gt(t["n"]) | t["bits_per_byte"].notna()
@@ -141,7 +165,8 @@ def _learnt(t: pd.DataFrame) -> pd.Series:
 
 
 def _kind(row: dict[str, Any]) -> str:
-    if row["stop_reason"] == NOT_TRAINED:  # vocabularies differ between sizes of one published family, by padding alone
+    # vocabularies differ between sizes of one published family, by padding alone
+    if row["stop_reason"] == NOT_TRAINED:
         return f"{row['family']}, as published"
     target = "±1 target" if row["outputs"] == 1 else f"{row['outputs']} classes"
     stop = STOP_RULES[row["stop_rule"]]
@@ -153,7 +178,11 @@ def _kind(row: dict[str, Any]) -> str:
 def _noise(row: dict[str, Any]) -> str:
     if not row["epsilon"] > 0:
         return "no injected noise"
-    done = {"label_flip": "flipped", "label_resample": "resampled", "target_resample": "resampled"}.get(row["noise_kind"])
+    done = {
+        "label_flip": "flipped",
+        "label_resample": "resampled",
+        "target_resample": "resampled",
+    }.get(row["noise_kind"])
     if done:
         return f"{100 * row['eta']:g} % {done}"
     return "pure noise" if row["sigma2"] == 1 else f"σ² {row['sigma2']:g}"

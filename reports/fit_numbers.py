@@ -15,7 +15,10 @@ MADE_OF = {
 
 def slope_numbers(key: str, slope: Slope, column: str) -> dict[str, Number]:
     """The figures of a slope as numbers, by field name (slope as b)."""
-    how = f"least squares on log {MADE_OF.get(column, column)} against log p with one intercept per curve, cells past the onset"
+    how = (
+        f"least squares on log {MADE_OF.get(column, column)} against log p with one intercept per"
+        " curve, cells past the onset"
+    )
 
     def number(name: str, value: float, style: str) -> Number:
         return Number(f"{key}:{name}", value, f"{name}; {how}", slope.trials, style)
@@ -34,9 +37,13 @@ def slope_numbers(key: str, slope: Slope, column: str) -> dict[str, Number]:
 
 
 def collapse_numbers(found: KindCollapse) -> dict[str, Number]:
-    """Exponents, ratios with their ends, and held-out errors of one collapse test; what was not found is left out."""
+    """Exponents, ratios with their ends, and held-out errors of one collapse test; what was not
+    found is left out."""
     c = found.collapse
-    how = "least squares on log stability_attack_mean against log p, log n, log d over cells past the onset and below the noise"
+    how = (
+        "least squares on log stability_attack_mean against log p, log n, log d over cells past the"
+        " onset and below the noise"
+    )
     values = {"b": c.b, "b_n": c.b_n, "b_d": c.b_d, "cells": c.cells, "curves": c.curves}
     for name, ratio in (("b_n/b", c.ratio_n), ("b_d/b", c.ratio_d)):
         values |= {name: ratio[0], f"{name} low": ratio[1], f"{name} high": ratio[2]}

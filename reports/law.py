@@ -1,8 +1,10 @@
-"""Every fit of the report, made once: slopes of the measures, the law's verdict per kind, and the collapse on p/(n·d).
+"""Every fit of the report, made once: slopes of the measures, the law's verdict per kind, and the
+collapse on p/(n·d).
 
-The law (Bubeck & Sellke 2021, Theorem 3) is a one-sided bound with vacuous constants: below the noise,
-Lip ≥ const·sqrt(n·d/p), and for classes S ≤ const·sqrt(p/(n·d)). A bound implies no slope. So a kind can be
-*compatible* with the law's order without attaining it, and nothing here is called the floor.
+The law (Bubeck & Sellke 2021, Theorem 3) is a one-sided bound with vacuous constants: below the
+noise, Lip ≥ const·sqrt(n·d/p), and for classes S ≤ const·sqrt(p/(n·d)). A bound implies no slope.
+So a kind can be *compatible* with the law's order without attaining it, and nothing here is called
+the floor.
 """
 
 import json
@@ -23,8 +25,8 @@ CAME_TRAINED = "came trained, outside the law's condition: no fit, no verdict"
 class KindFit(NamedTuple):
     """One kind's fits. `lipschitz` is None for classes, where the scale of logits means nothing.
 
-    `family`: of its rows. `noisy`: its labels carry injected noise. `judged`: the stability fit's rows meet the hypothesis of the law's
-    stability form, so that its slope gets a verdict.
+    `family`: of its rows. `noisy`: its labels carry injected noise. `judged`: the stability fit's
+    rows meet the hypothesis of the law's stability form, so that its slope gets a verdict.
     """
 
     kind: str
@@ -46,8 +48,8 @@ class KindCollapse(NamedTuple):
 
 
 class Fits(NamedTuple):
-    """All that was fitted. `slopes`: (kind, column of a measure) → its slope against p, for every measure that the kind's
-    target allows, failed ones included."""
+    """All that was fitted. `slopes`: (kind, column of a measure) → its slope against p, for
+    every measure that the kind's target allows, failed ones included."""
 
     kinds: list[KindFit]
     slopes: dict[tuple[str, str], Slope]
@@ -61,7 +63,8 @@ def fit_all(trials: pd.DataFrame) -> Fits:
 
 
 def fit_slopes(trials: pd.DataFrame) -> dict[tuple[str, str], Slope]:
-    """The slope of every measure against p, by kind in alphabetical order and measure in the order of MEASURES."""
+    """The slope of every measure against p, by kind in alphabetical order and measure in the
+    order of MEASURES."""
     slopes = {}
     for kind in sorted(trials["kind"].unique()):
         rows, scalar = fit_rows(trials, kind), _scalar(trials, kind)
@@ -81,14 +84,39 @@ def fit_kinds(trials: pd.DataFrame, slopes: dict[tuple[str, str], Slope]) -> lis
         rows, every = fit_rows(trials, kind), trials[trials["kind"].eq(kind)]
         noisy = bool(every["epsilon"].gt(0).all())
         stability, lipschitz = slopes[kind, STABILITY], slopes.get((kind, LOWER))
-        condition = _unmet(rows, noisy, "tests_stability", "the 0-1 training error is not below half the Bayes error in every fitted trial")
-        verdict = CAME_TRAINED if every["stop_reason"].eq(NOT_TRAINED).all() else verdict_of(stability, condition, +1)
+        condition = _unmet(
+            rows,
+            noisy,
+            "tests_stability",
+            "the 0-1 training error is not below half the Bayes error in every fitted trial",
+        )
+        verdict = (
+            CAME_TRAINED
+            if every["stop_reason"].eq(NOT_TRAINED).all()
+            else verdict_of(stability, condition, +1)
+        )
         lipschitz_verdict = "not drawn for classes: the scale of logits means nothing"
         if lipschitz:
-            unmet = _unmet(rows, noisy, "tests_lipschitz", "the squared error is not below the noise in every fitted trial")
+            unmet = _unmet(
+                rows,
+                noisy,
+                "tests_lipschitz",
+                "the squared error is not below the noise in every fitted trial",
+            )
             lipschitz_verdict = verdict_of(lipschitz, unmet, -1)
         judged = not condition and not stability.failure
-        fits.append(KindFit(kind, str(every["family"].iloc[0]), noisy, judged, stability, lipschitz, verdict, lipschitz_verdict))
+        fits.append(
+            KindFit(
+                kind,
+                str(every["family"].iloc[0]),
+                noisy,
+                judged,
+                stability,
+                lipschitz,
+                verdict,
+                lipschitz_verdict,
+            )
+        )
     return fits
 
 
@@ -102,8 +130,8 @@ def _unmet(rows: pd.DataFrame, noisy: bool, column: str, why: str) -> str:
 
 
 def verdict_of(slope: Slope, unmet: str, sign: int) -> str:
-    """The verdict that a slope allows, or `unmet`: why it gets none. sign: +1 where the law bounds growth (stability),
-    −1 where it bounds a fall."""
+    """The verdict that a slope allows, or `unmet`: why it gets none. sign: +1 where the law
+    bounds growth (stability), −1 where it bounds a fall."""
     if slope.failure:
         return f"cannot tell: {slope.failure}"
     if unmet:

@@ -1,7 +1,8 @@
 """The sensitivity measures that the report draws and fits, each as one value per row.
 
-Rows hold lists (one value per radius) and alternatives (a better estimate that older rows lack). Here each becomes one
-column; a row that lacks a measure has NaN there, and every chart and claim leaves it out.
+Rows hold lists (one value per radius) and alternatives (a better estimate that older rows lack).
+Here each becomes one column; a row that lacks a measure has NaN there, and every chart and claim
+leaves it out.
 """
 
 from collections.abc import Callable
@@ -11,16 +12,19 @@ import numpy as np
 import pandas as pd
 
 FLIP_RADIUS = 0.2
-"""Of the input noise behind flip_rate and kl_noise, in data units. One token replaced of a window of 16 moves it by about 0.35."""
+"""Of the input noise behind flip_rate and kl_noise, in data units. One token replaced of a
+window of 16 moves it by about 0.35."""
 FAR = 8
-"""Tokens before the target at which a replaced token counts as a disturbance. Nearer by, the right answer changes with it, and a
-prediction that stays is ignorant and not robust."""
+"""Tokens before the target at which a replaced token counts as a disturbance. Nearer by, the
+right answer changes with it, and a prediction that stays is ignorant and not robust."""
 LINF_RADIUS = 0.3
 """Over the length of the box that inputs lie in: Madry et al.'s radius for pixels in [0, 1]."""
 SMALLER_RADII = (0.2, 0.1, 0.05, 0.02)
-"""Likewise: at LINF_RADIUS models that were not trained against an adversary are right about nothing."""
+"""Likewise: at LINF_RADIUS models that were not trained against an adversary are right about
+nothing."""
 L2_RADIUS = 0.08
-"""Near the typical distance to the decision boundary on MNIST, in data units: where robust accuracy tells models apart."""
+"""Near the typical distance to the decision boundary on MNIST, in data units: where robust
+accuracy tells models apart."""
 SEVERITY = 3
 """Of corruptions: the middle of five."""
 
@@ -31,9 +35,11 @@ UPPER, UPPER_CLASSES = "lip_upper_product", "lip_upper_normalised"
 
 
 class Measure(NamedTuple):
-    """A sensitivity measure that gets a slope: its column, the side of 0 that is robust, its name, and the targets that it is for.
+    """A sensitivity measure that gets a slope: its column, the side of 0 that is robust, its name,
+    and the targets that it is for.
 
-    `telling`: its slope speaks of the models. That of a guarantee does not: it may fall because it gets looser with size.
+    `telling`: its slope speaks of the models. That of a guarantee does not: it may fall because it
+    gets looser with size.
     """
 
     column: str
@@ -50,8 +56,18 @@ MEASURES = (
     Measure("robust_area_l2", +1, "accuracy under attack, mean over the ℓ2 radii"),
     Measure("robust_area_linf", +1, "accuracy under attack, mean over the ℓ∞ radii"),
     Measure("flip_rate", -1, f"labels flipped by input noise of {FLIP_RADIUS:g} data units"),
-    Measure("kl_noise", -1, f"KL by which input noise of {FLIP_RADIUS:g} data units moves the prediction", "classes"),
-    Measure("kl_far_token", -1, f"KL by which another token, {FAR} before the target, moves the prediction", "classes"),
+    Measure(
+        "kl_noise",
+        -1,
+        f"KL by which input noise of {FLIP_RADIUS:g} data units moves the prediction",
+        "classes",
+    ),
+    Measure(
+        "kl_far_token",
+        -1,
+        f"KL by which another token, {FAR} before the target, moves the prediction",
+        "classes",
+    ),
     Measure(LOWER, -1, "Lipschitz lower estimate", "±1"),
     Measure(LOWER_CLASSES, -1, "Lipschitz lower estimate over the mean margin", "classes"),
     Measure(MEAN, -1, "mean Jacobian norm (no law holds for it)", "±1"),
@@ -61,36 +77,50 @@ MEASURES = (
 def with_measures(trials: pd.DataFrame) -> pd.DataFrame:
     """Adds one column per derived measure.
 
-    flip_rate: share of predictions changed by noise of FLIP_RADIUS; kl_noise: mean KL of the prediction from the clean one under
-    it. kl_far_token: the same with the token at distance FAR replaced. robust_linf, robust_l2: accuracy under attack at the
-    radius nearest LINF_RADIUS (for inputs in a box) or L2_RADIUS, beside …_radius (ℓ∞: over the box's length);
-    robust_linf_R: at the radius R of SMALLER_RADII.
-    robust_area_linf, robust_area_l2: its mean over the radii tried. lip_lower: lip_lower_pairs for kinds whose every
-    row has it, else lip_lower_grad, as lip_lower_from says; lip_mean likewise of lip_mean_jacobian and
-    lip_mean_grad, which are the same thing for a ±1 target. corruption_KIND: accuracy under it at severity SEVERITY.
+    flip_rate: share of predictions changed by noise of FLIP_RADIUS; kl_noise: mean KL of the
+    prediction from the clean one under it. kl_far_token: the same with the token at distance FAR
+    replaced. robust_linf, robust_l2: accuracy under attack at the radius nearest LINF_RADIUS (for
+    inputs in a box) or L2_RADIUS, beside …_radius (ℓ∞: over the box's length); robust_linf_R: at
+    the radius R of SMALLER_RADII. robust_area_linf, robust_area_l2: its mean over the radii tried.
+    lip_lower: lip_lower_pairs for kinds whose every row has it, else lip_lower_grad, as
+    lip_lower_from says; lip_mean likewise of lip_mean_jacobian and lip_mean_grad, which are the
+    same thing for a ±1 target. corruption_KIND: accuracy under it at severity SEVERITY.
     """
     t = trials.copy()
-    linf_radii = [_in_boxes(radii, box) for radii, box in zip(t["robust_linf_radii"], t["robust_linf_box"], strict=True)]
+    linf_radii = [
+        _in_boxes(radii, box)
+        for radii, box in zip(t["robust_linf_radii"], t["robust_linf_box"], strict=True)
+    ]
     curves = {
         "linf": (linf_radii, t["robust_accuracy_linf"], LINF_RADIUS),
         "l2": (t["robust_l2_radii"], t["robust_accuracy_l2"], L2_RADIUS),
     }
     noises = {"flip_rate": "noise_flip_rate", "kl_noise": "noise_kl"}
     found = {
-        name: _per_row(lambda r, v: dict(zip(r, v, strict=False)).get(FLIP_RADIUS), t["noise_radii"], t[column])
+        name: _per_row(
+            lambda r, v: dict(zip(r, v, strict=False)).get(FLIP_RADIUS), t["noise_radii"], t[column]
+        )
         for name, column in noises.items()
     }
     found["kl_far_token"] = [_far_token(as_list(changes)) for changes in t["token_changes"]]
     for name, (radii, values, wanted) in curves.items():
         found[f"robust_{name}"] = _per_row(lambda r, v, w=wanted: v[_nearest(r, w)], radii, values)
-        found[f"robust_{name}_radius"] = _per_row(lambda r, v, w=wanted: r[_nearest(r, w)], radii, values)
+        found[f"robust_{name}_radius"] = _per_row(
+            lambda r, v, w=wanted: r[_nearest(r, w)], radii, values
+        )
         found[f"robust_area_{name}"] = _per_row(_mean_over_radii, radii, values)
     for radius in SMALLER_RADII:
-        found[f"robust_linf_{radius:g}"] = _per_row(lambda r, v, w=radius: v[_nearest(r, w)], linf_radii, t["robust_accuracy_linf"])
+        found[f"robust_linf_{radius:g}"] = _per_row(
+            lambda r, v, w=radius: v[_nearest(r, w)], linf_radii, t["robust_accuracy_linf"]
+        )
     corruptions = [as_list(c) for c in t["corruptions"]]
-    for kind in sorted({c["kind"] for row in corruptions for c in row if c["severity"] == SEVERITY and c["kind"]}):
+    for kind in sorted(
+        {c["kind"] for row in corruptions for c in row if c["severity"] == SEVERITY and c["kind"]}
+    ):
         found[f"corruption_{kind}"] = [_accuracy_under(row, kind) for row in corruptions]
-    t = t.assign(**{name: pd.Series(values, index=t.index, dtype=float) for name, values in found.items()})
+    t = t.assign(
+        **{name: pd.Series(values, index=t.index, dtype=float) for name, values in found.items()}
+    )
     t[LOWER], t["lip_lower_from"] = _best(t, "lip_lower_pairs", "lip_lower_grad")
     t[MEAN], _ = _best(t, "lip_mean_jacobian", "lip_mean_grad")
     return t
@@ -113,7 +143,9 @@ def pair_distances(trials: pd.DataFrame, quantile: str) -> pd.Series:
     return pd.Series(values, index=trials.index, dtype=float).dropna()
 
 
-def _per_row(take: Callable[[list[float], list[float]], float | None], radii: Any, values: Any) -> list[float]:
+def _per_row(
+    take: Callable[[list[float], list[float]], float | None], radii: Any, values: Any
+) -> list[float]:
     """`take` of each row's radii and values; NaN where it has none."""
     pairs = ((as_list(r), as_list(v)) for r, v in zip(radii, values, strict=True))
     taken = [take(r, v) if r and len(r) == len(v) else None for r, v in pairs]
@@ -123,7 +155,11 @@ def _per_row(take: Callable[[list[float], list[float]], float | None], radii: An
 def _in_boxes(radii: Any, box: Any) -> list[float]:
     """Radii over the length of the box; none without a box."""
     ends = as_list(box)
-    return [r / (ends[1] - ends[0]) for r in as_list(radii)] if len(ends) == 2 and ends[1] > ends[0] else []
+    return (
+        [r / (ends[1] - ends[0]) for r in as_list(radii)]
+        if len(ends) == 2 and ends[1] > ends[0]
+        else []
+    )
 
 
 def _nearest(radii: list[float], wanted: float) -> int:
@@ -131,23 +167,35 @@ def _nearest(radii: list[float], wanted: float) -> int:
 
 
 def _mean_over_radii(radii: list[float], values: list[float]) -> float:
-    """Area under accuracy against radius, between the smallest and the largest radius, over their distance."""
+    """Area under accuracy against radius, between the smallest and the largest radius, over
+    their distance."""
     order = np.argsort(radii)
     r, v = np.array(radii, float)[order], np.array(values, float)[order]
     return float(np.trapezoid(v, r) / (r[-1] - r[0])) if r[-1] > r[0] else float(v.mean())
 
 
 def _accuracy_under(corruptions: list[dict[str, Any]], kind: str) -> float:
-    found = [c["accuracy"] for c in corruptions if c["kind"] == kind and c["severity"] == SEVERITY and c["accuracy"] is not None]
+    found = [
+        c["accuracy"]
+        for c in corruptions
+        if c["kind"] == kind and c["severity"] == SEVERITY and c["accuracy"] is not None
+    ]
     return float(found[0]) if found else float("nan")
 
 
 def _far_token(changes: list[dict[str, Any]]) -> float:
-    found = [c["kl"] for c in changes if c["kind"] == "replaced" and c["distance"] == FAR and c["kl"] is not None]
+    found = [
+        c["kl"]
+        for c in changes
+        if c["kind"] == "replaced" and c["distance"] == FAR and c["kl"] is not None
+    ]
     return float(found[0]) if found else float("nan")
 
 
 def _best(t: pd.DataFrame, better: str, older: str) -> tuple[pd.Series, pd.Series]:
-    """One estimate for a whole kind, since a slope through two would mix them: values, and the column that each is from."""
+    """One estimate for a whole kind, since a slope through two would mix them: values, and the
+    column that each is from."""
     whole = t[better].notna().groupby(t["kind"]).transform("all").astype(bool)
-    return t[better].where(whole, t[older]).astype(float), pd.Series(np.where(whole, better, older), index=t.index, dtype=object)
+    return t[better].where(whole, t[older]).astype(float), pd.Series(
+        np.where(whole, better, older), index=t.index, dtype=object
+    )

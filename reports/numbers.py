@@ -1,8 +1,8 @@
 """Numbers that know where they come from, and sentences built around them.
 
-Every number in the report's prose is a `Number`: its value, how it was computed, and the trials behind it. The
-page renders it as `<data value=… data-key=…>` and lists key, computation and trials in a machine-readable ledger,
-so a reader, or a test, can trace it to rows of the store.
+Every number in the report's prose is a `Number`: its value, how it was computed, and the trials
+behind it. The page renders it as `<data value=… data-key=…>` and lists key, computation and trials
+in a machine-readable ledger, so a reader, or a test, can trace it to rows of the store.
 """
 
 import math
@@ -15,7 +15,8 @@ from markupsafe import Markup, escape
 
 @dataclass(frozen=True)
 class Number:
-    """`key` is unique in a report; `how` names columns and filter; `trials` are the ids of the rows used."""
+    """`key` is unique in a report; `how` names columns and filter; `trials` are the ids of the
+    rows used."""
 
     key: str
     value: float
@@ -33,7 +34,9 @@ class Number:
 
     def __html__(self) -> Markup:
         title = f"{self.how}; {len(self.trials)} trials" if self.trials else self.how
-        return Markup('<data value="{}" data-key="{}" title="{}">{}</data>').format(repr(float(self.value)), self.key, title, str(self))
+        return Markup('<data value="{}" data-key="{}" title="{}">{}</data>').format(
+            repr(float(self.value)), self.key, title, str(self)
+        )
 
 
 def _sig3(x: float) -> str:

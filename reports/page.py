@@ -33,16 +33,43 @@ from reports.sections.pictures import shown_pictures
 from reports.sections.published_models import published_models
 
 TABLE_COLUMNS = (
-    "trial_id", "kind", "seed", "n", "tokens_distinct", "d_ambient", "p", "params_per_token", "x_law", "epochs", "stop_reason",
-    "below_noise", "train_loss", "train_error", "test_accuracy", "test_accuracy_se", "bits_per_byte", "ece", STABILITY,
-    "stability_attack_censored", "stability_first_order_mean", "stability_certified_mean", "robust_linf", "robust_l2", "lip_lower_grad",
-    "lip_lower_pairs", "lip_mean_jacobian", "lip_upper_product", "flops", "wall_s",
-)  # fmt: skip
+    "trial_id",
+    "kind",
+    "seed",
+    "n",
+    "tokens_distinct",
+    "d_ambient",
+    "p",
+    "params_per_token",
+    "x_law",
+    "epochs",
+    "stop_reason",
+    "below_noise",
+    "train_loss",
+    "train_error",
+    "test_accuracy",
+    "test_accuracy_se",
+    "bits_per_byte",
+    "ece",
+    STABILITY,
+    "stability_attack_censored",
+    "stability_first_order_mean",
+    "stability_certified_mean",
+    "robust_linf",
+    "robust_l2",
+    "lip_lower_grad",
+    "lip_lower_pairs",
+    "lip_mean_jacobian",
+    "lip_upper_product",
+    "flops",
+    "wall_s",
+)
 INTEGERS = {f.name for f in arrow_schema() if pa.types.is_integer(f.type)}
 
 
 def write_report(where: str | Path, target: Path | None = None) -> str:
-    """Read the store, fit, and write the page to `target` in one rename, or as _report.html into the store; gives where it is.
+    """Read the store, fit, and write the page to `target` in one rename, or as _report.html into
+    the store; gives where it is.
 
     Raises UserError when there is no store, or the target cannot be written.
     """
@@ -72,13 +99,22 @@ def render(evidence: Evidence) -> str:
     attacks, pictures, data = check_attacks(evidence), shown_pictures(evidence), data_sets(evidence)
     published = published_models(evidence)
     steps, tokens = ladders(evidence), changed_tokens(evidence)
-    drawn = all_figures(evidence, fits) | published.figures | {ladder.key: ladder.figure for ladder in steps}
+    drawn = (
+        all_figures(evidence, fits)
+        | published.figures
+        | {ladder.key: ladder.figure for ladder in steps}
+    )
     drawn |= tokens.figures if tokens else {}
     figures = {key: _json(json.loads(str(figure.to_json()))) for key, figure in drawn.items()}
     ledger = [
         *counts.values(),
         *headline.numbers(),
-        *(n for law in laws for part in ("stability", "lipschitz") for n in law[part]["numbers"].values()),
+        *(
+            n
+            for law in laws
+            for part in ("stability", "lipschitz")
+            for n in law[part]["numbers"].values()
+        ),
         *(n for c in collapses for n in c["numbers"].values()),
         *(n for claim in claims for finding in claim.findings for n in finding.numbers()),
         *attacks.numbers(),
@@ -88,7 +124,9 @@ def render(evidence: Evidence) -> str:
         *(n for shown in (*pictures, *data) for n in shown.numbers()),
     ]
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined
+    )
     return environment.get_template("page.html.j2").render(
         title=_title(evidence),
         headline=headline,
@@ -126,11 +164,13 @@ def _title(evidence: Evidence) -> str:
 
 
 def headline_of(fits: list[KindFit]) -> Sentence:
-    """The answer, family by family: how stability grew below the noise, beside what the law allows."""
+    """The answer, family by family: how stability grew below the noise, beside what the law
+    allows."""
     judged = [f for f in fits if f.judged]
     if not judged:
         return Sentence(
-            "No curve in this store is long enough below a known noise level for a slope, so the law's order is not tested here."
+            "No curve in this store is long enough below a known noise level for a slope, so the"
+            " law's order is not tested here."
         )
     families: dict[str, list[KindFit]] = {}
     for f in judged:
@@ -143,17 +183,31 @@ def headline_of(fits: list[KindFit]) -> Sentence:
         slopes = [f.stability.slope for f in mine]
         parts |= {
             f"family{i}": family,
-            f"kinds{i}": Number(f"headline:{family}:kinds", len(mine), f"number of {how}", ids, "int"),
-            f"low{i}": Number(f"headline:{family}:low", min(slopes), f"smallest of the {how}", ids, "signed"),
-            f"high{i}": Number(f"headline:{family}:high", max(slopes), f"largest of the {how}", ids, "signed"),
+            f"kinds{i}": Number(
+                f"headline:{family}:kinds", len(mine), f"number of {how}", ids, "int"
+            ),
+            f"low{i}": Number(
+                f"headline:{family}:low", min(slopes), f"smallest of the {how}", ids, "signed"
+            ),
+            f"high{i}": Number(
+                f"headline:{family}:high", max(slopes), f"largest of the {how}", ids, "signed"
+            ),
             f"verdicts{i}": _verdicts(mine),
         }
         grown = f"{{low{i}}}, {{kinds{i}}} kind"
         if len(mine) > 1:
-            spread = f"{{low{i}}} to {{high{i}}}" if str(parts[f"low{i}"]) != str(parts[f"high{i}"]) else f"{{low{i}}}"
+            spread = (
+                f"{{low{i}}} to {{high{i}}}"
+                if str(parts[f"low{i}"]) != str(parts[f"high{i}"])
+                else f"{{low{i}}}"
+            )
             grown = f"{spread} over {{kinds{i}}} kinds"
         said.append(f"{{family{i}}}: {grown}, {{verdicts{i}}}")
-    text = "Below the noise, the slope of stability in p, of which the law allows up to +1/2, is: " + "; ".join(said) + "."
+    text = (
+        "Below the noise, the slope of stability in p, of which the law allows up to +1/2, is: "
+        + "; ".join(said)
+        + "."
+    )
     left_out = sorted({f.family for f in fits} - set(families))
     if left_out:
         parts["left_out"] = ", ".join(left_out)
@@ -177,25 +231,50 @@ def _counts(evidence: Evidence) -> dict[str, Number]:
     asked = {i for s in evidence.sweeps for i in s.trials}
     left = asked - set(t["trial_id"]) - set(evidence.failures["trial_id"])
     unplaced = t[t["x_law"].isna()]
-    tests, fitted, large = t[t["tests_stability"]], t[t["tests_stability"] & t["in_fit"]], t[t["law_n_large_enough"].eq(True)]
+    tests, fitted, large = (
+        t[t["tests_stability"]],
+        t[t["tests_stability"] & t["in_fit"]],
+        t[t["law_n_large_enough"].eq(True)],
+    )
 
-    def number(key: str, value: float, how: str, rows: pd.DataFrame | None = None, style: str = "int") -> Number:
-        return Number(f"count:{key}", value, how, tuple(rows["trial_id"]) if rows is not None else (), style)
+    def number(
+        key: str, value: float, how: str, rows: pd.DataFrame | None = None, style: str = "int"
+    ) -> Number:
+        return Number(
+            f"count:{key}", value, how, tuple(rows["trial_id"]) if rows is not None else (), style
+        )
 
     return {
         "ok": number("ok", len(t), "trials whose latest row is ok", t),
-        "failed": number("failed", len(evidence.failures), "trials without an ok row", evidence.failures),
-        "left": number("left", len(left), "trials that a recorded sweep asked for and that have no row"),
+        "failed": number(
+            "failed", len(evidence.failures), "trials without an ok row", evidence.failures
+        ),
+        "left": number(
+            "left", len(left), "trials that a recorded sweep asked for and that have no row"
+        ),
         "attempts": number("attempts", evidence.attempts, "all rows"),
-        "below": number("below", len(tests), "ok trials that meet the stability form's noise condition", tests),
+        "below": number(
+            "below", len(tests), "ok trials that meet the stability form's noise condition", tests
+        ),
         "fitted": number("fitted", len(fitted), "of those, the ones that enter a fit", fitted),
         "large_n": number("large_n", len(large), "trials whose law_n_large_enough is true", large),
-        "unplaced": number("unplaced", len(unplaced), "ok trials whose n is null, so that p/(n·d) is not known", unplaced),
-        "p_min": number("p_min", float(t["p"].min()) if len(t) else float("nan"), "smallest p", t, "sig3"),
-        "p_max": number("p_max", float(t["p"].max()) if len(t) else float("nan"), "largest p", t, "sig3"),
+        "unplaced": number(
+            "unplaced",
+            len(unplaced),
+            "ok trials whose n is null, so that p/(n·d) is not known",
+            unplaced,
+        ),
+        "p_min": number(
+            "p_min", float(t["p"].min()) if len(t) else float("nan"), "smallest p", t, "sig3"
+        ),
+        "p_max": number(
+            "p_max", float(t["p"].max()) if len(t) else float("nan"), "largest p", t, "sig3"
+        ),
         "flops": number("flops", float(t["flops"].sum()), "sum of flops", t, "sig3"),
         "wall": number("wall", float(t["wall_s"].sum()), "sum of wall_s", t, "int"),
-        "measure_share": number("measure_share", _share(t), "sum of measure_s over sum of wall_s", t, "percent"),
+        "measure_share": number(
+            "measure_share", _share(t), "sum of measure_s over sum of wall_s", t, "percent"
+        ),
     }
 
 
@@ -208,14 +287,28 @@ def _law_row(fit: KindFit) -> dict[str, Any]:
 
     def cell(slope: Any, column: str, verdict: str) -> dict[str, Any]:
         if slope is None or slope.failure:
-            return {"said": Sentence("no slope: {why}", {"why": slope.failure}) if slope else None, "verdict": verdict, "numbers": {}}
+            return {
+                "said": Sentence("no slope: {why}", {"why": slope.failure}) if slope else None,
+                "verdict": verdict,
+                "numbers": {},
+            }
         numbers = slope_numbers(f"law:{fit.kind}:{column}", slope, column)
         said = Sentence("{b} ({low} to {high})", {k: numbers[k] for k in ("b", "low", "high")})
-        several = "{curves} curves, alone {smallest} to {largest}" if slope.curves > 1 else "{curves} curve"
+        several = (
+            "{curves} curves, alone {smallest} to {largest}"
+            if slope.curves > 1
+            else "{curves} curve"
+        )
         text = "{cells} cells on " + several + "; held-out factor {held_out}"
         if slope.dropped:
             text += "; {dropped} trials without a positive value left out"
-        basis = Sentence(text, {k: numbers[k] for k in ("cells", "curves", "smallest", "largest", "held_out", "dropped")})
+        basis = Sentence(
+            text,
+            {
+                k: numbers[k]
+                for k in ("cells", "curves", "smallest", "largest", "held_out", "dropped")
+            },
+        )
         return {"said": said, "basis": basis, "verdict": verdict, "numbers": numbers}
 
     return {
@@ -228,17 +321,29 @@ def _law_row(fit: KindFit) -> dict[str, Any]:
 
 def _collapse_row(found: KindCollapse) -> dict[str, Any]:
     """A line in the collapse table."""
-    return {"kind": found.kind, "failure": found.collapse.failure, "numbers": collapse_numbers(found), "forms": list(found.collapse.errors)}
+    return {
+        "kind": found.kind,
+        "failure": found.collapse.failure,
+        "numbers": collapse_numbers(found),
+        "forms": list(found.collapse.errors),
+    }
 
 
 def _kinds_without_pairs(trials: pd.DataFrame) -> list[str]:
     """±1 kinds whose rows know no steepest pair, so that the largest gradient norm is drawn."""
-    return sorted(trials.loc[trials["lip_lower_from"].eq("lip_lower_grad") & trials["outputs"].eq(1), "kind"].unique())
+    return sorted(
+        trials.loc[
+            trials["lip_lower_from"].eq("lip_lower_grad") & trials["outputs"].eq(1), "kind"
+        ].unique()
+    )
 
 
 def _trial_table(trials: pd.DataFrame) -> list[list[tuple[str, Any, str]]]:
     """Rows of (column, value, text) cells."""
-    return [[(c, row[c], _text(row[c], c in INTEGERS)) for c in TABLE_COLUMNS] for row in records(trials)]
+    return [
+        [(c, row[c], _text(row[c], c in INTEGERS)) for c in TABLE_COLUMNS]
+        for row in records(trials)
+    ]
 
 
 def _text(value: Any, whole: bool) -> str:
@@ -247,33 +352,71 @@ def _text(value: Any, whole: bool) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return "" if pd.isna(value) else f"{value:,.0f}" if whole else f"{value:.4g}"
-    return "" if value is None or value is pd.NA else f"{value:,}" if isinstance(value, int) else str(value)
+    return (
+        ""
+        if value is None or value is pd.NA
+        else f"{value:,}"
+        if isinstance(value, int)
+        else str(value)
+    )
 
 
 def _provenance(evidence: Evidence) -> list[tuple[str, list[str]]]:
     """Distinct values of the provenance columns over all trials, failures included."""
-    rows = pd.concat([evidence.trials, evidence.failures]) if len(evidence.failures) else evidence.trials
+    rows = (
+        pd.concat([evidence.trials, evidence.failures])
+        if len(evidence.failures)
+        else evidence.trials
+    )
     columns = {
-        "code commit": "commit", "uncommitted changes": "dirty", "unilaw": "unilaw_version", "Python": "python_version",
-        "torch": "torch_version", "Ray (none: inline)": "ray_version", "processor": "cpu", "GPU": "gpu", "torch threads": "threads",
-        "instruments": "measures_version", "measured again by (none: by the trial itself)": "measured_commit",
-        "environment": "environment_json", "row schema": "schema_version", "data (SHA-256 of tensors)": "data_hash",
-    }  # fmt: skip
+        "code commit": "commit",
+        "uncommitted changes": "dirty",
+        "unilaw": "unilaw_version",
+        "Python": "python_version",
+        "torch": "torch_version",
+        "Ray (none: inline)": "ray_version",
+        "processor": "cpu",
+        "GPU": "gpu",
+        "torch threads": "threads",
+        "instruments": "measures_version",
+        "measured again by (none: by the trial itself)": "measured_commit",
+        "environment": "environment_json",
+        "row schema": "schema_version",
+        "data (SHA-256 of tensors)": "data_hash",
+    }
     found = []
     for name, column in columns.items():
-        values = ["none" if pd.isna(v) else str(v) for v in rows[column].unique()] if len(rows) else []
+        values = (
+            ["none" if pd.isna(v) else str(v) for v in rows[column].unique()] if len(rows) else []
+        )
         shown = sorted(v[:16] if column == "data_hash" else v for v in values)
-        found.append((name, shown[:8] + ([f"and {len(shown) - 8} more, in the rows"] if len(shown) > 8 else [])))
+        found.append(
+            (
+                name,
+                shown[:8] + ([f"and {len(shown) - 8} more, in the rows"] if len(shown) > 8 else []),
+            )
+        )
     together = evidence.trials["stack_size"].dropna()
     if len(together):
         found.append(
             (
                 "trained as one program with others",
-                [f"{(together > 1).sum()} of {len(together)} trials, at most {together.max():g} at a time"],
+                [
+                    f"{(together > 1).sum()} of {len(together)} trials, at most {together.max():g}"
+                    " at a time"
+                ],
             )
         )
     if len(rows):
-        found.append(("rows written", [f"{rows['finished_at'].min():%Y-%m-%d %H:%M} to {rows['finished_at'].max():%Y-%m-%d %H:%M} UTC"]))
+        found.append(
+            (
+                "rows written",
+                [
+                    f"{rows['finished_at'].min():%Y-%m-%d %H:%M} to"
+                    f" {rows['finished_at'].max():%Y-%m-%d %H:%M} UTC"
+                ],
+            )
+        )
     return found
 
 

@@ -19,7 +19,12 @@ from harness.errors import UserError, did_you_mean
 
 HELD_OUT_5K_PER_CLASS = 100
 HUB_NAME = "ylecun/mnist"
-IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+IDX_FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
 
 
 class Digits(NamedTuple):
@@ -34,7 +39,8 @@ class Digits(NamedTuple):
 
 @lru_cache(maxsize=2)
 def load_digits(source: str) -> Digits:
-    """The digits of a source, kept in memory for the process. Raises UserError with what to use instead."""
+    """The digits of a source, kept in memory for the process. Raises UserError with what to use
+    instead."""
     if source == "mnist-5k":
         parts = _packaged()
     elif source == "hub":
@@ -43,10 +49,12 @@ def load_digits(source: str) -> Digits:
         parts = _from_idx(Path(source.removeprefix("idx:")))
     else:
         raise UserError(
-            f"the digits source must be 'mnist-5k', 'hub' or 'idx:PATH', not '{source}'{did_you_mean(source, ['mnist-5k', 'hub'])}"
+            "the digits source must be 'mnist-5k', 'hub' or 'idx:PATH', not"
+            f" '{source}'{did_you_mean(source, ['mnist-5k', 'hub'])}"
         )
     x_train, y_train, x_test, y_test = (
-        torch.tensor(part, dtype=kind) for part, kind in zip(parts, (torch.uint8, torch.int64) * 2, strict=True)
+        torch.tensor(part, dtype=kind)
+        for part, kind in zip(parts, (torch.uint8, torch.int64) * 2, strict=True)
     )
     digest = hashlib.sha256()
     for tensor in (x_train, y_train, x_test, y_test):
@@ -57,10 +65,12 @@ def load_digits(source: str) -> Digits:
 def stratified(labels: Tensor, n: int, generator: torch.Generator) -> Tensor:
     """Indices of n samples with class shares as equal as they can be, in random order, nested in n.
 
-    Every class is shuffled, then dealt one from each class in turn: the first n of a longer deal are the deal
-    for n. Needed because the packaged digits are sorted by class.
+    Every class is shuffled, then dealt one from each class in turn: the first n of a longer deal
+    are the deal for n. Needed because the packaged digits are sorted by class.
     """
-    shuffled = [rows[torch.randperm(len(rows), generator=generator)] for rows in _rows_by_class(labels)]
+    shuffled = [
+        rows[torch.randperm(len(rows), generator=generator)] for rows in _rows_by_class(labels)
+    ]
     rank = torch.cat([torch.arange(len(rows)) for rows in shuffled])
     tie = torch.rand(len(labels), generator=generator)
     order = np.lexsort((tie.numpy(), rank.numpy()))[:n]
@@ -89,23 +99,33 @@ def _from_hub() -> tuple[np.ndarray, ...]:
         loaded = datasets.load_dataset(HUB_NAME)
     except Exception as e:  # the hub's client raises many types when there is no network
         raise UserError(
-            f"the digits source 'hub' could not load '{HUB_NAME}' ({type(e).__name__}); "
-            "without a network use 'mnist-5k' (5 000 digits, installed) or 'idx:PATH' (a folder of IDX files)"
+            f"the digits source 'hub' could not load '{HUB_NAME}' ({type(e).__name__}); without a"
+            " network use 'mnist-5k' (5 000 digits, installed) or 'idx:PATH' (a folder of IDX"
+            " files)"
         ) from None
     parts = []
     for split in ("train", "test"):
         columns = loaded[split].with_format("numpy")[:]
-        parts += [np.stack(columns["image"]).astype(np.uint8), np.asarray(columns["label"], dtype=np.int64)]
+        parts += [
+            np.stack(columns["image"]).astype(np.uint8),
+            np.asarray(columns["label"], dtype=np.int64),
+        ]
     return tuple(parts)
 
 
 def _from_idx(folder: Path) -> tuple[np.ndarray, ...]:
     if not folder.is_dir():
-        raise UserError(f"the digits source 'idx:{folder}' is not a folder; it needs {', '.join(IDX_FILES)}, plain or .gz")
+        raise UserError(
+            f"the digits source 'idx:{folder}' is not a folder; it needs {', '.join(IDX_FILES)},"
+            " plain or .gz"
+        )
     parts = tuple(read_idx(_idx_file(folder, name)) for name in IDX_FILES)
     for images, labels in ((parts[0], parts[1]), (parts[2], parts[3])):
         if images.shape[1:] != (28, 28) or labels.ndim != 1 or len(images) != len(labels):
-            raise UserError(f"'idx:{folder}': images of shape {images.shape} and labels of shape {labels.shape} do not go together")
+            raise UserError(
+                f"'idx:{folder}': images of shape {images.shape} and labels of shape {labels.shape}"
+                " do not go together"
+            )
         if labels.size and labels.max() > 9:
             raise UserError(f"'idx:{folder}': a label is {labels.max()}; digits are 0 to 9")
     return parts
@@ -119,13 +139,17 @@ def _idx_file(folder: Path, name: str) -> Path:
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """An IDX file of unsigned bytes, plain or gzipped. Raises UserError on a wrong magic number or length."""
+    """An IDX file of unsigned bytes, plain or gzipped. Raises UserError on a wrong magic number
+    or length."""
     try:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, gzip.zlib.error) as e:  # pyright: ignore[reportAttributeAccessIssue]
         raise UserError(f"{path}: cannot be unpacked: {e}") from None
     if len(raw) < 4 or raw[:3] != b"\x00\x00\x08" or not 1 <= raw[3] <= 3:
-        raise UserError(f"{path}: is not an IDX file of unsigned bytes (it begins with {raw[:4].hex() or 'nothing'}, not 000008)")
+        raise UserError(
+            f"{path}: is not an IDX file of unsigned bytes (it begins with"
+            f" {raw[:4].hex() or 'nothing'}, not 000008)"
+        )
     header = 4 + 4 * raw[3]
     if len(raw) < header:
         raise UserError(f"{path}: is cut off in its header ({len(raw)} bytes)")
@@ -133,5 +157,7 @@ def read_idx(path: Path) -> np.ndarray:
     expected = header + int(np.prod(shape))
     if len(raw) != expected:
         what = "cut off" if len(raw) < expected else "too long"
-        raise UserError(f"{path}: is {what}: its header promises {expected} bytes and it has {len(raw)}")
+        raise UserError(
+            f"{path}: is {what}: its header promises {expected} bytes and it has {len(raw)}"
+        )
     return np.frombuffer(raw, np.uint8, offset=header).reshape(shape)

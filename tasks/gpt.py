@@ -1,9 +1,10 @@
-"""GPT-2 (Radford et al. 2019) by transformers, of any size: one model for streams of tokens, one for windows of embeddings.
+"""GPT-2 (Radford et al. 2019) by transformers, of any size: one model for streams of tokens, one
+for windows of embeddings.
 
 Both are the library's own modules, set up so that they train as fast as a loop written by hand
-(tests/benchmarks/language_throughput.py): GELU's tanh form as one kernel instead of eight, and attention under names of its
-own, for which transformers builds no mask. Building one waits for the GPU in every step, and in a compiled model it would
-keep attention from its fast kernel.
+(tests/benchmarks/language_throughput.py): GELU's tanh form as one kernel instead of eight, and
+attention under names of its own, for which transformers builds no mask. Building one waits for the
+GPU in every step, and in a compiled model it would keep attention from its fast kernel.
 """
 
 from typing import Any
@@ -17,17 +18,34 @@ from harness.language import CausalLM, transformer_group
 
 
 def fused_attention(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: None, scaling: float, dropout: float = 0.0, **rest: Any
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: None,
+    scaling: float,
+    dropout: float = 0.0,
+    **rest: Any,
 ) -> tuple[Tensor, None]:
-    """(B, heads, T, size) each to (B, T, heads, size). Windows are whole and nothing is cached, so that causal is all there is."""
-    y = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=True, scale=scaling)
+    """(B, heads, T, size) each to (B, T, heads, size). Windows are whole and nothing is cached,
+    so that causal is all there is."""
+    y = F.scaled_dot_product_attention(
+        query, key, value, dropout_p=dropout, is_causal=True, scale=scaling
+    )
     return y.transpose(1, 2), None
 
 
 def plain_attention(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: None, scaling: float, **rest: Any
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: None,
+    scaling: float,
+    **rest: Any,
 ) -> tuple[Tensor, None]:
-    """The same by matmuls, for models that train stacked: torch.func cannot vectorise the fused kernel of a CPU."""
+    """The same by matmuls, for models that train stacked: torch.func cannot vectorise the fused
+    kernel of a CPU."""
     q, k, v = (part.flatten(0, 1) for part in (query, key, value))
     above = torch.full((q.shape[1], q.shape[1]), -torch.inf, dtype=q.dtype, device=q.device).triu(1)
     shares = torch.baddbmm(above, q, k.mT, alpha=scaling).softmax(-1)
@@ -38,7 +56,15 @@ AttentionInterface.register("fused_causal", fused_attention)
 AttentionInterface.register("plain_causal", plain_attention)
 
 
-def gpt2_config(layers: int, width: int, heads: int, context: int, vocabulary: int, tied: bool = True, dropout: float = 0.0) -> GPT2Config:
+def gpt2_config(
+    layers: int,
+    width: int,
+    heads: int,
+    context: int,
+    vocabulary: int,
+    tied: bool = True,
+    dropout: float = 0.0,
+) -> GPT2Config:
     """GPT-2 of that size. `tied`: the head is the transposed token embedding."""
     config = GPT2Config(
         vocab_size=vocabulary,
@@ -62,10 +88,11 @@ def gpt2_config(layers: int, width: int, heads: int, context: int, vocabulary: i
 def size_of_depth(depth: int) -> tuple[int, int]:
     """Width and heads of a model of `depth` layers: one dial from 1e4 parameters to beyond 1e9.
 
-    Width is 16 times the depth up to 4 layers, 64 times from 16 layers on, as in GPT-2's small model, and about 4·depth²
-    between. Loss hardly depends on that ratio (Kaplan et al. 2020, section 3.1 and figure 5); 64 throughout would begin near
-    1e5 parameters, and 16 throughout would need 69 layers for 1e9. The size of a head is a power of two, 8 to 64, that leaves
-    four heads where it can.
+    Width is 16 times the depth up to 4 layers, 64 times from 16 layers on, as in GPT-2's small
+    model, and about 4·depth² between. Loss hardly depends on that ratio (Kaplan et al. 2020,
+    section 3.1 and figure 5); 64 throughout would begin near 1e5 parameters, and 16 throughout
+    would need 69 layers for 1e9. The size of a head is a power of two, 8 to 64, that leaves four
+    heads where it can.
 
     | depth | width | heads | parameters (256 tokens, context 128) |
     | ----- | ----- | ----- | ------------------------------------ |
@@ -84,23 +111,38 @@ def size_of_depth(depth: int) -> tuple[int, int]:
     return heads * head, heads
 
 
-def stream_gpt(layers: int, width: int, heads: int, context: int, vocabulary: int, tied: bool = True, dropout: float = 0.0) -> CausalLM:
+def stream_gpt(
+    layers: int,
+    width: int,
+    heads: int,
+    context: int,
+    vocabulary: int,
+    tied: bool = True,
+    dropout: float = 0.0,
+) -> CausalLM:
     """Learned token and position embeddings, logits at every position. GPT-2's initial weights."""
-    return CausalLM(GPT2LMHeadModel(gpt2_config(layers, width, heads, context, vocabulary, tied, dropout)))
+    return CausalLM(
+        GPT2LMHeadModel(gpt2_config(layers, width, heads, context, vocabulary, tied, dropout))
+    )
 
 
 class WindowGPT(nn.Module):
-    """Windows of embedded tokens (B, context, d_in) to the (B, vocabulary) logits after the last one.
+    """Windows of embedded tokens (B, context, d_in) to the (B, vocabulary) logits after the last
+    one.
 
-    A learned projection stands where GPT-2 has its token embedding, so that inputs keep their space whatever the width.
+    A learned projection stands where GPT-2 has its token embedding, so that inputs keep their space
+    whatever the width.
     """
 
-    def __init__(self, d_in: int, width: int, layers: int, heads: int, context: int, vocabulary: int):
+    def __init__(
+        self, d_in: int, width: int, layers: int, heads: int, context: int, vocabulary: int
+    ):
         super().__init__()
         # One token: the table is made before it can be taken out, and must not be large.
         config = gpt2_config(layers, width, heads, context, vocabulary=1)
         config._attn_implementation = "plain_causal"
-        self.projection = nn.Linear(d_in, width, bias=False)  # the positions add a learned vector already
+        # the positions add a learned vector already
+        self.projection = nn.Linear(d_in, width, bias=False)
         self.body = GPT2Model(config)
         self.body.wte = None
         self.head = nn.Linear(width, vocabulary, bias=False)

@@ -24,14 +24,37 @@ PIXEL_MEAN, PIXEL_STD = 0.1307, 0.3081
 class MnistConfig(Config):
     """Pixels lie in [0, 1]; the model standardises them itself."""
 
-    n: int = Field(default=1000, ge=10, le=60_000, description="training digits, drawn with equal shares of every class")
-    source: str = Source("mnist-5k", description="mnist-5k (5 000 digits, offline), hub, or idx:PATH (folder of IDX files)")
-    head: Literal["parity", "digits"] = Field(
-        default="parity", description="parity: +1 for odd, −1 for even, squared loss; digits: 10 classes, cross-entropy"
+    n: int = Field(
+        default=1000,
+        ge=10,
+        le=60_000,
+        description="training digits, drawn with equal shares of every class",
     )
-    label_flip: float = Field(default=0.0, ge=0, le=0.5, description="parity: probability that a training label is flipped")
-    label_resample: float = Field(default=0.0, ge=0, le=1, description="digits: probability that a training label is redrawn from all 10")
-    model: Literal["mlp", "cnn"] = Field(default="mlp", description="mlp (width, depth), or Madry et al.'s cnn (capacity)")
+    source: str = Source(
+        "mnist-5k",
+        description="mnist-5k (5 000 digits, offline), hub, or idx:PATH (folder of IDX files)",
+    )
+    head: Literal["parity", "digits"] = Field(
+        default="parity",
+        description=(
+            "parity: +1 for odd, −1 for even, squared loss; digits: 10 classes, cross-entropy"
+        ),
+    )
+    label_flip: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.5,
+        description="parity: probability that a training label is flipped",
+    )
+    label_resample: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="digits: probability that a training label is redrawn from all 10",
+    )
+    model: Literal["mlp", "cnn"] = Field(
+        default="mlp", description="mlp (width, depth), or Madry et al.'s cnn (capacity)"
+    )
     width: int = Size(64, le=1_000_000, description="mlp: hidden units per layer")
     depth: int = Field(default=1, ge=1, le=20, description="mlp: hidden layers")
     capacity: int = Size(1, le=256, description="cnn: Madry et al.'s capacity c")
@@ -42,23 +65,38 @@ class MnistConfig(Config):
     def _known_source(cls, value: str) -> str:
         if value in ("mnist-5k", "hub") or (value.startswith("idx:") and len(value) > 4):
             return value
-        raise ValueError(f"'source' must be 'mnist-5k', 'hub' or 'idx:PATH', not {value[:60]!r}{did_you_mean(value, ['mnist-5k', 'hub'])}")
+        raise ValueError(
+            "'source' must be 'mnist-5k', 'hub' or 'idx:PATH', not"
+            f" {value[:60]!r}{did_you_mean(value, ['mnist-5k', 'hub'])}"
+        )
 
     @model_validator(mode="after")
     def _fields_go_together(self) -> "MnistConfig":
         if self.head == "parity" and self.label_resample:
-            raise ValueError("'label_resample' belongs to head 'digits'; for head 'parity' use label_flip")
+            raise ValueError(
+                "'label_resample' belongs to head 'digits'; for head 'parity' use label_flip"
+            )
         if self.head == "digits" and self.label_flip:
-            raise ValueError("'label_flip' belongs to head 'parity'; for head 'digits' use label_resample")
+            raise ValueError(
+                "'label_flip' belongs to head 'parity'; for head 'digits' use label_resample"
+            )
         if self.stop == "noise" and not (self.label_flip or self.label_resample):
             raise ValueError(
-                "stop 'noise' needs injected noise: set label_flip or label_resample above 0, or use stop 'interpolate' or 'epochs'"
+                "stop 'noise' needs injected noise: set label_flip or label_resample above 0, or"
+                " use stop 'interpolate' or 'epochs'"
             )
         if self.source == "mnist-5k" and self.n > 4000:
-            raise ValueError(f"source 'mnist-5k' has 4000 training digits and n is {self.n}; use 'hub' or 'idx:PATH' for more")
-        foreign = {"mlp": {"capacity"}, "cnn": {"width", "depth"}}[self.model] & self.model_fields_set
+            raise ValueError(
+                f"source 'mnist-5k' has 4000 training digits and n is {self.n}; use 'hub' or"
+                " 'idx:PATH' for more"
+            )
+        foreign = {"mlp": {"capacity"}, "cnn": {"width", "depth"}}[
+            self.model
+        ] & self.model_fields_set
         if any(getattr(self, f) != type(self).model_fields[f].default for f in foreign):
-            raise ValueError(f"{' and '.join(sorted(foreign))} cannot be set for model '{self.model}'")
+            raise ValueError(
+                f"{' and '.join(sorted(foreign))} cannot be set for model '{self.model}'"
+            )
         return self
 
 
@@ -77,7 +115,10 @@ class Mnist(Task):
     def fingerprint(self, config: MnistConfig) -> str:
         digits = load_digits(config.source)
         if config.n > len(digits.y_train):
-            raise UserError(f"source '{config.source}' has {len(digits.y_train)} training digits and n is {config.n}")
+            raise UserError(
+                f"source '{config.source}' has {len(digits.y_train)} training digits and n is"
+                f" {config.n}"
+            )
         return digits.content_hash
 
     def data(self, config: MnistConfig, seeds: Seeds) -> Data:
@@ -85,7 +126,11 @@ class Mnist(Task):
         rows = stratified(digits.y_train, config.n, seeds.generator("data"))
         x_train = digits.x_train[rows].unsqueeze(1).float() / 255
         x_test = digits.x_test.unsqueeze(1).float() / 255
-        labels, test_labels, noise_draw = digits.y_train[rows], digits.y_test, seeds.generator("noise")
+        labels, test_labels, noise_draw = (
+            digits.y_train[rows],
+            digits.y_test,
+            seeds.generator("noise"),
+        )
         if config.head == "parity":
             y, noise = flip_labels(2.0 * (labels % 2) - 1, config.label_flip, noise_draw)
             return Data(x_train, y, x_test, 2.0 * (test_labels % 2) - 1, noise, box=PIXELS)
@@ -94,5 +139,9 @@ class Mnist(Task):
 
     def model(self, config: MnistConfig) -> nn.Module:
         outputs = 1 if config.head == "parity" else 10
-        body = mlp(784, config.width, config.depth, outputs) if config.model == "mlp" else MadryCNN(config.capacity, outputs)
+        body = (
+            mlp(784, config.width, config.depth, outputs)
+            if config.model == "mlp"
+            else MadryCNN(config.capacity, outputs)
+        )
         return nn.Sequential(Standardize(PIXEL_MEAN, PIXEL_STD), body)

@@ -1,7 +1,9 @@
-"""Causal language models that were trained elsewhere: any from the hub or a folder, measured and never trained.
+"""Causal language models that were trained elsewhere: any from the hub or a folder, measured and
+never trained.
 
-Only safetensors weights are read, and no code that comes with a model is ever run. What a model was trained on is not in its
-files: the number of tokens comes from the short table below, or from the sweep file, or stays unknown.
+Only safetensors weights are read, and no code that comes with a model is ever run. What a model was
+trained on is not in its files: the number of tokens comes from the short table below, or from the
+sweep file, or stays unknown.
 
     - task: pretrained
       grid: {model: ["EleutherAI/pythia-70m", "EleutherAI/pythia-160m", "folder:my-model"]}
@@ -28,7 +30,8 @@ from tasks.tokenizers import make_tokenizer
 
 
 class TrainedOn(NamedTuple):
-    """Tokens of training text, and tokens seen in training, None where it is not known; and where that is published."""
+    """Tokens of training text, and tokens seen in training, None where it is not known; and
+    where that is published."""
 
     distinct: int
     seen: int | None
@@ -36,18 +39,34 @@ class TrainedOn(NamedTuple):
 
 
 TRAINED_ON = {
-    r"EleutherAI/pythia-[\d.]+[mb]": TrainedOn(299_892_736_000, 299_892_736_000, "Biderman et al. 2023 (arXiv 2304.01373), section 2"),
-    r"facebook/opt-[\d.]+[mb]": TrainedOn(180_000_000_000, None, "Zhang et al. 2022 (arXiv 2205.01068), section 2.3"),
-    r"huggyllama/llama-(7|13)b": TrainedOn(1_000_000_000_000, 1_000_000_000_000, "Touvron et al. 2023 (arXiv 2302.13971), table 2"),
-    r"huggyllama/llama-(30|65)b": TrainedOn(1_400_000_000_000, 1_400_000_000_000, "Touvron et al. 2023 (arXiv 2302.13971), table 2"),
+    r"EleutherAI/pythia-[\d.]+[mb]": TrainedOn(
+        299_892_736_000, 299_892_736_000, "Biderman et al. 2023 (arXiv 2304.01373), section 2"
+    ),
+    r"facebook/opt-[\d.]+[mb]": TrainedOn(
+        180_000_000_000, None, "Zhang et al. 2022 (arXiv 2205.01068), section 2.3"
+    ),
+    r"huggyllama/llama-(7|13)b": TrainedOn(
+        1_000_000_000_000, 1_000_000_000_000, "Touvron et al. 2023 (arXiv 2302.13971), table 2"
+    ),
+    r"huggyllama/llama-(30|65)b": TrainedOn(
+        1_400_000_000_000, 1_400_000_000_000, "Touvron et al. 2023 (arXiv 2302.13971), table 2"
+    ),
 }
-"""By the model's name on the hub. GPT-2's were never published; a data set read more than once (Pythia's deduplicated models) is not
-listed."""
+"""By the model's name on the hub. GPT-2's were never published; a data set read more than once
+(Pythia's deduplicated models) is not listed."""
 
 MODEL_FILES = ["*.safetensors", "*.json", "*.txt", "*.model"]
 
-VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model")
-"""One of these a tokenizer must have: without any, transformers makes one of no words, and every text is unknown to it."""
+VOCABULARIES = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "vocab.json",
+    "vocab.txt",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+)
+"""One of these a tokenizer must have: without any, transformers makes one of no words, and every
+text is unknown to it."""
 
 
 class PretrainedConfig(LanguageConfig):
@@ -61,22 +80,46 @@ class PretrainedConfig(LanguageConfig):
         json_schema_extra={"size": True, "source": True},  # its weights' hash stands for it
     )
     revision: str | None = Field(
-        default=None, description="branch, tag or commit on the hub; main if left out", json_schema_extra={"source": True}
+        default=None,
+        description="branch, tag or commit on the hub; main if left out",
+        json_schema_extra={"source": True},
     )
     trained_tokens: int | None = Field(
-        default=None, ge=1, description="tokens it was trained on, if known; else a published value where there is one"
+        default=None,
+        ge=1,
+        description="tokens it was trained on, if known; else a published value where there is one",
     )
-    context: int = Field(default=128, ge=2, le=1_000_000, description="tokens in a window that is measured; at most what the model reads")
-    source: str = Source("python-stdlib", description="text: python-stdlib (offline), hub:NAME, text:PATH, parquet:PATH or jsonl:PATH")
+    context: int = Field(
+        default=128,
+        ge=2,
+        le=1_000_000,
+        description="tokens in a window that is measured; at most what the model reads",
+    )
+    source: str = Source(
+        "python-stdlib",
+        description=(
+            "text: python-stdlib (offline), hub:NAME, text:PATH, parquet:PATH or jsonl:PATH"
+        ),
+    )
     megabytes: float | None = Field(
-        default=None, gt=0, le=1e6, description="of text that are read from the source; all of a local one if left out"
+        default=None,
+        gt=0,
+        le=1e6,
+        description="of text that are read from the source; all of a local one if left out",
     )
     last_words: str | None = Field(
         default=None,
-        description="texts whose last word is to be predicted, as in LAMBADA: a source, one text a document",
+        description=(
+            "texts whose last word is to be predicted, as in LAMBADA: a source, one text a document"
+        ),
         json_schema_extra={"source": True},
     )
-    last_words_most: int = Field(default=1000, ge=1, le=1_000_000, description="texts of last_words that are read, from the beginning")
+    last_words_most: int = Field(
+        default=1000,
+        ge=1,
+        le=1_000_000,
+        description="texts of last_words that are read, from the beginning",
+    )
 
     _source = field_validator("source")(check_source)
 
@@ -93,7 +136,10 @@ class PretrainedConfig(LanguageConfig):
         if self.model.startswith("folder:") and self.revision:
             raise ValueError("'revision' belongs to a model of the hub; a folder has one")
         if not re.fullmatch(r"folder:.+|\w[\w.-]*(/\w[\w.-]*)?", self.model):
-            raise ValueError(f"'model' must be a name on the hub, like 'openai-community/gpt2', or 'folder:PATH', not {self.model[:60]!r}")
+            raise ValueError(
+                "'model' must be a name on the hub, like 'openai-community/gpt2', or"
+                f" 'folder:PATH', not {self.model[:60]!r}"
+            )
         return self
 
 
@@ -109,14 +155,22 @@ class Pretrained(LanguageTask):
         corpus = load_corpus(config.source, f"folder:{folder}", config.megabytes)
         if corpus.vocabulary > rows:
             raise UserError(
-                f"the model '{config.model}' has {rows:,} tokens and its tokenizer {corpus.vocabulary:,}: they do not go together"
+                f"the model '{config.model}' has {rows:,} tokens and its tokenizer"
+                f" {corpus.vocabulary:,}: they do not go together"
             )
         return corpus
 
     def fingerprint(self, config: PretrainedConfig) -> str:
-        about = [self.corpus(config).content_hash, weights_hash(model_folder(config.model, config.revision))]
+        about = [
+            self.corpus(config).content_hash,
+            weights_hash(model_folder(config.model, config.revision)),
+        ]
         if config.last_words:
-            about += [hashlib.sha256(b"\0".join(_texts(config.last_words, config.last_words_most))).hexdigest()]
+            about += [
+                hashlib.sha256(
+                    b"\0".join(_texts(config.last_words, config.last_words_most))
+                ).hexdigest()
+            ]
         return " ".join(about)
 
     def tokens_distinct(self, config: PretrainedConfig) -> int | None:
@@ -129,7 +183,8 @@ class Pretrained(LanguageTask):
 
     def width(self, config: PretrainedConfig) -> int:
         shape = _shape(model_folder(config.model, config.revision))
-        return getattr(shape, "word_embed_proj_dim", None) or shape.hidden_size  # OPT's embedding may be narrower than its blocks
+        # OPT's embedding may be narrower than its blocks
+        return getattr(shape, "word_embed_proj_dim", None) or shape.hidden_size
 
     def model(self, config: PretrainedConfig) -> CausalLM:
         from transformers import AutoModelForCausalLM
@@ -138,18 +193,34 @@ class Pretrained(LanguageTask):
         folder = model_folder(config.model, config.revision)
         longest = getattr(_shape(folder), "max_position_embeddings", None)
         if longest and config.context > longest:
-            raise UserError(f"the model '{config.model}' reads {longest} tokens and 'context' is {config.context}; lower it")
+            raise UserError(
+                f"the model '{config.model}' reads {longest} tokens and 'context' is"
+                f" {config.context}; lower it"
+            )
         if torch.get_default_device().type == "meta":
-            return CausalLM(AutoModelForCausalLM.from_config(_shape(folder), dtype=torch.float32, trust_remote_code=False))
+            return CausalLM(
+                AutoModelForCausalLM.from_config(
+                    _shape(folder), dtype=torch.float32, trust_remote_code=False
+                )
+            )
         logging.disable_progress_bar()
         try:
             loaded, about = AutoModelForCausalLM.from_pretrained(  # pyright: ignore[reportGeneralTypeIssues] - a pair, as asked
-                folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+                folder,
+                dtype=torch.float32,
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
             )
         except (OSError, ValueError, RuntimeError, SafetensorError) as e:
-            raise UserError(f"the model '{config.model}' could not be loaded: {' '.join(str(e).split())[:300]}") from None
+            raise UserError(
+                f"the model '{config.model}' could not be loaded: {' '.join(str(e).split())[:300]}"
+            ) from None
         if missing := sorted(about["missing_keys"]):  # which transformers would leave at random
-            raise UserError(f"the model '{config.model}' lacks {len(missing)} of its weights, {missing[0]} among them")
+            raise UserError(
+                f"the model '{config.model}' lacks {len(missing)} of its weights, {missing[0]}"
+                " among them"
+            )
         return CausalLM(loaded).eval()
 
     def last_words(self, config: PretrainedConfig) -> list[tuple[Tensor, Tensor]]:
@@ -163,7 +234,8 @@ class Pretrained(LanguageTask):
             before, _, word = text.decode().rstrip().rpartition(" ")
             if before.strip() and word:
                 passage, ending = (
-                    torch.tensor(list(tokens), dtype=torch.int64) for tokens in tokenizer.encode([before.encode(), f" {word}".encode()])
+                    torch.tensor(list(tokens), dtype=torch.int64)
+                    for tokens in tokenizer.encode([before.encode(), f" {word}".encode()])
                 )
                 examples.append((passage[-(longest - len(ending) + 1) :], ending))
         if not examples:
@@ -178,24 +250,37 @@ def trained_on(model: str) -> TrainedOn | None:
 
 @lru_cache
 def model_folder(model: str, revision: str | None) -> Path:
-    """The folder with a model's files: the one that is named, or the hub's, downloaded once. Raises UserError when there is none."""
+    """The folder with a model's files: the one that is named, or the hub's, downloaded once.
+    Raises UserError when there is none."""
     if model.startswith("folder:"):
         folder = Path(model.removeprefix("folder:"))
         if not (folder / "config.json").is_file():
-            raise UserError(f"the model '{model}' needs a folder with config.json and *.safetensors, as save_pretrained writes them")
+            raise UserError(
+                f"the model '{model}' needs a folder with config.json and *.safetensors, as"
+                " save_pretrained writes them"
+            )
     else:
         from huggingface_hub import snapshot_download
 
         try:
             folder = Path(snapshot_download(model, revision=revision, allow_patterns=MODEL_FILES))
-        except Exception as e:  # the hub's client raises many types when there is no network, and for names that do not exist
+        except Exception as e:
+            # the hub's client raises many types when there is no network, and for names that do not
+            # exist
             raise UserError(
-                f"the model '{model}' could not be loaded from the hub ({type(e).__name__}); without a network use 'folder:PATH'"
+                f"the model '{model}' could not be loaded from the hub ({type(e).__name__});"
+                " without a network use 'folder:PATH'"
             ) from None
     if not list(folder.glob("*.safetensors")):
-        raise UserError(f"the model '{model}' has no *.safetensors weights; other formats can run code when they are read, and are refused")
+        raise UserError(
+            f"the model '{model}' has no *.safetensors weights; other formats can run code when"
+            " they are read, and are refused"
+        )
     if not any((folder / name).is_file() for name in VOCABULARIES):
-        raise UserError(f"the model '{model}' comes without its tokenizer; it needs one of {', '.join(VOCABULARIES)}")
+        raise UserError(
+            f"the model '{model}' comes without its tokenizer; it needs one of"
+            f" {', '.join(VOCABULARIES)}"
+        )
     return folder
 
 
@@ -217,7 +302,10 @@ def _shape(folder: Path) -> Any:
     try:
         return AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as e:
-        raise UserError(f"the configuration in {folder} is not one of a known model: {' '.join(str(e).split())[:300]}") from None
+        raise UserError(
+            f"the configuration in {folder} is not one of a known model:"
+            f" {' '.join(str(e).split())[:300]}"
+        ) from None
 
 
 @lru_cache(maxsize=2)

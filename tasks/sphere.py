@@ -1,4 +1,5 @@
-"""Random points on a sphere: the law's own setting, where isoperimetry is proved and n, d and p are all free.
+"""Random points on a sphere: the law's own setting, where isoperimetry is proved and n, d and p are
+all free.
 
 unilaw run sphere-law
 """
@@ -16,14 +17,23 @@ HELD_OUT = 1000
 
 
 class SphereConfig(Config):
-    """x uniform on the unit sphere of R^d; y = (1 − noise)·g(x) + noise·s, with s = ±1 a fair coin."""
+    """x uniform on the unit sphere of R^d; y = (1 − noise)·g(x) + noise·s, with s = ±1 a fair
+    coin."""
 
     n: int = Field(default=256, ge=2, le=10_000_000, description="training points")
-    d: int = Field(default=16, ge=2, le=100_000, description="ambient dimension; the points lie on the sphere S^(d−1)")
+    d: int = Field(
+        default=16,
+        ge=2,
+        le=100_000,
+        description="ambient dimension; the points lie on the sphere S^(d−1)",
+    )
     noise: float = Field(
-        default=1.0, gt=0, le=1, description="amplitude of the ±1 coin in the target: σ² = noise²; 1 is pure noise, "
+        default=1.0,
+        gt=0,
+        le=1,
+        description="amplitude of the ±1 coin in the target: σ² = noise²; 1 is pure noise, "
         "below 1 the rest is a smooth planted target g(x) = sin(√d·⟨u, x⟩)",
-    )  # fmt: skip
+    )
     width: int = Size(64, le=1_000_000, description="hidden units per layer")
     depth: int = Field(default=1, ge=1, le=20, description="hidden layers")
 
@@ -42,12 +52,17 @@ class Sphere(Task):
         direction = on_sphere(1, config.d, draw)[0]
         x_test = on_sphere(HELD_OUT, config.d, draw)
         x_train = on_sphere(config.n, config.d, draw)
-        coins = torch.randint(2, (HELD_OUT + config.n,), generator=seeds.generator("noise")) * 2.0 - 1.0
+        coins = (
+            torch.randint(2, (HELD_OUT + config.n,), generator=seeds.generator("noise")) * 2.0 - 1.0
+        )
         clean = torch.sin(math.sqrt(config.d) * torch.cat([x_test, x_train]) @ direction)
         y = (1 - config.noise) * clean + config.noise * coins
-        # The sign of y is the coin's wherever |(1 − noise)·g| < noise, and then a fair guess: R* is half that share.
+        # The sign of y is the coin's wherever |(1 − noise)·g| < noise, and then a fair guess: R* is
+        # half that share.
         guessed = ((1 - config.noise) * clean).abs() < config.noise
-        noise = Noise("additive_sign", None, float(guessed.float().mean()) / 2, sigma2=config.noise**2)
+        noise = Noise(
+            "additive_sign", None, float(guessed.float().mean()) / 2, sigma2=config.noise**2
+        )
         # Under pure noise no clean target exists: held-out points then carry coins of their own.
         y_test = clean[:HELD_OUT] if config.noise < 1 else y[:HELD_OUT]
         return Data(x_train, y[HELD_OUT:], x_test, y_test, noise, manifold="unit-sphere")

@@ -1,7 +1,8 @@
-"""Text as language models are trained on it: GPT-2 from scratch, every position a target, a single pass.
+"""Text as language models are trained on it: GPT-2 from scratch, every position a target, a single
+pass.
 
-These cells lie outside the law's noise condition: their place on the axis p/(n·d) is arithmetic. What they give is loss,
-accuracy and sensitivity along a ladder of sizes and token budgets.
+These cells lie outside the law's noise condition: their place on the axis p/(n·d) is arithmetic.
+What they give is loss, accuracy and sensitivity along a ladder of sizes and token budgets.
 
 unilaw run gpt-ladder
 """
@@ -19,20 +20,45 @@ from tasks.gpt import size_of_depth, stream_gpt
 class TextStreamConfig(LanguageConfig):
     """One dial, `depth`, sets width and heads; or name them."""
 
-    source: str = Source("python-stdlib", description="python-stdlib (offline), hub:NAME, text:PATH, parquet:PATH or jsonl:PATH")
-    megabytes: float | None = Field(
-        default=None, gt=0, le=1e6, description="of text that are read from the source; all of a local one if left out"
+    source: str = Source(
+        "python-stdlib",
+        description="python-stdlib (offline), hub:NAME, text:PATH, parquet:PATH or jsonl:PATH",
     )
-    tokenizer: str = Field(default="bytes", description="bytes, bpe-N (N tokens, trained on the source), or the hub: or folder: of one")
-    depth: int = Size(2, le=1000, description="transformer blocks; width and heads follow from it unless they are given")
+    megabytes: float | None = Field(
+        default=None,
+        gt=0,
+        le=1e6,
+        description="of text that are read from the source; all of a local one if left out",
+    )
+    tokenizer: str = Field(
+        default="bytes",
+        description="bytes, bpe-N (N tokens, trained on the source), or the hub: or folder: of one",
+    )
+    depth: int = Size(
+        2,
+        le=1000,
+        description="transformer blocks; width and heads follow from it unless they are given",
+    )
     width: int | None = Field(
-        default=None, ge=2, le=100_000, description="numbers in the residual stream", json_schema_extra={"size": True}
+        default=None,
+        ge=2,
+        le=100_000,
+        description="numbers in the residual stream",
+        json_schema_extra={"size": True},
     )
     heads: int | None = Field(
-        default=None, ge=1, le=1000, description="attention heads; must divide width", json_schema_extra={"size": True}
+        default=None,
+        ge=1,
+        le=1000,
+        description="attention heads; must divide width",
+        json_schema_extra={"size": True},
     )
-    tied: bool = Field(default=True, description="whether the head is the transposed token embedding")
-    dropout: float = Field(default=0.0, ge=0, lt=1, description="share of numbers dropped in training")
+    tied: bool = Field(
+        default=True, description="whether the head is the transposed token embedding"
+    )
+    dropout: float = Field(
+        default=0.0, ge=0, lt=1, description="share of numbers dropped in training"
+    )
 
     _source = field_validator("source")(check_source)
     _tokenizer = field_validator("tokenizer")(check_tokenizer)
@@ -40,7 +66,9 @@ class TextStreamConfig(LanguageConfig):
     @model_validator(mode="after")
     def _shape_is_whole(self) -> "TextStreamConfig":
         if not self.n or not self.max_epochs:
-            raise ValueError("'n' and 'max_epochs' must be above 0: this task trains its models from scratch")
+            raise ValueError(
+                "'n' and 'max_epochs' must be above 0: this task trains its models from scratch"
+            )
         width, heads = self.shape
         if width % heads:
             raise ValueError(f"'heads' is {heads} and must divide 'width', {width}")
@@ -68,7 +96,15 @@ class TextStream(LanguageTask):
     def model(self, config: TextStreamConfig) -> CausalLM:
         width, heads = config.shape
         vocabulary = vocabulary_size(config.tokenizer)
-        return stream_gpt(config.depth, width, heads, config.context, vocabulary, tied=config.tied, dropout=config.dropout)
+        return stream_gpt(
+            config.depth,
+            width,
+            heads,
+            config.context,
+            vocabulary,
+            tied=config.tied,
+            dropout=config.dropout,
+        )
 
     def byte_tokens(self, config: TextStreamConfig) -> bool:
         return config.tokenizer == "bytes"

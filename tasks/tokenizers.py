@@ -1,9 +1,9 @@
 """How text becomes tokens, always named explicitly; asking for one tokenizer never gives another.
 
-bytes         a token is a byte of UTF-8: 256 tokens, of which byte 0, which text does not hold, separates documents
-bpe-N         N tokens, at least 257: byte-pair encoding of bytes as in GPT-2 (Radford et al. 2019), trained on the corpus
-hub:NAME      a published tokenizer from the Hugging Face hub, `transformers.AutoTokenizer`
-folder:PATH   the same from a folder of its files
+bytes         a token is a byte of UTF-8: 256 tokens, of which byte 0, which text does not hold,
+separates documents bpe-N         N tokens, at least 257: byte-pair encoding of bytes as in GPT-2
+(Radford et al. 2019), trained on the corpus hub:NAME      a published tokenizer from the Hugging
+Face hub, `transformers.AutoTokenizer` folder:PATH   the same from a folder of its files
 """
 
 import hashlib
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 SEPARATOR = "<|endoftext|>"
 SMALLEST_BPE = 257
 BPE_LEAST_COUNT = 2
-"""A pair that occurs once is no pattern: merging it would only copy the training text into the vocabulary."""
+"""A pair that occurs once is no pattern: merging it would only copy the training text into the
+vocabulary."""
 
 TOKENIZER_FILES = ("*.json", "*.txt", "*.model", "*.tiktoken")
 """What a tokenizer is read from in a folder, which may hold a model's weights beside it."""
@@ -37,19 +38,25 @@ class Tokenizer(NamedTuple):
     separator: int
     """The token that stands between documents."""
     encode: Callable[[Sequence[bytes]], Iterable[Sequence[int] | np.ndarray]]
-    """UTF-8 documents to the tokens of each, without separators: one that is written out in a document is ordinary text."""
+    """UTF-8 documents to the tokens of each, without separators: one that is written out in a
+    document is ordinary text."""
 
 
 def check_tokenizer(tokenizer: str) -> str:
     """The name as it is. Raises ValueError with what is allowed."""
     size = re.fullmatch(r"bpe-([1-9]\d{0,8})", tokenizer)
-    if tokenizer == "bytes" or (size and int(size[1]) >= SMALLEST_BPE) or re.fullmatch(r"(hub|folder):.+", tokenizer):
+    if (
+        tokenizer == "bytes"
+        or (size and int(size[1]) >= SMALLEST_BPE)
+        or re.fullmatch(r"(hub|folder):.+", tokenizer)
+    ):
         return tokenizer
     rest = tokenizer.partition(":")[2]
     allowed = ["bytes", f"bpe-{SMALLEST_BPE}", "bpe-1024", f"hub:{rest}", f"folder:{rest}"]
     raise ValueError(
-        f"the tokenizer must be 'bytes', 'bpe-N' (N tokens, at least {SMALLEST_BPE}: every byte and a separator), 'hub:NAME' or "
-        f"'folder:PATH', not {tokenizer[:60]!r}{did_you_mean(tokenizer, allowed)}"
+        f"the tokenizer must be 'bytes', 'bpe-N' (N tokens, at least {SMALLEST_BPE}: every byte and"
+        " a separator), 'hub:NAME' or 'folder:PATH', not"
+        f" {tokenizer[:60]!r}{did_you_mean(tokenizer, allowed)}"
     )
 
 
@@ -63,9 +70,11 @@ def vocabulary_size(tokenizer: str) -> int:
 
 
 def tokenizer_identity(tokenizer: str) -> str:
-    """A string that is another when a text could have other tokens: the name, and for a folder its files.
+    """A string that is another when a text could have other tokens: the name, and for a folder its
+    files.
 
-    A published tokenizer is taken not to change under its name, so that one used before needs no network.
+    A published tokenizer is taken not to change under its name, so that one used before needs no
+    network.
     """
     if not tokenizer.startswith("folder:"):
         return tokenizer
@@ -77,20 +86,28 @@ def tokenizer_identity(tokenizer: str) -> str:
 
 
 def make_tokenizer(tokenizer: str, documents: Sequence[bytes]) -> Tokenizer:
-    """The named tokenizer; `documents`, UTF-8, are what one of the corpus's own is trained on. Raises UserError."""
+    """The named tokenizer; `documents`, UTF-8, are what one of the corpus's own is trained on.
+    Raises UserError."""
     if tokenizer == "bytes":
-        return Tokenizer(256, 0, lambda documents: [np.frombuffer(document, np.uint8) for document in documents])
+        return Tokenizer(
+            256, 0, lambda documents: [np.frombuffer(document, np.uint8) for document in documents]
+        )
     if tokenizer.startswith("bpe-"):
         made = train_bpe(documents, vocabulary_size(tokenizer))
         # The separator is token 0: a trainer puts special tokens first.
         return Tokenizer(
-            made.get_vocab_size(), 0, lambda documents: [encoding.ids for encoding in made.encode_batch_fast(_decoded(documents))]
+            made.get_vocab_size(),
+            0,
+            lambda documents: [
+                encoding.ids for encoding in made.encode_batch_fast(_decoded(documents))
+            ],
         )
     return _published(tokenizer)
 
 
 def train_bpe(documents: Sequence[bytes], size: int) -> "tokenizers.Tokenizer":
-    """Byte-level BPE of exactly `size` tokens: the separator, 256 bytes, and the pairs merged. The order of documents is nothing to it.
+    """Byte-level BPE of exactly `size` tokens: the separator, 256 bytes, and the pairs merged. The
+    order of documents is nothing to it.
 
     Raises UserError where the text has too few pairs that occur more than once.
     """
@@ -109,8 +126,9 @@ def train_bpe(documents: Sequence[bytes], size: int) -> "tokenizers.Tokenizer":
     bpe.train_from_iterator(_decoded(documents), trainer)
     if bpe.get_vocab_size() < size:
         raise UserError(
-            f"the tokenizer 'bpe-{size}' needs more text: its training documents have patterns for {bpe.get_vocab_size()} tokens; "
-            f"use 'bpe-{bpe.get_vocab_size()}' at most, or a larger corpus"
+            f"the tokenizer 'bpe-{size}' needs more text: its training documents have patterns for"
+            f" {bpe.get_vocab_size()} tokens; use 'bpe-{bpe.get_vocab_size()}' at most, or a larger"
+            " corpus"
         )
     bpe.encode_special_tokens = True  # a separator that is written out in a document is text
     return bpe
@@ -122,20 +140,38 @@ def _published(tokenizer: str) -> Tokenizer:
 
     where = tokenizer.partition(":")[2]
     if tokenizer.startswith("folder:") and not Path(where).is_dir():
-        raise UserError(f"the tokenizer '{tokenizer}' is not a folder; it needs the files that a tokenizer's save_pretrained writes")
-    try:
-        loaded: Any = AutoTokenizer.from_pretrained(where, trust_remote_code=False, split_special_tokens=True)
-    except Exception as e:  # the hub's client raises many types when there is no network, and so do damaged files
-        instead = "without a network use 'folder:PATH', " if tokenizer.startswith("hub:") else "use "
         raise UserError(
-            f"the tokenizer '{tokenizer}' could not be loaded ({type(e).__name__}); {instead}'bytes' or 'bpe-N' (trained on the corpus)"
+            f"the tokenizer '{tokenizer}' is not a folder; it needs the files that a tokenizer's"
+            " save_pretrained writes"
+        )
+    try:
+        loaded: Any = AutoTokenizer.from_pretrained(
+            where, trust_remote_code=False, split_special_tokens=True
+        )
+    except Exception as e:
+        # the hub's client raises many types when there is no network, and so do damaged files
+        instead = (
+            "without a network use 'folder:PATH', " if tokenizer.startswith("hub:") else "use "
+        )
+        raise UserError(
+            f"the tokenizer '{tokenizer}' could not be loaded ({type(e).__name__});"
+            f" {instead}'bytes' or 'bpe-N' (trained on the corpus)"
         ) from None
     if loaded.eos_token_id is None:
-        raise UserError(f"the tokenizer '{tokenizer}' has no end-of-text token (eos_token) to put between documents")
+        raise UserError(
+            f"the tokenizer '{tokenizer}' has no end-of-text token (eos_token) to put between"
+            " documents"
+        )
 
     def encode(documents: Sequence[bytes]) -> list[list[int]]:
-        # verbose: the warning that a text is longer than the model's context, which is cut into windows later.
-        return loaded(_decoded(documents), add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
+        # verbose: the warning that a text is longer than the model's context, which is cut into
+        # windows later.
+        return loaded(
+            _decoded(documents),
+            add_special_tokens=False,
+            return_attention_mask=False,
+            verbose=False,
+        )["input_ids"]
 
     # Identifiers may have gaps, so that the number of tokens is not enough.
     return Tokenizer(max(loaded.get_vocab().values()) + 1, loaded.eos_token_id, encode)

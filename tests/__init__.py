@@ -1,4 +1,5 @@
-"""Tests mirror the rooms of the code. The task files below are what the tests hand to `--task-file`."""
+"""Tests mirror the rooms of the code. The task files below are what the tests hand to
+`--task-file`."""
 
 from pathlib import Path
 

@@ -1,4 +1,5 @@
-"""An S3 server on loopback that can be told to fail: moto's, behind a function that is asked about every request.
+"""An S3 server on loopback that can be told to fail: moto's, behind a function that is asked about
+every request.
 
 with BucketServer() as server:
     server.trouble = Every(3, "500", "SlowDown", "wait")
@@ -26,7 +27,10 @@ ENVIRONMENT = {
     "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
 }
 
-ERROR = '<?xml version="1.0" encoding="UTF-8"?><Error><Code>{code}</Code><Message>on purpose</Message><RequestId>0</RequestId></Error>'
+ERROR = (
+    '<?xml version="1.0" encoding="UTF-8"?><Error><Code>{code}</Code><Message>on'
+    " purpose</Message><RequestId>0</RequestId></Error>"
+)
 
 
 class Every:
@@ -50,12 +54,15 @@ class Every:
 
 
 class BucketServer:
-    """One bucket, named `bucket`. `trouble` gives what a request meets with: None, "500" or "SlowDown"; it may sleep."""
+    """One bucket, named `bucket`. `trouble` gives what a request meets with: None, "500" or
+    "SlowDown"; it may sleep."""
 
     def __init__(self):
         self.trouble: Callable[[], str | None] = lambda: None
         self.app = DomainDispatcherApplication(create_backend_app)
-        self.server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet)
+        self.server = make_server(
+            "127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet
+        )
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.files: pyarrow.fs.S3FileSystem
 
@@ -69,7 +76,9 @@ class BucketServer:
     def names(self, prefix: str) -> list[str]:
         """Every object below the prefix, without it; all of the bucket's for ""."""
         below = f"bucket/{prefix}".rstrip("/")
-        found = self.files.get_file_info(pyarrow.fs.FileSelector(below, recursive=True, allow_not_found=True))
+        found = self.files.get_file_info(
+            pyarrow.fs.FileSelector(below, recursive=True, allow_not_found=True)
+        )
         return sorted(f.path.removeprefix(f"{below}/") for f in found if f.is_file)
 
     def put(self, name: str, content: bytes) -> None:
@@ -93,7 +102,12 @@ class BucketServer:
         self.files.create_dir("bucket")
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        e: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self.trouble = lambda: None
         self.files.delete_dir("bucket")  # moto keeps its buckets in this process
         self.server.shutdown()
@@ -104,7 +118,10 @@ class BucketServer:
         kind = self.trouble()
         if kind is None:
             return self.app(environ, start)
-        status, code = {"500": ("500 Internal Server Error", "InternalError"), "SlowDown": ("503 Slow Down", "SlowDown")}[kind]
+        status, code = {
+            "500": ("500 Internal Server Error", "InternalError"),
+            "SlowDown": ("503 Slow Down", "SlowDown"),
+        }[kind]
         get_input_stream(environ).read()  # what stays unread would be taken for the next request
         body = ERROR.format(code=code).encode()
         start(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])

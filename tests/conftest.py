@@ -1,5 +1,5 @@
-"""Fixtures that many tests share: the `unilaw` command as a process, a calibration that is not timed, and Ray kept to
-one worker per test file."""
+"""Fixtures that many tests share: the `unilaw` command as a process, a calibration that is not
+timed, and Ray kept to one worker per test file."""
 
 import json
 import os
@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: two xdist workers with two threads each only wait for each other
+# before torch: two xdist workers with two threads each only wait for each other
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 UNILAW = str(Path(sysconfig.get_path("scripts")) / "unilaw")
 
@@ -19,7 +20,8 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """All tests of a file go to one xdist worker, so that a Ray run made for a module happens once."""
+    """All tests of a file go to one xdist worker, so that a Ray run made for a module happens
+    once."""
     from xdist.scheduler import LoadFileScheduling
 
     return LoadFileScheduling(config, log)
@@ -35,12 +37,14 @@ CALIBRATION = {
     "measuring": [0.07, 1.4e-9, 1.3e-6, 5e-3],
     "slowdown": 1.1,
 }
-"""Round figures near those of a small machine, so that every run of the tests makes the same batches."""
+"""Round figures near those of a small machine, so that every run of the tests makes the same
+batches."""
 
 
 @pytest.fixture(scope="session", autouse=True)
 def calibration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """CALIBRATION as this machine's own, for this process and those it starts: no test times the machine."""
+    """CALIBRATION as this machine's own, for this process and those it starts: no test times the
+    machine."""
     from harness.planning.machine_speed import calibration_file
 
     shared = tmp_path_factory.getbasetemp()
@@ -59,23 +63,39 @@ def calibration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def environment(calibration: None) -> dict[str, str]:
-    """This process's environment without a terminal's width or colours, and with the hub switched off."""
-    kept = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "FORCE_COLOR", "RAY_ADDRESS", "PYTHONPATH")}
+    """This process's environment without a terminal's width or colours, and with the hub
+    switched off."""
+    kept = {
+        k: v
+        for k, v in os.environ.items()
+        if k not in ("COLUMNS", "FORCE_COLOR", "RAY_ADDRESS", "PYTHONPATH")
+    }
     return {**kept, "HF_HUB_OFFLINE": "1"}
 
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A hub that answers at once: with as many digits as MNIST has, all of them blank zeros, and with an empty text in GPT-2's tokens."""
+    """A hub that answers at once: with as many digits as MNIST has, all of them blank zeros, and
+    with an empty text in GPT-2's tokens."""
     import numpy as np
 
     from harness.language import Corpus
     from tasks import digits, text_stream
 
     own, size = text_stream.load_corpus, text_stream.vocabulary_size
-    text = Corpus(np.zeros(0, np.uint16), np.zeros(0, np.uint16), 50_257, 50_256, 1, "an empty text")
-    monkeypatch.setattr(text_stream, "load_corpus", lambda source, *how: text if source.startswith("hub:") else own(source, *how))
-    monkeypatch.setattr(text_stream, "vocabulary_size", lambda name: 50_257 if name.startswith("hub:") else size(name))
+    text = Corpus(
+        np.zeros(0, np.uint16), np.zeros(0, np.uint16), 50_257, 50_256, 1, "an empty text"
+    )
+    monkeypatch.setattr(
+        text_stream,
+        "load_corpus",
+        lambda source, *how: text if source.startswith("hub:") else own(source, *how),
+    )
+    monkeypatch.setattr(
+        text_stream,
+        "vocabulary_size",
+        lambda name: 50_257 if name.startswith("hub:") else size(name),
+    )
 
     split = [(np.zeros((n, 28, 28), np.uint8), np.zeros(n, np.int64)) for n in (60_000, 10_000)]
     monkeypatch.setattr(digits, "_from_hub", lambda: (*split[0], *split[1]))
@@ -86,10 +106,13 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def unilaw(environment: dict[str, str]) -> Command:
-    """`unilaw(*arguments, cwd=folder)` as a user would type it; gives exit code, stdout and stderr."""
+    """`unilaw(*arguments, cwd=folder)` as a user would type it; gives exit code, stdout and
+    stderr."""
 
     def call(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
         command = [UNILAW, *map(str, arguments)]
-        return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=240)
+        return subprocess.run(
+            command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=240
+        )
 
     return call

@@ -1,4 +1,5 @@
-"""A task file: GPT whose second process meets an accident in the sixth step, and whose checkpoints are due at once."""
+"""A task file: GPT whose second process meets an accident in the sixth step, and whose
+checkpoints are due at once."""
 
 import os
 import signal

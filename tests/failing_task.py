@@ -1,4 +1,5 @@
-"""A task file whose trials go wrong in the way that their configuration names; the tests of runs are made of it."""
+"""A task file whose trials go wrong in the way that their configuration names; the tests of runs
+are made of it."""
 
 import ctypes
 import math
@@ -20,12 +21,36 @@ class TroubleConfig(Config):
     """Which trouble, and how large the model is that has it."""
 
     how: Literal[
-        "none", "raise", "long-message", "exit", "nan", "memory", "wait", "swallow", "hang", "kill", "kill-once", "surrogate",
-        "short-inputs", "tied", "segfault", "not-an-exception", "inf", "not-data", "three-outputs", "allocate", "disk", "junk",
-    ] = Field("none", description="what goes wrong")  # fmt: skip
-    where: Literal["data", "model", "forward"] = Field("data", description="when it goes wrong; forward: in training, its stack's too")
+        "none",
+        "raise",
+        "long-message",
+        "exit",
+        "nan",
+        "memory",
+        "wait",
+        "swallow",
+        "hang",
+        "kill",
+        "kill-once",
+        "surrogate",
+        "short-inputs",
+        "tied",
+        "segfault",
+        "not-an-exception",
+        "inf",
+        "not-data",
+        "three-outputs",
+        "allocate",
+        "disk",
+        "junk",
+    ] = Field("none", description="what goes wrong")
+    where: Literal["data", "model", "forward"] = Field(
+        "data", description="when it goes wrong; forward: in training, its stack's too"
+    )
     nap: float = Field(0.0, ge=0, description="seconds slept before anything else")
-    marker: str = Field("", description="kill-once: a file made by the first attempt; disk: the file that grows")
+    marker: str = Field(
+        "", description="kill-once: a file made by the first attempt; disk: the file that grows"
+    )
     n: int = Field(16, ge=2, description="training samples")
     stop: StopRule = Field("epochs", description="when training ends")
     max_epochs: int = Field(3, ge=1, description="cap on epochs")
@@ -59,7 +84,12 @@ class Trouble(Task):
     def model(self, config: TroubleConfig) -> nn.Module:
         if config.where == "model":
             accident(config)
-        layers = [nn.Linear(4, config.width), nn.ReLU(), Fuse(config), nn.Linear(config.width, 3 if config.how == "three-outputs" else 1)]
+        layers = [
+            nn.Linear(4, config.width),
+            nn.ReLU(),
+            Fuse(config),
+            nn.Linear(config.width, 3 if config.how == "three-outputs" else 1),
+        ]
         if config.how == "inf":
             nn.init.constant_(layers[-1].bias, math.inf)
         if config.how == "tied":
@@ -70,7 +100,8 @@ class Trouble(Task):
 
 
 class Fuse(nn.Module):
-    """Passes its input on, but for the accident at the third call: after a stack has tried its models, while it trains.
+    """Passes its input on, but for the accident at the third call: after a stack has tried its
+    models, while it trains.
 
     A stack calls its first trial's modules in place of all others'.
     """

@@ -1,4 +1,5 @@
-"""A task file whose trials train alone for some seconds, and are checkpointed every half second instead of every half minute."""
+"""A task file whose trials train alone for some seconds, and are checkpointed every half second
+instead of every half minute."""
 
 from harness.training import checkpoint
 from tasks.sphere import Sphere

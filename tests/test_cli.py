@@ -1,4 +1,5 @@
-"""The `unilaw` command in this process: what each subcommand prints, and the exit code with which it ends."""
+"""The `unilaw` command in this process: what each subcommand prints, and the exit code with
+which it ends."""
 
 import json
 import re
@@ -78,7 +79,9 @@ def test_tasks_lists_every_field_and_every_column(command):
 
 def test_tasks_shows_types_bounds_and_defaults(command):
     out = command("tasks").out
-    assert re.search(r'^stop +noise \| interpolate \| epochs +"noise" +noise: train until', out, re.MULTILINE)
+    assert re.search(
+        r'^stop +noise \| interpolate \| epochs +"noise" +noise: train until', out, re.MULTILINE
+    )
     assert re.search(r"^width +int ≥ 1 ≤ 1000000 +64 +hidden units", out, re.MULTILINE)
     assert re.search(r"^lr +float > 0.* ≤ 10.* +0.001 +Adam's learning rate", out, re.MULTILINE)
 
@@ -103,7 +106,9 @@ def test_tasks_of_a_file_without_descriptions_and_with_unusual_types(command):
     done = command("tasks", "--task-file", "odd.py")
     assert done.code == 0
     assert "odd (version 1): no description" in done.out
-    assert re.search(r"^maybe +int \| null +null +\[bold\]may be absent\[/bold\]$", done.out, re.MULTILINE), "not read as markup"
+    assert re.search(
+        r"^maybe +int \| null +null +\[bold\]may be absent\[/bold\]$", done.out, re.MULTILINE
+    ), "not read as markup"
     assert re.search(r"^several +list\[int\] +\[1, 2\]$", done.out, re.MULTILINE)
 
 
@@ -115,10 +120,15 @@ def test_plan_prints_a_line_per_cell_and_the_sums(command):
     assert (done.code, done.err) == (0, "")
     head, *lines = done.out.splitlines()
     assert head.split()[:4] == ["task", "cell", "seeds", "p"]
-    assert [line.split()[:4] for line in lines[:2]] == [["sphere", "width=2", "2", "11"], ["sphere", "width=4", "2", "21"]]
+    assert [line.split()[:4] for line in lines[:2]] == [
+        ["sphere", "width=2", "2", "11"],
+        ["sphere", "width=4", "2", "21"],
+    ]
     sums, batching, forecast = lines[2:]
     assert sums.startswith("small: 2 cells, 4 trials, ≤ ")
-    assert batching.startswith("In 1 batches: 4 trials in 1 stacks trained as one program each, 0 trials alone, ")
+    assert batching.startswith(
+        "In 1 batches: 4 trials in 1 stacks trained as one program each, 0 trials alone, "
+    )
     assert re.fullmatch(r"Forecast: 0 s of work, 0 s with [1-4] batches at a time here\.", forecast)
 
 
@@ -126,18 +136,27 @@ def test_plan_as_json(command):
     done = command("plan", "small.yaml", "--json")
     made = json.loads(done.out)
     assert (done.code, made["sweep"], made["trials"], made["repeated"]) == (0, "small", 4, 0)
-    assert [(c["p"], c["seeds"], c["tokens_seen_at_most"]) for c in made["cells"]] == [(11, 2, 32), (21, 2, 32)]
+    assert [(c["p"], c["seeds"], c["tokens_seen_at_most"]) for c in made["cells"]] == [
+        (11, 2, 32),
+        (21, 2, 32),
+    ]
     assert (made["batches"], made["stacks"], made["stacked_trials"]) == (1, 1, 4)
     assert 0 < made["wall_seconds"] <= 1.5 * made["trial_seconds"]
     assert made["flops_at_most"] == sum(c["flops_at_most"] * c["seeds"] for c in made["cells"])
 
 
-@pytest.mark.parametrize("asked", [["plan"], ["run", "--store", "rows"], ["run", "--store", "rows", "--inline"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "asked",
+    [["plan"], ["run", "--store", "rows"], ["run", "--store", "rows", "--inline"]],
+    ids=" ".join,
+)
 def test_what_cannot_fit_is_refused_before_anything_is_made(command, asked: list[str]):
     Path("tight.yaml").write_text(SMALL + "resources: {memory_gb: 0.1}\n")
     done = command(*asked, "tight.yaml")
     assert (done.code, done.out) == (2, "")
-    assert done.err.startswith("unilaw: 2 of 2 cells cannot fit: the largest, sphere with p = 21, needs about 0.6 GB")
+    assert done.err.startswith(
+        "unilaw: 2 of 2 cells cannot fit: the largest, sphere with p = 21, needs about 0.6 GB"
+    )
     assert not Path("rows").exists()
 
 
@@ -147,7 +166,9 @@ def test_what_cannot_fit_is_refused_before_anything_is_made(command, asked: list
 def test_run_inline_says_what_it_did_and_then_has_nothing_to_do(command):
     first = command("run", "small.yaml", "--inline")
     assert first.code == 0
-    assert re.fullmatch(r"4 ok, 0 failed, 0 finished before, \d+ s; rows in runs/small\n", first.out)
+    assert re.fullmatch(
+        r"4 ok, 0 failed, 0 finished before, \d+ s; rows in runs/small\n", first.out
+    )
     assert len(Store.open(Path("runs/small")).read().rows) == 4
     again = command("run", "small.yaml", "--inline")
     assert (again.code, again.out.split(",")[2]) == (0, " 4 finished before")
@@ -163,29 +184,41 @@ def test_store_option_wins_over_the_files(command):
 def test_trial_by_the_beginning_of_its_id(command):
     command("run", "small.yaml", "--inline", "--store", "all")
     chosen = Store.open(Path("all")).read().rows["trial_id"][2]
-    assert command("run", "small.yaml", "--inline", "--store", "one", "--trial", chosen[:12]).code == 0
+    assert (
+        command("run", "small.yaml", "--inline", "--store", "one", "--trial", chosen[:12]).code == 0
+    )
     assert Store.open(Path("one")).read().rows["trial_id"].tolist() == [chosen]
     wrong = chosen[:-1] + "x"
     done = command("run", "small.yaml", "--inline", "--store", "none", "--trial", wrong)
-    assert (done.code, done.err) == (2, f"unilaw: --trial {wrong}: the sweep 'small' has no such trial; did you mean '{chosen}'?\n")
+    assert (done.code, done.err) == (
+        2,
+        f"unilaw: --trial {wrong}: the sweep 'small' has no such trial; did you mean '{chosen}'?\n",
+    )
     assert not Path("none").exists()
 
 
 def test_inline_and_address_exclude_each_other(command):
     done = command("run", "small.yaml", "--inline", "--address", "auto", "--store", "rows")
     assert (done.code, done.out) == (2, "")
-    assert done.err == "unilaw: --inline runs in this process and --address on a cluster; give one of them\n"
+    assert (
+        done.err
+        == "unilaw: --inline runs in this process and --address on a cluster; give one of them\n"
+    )
     assert not Path("rows").exists()
 
 
 def test_an_address_without_a_cluster_leaves_no_store(command):
     done = command("run", "small.yaml", "--address", "127.0.0.1:1", "--store", "rows")
-    assert done.code == 2 and done.err.startswith("unilaw: --address 127.0.0.1:1: no Ray cluster answers there")
+    assert done.code == 2 and done.err.startswith(
+        "unilaw: --address 127.0.0.1:1: no Ray cluster answers there"
+    )
     assert not Path("rows").exists()
 
 
 def test_a_failed_trial_gives_exit_code_1_and_is_told(command):
-    Path("bad.yaml").write_text("name: bad\nseeds: [0]\ntasks:\n  - task: trouble\n    grid: {how: [none, raise]}\n")
+    Path("bad.yaml").write_text(
+        "name: bad\nseeds: [0]\ntasks:\n  - task: trouble\n    grid: {how: [none, raise]}\n"
+    )
     done = command("run", "bad.yaml", "--inline", "--task-file", str(FAILING_TASK))
     assert done.code == 1
     assert done.out.startswith("1 ok, 1 failed (1 bug), 0 finished before")
@@ -196,10 +229,14 @@ def test_a_failed_trial_gives_exit_code_1_and_is_told(command):
 
 
 def test_status_counts_done_failed_and_left(command):
-    Path("bad.yaml").write_text("name: bad\nseeds: [0]\ntasks:\n  - task: trouble\n    grid: {how: [none, raise, nan]}\n")
+    Path("bad.yaml").write_text(
+        "name: bad\nseeds: [0]\ntasks:\n  - task: trouble\n    grid: {how: [none, raise, nan]}\n"
+    )
     command("run", "bad.yaml", "--inline", "--store", "rows", "--task-file", str(FAILING_TASK))
     left = {f"{k:016x}": "sphere" for k in range(5)}
-    Store.open(Path("rows")).put_sweep(SweepRecord(name="left", text="", task_source=None, trials=left))
+    Store.open(Path("rows")).put_sweep(
+        SweepRecord(name="left", text="", task_source=None, trials=left)
+    )
     Path("rows/notes.txt").write_text("")
     done = command("status", "rows")
     lines = done.out.splitlines()
@@ -210,7 +247,9 @@ def test_status_counts_done_failed_and_left(command):
         ["trouble", "1", "2", "1", "bug,", "1", "nan", "0"],
         ["all", "1", "2", "5"],
     ]
-    assert lines[4] == "3 rows, one per attempt" and lines[5].startswith("notes.txt: is not part of the store")
+    assert lines[4] == "3 rows, one per attempt" and lines[5].startswith(
+        "notes.txt: is not part of the store"
+    )
 
 
 def test_status_of_an_empty_store(command):
@@ -219,7 +258,15 @@ def test_status_of_an_empty_store(command):
 
 
 def test_compact(command):
-    command("run", "small.yaml", "--inline", "--store", "rows", "--trial", parse_sweep(SMALL, "small.yaml").trials[0].trial_id)
+    command(
+        "run",
+        "small.yaml",
+        "--inline",
+        "--store",
+        "rows",
+        "--trial",
+        parse_sweep(SMALL, "small.yaml").trials[0].trial_id,
+    )
     command("run", "small.yaml", "--inline", "--store", "rows")
     done = command("compact", "rows", "small")
     assert (done.code, done.out) == (0, "4 rows from 2 files, now one file in small\n")
@@ -238,11 +285,23 @@ def test_schema_is_json_schema(command):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["status", "nothing"], "unilaw: there is no store 'nothing'; it must be a folder that `unilaw run` has written"),
+        (
+            ["status", "nothing"],
+            (
+                "unilaw: there is no store 'nothing'; it must be a folder that `unilaw run` has"
+                " written"
+            ),
+        ),
         (["compact", "nothing", "there"], "unilaw: there is no store 'nothing'"),
-        (["plan", "nothing"], "unilaw: there is no sweep file 'nothing', and the shipped sweeps are "),
+        (
+            ["plan", "nothing"],
+            "unilaw: there is no sweep file 'nothing', and the shipped sweeps are ",
+        ),
         (["run", "quickstrat"], "did you mean 'quickstart'?"),
-        (["run", "small.yaml", "--task-file", "none.py"], "unilaw: --task-file none.py: cannot be read: No such file"),
+        (
+            ["run", "small.yaml", "--task-file", "none.py"],
+            "unilaw: --task-file none.py: cannot be read: No such file",
+        ),
         (["plan", "small.yaml", "--bogus"], "No such option: --bogus"),
         (["plna", "small.yaml"], "No such command 'plna'"),
         (["plan"], "Missing argument 'SWEEP'"),

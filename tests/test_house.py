@@ -1,4 +1,5 @@
-"""What is promised about the repository itself: images, hooks, make targets, dependency direction."""
+"""What is promised about the repository itself: images, hooks, make targets, dependency
+direction."""
 
 import ast
 import re
@@ -43,7 +44,8 @@ FLOORS = (
     "remeasure",
     "cli",
 )
-"""The rooms of `harness`, from the ground up. A room imports rooms below its own floor, and nothing beside or above it."""
+"""The rooms of `harness`, from the ground up. A room imports rooms below its own floor, and
+nothing beside or above it."""
 
 
 def room(module: str) -> str:
@@ -61,11 +63,15 @@ def test_rooms_import_only_rooms_below_their_own():
         for module in imports(path):
             there = room(module)
             if module.split(".")[0] == "harness" and there not in (here, "harness"):
-                assert floor_of[there] < floor_of[here], f"{path.relative_to(ROOT)} imports {module}"
+                assert floor_of[there] < floor_of[here], (
+                    f"{path.relative_to(ROOT)} imports {module}"
+                )
 
 
 def test_every_room_has_a_floor():
-    rooms = {room(".".join(p.relative_to(ROOT).with_suffix("").parts)) for p in sources("harness")} - {"__init__"}
+    rooms = {
+        room(".".join(p.relative_to(ROOT).with_suffix("").parts)) for p in sources("harness")
+    } - {"__init__"}
     assert rooms == {name for names in FLOORS for name in names.split()}
 
 
@@ -81,7 +87,9 @@ def test_the_report_stage_imports_of_the_engine_only_what_reads_the_store():
         names = imports(path)
         engine = {m for m in names if m.split(".")[0] == "harness"}
         assert all(m in ("harness", "harness.errors") or room(m) == "store" for m in engine), path
-        assert not {m for m in names if m.split(".")[0] in ("torch", "ray", "tasks", "transformers")}, path
+        assert not {
+            m for m in names if m.split(".")[0] in ("torch", "ray", "tasks", "transformers")
+        }, path
 
 
 @pytest.mark.parametrize("path", sources("tasks"), ids=lambda p: p.name)
@@ -92,11 +100,22 @@ def test_tasks_use_the_contract_and_not_the_engine(path):
 
 def test_every_path_in_the_dockerfile_exists():
     text = (ROOT / "Dockerfile").read_text()
-    copied = [name for line in re.findall(r"^COPY (?!--from)(.*)$", text, re.M) for name in line.split()[:-1]]
+    copied = [
+        name
+        for line in re.findall(r"^COPY (?!--from)(.*)$", text, re.M)
+        for name in line.split()[:-1]
+    ]
     assert copied and all((ROOT / name).exists() for name in copied)
-    listed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    listed = {
+        line[1:]
+        for line in (ROOT / ".dockerignore").read_text().splitlines()
+        if line.startswith("!")
+    }
     assert set(copied) <= listed, "what is copied must not be ignored"
-    assert PROJECT["project"]["scripts"]["unilaw"].split(":")[0] == "harness.cli" and 'ENTRYPOINT ["unilaw"]' in text
+    assert (
+        PROJECT["project"]["scripts"]["unilaw"].split(":")[0] == "harness.cli"
+        and 'ENTRYPOINT ["unilaw"]' in text
+    )
     assert "USER unilaw" in text and text.index("useradd") < text.index("USER unilaw")
     torch = re.search(r"ARG TORCH=(\S+)", text)
     assert torch is not None and torch[1] in (ROOT / "constraints.txt").read_text().splitlines()
@@ -107,13 +126,21 @@ def test_the_wheel_holds_the_packages_and_nothing_else():
 
 
 def test_every_dependency_is_pinned_and_says_why_it_is_there():
-    pinned = {re.split("==", line)[0].lower().replace("_", "-") for line in (ROOT / "constraints.txt").read_text().splitlines()}
-    declared = PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"]["test"]
+    pinned = {
+        re.split("==", line)[0].lower().replace("_", "-")
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+    }
+    declared = (
+        PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"]["test"]
+    )
     for requirement in declared:
         name = re.split(r"[\[>=]", requirement)[0]
         assert name.lower() in pinned, name
         assert (
-            re.search(rf'"{re.escape(requirement)}",\s+#|"{re.escape(requirement)}",.*#', (ROOT / "pyproject.toml").read_text())
+            re.search(
+                rf'"{re.escape(requirement)}",\s+#|"{re.escape(requirement)}",.*#',
+                (ROOT / "pyproject.toml").read_text(),
+            )
             or name == "pytest"
         )
 

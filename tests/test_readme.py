@@ -1,4 +1,5 @@
-"""The README's task is run exactly as it stands there, from a folder that holds namesakes of our packages.
+"""The README's task is run exactly as it stands there, from a folder that holds namesakes of our
+packages.
 
 python -m tests.test_readme     # writes its table of columns anew from the schema
 """
@@ -14,17 +15,24 @@ README = (ROOT / "README.md").read_text()
 
 
 def block(name: str) -> str:
-    """The text between the README's `name:begin` and `name:end` marks, without its fence or indent."""
+    """The text between the README's `name:begin` and `name:end` marks, without its fence or
+    indent."""
     found = re.search(rf"<!-- {name}:begin -->\n(.*?)<!-- {name}:end -->", README, re.S)
     assert found is not None, name
     lines = [line for line in found[1].splitlines() if not line.startswith("```")]
-    return "\n".join(line.removeprefix("    ") for line in lines) if name == "commands" else "\n".join(lines) + "\n"
+    return (
+        "\n".join(line.removeprefix("    ") for line in lines)
+        if name == "commands"
+        else "\n".join(lines) + "\n"
+    )
 
 
 def test_the_readmes_task_runs_and_shows_in_the_report(tmp_path, unilaw):
     for namesake in ("tasks", "harness", "reports", "clusters"):
         (tmp_path / namesake).mkdir()
-        (tmp_path / namesake / "__init__.py").write_text("raise RuntimeError('the user’s own package was imported')\n")
+        (tmp_path / namesake / "__init__.py").write_text(
+            "raise RuntimeError('the user’s own package was imported')\n"
+        )
     task = block("task")
     assert len(task.splitlines()) <= 40
     (tmp_path / "shell.py").write_text(task)
@@ -38,12 +46,16 @@ def test_the_readmes_task_runs_and_shows_in_the_report(tmp_path, unilaw):
     rows = pd.read_parquet(tmp_path / "runs" / "shell")
     assert len(rows) == 12 and rows["status"].eq("ok").all() and rows["below_noise"].all()
     html = (tmp_path / "runs" / "shell" / "_report.html").read_text()
-    assert "shell, ±1 target, 20 % flipped" in html and all(trial in html for trial in rows["trial_id"])
+    assert "shell, ±1 target, 20 % flipped" in html and all(
+        trial in html for trial in rows["trial_id"]
+    )
 
 
 def test_the_readme_names_only_sweeps_and_commands_that_exist(tmp_path, unilaw):
     shipped = {p.stem for p in (ROOT / "tasks" / "sweeps").glob("*.yaml")}
-    assert set(re.findall(r"`([a-z0-9]+(?:-[a-z0-9]+)*)`", re.search(r"a shipped one: (.*?)\. A sweep", README, re.S)[1])) == shipped  # type: ignore[index]
+    listed = re.search(r"a shipped one: (.*?)\. A sweep", README, re.S)
+    assert listed is not None
+    assert set(re.findall(r"`([a-z0-9]+(?:-[a-z0-9]+)*)`", listed[1])) == shipped
     known = unilaw("--help", cwd=tmp_path).stdout
     for command in re.findall(r"^    unilaw (\w+)", README, re.M):
         assert re.search(rf"\b{command}\b", known), command
@@ -62,9 +74,13 @@ def columns_table() -> str:
 
 
 def test_the_readme_lists_every_column_as_the_schema_has_it():
-    assert block("columns").strip() == columns_table().strip(), "python -m tests.test_readme writes it anew"
+    assert block("columns").strip() == columns_table().strip(), (
+        "python -m tests.test_readme writes it anew"
+    )
 
 
 if __name__ == "__main__":
     marks = re.compile(r"(<!-- columns:begin -->\n).*?(<!-- columns:end -->)", re.S)
-    (ROOT / "README.md").write_text(marks.sub(lambda found: found[1] + "\n" + columns_table() + "\n" + found[2], README))
+    (ROOT / "README.md").write_text(
+        marks.sub(lambda found: found[1] + "\n" + columns_table() + "\n" + found[2], README)
+    )

@@ -1,4 +1,5 @@
-"""`unilaw measure`: kept weights measured again without training, as new rows beside the old ones."""
+"""`unilaw measure`: kept weights measured again without training, as new rows beside the old
+ones."""
 
 import json
 from pathlib import Path
@@ -32,15 +33,22 @@ def unilaw(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A store of six trials whose rows pretend to have been measured by the instruments before today's."""
+    """A store of six trials whose rows pretend to have been measured by the instruments before
+    today's."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small.yaml").write_text(SWEEP)
     assert unilaw(monkeypatch, "run", "small.yaml", "--inline", "--store", "old") == 0
     folder = tmp_path / "old"
-    rows = pa.Table.from_pandas(Store.open(folder).read().rows, schema=arrow_schema(), preserve_index=False).to_pylist()
+    rows = pa.Table.from_pandas(
+        Store.open(folder).read().rows, schema=arrow_schema(), preserve_index=False
+    ).to_pylist()
     for part in folder.glob("part-*.parquet"):
         part.unlink()
-    stale = {"measures_version": MEASURES_VERSION - 1, "stability_attack_mean": 9.0, "lip_upper_product": None}
+    stale = {
+        "measures_version": MEASURES_VERSION - 1,
+        "stability_attack_mean": 9.0,
+        "lip_upper_product": None,
+    }
     Store.open(folder).append([{**row, **stale} for row in rows])
     return folder
 
@@ -50,12 +58,16 @@ def rows(folder: Path) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("inline", [True, False])
-def test_everything_measured_is_new_and_everything_trained_is_as_it_was(store: Path, monkeypatch: pytest.MonkeyPatch, inline: bool):
+def test_everything_measured_is_new_and_everything_trained_is_as_it_was(
+    store: Path, monkeypatch: pytest.MonkeyPatch, inline: bool
+):
     before = latest(rows(store)).set_index("trial_id")
     assert unilaw(monkeypatch, "measure", str(store), *(["--inline"] if inline else [])) == 0
     assert len(rows(store)) == 12
     after = latest(rows(store)).set_index("trial_id").loc[before.index]
-    assert after["measures_version"].eq(MEASURES_VERSION).all() and after["measured_at"].notna().all()
+    assert (
+        after["measures_version"].eq(MEASURES_VERSION).all() and after["measured_at"].notna().all()
+    )
     assert after["stability_attack_mean"].lt(1).all() and after["lip_upper_product"].notna().all()
     for column in (
         "attempt",
@@ -82,11 +94,20 @@ def test_it_finds_what_the_trial_itself_measured(tmp_path: Path, monkeypatch: py
     assert unilaw(monkeypatch, "measure", "s", "--inline", "--again") == 0
     second = latest(rows(tmp_path / "s")).set_index("trial_id").loc[first.index]
     assert second["measured_at"].notna().all() and first["measured_at"].isna().all()
-    for column in ("test_accuracy", "stability_attack_mean", "lip_lower_jacobian", "lip_upper_product", "margin_mean", "ece"):
+    for column in (
+        "test_accuracy",
+        "stability_attack_mean",
+        "lip_lower_jacobian",
+        "lip_upper_product",
+        "margin_mean",
+        "ece",
+    ):
         assert second[column].tolist() == pytest.approx(first[column].tolist(), rel=1e-3), column
 
 
-def test_a_second_time_there_is_nothing_to_do(store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def test_a_second_time_there_is_nothing_to_do(
+    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
     assert unilaw(monkeypatch, "measure", str(store), "--inline") == 0
     assert "6 measured, 0 not, 0 up to date, 0 without kept weights" in capsys.readouterr().out
     assert unilaw(monkeypatch, "measure", str(store), "--inline") == 0
@@ -105,14 +126,21 @@ def test_weights_that_are_gone_or_torn_cost_their_own_trial_only(
     assert latest(rows(store))["status"].eq("ok").all(), "the old rows stand"
 
 
-def test_data_that_are_not_those_trained_on_are_refused(store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    table = pa.Table.from_pandas(rows(store), schema=arrow_schema(), preserve_index=False).to_pylist()
+def test_data_that_are_not_those_trained_on_are_refused(
+    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    table = pa.Table.from_pandas(
+        rows(store), schema=arrow_schema(), preserve_index=False
+    ).to_pylist()
     for part in store.glob("part-*.parquet"):
         part.unlink()
     Store.open(store).append([{**row, "data_hash": "0" * 64} for row in table])
     assert unilaw(monkeypatch, "measure", str(store), "--inline") == 1
     said = capsys.readouterr()
-    assert "0 measured, 6 not (6 data)" in said.out and "its data are not those it was trained on" in said.err
+    assert (
+        "0 measured, 6 not (6 data)" in said.out
+        and "its data are not those it was trained on" in said.err
+    )
 
 
 TASK = """
@@ -125,19 +153,28 @@ class Mine(Sphere):
 """
 
 
-def test_a_task_file_in_the_store_is_never_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def test_a_task_file_in_the_store_is_never_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
     """Whoever wrote the store may have written that file."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(TASK)
     (tmp_path / "mine.yaml").write_text(SWEEP.replace("sphere", "mine"))
-    assert unilaw(monkeypatch, "run", "mine.yaml", "--task-file", "mine.py", "--inline", "--store", "s") == 0
+    assert (
+        unilaw(
+            monkeypatch, "run", "mine.yaml", "--task-file", "mine.py", "--inline", "--store", "s"
+        )
+        == 0
+    )
     record = next((tmp_path / "s" / "_sweeps").glob("*.json"))
     planted = tmp_path / "planted"
     evil = json.loads(record.read_text())
     evil["task_source"] = f"open({str(planted)!r}, 'w')\n{TASK}"
     record.write_text(json.dumps(evil))
     assert unilaw(monkeypatch, "measure", "s", "--inline", "--again") == 2
-    assert "'mine', which is not installed; name its file with --task-file" in capsys.readouterr().err
+    assert (
+        "'mine', which is not installed; name its file with --task-file" in capsys.readouterr().err
+    )
     assert not planted.exists()
     assert unilaw(monkeypatch, "measure", "s", "--inline", "--again", "--task-file", "mine.py") == 0
     assert not planted.exists()
@@ -153,7 +190,11 @@ def test_a_task_file_in_the_store_is_never_run(tmp_path: Path, monkeypatch: pyte
     ],
 )
 def test_bad_input_is_one_sentence(
-    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+    store: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    said: str,
 ):
     assert unilaw(monkeypatch, "measure", *arguments) == 2
     assert said in capsys.readouterr().err
@@ -161,17 +202,22 @@ def test_bad_input_is_one_sentence(
 
 def replace_rows(folder: Path, change) -> None:
     """The store's rows, each changed."""
-    table = pa.Table.from_pandas(rows(folder), schema=arrow_schema(), preserve_index=False).to_pylist()
+    table = pa.Table.from_pandas(
+        rows(folder), schema=arrow_schema(), preserve_index=False
+    ).to_pylist()
     for part in folder.glob("part-*.parquet"):
         part.unlink()
     Store.open(folder).append([{**row, **change(i, row)} for i, row in enumerate(table)])
 
 
-def test_trials_of_many_sizes_of_data_are_measured_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_trials_of_many_sizes_of_data_are_measured_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     """600 points are fewer than the search begins from, 2 000 are more."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sizes.yaml").write_text(
-        "name: sizes\nseeds: [0]\ntasks:\n  - task: sphere\n    fixed: {d: 4, max_epochs: 2}\n    grid: {n: [600, 2000], width: [4, 6]}\n"
+        "name: sizes\nseeds: [0]\ntasks:\n  - task: sphere\n    fixed: {d: 4, max_epochs: 2}\n   "
+        " grid: {n: [600, 2000], width: [4, 6]}\n"
     )
     assert unilaw(monkeypatch, "run", "sizes.yaml", "--inline", "--store", "s") == 0
     assert unilaw(monkeypatch, "measure", "s", "--inline", "--again") == 0
@@ -183,20 +229,31 @@ def test_trials_of_many_sizes_of_data_are_measured_together(tmp_path: Path, monk
     [
         ({"trial_id": "../../escaped"}, "a row's trial id is '../../escaped', which is none"),
         ({"task_version": 7}, "is of version 7 of the task 'sphere', and here it is 1"),
-        ({"config_json": '{"n": 64, "gone": 1}'}, "its configuration is not one of the task 'sphere' any more"),
+        (
+            {"config_json": '{"n": 64, "gone": 1}'},
+            "its configuration is not one of the task 'sphere' any more",
+        ),
     ],
 )
 def test_a_row_that_cannot_be_made_again_is_said_and_left(
-    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], change: dict, said: str
+    store: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    change: dict,
+    said: str,
 ):
     replace_rows(store, lambda i, row: change if i == 0 else {})
     assert unilaw(monkeypatch, "measure", str(store), "--inline") == 1
     told = capsys.readouterr()
     assert said in told.err and "5 measured, 1 not (1 unknown)" in told.out
-    assert not list(store.parent.glob("*.png")) and not (store.parent / "escaped.safetensors").exists()
+    assert (
+        not list(store.parent.glob("*.png")) and not (store.parent / "escaped.safetensors").exists()
+    )
 
 
-def test_a_model_that_has_no_finite_loss_gets_no_row(store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def test_a_model_that_has_no_finite_loss_gets_no_row(
+    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
     from safetensors.torch import load_file, save_file
 
     first = sorted((store / "_weights").iterdir())[0]
@@ -227,8 +284,16 @@ def test_a_model_that_cannot_be_measured_costs_only_itself(
     assert newest["measures_version"].eq(MEASURES_VERSION).tolist() == newest["seed"].eq(0).tolist()
 
 
-def test_what_todays_instruments_do_not_give_does_not_stay(store: Path, monkeypatch: pytest.MonkeyPatch):
-    replace_rows(store, lambda i, row: {"ece": 9.0, "nll": 9.0, "pictures_file": "_pictures/old.png"})
+def test_what_todays_instruments_do_not_give_does_not_stay(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+):
+    replace_rows(
+        store, lambda i, row: {"ece": 9.0, "nll": 9.0, "pictures_file": "_pictures/old.png"}
+    )
     assert unilaw(monkeypatch, "measure", str(store), "--inline") == 0
     newest = latest(rows(store))
-    assert newest["ece"].lt(1).all() and newest["nll"].isna().all() and newest["pictures_file"].isna().all()
+    assert (
+        newest["ece"].lt(1).all()
+        and newest["nll"].isna().all()
+        and newest["pictures_file"].isna().all()
+    )

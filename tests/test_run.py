@@ -1,6 +1,8 @@
-"""`unilaw run` on Ray, end to end: every kind of failure beside good trials, running again, and the same figures inline.
+"""`unilaw run` on Ray, end to end: every kind of failure beside good trials, running again, and the
+same figures inline.
 
-Everything is run from a folder that holds packages named like ours, each of which raises when it is imported.
+Everything is run from a folder that holds packages named like ours, each of which raises when it is
+imported.
 """
 
 import json
@@ -42,7 +44,8 @@ MIXED = INLINE.replace("name: inline", "name: mixed\nlimits: {attempts: 2}") + "
   - task: trouble
     fixed: {n: 18, how: kill-once, marker: MARKER, max_epochs: 2000}
 """  # fmt: skip
-"""Other n, so that INLINE's trials are in the same stacks; so many epochs, so that kill-once is a batch of its own."""
+"""Other n, so that INLINE's trials are in the same stacks; so many epochs, so that kill-once is
+a batch of its own."""
 
 LATE = """\
 name: late
@@ -65,12 +68,17 @@ class Ran(NamedTuple):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A user's working folder: sweeps, a task file, and packages of their own that must not be taken for ours."""
+    """A user's working folder: sweeps, a task file, and packages of their own that must not be
+    taken for ours."""
     folder = tmp_path_factory.mktemp("user")
     for name in ("harness", "tasks", "clusters", "reports"):
         (folder / name).mkdir()
-        (folder / name / "__init__.py").write_text(f"raise RuntimeError('the user’s own {name} was imported')\n")
-        (folder / name / "worker.py").write_text("raise RuntimeError('the user’s own worker was imported')\n")
+        (folder / name / "__init__.py").write_text(
+            f"raise RuntimeError('the user’s own {name} was imported')\n"
+        )
+        (folder / name / "worker.py").write_text(
+            "raise RuntimeError('the user’s own worker was imported')\n"
+        )
     (folder / "inline.yaml").write_text(INLINE)
     (folder / "mixed.yaml").write_text(MIXED.replace("MARKER", str(folder / "marker")))
     (folder / "late.yaml").write_text(LATE)
@@ -97,7 +105,10 @@ def mixed(unilaw, folder: Path) -> Ran:
 def attempts_at(ran: Ran, how: str) -> list[dict[str, Any]]:
     mine = ran.rows[[json.loads(str(text)).get("how") == how for text in ran.rows["config_json"]]]
     mine = mine.sort_values("attempt").astype(object)
-    return [{str(k): v for k, v in row.items()} for row in mine.where(mine.notna(), None).to_dict("records")]
+    return [
+        {str(k): v for k, v in row.items()}
+        for row in mine.where(mine.notna(), None).to_dict("records")
+    ]
 
 
 # Failures beside good trials
@@ -105,8 +116,12 @@ def attempts_at(ran: Ran, how: str) -> list[dict[str, Any]]:
 
 def test_the_run_ends_with_counts_and_exit_code_1(mixed: Ran):
     assert mixed.process.returncode == 1, mixed.process.stderr
-    assert mixed.process.stdout.startswith("5 ok, 5 failed (2 bug, 1 crash, 1 nan, 1 oom), 0 finished before")
-    assert len(mixed.process.stdout.splitlines()) == 1, "stdout is for results; what Ray says of dead workers is not there"
+    assert mixed.process.stdout.startswith(
+        "5 ok, 5 failed (2 bug, 1 crash, 1 nan, 1 oom), 0 finished before"
+    )
+    assert len(mixed.process.stdout.splitlines()) == 1, (
+        "stdout is for results; what Ray says of dead workers is not there"
+    )
     assert "Traceback" not in mixed.process.stderr
 
 
@@ -132,7 +147,10 @@ def test_each_failure_is_a_row_per_attempt(mixed: Ran, how: str, expected: tuple
 
 def test_a_trial_that_crashes_once_is_ok_at_its_second_attempt(mixed: Ran):
     rows = attempts_at(mixed, "kill-once")
-    assert [(r["attempt"], r["status"], r["failure_kind"]) for r in rows] == [(1, "failed", "crash"), (2, "ok", None)]
+    assert [(r["attempt"], r["status"], r["failure_kind"]) for r in rows] == [
+        (1, "failed", "crash"),
+        (2, "ok", None),
+    ]
 
 
 def test_every_trial_asked_for_has_a_row(mixed: Ran):
@@ -145,8 +163,13 @@ def test_every_trial_asked_for_has_a_row(mixed: Ran):
 def test_weights_are_in_the_store(mixed: Ran):
     ok = latest(mixed.rows).query("status == 'ok'")
     for row in ok.to_dict("records"):
-        with safetensors.safe_open(mixed.folder / "rows" / row["weights_file"], framework="numpy") as weights:
-            assert sum(math.prod(weights.get_slice(key).get_shape()) for key in weights.keys()) == row["p"] + row["p_frozen"]
+        with safetensors.safe_open(
+            mixed.folder / "rows" / row["weights_file"], framework="numpy"
+        ) as weights:
+            assert (
+                sum(math.prod(weights.get_slice(key).get_shape()) for key in weights.keys())
+                == row["p"] + row["p_frozen"]
+            )
     kept = {p.name for p in (mixed.folder / "rows" / "_weights").iterdir()}
     assert kept == {f"{trial_id}.safetensors" for trial_id in ok["trial_id"]}
 
@@ -163,7 +186,10 @@ def test_plain_pandas_reads_the_same_rows(mixed: Ran):
 
 
 def test_status_counts_what_there_is(mixed: Ran):
-    counted = {t.task: (t.done, dict(t.failed), t.left) for t in status(Store.open(mixed.folder / "rows")).tasks}
+    counted = {
+        t.task: (t.done, dict(t.failed), t.left)
+        for t in status(Store.open(mixed.folder / "rows")).tasks
+    }
     assert counted == {
         "trouble": (2, {"bug": 2, "crash": 1, "nan": 1, "oom": 1}, 0),
         "sphere": (1, {}, 0),
@@ -175,25 +201,46 @@ def test_status_counts_what_there_is(mixed: Ran):
 
 
 def test_running_again_does_nothing(unilaw, mixed: Ran):
-    done = unilaw("run", "mixed.yaml", "--task-file", "my_tasks.py", "--store", "rows", cwd=mixed.folder)
+    done = unilaw(
+        "run", "mixed.yaml", "--task-file", "my_tasks.py", "--store", "rows", cwd=mixed.folder
+    )
     assert done.returncode == 1, "failed trials still stand"
     assert done.stdout.startswith("0 ok, 5 failed, 5 finished before")
-    assert "0 trials to run, 5 finished before, 5 failed before and not worth retrying (--retry-failed runs them again)" in done.stderr
+    assert (
+        "0 trials to run, 5 finished before, 5 failed before and not worth retrying (--retry-failed"
+        " runs them again)" in done.stderr
+    )
     pd.testing.assert_frame_equal(rows_of(mixed.folder, "rows"), mixed.rows)
 
 
 def test_retry_failed_and_a_time_limit(unilaw, mixed: Ran, tmp_path: Path):
-    """Another sweep over the same store: one of its trials failed there before, the other overstays its limit."""
+    """Another sweep over the same store: one of its trials failed there before, the other
+    overstays its limit."""
     shutil.copytree(mixed.folder / "rows", tmp_path / "rows")
-    done = unilaw("run", "late.yaml", "--task-file", "my_tasks.py", "--store", tmp_path / "rows", "--retry-failed", cwd=mixed.folder)
+    done = unilaw(
+        "run",
+        "late.yaml",
+        "--task-file",
+        "my_tasks.py",
+        "--store",
+        tmp_path / "rows",
+        "--retry-failed",
+        cwd=mixed.folder,
+    )
     assert done.returncode == 1
     assert done.stdout.startswith("0 ok, 2 failed (1 bug, 1 timeout), 0 finished before")
     again = rows_of(tmp_path, "rows")
     late = Ran(mixed.folder, load(mixed.folder, "late.yaml"), done, again)
     assert len(again) == len(mixed.rows) + 2
-    assert [(r["attempt"], r["failure_kind"], r["sweep"]) for r in attempts_at(late, "raise")] == [(1, "bug", "mixed"), (2, "bug", "late")]
+    assert [(r["attempt"], r["failure_kind"], r["sweep"]) for r in attempts_at(late, "raise")] == [
+        (1, "bug", "mixed"),
+        (2, "bug", "late"),
+    ]
     (timeout,) = attempts_at(late, "wait")
-    assert (timeout["failure_kind"], timeout["failure_message"]) == ("timeout", "took longer than the limit of 5 s")
+    assert (timeout["failure_kind"], timeout["failure_message"]) == (
+        "timeout",
+        "took longer than the limit of 5 s",
+    )
     assert 4.9 < timeout["wall_s"] < 25
 
 
@@ -216,14 +263,34 @@ NOT_MEASURED = [
 
 
 def test_inline_gives_the_rows_that_ray_gives_bit_for_bit(unilaw, mixed: Ran):
-    done = unilaw("run", "inline.yaml", "--task-file", "my_tasks.py", "--store", "inline", "--inline", cwd=mixed.folder)
+    done = unilaw(
+        "run",
+        "inline.yaml",
+        "--task-file",
+        "my_tasks.py",
+        "--store",
+        "inline",
+        "--inline",
+        cwd=mixed.folder,
+    )
     assert done.returncode == 1, done.stderr
     assert done.stdout.startswith("4 ok, 3 failed (2 bug, 1 nan), 0 finished before")
     inline = rows_of(mixed.folder, "inline").sort_values("trial_id", ignore_index=True)
-    on_ray = mixed.rows[mixed.rows["trial_id"].isin(inline["trial_id"])].sort_values("trial_id", ignore_index=True)
+    on_ray = mixed.rows[mixed.rows["trial_id"].isin(inline["trial_id"])].sort_values(
+        "trial_id", ignore_index=True
+    )
     assert len(inline) == len(on_ray) == 7
-    pd.testing.assert_frame_equal(inline.drop(columns=NOT_MEASURED), on_ray.drop(columns=NOT_MEASURED), check_exact=True, check_dtype=False)
-    assert inline["stack_size"].dropna().tolist().count(2) == 1, "a good trial trained with one whose loss becomes NaN"
+    pd.testing.assert_frame_equal(
+        inline.drop(columns=NOT_MEASURED),
+        on_ray.drop(columns=NOT_MEASURED),
+        check_exact=True,
+        check_dtype=False,
+    )
+    assert inline["stack_size"].dropna().tolist().count(2) == 1, (
+        "a good trial trained with one whose loss becomes NaN"
+    )
     assert inline["ray_version"].isna().all() and on_ray["ray_version"].notna().all()
     for name in inline["weights_file"].dropna():
-        assert (mixed.folder / "inline" / name).read_bytes() == (mixed.folder / "rows" / name).read_bytes()
+        assert (mixed.folder / "inline" / name).read_bytes() == (
+            mixed.folder / "rows" / name
+        ).read_bytes()

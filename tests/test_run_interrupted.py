@@ -1,4 +1,5 @@
-"""A run that is cut off, by Ctrl-C or by losing its driver, keeps what was finished and completes when run again."""
+"""A run that is cut off, by Ctrl-C or by losing its driver, keeps what was finished and
+completes when run again."""
 
 import os
 import signal
@@ -15,7 +16,9 @@ from harness.store.store import Store
 from tests import FAILING_TASK
 from tests.nodes import in_session
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="follows processes through /proc")
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="follows processes through /proc"
+)
 
 TRIALS = 8
 SLOW = """\
@@ -33,12 +36,17 @@ ARGUMENTS = ["run", "slow.yaml", "--task-file", str(FAILING_TASK), "--store", "r
 def working(session: int) -> list[str]:
     """What could still run trials: the driver, Ray's scheduler and its workers."""
     own = ("ray::IDLE", "ray::Worker")
-    return [c for c in in_session(session).values() if "unilaw" in c or "raylet" in c.split(" ")[0] or c.startswith(own)]
+    return [
+        c
+        for c in in_session(session).values()
+        if "unilaw" in c or "raylet" in c.split(" ")[0] or c.startswith(own)
+    ]
 
 
 @pytest.fixture
 def half_way(tmp_path: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """A run in a session of its own, with at least two of its eight trials done and more under way."""
+    """A run in a session of its own, with at least two of its eight trials done and more under
+    way."""
     (tmp_path / "slow.yaml").write_text(SLOW)
     command = [str(Path(sysconfig.get_path("scripts")) / "unilaw"), *ARGUMENTS]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -46,7 +54,9 @@ def half_way(tmp_path: Path, environment: dict[str, str]) -> Iterator[subprocess
         signal.SIGINT, signal.default_int_handler
     )  # what a shell starts in the background ignores it, and so do its children
     try:
-        process = subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True, **streams)
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=environment, start_new_session=True, **streams
+        )
     finally:
         signal.signal(signal.SIGINT, before)
     try:
@@ -66,23 +76,31 @@ def finish(unilaw, folder: Path) -> None:
     assert before.problems == [] and 2 <= len(before.rows) < TRIALS
     done = unilaw(*ARGUMENTS, cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"{TRIALS - len(before.rows)} ok, 0 failed, {len(before.rows)} finished before")
+    assert done.stdout.startswith(
+        f"{TRIALS - len(before.rows)} ok, 0 failed, {len(before.rows)} finished before"
+    )
     rows = pd.read_parquet(folder / "rows")
     assert (rows["trial_id"].nunique(), len(rows)) == (TRIALS, TRIALS)
     assert set(rows["status"]) == {"ok"} and set(rows["attempt"]) == {1}
 
 
 def test_ctrl_c_says_how_to_go_on(unilaw, half_way: subprocess.Popen[str], tmp_path: Path):
-    os.killpg(half_way.pid, signal.SIGINT)  # as a terminal does: to the driver, to Ray and to its workers
+    # as a terminal does: to the driver, to Ray and to its workers
+    os.killpg(half_way.pid, signal.SIGINT)
     out, err = half_way.communicate(timeout=120)
     assert half_way.returncode == 130
-    assert err.splitlines()[-1] == f"interrupted; finished trials are in rows. To go on: unilaw {' '.join(ARGUMENTS)}"
+    assert (
+        err.splitlines()[-1]
+        == f"interrupted; finished trials are in rows. To go on: unilaw {' '.join(ARGUMENTS)}"
+    )
     assert "Traceback" not in err and out == ""
     assert working(half_way.pid) == [], "nothing goes on in the background"
     finish(unilaw, tmp_path)
 
 
-def test_a_killed_driver_loses_only_what_was_under_way(unilaw, half_way: subprocess.Popen[str], tmp_path: Path):
+def test_a_killed_driver_loses_only_what_was_under_way(
+    unilaw, half_way: subprocess.Popen[str], tmp_path: Path
+):
     os.kill(half_way.pid, signal.SIGKILL)
     assert half_way.wait(timeout=60) == -signal.SIGKILL
     while working(half_way.pid):  # Ray's own processes notice within seconds

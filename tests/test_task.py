@@ -1,4 +1,5 @@
-"""What every task shares: seed streams, the data unit, content hashes, and fields that say what they are for."""
+"""What every task shares: seed streams, the data unit, content hashes, and fields that say what
+they are for."""
 
 import dataclasses
 import math
@@ -15,7 +16,19 @@ from harness.task import Config, Data, Field, Seeds, Source
 from tasks.mnist import MnistConfig
 from tasks.sphere import SphereConfig, on_sphere
 
-STREAMS = ("data", "noise", "init", "order", "dropout", "adversary", "measure", "input_noise", "wander", "off_data", "corruption")
+STREAMS = (
+    "data",
+    "noise",
+    "init",
+    "order",
+    "dropout",
+    "adversary",
+    "measure",
+    "input_noise",
+    "wander",
+    "off_data",
+    "corruption",
+)
 
 
 @pytest.mark.parametrize("name", sorted(BUILT_IN))
@@ -40,7 +53,11 @@ def test_size_and_source_fields_are_known():
 
 def test_settings_are_what_stays_fixed_along_a_curve():
     small, large = SphereConfig(width=2), SphereConfig(width=512)
-    assert small.settings() == large.settings() == {k: v for k, v in small.plain().items() if k != "width"}
+    assert (
+        small.settings()
+        == large.settings()
+        == {k: v for k, v in small.plain().items() if k != "width"}
+    )
     assert SphereConfig(n=9).settings() != SphereConfig(n=10).settings()
 
 
@@ -56,13 +73,27 @@ class OptionalConfig(Config):
 @pytest.mark.parametrize(
     ("given", "there", "gone"),
     [
-        ({}, {"scale": 2.0, "n": 512, "source": "here"}, {"layers", "adversary", "adversary_radius"}),
-        ({"layers": 3, "scale": None}, {"layers": 3, "scale": None}, {"adversary", "adversary_steps", "adversary_step_size"}),
+        (
+            {},
+            {"scale": 2.0, "n": 512, "source": "here"},
+            {"layers", "adversary", "adversary_radius"},
+        ),
+        (
+            {"layers": 3, "scale": None},
+            {"layers": 3, "scale": None},
+            {"adversary", "adversary_steps", "adversary_step_size"},
+        ),
         ({"layers": None}, {"scale": 2.0}, {"layers"}),
-        ({"adversary": "fgsm", "adversary_radius": 0.5}, {"adversary": "fgsm", "adversary_radius": 0.5}, {"adversary_steps", "layers"}),
+        (
+            {"adversary": "fgsm", "adversary_radius": 0.5},
+            {"adversary": "fgsm", "adversary_radius": 0.5},
+            {"adversary_steps", "layers"},
+        ),
     ],
 )
-def test_a_field_that_is_none_by_default_does_not_exist(given: dict[str, Any], there: dict[str, Any], gone: set[str]):
+def test_a_field_that_is_none_by_default_does_not_exist(
+    given: dict[str, Any], there: dict[str, Any], gone: set[str]
+):
     config = OptionalConfig.model_validate(given)
     for said in (config.plain(), config.plain(without=["source"]), config.settings()):
         assert {k: v for k, v in there.items() if k != "source"}.items() <= said.items()
@@ -76,7 +107,8 @@ EARLIER = {
     "5e4fa2997dc0bfd2": ("sphere", {"n": 128, "d": 8, "width": 8, "max_epochs": 1000}),
     "4c84e2683d67de61": ("mnist", {"n": 500, "label_flip": 0.1, "width": 4, "max_epochs": 300}),
 }
-"""Trials of the sweeps quickstart, sphere-law and mnist-law, by the ids that they have had from the first version on."""
+"""Trials of the sweeps quickstart, sphere-law and mnist-law, by the ids that they have had from
+the first version on."""
 
 
 @pytest.mark.parametrize("trial_id", EARLIER)
@@ -94,7 +126,12 @@ def test_every_field_of_an_adversary_is_part_of_the_identity():
         {"adversary": "fgsm", "adversary_radius": 0.2},
         {"adversary": "pgd", "adversary_radius": 0.1},
         {"adversary": "pgd", "adversary_radius": 0.1, "adversary_steps": 7},
-        {"adversary": "pgd", "adversary_radius": 0.1, "adversary_steps": 7, "adversary_step_size": 0.05},
+        {
+            "adversary": "pgd",
+            "adversary_radius": 0.1,
+            "adversary_steps": 7,
+            "adversary_step_size": 0.05,
+        },
     ]
     made = [make_trial(TaskRef("sphere"), SphereConfig.model_validate(kind), 0) for kind in kinds]
     assert len({trial.trial_id for trial in made}) == len(kinds)
@@ -108,15 +145,30 @@ def test_what_is_left_out_of_pgd_is_written_down():
     config = Config(adversary="pgd", adversary_radius=0.3)
     assert (config.adversary_steps, config.adversary_step_size) == (40, pytest.approx(0.01))
     assert config.plain()["adversary_steps"] == 40
-    spelt_out = Config(adversary="pgd", adversary_radius=0.3, adversary_steps=40, adversary_step_size=config.adversary_step_size)
+    spelt_out = Config(
+        adversary="pgd",
+        adversary_radius=0.3,
+        adversary_steps=40,
+        adversary_step_size=config.adversary_step_size,
+    )
     assert config == spelt_out and config.plain() == spelt_out.plain()
-    assert Config(adversary="pgd", adversary_radius=0.6, adversary_steps=8).adversary_step_size == pytest.approx(0.1)
-    assert Config(adversary="pgd", adversary_radius=0.3, adversary_step_size=0.5).adversary_step_size == 0.5
+    assert Config(
+        adversary="pgd", adversary_radius=0.6, adversary_steps=8
+    ).adversary_step_size == pytest.approx(0.1)
+    assert (
+        Config(adversary="pgd", adversary_radius=0.3, adversary_step_size=0.5).adversary_step_size
+        == 0.5
+    )
 
 
 @pytest.mark.parametrize(
     ("fields", "passes"),
-    [({}, 0), ({"adversary": "fgsm"}, 1), ({"adversary": "pgd"}, 40), ({"adversary": "pgd", "adversary_steps": 3}, 3)],
+    [
+        ({}, 0),
+        ({"adversary": "fgsm"}, 1),
+        ({"adversary": "pgd"}, 40),
+        ({"adversary": "pgd", "adversary_steps": 3}, 3),
+    ],
 )
 def test_passes_before_every_step(fields: dict[str, Any], passes: int):
     radius = {"adversary_radius": 0.3} if fields else {}
@@ -128,15 +180,24 @@ def test_passes_before_every_step(fields: dict[str, Any], passes: int):
     [
         (
             {"adversary_radius": 0.3},
-            "'adversary_radius' is 0.3 and there is no adversary; set adversary to 'fgsm' or 'pgd', or leave it out",
+            (
+                "'adversary_radius' is 0.3 and there is no adversary; set adversary to 'fgsm' or"
+                " 'pgd', or leave it out"
+            ),
         ),
         ({"adversary_steps": 7}, "'adversary_steps' is 7 and there is no adversary"),
         ({"adversary_step_size": 0.1}, "'adversary_step_size' is 0.1 and there is no adversary"),
         ({"adversary": "fgsm"}, "adversary 'fgsm' needs 'adversary_radius', a number above 0"),
-        ({"adversary": "pgd", "adversary_steps": 7}, "adversary 'pgd' needs 'adversary_radius', a number above 0"),
+        (
+            {"adversary": "pgd", "adversary_steps": 7},
+            "adversary 'pgd' needs 'adversary_radius', a number above 0",
+        ),
         (
             {"adversary": "fgsm", "adversary_radius": 0.3, "adversary_steps": 7},
-            "'adversary_steps' is 7 and belongs to adversary 'pgd'; 'fgsm' takes one step of the whole radius",
+            (
+                "'adversary_steps' is 7 and belongs to adversary 'pgd'; 'fgsm' takes one step of"
+                " the whole radius"
+            ),
         ),
         (
             {"adversary": "fgsm", "adversary_radius": 0.3, "adversary_step_size": 0.1},
@@ -144,7 +205,10 @@ def test_passes_before_every_step(fields: dict[str, Any], passes: int):
         ),
         ({"adversary": "deepfool", "adversary_radius": 0.3}, "Input should be 'fgsm' or 'pgd'"),
         ({"adversary": "fgsm", "adversary_radius": 0.0}, "greater than 0"),
-        ({"adversary": "pgd", "adversary_radius": 0.3, "adversary_steps": 0}, "greater than or equal to 1"),
+        (
+            {"adversary": "pgd", "adversary_radius": 0.3, "adversary_steps": 0},
+            "greater than or equal to 1",
+        ),
     ],
 )
 def test_an_adversary_that_is_not_whole_is_refused(fields: dict[str, Any], sentence: str):
@@ -196,20 +260,35 @@ def test_the_data_unit_with_known_answers():
 
 
 def test_the_data_unit_belongs_to_the_data_set_and_hardly_moves_with_n():
-    few, many = (load_samples(TaskRef("mnist")).data(MnistConfig(n=n, stop="epochs"), Seeds(0)).unit() for n in (10, 4000))
+    few, many = (
+        load_samples(TaskRef("mnist")).data(MnistConfig(n=n, stop="epochs"), Seeds(0)).unit()
+        for n in (10, 4000)
+    )
     assert few == pytest.approx(many, rel=0.02)
 
 
 @pytest.mark.parametrize("d", [2, 8, 64, 1024])
 def test_the_data_unit_of_a_sphere_is_near_one(d: int):
-    assert data(on_sphere(4000, d, torch.Generator().manual_seed(0))).unit() == pytest.approx(1.0, abs=0.01)
+    assert data(on_sphere(4000, d, torch.Generator().manual_seed(0))).unit() == pytest.approx(
+        1.0, abs=0.01
+    )
 
 
 def test_the_content_hash_sees_every_tensor():
-    base = Data(torch.zeros(3, 2), torch.zeros(3), torch.zeros(2, 2), torch.zeros(2), Noise("none", 0.0, 0.0))
+    base = Data(
+        torch.zeros(3, 2),
+        torch.zeros(3),
+        torch.zeros(2, 2),
+        torch.zeros(2),
+        Noise("none", 0.0, 0.0),
+    )
     changed = [
-        dataclasses.replace(base, **{name: getattr(base, name).clone().index_fill_(0, torch.tensor([1]), 1)})
+        dataclasses.replace(
+            base, **{name: getattr(base, name).clone().index_fill_(0, torch.tensor([1]), 1)}
+        )
         for name in ("x_train", "y_train", "x_test", "y_test")
     ]
     assert len({base.content_hash(), *(c.content_hash() for c in changed)}) == 5
-    assert dataclasses.replace(base, x_train=torch.zeros(2, 3).T).content_hash() == base.content_hash(), "strides do not matter"
+    assert (
+        dataclasses.replace(base, x_train=torch.zeros(2, 3).T).content_hash() == base.content_hash()
+    ), "strides do not matter"

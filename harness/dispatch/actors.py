@@ -1,8 +1,8 @@
 """Batches on Ray: warm workers, bounded work in flight, every loss named.
 
-Nothing here decides what to run or what to do about a failure; `harness/run.py` does, by what it puts into the
-queue. A batch goes to an actor that has what the batch takes, and keeps it for the batches after. One with several GPUs
-goes to `harness/dispatch/multi_gpu.py`.
+Nothing here decides what to run or what to do about a failure; `harness/run.py` does, by what it
+puts into the queue. A batch goes to an actor that has what the batch takes, and keeps it for the
+batches after. One with several GPUs goes to `harness/dispatch/multi_gpu.py`.
 """
 
 import atexit
@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no network request of Ray's own
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-os.environ.setdefault("RAY_timeout_ms_task_wait_for_death_info", "10000")  # why a worker died takes more than its 1 s on a busy machine
+# why a worker died takes more than its 1 s on a busy machine
+os.environ.setdefault("RAY_timeout_ms_task_wait_for_death_info", "10000")
 
 import ray
 from ray import cloudpickle
@@ -38,13 +39,15 @@ from harness.sweeps.sweep import Resources
 from harness.sweeps.trial import Batch, Given
 
 OBJECT_STORE_BYTES = 256 * 2**20
-"""Plenty: only configurations and rows travel. Ray's default would take 30 % of the machine's memory."""
+"""Plenty: only configurations and rows travel. Ray's default would take 30 % of the machine's
+memory."""
 
 KNOCK_S = 20.0
 """How long to wait for anything at all to answer at a cluster's address."""
 
 HEAD_GONE_S = 30.0
-"""How long a cluster's head may be silent: a fault-tolerant one comes back, and Ray ends this process after 60 s."""
+"""How long a cluster's head may be silent: a fault-tolerant one comes back, and Ray ends this
+process after 60 s."""
 
 ALIKE = 1000
 """How far ahead the queue is searched for batches that take the same."""
@@ -67,7 +70,9 @@ class _Need(NamedTuple):
 
     def times(self, have: "_Need") -> int:
         """How often it fits into what there is; below 0 where there is less than nothing left."""
-        return int(min((there + 1e-6) // each for each, there in zip(self, have, strict=True) if each))
+        return int(
+            min((there + 1e-6) // each for each, there in zip(self, have, strict=True) if each)
+        )
 
     def without(self, taken: "_Need") -> "_Need":
         return _Need(*(there - gone for there, gone in zip(self, taken, strict=True)))
@@ -91,15 +96,18 @@ class _Flight(NamedTuple):
     """Whether its actor was ended because the batch did not answer its limit."""
 
 
-def on_ray(queue: deque[Batch], address: str | None, resources: Resources, given: Given) -> Iterator[tuple[Batch, list[Columns]]]:
+def on_ray(
+    queue: deque[Batch], address: str | None, resources: Resources, given: Given
+) -> Iterator[tuple[Batch, list[Columns]]]:
     """Run the queue's batches and yield each with its columns as it ends, in order of ending.
 
-    The caller may append to the queue between results. `address` is a running cluster's ("auto" or HOST:PORT);
-    None starts Ray on this machine for the duration, unless this process has one already. A batch whose worker died
-    yields failure columns. Closing the generator cancels what is in flight.
+    The caller may append to the queue between results. `address` is a running cluster's ("auto" or
+    HOST:PORT); None starts Ray on this machine for the duration, unless this process has one
+    already. A batch whose worker died yields failure columns. Closing the generator cancels what is
+    in flight.
 
-    Raises UserError when there is no cluster at the address, when it has no room for a single trial, and when its head
-    has died.
+    Raises UserError when there is no cluster at the address, when it has no room for a single
+    trial, and when its head has died.
     """
     ours = connect(address, resources, max((batch.gpus for batch in queue), default=0.0))
     cloudpickle.register_pickle_by_value(worker)
@@ -122,7 +130,8 @@ def on_ray(queue: deque[Batch], address: str | None, resources: Resources, given
 
 
 def _leave() -> None:
-    """End this process as `main` would after a UserError, but at once: Ray waits for its head on the way out, or crashes."""
+    """End this process as `main` would after a UserError, but at once: Ray waits for its head on
+    the way out, or crashes."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(2)
@@ -136,7 +145,8 @@ class _Crew:
         self.resources, self.given = resources, given
         self.worker = ray.remote(worker.Worker)
         self.ahead = 1 if address is None else 2
-        """How often what there is room for may be with Ray: an autoscaler adds nodes for what waits there."""
+        """How often what there is room for may be with Ray: an autoscaler adds nodes for what
+        waits there."""
         self.nodes = _nodes()
         self.flights: dict[ray.ObjectRef, _Flight] = {}
         self.starting: dict[ray.ObjectRef, _Actor] = {}
@@ -144,9 +154,14 @@ class _Crew:
         self.failed_starts = 0
 
     def end_overdue(self) -> None:
-        """End the actors whose batches do not answer their limit: no signal reaches what is stuck outside Python."""
+        """End the actors whose batches do not answer their limit: no signal reaches what is
+        stuck outside Python."""
         limit = self.given.seconds + HARD_KILL_GRACE_S
-        late = [ref for ref, flight in self.flights.items() if flight.actor and time.monotonic() - flight.began > limit]
+        late = [
+            ref
+            for ref, flight in self.flights.items()
+            if flight.actor and time.monotonic() - flight.began > limit
+        ]
         for ref in ray.wait(late, num_returns=len(late), timeout=0)[1] if late else ():
             flight = self.flights[ref]
             if flight.actor and not flight.overdue:
@@ -154,14 +169,18 @@ class _Crew:
                 self.flights[ref] = flight._replace(overdue=True)
 
     def take(self, queue: deque[Batch]) -> None:
-        """Give Ray what there is room for now, in the queue's order: as nothing overtakes what waits for room, nothing waits for ever.
+        """Give Ray what there is room for now, in the queue's order: as nothing overtakes what
+        waits for room, nothing waits for ever.
 
-        Only what is larger than what there is at all, as after the loss of a node, is passed over while there is something else.
+        Only what is larger than what there is at all, as after the loss of a node, is passed over
+        while there is something else.
         """
         if queue:
             self._look()
         while queue:
-            chosen = next((i for i, batch in enumerate(queue) if _fits(self._need(batch), self.nodes)), None)
+            chosen = next(
+                (i for i, batch in enumerate(queue) if _fits(self._need(batch), self.nodes)), None
+            )
             if chosen is None and self.flights:
                 break
             if not self._started(queue, chosen or 0):
@@ -175,7 +194,9 @@ class _Crew:
         """What has changed by itself: nodes come and go, and so do workers that wait."""
         leaving = self.head.leaving()
         self.nodes = _nodes(leaving)
-        self._end([a for a in self.idle if a.node in leaving or a.handle._get_local_state() != ALIVE])
+        self._end(
+            [a for a in self.idle if a.node in leaving or a.handle._get_local_state() != ALIVE]
+        )
 
     def _started(self, queue: deque[Batch], at: int) -> bool:
         """Whether there was room for the batch; if not, some is made."""
@@ -199,14 +220,20 @@ class _Crew:
         return True
 
     def _recruit(self, need: _Need, ahead: Iterable[Batch]) -> None:
-        """Start as many actors as there is room and work for; those that take something else give way once they are idle."""
+        """Start as many actors as there is room and work for; those that take something else
+        give way once they are idle."""
         self._end([actor for actor in [*self.idle, *self.starting.values()] if actor.need != need])
         room = need.times(self._left(self.ahead))
         if not self.flights and not self.starting:
             room = max(1, room)
         if room < 1:
             return
-        options: dict[str, Any] = {"num_cpus": need.cpus, "num_gpus": need.gpus, "max_restarts": 0, "max_task_retries": 0}
+        options: dict[str, Any] = {
+            "num_cpus": need.cpus,
+            "num_gpus": need.gpus,
+            "max_restarts": 0,
+            "max_task_retries": 0,
+        }
         if need.memory:
             options["memory"] = int(need.memory)
         alike = sum(self._need(batch) == need for batch in ahead)
@@ -232,10 +259,14 @@ class _Crew:
         try:
             node = ray.get(ref)
         except lost.RayError as e:
-            self.failed_starts += not (_with_its_node(e) or (self.flights and isinstance(e, lost.OutOfMemoryError)))
+            self.failed_starts += not (
+                _with_its_node(e) or (self.flights and isinstance(e, lost.OutOfMemoryError))
+            )
             if self.failed_starts >= FAILED_STARTS:
                 words = _last_line if isinstance(e, lost.RayTaskError) else _first_line
-                raise UserError(f"the cluster's workers end before they have begun: {words(e)}") from None
+                raise UserError(
+                    f"the cluster's workers end before they have begun: {words(e)}"
+                ) from None
             return
         self.failed_starts = 0
         self.idle.append(actor._replace(node=node))
@@ -248,12 +279,21 @@ class _Crew:
             return flight.actor.node in leaving if flight.actor else bool(leaving)
 
         may_leave = leaves if self.head.at is not None else None
-        columns = _result(ref, flight.batch, time.monotonic() - flight.began, self.given.seconds if flight.overdue else None, may_leave)
+        columns = _result(
+            ref,
+            flight.batch,
+            time.monotonic() - flight.began,
+            self.given.seconds if flight.overdue else None,
+            may_leave,
+        )
         if flight.actor:
             self.idle.append(flight.actor)
-            if any(c.get("failure_kind") in SHARED_KINDS for c in columns):  # whatever it holds is not to be trusted
+            # whatever it holds is not to be trusted
+            if any(c.get("failure_kind") in SHARED_KINDS for c in columns):
                 self._end([flight.actor])
-        if flight.batch.gpus > 1 and not any(other.batch.gpus > 1 for other in self.flights.values()):
+        if flight.batch.gpus > 1 and not any(
+            other.batch.gpus > 1 for other in self.flights.values()
+        ):
             multi_gpu.reclaim()
         return flight.batch, columns
 
@@ -275,7 +315,13 @@ class _Crew:
 
     def dismiss(self) -> None:
         """End all of it."""
-        self._end([*self.idle, *self.starting.values(), *(f.actor for f in self.flights.values() if f.actor)])
+        self._end(
+            [
+                *self.idle,
+                *self.starting.values(),
+                *(f.actor for f in self.flights.values() if f.actor),
+            ]
+        )
         for ref, flight in self.flights.items():
             if not flight.actor:
                 ray.cancel(ref, force=True)
@@ -287,14 +333,16 @@ class _Crew:
 
 
 class _Head:
-    """Whether a cluster's head lives. Ray itself would end this process, in words of its own, a minute after losing it."""
+    """Whether a cluster's head lives. Ray itself would end this process, in words of its own, a
+    minute after losing it."""
 
     def __init__(self, address: str | None):
         self.at = None if address is None else ray.get_runtime_context().gcs_address
         self.alive, self.heard = True, time.monotonic()
 
     def answers(self) -> bool:
-        """To be asked before anything else is asked of it. Raises UserError when it has not answered for HEAD_GONE_S."""
+        """To be asked before anything else is asked of it. Raises UserError when it has not
+        answered for HEAD_GONE_S."""
         if self.at is None:
             return True
         host, _, port = self.at.rpartition(":")
@@ -303,8 +351,8 @@ class _Head:
         except OSError:
             if time.monotonic() - self.heard > HEAD_GONE_S:
                 raise UserError(
-                    f"the cluster's head at {self.at} has died; finished trials are in the store, and the same command goes on "
-                    "once there is a cluster again"
+                    f"the cluster's head at {self.at} has died; finished trials are in the store,"
+                    " and the same command goes on once there is a cluster again"
                 ) from None
             return False
         self.heard = time.monotonic()
@@ -316,10 +364,11 @@ class _Head:
 
 
 def connect(address: str | None, resources: Resources, gpus: float | None = None) -> bool:
-    """Join the cluster at `address`, or start Ray on this machine; gives whether it did, or found that done already.
+    """Join the cluster at `address`, or start Ray on this machine; gives whether it did, or found
+    that done already.
 
-    `gpus` is the most that a trial will be given; None: the sweep's number, or the smallest share. Raises UserError when
-    no cluster answers, or when it has no room for a single trial.
+    `gpus` is the most that a trial will be given; None: the sweep's number, or the smallest share.
+    Raises UserError when no cluster answers, or when it has no room for a single trial.
     """
     ours = not ray.is_initialized()
     if ours:
@@ -327,9 +376,17 @@ def connect(address: str | None, resources: Resources, gpus: float | None = None
         if address is None:
             try:
                 with _on_loopback():
-                    ray.init(address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **quiet)
+                    ray.init(
+                        address="local",
+                        include_dashboard=False,
+                        object_store_memory=OBJECT_STORE_BYTES,
+                        **quiet,
+                    )
             except Exception as e:  # Ray raises just that
-                raise UserError(f"Ray did not start on this machine; try again when it is less busy ({_first_line(e)[:200]})") from None
+                raise UserError(
+                    "Ray did not start on this machine; try again when it is less busy"
+                    f" ({_first_line(e)[:200]})"
+                ) from None
         else:
             _join(address, quiet)
     if gpus is None:
@@ -343,17 +400,20 @@ def connect(address: str | None, resources: Resources, gpus: float | None = None
         )
         have = _sum(nodes)
         raise UserError(
-            f"one trial needs {need.cpus:g} CPUs, {gpus:g} GPUs and {need.memory / 1e9:g} GB, and "
-            f"{has.format(have.cpus, have.gpus, have.memory / 1e9)}; change resources in the sweep file"
+            f"one trial needs {need.cpus:g} CPUs, {gpus:g} GPUs and {need.memory / 1e9:g} GB, and"
+            f" {has.format(have.cpus, have.gpus, have.memory / 1e9)}; change resources in the sweep"
+            " file"
         )
     return ours
 
 
 @contextlib.contextmanager
 def _on_loopback() -> Iterator[None]:
-    """Whatever Ray starts meanwhile listens on this machine's loopback alone, as it does by itself on macOS and Windows.
+    """Whatever Ray starts meanwhile listens on this machine's loopback alone, as it does by itself
+    on macOS and Windows.
 
-    On Linux it would listen on every interface, the server of jobs on each node included, and it takes no address of loopback.
+    On Linux it would listen on every interface, the server of jobs on each node included, and it
+    takes no address of loopback.
     """
     before = ray_constants.ENABLE_RAY_CLUSTER
     ray_constants.ENABLE_RAY_CLUSTER = False
@@ -371,13 +431,22 @@ def _join(address: str, quiet: dict[str, Any]) -> None:
         ray.init(address=address, **quiet)
     except (OSError, ValueError, RuntimeError, OverflowError) as e:
         token = os.environ.get("RAY_AUTH_MODE") == "token"
-        hint = "" if token else "; if it asks for a token, set RAY_AUTH_MODE=token (clusters/README.md)"
-        raise UserError(f"--address {address}: no Ray cluster answers there ({_first_line(e)[:200]}){hint}") from None
+        hint = (
+            ""
+            if token
+            else "; if it asks for a token, set RAY_AUTH_MODE=token (clusters/README.md)"
+        )
+        raise UserError(
+            f"--address {address}: no Ray cluster answers there ({_first_line(e)[:200]}){hint}"
+        ) from None
 
 
 def _nodes(leaving: Collection[str] = ()) -> list[_Need]:
-    """What each node of the cluster has now, taken or not; without those that are about to leave."""
-    stay = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["NodeID"] not in leaving]
+    """What each node of the cluster has now, taken or not; without those that are about to
+    leave."""
+    stay = [
+        node["Resources"] for node in ray.nodes() if node["Alive"] and node["NodeID"] not in leaving
+    ]
     return [_Need(has.get("CPU", 0), has.get("GPU", 0), has.get("memory", 0)) for has in stay]
 
 
@@ -386,54 +455,96 @@ def _sum(nodes: list[_Need]) -> _Need:
 
 
 def _fits(need: _Need, nodes: list[_Need]) -> bool:
-    """Whether the empty cluster has room: over several GPUs on all nodes together, else on one of them."""
-    return need.times(_sum(nodes)) >= 1 if need.gpus > 1 else any(need.times(node) >= 1 for node in nodes)
+    """Whether the empty cluster has room: over several GPUs on all nodes together, else on one
+    of them."""
+    return (
+        need.times(_sum(nodes)) >= 1
+        if need.gpus > 1
+        else any(need.times(node) >= 1 for node in nodes)
+    )
 
 
 def _need(resources: Resources, gpus: float, memory_gb: float | None) -> _Need:
-    """What a trial takes with so many GPUs, and with the sweep's reservation of memory if None is given: over several GPUs,
-    so many processes with CPUs each, and none of the latter."""
+    """What a trial takes with so many GPUs, and with the sweep's reservation of memory if None
+    is given: over several GPUs, so many processes with CPUs each, and none of the latter."""
     memory = 1e9 * (memory_gb or resources.memory_gb or 0)
     return _Need(resources.cpus * max(1, int(gpus)), gpus, memory if gpus <= 1 else 0)
 
 
 def most(cpus: int) -> tuple[int, float]:
-    """What a single trial may grow to: the cluster's GPUs, and the memory in GB of its largest node with so many CPUs."""
+    """What a single trial may grow to: the cluster's GPUs, and the memory in GB of its largest
+    node with so many CPUs."""
     nodes = _nodes()
-    return int(_sum(nodes).gpus), max((node.memory for node in nodes if node.cpus >= cpus), default=0) / 1e9
+    return (
+        int(_sum(nodes).gpus),
+        max((node.memory for node in nodes if node.cpus >= cpus), default=0) / 1e9,
+    )
 
 
 def _plain(batch: Batch) -> list[list[dict[str, Any]]]:
-    return [[{"trial_id": t.trial_id, "ref": tuple(t.ref), "config": t.config, "seed": t.seed} for t in stack] for stack in batch.stacks]
+    return [
+        [
+            {"trial_id": t.trial_id, "ref": tuple(t.ref), "config": t.config, "seed": t.seed}
+            for t in stack
+        ]
+        for stack in batch.stacks
+    ]
 
 
-def _result(ref: ray.ObjectRef, batch: Batch, waited: float, overdue: float | None, leaves: Callable[[], bool] | None) -> list[Columns]:
-    """The batch's columns, or the reason why there are none as failure columns for each of its trials.
+def _result(
+    ref: ray.ObjectRef,
+    batch: Batch,
+    waited: float,
+    overdue: float | None,
+    leaves: Callable[[], bool] | None,
+) -> list[Columns]:
+    """The batch's columns, or the reason why there are none as failure columns for each of its
+    trials.
 
-    `overdue` is the limit in seconds that it lost its process for, if it did. `leaves` tells whether its node has notice that it
-    will be taken away: its processes may die before it does. None where there is but this machine.
+    `overdue` is the limit in seconds that it lost its process for, if it did. `leaves` tells
+    whether its node has notice that it will be taken away: its processes may die before it does.
+    None where there is but this machine.
     """
     try:
         return ray.get(ref)
     except lost.OutOfMemoryError as e:
-        kind, message = "oom", f"Ray ended the worker because the node ran out of memory: {_first_line(e)}"
-    except (lost.NodeDiedError, lost.ObjectLostError) as e:  # the second: after the batch, before its columns came back
+        kind, message = (
+            "oom",
+            f"Ray ended the worker because the node ran out of memory: {_first_line(e)}",
+        )
+    except (lost.NodeDiedError, lost.ObjectLostError) as e:
+        # the second: after the batch, before its columns came back
         kind, message = "preempted", f"the node died: {_first_line(e)}"
     except (lost.WorkerCrashedError, lost.ActorDiedError, lost.ActorUnavailableError) as e:
         if leaves and _with_its_node(e):
             kind, message = "preempted", f"the node died or cannot be reached: {_last_line(e)}"
         elif overdue is not None:
-            kind, message = "timeout", f"did not answer its limit of {overdue:g} s and lost its process"
+            kind, message = (
+                "timeout",
+                f"did not answer its limit of {overdue:g} s and lost its process",
+            )
         elif leaves and leaves():
-            kind, message = "preempted", f"the worker process died, and its node is about to be taken away: {_first_line(e)}"
+            kind, message = (
+                "preempted",
+                (
+                    "the worker process died, and its node is about to be taken away:"
+                    f" {_first_line(e)}"
+                ),
+            )
         else:
             kind, message = "crash", f"the worker process died: {_first_line(e)}"
     except lost.RayTaskError as e:
         kind, message = "bug", f"the worker could not run the batch: {_last_line(e)}"
     except lost.LocalRayletDiedError:
-        raise UserError("this machine's Ray died; finished trials are in the store, so run the same command again") from None
+        raise UserError(
+            "this machine's Ray died; finished trials are in the store, so run the same command"
+            " again"
+        ) from None
     except lost.RayError as e:
-        kind, message = "crash", f"Ray could not run the batch: {type(e).__name__}: {_first_line(e)}"
+        kind, message = (
+            "crash",
+            f"Ray could not run the batch: {type(e).__name__}: {_first_line(e)}",
+        )
     failed = {
         "_weights": None,
         "_pictures": None,
@@ -443,11 +554,15 @@ def _result(ref: ray.ObjectRef, batch: Batch, waited: float, overdue: float | No
         "wall_s": waited,
         "gpus": batch.gpus,
     }
-    return [{**failed, "measures_version": MEASURES_VERSION, "ray_version": ray.__version__} for _ in batch.trials]
+    return [
+        {**failed, "measures_version": MEASURES_VERSION, "ray_version": ray.__version__}
+        for _ in batch.trials
+    ]
 
 
 def _with_its_node(e: lost.RayError) -> bool:
-    """Whether an actor's end is its node's. One that vanishes without a word leaves an ActorUnavailableError."""
+    """Whether an actor's end is its node's. One that vanishes without a word leaves an
+    ActorUnavailableError."""
     if isinstance(e, lost.ActorDiedError):
         return e.preempted or "its node has died" in str(e)
     return isinstance(e, lost.ActorUnavailableError)

@@ -1,8 +1,9 @@
-"""What deserves another attempt: what a store knows of earlier ones, and what a run does about a trial that failed.
+"""What deserves another attempt: what a store knows of earlier ones, and what a run does about a
+trial that failed.
 
-A trial alone is tried again up to `limits.attempts` times, when the reason may lie outside it. A machine that was taken away
-does not count, and neither does an attempt that is followed by one with more memory. Trials of one batch that are lost
-together are told apart first.
+A trial alone is tried again up to `limits.attempts` times, when the reason may lie outside it. A
+machine that was taken away does not count, and neither does an attempt that is followed by one with
+more memory. Trials of one batch that are lost together are told apart first.
 """
 
 from collections import Counter
@@ -21,10 +22,12 @@ from harness.sweeps.trial import Batch, Trial
 from harness.terminal.progress import Progress
 
 PREEMPTIONS = 20
-"""So often in a row a trial may lose its node, none of which counts as an attempt: some trials take their node with them."""
+"""So often in a row a trial may lose its node, none of which counts as an attempt: some trials
+take their node with them."""
 
 WHOLE_AGAIN = 3
-"""So often a batch that lost its node runs again as it was, before it is cut for the same suspicion."""
+"""So often a batch that lost its node runs again as it was, before it is cut for the same
+suspicion."""
 
 
 class Past(NamedTuple):
@@ -35,7 +38,8 @@ class Past(NamedTuple):
     attempts: Counter[str]
     """The highest number of a trial's attempts."""
     charged: Counter[str]
-    """How many of them count towards `limits.attempts`: none that was preempted, and none that was followed by one with more of a GPU."""
+    """How many of them count towards `limits.attempts`: none that was preempted, and none that
+    was followed by one with more of a GPU."""
 
     @classmethod
     def read(cls, store: Store, progress: Progress) -> "Past":
@@ -52,7 +56,9 @@ class Past(NamedTuple):
         attempts = rows.groupby("trial_id")["attempt"].max()
         on = rows["gpus"].fillna(0.0)
         most_on = on.groupby(rows["trial_id"]).transform("max")
-        uncharged = rows["failure_kind"].eq("preempted") | (rows["failure_kind"].eq("oom") & (on < most_on))
+        uncharged = rows["failure_kind"].eq("preempted") | (
+            rows["failure_kind"].eq("oom") & (on < most_on)
+        )
         charged = rows[~uncharged].groupby("trial_id")["attempt"].nunique()
         return cls(
             frozenset(newest.loc[newest["status"] == "ok", "trial_id"]),
@@ -62,28 +68,40 @@ class Past(NamedTuple):
         )
 
     def wants(self, trial: Trial, attempts: int, retry_failed: bool) -> bool:
-        """Whether to run a trial: never a finished one; a failed one if asked, or if its kind deserves another attempt."""
+        """Whether to run a trial: never a finished one; a failed one if asked, or if its kind
+        deserves another attempt."""
         if trial.trial_id in self.ok:
             return False
         kind = self.kinds.get(trial.trial_id)
-        return kind is None or retry_failed or (kind in RETRIED_KINDS and self.charged[trial.trial_id] < attempts)
+        return (
+            kind is None
+            or retry_failed
+            or (kind in RETRIED_KINDS and self.charged[trial.trial_id] < attempts)
+        )
 
 
 class Retries:
-    """What the trials of a run have been through, and which of those that failed run again, and with what."""
+    """What the trials of a run have been through, and which of those that failed run again, and
+    with what."""
 
-    def __init__(self, past: Past, todo: Iterable[Trial], sweep: Sweep, inline: bool, retry_failed: bool):
+    def __init__(
+        self, past: Past, todo: Iterable[Trial], sweep: Sweep, inline: bool, retry_failed: bool
+    ):
         self.resources, self.limit, self.inline = sweep.resources, sweep.limits.attempts, inline
         todo = list(todo)
         self.attempt = Counter({t.trial_id: past.attempts[t.trial_id] + 1 for t in todo})
         """The number of each trial's attempt that is under way."""
-        self._charged = Counter() if retry_failed else Counter({t.trial_id: past.charged[t.trial_id] for t in todo})
+        self._charged = (
+            Counter()
+            if retry_failed
+            else Counter({t.trial_id: past.charged[t.trial_id] for t in todo})
+        )
         self._preempted: Counter[str] = Counter()  # times in a row
         self._tried: dict[str, list[str]] = {}  # what a trial that ran out of memory has had
 
     def of_one(self, trial_id: str, batch: Batch, kind: str) -> Batch | None:
-        """What to run after a trial failed by itself; None when that was its last attempt. Kinds that are retried only come from a
-        trial that was alone in its batch."""
+        """What to run after a trial failed by itself; None when that was its last attempt. Kinds
+        that are retried only come from a trial that was alone in its batch."""
         again = self._again(batch, trial_id, kind)
         if again:
             self.attempt[trial_id] += 1
@@ -107,25 +125,36 @@ class Retries:
         return batch if self._charged[trial_id] < self.limit and not at_most else None
 
     def of_several(self, batch: Batch, suspects: list[str], kind: str) -> list[Batch]:
-        """What to run after trials of a batch were lost together: halves of it, until the one that does it is alone."""
+        """What to run after trials of a batch were lost together: halves of it, until the one
+        that does it is alone."""
         for trial_id in suspects:
             self._preempted[trial_id] = self._preempted[trial_id] + 1 if kind == "preempted" else 0
         left = batch.only(suspects)
-        whole = len(suspects) < len(batch.trials) or 0 < max(self._preempted[trial_id] for trial_id in suspects) <= WHOLE_AGAIN
+        whole = (
+            len(suspects) < len(batch.trials)
+            or 0 < max(self._preempted[trial_id] for trial_id in suspects) <= WHOLE_AGAIN
+        )
         return [left] if whole else list(left.halves())
 
     def how(self, batch: Batch, again: Batch) -> str:
         """How a trial is tried again."""
-        return "trying again" + ("" if again is batch else f" with {_amount(again, self.resources)}")
+        return "trying again" + (
+            "" if again is batch else f" with {_amount(again, self.resources)}"
+        )
 
     def tried(self, trial_id: str) -> str:
-        """The beginning of what a row says of a trial that ran out of memory for good; empty where there was no more to be had."""
-        return f"ran out of memory with each of {', '.join(self._tried[trial_id])}; " if trial_id in self._tried else ""
+        """The beginning of what a row says of a trial that ran out of memory for good; empty
+        where there was no more to be had."""
+        return (
+            f"ran out of memory with each of {', '.join(self._tried[trial_id])}; "
+            if trial_id in self._tried
+            else ""
+        )
 
 
 def with_more(batch: Batch, resources: Resources, inline: bool) -> Batch | None:
-    """The batch of a trial that ran out of memory, with more of it: the next larger share of a GPU, or twice the memory reserved;
-    None where there is no more to have, or none was reserved."""
+    """The batch of a trial that ran out of memory, with more of it: the next larger share of a
+    GPU, or twice the memory reserved; None where there is no more to have, or none was reserved."""
     if inline:
         gpus, memory_gb = 1, 0.0
     elif batch.gpus or resources.memory_gb:

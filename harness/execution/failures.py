@@ -9,10 +9,12 @@ from harness.execution.limits import TimeIsUp
 from harness.store.schema import Columns
 
 PASSED_ON = (TimeIsUp, KeyboardInterrupt)
-"""All that a trial may raise without failing by itself. It may raise anything: a Rust extension's panic is no Exception."""
+"""All that a trial may raise without failing by itself. It may raise anything: a Rust
+extension's panic is no Exception."""
 
 OUT_OF_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "_STATUS_ALLOC_FAILED")
-"""What a RuntimeError says that is about memory: torch's allocator on CPU, CUDA itself, cuBLAS and cuDNN."""
+"""What a RuntimeError says that is about memory: torch's allocator on CPU, CUDA itself, cuBLAS
+and cuDNN."""
 
 
 def failed(kind: str, message: str) -> Columns:
@@ -26,7 +28,8 @@ def text(said: str) -> str:
 
 
 def failure(e: BaseException) -> Columns:
-    """The columns for whatever a trial raised; what is neither about memory nor about a GPU that answers nobody any more is a bug."""
+    """The columns for whatever a trial raised; what is neither about memory nor about a GPU that
+    answers nobody any more is a bug."""
     if isinstance(e, TrialFailure):
         return failed(e.kind, str(e))
     out_of_memory = isinstance(e, MemoryError | torch.OutOfMemoryError) or (
@@ -34,7 +37,10 @@ def failure(e: BaseException) -> Columns:
     )
     if isinstance(e, torch.AcceleratorError) and not out_of_memory:
         return failed("crash", f"the GPU's context is lost: {e}")
-    return failed("oom" if out_of_memory else "bug", f"{type(e).__name__}: {e}" + ("" if out_of_memory else _last_line(e)))
+    return failed(
+        "oom" if out_of_memory else "bug",
+        f"{type(e).__name__}: {e}" + ("" if out_of_memory else _last_line(e)),
+    )
 
 
 def _last_line(e: BaseException) -> str:

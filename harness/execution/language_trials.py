@@ -1,4 +1,5 @@
-"""Trials of language models: corpus, a pass of training where there is one, measures over every position and in embedding space."""
+"""Trials of language models: corpus, a pass of training where there is one, measures over every
+position and in embedding space."""
 
 import gc
 import math
@@ -12,7 +13,14 @@ from torch import Tensor, nn
 from harness.errors import UserError
 from harness.execution.failures import PASSED_ON, failed, failure
 from harness.execution.sample_trials import initialised, weights
-from harness.language import CausalLM, Corpus, LanguageConfig, LanguageTask, window_begins, windows_at
+from harness.language import (
+    CausalLM,
+    Corpus,
+    LanguageConfig,
+    LanguageTask,
+    window_begins,
+    windows_at,
+)
 from harness.measures import measure
 from harness.measures.counts import count_parameters, params_per_number
 from harness.measures.next_token import held_out, last_word
@@ -32,7 +40,8 @@ JUDGED_TOKENS = 200_000
 """Held-out targets behind the loss, at most."""
 
 EMBEDDED_WINDOWS, EMBEDDED_NUMBERS = 512, 2**25
-"""Windows embedded for the instruments, of training and of held-out text each: at most so many, holding at most so many numbers."""
+"""Windows embedded for the instruments, of training and of held-out text each: at most so many,
+holding at most so many numbers."""
 
 
 class _Ready(NamedTuple):
@@ -45,7 +54,8 @@ class _Ready(NamedTuple):
 
 
 class LastPosition(nn.Module):
-    """A language model as the instruments see it: embeddings (B, T, width) to the logits after the last."""
+    """A language model as the instruments see it: embeddings (B, T, width) to the logits after
+    the last."""
 
     def __init__(self, model: CausalLM):
         super().__init__()
@@ -58,8 +68,9 @@ class LastPosition(nn.Module):
 class LanguageTrials:
     """Some trials' way through, one after another: each fills its machine, or its GPU, by itself.
 
-    A trial that fills several GPUs goes this way in several processes at once, each with its part of the model; the first one's
-    columns are the trial's, and the others' say no more than that it went well.
+    A trial that fills several GPUs goes this way in several processes at once, each with its part
+    of the model; the first one's columns are the trial's, and the others' say no more than that it
+    went well.
     """
 
     def __init__(self, given: Given, device: torch.device, processes: Processes = ALONE):
@@ -74,14 +85,20 @@ class LanguageTrials:
 
         def again(trial: Trial) -> Columns:
             ready = self._prepare(trial)
-            # Not safetensors' load_model: it refuses files that hold tied weights under both names, as ours do.
+            # Not safetensors' load_model: it refuses files that hold tied weights under both names,
+            # as ours do.
             ready.model.load_state_dict(load_tensors(read_kept(trained, trial.trial_id)))
             clock = time.perf_counter()
             measured = self._instruments(ready, self.device) | self._over_text(ready)
             seconds = time.perf_counter() - clock
             if not math.isfinite(measured["test_loss"]):
                 return failed("nan", f"the loss on held-out data is {measured['test_loss']}")
-            return {"status": "ok", "_measured": measured, "data_hash": ready.corpus.content_hash, "measure_s": seconds}
+            return {
+                "status": "ok",
+                "_measured": measured,
+                "data_hash": ready.corpus.content_hash,
+                "measure_s": seconds,
+            }
 
         return [self._caught(trial, again) for trial in trials]
 
@@ -108,12 +125,25 @@ class LanguageTrials:
         fit, train_s = None, 0.0
         if ready.config.max_epochs:
             clock = time.perf_counter()
-            checkpoint = LanguageCheckpoint.at(self.given.checkpoints, trial) if self.processes.rank == 0 else None
+            checkpoint = (
+                LanguageCheckpoint.at(self.given.checkpoints, trial)
+                if self.processes.rank == 0
+                else None
+            )
             with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-                # Of every device: dropout draws where the model is. Each process draws for its own windows.
+                # Of every device: dropout draws where the model is. Each process draws for its own
+                # windows.
                 torch.manual_seed(ready.seeds.stream("dropout") + self.processes.rank)
                 order = ready.seeds.generator("order")
-                fit = train_language(ready.model, ready.corpus.train, ready.config, order, self.device, checkpoint, self.processes)
+                fit = train_language(
+                    ready.model,
+                    ready.corpus.train,
+                    ready.config,
+                    order,
+                    self.device,
+                    checkpoint,
+                    self.processes,
+                )
             train_s = time.perf_counter() - clock
         clock = time.perf_counter()
         over_text = self._over_text(ready)
@@ -122,17 +152,29 @@ class LanguageTrials:
             ready, device = self._gathered(ready)
             if self.processes.rank:
                 return {"status": "ok"}
-            note = f"one model over {self.processes.count} processes; instruments on the whole of it, on one {device.type}"
+            note = (
+                f"one model over {self.processes.count} processes; instruments on the whole of it,"
+                f" on one {device.type}"
+            )
         measured = self._instruments(ready, device) | over_text
         seconds = {"train_s": train_s, "measure_s": time.perf_counter() - clock}
         seconds["measure_share"] = seconds["measure_s"] / sum(seconds.values())
         if not math.isfinite(measured["test_loss"]):
             return failed("nan", f"the loss on held-out data is {measured['test_loss']}")
         kept = weights(ready.model, self.given.weights_bytes) if fit else None
-        return _columns(ready, fit, measured) | seconds | {"stack_size": 1, "stack_note": note, "_weights": kept}
+        return (
+            _columns(ready, fit, measured)
+            | seconds
+            | {
+                "stack_size": 1,
+                "stack_note": note,
+                "_weights": kept,
+            }
+        )
 
     def _gathered(self, ready: _Ready) -> tuple[_Ready, torch.device]:
-        """With the whole model in the first process, on its device if it fits there with what the instruments need, else on the CPU."""
+        """With the whole model in the first process, on its device if it fits there with what
+        the instruments need, else on the CPU."""
         state = self.processes.whole(ready.model.state_dict())
         if self.processes.rank:
             return ready, self.device
@@ -149,7 +191,8 @@ class LanguageTrials:
         return ready._replace(model=whole.to(device)), device
 
     def _instruments(self, ready: _Ready, device: torch.device) -> Columns:
-        """At the last positions of windows, in the space of the embeddings of the model, which lies whole on the device."""
+        """At the last positions of windows, in the space of the embeddings of the model, which
+        lies whole on the device."""
         if not self.given.measure_points:
             return {}
         config, corpus, model = ready.config, ready.corpus, ready.model.eval()
@@ -161,7 +204,14 @@ class LanguageTrials:
 
     def _over_text(self, ready: _Ready) -> Columns:
         """Over every position of the held-out text."""
-        over_text = held_out(ready.model, ready.corpus, ready.config.context, JUDGED_TOKENS, self.device, self.processes)
+        over_text = held_out(
+            ready.model,
+            ready.corpus,
+            ready.config.context,
+            JUDGED_TOKENS,
+            self.device,
+            self.processes,
+        )
         return {
             "test_loss": over_text.loss,
             "test_loss_se": over_text.loss_se,
@@ -184,22 +234,46 @@ class LanguageTrials:
             return {}
         longest = max(len(passage) + len(word) for passage, word in examples)
         found = last_word(ready.model, examples, longest, self.device)
-        return {"last_word_accuracy": found.accuracy, "last_word_accuracy_se": found.accuracy_se, "last_word_n": found.count}
+        return {
+            "last_word_accuracy": found.accuracy,
+            "last_word_accuracy_se": found.accuracy_se,
+            "last_word_n": found.count,
+        }
 
 
 @torch.no_grad()
-def embedded(task: LanguageTask, config: LanguageConfig, corpus: Corpus, model: CausalLM, seeds: Seeds, device: torch.device) -> Data:
-    """Windows of training and of held-out text in the model's own embeddings, the token after each as its label."""
+def embedded(
+    task: LanguageTask,
+    config: LanguageConfig,
+    corpus: Corpus,
+    model: CausalLM,
+    seeds: Seeds,
+    device: torch.device,
+) -> Data:
+    """Windows of training and of held-out text in the model's own embeddings, the token after
+    each as its label."""
     count = max(2, min(EMBEDDED_WINDOWS, EMBEDDED_NUMBERS // task.d_ambient(config)))
     table, length, parts = model.table().detach(), config.context + 1, []
     train_draw, test_draw = seeds.generator("data"), seeds.generator("measure")
-    for tokens, draw, of in ((corpus.train, train_draw, "training"), (corpus.held_out, test_draw, "held-out")):
+    for tokens, draw, of in (
+        (corpus.train, train_draw, "training"),
+        (corpus.held_out, test_draw, "held-out"),
+    ):
         begins = window_begins(tokens, corpus.separator, length)
         if len(begins) < 2:
-            there = f"the corpus has {len(begins)} {of} windows of {length} tokens that lie within one document"
-            raise UserError(f"{there}, and measures need 2: lower 'context', or use longer documents")
+            there = (
+                f"the corpus has {len(begins)} {of} windows of {length} tokens that lie within one"
+                " document"
+            )
+            raise UserError(
+                f"{there}, and measures need 2: lower 'context', or use longer documents"
+            )
         rows = torch.randperm(len(begins), generator=draw)[:count].sort().values
-        parts.append(torch.from_numpy(windows_at(tokens, begins[rows.numpy()], length).astype("int64")).to(device))
+        parts.append(
+            torch.from_numpy(windows_at(tokens, begins[rows.numpy()], length).astype("int64")).to(
+                device
+            )
+        )
     train, test = parts
     text = Text(test[:, :-1], table, byte_tokens=task.byte_tokens(config))
     no_noise = Noise("none", 0.0, 0.0)
@@ -213,7 +287,11 @@ def _columns(ready: _Ready, fit: LanguageFit | None, measured: Columns) -> Colum
     distinct = task.tokens_distinct(config)
     samples = task.samples_distinct(config)
     flops = shape_of(trial.ref, config).flops_per_sample * config.n * config.max_epochs
-    per_number = params_per_number(counts.trainable, samples, task.d_ambient(config), measured) if samples else {}
+    per_number = (
+        params_per_number(counts.trainable, samples, task.d_ambient(config), measured)
+        if samples
+        else {}
+    )
     return {
         "status": "ok",
         "family": task.family(config),

@@ -1,4 +1,5 @@
-"""What holds a batch in bounds, and what is asked of the process around it: time limit, denormal numbers, peak memory."""
+"""What holds a batch in bounds, and what is asked of the process around it: time limit, denormal
+numbers, peak memory."""
 
 import contextlib
 import faulthandler
@@ -13,10 +14,12 @@ import torch
 from harness.sweeps.gpu_shares import allocator_fraction
 
 HARD_KILL_GRACE_S = 20.0
-"""A batch that does not answer its time limit (stuck outside Python) loses its process this much later, if that is a worker's."""
+"""A batch that does not answer its time limit (stuck outside Python) loses its process this much
+later, if that is a worker's."""
 
 STUCK_S = 15.0
-"""After its time limit, a process that has not answered writes to its standard error where it is stuck."""
+"""After its time limit, a process that has not answered writes to its standard error where it is
+stuck."""
 
 
 class TimeIsUp(BaseException):
@@ -25,7 +28,8 @@ class TimeIsUp(BaseException):
 
 @contextlib.contextmanager
 def flushed_denormals() -> Iterator[None]:
-    """Numbers below 1e-38 count as 0: Adam's first moments get there, and made steps up to three times slower."""
+    """Numbers below 1e-38 count as 0: Adam's first moments get there, and made steps up to three
+    times slower."""
     torch.set_flush_denormal(True)
     try:
         yield
@@ -35,9 +39,12 @@ def flushed_denormals() -> Iterator[None]:
 
 @contextlib.contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise TimeIsUp in the running code after `seconds`; code that cannot notice is told of on standard error."""
+    """Raise TimeIsUp in the running code after `seconds`; code that cannot notice is told of on
+    standard error."""
     if threading.current_thread() is not threading.main_thread():
-        raise RuntimeError("a trial must run in its process's main thread, where its time limit can reach it")
+        raise RuntimeError(
+            "a trial must run in its process's main thread, where its time limit can reach it"
+        )
 
     def ring(signum: int, frame: Any) -> None:
         raise TimeIsUp
@@ -54,7 +61,8 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 def bound_gpu_memory(gpus: float) -> None:
-    """Let torch fill this process's share of its GPU and no more, so that its neighbours keep theirs."""
+    """Let torch fill this process's share of its GPU and no more, so that its neighbours keep
+    theirs."""
     gpu_bytes = torch.cuda.mem_get_info()[1]
     torch.cuda.set_per_process_memory_fraction(allocator_fraction(gpus, gpu_bytes))
 
@@ -69,7 +77,8 @@ def reset_peak_memory(device: str) -> None:
 
 
 def peak_memory(device: str) -> int | None:
-    """Bytes at most since then: of the GPU, or of the process where the system says; None where it does not."""
+    """Bytes at most since then: of the GPU, or of the process where the system says; None where
+    it does not."""
     if device == "cuda":
         return torch.cuda.max_memory_allocated()
     with contextlib.suppress(OSError), open("/proc/self/status") as f:

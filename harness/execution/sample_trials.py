@@ -1,4 +1,5 @@
-"""Trials that fit labelled samples: a stack of them from data to measured columns, with every failure caught and named."""
+"""Trials that fit labelled samples: a stack of them from data to measured columns, with every
+failure caught and named."""
 
 import math
 import time
@@ -40,7 +41,8 @@ class _Ready(NamedTuple):
 
 
 class _Kept:
-    """Data that this process has made, once for all trials that read the same fields; forgotten all at once when it is much."""
+    """Data that this process has made, once for all trials that read the same fields; forgotten
+    all at once when it is much."""
 
     def __init__(self):
         self.memos: dict[TaskRef, ReadMemo[tuple[Data, str]]] = {}
@@ -51,7 +53,9 @@ class _Kept:
         if self.numbers > KEPT_NUMBERS:
             self.memos, self.numbers = {}, 0
         if ref not in self.memos:
-            self.memos[ref] = ReadMemo(lambda config, seed, device: self._make(ref, config, seed, device))
+            self.memos[ref] = ReadMemo(
+                lambda config, seed, device: self._make(ref, config, seed, device)
+            )
         return self.memos[ref]
 
     def _make(self, ref: TaskRef, config: Config, seed: int, device: str) -> tuple[Data, str]:
@@ -72,7 +76,8 @@ class SampleTrials:
         self.given, self.device = given, device
 
     def run(self, trials: tuple[Trial, ...]) -> list[Columns]:
-        """The trials of one stack. What fails for one alone (its data, its model, its loss) fails that one alone."""
+        """The trials of one stack. What fails for one alone (its data, its model, its loss)
+        fails that one alone."""
         ready: dict[int, _Ready] = {}
         columns: dict[int, Columns] = {}
         for i, trial in enumerate(trials):
@@ -100,7 +105,8 @@ class SampleTrials:
         return [columns[i] for i in range(len(trials))]
 
     def measure_again(self, trials: tuple[Trial, ...], trained: str) -> list[Columns]:
-        """The measured columns of trials with kept weights, in `_measured`, with the hash of the data they were measured on."""
+        """The measured columns of trials with kept weights, in `_measured`, with the hash of the
+        data they were measured on."""
         ready: dict[int, _Ready] = {}
         columns: dict[int, Columns] = {}
         for i, trial in enumerate(trials):
@@ -131,14 +137,21 @@ class SampleTrials:
             if not math.isfinite(measured["test_loss"]):
                 columns[i] = failed("nan", f"the loss on held-out data is {measured['test_loss']}")
                 continue
-            columns[i] = {"status": "ok", "_measured": measured, "data_hash": ready[i].data_hash, "measure_s": seconds}
+            columns[i] = {
+                "status": "ok",
+                "_measured": measured,
+                "data_hash": ready[i].data_hash,
+                "measure_s": seconds,
+            }
         return [columns[i] for i in range(len(trials))]
 
     def _alone(self, trial: Trial, note: str) -> Columns:
         """Again from the beginning, for a trial of a stack that did not work out."""
         try:
             ready = self._prepare(trial)
-            return self._train_and_measure(stack([ready.model], ready.data.x_train[:4]), [ready], note)[0]
+            return self._train_and_measure(
+                stack([ready.model], ready.data.x_train[:4]), [ready], note
+            )[0]
         except PASSED_ON:
             raise
         except BaseException as e:
@@ -150,16 +163,30 @@ class SampleTrials:
         model = initialised(task, config, seeds).to(self.device)
         return _Ready(trial, task, config, seeds, data, data_hash, model)
 
-    def _train_and_measure(self, program: Program, ready: list[_Ready], note: str | None) -> list[Columns]:
+    def _train_and_measure(
+        self, program: Program, ready: list[_Ready], note: str | None
+    ) -> list[Columns]:
         starts = [r.seeds.generator("adversary") if r.config.adversary else None for r in ready]
-        rows = [Row(r.data, r.seeds.generator("order"), r.config.lr, drawn) for r, drawn in zip(ready, starts, strict=True)]
+        rows = [
+            Row(r.data, r.seeds.generator("order"), r.config.lr, drawn)
+            for r, drawn in zip(ready, starts, strict=True)
+        ]
         per_row = sum(_row_key(r) == _row_key(ready[0]) for r in ready)
-        mine = TrialCheckpoint.at(self.given.checkpoints, ready[0].trial) if len(ready) == 1 else None
+        mine = (
+            TrialCheckpoint.at(self.given.checkpoints, ready[0].trial) if len(ready) == 1 else None
+        )
         begin = mine.load(self.device) if mine else None
         clock = time.perf_counter()
         with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(ready[0].seeds.stream("dropout"))  # modules that draw in training never share a stack
-            fits = train(program, rows[::per_row], [r.config for r in ready], begin, mine.save if mine else lambda _: None)
+            # modules that draw in training never share a stack
+            torch.default_generator.manual_seed(ready[0].seeds.stream("dropout"))
+            fits = train(
+                program,
+                rows[::per_row],
+                [r.config for r in ready],
+                begin,
+                mine.save if mine else lambda _: None,
+            )
         train_s = time.perf_counter() - clock
         clock = time.perf_counter()
         fine = [m for m, fit in enumerate(fits) if isinstance(fit, Fit)]
@@ -171,12 +198,23 @@ class SampleTrials:
             if isinstance(fit, TrialFailure):
                 columns.append(failure(fit))
             elif not math.isfinite(measured[m]["test_loss"]):
-                columns.append(failed("nan", f"the loss on held-out data is {measured[m]['test_loss']}"))
+                columns.append(
+                    failed("nan", f"the loss on held-out data is {measured[m]['test_loss']}")
+                )
             else:
-                stacking = {"stack_size": len(ready), "stack_note": note, "resumed_epoch": begin.epoch if begin else None}
-                seconds = {"train_s": train_s * fit.epochs / epochs, "measure_s": measure_s / len(fine)}
+                stacking = {
+                    "stack_size": len(ready),
+                    "stack_note": note,
+                    "resumed_epoch": begin.epoch if begin else None,
+                }
+                seconds = {
+                    "train_s": train_s * fit.epochs / epochs,
+                    "measure_s": measure_s / len(fine),
+                }
                 seconds["measure_share"] = seconds["measure_s"] / sum(seconds.values())
-                columns.append(_columns(r, fit, measured[m], self.given.weights_bytes) | stacking | seconds)
+                columns.append(
+                    _columns(r, fit, measured[m], self.given.weights_bytes) | stacking | seconds
+                )
         return columns
 
     def _measure(self, ready: list[_Ready]) -> list[Columns]:
@@ -187,29 +225,42 @@ class SampleTrials:
             program = stack([r.model for r in ready], ready[0].data.x_train[:4])
         except CannotStack:
             return [self._measure([r])[0] for r in ready]
-        return measure(program, [r.data for r in ready], [r.seeds for r in ready], self.given.measure_points)
+        return measure(
+            program, [r.data for r in ready], [r.seeds for r in ready], self.given.measure_points
+        )
 
 
 def initialised(task: BaseTask, config: Config, seeds: Seeds) -> torch.nn.Module:
-    """The task's model with the trial's own first weights; the process's generator is left as it was."""
+    """The task's model with the trial's own first weights; the process's generator is left as it
+    was."""
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seeds.stream("init"))  # torch.manual_seed also notes a traceback for CUDA, each time
+        # torch.manual_seed also notes a traceback for CUDA, each time
+        torch.default_generator.manual_seed(seeds.stream("init"))
         return task.model(config)
 
 
 def _row_key(ready: _Ready) -> tuple[Any, ...]:
-    """Models with equal keys see the same samples in the same order at the same learning rate, against the same adversary."""
-    return id(ready.data), ready.trial.seed, ready.config.lr, ready.config.samples_per_step, adversary_of(ready.config)
+    """Models with equal keys see the same samples in the same order at the same learning rate,
+    against the same adversary."""
+    return (
+        id(ready.data),
+        ready.trial.seed,
+        ready.config.lr,
+        ready.config.samples_per_step,
+        adversary_of(ready.config),
+    )
 
 
 def _rectangles(ready: dict[int, _Ready]) -> list[list[int]]:
-    """The trials cut into stacks of equally long rows, row after row: all of them, or each row by itself."""
+    """The trials cut into stacks of equally long rows, row after row: all of them, or each row
+    by itself."""
     rows: dict[tuple[Any, ...], list[int]] = {}
     for i, r in ready.items():
         rows.setdefault(_row_key(r), []).append(i)
     first = [ready[row[0]] for row in rows.values()]
     alike = {
-        (len(row), r.data.x_train.shape, r.data.classes, r.data.box, _row_key(r)[-2:]) for r, row in zip(first, rows.values(), strict=True)
+        (len(row), r.data.x_train.shape, r.data.classes, r.data.box, _row_key(r)[-2:])
+        for r, row in zip(first, rows.values(), strict=True)
     }
     return [[i for row in rows.values() for i in row]] if len(alike) == 1 else list(rows.values())
 
@@ -244,12 +295,15 @@ def _columns(ready: _Ready, fit: Fit, measured: Columns, weights_bytes: int) -> 
 
 
 def _flops_per_sample(ready: _Ready) -> int:
-    """Counted once per shape of model; on the model itself where it cannot be built without its data."""
+    """Counted once per shape of model; on the model itself where it cannot be built without its
+    data."""
     try:
         return shape_of(ready.trial.ref, ready.config).training_flops(ready.config)
     except Exception:
         shape, passes = ready.task.input_shape(ready.config), ready.config.adversary_passes
-        return count_training_flops(ready.model, shape) + (passes and passes * count_pass_flops(ready.model, shape))
+        return count_training_flops(ready.model, shape) + (
+            passes and passes * count_pass_flops(ready.model, shape)
+        )
 
 
 def _law_columns(data: Data, n: int, stop: str, fit: Fit) -> Columns:
@@ -267,7 +321,9 @@ def _law_columns(data: Data, n: int, stop: str, fit: Fit) -> Columns:
         "below_bayes_error": noise.bayes_error > 0 and fit.error <= noise.bayes_error / 2,
         "isoperimetry": "proved" if data.manifold == "unit-sphere" else "assumed",
         # Bubeck & Sellke 2021, Theorem 3: 8⁴ k log(8k/δ) ≤ n ε², here with k = 1 and δ = 0.05.
-        "law_n_large_enough": n * noise.epsilon**2 >= 8**4 * float(torch.log(torch.tensor(8 / 0.05))),
+        "law_n_large_enough": (
+            n * noise.epsilon**2 >= 8**4 * float(torch.log(torch.tensor(8 / 0.05)))
+        ),
     }
 
 
@@ -276,4 +332,6 @@ def weights(model: torch.nn.Module, limit: int) -> bytes | None:
     if sum(t.numel() * t.element_size() for t in state.values()) > limit:
         return None
     # clone: tied ones share memory
-    return safetensors.save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()})
+    return safetensors.save(
+        {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
+    )

@@ -1,4 +1,5 @@
-"""Instruments: each one file, each a function beside its source; `measure` puts them together into columns.
+"""Instruments: each one file, each a function beside its source; `measure` puts them together into
+columns.
 
 (columns,) = measure(Alone(model), [data], [Seeds(0)])
 """

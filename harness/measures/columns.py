@@ -1,4 +1,5 @@
-"""Every measured column of trained models: accuracy over the whole held-out set, sensitivity on a draw of points."""
+"""Every measured column of trained models: accuracy over the whole held-out set, sensitivity on
+a draw of points."""
 
 import dataclasses
 import math
@@ -19,17 +20,21 @@ from harness.training.loop import sample_losses, wrong
 from harness.training.stack import Program
 
 TOGETHER_BYTES = 3_000_000
-"""Models are measured together while their points take no more than this: beyond, the processor's cache is the limit."""
+"""Models are measured together while their points take no more than this: beyond, the
+processor's cache is the limit."""
 
 
 @sdpa_kernel(SDPBackend.MATH)
-def measure(program: Program, samples: Sequence[Data], seeds: Sequence[Seeds], points: int = MEASURE_POINTS) -> list[Columns]:
-    """Every measured column of each trained model of a program, in evaluation mode and float32 or better.
+def measure(
+    program: Program, samples: Sequence[Data], seeds: Sequence[Seeds], points: int = MEASURE_POINTS
+) -> list[Columns]:
+    """Every measured column of each trained model of a program, in evaluation mode and float32 or
+    better.
 
-    `samples` and `seeds` have one entry per model. Sensitivity is measured on `points` held-out points, right or
-    wrong, drawn from the trial's own `measure` stream; with 0 points its columns are left out,
-    as they are for a model whose loss is not finite. `_pictures`, where there are images, holds a PNG. Attention runs as
-    plain matmuls: fused kernels have no forward derivative.
+    `samples` and `seeds` have one entry per model. Sensitivity is measured on `points` held-out
+    points, right or wrong, drawn from the trial's own `measure` stream; with 0 points its columns
+    are left out, as they are for a model whose loss is not finite. `_pictures`, where there are
+    images, holds a PNG. Attention runs as plain matmuls: fused kernels have no forward derivative.
     """
     program.train(False)
     columns: list[Columns] = [{} for _ in samples]
@@ -47,19 +52,29 @@ def measure(program: Program, samples: Sequence[Data], seeds: Sequence[Seeds], p
         for m in models:
             if (id(samples[m]), seeds[m]) not in drawn:
                 drawn[id(samples[m]), seeds[m]] = Draw(samples[m], seeds[m], points)
-        probe = Probe(part, [samples[m] for m in models], [drawn[id(samples[m]), seeds[m]] for m in models])
-        bounds = [certified_bound(program.unstack(m), samples[m], draw.unit) for m, draw in zip(models, probe.draws, strict=True)]
+        probe = Probe(
+            part, [samples[m] for m in models], [drawn[id(samples[m]), seeds[m]] for m in models]
+        )
+        bounds = [
+            certified_bound(program.unstack(m), samples[m], draw.unit)
+            for m, draw in zip(models, probe.draws, strict=True)
+        ]
         for m, found in zip(models, sensitivity(probe, bounds), strict=True):
             if text := samples[m].text:
                 draw, module = drawn[id(samples[m]), seeds[m]], part.unstack(models.index(m)).eval()
-                changes = token_response(module, text, draw.rows, draw.y, seeds[m].generator("tokens"))
+                changes = token_response(
+                    module, text, draw.rows, draw.y, seeds[m].generator("tokens")
+                )
                 columns[m]["token_changes"] = [change._asdict() for change in changes]
-            columns[m] |= describe(samples[m]) | {"data_unit": drawn[id(samples[m]), seeds[m]].unit} | found
+            columns[m] |= (
+                describe(samples[m]) | {"data_unit": drawn[id(samples[m]), seeds[m]].unit} | found
+            )
     return columns
 
 
 def _rows(samples: Sequence[Data]) -> list[list[int]]:
-    """The models in rows that share a data set: all of them at once where the rows are equally long, else each row."""
+    """The models in rows that share a data set: all of them at once where the rows are equally
+    long, else each row."""
     by_data: dict[int, list[int]] = {}
     for m, data in enumerate(samples):
         by_data.setdefault(id(data), []).append(m)
@@ -70,8 +85,12 @@ def _rows(samples: Sequence[Data]) -> list[list[int]]:
 
 
 def _together(samples: Sequence[Data], points: int) -> Iterator[list[int]]:
-    """Neighbouring models with the same kind of target, space and number of points, at most TOGETHER_BYTES of points at a time."""
-    kinds = [(min(points, len(d.x_test)), len(d.x_train[:STARTS]), d.classes, d.manifold, d.box) for d in samples]
+    """Neighbouring models with the same kind of target, space and number of points, at most
+    TOGETHER_BYTES of points at a time."""
+    kinds = [
+        (min(points, len(d.x_test)), len(d.x_train[:STARTS]), d.classes, d.manifold, d.box)
+        for d in samples
+    ]
     begin = 0
     for end in range(1, len(samples) + 1):
         size = 4 * kinds[begin][0] * samples[begin].x_test[0].numel() * (end - begin + 1)
@@ -82,15 +101,22 @@ def _together(samples: Sequence[Data], points: int) -> Iterator[list[int]]:
 
 @torch.no_grad()
 def _held_out(program: Program, samples: Sequence[Data]) -> list[Columns]:
-    """Accuracy, loss and calibration over the whole held-out set. The models lie in rows that share a data set."""
+    """Accuracy, loss and calibration over the whole held-out set. The models lie in rows that
+    share a data set."""
     rows = list({id(data): data for data in samples}.values())
     size = max(EVALUATION_BATCH // len(rows), 64)
-    parts = [program(torch.stack([d.x_test[begin : begin + size] for d in rows])) for begin in range(0, len(rows[0].x_test), size)]
+    parts = [
+        program(torch.stack([d.x_test[begin : begin + size] for d in rows]))
+        for begin in range(0, len(rows[0].x_test), size)
+    ]
     outputs = torch.cat(parts, dim=1)
     columns = []
     judged = calibration(outputs, torch.stack([d.y_test for d in samples]), samples[0].classes)
     for output, data, about in zip(outputs, samples, judged, strict=True):
-        n, accuracy = len(data.x_test), 1 - float(wrong(output, data.y_test, data.classes).double().mean())
+        n, accuracy = (
+            len(data.x_test),
+            1 - float(wrong(output, data.y_test, data.classes).double().mean()),
+        )
         columns.append({
             "test_loss": float(sample_losses(output, data.y_test, data.classes).double().mean()),
             "test_accuracy": accuracy,
@@ -104,5 +130,9 @@ def _held_out(program: Program, samples: Sequence[Data]) -> list[Columns]:
 def on_device(data: Data, device: torch.device) -> Data:
     """The same data with its tensors on `device`."""
     tensors = ("x_train", "y_train", "x_test", "y_test")
-    text = data.text and data.text._replace(tokens=data.text.tokens.to(device), table=data.text.table.to(device))
-    return dataclasses.replace(data, text=text, **{name: getattr(data, name).to(device) for name in tensors})
+    text = data.text and data.text._replace(
+        tokens=data.text.tokens.to(device), table=data.text.table.to(device)
+    )
+    return dataclasses.replace(
+        data, text=text, **{name: getattr(data, name).to(device) for name in tensors}
+    )

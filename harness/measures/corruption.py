@@ -1,13 +1,15 @@
-"""Accuracy and changed predictions of images that are shifted, rotated, blurred or low in contrast, five severities each.
+"""Accuracy and changed predictions of images that are shifted, rotated, blurred or low in contrast,
+five severities each.
 
-Four corruptions of MNIST-C (Mu & Gilmer 2019, arXiv 1906.02337) with the sizes of its published code, of which blur and
-contrast are ImageNet-C's (Hendrycks & Dietterich 2019, arXiv 1903.12261). Pixels are counted as they are, so that the
-sizes are meant for images of some 30 pixels a side. One thing is other than in MNIST-C: a shift goes along one axis
-instead of both at once, where five pixels leave less than chance of a digit.
+Four corruptions of MNIST-C (Mu & Gilmer 2019, arXiv 1906.02337) with the sizes of its published
+code, of which blur and contrast are ImageNet-C's (Hendrycks & Dietterich 2019, arXiv 1903.12261).
+Pixels are counted as they are, so that the sizes are meant for images of some 30 pixels a side. One
+thing is other than in MNIST-C: a shift goes along one axis instead of both at once, where five
+pixels leave less than chance of a digit.
 
     directions = draw_directions(len(x), generator)
     right, flipped = corruption_response(model, x, y, 10, directions, box=(0.0, 1.0))
-    corruption_rows(right, flipped)  # [{"kind": "shift", "severity": 1, "size": 1.0, "accuracy": 0.93, …}, …]
+    corruption_rows(right, flipped)  # [{"kind": "shift", "severity": 1, "accuracy": 0.93, …}, …]
 """
 
 import math
@@ -27,8 +29,8 @@ SIZES = {
     "blur": (1.0, 2.0, 3.0, 4.0, 6.0),
     "contrast": (0.6, 0.7, 0.8, 0.9, 0.95),
 }
-"""Pixels; degrees (MNIST-C's 0.2 … 1 radian); the Gaussian's standard deviation in pixels; share of the contrast that is
-taken away. A size of 0 is the image itself."""
+"""Pixels; degrees (MNIST-C's 0.2 … 1 radian); the Gaussian's standard deviation in pixels; share
+of the contrast that is taken away. A size of 0 is the image itself."""
 
 BLUR_REACH = 4.0
 """Standard deviations at which the Gaussian is cut off."""
@@ -45,30 +47,45 @@ class Variation(NamedTuple):
     size: float
 
 
-VARIATIONS = tuple(Variation(kind, severity, size) for kind, sizes in SIZES.items() for severity, size in enumerate(sizes, 1))
+VARIATIONS = tuple(
+    Variation(kind, severity, size)
+    for kind, sizes in SIZES.items()
+    for severity, size in enumerate(sizes, 1)
+)
 
 
 class CorruptionResponse(NamedTuple):
-    """Per point and entry of VARIATIONS, (B, 20) bool: the corrupted image's label is right; it is not the clean image's."""
+    """Per point and entry of VARIATIONS, (B, 20) bool: the corrupted image's label is right; it
+    is not the clean image's."""
 
     right: Tensor
     flipped: Tensor
 
 
 def draw_directions(points: int, generator: torch.Generator) -> Tensor:
-    """(points, 3): where each point is shifted to, as (right, down), and the sense it is turned in, +1 counterclockwise.
+    """(points, 3): where each point is shifted to, as (right, down), and the sense it is turned in,
+    +1 counterclockwise.
 
     A point keeps its directions through all severities.
     """
-    heading, turn = torch.randint(4, (points,), generator=generator), torch.randint(2, (points,), generator=generator)
+    heading, turn = (
+        torch.randint(4, (points,), generator=generator),
+        torch.randint(2, (points,), generator=generator),
+    )
     return torch.cat([torch.tensor(HEADINGS)[heading], 1.0 - 2.0 * turn[:, None]], dim=1)
 
 
 @torch.no_grad()
 def corruption_response(
-    model: Model, x: Tensor, y: Tensor, classes: int | None, directions: Tensor, box: tuple[float, float]
+    model: Model,
+    x: Tensor,
+    y: Tensor,
+    classes: int | None,
+    directions: Tensor,
+    box: tuple[float, float],
 ) -> CorruptionResponse:
-    """The model at x (B, C, H, W) and at x under every corruption. y: (B,) labels; `directions` and `box` as in `corrupt`."""
+    """The model at x (B, C, H, W) and at x under every corruption. y: (B,) labels; `directions`
+    and `box` as in `corrupt`."""
     clean = predicted(model(x), classes)
     right, flipped = [], []
     for _, corrupted in corruptions(x, directions, box):
@@ -82,22 +99,32 @@ def corruption_rows(right: Tensor, flipped: Tensor) -> list[dict[str, Any]]:
     """One model's response, (B, 20) each, as the entries of the column `corruptions`."""
     accuracies, flip_rates = (hits.double().mean(0).tolist() for hits in (right, flipped))
     return [
-        {**variation._asdict(), "accuracy": a, "accuracy_se": math.sqrt(a * (1 - a) / len(right)), "flip_rate": flips}
+        {
+            **variation._asdict(),
+            "accuracy": a,
+            "accuracy_se": math.sqrt(a * (1 - a) / len(right)),
+            "flip_rate": flips,
+        }
         for variation, a, flips in zip(VARIATIONS, accuracies, flip_rates, strict=True)
     ]
 
 
-def corruptions(x: Tensor, directions: Tensor, box: tuple[float, float]) -> Iterator[tuple[Variation, Tensor]]:
-    """x under every corruption, made one after another in order of VARIATIONS. Arguments as in `corrupt`."""
+def corruptions(
+    x: Tensor, directions: Tensor, box: tuple[float, float]
+) -> Iterator[tuple[Variation, Tensor]]:
+    """x under every corruption, made one after another in order of VARIATIONS. Arguments as in
+    `corrupt`."""
     for variation in VARIATIONS:
         yield variation, corrupt(x, variation.kind, variation.size, directions, box)
 
 
-def corrupt(x: Tensor, kind: str, size: float, directions: Tensor, box: tuple[float, float]) -> Tensor:
+def corrupt(
+    x: Tensor, kind: str, size: float, directions: Tensor, box: tuple[float, float]
+) -> Tensor:
     """The images x (B, C, H, W) under one corruption, same shape, within the box.
 
-    `directions`: (B, 3) as from `draw_directions`; `box`: least and greatest value of a pixel, in the numbers of x. What
-    a shift or a rotation uncovers is filled with the least value.
+    `directions`: (B, 3) as from `draw_directions`; `box`: least and greatest value of a pixel, in
+    the numbers of x. What a shift or a rotation uncovers is filled with the least value.
     """
     if kind == "shift":
         return _moved(x, _shift(x, size * directions[:, :2]), *box)
@@ -110,13 +137,15 @@ def corrupt(x: Tensor, kind: str, size: float, directions: Tensor, box: tuple[fl
 
 
 def _moved(x: Tensor, maps: Tensor, lo: float, hi: float) -> Tensor:
-    """Each image, interpolated between its four nearest pixels, where its affine map (B, 2, 3) sends the output's coordinates."""
+    """Each image, interpolated between its four nearest pixels, where its affine map (B, 2, 3)
+    sends the output's coordinates."""
     grid = F.affine_grid(maps.to(x), list(x.shape), align_corners=False)
     return (F.grid_sample(x - lo, grid, align_corners=False) + lo).clamp(lo, hi)
 
 
 def _shift(x: Tensor, pixels: Tensor) -> Tensor:
-    """(B, 2, 3) maps from output to input coordinates, of which a side of the image is 2 long. pixels: (B, 2) right and down."""
+    """(B, 2, 3) maps from output to input coordinates, of which a side of the image is 2 long.
+    pixels: (B, 2) right and down."""
     maps = torch.eye(2, 3).repeat(len(x), 1, 1).to(pixels)
     maps[:, 0, 2] = -2 / x.shape[3] * pixels[:, 0]
     maps[:, 1, 2] = -2 / x.shape[2] * pixels[:, 1]
@@ -124,7 +153,8 @@ def _shift(x: Tensor, pixels: Tensor) -> Tensor:
 
 
 def _rotation(x: Tensor, angles: Tensor) -> Tensor:
-    """The same for a rotation around the middle by (B,) angles in radians, counterclockwise where rows run downwards."""
+    """The same for a rotation around the middle by (B,) angles in radians, counterclockwise
+    where rows run downwards."""
     maps, longer = torch.zeros(len(x), 2, 3).to(angles), x.shape[2] / x.shape[3]
     maps[:, 0, 0] = maps[:, 1, 1] = angles.cos()
     maps[:, 0, 1] = -longer * angles.sin()
@@ -133,9 +163,12 @@ def _rotation(x: Tensor, angles: Tensor) -> Tensor:
 
 
 def _blur(side: int, sigma: float) -> Tensor:
-    """(side, side) matrix that averages a line of pixels with Gaussian weights; beyond its ends the line goes on as its last pixel."""
+    """(side, side) matrix that averages a line of pixels with Gaussian weights; beyond its ends
+    the line goes on as its last pixel."""
     reach = int(BLUR_REACH * sigma + 0.5)
     offsets = torch.arange(-reach, reach + 1)
     weights = torch.softmax(-offsets.double().square() / (2 * max(sigma, 1e-3) ** 2), dim=0)
     sources = (torch.arange(side)[:, None] + offsets).clamp(0, side - 1)
-    return torch.zeros(side, side, dtype=torch.double).scatter_add_(1, sources, weights.expand(side, -1).contiguous())
+    return torch.zeros(side, side, dtype=torch.double).scatter_add_(
+        1, sources, weights.expand(side, -1).contiguous()
+    )

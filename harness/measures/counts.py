@@ -1,7 +1,7 @@
 """Parameters by group and FLOPs, counted rather than estimated; both work on the meta device.
 
-The parameter convention decides scaling conclusions (science notes, item 11), so groups are kept apart and their
-sum is proved equal to `numel`.
+The parameter convention decides scaling conclusions (science notes, item 11), so groups are kept
+apart and their sum is proved equal to `numel`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -41,7 +41,9 @@ def count_parameters(model: nn.Module) -> Counts:
     groups = tuple(Group(name, *both) for name, both in sizes.items() if any(both))
     counts = Counts(sum(g.trainable for g in groups), sum(g.frozen for g in groups), groups)
     if counts.trainable + counts.frozen != total:
-        raise AssertionError(f"parameter groups sum to {counts.trainable + counts.frozen}, numel to {total}")
+        raise AssertionError(
+            f"parameter groups sum to {counts.trainable + counts.frozen}, numel to {total}"
+        )
     return counts
 
 
@@ -68,14 +70,26 @@ def _grouped(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
                 yield name, p
 
 
-def params_per_number(p: int, n: float, d_ambient: int, measured: Mapping[str, Any]) -> dict[str, float | None]:
-    """The law's variable p/(n·d) for every d: ambient, and the estimates among the measured columns (null where they are)."""
-    dimensions = {"ambient": d_ambient, **{name: measured.get(f"d_{name}") for name in ("participation", "twonn", "mle")}}
-    return {f"p_over_nd_{name}": p / (n * d) if d is not None and d > 0 else None for name, d in dimensions.items()}
+def params_per_number(
+    p: int, n: float, d_ambient: int, measured: Mapping[str, Any]
+) -> dict[str, float | None]:
+    """The law's variable p/(n·d) for every d: ambient, and the estimates among the measured
+    columns (null where they are)."""
+    dimensions = {
+        "ambient": d_ambient,
+        **{name: measured.get(f"d_{name}") for name in ("participation", "twonn", "mle")},
+    }
+    return {
+        f"p_over_nd_{name}": p / (n * d) if d is not None and d > 0 else None
+        for name, d in dimensions.items()
+    }
 
 
-def count_training_flops(model: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> int:
-    """FLOPs of one forward and backward pass per sample, by torch's counter (matmuls and convolutions).
+def count_training_flops(
+    model: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype = torch.float32
+) -> int:
+    """FLOPs of one forward and backward pass per sample, by torch's counter (matmuls and
+    convolutions).
 
     Counted at batch sizes 2 and 4 and differenced, which drops anything done once per batch.
     """
@@ -91,7 +105,9 @@ def count_training_flops(model: nn.Module, input_shape: tuple[int, ...], dtype: 
     return (cost(4) - cost(2)) // 2
 
 
-def count_saved_bytes(model: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> int:
+def count_saved_bytes(
+    model: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype = torch.float32
+) -> int:
     """Bytes that autograd keeps between forward and backward per sample, parameters left out."""
     device = next(model.parameters()).device
     weights = {p.data_ptr() if device.type != "meta" else id(p) for p in model.parameters()}
@@ -100,7 +116,9 @@ def count_saved_bytes(model: nn.Module, input_shape: tuple[int, ...], dtype: tor
         kept: dict[int, int] = {}
 
         def pack(t: torch.Tensor) -> torch.Tensor:
-            if (id(t) if device.type == "meta" else t.data_ptr()) not in weights and not isinstance(t, nn.Parameter):
+            if (id(t) if device.type == "meta" else t.data_ptr()) not in weights and not isinstance(
+                t, nn.Parameter
+            ):
                 kept[id(t)] = t.numel() * t.element_size()
             return t
 

@@ -1,16 +1,19 @@
 """Effective dimension of a set of inputs, three ways.
 
-*Participation ratio* of PCA, (Σλ)²/Σλ² over the eigenvalues λ of the covariance: how many straight directions carry the
-variance. A line that winds through a room has three dimensions here. N points of D equal variances give D/(1 + D/N).
+*Participation ratio* of PCA, (Σλ)²/Σλ² over the eigenvalues λ of the covariance: how many straight
+directions carry the variance. A line that winds through a room has three dimensions here. N points
+of D equal variances give D/(1 + D/N).
 
-*TwoNN* (Facco et al. 2017, arXiv 1803.06992) and the *maximum likelihood estimate* (Levina and Bickel 2004, "Maximum
-likelihood estimation of intrinsic dimension", NIPS 17; pointwise estimates averaged as inverses, the correction by
-MacKay and Ghahramani 2005) ask how the number of neighbours grows with distance: the winding line has one dimension.
-TwoNN reads it off the two nearest neighbours, the other off NEIGHBOURS of them. Both from the library scikit-dimension.
+*TwoNN* (Facco et al. 2017, arXiv 1803.06992) and the *maximum likelihood estimate* (Levina and
+Bickel 2004, "Maximum likelihood estimation of intrinsic dimension", NIPS 17; pointwise estimates
+averaged as inverses, the correction by MacKay and Ghahramani 2005) ask how the number of neighbours
+grows with distance: the winding line has one dimension. TwoNN reads it off the two nearest
+neighbours, the other off NEIGHBOURS of them. Both from the library scikit-dimension.
 
-The last two take the density to be constant among neighbours, which in many dimensions takes more points than anybody
-has: they depend on N and fall short above about ten dimensions. With N = 1000 points they give 13 and 12 on the sphere
-S¹⁵ and 37 and 32 on S⁶³. So compare only estimates from equally many points.
+The last two take the density to be constant among neighbours, which in many dimensions takes more
+points than anybody has: they depend on N and fall short above about ten dimensions. With N = 1000
+points they give 13 and 12 on the sphere S¹⁵ and 37 and 32 on S⁶³. So compare only estimates from
+equally many points.
 """
 
 import math
@@ -22,7 +25,8 @@ from torch import Tensor
 from harness.measures.geometry import centred, distances
 
 NEIGHBOURS = 20
-"""Levina and Bickel take 10 to 20; below 10 the estimate varies, and more reach further than the density is constant."""
+"""Levina and Bickel take 10 to 20; below 10 the estimate varies, and more reach further than the
+density is constant."""
 SUBSAMPLES = 4
 DISCARDED = 0.1
 """Share of the largest distance ratios that TwoNN leaves out of its fit, from the paper."""
@@ -31,12 +35,13 @@ BEYOND_ALL = 1e6
 
 
 class Dimension(NamedTuple):
-    """Estimates from all points. NaN where there is none: for identical points; of TwoNN and MLE also where no more than
-    NEIGHBOURS points are distinct, or all are equally far from each other.
+    """Estimates from all points. NaN where there is none: for identical points; of TwoNN and MLE
+    also where no more than NEIGHBOURS points are distinct, or all are equally far from each other.
 
-    A spread is the standard deviation of the estimate over SUBSAMPLES disjoint random subsamples, NaN where one of
-    them has no estimate. With four, it is itself known to 40 %. They have a quarter of the points each, so that the
-    estimate from all points varies about half as much. The bias above, which they share, it does not show.
+    A spread is the standard deviation of the estimate over SUBSAMPLES disjoint random subsamples,
+    NaN where one of them has no estimate. With four, it is itself known to 40 %. They have a
+    quarter of the points each, so that the estimate from all points varies about half as much. The
+    bias above, which they share, it does not show.
     """
 
     d_points: int
@@ -50,38 +55,59 @@ class Dimension(NamedTuple):
 
 
 def dimension(x: Tensor | np.ndarray) -> Dimension:
-    """Effective dimension of the inputs x, (N, *shape), whatever their order. The same x gives the same numbers."""
+    """Effective dimension of the inputs x, (N, *shape), whatever their order. The same x gives
+    the same numbers."""
     points, apart = centred(x), distances(x)
     shuffled = np.random.default_rng(0).permutation(len(points))
     parts = [part for part in np.array_split(shuffled, SUBSAMPLES) if len(part)]
     whole = (participation_ratio(points), *neighbour_estimates(apart))
-    over_parts = np.array([(participation_ratio(points[part]), *neighbour_estimates(apart[np.ix_(part, part)])) for part in parts])
+    over_parts = np.array(
+        [
+            (participation_ratio(points[part]), *neighbour_estimates(apart[np.ix_(part, part)]))
+            for part in parts
+        ]
+    )
     spread = over_parts.std(axis=0, ddof=1).tolist() if len(parts) > 1 else [math.nan] * len(whole)
     return Dimension(len(points), whole[0], spread[0], whole[1], spread[1], whole[2], spread[2])
 
 
 def participation_ratio(points: np.ndarray) -> float:
-    """(Σλ)²/Σλ² over the eigenvalues λ of the covariance of points, (N, D); NaN for identical ones."""
+    """(Σλ)²/Σλ² over the eigenvalues λ of the covariance of points, (N, D); NaN for identical
+    ones."""
     z = centred(points)
     products = z.T @ z if z.shape[1] < len(z) else z @ z.T  # the same eigenvalues but for zeros
-    return float(np.trace(products) ** 2 / np.square(products).sum()) if products.any() else math.nan
+    return (
+        float(np.trace(products) ** 2 / np.square(products).sum()) if products.any() else math.nan
+    )
 
 
 def neighbour_estimates(apart: np.ndarray) -> tuple[float, float]:
-    """TwoNN and MLE of the points whose distances are given, (N, N). Of copies, 0 apart, one is kept: they tell of no direction."""
+    """TwoNN and MLE of the points whose distances are given, (N, N). Of copies, 0 apart, one is
+    kept: they tell of no direction."""
     copy = np.tril(apart == 0, -1).any(axis=1)
     distinct = apart[np.ix_(~copy, ~copy)]
     if len(distinct) <= NEIGHBOURS:
         return math.nan, math.nan
-    from skdim.id import MLE, TwoNN  # here, because it takes over a second and most data sets are found in the cache
+    # here, because it takes over a second and most data sets are found in the cache
+    from skdim.id import MLE, TwoNN
 
-    nearest = np.sort(np.partition(distinct, NEIGHBOURS, axis=1)[:, : NEIGHBOURS + 1], axis=1)[:, 1:]  # the first is the point itself
+    # the first is the point itself
+    nearest = np.sort(np.partition(distinct, NEIGHBOURS, axis=1)[:, : NEIGHBOURS + 1], axis=1)[
+        :, 1:
+    ]
     with np.errstate(divide="ignore"):  # where all neighbours are equally far
         twonn = TwoNN(discard_fraction=DISCARDED, dist=True).fit(nearest[:, :2]).dimension_
-        mle = MLE().fit(nearest, precomputed_knn_arrays=(nearest, None), n_neighbors=NEIGHBOURS, comb="mle").dimension_
+        mle = (
+            MLE()
+            .fit(
+                nearest, precomputed_knn_arrays=(nearest, None), n_neighbors=NEIGHBOURS, comb="mle"
+            )
+            .dimension_
+        )
     return _if_any(float(twonn)), _if_any(float(mle))
 
 
 def _if_any(estimate: float) -> float:
-    """NaN where all neighbours are equally far: the MLE is then infinite but for rounding, and TwoNN's fit may give 0."""
+    """NaN where all neighbours are equally far: the MLE is then infinite but for rounding, and
+    TwoNN's fit may give 0."""
     return estimate if 0 < estimate < BEYOND_ALL else math.nan

@@ -1,4 +1,5 @@
-"""Accuracy, changed predictions, moved outputs and probabilities under isotropic Gaussian input noise of graded length."""
+"""Accuracy, changed predictions, moved outputs and probabilities under isotropic Gaussian input
+noise of graded length."""
 
 import math
 from typing import NamedTuple
@@ -14,11 +15,12 @@ RADII = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
 class NoiseResponse(NamedTuple):
-    """Per point and radius of RADII, (B, R). Bool: the noisy input's label is right; it is not the clean input's.
+    """Per point and radius of RADII, (B, R). Bool: the noisy input's label is right; it is not the
+    clean input's.
 
-    Float: `change` is ‖f(x + noise) − f(x)‖ over the outputs, in their own unit. Of a linear map W its mean square is
-    ‖W‖_F² r²/d. `kl` is KL(p_clean ‖ p_noisy) of the classes' softmax probabilities, in nats; None for a ±1 target, whose f is no
-    distribution.
+    Float: `change` is ‖f(x + noise) − f(x)‖ over the outputs, in their own unit. Of a linear map W
+    its mean square is ‖W‖_F² r²/d. `kl` is KL(p_clean ‖ p_noisy) of the classes' softmax
+    probabilities, in nats; None for a ±1 target, whose f is no distribution.
     """
 
     right: Tensor
@@ -28,8 +30,11 @@ class NoiseResponse(NamedTuple):
 
 
 @torch.no_grad()
-def noise_response(model: Model, x: Tensor, y: Tensor, classes: int | None, normal: Tensor) -> NoiseResponse:
-    """One noise draw per point, scaled to every radius. x (in data units) and `normal` (standard normal numbers): (B, *input_shape)."""
+def noise_response(
+    model: Model, x: Tensor, y: Tensor, classes: int | None, normal: Tensor
+) -> NoiseResponse:
+    """One noise draw per point, scaled to every radius. x (in data units) and `normal` (standard
+    normal numbers): (B, *input_shape)."""
     clean = model(x)
     label = predicted(clean, classes)
     direction = normal / math.sqrt(x[0].numel())
@@ -42,14 +47,19 @@ def noise_response(model: Model, x: Tensor, y: Tensor, classes: int | None, norm
         if classes is not None:
             kl.append(kl_divergence(clean, noisy))
     divergence = torch.stack(kl, dim=1) if kl else None
-    return NoiseResponse(torch.stack(right, dim=1), torch.stack(flipped, dim=1), torch.stack(change, dim=1), divergence)
+    return NoiseResponse(
+        torch.stack(right, dim=1),
+        torch.stack(flipped, dim=1),
+        torch.stack(change, dim=1),
+        divergence,
+    )
 
 
 def kl_divergence(clean: Tensor, other: Tensor) -> Tensor:
     """(B,) KL(p_clean ‖ p_other) ≥ 0 in nats, float64, of the distributions with logits (B, K).
 
-    In float64 because it is a sum of differences that nearly cancel: of a small change δ of the logits it is of order δ², and
-    what is left of rounding below 0 is cut off.
+    In float64 because it is a sum of differences that nearly cancel: of a small change δ of the
+    logits it is of order δ², and what is left of rounding below 0 is cut off.
     """
     p, q = clean.double().log_softmax(1), other.double().log_softmax(1)
     return (p.exp() * (p - q)).sum(1).clamp(min=0)

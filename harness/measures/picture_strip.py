@@ -1,8 +1,10 @@
-"""Pictures of the smallest changes found: for each of a few held-out images the image, the change, and their sum.
+"""Pictures of the smallest changes found: for each of a few held-out images the image, the change,
+and their sum.
 
-One PNG per model, one row per image. The change is drawn around middle grey and stretched to the full range, because
-by itself it can hardly be seen. Changes are the smallest in all of R^d: values of a sum beyond the box are drawn at its
-ends, so that what the model was given can differ from the picture.
+One PNG per model, one row per image. The change is drawn around middle grey and stretched to the
+full range, because by itself it can hardly be seen. Changes are the smallest in all of R^d: values
+of a sum beyond the box are drawn at its ends, so that what the model was given can differ from the
+picture.
 """
 
 import io
@@ -25,9 +27,17 @@ class Strip(NamedTuple):
     rows: list[dict[str, Any]]
 
 
-def strip(x: Tensor, changed: Tensor, box: tuple[float, float], label: list[str], before: list[str], after: list[str],
-          distance: list[float]) -> Strip | None:  # fmt: skip
-    """x and `changed` (B, C, H, W), C 1 or 3, in the inputs' own numbers; `changed` is NaN where no change was found: such are left out.
+def strip(
+    x: Tensor,
+    changed: Tensor,
+    box: tuple[float, float],
+    label: list[str],
+    before: list[str],
+    after: list[str],
+    distance: list[float],
+) -> Strip | None:
+    """x and `changed` (B, C, H, W), C 1 or 3, in the inputs' own numbers; `changed` is NaN where no
+    change was found: such are left out.
 
     None when none is left. The strings and distances (in data units) go into the rows.
     """
@@ -38,13 +48,22 @@ def strip(x: Tensor, changed: Tensor, box: tuple[float, float], label: list[str]
     for i in found:
         change = changed[i] - x[i]
         stretched = 0.5 + 0.5 * change / change.abs().max().clamp(min=1e-12)
-        line = [(x[i] - box[0]) / (box[1] - box[0]), stretched, (changed[i] - box[0]) / (box[1] - box[0])]
+        line = [
+            (x[i] - box[0]) / (box[1] - box[0]),
+            stretched,
+            (changed[i] - box[0]) / (box[1] - box[0]),
+        ]
         lines.append(np.concatenate([_padded(part) for part in line], axis=1))
     whole = np.concatenate(lines, axis=0)[:-GAP, :-GAP]
     image = Image.fromarray(whole.squeeze(2) if whole.shape[2] == 1 else whole)
     file = io.BytesIO()
-    image.resize((MAGNIFIED * image.width, MAGNIFIED * image.height), Image.Resampling.NEAREST).save(file, "PNG", optimize=True)
-    rows = [{"label": label[i], "before": before[i], "after": after[i], "distance": distance[i]} for i in found]
+    image.resize(
+        (MAGNIFIED * image.width, MAGNIFIED * image.height), Image.Resampling.NEAREST
+    ).save(file, "PNG", optimize=True)
+    rows = [
+        {"label": label[i], "before": before[i], "after": after[i], "distance": distance[i]}
+        for i in found
+    ]
     return Strip(file.getvalue(), rows)
 
 

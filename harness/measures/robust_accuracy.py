@@ -1,11 +1,13 @@
-"""Adversarial accuracy at every radius from one search per norm, and the signs that a search was fooled.
+"""Adversarial accuracy at every radius from one search per norm, and the signs that a search was
+fooled.
 
     change = nearest_linf_change(model, x, towards=nearest_change(...), classes=10, box=(0.0, 1.0))
     robust_accuracy(right, linf_distance(x, change), radii=(0.1, 0.2, 0.3)).accuracy
 
-A minimum-norm attack finds one distance per point; the accuracy on a ball of radius r is the share of points that are
-predicted rightly and whose distance exceeds r. No search proves that nothing is nearer, so the accuracy is an upper
-estimate. How far it lies from AutoAttack's is measured in tests/benchmarks/robust_accuracy.py.
+A minimum-norm attack finds one distance per point; the accuracy on a ball of radius r is the share
+of points that are predicted rightly and whose distance exceeds r. No search proves that nothing is
+nearer, so the accuracy is an upper estimate. How far it lies from AutoAttack's is measured in
+tests/benchmarks/robust_accuracy.py.
 """
 
 import math
@@ -16,21 +18,29 @@ import torch
 from torch import Tensor
 
 from harness.measures.boundary import column, nearer, shortened
-from harness.measures.gradients import Margins, linear_distance, margin_values, margins, slopes, steepness
+from harness.measures.gradients import (
+    Margins,
+    linear_distance,
+    margin_values,
+    margins,
+    slopes,
+    steepness,
+)
 from harness.training.loop import predicted
 from harness.training.stack import Model
 
 L2_RADII = (0.01, 0.02, 0.04, 0.08, 0.12, 0.16, 0.24, 0.32)
 """In data units."""
 LINF_RADII = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
-"""In the inputs' own numbers where they lie in a box of length 1, as pixels do; scaled with the box, or without one with the
-inputs' root mean square (data unit over √d)."""
+"""In the inputs' own numbers where they lie in a box of length 1, as pixels do; scaled with the
+box, or without one with the inputs' root mean square (data unit over √d)."""
 
 LINF_STEPS = 16
-"""From each of two beginnings. With 20 the mean distance on the benchmark's networks is 0.06 % smaller, with 40 0.18 %, and robust
-accuracies are at most 0.05 points lower with 20."""
+"""From each of two beginnings. With 20 the mean distance on the benchmark's networks is 0.06 %
+smaller, with 40 0.18 %, and robust accuracies are at most 0.05 points lower with 20."""
 LINF_STEP = 1.0
-"""First step's length over the current radius; falls to LINF_END of it along a cosine, as does the memory of earlier steps."""
+"""First step's length over the current radius; falls to LINF_END of it along a cosine, as does
+the memory of earlier steps."""
 LINF_SHRINK = 0.2
 """First relative change of the radius per step; falls along the same cosine."""
 LINF_END = 0.03
@@ -44,14 +54,16 @@ FLAT = 0.05
 
 
 class RobustAccuracy(NamedTuple):
-    """Share of points that are right and whose nearest change found lies beyond each radius; binomial standard errors."""
+    """Share of points that are right and whose nearest change found lies beyond each radius;
+    binomial standard errors."""
 
     accuracy: list[float]
     se: list[float]
 
 
 def robust_accuracy(right: Tensor, distance: Tensor, radii: Sequence[float]) -> RobustAccuracy:
-    """right (B,) bool: the prediction at the point itself; distance (B,): to the nearest change found, +inf where none was."""
+    """right (B,) bool: the prediction at the point itself; distance (B,): to the nearest change
+    found, +inf where none was."""
     accuracy = [float((right & (distance > radius)).float().mean()) for radius in radii]
     return RobustAccuracy(accuracy, [math.sqrt(a * (1 - a) / len(right)) for a in accuracy])
 
@@ -63,16 +75,23 @@ def linf_distance(x: Tensor, z: Tensor) -> Tensor:
 
 @torch.no_grad()
 def nearest_linf_change(
-    model: Model, x: Tensor, towards: Tensor, classes: int | None, box: tuple[float, float] | None, at_x: Margins | None = None
+    model: Model,
+    x: Tensor,
+    towards: Tensor,
+    classes: int | None,
+    box: tuple[float, float] | None,
+    at_x: Margins | None = None,
 ) -> Tensor:
-    """For each x (B, *input_shape) the nearest input in ℓ∞ found that the model labels otherwise; NaN where none was found.
+    """For each x (B, *input_shape) the nearest input in ℓ∞ found that the model labels otherwise;
+    NaN where none was found.
 
-    Sign-gradient steps with momentum inside a ball around x whose radius shrinks while the label is changed and grows
-    while it is not (the ℓ∞ form of decoupled direction and norm, as in Pintor et al. 2021, arXiv 2102.12827), from two
-    beginnings: x itself, descending the margin to the rival whose boundary is nearest, and the ℓ2 change found before,
-    `towards` (NaN: x again), descending the margin over the lead on the third class (the DLR loss of Croce & Hein 2020,
-    arXiv 2003.01690). Inputs stay in `box`, where there is one. `at_x`: the margins of the predicted labels at x, where
-    they are known.
+    Sign-gradient steps with momentum inside a ball around x whose radius shrinks while the label is
+    changed and grows while it is not (the ℓ∞ form of decoupled direction and norm, as in Pintor et
+    al. 2021, arXiv 2102.12827), from two beginnings: x itself, descending the margin to the rival
+    whose boundary is nearest, and the ℓ2 change found before, `towards` (NaN: x again), descending
+    the margin over the lead on the third class (the DLR loss of Croce & Hein 2020, arXiv
+    2003.01690). Inputs stay in `box`, where there is one. `at_x`: the margins of the predicted
+    labels at x, where they are known.
     """
     label = predicted(model(x), classes)
     if at_x is None:
@@ -99,7 +118,11 @@ def nearest_linf_change(
     best = torch.where(column(margin(known) < 0, x), known, torch.nan)
     first, length = 2 * linear_distance(at_x, norms), linf_distance(x, known)
     # In units of the box, or of a typical number of the input.
-    span = torch.full_like(length, high - low) if box else 3 * x.flatten(1).square().mean(dim=1).sqrt().clamp(min=1e-12)
+    span = (
+        torch.full_like(length, high - low)
+        if box
+        else 3 * x.flatten(1).square().mean(dim=1).sqrt().clamp(min=1e-12)
+    )
     beginnings = (
         (known, torch.where(length > 0, 0.7 * length, MOST * span), margin_over_lead),
         (x, torch.minimum(torch.maximum(first, LEAST * span), MOST * span), nearest_margin),
@@ -111,15 +134,28 @@ def nearest_linf_change(
 
 
 def _search(
-    model: Model, x: Tensor, begin: Tensor, radius: Tensor, loss: Callable[[Tensor], Tensor], towards: Tensor, low: float, high: float
+    model: Model,
+    x: Tensor,
+    begin: Tensor,
+    radius: Tensor,
+    loss: Callable[[Tensor], Tensor],
+    towards: Tensor,
+    low: float,
+    high: float,
 ) -> Tensor:
-    """From `begin` in a ball of `radius` (B,) around x; the nearest change met on the way, NaN where there was none."""
-    best, nearest, velocity = torch.full_like(x, torch.nan), torch.full_like(radius, torch.inf), torch.zeros_like(x)
+    """From `begin` in a ball of `radius` (B,) around x; the nearest change met on the way, NaN
+    where there was none."""
+    best, nearest, velocity = (
+        torch.full_like(x, torch.nan),
+        torch.full_like(radius, torch.inf),
+        torch.zeros_like(x),
+    )
     offset, room, sign = begin - x, torch.empty_like(x), torch.empty_like(x)
     for k in range(LINF_STEPS):
         schedule = LINF_END + (1 - LINF_END) * (1 + math.cos(math.pi * k / LINF_STEPS)) / 2
         bound = column(radius, x)
-        torch.minimum(torch.maximum(offset, -bound, out=offset), bound, out=offset)  # several times as fast as clamp with tensors
+        # several times as fast as clamp with tensors
+        torch.minimum(torch.maximum(offset, -bound, out=offset), bound, out=offset)
         at = torch.add(x, offset, out=room).clamp_(low, high).detach().requires_grad_(True)
         with torch.enable_grad():
             value = loss(model(at))
@@ -132,22 +168,31 @@ def _search(
         if bool(flat.any()):  # towards what is known to be another label
             gradient = torch.where(column(flat, x), (x - towards).nan_to_num(0.0), gradient)
             size = gradient.flatten(1).norm(dim=1)
-        velocity.mul_(LINF_MOMENTUM * (1 - schedule)).addcdiv_(gradient, column(size.clamp(min=1e-30), x))
-        torch.sub(at, x, out=offset).addcmul_(torch.sign(velocity, out=sign), column(-LINF_STEP * schedule * radius, x))
+        velocity.mul_(LINF_MOMENTUM * (1 - schedule)).addcdiv_(
+            gradient, column(size.clamp(min=1e-30), x)
+        )
+        torch.sub(at, x, out=offset).addcmul_(
+            torch.sign(velocity, out=sign), column(-LINF_STEP * schedule * radius, x)
+        )
         radius = radius * torch.where(hit, 1 - LINF_SHRINK * schedule, 1 + LINF_SHRINK * schedule)
     return best
 
 
 def violations(certified: Tensor, distance: Tensor) -> int:
-    """Points (B,) at which a change was found inside the certified radius, beyond rounding: none, unless an instrument is wrong."""
+    """Points (B,) at which a change was found inside the certified radius, beyond rounding:
+    none, unless an instrument is wrong."""
     return int((certified > distance * (1 + 1e-4) + 1e-6).sum())
 
 
-def warnings(margins: Margins, distance: Tensor, certified: Tensor | None, noise: Tensor) -> list[str]:
-    """Signs, of one model, that gradients are masked or the ℓ2 search failed (Athalye et al. 2018, arXiv 1802.00420, section 3.1).
+def warnings(
+    margins: Margins, distance: Tensor, certified: Tensor | None, noise: Tensor
+) -> list[str]:
+    """Signs, of one model, that gradients are masked or the ℓ2 search failed (Athalye et al. 2018,
+    arXiv 1802.00420, section 3.1).
 
-    margins: of the predicted labels at the points; distance (B,): what the search found; certified (B,): radii without any
-    change; noise (B,): length of the shortest Gaussian noise tried that changed the label, +inf where none did.
+    margins: of the predicted labels at the points; distance (B,): what the search found; certified
+    (B,): radii without any change; noise (B,): length of the shortest Gaussian noise tried that
+    changed the label, +inf where none did.
     """
     flat = float((margins.gradients.flatten(1) == 0).all(dim=1).float().mean())
     missed, beaten = int(distance.isinf().sum()), int((noise < distance * (1 - 1e-4)).sum())

@@ -1,8 +1,8 @@
 """A memo of a function of a configuration, keyed by the fields that the function reads.
 
-Trials of a grid differ in many fields and share most of what is derived from them: a model depends on its width
-and not on the learning rate, data on n and not on the width. Which fields matter is seen by handing the function
-a configuration that notes every field it is asked for.
+Trials of a grid differ in many fields and share most of what is derived from them: a model depends
+on its width and not on the learning rate, data on n and not on the width. Which fields matter is
+seen by handing the function a configuration that notes every field it is asked for.
 """
 
 from collections.abc import Callable, Hashable, Iterator
@@ -18,10 +18,11 @@ class _Result(NamedTuple):
 
 
 class ReadMemo(Generic[R]):
-    """`memo(config, *more)` is `function(config, *more)`; computed once for each combination of what it reads and `more`.
+    """`memo(config, *more)` is `function(config, *more)`; computed once for each combination of
+    what it reads and `more`.
 
-    The function must depend on nothing else. One that touches the configuration other than by its fields (calls a
-    method of it, say) is taken to read all of them.
+    The function must depend on nothing else. One that touches the configuration other than by its
+    fields (calls a method of it, say) is taken to read all of them.
     """
 
     def __init__(self, function: Callable[..., R]):
@@ -49,21 +50,23 @@ class ReadMemo(Generic[R]):
         except (AttributeError, TypeError):  # perhaps because it was handed no true configuration
             value = self.function(config, *more)
             return value, sorted(type(config).model_fields)
-        # Python decides the first field without looking at any value, the second from the first one's, and so on:
-        # equal values along the way lead to equal fields.
+        # Python decides the first field without looking at any value, the second from the first
+        # one's, and so on: equal values along the way lead to equal fields.
         return value, read
 
 
 class _Watch:
-    """Stands in for a configuration and notes the fields that are read; whatever else is asked of it reads them all."""
+    """Stands in for a configuration and notes the fields that are read; whatever else is asked
+    of it reads them all."""
 
     __slots__ = ("_watched_config", "_watched_reads")
 
     def __init__(self, config: Config, read: list[str]):
         self._watched_config, self._watched_reads = config, read
 
+    # So that isinstance(config, SomeConfig) holds.
     @property
-    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride] - so that isinstance(config, SomeConfig) holds
+    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
         return type(self._watched_config)
 
     def __getattr__(self, name: str) -> Any:

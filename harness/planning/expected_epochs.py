@@ -1,10 +1,12 @@
-"""How many epochs a trial will run before its stop rule is met: a rough power law, for planning and for nothing else.
+"""How many epochs a trial will run before its stop rule is met: a rough power law, for planning and
+for nothing else.
 
-Optimiser steps to the stop rule, over the 1 091 trials of the shipped sweeps' first runs that met it, follow
-a·n^b·(p/(n·K))^c within a factor of 1.6 (one standard deviation), K outputs, for MLPs on the sphere and on MNIST
-alike. GPTs below the noise of a vocabulary follow the same form with exponents of their own, within 1.4 over the 50 trials
-of gpt-law's first run. Models too small for their data never meet it and run to their cap; of adversarially trained ones the
-same is assumed, for want of figures.
+Optimiser steps to the stop rule, over the 1 091 trials of the shipped sweeps' first runs that met
+it, follow a·n^b·(p/(n·K))^c within a factor of 1.6 (one standard deviation), K outputs, for MLPs on
+the sphere and on MNIST alike. GPTs below the noise of a vocabulary follow the same form with
+exponents of their own, within 1.4 over the 50 trials of gpt-law's first run. Models too small for
+their data never meet it and run to their cap; of adversarially trained ones the same is assumed,
+for want of figures.
 """
 
 from typing import NamedTuple
@@ -22,13 +24,17 @@ class _Steps(NamedTuple):
 
 MEASURED = {"noise": _Steps(7.2, 0.75, -0.46), "interpolate": _Steps(38.0, 0.57, -0.40)}
 
-MEASURED_ON_VOCABULARIES = {"noise": _Steps(4.3, 0.77, -0.21), "interpolate": _Steps(39.0, 0.46, -0.42)}
+MEASURED_ON_VOCABULARIES = {
+    "noise": _Steps(4.3, 0.77, -0.21),
+    "interpolate": _Steps(39.0, 0.46, -0.42),
+}
 
 SMALLEST_OF_VOCABULARY = 4.0
 """Parameters per sample below which GPTs ran to their cap."""
 
 SMALLEST = {"noise": 0.5, "interpolate": 1.5}
-"""Parameters per sample, and for `noise` per output, below which nearly every trial ran to its cap."""
+"""Parameters per sample, and for `noise` per output, below which nearly every trial ran to its
+cap."""
 
 
 def expected_epochs(config: Config, shape: Shape) -> float:
@@ -39,8 +45,12 @@ def expected_epochs(config: Config, shape: Shape) -> float:
     if vocabulary:
         too_small = shape.p / config.n < SMALLEST_OF_VOCABULARY
     else:
-        too_small = (per_output if config.stop == "noise" else shape.p / config.n) < SMALLEST[config.stop]
+        too_small = (per_output if config.stop == "noise" else shape.p / config.n) < SMALLEST[
+            config.stop
+        ]
     if too_small:
         return float(config.max_epochs)
     a, b, c = (MEASURED_ON_VOCABULARIES if vocabulary else MEASURED)[config.stop]
-    return min(float(config.max_epochs), max(1.0, a * config.n**b * per_output**c / config.steps_per_epoch))
+    return min(
+        float(config.max_epochs), max(1.0, a * config.n**b * per_output**c / config.steps_per_epoch)
+    )

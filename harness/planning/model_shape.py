@@ -1,4 +1,5 @@
-"""What a configuration's model is, counted on torch's meta device: a billion parameters allocate none."""
+"""What a configuration's model is, counted on torch's meta device: a billion parameters allocate
+none."""
 
 import math
 from functools import cache
@@ -14,7 +15,8 @@ from harness.training.adversary import count_pass_flops
 
 
 class Shape(NamedTuple):
-    """A model's and its input's sizes. Models of one `family` can be padded to one another's shapes and stacked."""
+    """A model's and its input's sizes. Models of one `family` can be padded to one another's
+    shapes and stacked."""
 
     p: int
     p_frozen: int
@@ -32,7 +34,8 @@ class Shape(NamedTuple):
     """Names and kinds of the model's modules and parameters."""
 
     def training_flops(self, config: Config) -> int:
-        """FLOPs that one sample costs in one epoch: an adversary's passes, then forward and backward."""
+        """FLOPs that one sample costs in one epoch: an adversary's passes, then forward and
+        backward."""
         return self.flops_per_sample + config.adversary_passes * self.pass_flops_per_sample
 
     @property
@@ -42,7 +45,8 @@ class Shape(NamedTuple):
 
 
 def shape_of(ref: TaskRef, config: Config) -> Shape:
-    """The shape of the model that the configuration asks for; computed once for all that agree in what the model reads.
+    """The shape of the model that the configuration asks for; computed once for all that agree in
+    what the model reads.
 
     Raises whatever the task's model() or input_shape() raises.
     """

@@ -1,8 +1,9 @@
-"""What a sweep costs before anything runs: exact parameters, tokens, FLOPs and memory of every cell, batches and seconds.
+"""What a sweep costs before anything runs: exact parameters, tokens, FLOPs and memory of every
+cell, batches and seconds.
 
-Models are built on torch's meta device, so counting a billion parameters allocates none. FLOPs and tokens are upper
-figures, at the cap on epochs. Seconds are a forecast: this machine's calibration, and the epochs that trials of this
-size have needed.
+Models are built on torch's meta device, so counting a billion parameters allocates none. FLOPs and
+tokens are upper figures, at the cap on epochs. Seconds are a forecast: this machine's calibration,
+and the epochs that trials of this size have needed.
 """
 
 import os
@@ -24,7 +25,8 @@ from harness.sweeps.trial import Trial, canonical_json
 
 
 class Cell(NamedTuple):
-    """The cost of one configuration, per trial; `seeds` trials share it. "at most": at the cap on epochs."""
+    """The cost of one configuration, per trial; `seeds` trials share it. "at most": at the cap
+    on epochs."""
 
     task: str
     config: dict[str, Any]
@@ -42,7 +44,8 @@ class Cell(NamedTuple):
     memory_bytes: int
     """Of one process, and of one GPU where it trains on one."""
     gpus: float | None
-    """The share of a GPU, or GPUs, that a trial of it alone is given; 0 on CPU; None when nothing that is allowed holds it."""
+    """The share of a GPU, or GPUs, that a trial of it alone is given; 0 on CPU; None when
+    nothing that is allowed holds it."""
 
 
 class Plan(NamedTuple):
@@ -64,7 +67,8 @@ class Plan(NamedTuple):
 
 
 def plan(sweep: Sweep, say: Callable[[str], None]) -> Plan:
-    """Cost every cell, with as many batches at a time as this machine has room for; `say` hears of a calibration.
+    """Cost every cell, with as many batches at a time as this machine has room for; `say` hears of
+    a calibration.
 
     Raises UserError when a cell cannot fit into the memory that one trial may use.
     """
@@ -97,24 +101,33 @@ def batches(sweep: Sweep, trials: Sequence[Trial], calibration: Calibration) -> 
         memory = min(memory, gpus.bytes)
     elif gpus and (gpu_bytes := _gpu_bytes(sweep.resources)):
         memory = min(memory, PROCESS_BYTES + gpu_bytes * min(1.0, gpus))
-    return make_batches(trials, calibration, sweep.limits.measure_points, sweep.limits.seconds_per_trial, memory, gpus)
+    return make_batches(
+        trials,
+        calibration,
+        sweep.limits.measure_points,
+        sweep.limits.seconds_per_trial,
+        memory,
+        gpus,
+    )
 
 
 def gpus_of(resources: Resources) -> float | Gpus:
-    """What every batch is given, or what each is to get its share of. Raises UserError when nobody says what a GPU holds."""
+    """What every batch is given, or what each is to get its share of. Raises UserError when
+    nobody says what a GPU holds."""
     if resources.gpus != "auto":
         return resources.gpus
     gpu_bytes = _gpu_bytes(resources)
     if not gpu_bytes:
         raise UserError(
-            "'resources.gpus' is auto, which needs to know what one GPU holds, and torch sees no GPU on this machine: "
-            "write it as resources.gpu_memory_gb"
+            "'resources.gpus' is auto, which needs to know what one GPU holds, and torch sees no"
+            " GPU on this machine: write it as resources.gpu_memory_gb"
         )
     return Gpus(gpu_bytes, resources.max_gpus)
 
 
 def _gpu_bytes(resources: Resources) -> float | None:
-    """What one GPU holds: `resources.gpu_memory_gb`, or the memory of this machine's; None without either."""
+    """What one GPU holds: `resources.gpu_memory_gb`, or the memory of this machine's; None
+    without either."""
     if resources.gpu_memory_gb:
         return resources.gpu_memory_gb * 1e9
     return float(torch.cuda.mem_get_info()[1]) if torch.cuda.is_available() else None
@@ -123,7 +136,8 @@ def _gpu_bytes(resources: Resources) -> float | None:
 def cost_cells(sweep: Sweep, skip_broken: bool = False) -> list[Cell]:
     """The cost of every distinct configuration, in sweep order, without a clock.
 
-    Raises UserError when a task's model() does; with `skip_broken` such cells are left out (they run into a row).
+    Raises UserError when a task's model() does; with `skip_broken` such cells are left out (they
+    run into a row).
     """
     by_cell: dict[tuple[Any, ...], list[Trial]] = {}
     for trial in sweep.trials:
@@ -134,7 +148,10 @@ def cost_cells(sweep: Sweep, skip_broken: bool = False) -> list[Cell]:
             cells.append(_cost(trials[0], len(trials), gpus))
         except (Exception, SystemExit) as e:
             if not skip_broken:
-                what = f"the model of task '{trials[0].ref.name}' raises {type(e).__name__} for {trials[0].config}: {e}"
+                what = (
+                    f"the model of task '{trials[0].ref.name}' raises {type(e).__name__} for"
+                    f" {trials[0].config}: {e}"
+                )
                 raise UserError(" ".join(what.split())[:1000]) from None
     return cells
 
@@ -145,8 +162,9 @@ def slots_here(sweep: Sweep) -> int:
 
 
 def refuse_what_cannot_fit(cells: list[Cell], sweep: Sweep, here: bool) -> None:
-    """Raise UserError when a cell needs more memory than one trial may use: `resources.memory_gb`, or its share of this
-    machine's when the sweep runs `here`; a cluster's nodes, and what a GPU holds, are not known before they are asked."""
+    """Raise UserError when a cell needs more memory than one trial may use:
+    `resources.memory_gb`, or its share of this machine's when the sweep runs `here`; a cluster's
+    nodes, and what a GPU holds, are not known before they are asked."""
     resources, slots = sweep.resources, slots_here(sweep)
     _refuse_what_no_gpus_hold(cells, resources)
     if not resources.memory_gb and (not here or resources.gpus):
@@ -155,10 +173,15 @@ def refuse_what_cannot_fit(cells: list[Cell], sweep: Sweep, here: bool) -> None:
     too_large = [c for c in cells if c.memory_bytes > limit]
     if too_large:
         worst = max(too_large, key=lambda c: c.memory_bytes)
-        whose = "resources.memory_gb" if resources.memory_gb else f"this machine's memory for each of {slots} trials at a time"
+        whose = (
+            "resources.memory_gb"
+            if resources.memory_gb
+            else f"this machine's memory for each of {slots} trials at a time"
+        )
         raise UserError(
-            f"{len(too_large)} of {len(cells)} cells cannot fit: the largest, {worst.task} with p = {worst.p:,}, needs about "
-            f"{worst.memory_bytes / 1e9:.1f} GB and {whose} is {limit / 1e9:.1f} GB ({worst.config})"
+            f"{len(too_large)} of {len(cells)} cells cannot fit: the largest, {worst.task} with p ="
+            f" {worst.p:,}, needs about {worst.memory_bytes / 1e9:.1f} GB and {whose} is"
+            f" {limit / 1e9:.1f} GB ({worst.config})"
         )
 
 
@@ -168,9 +191,11 @@ def _refuse_what_no_gpus_hold(cells: list[Cell], resources: Resources) -> None:
         worst = max(too_large, key=lambda c: c.memory_bytes)
         whose = "resources.gpu_memory_gb" if resources.gpu_memory_gb else "this machine's GPU"
         raise UserError(
-            f"{len(too_large)} of {len(cells)} cells cannot fit: the largest, {worst.task} with p = {worst.p:,}, needs about "
-            f"{worst.memory_bytes / 1e9:.1f} GB on one GPU, {whose} is {(_gpu_bytes(resources) or 0) / 1e9:.1f} GB, and at most "
-            f"resources.max_gpus = {resources.max_gpus} divide a language model's weights, nothing else's ({worst.config})"
+            f"{len(too_large)} of {len(cells)} cells cannot fit: the largest, {worst.task} with p ="
+            f" {worst.p:,}, needs about {worst.memory_bytes / 1e9:.1f} GB on one GPU, {whose} is"
+            f" {(_gpu_bytes(resources) or 0) / 1e9:.1f} GB, and at most resources.max_gpus ="
+            f" {resources.max_gpus} divide a language model's weights, nothing else's"
+            f" ({worst.config})"
         )
 
 
@@ -188,7 +213,8 @@ def _cost(trial: Trial, seeds: int, gpus: float | Gpus) -> Cell:
     distinct = task.tokens_distinct(config)
     return Cell(
         task=trial.ref.name,
-        config=config.model_dump(mode="json"),  # with the fields that are None, so that cells can be compared field by field
+        # with the fields that are None, so that cells can be compared field by field
+        config=config.model_dump(mode="json"),
         seeds=seeds,
         p=shape.p,
         p_frozen=shape.p_frozen,
@@ -196,7 +222,9 @@ def _cost(trial: Trial, seeds: int, gpus: float | Gpus) -> Cell:
         d_ambient=task.d_ambient(config),
         tokens_distinct=distinct,
         params_per_token=shape.p / distinct if distinct else None,
-        p_over_nd=shape.p / (n * task.d_ambient(config)) if (n := task.samples_distinct(config)) else None,
+        p_over_nd=(
+            shape.p / (n * task.d_ambient(config)) if (n := task.samples_distinct(config)) else None
+        ),
         tokens_seen_at_most=(distinct or 0) * config.max_epochs,
         steps_at_most=config.steps_per_epoch * config.max_epochs,
         flops_at_most=float(shape.training_flops(config) * samples),

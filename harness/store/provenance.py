@@ -1,4 +1,5 @@
-"""What a row says about where it came from: code, versions, hardware, and the few environment variables of an explicit list.
+"""What a row says about where it came from: code, versions, hardware, and the few environment
+variables of an explicit list.
 
 Nothing else of the environment is ever copied: it holds keys and tokens, and rows are passed on.
 """
@@ -40,12 +41,14 @@ VARIABLES = (
     # Whether data and tokenizers may come from the network, or from its cache alone
     "HF_HUB_OFFLINE",
 )
-"""Variables whose values rows keep: they change a trial's numbers, speed or memory. None of them holds a path, a name or a key."""
+"""Variables whose values rows keep: they change a trial's numbers, speed or memory. None of them
+holds a path, a name or a key."""
 
 
 @cache
 def of_code() -> dict[str, Any]:
-    """The package's version and, when it runs from a git checkout of its own, commit and dirty flag."""
+    """The package's version and, when it runs from a git checkout of its own, commit and dirty
+    flag."""
     root = Path(harness.__file__).resolve().parent.parent
     commit = dirty = None
     sent = root / "_commit.json"  # beside the packages that `unilaw launch` sends to a cluster
@@ -60,14 +63,17 @@ def of_code() -> dict[str, Any]:
 
 def _git(root: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10)
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
 
 
 def of_worker(device: str) -> dict[str, Any]:
-    """Code, versions, hardware and environment of this process. `device` is a torch device string."""
+    """Code, versions, hardware and environment of this process. `device` is a torch device
+    string."""
     import torch
 
     return {
@@ -78,7 +84,9 @@ def of_worker(device: str) -> dict[str, Any]:
         "cpu": _cpu_model(),
         "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name(device) if device.startswith("cuda") else None,
-        "environment_json": json.dumps({name: os.environ[name] for name in VARIABLES if name in os.environ}),
+        "environment_json": json.dumps(
+            {name: os.environ[name] for name in VARIABLES if name in os.environ}
+        ),
     }
 
 

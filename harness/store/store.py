@@ -1,4 +1,5 @@
-"""The store: a folder or a bucket of Parquet files that only ever grows, readable by plain `pandas.read_parquet(store)`.
+"""The store: a folder or a bucket of Parquet files that only ever grows, readable by plain
+`pandas.read_parquet(store)`.
 
     part-*.parquet     rows, one file per finished batch, each with the full explicit schema
     _store.json        says that this folder is a store, and of which schema version
@@ -6,12 +7,12 @@
     _runs/             what each run did, and the time that was forecast for it
     _weights/          final weights as safetensors, NAME = trial id
     _pictures/         smallest changes found of a few images, one PNG per trial
-    _checkpoints/      unfinished long trials, as safetensors; each goes when its trial has ended for good
-    _index/            what became of which trial, once more for many row files together; it may be deleted at any time
-    _set_aside/        files that could not be read, moved here by the next run and named when that happens
+    _checkpoints/      unfinished long trials, as safetensors; each goes when its trial ends
+    _index/            what became of which trial, for many row files together; may be deleted
+    _set_aside/        unreadable files, moved here and named by the next run
 
-Names that begin with "_" are skipped by pandas, Arrow and Spark. A file appears under its final name at once
-(`harness/store/location.py`), so readers never see half of one.
+Names that begin with "_" are skipped by pandas, Arrow and Spark. A file appears under its final
+name at once (`harness/store/location.py`), so readers never see half of one.
 """
 
 import hashlib
@@ -38,9 +39,19 @@ from harness.store.schema import SCHEMA_VERSION, arrow_schema
 MARKER = "_store.json"
 SWEEP_NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 
-_OUTCOME = {"trial_id", "attempt", "status", "failure_kind", "task", "finished_at", "measures_version", "gpus"}
+_OUTCOME = {
+    "trial_id",
+    "attempt",
+    "status",
+    "failure_kind",
+    "task",
+    "finished_at",
+    "measures_version",
+    "gpus",
+}
 IDENTITY = tuple(name for name in arrow_schema().names if name in _OUTCOME)
-"""What became of a trial. The index repeats these columns, so that nobody opens thousands of row files to count them."""
+"""What became of a trial. The index repeats these columns, so that nobody opens thousands of row
+files to count them."""
 
 INDEXED_TOGETHER = 64
 """Row files per file of the index. What is not indexed is read from the row files themselves."""
@@ -53,8 +64,9 @@ READ_WHOLE_BYTES = 4_000_000
 
 
 class SweepRecord(BaseModel):
-    """A sweep that was run into a store: its name, its file's text, the text of its --task-file, and the task of each
-    trial id that it asked for. Checked on reading: its name becomes part of file names."""
+    """A sweep that was run into a store: its name, its file's text, the text of its --task-file,
+    and the task of each trial id that it asked for. Checked on reading: its name becomes part of
+    file names."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -65,13 +77,15 @@ class SweepRecord(BaseModel):
 
     @property
     def stem(self) -> str:
-        """Where the record's files lie in the store: stem + .json, .yaml and, with a task file, .py."""
+        """Where the record's files lie in the store: stem + .json, .yaml and, with a task file,
+        .py."""
         content = "\n".join([self.text, self.task_source or "", *sorted(self.trials)])
         return f"_sweeps/{self.name}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
 
 
 class RunRecord(BaseModel):
-    """A run that came to its end: how many trials it ran, how long that took, and how long it was forecast to take."""
+    """A run that came to its end: how many trials it ran, how long that took, and how long it
+    was forecast to take."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -84,7 +98,8 @@ class RunRecord(BaseModel):
 
 
 class Contents(NamedTuple):
-    """What a store holds: every attempt's row, and the files that are not rows, each with what is wrong with it."""
+    """What a store holds: every attempt's row, and the files that are not rows, each with what
+    is wrong with it."""
 
     rows: pd.DataFrame
     problems: list[str]
@@ -96,7 +111,8 @@ class Store:
     def __init__(self, where: str | Path | Folder):
         self.files = where if isinstance(where, Folder) else Folder.at(where)
         self._not_indexed: list[tuple[str, int, int, pa.Table]] = []
-        """Row files less their rows: name, size and checksum; and what the index repeats of the rows."""
+        """Row files less their rows: name, size and checksum; and what the index repeats of the
+        rows."""
         self._parsed: dict[Found, SweepRecord | str] = {}
 
     def __str__(self) -> str:
@@ -110,19 +126,27 @@ class Store:
     @property
     def name(self) -> str:
         """The last part of that."""
-        return Path(self.where.partition("?")[0] if isinstance(self.files, Bucket) else self.where).name
+        return Path(
+            self.where.partition("?")[0] if isinstance(self.files, Bucket) else self.where
+        ).name
 
     @classmethod
     def create(cls, where: str | Path) -> "Store":
         """Open for writing, making the folder if need be.
 
-        Raises UserError when the path is a file, is not writable, or holds something that is not a store.
+        Raises UserError when the path is a file, is not writable, or holds something that is not a
+        store.
         """
         store = cls(where)
-        others = [found.name for found in store.files.entries() if not found.name.startswith(TEMPORARY)]  # another driver's, at this moment
+        # another driver's, at this moment
+        others = [
+            found.name for found in store.files.entries() if not found.name.startswith(TEMPORARY)
+        ]
         version = store._checked_version()
         if others and version is None:
-            raise UserError(f"the store '{store}' is not empty and not a unilaw store; choose a new folder")
+            raise UserError(
+                f"the store '{store}' is not empty and not a unilaw store; choose a new folder"
+            )
         store.files.make()
         if (version or 0) < SCHEMA_VERSION:
             store._mark()
@@ -133,32 +157,45 @@ class Store:
         """Open for reading. Raises UserError when there is no store, or one of a newer version."""
         store = cls(where)
         if not store.files.there():
-            raise UserError(f"there is no store '{store}'; it must be a folder that `unilaw run` has written")
+            raise UserError(
+                f"there is no store '{store}'; it must be a folder that `unilaw run` has written"
+            )
         if store._checked_version() is None:
             names = [found.name for found in store.files.entries()]
             if names and not any(fnmatch(name, "part-*.parquet") for name in names):
-                raise UserError(f"'{store}' is not a unilaw store: it holds neither {MARKER} nor part-*.parquet files")
+                raise UserError(
+                    f"'{store}' is not a unilaw store: it holds neither {MARKER} nor part-*.parquet"
+                    " files"
+                )
         return store
 
     def _mark(self) -> None:
-        self.files.put(MARKER, json.dumps({"unilaw_store": 1, "schema_version": SCHEMA_VERSION}).encode())
+        self.files.put(
+            MARKER, json.dumps({"unilaw_store": 1, "schema_version": SCHEMA_VERSION}).encode()
+        )
 
     def _checked_version(self) -> int | None:
-        """The schema version of the newest unilaw that wrote here; None without a marker. Raises UserError when too new."""
+        """The schema version of the newest unilaw that wrote here; None without a marker. Raises
+        UserError when too new."""
         try:
             found = int(json.loads(self.files.get(MARKER))["schema_version"])
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as e:
-            raise UserError(f"{self.files.address(MARKER)}: cannot be read as a store's marker ({type(e).__name__})") from None
+            raise UserError(
+                f"{self.files.address(MARKER)}: cannot be read as a store's marker"
+                f" ({type(e).__name__})"
+            ) from None
         if found > SCHEMA_VERSION:
             raise UserError(
-                f"the store '{self}' has rows of schema version {found}; this unilaw reads up to {SCHEMA_VERSION}: update unilaw"
+                f"the store '{self}' has rows of schema version {found}; this unilaw reads up to"
+                f" {SCHEMA_VERSION}: update unilaw"
             )
         return found
 
     def append(self, rows: list[dict[str, Any]]) -> str:
-        """Put the rows as one new file, atomically; gives its name. Raises on a column that the schema does not have."""
+        """Put the rows as one new file, atomically; gives its name. Raises on a column that the
+        schema does not have."""
         schema = arrow_schema()
         unknown = {key for row in rows for key in row} - set(schema.names)
         if unknown:
@@ -183,7 +220,8 @@ class Store:
         return name
 
     def put_pictures(self, trial_id: str, png: bytes) -> str:
-        """Keep the picture of a trial's smallest changes; gives the file's name relative to the store."""
+        """Keep the picture of a trial's smallest changes; gives the file's name relative to the
+        store."""
         name = f"_pictures/{trial_id}.png"
         self.files.put(name, png)
         return name
@@ -203,7 +241,10 @@ class Store:
 
     def put_run(self, record: RunRecord) -> None:
         """Keep what a run did."""
-        self.files.put(f"_runs/{record.sweep}-{uuid.uuid4().hex[:12]}.json", record.model_dump_json(indent=1).encode())
+        self.files.put(
+            f"_runs/{record.sweep}-{uuid.uuid4().hex[:12]}.json",
+            record.model_dump_json(indent=1).encode(),
+        )
 
     def runs(self) -> list[RunRecord]:
         """The finished runs, oldest first; unreadable records are left out."""
@@ -214,8 +255,8 @@ class Store:
         return sorted(found, key=lambda record: record.began)
 
     def checkpoints(self) -> str:
-        """Where checkpoints lie: an absolute path or a bucket's address with {} in place of the trial's id. Makes the folder if
-        need be."""
+        """Where checkpoints lie: an absolute path or a bucket's address with {} in place of the
+        trial's id. Makes the folder if need be."""
         self.files.make_inside("_checkpoints")
         return self._safetensors("_checkpoints")
 
@@ -225,18 +266,24 @@ class Store:
 
     def _safetensors(self, name: str) -> str:
         mark = uuid.uuid4().hex
-        return self.files.address(f"{name}/{mark}.safetensors").replace("{", "{{").replace("}", "}}").replace(mark, "{}")
+        return (
+            self.files.address(f"{name}/{mark}.safetensors")
+            .replace("{", "{{")
+            .replace("}", "}}")
+            .replace(mark, "{}")
+        )
 
     def drop_checkpoints(self, trial_ids: Iterable[str]) -> None:
-        """Forget the checkpoints of trials that have a row now, and what a killed worker had half written."""
+        """Forget the checkpoints of trials that have a row now, and what a killed worker had
+        half written."""
         done = set(trial_ids)
         for name in _files(self.files, "_checkpoints", "*") if done else ():
             if name.removeprefix("_checkpoints/").removeprefix(TEMPORARY).partition(".")[0] in done:
                 self.files.delete(name)
 
     def sweeps(self) -> list[SweepRecord]:
-        """The sweeps that were run into this store, in order of their first run; unreadable records are left out here
-        and named by `read`."""
+        """The sweeps that were run into this store, in order of their first run; unreadable
+        records are left out here and named by `read`."""
         return [record for record in self._records().values() if isinstance(record, SweepRecord)]
 
     def _records(self) -> dict[str, SweepRecord | str]:
@@ -245,27 +292,49 @@ class Store:
         for found in listed:
             if found not in self._parsed:
                 try:
-                    self._parsed[found] = SweepRecord.model_validate_json(self.files.get(f"_sweeps/{found.name}"))
+                    self._parsed[found] = SweepRecord.model_validate_json(
+                        self.files.get(f"_sweeps/{found.name}")
+                    )
                 except (FileNotFoundError, ValueError) as e:
                     self._parsed[found] = f"cannot be read as a sweep's record ({type(e).__name__})"
-        return {found.name: self._parsed[found] for found in sorted(listed, key=lambda found: (found.modified, found.name))}
+        return {
+            found.name: self._parsed[found]
+            for found in sorted(listed, key=lambda found: (found.modified, found.name))
+        }
 
     def read(self, columns: Sequence[str] | None = None) -> Contents:
         """Every row of every readable file, and a sentence about each file that is not rows.
 
-        columns: those that are wanted; default: all. Those of IDENTITY alone are read fast, and their rows come in no
-        particular order. Raises UserError when a row file cannot be opened: that is not a gap to report over.
+        columns: those that are wanted; default: all. Those of IDENTITY alone are read fast, and
+        their rows come in no particular order. Raises UserError when a row file cannot be opened:
+        that is not a gap to report over.
         """
         listed = self.files.entries()
         table, problems, _ = self._rows(listed, columns)
-        foreign = sorted(f.name for f in listed if not f.name.startswith(("_", ".")) and not _is_part(f.name))
-        problems += [f"{name}: is not part of the store; it may trip pandas.read_parquet, so move it out" for name in foreign]
-        problems += [f"_sweeps/{name}: {record}" for name, record in self._records().items() if isinstance(record, str)]
+        foreign = sorted(
+            f.name for f in listed if not f.name.startswith(("_", ".")) and not _is_part(f.name)
+        )
+        problems += [
+            f"{name}: is not part of the store; it may trip pandas.read_parquet, so move it out"
+            for name in foreign
+        ]
+        problems += [
+            f"_sweeps/{name}: {record}"
+            for name, record in self._records().items()
+            if isinstance(record, str)
+        ]
         return Contents(table.to_pandas(), problems)
 
-    def _rows(self, listed: list[Found], columns: Sequence[str] | None) -> tuple[pa.Table, list[str], int]:
-        """The rows of the listed row files, a sentence about each that is none, and how many files hold the rows."""
-        schema = arrow_schema() if columns is None else pa.schema([arrow_schema().field(name) for name in columns])
+    def _rows(
+        self, listed: list[Found], columns: Sequence[str] | None
+    ) -> tuple[pa.Table, list[str], int]:
+        """The rows of the listed row files, a sentence about each that is none, and how many
+        files hold the rows."""
+        schema = (
+            arrow_schema()
+            if columns is None
+            else pa.schema([arrow_schema().field(name) for name in columns])
+        )
         parts = _parts(listed)
         known, tables, problems = _Index({}, []), [schema.empty_table()], []
         if columns is not None and set(columns) <= set(IDENTITY):
@@ -274,7 +343,11 @@ class Store:
         rest = [part for part in parts if part.name not in known.checksums]
         gone = 0
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            for part, table in zip(rest, pool.map(lambda part: self._read_part(part, columns, schema), rest), strict=True):
+            for part, table in zip(
+                rest,
+                pool.map(lambda part: self._read_part(part, columns, schema), rest),
+                strict=True,
+            ):
                 if isinstance(table, pa.Table):
                     tables.append(table)
                 elif table is None:
@@ -283,10 +356,14 @@ class Store:
                     problems.append(f"{part.name}: {table}; its rows are left out")
         return pa.concat_tables(tables), problems, len(parts) - gone - len(problems)
 
-    def _read_part(self, part: Found, columns: Sequence[str] | None, schema: pa.Schema) -> pa.Table | str | None:
-        """The file's rows, what is wrong with it, or None when another driver has moved it away meanwhile."""
+    def _read_part(
+        self, part: Found, columns: Sequence[str] | None, schema: pa.Schema
+    ) -> pa.Table | str | None:
+        """The file's rows, what is wrong with it, or None when another driver has moved it away
+        meanwhile."""
         if columns is not None and part.size > READ_WHOLE_BYTES:
-            with suppress(OSError), self.files.open(part.name) as file:  # a bucket's trouble is named when it is read whole
+            # a bucket's trouble is named when it is read whole
+            with suppress(OSError), self.files.open(part.name) as file:
                 table = _read_rows(file, schema)
                 if isinstance(table, pa.Table):
                     return table
@@ -296,7 +373,8 @@ class Store:
             return None
 
     def _index(self, parts: list[Found]) -> "_Index":
-        """What the index knows of these files. A file of another size than it was written with is not known."""
+        """What the index knows of these files. A file of another size than it was written with
+        is not known."""
         sizes = {part.name: part.size for part in parts}
         schema = pa.schema([arrow_schema().field(name) for name in IDENTITY])
         found = _Index({}, [])
@@ -304,7 +382,8 @@ class Store:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for content in pool.map(self._get_or_none, segments):
                 if content is not None:
-                    with suppress(pa.ArrowException, OSError, ValueError, KeyError, TypeError):  # damaged: the row files have it all
+                    # damaged: the row files have it all
+                    with suppress(pa.ArrowException, OSError, ValueError, KeyError, TypeError):
                         found.add(pq.read_table(pa.BufferReader(content)), schema, sizes)
         return found
 
@@ -319,12 +398,15 @@ class Store:
         pending, self._not_indexed = self._not_indexed, []
         if pending:
             said = [[*part, table.num_rows] for *part, table in pending]
-            rows = pa.concat_tables([table for *_, table in pending]).replace_schema_metadata({"parts": json.dumps(said)})
+            rows = pa.concat_tables([table for *_, table in pending]).replace_schema_metadata(
+                {"parts": json.dumps(said)}
+            )
             self.files.put(f"_index/{uuid.uuid4().hex}.parquet", _parquet(rows))
 
     def set_torn_aside(self) -> list[str]:
-        """Move unreadable row files to _set_aside/; says which, one sentence each. Files that still have the checksum
-        they were written with are not read again; a bucket keeps that itself."""
+        """Move unreadable row files to _set_aside/; says which, one sentence each. Files that
+        still have the checksum they were written with are not read again; a bucket keeps that
+        itself."""
         parts = _parts(self.files.entries())
         checksums = self._index(parts).checksums
         with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -349,9 +431,12 @@ class Store:
         table = _read_rows(pa.BufferReader(content), arrow_schema())
         if isinstance(table, str):
             return table
-        if checksum is not None:  # readable, but pages alone are checked: names, types and counts are not
+        # readable, but pages alone are checked: names, types and counts are not
+        if checksum is not None:
             return "is torn (its checksum is not the one it was written with)"
-        self._not_indexed.append((part.name, part.size, zlib.crc32(content), table.select(IDENTITY)))
+        self._not_indexed.append(
+            (part.name, part.size, zlib.crc32(content), table.select(IDENTITY))
+        )
         return None
 
 
@@ -362,16 +447,27 @@ class _Index(NamedTuple):
     tables: list[pa.Table]
 
     def add(self, segment: pa.Table, schema: pa.Schema, sizes: dict[str, int]) -> None:
-        """One file of the index, less the row files that are not there, have another size, or are known already."""
+        """One file of the index, less the row files that are not there, have another size, or
+        are known already."""
         parts = json.loads(segment.schema.metadata[b"parts"])
         rows = segment.select(schema.names).cast(schema)
-        kept = [name not in self.checksums and sizes.get(name) == size for name, size, _, _ in parts]
+        kept = [
+            name not in self.checksums and sizes.get(name) == size for name, size, _, _ in parts
+        ]
         counts = [int(count) for *_, count in parts]
         if sum(counts) != rows.num_rows:
             raise ValueError("an index of other rows")
         rows.validate(full=True)
-        self.tables.append(rows if all(kept) else rows.filter(pa.array(np.repeat(kept, counts), pa.bool_())))
-        self.checksums.update({name: checksum for (name, _, checksum, _), keep in zip(parts, kept, strict=True) if keep})
+        self.tables.append(
+            rows if all(kept) else rows.filter(pa.array(np.repeat(kept, counts), pa.bool_()))
+        )
+        self.checksums.update(
+            {
+                name: checksum
+                for (name, _, checksum, _), keep in zip(parts, kept, strict=True)
+                if keep
+            }
+        )
 
 
 def _parts(listed: list[Found]) -> list[Found]:
@@ -383,7 +479,11 @@ def _is_part(name: str) -> bool:
 
 
 def _files(folder: Folder, below: str, pattern: str) -> list[str]:
-    return [f"{below}/{found.name}" for found in folder.entries(below) if found.is_file and fnmatch(found.name, pattern)]
+    return [
+        f"{below}/{found.name}"
+        for found in folder.entries(below)
+        if found.is_file and fnmatch(found.name, pattern)
+    ]
 
 
 def _parquet(table: pa.Table) -> pa.Buffer:
@@ -393,13 +493,18 @@ def _parquet(table: pa.Table) -> pa.Buffer:
 
 
 def _read_rows(file: pa.NativeFile, schema: pa.Schema) -> pa.Table | str:
-    """The file's rows in today's schema, or as many of its columns as `schema` has; or what is wrong with it."""
+    """The file's rows in today's schema, or as many of its columns as `schema` has; or what is
+    wrong with it."""
     try:
         parquet = pq.ParquetFile(file, page_checksum_verification=True)
         names = parquet.schema_arrow.names
-        table = parquet.read([f.name for f in schema if f.name in names], use_threads=parquet.metadata.num_rows > 10_000)
+        table = parquet.read(
+            [f.name for f in schema if f.name in names],
+            use_threads=parquet.metadata.num_rows > 10_000,
+        )
         table.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError) as e:  # OSError: damaged pages; ValueError: metadata that is not UTF-8
+    except (pa.ArrowException, OSError, ValueError) as e:
+        # OSError: damaged pages; ValueError: metadata that is not UTF-8
         return f"is torn or not Parquet ({str(e).splitlines()[0][:100]})"
     missing = [f.name for f in arrow_schema() if not f.nullable and f.name not in names]
     if missing:
@@ -407,14 +512,18 @@ def _read_rows(file: pa.NativeFile, schema: pa.Schema) -> pa.Table | str:
     if table.schema.equals(schema):
         return table.replace_schema_metadata(schema.metadata)
     try:
-        columns = [table[f.name].cast(f.type) if f.name in names else pa.nulls(table.num_rows, f.type) for f in schema]
+        columns = [
+            table[f.name].cast(f.type) if f.name in names else pa.nulls(table.num_rows, f.type)
+            for f in schema
+        ]
     except (pa.ArrowException, KeyError) as e:  # KeyError: a column stands twice
         return f"has a column of another type ({str(e).splitlines()[0][:100]})"
     return pa.Table.from_arrays(columns, schema=schema)
 
 
 def newest(rows: pd.DataFrame) -> np.ndarray:
-    """Positions of the rows in the latest view: one per trial, its newest `ok` row if it has one, else its newest failure."""
+    """Positions of the rows in the latest view: one per trial, its newest `ok` row if it has
+    one, else its newest failure."""
     trials, ids = pd.factorize(rows["trial_id"])
     if len(ids) == len(rows):
         return np.arange(len(rows))
@@ -422,7 +531,15 @@ def newest(rows: pd.DataFrame) -> np.ndarray:
     of_several = np.flatnonzero(several)
     some, its = rows.iloc[of_several], trials[of_several]
     finished = some["finished_at"].astype("int64")
-    order = np.lexsort((some["attempt"], finished, some["measures_version"], some["status"].eq("ok").to_numpy(bool), its))
+    order = np.lexsort(
+        (
+            some["attempt"],
+            finished,
+            some["measures_version"],
+            some["status"].eq("ok").to_numpy(bool),
+            its,
+        )
+    )
     last = np.append(its[order][1:] != its[order][:-1], True)
     return np.sort(np.concatenate([np.flatnonzero(~several), of_several[order[last]]]))
 
@@ -435,8 +552,9 @@ def latest(rows: pd.DataFrame) -> pd.DataFrame:
 def compact(source: str | Path, target: str | Path) -> tuple[int, int]:
     """Copy a store into a new one with a single row file; gives files before and rows.
 
-    Every attempt is kept. The target is a store only when all of it is there; nothing of it stays when it cannot be written.
-    Raises UserError when the target exists, or when the source holds unreadable files (their rows would be lost silently).
+    Every attempt is kept. The target is a store only when all of it is there; nothing of it stays
+    when it cannot be written. Raises UserError when the target exists, or when the source holds
+    unreadable files (their rows would be lost silently).
     """
     old, new = Store.open(source), Store(target)
     if new.files.there():
@@ -446,7 +564,9 @@ def compact(source: str | Path, target: str | Path) -> tuple[int, int]:
         raise UserError(f"'{source}' holds {torn[0]}; move it out before compacting")
     try:
         new.files.make()
-        kept = [name for folder in ("_weights", "_pictures") for name in _files(old.files, folder, "*")]
+        kept = [
+            name for folder in ("_weights", "_pictures") for name in _files(old.files, folder, "*")
+        ]
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(lambda name: new.files.put(name, old.files.get(name)), kept))
         for record in old.sweeps():

@@ -1,6 +1,7 @@
 """How much of a GPU, or how many of them, a trial is given.
 
-Shares that are chosen here are powers of two, so that any mixture of them packs without gaps. Sizes are in bytes.
+Shares that are chosen here are powers of two, so that any mixture of them packs without gaps. Sizes
+are in bytes.
 """
 
 import math
@@ -23,7 +24,8 @@ def larger(gpus: float, most: int) -> float | None:
 
 
 def smallest(bytes_on: Callable[[float], float], gpu_bytes: float, most: int) -> float | None:
-    """The smallest share that holds what a trial takes of each GPU, by `bytes_on(gpus)`; None when `most` GPUs do not."""
+    """The smallest share that holds what a trial takes of each GPU, by `bytes_on(gpus)`; None
+    when `most` GPUs do not."""
     share: float | None = SMALLEST
     while share is not None and CONTEXT_BYTES + bytes_on(share) > min(share, 1.0) * gpu_bytes:
         share = larger(share, most)
@@ -31,18 +33,24 @@ def smallest(bytes_on: Callable[[float], float], gpu_bytes: float, most: int) ->
 
 
 def allocator_fraction(gpus: float, gpu_bytes: float) -> float:
-    """The part of a GPU that torch's allocator may fill, so that as many processes as share it fit with their contexts."""
+    """The part of a GPU that torch's allocator may fill, so that as many processes as share it
+    fit with their contexts."""
     return 1.0 if gpus >= 1 else max(0.0, gpus - CONTEXT_BYTES / gpu_bytes)
 
 
 def rounded(share: float) -> float | None:
-    """A share 1/k as Ray counts it, in ten-thousandths of which k fit into one; None when it is no such share.
+    """A share 1/k as Ray counts it, in ten-thousandths of which k fit into one; None when it is no
+    such share.
 
     >>> rounded(0.333), rounded(0.5), rounded(0.6)
     (0.3333, 0.5, None)
     """
     parts = round(1 / max(share, 0.009))
-    return math.floor(10_000 / parts) / 10_000 if parts <= 100 and round(share * parts, 2) == 1 else None
+    return (
+        math.floor(10_000 / parts) / 10_000
+        if parts <= 100 and round(share * parts, 2) == 1
+        else None
+    )
 
 
 def named(gpus: float) -> str:

@@ -1,4 +1,5 @@
-"""pydantic's errors as the sentences that unilaw prints: the field, the value, what is allowed, the line."""
+"""pydantic's errors as the sentences that unilaw prints: the field, the value, what is allowed,
+the line."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
@@ -40,8 +41,11 @@ def show(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def complain(error: ValidationError, document: Document, model: type[BaseModel], at: Path_ = ()) -> UserError:
-    """All of `error`'s findings, a sentence a line, each with file:line. `at` is where `model` was read."""
+def complain(
+    error: ValidationError, document: Document, model: type[BaseModel], at: Path_ = ()
+) -> UserError:
+    """All of `error`'s findings, a sentence a line, each with file:line. `at` is where `model`
+    was read."""
     return UserError("\n".join(_sentence(e, document, model, at) for e in error.errors()))
 
 
@@ -56,13 +60,22 @@ def _sentence(e: ErrorDetails, document: Document, model: type[BaseModel], at: P
     if e["type"] == "value_error":
         return f"{document.where(path)}: {context['error']}"
     if e["type"] == "string_pattern_mismatch":
-        hint = "lower-case letters, digits, '-' and '_', starting with a letter or digit, at most 64"
+        hint = (
+            "lower-case letters, digits, '-' and '_', starting with a letter or digit, at most 64"
+        )
         return f"{document.where(path)}: '{name}' must be {hint}, not {show(e['input'])}"
     must = _MUST_BE.get(e["type"])
     if must is None:
         return f"{document.where(path)}: '{name}' is wrong: {e['msg']} (given: {show(e['input'])})"
-    hint = did_you_mean(str(e["input"]), _choices(model, e["loc"])) if e["type"] == "literal_error" else ""
-    return f"{document.where(path)}: '{name}' must be {must.format(**context)}, not {show(e['input'])}{hint}"
+    hint = (
+        did_you_mean(str(e["input"]), _choices(model, e["loc"]))
+        if e["type"] == "literal_error"
+        else ""
+    )
+    return (
+        f"{document.where(path)}: '{name}' must be {must.format(**context)}, not"
+        f" {show(e['input'])}{hint}"
+    )
 
 
 def unknown_key(path: Path_, allowed: Iterable[str], document: Document) -> str:
@@ -70,7 +83,8 @@ def unknown_key(path: Path_, allowed: Iterable[str], document: Document) -> str:
     allowed = sorted(allowed)
     inside = f" in '{dotted(path[:-1])}'" if path[:-1] else ""
     return (
-        f"{document.where(path)}: unknown key {show(path[-1])}{inside}; allowed: {', '.join(allowed)}{did_you_mean(str(path[-1]), allowed)}"
+        f"{document.where(path)}: unknown key {show(path[-1])}{inside}; allowed:"
+        f" {', '.join(allowed)}{did_you_mean(str(path[-1]), allowed)}"
     )
 
 
@@ -78,7 +92,13 @@ def dotted(path: Path_) -> str:
     """`tasks[0].grid.width` for a path."""
     out = ""
     for part in path:
-        out += f"[{part}]" if isinstance(part, int) else f".{str(part)[:60]}" if out else str(part)[:60]
+        out += (
+            f"[{part}]"
+            if isinstance(part, int)
+            else f".{str(part)[:60]}"
+            if out
+            else str(part)[:60]
+        )
     return out or "the file"
 
 
@@ -88,7 +108,11 @@ def keys_at(model: type[BaseModel], loc: Path_) -> list[str]:
         if isinstance(part, int):
             continue
         annotation = model.model_fields[part].annotation
-        inner = [a for a in (annotation, *get_args(annotation)) if isinstance(a, type) and issubclass(a, BaseModel)]
+        inner = [
+            a
+            for a in (annotation, *get_args(annotation))
+            if isinstance(a, type) and issubclass(a, BaseModel)
+        ]
         model = inner[0]
     return list(model.model_fields)
 

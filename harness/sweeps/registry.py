@@ -1,7 +1,8 @@
-"""Where a task's name leads: the built-in ones, those of installed packages, and a file named on the command line.
+"""Where a task's name leads: the built-in ones, those of installed packages, and a file named on
+the command line.
 
-A task travels to workers as a `TaskRef`. For a task file that is its source text, so a node that does not have
-the file runs the same code, and the text's hash is part of every trial's identity.
+A task travels to workers as a `TaskRef`. For a task file that is its source text, so a node that
+does not have the file runs the same code, and the text's hash is part of every trial's identity.
 """
 
 import hashlib
@@ -31,7 +32,8 @@ ENTRY_POINT_GROUP = "unilaw.tasks"
 
 
 class TaskRef(NamedTuple):
-    """How any process finds a task again. `source` is the text of a task file, `file` the name it had."""
+    """How any process finds a task again. `source` is the text of a task file, `file` the name
+    it had."""
 
     name: str
     file: str | None = None
@@ -39,7 +41,8 @@ class TaskRef(NamedTuple):
 
     @property
     def source_hash(self) -> str | None:
-        """SHA-256 of a task file's text; None for an installed task, whose version stands for its code."""
+        """SHA-256 of a task file's text; None for an installed task, whose version stands for
+        its code."""
         return hashlib.sha256(self.source.encode()).hexdigest() if self.source is not None else None
 
 
@@ -52,26 +55,38 @@ def installed() -> dict[str, str]:
 def refs_in(path: Path) -> dict[str, TaskRef]:
     """The tasks that a file defines, by name.
 
-    Raises UserError when it cannot be read or run, defines no task, or takes an installed task's name.
+    Raises UserError when it cannot be read or run, defines no task, or takes an installed task's
+    name.
     """
     try:
         source = path.read_text()
     except (OSError, UnicodeDecodeError) as e:
-        raise UserError(f"--task-file {path}: cannot be read: {getattr(e, 'strerror', None) or e}") from None
+        raise UserError(
+            f"--task-file {path}: cannot be read: {getattr(e, 'strerror', None) or e}"
+        ) from None
     try:
         module = _module_from(str(path), source)
     except (Exception, SystemExit) as e:
-        raise UserError(f"--task-file {path}: raises {type(e).__name__} when it is run: {' '.join(str(e).split())}") from None
+        raise UserError(
+            f"--task-file {path}: raises {type(e).__name__} when it is run:"
+            f" {' '.join(str(e).split())}"
+        ) from None
     found = {}
     for task in _tasks_of(module):
         _check(task, path)
         if task.name in found:
             raise UserError(f"--task-file {path}: two tasks are called '{task.name}'")
         if task.name in installed():
-            raise UserError(f"--task-file {path}: the task name '{task.name}' is taken by an installed task; choose another")
+            raise UserError(
+                f"--task-file {path}: the task name '{task.name}' is taken by an installed task;"
+                " choose another"
+            )
         found[task.name] = TaskRef(task.name, str(path), source)
     if not found:
-        raise UserError(f"--task-file {path}: defines no task; it needs a subclass of harness.task.Task with a name")
+        raise UserError(
+            f"--task-file {path}: defines no task; it needs a subclass of harness.task.Task with a"
+            " name"
+        )
     return found
 
 
@@ -79,7 +94,10 @@ def find(name: str, from_file: dict[str, TaskRef]) -> TaskRef:
     """The task called `name`, or UserError with the nearest name."""
     known = {**{n: TaskRef(n) for n in installed()}, **from_file}
     if name not in known:
-        raise UserError(f"unknown task {name[:60]!r}; known: {', '.join(sorted(known))}{did_you_mean(name, known)}")
+        raise UserError(
+            f"unknown task {name[:60]!r}; known:"
+            f" {', '.join(sorted(known))}{did_you_mean(name, known)}"
+        )
     return known[name]
 
 
@@ -93,7 +111,10 @@ def load(ref: TaskRef) -> BaseTask:
     try:
         return getattr(importlib.import_module(module_name), attribute)()
     except Exception as e:
-        raise UserError(f"the task '{ref.name}' ({module_name}:{attribute}) cannot be loaded: {type(e).__name__}: {e}") from e
+        raise UserError(
+            f"the task '{ref.name}' ({module_name}:{attribute}) cannot be loaded:"
+            f" {type(e).__name__}: {e}"
+        ) from e
 
 
 def load_samples(ref: TaskRef) -> Task:
@@ -110,7 +131,8 @@ def _module_from(file: str, source: str) -> types.ModuleType:
     module = types.ModuleType(name)
     module.__file__ = file
     sys.modules[name] = module  # pydantic looks annotations up here
-    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)  # lines in tracebacks
+    # lines in tracebacks
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     try:
         exec(compile(source, file, "exec"), module.__dict__)
     except BaseException:
@@ -126,13 +148,22 @@ def _tasks_of(module: types.ModuleType) -> list[type[BaseTask]]:
 
 def _check(task: type[BaseTask], path: Path) -> None:
     if not (isinstance(task.name, str) and task.name.isprintable() and task.name):
-        raise UserError(f"--task-file {path}: the name of {task.__name__} must be a text, not {task.name!r}")
+        raise UserError(
+            f"--task-file {path}: the name of {task.__name__} must be a text, not {task.name!r}"
+        )
     missing = sorted(getattr(task, "__abstractmethods__", ()))
     if missing:
         raise UserError(f"--task-file {path}: the task '{task.name}' lacks {', '.join(missing)}")
     config = getattr(task, "Config", None)
-    if not (isinstance(config, type) and issubclass(config, BaseModel) and issubclass(config, Config)):
-        raise UserError(f"--task-file {path}: the task '{task.name}' needs Config, a subclass of harness.task.Config")
+    if not (
+        isinstance(config, type) and issubclass(config, BaseModel) and issubclass(config, Config)
+    ):
+        raise UserError(
+            f"--task-file {path}: the task '{task.name}' needs Config, a subclass of"
+            " harness.task.Config"
+        )
     for name, field in config.model_fields.items():
         if field.is_required():
-            raise UserError(f"--task-file {path}: the field '{name}' of {config.__name__} needs a default")
+            raise UserError(
+                f"--task-file {path}: the field '{name}' of {config.__name__} needs a default"
+            )

@@ -46,11 +46,23 @@ class Resources(_Part):
 
     cpus: int = Field(default=1, ge=1, le=1024, description="CPU cores, and torch threads")
     gpus: Annotated[float, Field(ge=0, le=64)] | Literal["auto"] = Field(
-        default=0, description="GPUs: a number, a share 1/k of one, or auto: as much as each trial needs by its memory"
+        default=0,
+        description=(
+            "GPUs: a number, a share 1/k of one, or auto: as much as each trial needs by its memory"
+        ),
     )
-    gpu_memory_gb: float | None = Field(default=None, gt=0, description="memory of one GPU; default: of this machine's")
-    max_gpus: int = Field(default=8, ge=1, le=64, description="GPUs that a language model's trial may be given when fewer do not hold it")
-    memory_gb: float | None = Field(default=None, gt=0, description="memory; default: no reservation, plans use this machine's")
+    gpu_memory_gb: float | None = Field(
+        default=None, gt=0, description="memory of one GPU; default: of this machine's"
+    )
+    max_gpus: int = Field(
+        default=8,
+        ge=1,
+        le=64,
+        description="GPUs that a language model's trial may be given when fewer do not hold it",
+    )
+    memory_gb: float | None = Field(
+        default=None, gt=0, description="memory; default: no reservation, plans use this machine's"
+    )
 
     @field_validator("gpus", mode="before")
     @classmethod
@@ -63,8 +75,8 @@ class Resources(_Part):
         share = rounded(value) if number and value < 1 else None
         if share is None:
             raise ValueError(
-                f"'resources.gpus' must be auto, a whole number up to 64, or a share 1/k of one GPU (0.5, 0.3333, 0.25, …), "
-                f"not {show(value)}"
+                "'resources.gpus' must be auto, a whole number up to 64, or a share 1/k of one GPU"
+                f" (0.5, 0.3333, 0.25, …), not {show(value)}"
             )
         return share
 
@@ -72,21 +84,43 @@ class Resources(_Part):
 class Limits(_Part):
     """When to stop."""
 
-    seconds_per_trial: float = Field(default=600, gt=0, le=1e7, description="a trial that takes longer becomes a timeout row")
-    attempts: int = Field(default=2, ge=1, le=20, description="tries at a trial that crashed, ran out of memory or was preempted")
-    trials: int = Field(default=10_000, ge=1, le=MAX_GRID_POINTS, description="a larger cross product is refused")
-    measure_points: int = Field(
-        default=MEASURE_POINTS, ge=0, le=100_000, description="held-out points that sensitivity is measured on; 0: not measured"
+    seconds_per_trial: float = Field(
+        default=600, gt=0, le=1e7, description="a trial that takes longer becomes a timeout row"
     )
-    weights_mb: float = Field(default=4, ge=0, le=1e5, description="final weights up to this size are kept for measuring again")
+    attempts: int = Field(
+        default=2,
+        ge=1,
+        le=20,
+        description="tries at a trial that crashed, ran out of memory or was preempted",
+    )
+    trials: int = Field(
+        default=10_000, ge=1, le=MAX_GRID_POINTS, description="a larger cross product is refused"
+    )
+    measure_points: int = Field(
+        default=MEASURE_POINTS,
+        ge=0,
+        le=100_000,
+        description="held-out points that sensitivity is measured on; 0: not measured",
+    )
+    weights_mb: float = Field(
+        default=4,
+        ge=0,
+        le=1e5,
+        description="final weights up to this size are kept for measuring again",
+    )
 
 
 class TaskEntry(_Part):
     """One task and the part of its configuration space to cover."""
 
     task: str = Field(description="name of a task; see `unilaw tasks`")
-    fixed: dict[str, Any] = Field(default_factory=dict, description="field → value, the same in every trial")
-    grid: dict[str, Any] = Field(default_factory=dict, description="field → list, {geomspace: …} or {range: …}; all combinations run")
+    fixed: dict[str, Any] = Field(
+        default_factory=dict, description="field → value, the same in every trial"
+    )
+    grid: dict[str, Any] = Field(
+        default_factory=dict,
+        description="field → list, {geomspace: …} or {range: …}; all combinations run",
+    )
     seeds: Any = Field(default=None, description="this entry's own seeds, in place of the sweep's")
 
 
@@ -95,8 +129,14 @@ class SweepFile(_Part):
 
     name: str = Field(pattern=SWEEP_NAME, description="names the sweep in rows and in the store")
     description: str = Field(default="", max_length=2000, description="shown in the report")
-    seeds: Any = Field(description="whole numbers: a list or {range: …}; every cell runs once per seed")
-    store: str | None = Field(default=None, min_length=1, description="folder, s3://… or gs://… for the rows; default runs/NAME")
+    seeds: Any = Field(
+        description="whole numbers: a list or {range: …}; every cell runs once per seed"
+    )
+    store: str | None = Field(
+        default=None,
+        min_length=1,
+        description="folder, s3://… or gs://… for the rows; default runs/NAME",
+    )
     resources: Resources = Field(default_factory=Resources)
     limits: Limits = Field(default_factory=Limits)
     tasks: list[TaskEntry] = Field(min_length=1)
@@ -105,7 +145,9 @@ class SweepFile(_Part):
     @classmethod
     def _a_folder_name(cls, value: str | None) -> str | None:
         if value is not None and not value.isprintable():
-            raise ValueError(f"'store' holds a character that no folder's name should have: {show(value)}")
+            raise ValueError(
+                f"'store' holds a character that no folder's name should have: {show(value)}"
+            )
         try:
             bucket_address(value or "")
         except UserError as e:
@@ -115,7 +157,8 @@ class SweepFile(_Part):
 
 @dataclass(frozen=True)
 class Sweep:
-    """A validated sweep. `trials` are distinct; `repeated` counts cells that were asked for more than once."""
+    """A validated sweep. `trials` are distinct; `repeated` counts cells that were asked for more
+    than once."""
 
     name: str
     text: str
@@ -138,11 +181,15 @@ def locate(sweep: str) -> Path:
     shipped = sorted(p.stem for p in SHIPPED.glob("*.yaml"))
     if sweep in shipped:
         return SHIPPED / f"{sweep}.yaml"
-    raise UserError(f"there is no sweep file {show(sweep)}, and the shipped sweeps are {', '.join(shipped)}{did_you_mean(sweep, shipped)}")
+    raise UserError(
+        f"there is no sweep file {show(sweep)}, and the shipped sweeps are"
+        f" {', '.join(shipped)}{did_you_mean(sweep, shipped)}"
+    )
 
 
 def load_sweep(sweep: str, from_file: dict[str, TaskRef] | None = None) -> Sweep:
-    """Read, check and expand a sweep file. Raises UserError naming file, line, key and what is allowed."""
+    """Read, check and expand a sweep file. Raises UserError naming file, line, key and what is
+    allowed."""
     return expand(read_document(locate(sweep)), from_file or {})
 
 
@@ -152,26 +199,35 @@ def parse_sweep(text: str, source: str, from_file: dict[str, TaskRef] | None = N
 
 
 def expand(document: Document, from_file: dict[str, TaskRef]) -> Sweep:
-    """Check a document and list its trials: tasks in file order, grids in key order, seeds innermost."""
+    """Check a document and list its trials: tasks in file order, grids in key order, seeds
+    innermost."""
     if not isinstance(document.value, dict):
-        raise UserError(f"{document.source}:1: a sweep file is a mapping with name, seeds and tasks, not {show(document.value)}")
+        raise UserError(
+            f"{document.source}:1: a sweep file is a mapping with name, seeds and tasks, not"
+            f" {show(document.value)}"
+        )
     try:
         file = SweepFile.model_validate(document.value)
     except ValidationError as e:
         raise complain(e, document, SweepFile) from None
     seeds = _values(file.seeds, SEEDS, ("seeds",), document)
-    cells = [_Cells(entry, ("tasks", i), document, from_file, seeds) for i, entry in enumerate(file.tasks)]
+    cells = [
+        _Cells(entry, ("tasks", i), document, from_file, seeds)
+        for i, entry in enumerate(file.tasks)
+    ]
     total = sum(c.count * len(c.seeds) for c in cells)
     if total > file.limits.trials:
         raise UserError(
-            f"{document.where(('tasks',))}: the cross product is {total} trials and limits.trials is {file.limits.trials}; "
-            f"narrow the grid, or raise limits.trials (at most {MAX_GRID_POINTS})"
+            f"{document.where(('tasks',))}: the cross product is {total} trials and limits.trials"
+            f" is {file.limits.trials}; narrow the grid, or raise limits.trials (at most"
+            f" {MAX_GRID_POINTS})"
         )
     alone = next((c.ref.name for c in cells if not isinstance(load(c.ref), LanguageTask)), None)
     if file.resources.gpus != "auto" and file.resources.gpus > 1 and alone:
         raise UserError(
-            f"{document.where(('resources', 'gpus'))}: 'resources.gpus' is {file.resources.gpus:g}, and a trial of the task '{alone}' uses "
-            f"at most 1; only language models train on several"
+            f"{document.where(('resources', 'gpus'))}: 'resources.gpus' is {file.resources.gpus:g},"
+            f" and a trial of the task '{alone}' uses at most 1; only language models train on"
+            " several"
         )
     trials = [trial for c in cells for trial in c.trials()]
     distinct = {t.trial_id: t for t in trials}
@@ -187,9 +243,17 @@ def _store(file: SweepFile) -> str:
 
 
 class _Cells:
-    """The configurations that one entry asks for; field values are checked one by one before any are combined."""
+    """The configurations that one entry asks for; field values are checked one by one before any
+    are combined."""
 
-    def __init__(self, entry: TaskEntry, at: Path_, document: Document, from_file: dict[str, TaskRef], seeds: list[int]):
+    def __init__(
+        self,
+        entry: TaskEntry,
+        at: Path_,
+        document: Document,
+        from_file: dict[str, TaskRef],
+        seeds: list[int],
+    ):
         try:
             self.ref = find(entry.task, from_file)
         except UserError as e:
@@ -199,14 +263,30 @@ class _Cells:
         for part in ("fixed", "grid"):
             for key in getattr(entry, part):
                 if key not in self.config.model_fields:
-                    raise UserError(unknown_key((*at, part, key), self.config.model_fields, document))
+                    raise UserError(
+                        unknown_key((*at, part, key), self.config.model_fields, document)
+                    )
         for key in entry.fixed.keys() & entry.grid.keys():
-            raise UserError(f"{document.where((*at, 'grid', key))}: '{key}' stands in both fixed and grid of {dotted(at)}")
-        self.fixed = {k: _value(v, self._adapter(k), (*at, "fixed", k), document) for k, v in entry.fixed.items()}
-        self.grid = {k: _values(v, self._adapter(k), (*at, "grid", k), document) for k, v in entry.grid.items()}
-        self.seeds = seeds if entry.seeds is None else _values(entry.seeds, SEEDS, (*at, "seeds"), document)
-        for part in ("fixed", "grid"):  # where a rule of the configuration's own finds a field's line
-            document.lines |= {(*at, key): document.lines[(*at, part, key)] for key in getattr(entry, part)}
+            raise UserError(
+                f"{document.where((*at, 'grid', key))}: '{key}' stands in both fixed and grid of"
+                f" {dotted(at)}"
+            )
+        self.fixed = {
+            k: _value(v, self._adapter(k), (*at, "fixed", k), document)
+            for k, v in entry.fixed.items()
+        }
+        self.grid = {
+            k: _values(v, self._adapter(k), (*at, "grid", k), document)
+            for k, v in entry.grid.items()
+        }
+        self.seeds = (
+            seeds if entry.seeds is None else _values(entry.seeds, SEEDS, (*at, "seeds"), document)
+        )
+        # where a rule of the configuration's own finds a field's line
+        for part in ("fixed", "grid"):
+            document.lines |= {
+                (*at, key): document.lines[(*at, part, key)] for key in getattr(entry, part)
+            }
 
     def _adapter(self, key: str) -> TypeAdapter[Any]:
         info = self.config.model_fields[key]
@@ -218,15 +298,20 @@ class _Cells:
         return math.prod(len(v) for v in self.grid.values())
 
     def trials(self) -> Iterator[Trial]:
-        """Cells in key order, seeds innermost. Raises UserError at the source's line when data cannot be read."""
+        """Cells in key order, seeds innermost. Raises UserError at the source's line when data
+        cannot be read."""
         for config in self:
             try:
                 yield from [make_trial(self.ref, config, seed) for seed in self.seeds]
             except UserError as e:
-                raise UserError(f"{self.document.where((*self.at, *sorted(config.fields_marked('source'))[:1]))}: {e}") from None
+                source = sorted(config.fields_marked("source"))[:1]
+                raise UserError(f"{self.document.where((*self.at, *source))}: {e}") from None
             except Exception as e:
                 where = self.document.where((*self.at, "task"))
-                raise UserError(f"{where}: the task '{self.ref.name}' raises {type(e).__name__} in fingerprint(): {e}") from None
+                raise UserError(
+                    f"{where}: the task '{self.ref.name}' raises {type(e).__name__} in"
+                    f" fingerprint(): {e}"
+                ) from None
 
     def __iter__(self) -> Iterator[Config]:
         for combination in itertools.product(*self.grid.values()):
@@ -255,7 +340,8 @@ def _values(spec: Any, adapter: TypeAdapter[Any], path: Path_, document: Documen
         paths = [path] * len(values)
     else:
         raise UserError(
-            f"{here}: '{name}' must be a list, {{geomspace: [start, stop, count]}} or {{range: [start, stop, step]}}, not {show(spec)}"
+            f"{here}: '{name}' must be a list, {{geomspace: [start, stop, count]}} or {{range:"
+            f" [start, stop, step]}}, not {show(spec)}"
         )
     if not values:
         raise UserError(f"{here}: '{name}' is empty; a grid needs at least one value")
@@ -268,7 +354,9 @@ def _values(spec: Any, adapter: TypeAdapter[Any], path: Path_, document: Documen
     return checked
 
 
-def _generated(spec: dict[str, Any], adapter: TypeAdapter[Any], path: Path_, document: Document) -> list[Any]:
+def _generated(
+    spec: dict[str, Any], adapter: TypeAdapter[Any], path: Path_, document: Document
+) -> list[Any]:
     here, name = document.where(path), dotted(path)
     if len(spec) != 1 or next(iter(spec)) not in ("geomspace", "range"):
         key = next((k for k in spec if k not in ("geomspace", "range")), None)
@@ -280,18 +368,32 @@ def _generated(spec: dict[str, Any], adapter: TypeAdapter[Any], path: Path_, doc
         isinstance(a, int | float) and not isinstance(a, bool) and abs(a) < 1e18 for a in arguments
     )
     if kind == "range":
-        if not numbers or len(arguments) not in (2, 3) or not all(isinstance(a, int) for a in arguments) or 0 in arguments[2:]:
-            raise UserError(f"{here}: '{name}.range' must be whole numbers [start, stop (not included), step], not {show(arguments)}")
+        if (
+            not numbers
+            or len(arguments) not in (2, 3)
+            or not all(isinstance(a, int) for a in arguments)
+            or 0 in arguments[2:]
+        ):
+            raise UserError(
+                f"{here}: '{name}.range' must be whole numbers [start, stop (not included), step],"
+                f" not {show(arguments)}"
+            )
         points = range(*arguments)
         if len(points) > MAX_GRID_POINTS:
-            raise UserError(f"{here}: '{name}.range' has {len(points)} points; at most {MAX_GRID_POINTS}")
+            raise UserError(
+                f"{here}: '{name}.range' has {len(points)} points; at most {MAX_GRID_POINTS}"
+            )
         return list(points)
     if not numbers or len(arguments) != 3 or not isinstance(arguments[2], int):
-        raise UserError(f"{here}: '{name}.geomspace' must be numbers [start, stop (included), count], not {show(arguments)}")
+        raise UserError(
+            f"{here}: '{name}.geomspace' must be numbers [start, stop (included), count], not"
+            f" {show(arguments)}"
+        )
     start, stop, count = arguments
     if start <= 0 or stop <= 0 or not 1 <= count <= MAX_GRID_POINTS:
         raise UserError(
-            f"{here}: '{name}.geomspace' needs start and stop above 0 and a count from 1 to {MAX_GRID_POINTS}, not {show(arguments)}"
+            f"{here}: '{name}.geomspace' needs start and stop above 0 and a count from 1 to"
+            f" {MAX_GRID_POINTS}, not {show(arguments)}"
         )
     points = np.geomspace(start, stop, count).tolist()
     if adapter.json_schema().get("type") == "integer":

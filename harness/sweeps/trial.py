@@ -28,12 +28,14 @@ class Trial:
 
     def load_config(self) -> Config:
         """The validated configuration."""
-        return load(self.ref).Config.model_validate_json(canonical_json(self.config))  # JSON mode: tuples travel as lists
+        # JSON mode: tuples travel as lists
+        return load(self.ref).Config.model_validate_json(canonical_json(self.config))
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one worker runs in one call: stacks of trials, one after another. A stack is trained as one program."""
+    """What one worker runs in one call: stacks of trials, one after another. A stack is trained
+    as one program."""
 
     stacks: tuple[tuple[Trial, ...], ...]
     gpus: float = 0.0
@@ -53,7 +55,8 @@ class Batch:
         return replace(self, stacks=tuple(stack for stack in stacks if stack))
 
     def halves(self) -> "tuple[Batch, Batch]":
-        """The batch cut in two, between stacks if it has several. Raises ValueError on a single trial."""
+        """The batch cut in two, between stacks if it has several. Raises ValueError on a single
+        trial."""
         if len(self.trials) < 2:
             raise ValueError("a batch of one trial has no halves")
         whole = self.stacks if len(self.stacks) > 1 else tuple((trial,) for trial in self.trials)
@@ -70,21 +73,25 @@ class Given(NamedTuple):
     gpus: float
     """The batch's own."""
     seconds: float
-    """Time limit of the whole batch; the driver runs the halves of a batch of several again, so each trial can have it alone."""
+    """Time limit of the whole batch; the driver runs the halves of a batch of several again, so
+    each trial can have it alone."""
     weights_bytes: int
     """Final weights up to this size come back."""
     measure_points: int
     checkpoints: str | None
-    """Where trials that train alone keep a checkpoint, {} for their ids; None, or a folder that this machine does not see: nowhere."""
+    """Where trials that train alone keep a checkpoint, {} for their ids; None, or a folder that
+    this machine does not see: nowhere."""
     trained: str | None = None
-    """Where final weights lie, {} for the trials' ids: they are measured again instead of being trained."""
+    """Where final weights lie, {} for the trials' ids: they are measured again instead of being
+    trained."""
 
 
 def make_trial(ref: TaskRef, config: Config, seed: int) -> Trial:
     """The trial for a validated configuration.
 
-    Its id covers the task's name, version and source, the configuration with its defaults, the data's content
-    and the seed. It leaves out resources, store, limits and measures: those do not change what is trained.
+    Its id covers the task's name, version and source, the configuration with its defaults, the
+    data's content and the seed. It leaves out resources, store, limits and measures: those do not
+    change what is trained.
     """
     task = load(ref)
     identity = {
@@ -101,9 +108,11 @@ def make_trial(ref: TaskRef, config: Config, seed: int) -> Trial:
 
 
 def refuse_other_data(trial: Trial) -> None:
-    """Raise TrialFailure where this process would train on other data than the one that made the trial.
+    """Raise TrialFailure where this process would train on other data than the one that made the
+    trial.
 
-    A folder of the same name, or the standard library of another Python, is another data set: the id tells.
+    A folder of the same name, or the standard library of another Python, is another data set: the
+    id tells.
     """
     task = load(trial.ref)
     if type(task).fingerprint is Task.fingerprint:
@@ -111,7 +120,8 @@ def refuse_other_data(trial: Trial) -> None:
     if make_trial(trial.ref, trial.load_config(), trial.seed).trial_id != trial.trial_id:
         raise TrialFailure(
             "bug",
-            "what this worker reads as the trial's data is not what the sweep was planned with: another source, Python or unilaw there",
+            "what this worker reads as the trial's data is not what the sweep was planned with:"
+            " another source, Python or unilaw there",
         )
 
 

@@ -1,7 +1,8 @@
 """A YAML file as plain values, with the line of every key and value kept for error messages.
 
-PyYAML's composer gives nodes with positions and builds no objects. Scalars follow YAML 1.2's core schema, so
-`1e-3` is a number and `no`, `on` and `1:30` are text (YAML 1.1 reads them as text, false, true and 90).
+PyYAML's composer gives nodes with positions and builds no objects. Scalars follow YAML 1.2's core
+schema, so `1e-3` is a number and `no`, `on` and `1:30` are text (YAML 1.1 reads them as text,
+false, true and 90).
 """
 
 import re
@@ -24,7 +25,10 @@ _SCALARS: tuple[tuple[re.Pattern[str], Any], ...] = (
     (re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"), float),
     (re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"), lambda s: float(s.replace(".", ""))),
 )
-_STANDARD_TAGS = {f"tag:yaml.org,2002:{t}" for t in ("str", "int", "float", "bool", "null", "map", "seq", "timestamp")}
+_STANDARD_TAGS = {
+    f"tag:yaml.org,2002:{t}"
+    for t in ("str", "int", "float", "bool", "null", "map", "seq", "timestamp")
+}
 
 Path_ = tuple[str | int, ...]
 
@@ -46,16 +50,23 @@ class Document:
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that refuses anchors, aliases and deep nesting while composing, before anything can grow."""
+    """SafeLoader that refuses anchors, aliases and deep nesting while composing, before anything
+    can grow."""
 
     depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()
         if event.anchor:
-            raise _Refused(problem="anchors and aliases are not allowed; write the value out", problem_mark=event.start_mark)
+            raise _Refused(
+                problem="anchors and aliases are not allowed; write the value out",
+                problem_mark=event.start_mark,
+            )
         if self.depth > MAX_DEPTH:
-            raise _Refused(problem=f"is nested more than {MAX_DEPTH} levels deep", problem_mark=event.start_mark)
+            raise _Refused(
+                problem=f"is nested more than {MAX_DEPTH} levels deep",
+                problem_mark=event.start_mark,
+            )
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1
@@ -67,7 +78,8 @@ class _Refused(yaml.MarkedYAMLError):
 
 
 def read_document(path: Path) -> Document:
-    """Read and check a YAML file. Raises UserError with the line for everything that is not plain data."""
+    """Read and check a YAML file. Raises UserError with the line for everything that is not
+    plain data."""
     try:
         raw = path.read_bytes()
     except OSError as e:
@@ -90,12 +102,19 @@ def parse_document(text: str, source: str) -> Document:
         mark = e.problem_mark or e.context_mark
         line = mark.line + 1 if mark else 1
         what = ", ".join(part for part in (e.context, e.problem) if part)
-        raise UserError(f"{source}:{line}: {what if isinstance(e, _Refused) else f'is not valid YAML: {what}'}") from None
+        raise UserError(
+            f"{source}:{line}: {what if isinstance(e, _Refused) else f'is not valid YAML: {what}'}"
+        ) from None
     except yaml.reader.ReaderError as e:
         line = text[: e.position].count("\n") + 1
-        raise UserError(f"{source}:{line}: holds a character that YAML forbids (U+{ord(text[e.position]):04X})") from None
-    except (ValueError, OverflowError):  # chr() of an escape such as "\UFFFFFFFF", which gives no position
-        raise UserError(f"{source}:1: is not valid YAML: an escape in a quoted text names no character") from None
+        raise UserError(
+            f"{source}:{line}: holds a character that YAML forbids (U+{ord(text[e.position]):04X})"
+        ) from None
+    except (ValueError, OverflowError):
+        # chr() of an escape such as "\UFFFFFFFF", which gives no position
+        raise UserError(
+            f"{source}:1: is not valid YAML: an escape in a quoted text names no character"
+        ) from None
     if node is None:
         raise UserError(f"{source}:1: is empty; a sweep file needs at least name, seeds and tasks")
     document = Document(source, text)
@@ -108,7 +127,9 @@ def _build(node: yaml.Node, path: Path_, document: Document) -> Any:
     here = f"{document.source}:{line}"
     document.lines.setdefault(path, line)
     if node.tag not in _STANDARD_TAGS:
-        raise UserError(f"{here}: the tag {_short(node.tag)!r} is not allowed; a sweep file is plain data")
+        raise UserError(
+            f"{here}: the tag {_short(node.tag)!r} is not allowed; a sweep file is plain data"
+        )
     if isinstance(node, yaml.ScalarNode):
         return node.value if node.style in ("'", '"', "|", ">") else _scalar(node.value, here)
     if isinstance(node, yaml.SequenceNode):
@@ -123,10 +144,16 @@ def _items(node: yaml.Node, path: Path_, document: Document) -> Iterator[tuple[s
         if not isinstance(key_node, yaml.ScalarNode):
             raise UserError(f"{document.source}:{line}: a key must be a plain word")
         if key_node.tag not in _STANDARD_TAGS:
-            raise UserError(f"{document.source}:{line}: the tag '{_short(key_node.tag)}' is not allowed; a sweep file is plain data")
+            raise UserError(
+                f"{document.source}:{line}: the tag '{_short(key_node.tag)}' is not allowed; a"
+                " sweep file is plain data"
+            )
         key = key_node.value
         if key in seen:
-            raise UserError(f"{document.source}:{line}: the key {_short(key)!r} stands twice; it is first given on line {seen[key]}")
+            raise UserError(
+                f"{document.source}:{line}: the key {_short(key)!r} stands twice; it is first given"
+                f" on line {seen[key]}"
+            )
         seen[key] = line
         document.lines[(*path, key)] = line
         yield key, _build(value_node, (*path, key), document)

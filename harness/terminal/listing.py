@@ -13,22 +13,34 @@ from harness.terminal.table import table
 
 
 def listing(from_file: dict[str, TaskRef]) -> str:
-    """Every task's fields (type, default, meaning) and every column (unit, kind of bound, meaning)."""
+    """Every task's fields (type, default, meaning) and every column (unit, kind of bound,
+    meaning)."""
     parts = []
     for name, ref in sorted({**{n: TaskRef(n) for n in installed()}, **from_file}.items()):
         task = load(ref)
         fields = [
-            (key, _type(f.annotation, f.metadata), json.dumps(f.get_default(call_default_factory=True), default=str), f.description or "")
+            (
+                key,
+                _type(f.annotation, f.metadata),
+                json.dumps(f.get_default(call_default_factory=True), default=str),
+                f.description or "",
+            )
             for key, f in task.Config.model_fields.items()
         ]
         parts += [
-            f"{name} (version {task.version}): {(task.__doc__ or 'no description').strip().splitlines()[0]}",
+            (
+                f"{name} (version {task.version}):"
+                f" {(task.__doc__ or 'no description').strip().splitlines()[0]}"
+            ),
             table(("field", "type", "default", "meaning"), fields),
         ]
     columns = [(c.name, str(c.type).split("<")[0], c.unit, c.bound, c.meaning) for c in COLUMNS]
     parts += [
-        "Every task reports these columns. “is” says what a measured figure is of the quantity meant: a lower bound, an estimate or an "
-        "upper bound; without a word it is the thing itself.",
+        (
+            "Every task reports these columns. “is” says what a measured figure is of the quantity"
+            " meant: a lower bound, an estimate or an upper bound; without a word it is the thing"
+            " itself."
+        ),
         table(("column", "type", "unit", "is", "meaning"), columns),
     ]
     return "\n".join(parts)
@@ -38,19 +50,35 @@ def _type(annotation: Any, metadata: Sequence[Any]) -> str:
     if get_origin(annotation) is Literal:
         return " | ".join(map(str, get_args(annotation)))
     if NoneType in get_args(annotation):
-        return " | ".join([*(_type(a, metadata) for a in get_args(annotation) if a is not NoneType), "null"])
+        return " | ".join(
+            [*(_type(a, metadata) for a in get_args(annotation) if a is not NoneType), "null"]
+        )
     if get_args(annotation):
         return str(annotation)
     signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
-    bounds = [f"{sign} {getattr(m, name)}" for m in metadata for name, sign in signs.items() if getattr(m, name, None) is not None]
+    bounds = [
+        f"{sign} {getattr(m, name)}"
+        for m in metadata
+        for name, sign in signs.items()
+        if getattr(m, name, None) is not None
+    ]
     return " ".join([annotation.__name__, *bounds])
 
 
 def plan_table(plan: Plan) -> str:
-    """One line per cell, then the sums and how the trials are batched. "≤" marks figures at the cap on epochs."""
-    keys = {task: dict.fromkeys(k for c in plan.cells if c.task == task for k in c.config) for task in {c.task for c in plan.cells}}
+    """One line per cell, then the sums and how the trials are batched. "≤" marks figures at the
+    cap on epochs."""
+    keys = {
+        task: dict.fromkeys(k for c in plan.cells if c.task == task for k in c.config)
+        for task in {c.task for c in plan.cells}
+    }
     varied = {
-        task: [k for k in fields if len({str(c.config.get(k)) for c in plan.cells if c.task == task}) > 1] for task, fields in keys.items()
+        task: [
+            k
+            for k in fields
+            if len({str(c.config.get(k)) for c in plan.cells if c.task == task}) > 1
+        ]
+        for task, fields in keys.items()
     }
     rows = [
         (
@@ -68,18 +96,32 @@ def plan_table(plan: Plan) -> str:
         )
         for c in plan.cells
     ]
-    head = ("task", "cell", "seeds", "p", "tokens", "p/(n·d)", "p/token", "≤ tokens seen", "≤ FLOPs", "memory")
+    head = (
+        "task",
+        "cell",
+        "seeds",
+        "p",
+        "tokens",
+        "p/(n·d)",
+        "p/token",
+        "≤ tokens seen",
+        "≤ FLOPs",
+        "memory",
+    )
     if plan.batches_by_gpus:
         head = (*head, "alone on")
     repeated = f" ({plan.repeated} asked for twice run once)" if plan.repeated else ""
     apart = plan.trials - plan.stacked_trials
-    shares = "".join(f" {count} batches with {share} each." for share, count in plan.batches_by_gpus.items())
+    shares = "".join(
+        f" {count} batches with {share} each." for share, count in plan.batches_by_gpus.items()
+    )
     total = (
-        f"{plan.sweep}: {len(plan.cells)} cells, {plan.trials} trials{repeated}, ≤ {plan.flops_at_most:.1e} FLOPs (≤: if every trial ran "
-        f"to its cap on epochs).\n"
-        f"In {plan.batches} batches: {plan.stacked_trials} trials in {plan.stacks} stacks trained as one program each, {apart} trials "
-        f"alone, as this machine's calibration makes cheapest.{shares}\n"
-        f"Forecast: {plan.trial_seconds:.0f} s of work, {plan.wall_seconds:.0f} s with {plan.slots} batches at a time here."
+        f"{plan.sweep}: {len(plan.cells)} cells, {plan.trials} trials{repeated}, ≤"
+        f" {plan.flops_at_most:.1e} FLOPs (≤: if every trial ran to its cap on epochs).\nIn"
+        f" {plan.batches} batches: {plan.stacked_trials} trials in {plan.stacks} stacks trained as"
+        f" one program each, {apart} trials alone, as this machine's calibration makes"
+        f" cheapest.{shares}\nForecast: {plan.trial_seconds:.0f} s of work, {plan.wall_seconds:.0f}"
+        f" s with {plan.slots} batches at a time here."
     )
     return f"{table(head, rows)}\n{total}"
 

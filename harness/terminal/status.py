@@ -35,13 +35,20 @@ def status(store: Store) -> Status:
     counted = view.groupby([view["task"], outcome]).size().reset_index().itertuples(index=False)
     counts = {(str(task), str(kind)): int(count) for task, kind, count in counted}
     sweeps = store.sweeps()  # a trial may be in several
-    ids, tasks_asked = [i for sweep in sweeps for i in sweep.trials], [task for sweep in sweeps for task in sweep.trials.values()]
+    ids, tasks_asked = (
+        [i for sweep in sweeps for i in sweep.trials],
+        [task for sweep in sweeps for task in sweep.trials.values()],
+    )
     known = pc.SetLookupOptions(pa.array(view["trial_id"], pa.string()))
-    seen = pc.call_function("is_in", [pa.array(ids, pa.string())], known).to_numpy(zero_copy_only=False)
+    seen = pc.call_function("is_in", [pa.array(ids, pa.string())], known).to_numpy(
+        zero_copy_only=False
+    )
     left = Counter({ids[i]: tasks_asked[i] for i in np.flatnonzero(~seen)}.values())
     tasks = []
     for task in sorted({task for task, _ in counts} | set(left)):
-        failed = Counter({kind: count for (its, kind), count in counts.items() if its == task and kind != "ok"})
+        failed = Counter(
+            {kind: count for (its, kind), count in counts.items() if its == task and kind != "ok"}
+        )
         tasks.append(TaskStatus(task, counts.get((task, "ok"), 0), failed, left[task]))
     return Status(tasks, len(contents.rows), contents.problems)
 
@@ -52,11 +59,23 @@ def status_table(status: Status) -> str:
         lines = ["no trials yet"]
     else:
         rows = [
-            (t.task, t.done, sum(t.failed.values()), ", ".join(f"{n} {k}" for k, n in sorted(t.failed.items())), t.left)
+            (
+                t.task,
+                t.done,
+                sum(t.failed.values()),
+                ", ".join(f"{n} {k}" for k, n in sorted(t.failed.items())),
+                t.left,
+            )
             for t in status.tasks
         ]
         tasks = status.tasks
-        done, failed, left = (sum(counts) for counts in zip(*((t.done, t.failed.total(), t.left) for t in tasks), strict=True))
+        done, failed, left = (
+            sum(counts)
+            for counts in zip(*((t.done, t.failed.total(), t.left) for t in tasks), strict=True)
+        )
         rows.append(("all", done, failed, "", left))
-        lines = [table(("task", "done", "failed", "kinds", "left"), rows), f"{status.rows} rows, one per attempt"]
+        lines = [
+            table(("task", "done", "failed", "kinds", "left"), rows),
+            f"{status.rows} rows, one per attempt",
+        ]
     return "\n".join([*lines, *map(harmless, status.problems)])

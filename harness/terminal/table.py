@@ -22,6 +22,10 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     for row in rows:
         made.add_row(*(harmless(str(v)).replace("[", r"\[") for v in row))
     terminal = sys.stdout.isatty()
-    console = Console(file=io.StringIO(), width=shutil.get_terminal_size().columns if terminal else PLAIN_WIDTH, force_terminal=terminal)
+    console = Console(
+        file=io.StringIO(),
+        width=shutil.get_terminal_size().columns if terminal else PLAIN_WIDTH,
+        force_terminal=terminal,
+    )
     console.print(made)
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())  # pyright: ignore[reportAttributeAccessIssue]

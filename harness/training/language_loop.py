@@ -1,10 +1,12 @@
-"""The loop that trains a language model: windows of tokens, and in each of them every position a target.
+"""The loop that trains a language model: windows of tokens, and in each of them every position a
+target.
 
-fit = train_language(model, corpus.train, config, Seeds(0).generator("order"), device, LanguageCheckpoint.at(pattern, trial))
+fit = train_language(model, corpus.train, config, Seeds(0).generator("order"), device,
+LanguageCheckpoint.at(pattern, trial))
 
-The recipe is that of GPT-2 and GPT-3 (Brown et al. 2020, appendix B) as nanoGPT has it: AdamW (Loshchilov & Hutter 2019)
-with decay on matrices alone, warmup and cosine, clipped gradients, bfloat16 by autocast. Nothing in a step waits for the
-device, so that Python runs ahead of it.
+The recipe is that of GPT-2 and GPT-3 (Brown et al. 2020, appendix B) as nanoGPT has it: AdamW
+(Loshchilov & Hutter 2019) with decay on matrices alone, warmup and cosine, clipped gradients,
+bfloat16 by autocast. Nothing in a step waits for the device, so that Python runs ahead of it.
 """
 
 import math
@@ -35,15 +37,17 @@ class LossPoint(NamedTuple):
     tokens: int
     """Targets seen so far, repeats counted."""
     loss: float
-    """Mean training loss since the point before, nats per token, each step's at the weights that it began with."""
+    """Mean training loss since the point before, nats per token, each step's at the weights that
+    it began with."""
 
 
 class LanguageFit(NamedTuple):
     """Where training ended."""
 
     loss: float
-    """Mean training loss over the last ⌈steps/10⌉ steps, nats per token, each step's at the weights that it began with. In a
-    single pass these are tokens not seen before; dropout, if the model has any, is on."""
+    """Mean training loss over the last ⌈steps/10⌉ steps, nats per token, each step's at the
+    weights that it began with. In a single pass these are tokens not seen before; dropout, if
+    the model has any, is on."""
     error: float
     """Share of next tokens that were not the likeliest one, over the same steps."""
     steps: int
@@ -54,8 +58,9 @@ class LanguageFit(NamedTuple):
 
 
 class LanguageState(NamedTuple):
-    """Training between two steps, whole but for the order of windows, which its generator gives again. Tensors by
-    parameter or buffer name. Of several processes the first has it, on the CPU."""
+    """Training between two steps, whole but for the order of windows, which its generator gives
+    again. Tensors by parameter or buffer name. Of several processes the first has it, on the
+    CPU."""
 
     step: int
     parameters: dict[str, Tensor]
@@ -67,7 +72,8 @@ class LanguageState(NamedTuple):
     wrong: Tensor
     """() int64: tokens predicted wrongly so far, in the steps that LanguageFit.error is about."""
     dropout: Tensor
-    """State of the device's own generator, which modules that draw in training use; those of all processes one after another."""
+    """State of the device's own generator, which modules that draw in training use; those of all
+    processes one after another."""
 
 
 class LanguageCheckpoint(CheckpointFile):
@@ -82,14 +88,17 @@ class LanguageCheckpoint(CheckpointFile):
         self.write(parts, step=state.step)
 
     def load(self, device: torch.device) -> LanguageState | None:
-        """What was saved last; None when there is nothing, or when it is torn or was written by other code."""
+        """What was saved last; None when there is nothing, or when it is torn or was written by
+        other code."""
         try:
             found = self.read((*PARTS, "rest"), device)
             if not found:
                 return None
             parts, said = found
             weights, buffers, first, second = (parts[part] for part in PARTS)
-            state = LanguageState(int(said["step"]), weights, buffers, first, second, **parts["rest"])
+            state = LanguageState(
+                int(said["step"]), weights, buffers, first, second, **parts["rest"]
+            )
             return state if len(state.losses) == state.step else None
         except UNREADABLE:
             return None
@@ -106,17 +115,21 @@ def train_language(
 ) -> LanguageFit:
     """Train the model in place, on the device; it ends there, in evaluation mode.
 
-    model: (B, context) int64 tokens to (B, context, vocabulary) logits. tokens: (N,), any integers, usually memory-mapped.
-    order: as its seed left it, also when training goes on from a checkpoint: the order of all windows is drawn anew.
-    From a checkpoint training goes on exactly, bit for bit where the device's kernels give the same bits twice (a CPU's do).
-    processes: of several, each calls this with its part of the model and the same config and order, the first alone with the
-    checkpoint. From one that another number of processes wrote, training goes on up to rounding, but where the model draws.
+    model: (B, context) int64 tokens to (B, context, vocabulary) logits. tokens: (N,), any integers,
+    usually memory-mapped. order: as its seed left it, also when training goes on from a checkpoint:
+    the order of all windows is drawn anew. From a checkpoint training goes on exactly, bit for bit
+    where the device's kernels give the same bits twice (a CPU's do). processes: of several, each
+    calls this with its part of the model and the same config and order, the first alone with the
+    checkpoint. From one that another number of processes wrote, training goes on up to rounding,
+    but where the model draws.
 
-    Raises UserError when there are fewer than n windows, ValueError when n or max_epochs is 0, and TrialFailure("nan") with
-    the step whose loss is not finite.
+    Raises UserError when there are fewer than n windows, ValueError when n or max_epochs is 0, and
+    TrialFailure("nan") with the step whose loss is not finite.
     """
     if not config.n or not config.max_epochs:
-        raise ValueError(f"nothing to train on: n is {config.n} and max_epochs is {config.max_epochs}")
+        raise ValueError(
+            f"nothing to train on: n is {config.n} and max_epochs is {config.max_epochs}"
+        )
     windows = training_windows(tokens, config.context, config.n)
     training = _Training(model.to(device).train(), windows, config, device, processes)
     kept = checkpoint.load(device if processes == ALONE else CPU) if checkpoint else None
@@ -125,7 +138,9 @@ def train_language(
         training.go_on_from(begin, kept)
     steps, checks = training.steps, set(_curve_steps(training.steps))
     checked = 0
-    for step, rows in enumerate(islice(_batches(len(training.windows), config, order), begin, None), start=begin):
+    for step, rows in enumerate(
+        islice(_batches(len(training.windows), config, order), begin, None), start=begin
+    ):
         training.step(step, rows)
         done = step + 1
         if done in checks:
@@ -142,10 +157,12 @@ def train_language(
 
 
 def learning_rate(config: LanguageConfig, step: int) -> float:
-    """AdamW's learning rate in step 0 … steps − 1, nanoGPT's with its lr_decay_iters = max_iters = steps.
+    """AdamW's learning rate in step 0 … steps − 1, nanoGPT's with its lr_decay_iters = max_iters =
+    steps.
 
-    The first w = round(warmup · steps) steps rise in a line from 0, as lr · (step + 1) / (w + 1); step w is at the peak, and
-    half a cosine goes from there to lr · final_lr, which the step after the last one would have.
+    The first w = round(warmup · steps) steps rise in a line from 0, as lr · (step + 1) / (w + 1);
+    step w is at the peak, and half a cosine goes from there to lr · final_lr, which the step after
+    the last one would have.
     """
     steps = config.steps_per_epoch * config.max_epochs
     warmup = round(config.warmup * steps)
@@ -156,21 +173,27 @@ def learning_rate(config: LanguageConfig, step: int) -> float:
 
 
 def training_windows(tokens: np.ndarray, context: int, n: int) -> np.ndarray:
-    """(W, context + 1), a view: windows that share one token with the next, so that each token but the first is a target once.
+    """(W, context + 1), a view: windows that share one token with the next, so that each token but
+    the first is a target once.
 
-    Separators are tokens like others, and a rest at the end that is shorter than a window is left out. Raises UserError when
-    W is below n.
+    Separators are tokens like others, and a rest at the end that is shorter than a window is left
+    out. Raises UserError when W is below n.
     """
     available = max(len(tokens) - 1, 0) // context
     if n > available:
-        raise UserError(f"the corpus has {available:,} training windows of {context} tokens, and n is {n:,}")
+        raise UserError(
+            f"the corpus has {available:,} training windows of {context} tokens, and n is {n:,}"
+        )
     return np.lib.stride_tricks.sliding_window_view(tokens, context + 1)[::context]
 
 
-def _batches(available: int, config: LanguageConfig, order: torch.Generator) -> Iterator[np.ndarray]:
-    """(≤ batch_size,) rows of the windows of each step: the first n of one permutation of all windows, in its order, and in
-    further passes the same ones in new orders."""
-    chosen = torch.randperm(available, generator=order)[: config.n].clone()  # less than the permutation stays in memory
+def _batches(
+    available: int, config: LanguageConfig, order: torch.Generator
+) -> Iterator[np.ndarray]:
+    """(≤ batch_size,) rows of the windows of each step: the first n of one permutation of all
+    windows, in its order, and in further passes the same ones in new orders."""
+    # less than the permutation stays in memory
+    chosen = torch.randperm(available, generator=order)[: config.n].clone()
     for epoch in range(config.max_epochs):
         rows = (chosen[torch.randperm(config.n, generator=order)] if epoch else chosen).numpy()
         for begin in range(0, config.n, config.batch_size):
@@ -184,8 +207,13 @@ def _curve_steps(steps: int) -> list[int]:
 
 
 def _check(losses: Tensor, begin: int) -> None:
-    """Raise TrialFailure for the first loss that is not finite; losses[0] is that of step `begin`, counted from 0."""
-    wrong = [(step, loss) for step, loss in enumerate(losses.tolist(), start=begin + 1) if not math.isfinite(loss)]
+    """Raise TrialFailure for the first loss that is not finite; losses[0] is that of step
+    `begin`, counted from 0."""
+    wrong = [
+        (step, loss)
+        for step, loss in enumerate(losses.tolist(), start=begin + 1)
+        if not math.isfinite(loss)
+    ]
     if wrong:
         raise TrialFailure("nan", f"the training loss is {wrong[0][1]} in step {wrong[0][0]}")
 
@@ -193,41 +221,73 @@ def _check(losses: Tensor, begin: int) -> None:
 class _Training:
     """A model with its optimizer, and what its steps have given so far, all on the device.
 
-    Of several processes each has its part of the weights and of the sums: losses and counts are summed when they are asked for.
+    Of several processes each has its part of the weights and of the sums: losses and counts are
+    summed when they are asked for.
     """
 
-    def __init__(self, model: nn.Module, windows: np.ndarray, config: LanguageConfig, device: torch.device, processes: Processes):
-        self.model, self.windows, self.config, self.device, self.processes = model, windows, config, device, processes
+    def __init__(
+        self,
+        model: nn.Module,
+        windows: np.ndarray,
+        config: LanguageConfig,
+        device: torch.device,
+        processes: Processes,
+    ):
+        self.model, self.windows, self.config, self.device, self.processes = (
+            model,
+            windows,
+            config,
+            device,
+            processes,
+        )
         self.steps = config.steps_per_epoch * config.max_epochs
-        self.counted_from = self.steps - -(-self.steps // LAST_SHARE)  # the Fit's own figures are about the steps from this one on
+        # the Fit's own figures are about the steps from this one on
+        self.counted_from = self.steps - -(-self.steps // LAST_SHARE)
         self.losses = torch.zeros(self.steps, device=device)
         self.wrong = torch.zeros((), dtype=torch.int64, device=device)
-        self.parameters: dict[str, Tensor] = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        self.parameters: dict[str, Tensor] = {
+            name: p for name, p in model.named_parameters() if p.requires_grad
+        }
         # As nanoGPT does: embeddings are matrices and decay; biases and the gains of norms do not.
-        decayed, rest = ([p for p in self.parameters.values() if (p.dim() >= 2) == matrix] for matrix in (True, False))
-        groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": rest, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, config.beta2), fused=True)
-        for p in self.parameters.values():  # what AdamW would begin with, made here so that a checkpoint finds its place
+        decayed, rest = (
+            [p for p in self.parameters.values() if (p.dim() >= 2) == matrix]
+            for matrix in (True, False)
+        )
+        groups = [
+            {"params": decayed, "weight_decay": config.weight_decay},
+            {"params": rest, "weight_decay": 0.0},
+        ]
+        self.optimizer = torch.optim.AdamW(
+            groups, lr=config.lr, betas=(0.9, config.beta2), fused=True
+        )
+        # what AdamW would begin with, made here so that a checkpoint finds its place
+        for p in self.parameters.values():
             zeros = {name: torch.zeros_like(p) for name in ("exp_avg", "exp_avg_sq")}
             self.optimizer.state[p] = {"step": torch.zeros((), device=device), **zeros}
         self.forward = self._forward
         if config.compiled:
-            torch.compiler.reset()  # the compiler gives up after a few models in one process, unless it forgets the earlier ones
+            # the compiler gives up after a few models in one process, unless it forgets the earlier
+            # ones
+            torch.compiler.reset()
             self.forward = torch.compile(self._forward, dynamic=False)
 
     def _forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean loss of (B, context) tokens x and the ones after them y; and the logits, without gradients."""
+        """Mean loss of (B, context) tokens x and the ones after them y; and the logits, without
+        gradients."""
         logits = self.model(x)
         return F.cross_entropy(logits.flatten(0, 1), y.flatten()), logits.detach()
 
     def _loss(self, rows: np.ndarray, counted: bool) -> Tensor:
-        """Mean loss of some windows. Its logits are gone when this returns: they are the largest tensor there is."""
+        """Mean loss of some windows. Its logits are gone when this returns: they are the largest
+        tensor there is."""
         picked = torch.from_numpy(self.windows[rows].astype(np.int64))
         if self.device.type == "cuda":
             picked = picked.pin_memory()
         picked = picked.to(self.device, non_blocking=True)
         x, y = picked[:, :-1], picked[:, 1:]
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
+        with torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"
+        ):
             loss, logits = self.forward(x, y)
         if counted:
             self.wrong += (logits.argmax(-1) != y).sum()
@@ -240,8 +300,11 @@ class _Training:
         for begin in range(0, len(rows), size):
             part = rows[begin : begin + size]
             mine = self.processes.share(part)
-            # A process without a window of its own passes one all the same, for nothing: the others wait for it in every block.
-            loss = self._loss(mine if len(mine) else part[:1], counted and len(mine) > 0) * (len(mine) / len(rows))
+            # A process without a window of its own passes one all the same, for nothing: the others
+            # wait for it in every block.
+            loss = self._loss(mine if len(mine) else part[:1], counted and len(mine) > 0) * (
+                len(mine) / len(rows)
+            )
             loss.backward()
             self.losses[step].add_(loss.detach())
         torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.config.clip)
@@ -253,7 +316,10 @@ class _Training:
     def fit(self, resumed_step: int | None) -> LanguageFit:
         """The figures of all steps."""
         losses = self.processes.summed(self.losses).double().cpu().numpy()
-        windows = np.minimum(self.config.batch_size, self.config.n - np.arange(self.config.steps_per_epoch) * self.config.batch_size)
+        windows = np.minimum(
+            self.config.batch_size,
+            self.config.n - np.arange(self.config.steps_per_epoch) * self.config.batch_size,
+        )
         tokens = np.tile(windows, self.config.max_epochs) * self.config.context
         curve, begin = [], 0
         for end in _curve_steps(self.steps):
@@ -261,7 +327,10 @@ class _Training:
             curve.append(LossPoint(end, int(tokens[:end].sum()), float(mean)))
             begin = end
         last = slice(self.counted_from, None)
-        loss, error = np.average(losses[last], weights=tokens[last]), int(self.processes.summed(self.wrong)) / int(tokens[last].sum())
+        loss, error = (
+            np.average(losses[last], weights=tokens[last]),
+            int(self.processes.summed(self.wrong)) / int(tokens[last].sum()),
+        )
         return LanguageFit(float(loss), error, self.steps, curve, resumed_step)
 
     def _moments(self, name: str) -> dict[str, Tensor]:
@@ -269,7 +338,11 @@ class _Training:
 
     def _generator(self) -> torch.Generator:
         """The device's own."""
-        return torch.cuda.default_generators[self.device.index or 0] if self.device.type == "cuda" else torch.default_generator
+        return (
+            torch.cuda.default_generators[self.device.index or 0]
+            if self.device.type == "cuda"
+            else torch.default_generator
+        )
 
     def state(self, step: int) -> LanguageState:
         whole, summed = self.processes.whole, self.processes.summed
@@ -287,7 +360,12 @@ class _Training:
     @torch.no_grad()
     def go_on_from(self, step: int, kept: LanguageState | None) -> None:
         """Put everything back, from what the first process has."""
-        mine = (self.parameters, dict(self.model.named_buffers()), self._moments("exp_avg"), self._moments("exp_avg_sq"))
+        mine = (
+            self.parameters,
+            dict(self.model.named_buffers()),
+            self._moments("exp_avg"),
+            self._moments("exp_avg_sq"),
+        )
         for into, whole in zip(mine, kept[1:5] if kept else ({},) * 4, strict=True):
             self.processes.put(into, whole)
         for p in self.parameters.values():
@@ -297,6 +375,7 @@ class _Training:
             self.wrong.copy_(kept.wrong)
         drawn = self.processes.told(kept.dropout if kept else torch.empty(0))
         now = self._generator().get_state()
-        own = drawn[self.processes.rank * len(now) :][: len(now)].clone()  # torch 2.13 reads a view's state from the wrong place
+        # torch 2.13 reads a view's state from the wrong place
+        own = drawn[self.processes.rank * len(now) :][: len(now)].clone()
         if len(own):  # else there were fewer processes, and nobody has drawn from this one's seed
             self._generator().set_state(own)

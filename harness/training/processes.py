@@ -1,14 +1,18 @@
-"""One language model trained by several processes: weights, gradients and moments in equal parts (FSDP2), windows in slices.
+"""One language model trained by several processes: weights, gradients and moments in equal parts
+(FSDP2), windows in slices.
 
     processes = Processes(rank, count)  # in each process of a torch.distributed group
     processes.shard(model, device)
-    train_language(model, corpus.train, config, order, device, checkpoint if rank == 0 else None, processes)
+    kept = checkpoint if rank == 0 else None
+    train_language(model, corpus.train, config, order, device, kept, processes)
 
-Every process runs the same loop over the same rows. Each passes its slice of them through the model, and each gradient is
-the sum over the processes of means that count as their slices do: what one process would have, up to rounding. `ALONE` is one
-process by itself, for which all of this does nothing.
+Every process runs the same loop over the same rows. Each passes its slice of them through the
+model, and each gradient is the sum over the processes of means that count as their slices do: what
+one process would have, up to rounding. `ALONE` is one process by itself, for which all of this does
+nothing.
 
-PyTorch FSDP2: Zhao et al. 2023 (arXiv 2304.11277) for the idea; each parameter is a DTensor cut along its first dimension.
+PyTorch FSDP2: Zhao et al. 2023 (arXiv 2304.11277) for the idea; each parameter is a DTensor cut
+along its first dimension.
 """
 
 from typing import NamedTuple, TypeVar
@@ -26,13 +30,15 @@ CPU = torch.device("cpu")
 
 
 class Processes(NamedTuple):
-    """This process's place among those that train one model together. All methods but `share` must be called by all of them."""
+    """This process's place among those that train one model together. All methods but `share`
+    must be called by all of them."""
 
     rank: int = 0
     count: int = 1  # pyright: ignore[reportIncompatibleMethodOverride]  (tuple.count)
 
     def shard(self, model: nn.Module, device: torch.device) -> None:
-        """Leave each process its part of the weights, on the device: block by block, so that no device ever holds all of them.
+        """Leave each process its part of the weights, on the device: block by block, so that no
+        device ever holds all of them.
 
         The model must lie on the CPU, the same in every process.
         """
@@ -40,14 +46,17 @@ class Processes(NamedTuple):
             model.to(device)
             return
         from torch.distributed.device_mesh import init_device_mesh
-        from torch.distributed.fsdp import FSDPModule, fully_shard  # seconds to import, and most runs have one process
+
+        # seconds to import, and most runs have one process
+        from torch.distributed.fsdp import FSDPModule, fully_shard
 
         mesh = init_device_mesh(device.type, (self.count,))
         for block in blocks(model):
             fully_shard(block, mesh=mesh)
         fully_shard(model, mesh=mesh)  # the rest: embeddings and head, which may be one tensor
         for module in model.modules():
-            if isinstance(module, FSDPModule):  # sums of gradients, not means: slices differ in size. Gloo can only sum anyway
+            # sums of gradients, not means: slices differ in size. Gloo can only sum anyway
+            if isinstance(module, FSDPModule):
                 module.set_gradient_divide_factor(1.0)
                 module.set_force_sum_reduction_for_comms(True)
 
@@ -65,11 +74,15 @@ class Processes(NamedTuple):
 
     def all_finite(self, tensors: list[Tensor], device: torch.device) -> bool:
         """Whether no number of these tensors, each process's part of them, is inf or NaN."""
-        finite = all(bool(part.isfinite().all()) for part in (tensors if self.count == 1 else map(_part, tensors)))
+        finite = all(
+            bool(part.isfinite().all())
+            for part in (tensors if self.count == 1 else map(_part, tensors))
+        )
         return not int(self.summed(torch.tensor(int(not finite), device=device)))
 
     def told(self, said: T) -> T:
-        """What the first process says. Over the network between the hosts: devices are not waited for."""
+        """What the first process says. Over the network between the hosts: devices are not
+        waited for."""
         if self.count == 1:
             return said
         box = [said]
@@ -99,7 +112,8 @@ class Processes(NamedTuple):
         from torch.distributed.tensor import DTensor
 
         found = {}
-        for name, tensor in named.items():  # one at a time, so that a device need hold no more than one of them
+        # one at a time, so that a device need hold no more than one of them
+        for name, tensor in named.items():
             full = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
             if self.rank == 0:
                 found[name] = full.detach().cpu()
@@ -107,7 +121,8 @@ class Processes(NamedTuple):
 
     @torch.no_grad()
     def put(self, into: dict[str, Tensor], whole: dict[str, Tensor]) -> None:
-        """The inverse: set the tensors to those that the first process has in one piece, of the same names."""
+        """The inverse: set the tensors to those that the first process has in one piece, of the
+        same names."""
         if self.count == 1:
             for name, tensor in into.items():
                 tensor.copy_(whole[name])
@@ -116,9 +131,15 @@ class Processes(NamedTuple):
 
         for name, tensor in into.items():
             part = _part(tensor)
-            full = whole[name].to(part.device) if self.rank == 0 else torch.empty(tensor.shape, dtype=tensor.dtype, device=part.device)
+            full = (
+                whole[name].to(part.device)
+                if self.rank == 0
+                else torch.empty(tensor.shape, dtype=tensor.dtype, device=part.device)
+            )
             if isinstance(tensor, DTensor):
-                part.copy_(distribute_tensor(full, tensor.device_mesh, tensor.placements).to_local())
+                part.copy_(
+                    distribute_tensor(full, tensor.device_mesh, tensor.placements).to_local()
+                )
             else:
                 dist.broadcast(full, src=0)
                 part.copy_(full)
@@ -131,7 +152,10 @@ def blocks(model: nn.Module) -> list[nn.Module]:
     """A transformer's blocks: the items of its lists of modules that hold attention."""
     lists = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
     return [
-        block for items in lists for block in items if any(transformer_group(name) == "attention" for name, _ in block.named_parameters())
+        block
+        for items in lists
+        for block in items
+        if any(transformer_group(name) == "attention" for name, _ in block.named_parameters())
     ]
 
 

@@ -1,7 +1,8 @@
 """Published statements checked against the rows: the claims table, one file per claim.
 
-Each file holds a STATEMENT, whose rule says beforehand what supports and what contradicts it, and `check`, from
-evidence and fits to a verdict with its sentences. C7 and C9 look at published figures alone and say so.
+Each file holds a STATEMENT, whose rule says beforehand what supports and what contradicts it, and
+`check`, from evidence and fits to a verdict with its sentences. C7 and C9 look at published figures
+alone and say so.
 """
 
 from typing import NamedTuple
@@ -25,7 +26,19 @@ from reports.evidence import Evidence
 from reports.law import Fits
 from reports.numbers import Sentence
 
-CHECKED = (onset, collapse, sphere, crossing, recipe, limit, arithmetic, bigger, published_accuracy, generalisation, small_changes)
+CHECKED = (
+    onset,
+    collapse,
+    sphere,
+    crossing,
+    recipe,
+    limit,
+    arithmetic,
+    bigger,
+    published_accuracy,
+    generalisation,
+    small_changes,
+)
 
 
 class Claim(NamedTuple):

@@ -1,6 +1,8 @@
-"""C7: GPT-3 is under the law by about three orders. What n·d is for published models, under every way to count d.
+"""C7: GPT-3 is under the law by about three orders. What n·d is for published models, under every
+way to count d.
 
-For text, n·d = tokens × numbers per token. How many numbers a token is, is a convention, and it decides the answer.
+For text, n·d = tokens × numbers per token. How many numbers a token is, is a convention, and it
+decides the answer.
 """
 
 from collections.abc import Callable
@@ -19,12 +21,13 @@ GPT3, RUMOURED = "GPT-3 175B", "rumoured 1e14"
 
 STATEMENT = Statement(
     "C7",
-    "GPT-3 (175e9 parameters, 500e9 tokens, 300e9 of them trained on) is under the law by about three orders of magnitude; 1.75e14 "
-    "parameters would do, near the rumoured 1e14",
+    "GPT-3 (175e9 parameters, 500e9 tokens, 300e9 of them trained on) is under the law by about"
+    " three orders of magnitude; 1.75e14 parameters would do, near the rumoured 1e14",
     "popular accounts",
-    "Published parameters against n·d, under each way to count d. No outcome supports or contradicts: the law speaks of fits below a known "
-    "noise level, which one pass over text is not, and its constants are unknown. So the orders say where a model lies on the axis and "
-    "nothing of how robust it is.",
+    "Published parameters against n·d, under each way to count d. No outcome supports or"
+    " contradicts: the law speaks of fits below a known noise level, which one pass over text is"
+    " not, and its constants are unknown. So the orders say where a model lies on the axis and"
+    " nothing of how robust it is.",
 )
 
 
@@ -48,10 +51,16 @@ def _known(value: float | None) -> float:
 
 
 TOKEN = Convention("token", "a token is one number", lambda m: 1.0)
-IMPLIED = Convention("implied", "as many numbers as the claim implies", lambda m: STATED_NEED / _known(named(GPT3).tokens))
+IMPLIED = Convention(
+    "implied",
+    "as many numbers as the claim implies",
+    lambda m: STATED_NEED / _known(named(GPT3).tokens),
+)
 WIDTH = Convention("width", "d_model numbers; or windows as samples", lambda m: m.d_model)
 POSITION = Convention(
-    "position", "every position a sample, its whole window the input", lambda m: m.context * m.d_model if m.context and m.d_model else None
+    "position",
+    "every position a sample, its whole window the input",
+    lambda m: m.context * m.d_model if m.context and m.d_model else None,
 )
 CONVENTIONS = (TOKEN, IMPLIED, WIDTH, POSITION)
 
@@ -67,21 +76,30 @@ def orders_short(parameters: float, need: float) -> float:
     return log10(need / parameters)
 
 
-def published(key: str, value: float, model: LanguageModel, how: str, style: str = "sig3") -> Number:
+def published(
+    key: str, value: float, model: LanguageModel, how: str, style: str = "sig3"
+) -> Number:
     """A number about a published model: `how` over its source."""
-    return Number(f"{key}:{model.name}:{how}", value, f"{how}; published: {model.source}", (), style)
+    return Number(
+        f"{key}:{model.name}:{how}", value, f"{how}; published: {model.source}", (), style
+    )
 
 
 def check(evidence: Evidence, fits: Fits) -> Finding:
-    return Finding("arithmetic only", [_by_width(), _claims_own(), _extremes(), _rumoured(), *_others()])
+    return Finding(
+        "arithmetic only", [_by_width(), _claims_own(), _extremes(), _rumoured(), *_others()]
+    )
 
 
 def _need(model: LanguageModel, convention: Convention) -> float:
     return _known(needed(model, convention))
 
 
-def _short(model: LanguageModel, convention: Convention, data: LanguageModel | None = None) -> tuple[Number, str]:
-    """The distance in orders and its side; on the tokens and shape of `data`, the model's own if left out."""
+def _short(
+    model: LanguageModel, convention: Convention, data: LanguageModel | None = None
+) -> tuple[Number, str]:
+    """The distance in orders and its side; on the tokens and shape of `data`, the model's own if
+    left out."""
     value = orders_short(model.parameters, _need(data or model, convention))
     how = f"|log10(n·d / p)|, {convention.key}" + (f", on {data.name}'s tokens" if data else "")
     return published("C7", abs(value), model, how), "short" if value > 0 else "beyond"
@@ -92,16 +110,20 @@ def _by_width() -> Sentence:
     need = _need(m, WIDTH)
     short, side = _short(m, WIDTH)
     parts = {
-        "name": m.name, "side": side, "short": short,
+        "name": m.name,
+        "side": side,
+        "short": short,
         "p": published("C7", m.parameters / 1e9, m, "parameters, in billions"),
         "tokens": published("C7", _known(m.tokens) / 1e9, m, "tokens, in billions"),
-        "d": published("C7", _known(m.d_model), m, "d_model", "int"), "context": published("C7", _known(m.context), m, "context", "int"),
-        "need": published("C7", need, m, "n·d, width"), "place": published("C7", m.parameters / need, m, "p / (n·d), width"),
-    }  # fmt: skip
+        "d": published("C7", _known(m.d_model), m, "d_model", "int"),
+        "context": published("C7", _known(m.context), m, "context", "int"),
+        "need": published("C7", need, m, "n·d, width"),
+        "place": published("C7", m.parameters / need, m, "p / (n·d), width"),
+    }
     return Sentence(
-        "{name}, {p} billion parameters and {tokens} billion training tokens: with a token as its d_model = {d} numbers, n·d is {need} "
-        "and p/(n·d) {place}, {short} orders {side}. Windows of {context} tokens as samples give the same: fewer samples, each that much "
-        "longer.",
+        "{name}, {p} billion parameters and {tokens} billion training tokens: with a token as its"
+        " d_model = {d} numbers, n·d is {need} and p/(n·d) {place}, {short} orders {side}. Windows"
+        " of {context} tokens as samples give the same: fewer samples, each that much longer.",
         parts,
     )
 
@@ -111,15 +133,26 @@ def _claims_own() -> Sentence:
     tokens, width = _known(m.tokens), _known(m.d_model)
     short, side = _short(m, IMPLIED)
     parts = {
-        "need": published("C7", STATED_NEED / 1e12, m, "n·d, implied, in trillions"), "short": short, "side": side,
-        "trained": published("C7", STATED_NEED / tokens, m, "numbers per token trained on, implied"),
-        "data": published("C7", STATED_DATA / 1e9, m, "tokens of the data set as the claim has them, in billions"),
-        "whole": published("C7", STATED_NEED / STATED_DATA, m, "numbers per token of the data set, implied"),
-        "times": published("C7", width * tokens / STATED_NEED, m, "d_model over the numbers implied"),
-    }  # fmt: skip
+        "need": published("C7", STATED_NEED / 1e12, m, "n·d, implied, in trillions"),
+        "short": short,
+        "side": side,
+        "trained": published(
+            "C7", STATED_NEED / tokens, m, "numbers per token trained on, implied"
+        ),
+        "data": published(
+            "C7", STATED_DATA / 1e9, m, "tokens of the data set as the claim has them, in billions"
+        ),
+        "whole": published(
+            "C7", STATED_NEED / STATED_DATA, m, "numbers per token of the data set, implied"
+        ),
+        "times": published(
+            "C7", width * tokens / STATED_NEED, m, "d_model over the numbers implied"
+        ),
+    }
     return Sentence(
-        "The claim’s {need} trillion lies {short} orders {side}: n·d is that if a token is {trained} numbers (or {whole}, with all {data} "
-        "billion tokens of the data set). No width of the model is that; its d_model is {times} times as much.",
+        "The claim’s {need} trillion lies {short} orders {side}: n·d is that if a token is"
+        " {trained} numbers (or {whole}, with all {data} billion tokens of the data set). No width"
+        " of the model is that; its d_model is {times} times as much.",
         parts,
     )
 
@@ -129,25 +162,34 @@ def _extremes() -> Sentence:
     low, low_side = _short(m, TOKEN)
     high, high_side = _short(m, POSITION)
     parts = {
-        "ratio": published("C7", m.parameters / _need(m, TOKEN), m, "p / n"), "low": low, "low_side": low_side,
-        "high": high, "high_side": high_side, "need": published("C7", _need(m, POSITION), m, "n·d, position"),
-    }  # fmt: skip
+        "ratio": published("C7", m.parameters / _need(m, TOKEN), m, "p / n"),
+        "low": low,
+        "low_side": low_side,
+        "high": high,
+        "high_side": high_side,
+        "need": published("C7", _need(m, POSITION), m, "n·d, position"),
+    }
     return Sentence(
-        "At the ends: a token as one number gives p/n = {ratio}, {low} orders {low_side}; every position as a sample of its own, the whole "
-        "window its input, gives n·d = {need}, {high} orders {high_side}, of samples that overlap.",
+        "At the ends: a token as one number gives p/n = {ratio}, {low} orders {low_side}; every"
+        " position as a sample of its own, the whole window its input, gives n·d = {need}, {high}"
+        " orders {high_side}, of samples that overlap.",
         parts,
     )
 
 
 def _rumoured() -> Sentence:
     m, data = named(RUMOURED), named(GPT3)
-    parts: dict[str, Any] = {"p": published("C7", m.parameters / 1e12, m, "parameters, in trillions"), "data": data.name}
+    parts: dict[str, Any] = {
+        "p": published("C7", m.parameters / 1e12, m, "parameters, in trillions"),
+        "data": data.name,
+    }
     for c in CONVENTIONS:
         parts[c.key], parts[f"{c.key}_side"] = _short(m, c, data)
     return Sentence(
-        "The rumoured {p} trillion parameters, on {data}’s tokens and shape: {token} orders {token_side} with one number a token, "
-        "{implied} {implied_side} with the claim’s, {width} {width_side} with d_model, {position} {position_side} with whole windows at "
-        "every position. It is a rumour: no tokens, no shape, no source.",
+        "The rumoured {p} trillion parameters, on {data}’s tokens and shape: {token} orders"
+        " {token_side} with one number a token, {implied} {implied_side} with the claim’s, {width}"
+        " {width_side} with d_model, {position} {position_side} with whole windows at every"
+        " position. It is a rumour: no tokens, no shape, no source.",
         parts,
     )
 
@@ -160,9 +202,22 @@ def _others() -> list[Sentence]:
         if m.group in (named(GPT3).group, named(RUMOURED).group):
             continue
         if m.place is None:
-            found.append(Sentence("{name}: how many tokens it was trained on was not published, so it has no place.", {"name": m.name}))
+            found.append(
+                Sentence(
+                    "{name}: how many tokens it was trained on was not published, so it has no"
+                    " place.",
+                    {"name": m.name},
+                )
+            )
             continue
         short, side = _short(m, WIDTH)
-        parts = {"name": m.name, "place": published("C7", m.place, m, "p / (n·d), width"), "short": short, "side": side}
-        found.append(Sentence("{name}, with d_model: p/(n·d) is {place}, {short} orders {side}.", parts))
+        parts = {
+            "name": m.name,
+            "place": published("C7", m.place, m, "p / (n·d), width"),
+            "short": short,
+            "side": side,
+        }
+        found.append(
+            Sentence("{name}, with d_model: p/(n·d) is {place}, {short} orders {side}.", parts)
+        )
     return found

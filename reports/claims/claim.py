@@ -21,7 +21,8 @@ class Statement(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """supported, contradicted, undecided (rows exist and decide nothing), arithmetic only, or not tested by this store."""
+    """supported, contradicted, undecided (rows exist and decide nothing), arithmetic only, or
+    not tested by this store."""
 
     verdict: str
     sentences: list[Sentence]
@@ -31,11 +32,23 @@ UNTESTED = Finding(NOT_TESTED, [])
 
 
 def verdict_over(parts: Iterable[str]) -> str:
-    """Of a statement that several sets of rows bear on: contradicted if any contradicts it, supported if all support it."""
+    """Of a statement that several sets of rows bear on: contradicted if any contradicts it,
+    supported if all support it."""
     found = set(parts)
-    return "contradicted" if "contradicted" in found else "supported" if found == {"supported"} else "undecided"
+    return (
+        "contradicted"
+        if "contradicted" in found
+        else "supported"
+        if found == {"supported"}
+        else "undecided"
+    )
 
 
 def clean_digits(trials: pd.DataFrame) -> pd.DataFrame:
     """Whole cells of the ten-class MNIST task without injected noise."""
-    return trials[trials["task"].eq("mnist") & trials["outputs"].eq(10) & trials["epsilon"].eq(0) & trials["complete"]]
+    return trials[
+        trials["task"].eq("mnist")
+        & trials["outputs"].eq(10)
+        & trials["epsilon"].eq(0)
+        & trials["complete"]
+    ]

@@ -12,10 +12,11 @@ STATEMENT = Statement(
     "C2",
     "Fitting them smoothly takes p ≈ n·d: what counts is p/(n·d)",
     "Bubeck & Sellke 2021 (arXiv 2105.12806)",
-    "Exponents of n and d over that of p in stability, below the noise. Supported if both intervals contain 1, are narrower than 1, "
-    "exclude 0, and p/(n·d) predicts held-out combinations at least as well as p/n. Contradicted if an interval excludes 1 and the "
-    "free exponents predict held-out combinations better than p/(n·d). The law itself is a one-sided bound and does not require "
-    "the collapse.",
+    "Exponents of n and d over that of p in stability, below the noise. Supported if both intervals"
+    " contain 1, are narrower than 1, exclude 0, and p/(n·d) predicts held-out combinations at"
+    " least as well as p/n. Contradicted if an interval excludes 1 and the free exponents predict"
+    " held-out combinations better than p/(n·d). The law itself is a one-sided bound and does not"
+    " require the collapse.",
 )
 
 
@@ -25,14 +26,18 @@ def check(evidence: Evidence, fits: Fits) -> Finding:
     if not findings:
         return UNTESTED
     against = [
-        any(not low <= 1 <= high for _, low, high in (c.ratio_n, c.ratio_d) if np.isfinite(low)) and c.errors["free"] < c.errors["p/(n·d)"]
+        any(not low <= 1 <= high for _, low, high in (c.ratio_n, c.ratio_d) if np.isfinite(low))
+        and c.errors["free"] < c.errors["p/(n·d)"]
         for c in judged
     ]
     if any(against):
         return Finding("contradicted", findings)
     both = [c for c in judged if np.isfinite(c.ratio_d[1])]
     narrow = [
-        all(low <= 1 <= high and high - low <= 1 and low > 0 for _, low, high in (c.ratio_n, c.ratio_d))
+        all(
+            low <= 1 <= high and high - low <= 1 and low > 0
+            for _, low, high in (c.ratio_n, c.ratio_d)
+        )
         and c.errors["p/(n·d)"] <= c.errors["p/n"]
         for c in both
     ]
@@ -45,7 +50,13 @@ def _sentence(found: KindCollapse) -> Sentence:
     text, parts = "", {}
     for i, name in enumerate(name for name in ("b_n/b", "b_d/b") if f"{name} low" in numbers):
         text += f"{', ' if i else ''}{name} = {{v{i}}} ({{l{i}}} to {{h{i}}})"
-        parts |= {f"v{i}": numbers[name], f"l{i}": numbers[f"{name} low"], f"h{i}": numbers[f"{name} high"]}
+        parts |= {
+            f"v{i}": numbers[name],
+            f"l{i}": numbers[f"{name} low"],
+            f"h{i}": numbers[f"{name} high"],
+        }
     if found.collapse.failure:
         text += "; {why}" if text else "{why}"
-    return Sentence("{kind}: " + text + ".", {"kind": found.kind, "why": found.collapse.failure, **parts})
+    return Sentence(
+        "{kind}: " + text + ".", {"kind": found.kind, "why": found.collapse.failure, **parts}
+    )

@@ -1,4 +1,5 @@
-"""C10: robustness goes with generalisation. Rank correlation of stability and test accuracy over cells."""
+"""C10: robustness goes with generalisation. Rank correlation of stability and test accuracy over
+cells."""
 
 import numpy as np
 from scipy.stats import rankdata
@@ -16,15 +17,17 @@ STATEMENT = Statement(
     "C10",
     "Robustness goes with generalisation",
     "popular accounts",
-    "Spearman's rank correlation of stability and held-out accuracy over the cells of one kind at one n and d that met their stop "
-    "rule, pure noise left out; at least 6 cells. Supported if every interval lies above 0, contradicted if one lies wholly below, "
-    "undecided otherwise. Both may follow size: a correlation says nothing of a cause.",
+    "Spearman's rank correlation of stability and held-out accuracy over the cells of one kind at"
+    " one n and d that met their stop rule, pure noise left out; at least 6 cells. Supported if"
+    " every interval lies above 0, contradicted if one lies wholly below, undecided otherwise. Both"
+    " may follow size: a correlation says nothing of a cause.",
 )
 
 
 def check(evidence: Evidence, fits: Fits) -> Finding:
     t = evidence.trials
-    guessed = t["sigma2"].eq(1.0) | (t["outputs"].gt(1) & t["eta"].eq(1.0))  # pure noise, of ±1 targets or classes
+    # pure noise, of ±1 targets or classes
+    guessed = t["sigma2"].eq(1.0) | (t["outputs"].gt(1) & t["eta"].eq(1.0))
     t = t[t["whole"] & ~guessed & t[STABILITY].notna() & t["test_accuracy"].notna()]
     found, verdicts = [], []
     for _, rows in t.groupby(["kind", "n", "d_ambient"]):
@@ -32,7 +35,9 @@ def check(evidence: Evidence, fits: Fits) -> Finding:
         cells = rows.groupby("cell")[[STABILITY, "test_accuracy"]].mean()
         if len(cells) < MIN_CELLS or (cells.nunique() < 2).any():
             continue
-        rho, low, high = rank_correlation(cells[STABILITY].to_numpy(), cells["test_accuracy"].to_numpy())
+        rho, low, high = rank_correlation(
+            cells[STABILITY].to_numpy(), cells["test_accuracy"].to_numpy()
+        )
         verdict = "supported" if low > 0 else "contradicted" if high < 0 else "undecided"
         key, ids = f"C10:{kind}:{n}:{d}", tuple(rows["trial_id"])
         how = "Spearman, stability_attack_mean and test_accuracy, means over the seeds of each cell"
@@ -44,9 +49,19 @@ def check(evidence: Evidence, fits: Fits) -> Finding:
             "low": Number(f"{key}:low", low, f"{how}; bootstrap over cells", ids, "signed"),
             "high": Number(f"{key}:high", high, f"{how}; bootstrap over cells", ids, "signed"),
             "cells": Number(f"{key}:cells", len(cells), "number of cells", ids, "int"),
-            "word": {"supported": "together", "contradicted": "one against the other", "undecided": "no sign"}[verdict],
+            "word": {
+                "supported": "together",
+                "contradicted": "one against the other",
+                "undecided": "no sign",
+            }[verdict],
         }
-        found.append(Sentence("{kind}, n = {n}, d = {d}: rank correlation {rho} ({low} to {high}) over {cells} cells: {word}.", parts))
+        found.append(
+            Sentence(
+                "{kind}, n = {n}, d = {d}: rank correlation {rho} ({low} to {high}) over {cells}"
+                " cells: {word}.",
+                parts,
+            )
+        )
         verdicts.append(verdict)
     return Finding(verdict_over(verdicts), found) if found else UNTESTED
 

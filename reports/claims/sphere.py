@@ -1,4 +1,5 @@
-"""C3: distances between random points on a sphere, in radii, against d. They gather at √2 and not at 2."""
+"""C3: distances between random points on a sphere, in radii, against d. They gather at √2 and
+not at 2."""
 
 import math
 
@@ -17,8 +18,9 @@ STATEMENT = Statement(
     "C3",
     "Random points on a high-dimensional sphere are almost all a whole diameter apart",
     "popular accounts",
-    "Distances of two different inputs on the unit sphere, in radii, at the largest d. Contradicted if the range from their 1 to their "
-    "99 % quantile excludes 2 and holds √2. Supported if 95 % of them exceed 1.9.",
+    "Distances of two different inputs on the unit sphere, in radii, at the largest d. Contradicted"
+    " if the range from their 1 to their 99 % quantile excludes 2 and holds √2. Supported if 95 %"
+    " of them exceed 1.9.",
 )
 
 
@@ -43,15 +45,25 @@ def _distances(d: int, rows: pd.DataFrame) -> Sentence:
 
     def radii(name: str, quantile: str) -> Number:
         how = f"pair_distance_quantiles × data_unit, {quantile} quantile; median over data sets"
-        return Number(f"{key}:{name}", float((pair_distances(rows, quantile) * rows["data_unit"]).median()), how, ids)
+        return Number(
+            f"{key}:{name}",
+            float((pair_distances(rows, quantile) * rows["data_unit"]).median()),
+            how,
+            ids,
+        )
 
     mean = float((rows["pair_distance_mean"] * rows["data_unit"]).median())
     parts = {
         "d": Number(f"{key}:d", d, "column d_ambient", ids, "int"),
-        "mean": Number(f"{key}:mean", mean, "pair_distance_mean × data_unit; median over data sets", ids),
+        "mean": Number(
+            f"{key}:mean", mean, "pair_distance_mean × data_unit; median over data sets", ids
+        ),
         "low": radii("low", "1 %"),
         "high": radii("high", "99 %"),
         "fifth": radii("fifth", "5 %"),
     }
-    text = "d = {d}: two points are {mean} radii apart on average, nearly all of them between {low} and {high}; 95 % beyond {fifth}."
+    text = (
+        "d = {d}: two points are {mean} radii apart on average, nearly all of them between {low}"
+        " and {high}; 95 % beyond {fifth}."
+    )
     return Sentence(text, parts)

@@ -1,12 +1,15 @@
-"""Many small Huber regressions of log values at once: the solver behind the loss forms of `reports.fits.scaling`.
+"""Many small Huber regressions of log values at once: the solver behind the loss forms of
+`reports.fits.scaling`.
 
     z, cost = minimise(form, starts, runs, weights)
 
-Objective: the sum over runs of Huber's loss, δ = 1e-3, of log residuals, as in Hoffmann et al. 2022. Almost every residual
-is larger than δ, so this is nearly the sum of absolute values, and a general search stops early on it. Here each step is
-Newton's, damped by the matrix of iteratively reweighted least squares (which bounds the curvature from above): far from
-the minimum it is the one, near it the other. Both are unmoved by a linear change of parameters, so that the badly
-conditioned E, A, B, α, β need no trick. Ranges, 0 among them, are kept by projection (Bertsekas 1982).
+Objective: the sum over runs of Huber's loss, δ = 1e-3, of log residuals, as in Hoffmann et al.
+2022. Almost every residual is larger than δ, so this is nearly the sum of absolute values, and a
+general search stops early on it. Here each step is Newton's, damped by the matrix of iteratively
+reweighted least squares (which bounds the curvature from above): far from the minimum it is the
+one, near it the other. Both are unmoved by a linear change of parameters, so that the badly
+conditioned E, A, B, α, β need no trick. Ranges, 0 among them, are kept by projection (Bertsekas
+1982).
 """
 
 from collections.abc import Callable
@@ -33,21 +36,24 @@ class Runs(NamedTuple):
 
 
 class Form(NamedTuple):
-    """A form of the loss with k parameters, the first `linear` of them coefficients ≥ 0 and the others exponents."""
+    """A form of the loss with k parameters, the first `linear` of them coefficients ≥ 0 and the
+    others exponents."""
 
     evaluate: Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
-    """z (P, k), x (K,), y (K,) to the logarithm of the loss (P, K) and its derivatives (P, K, k)."""
+    """z (P, k), x (K,), y (K,) to the logarithm of the loss (P, K) and its derivatives (P, K,
+    k)."""
     linear: int
     low: np.ndarray
-    """(k,) where parameters end. Coefficients end just above 0, so that every loss has a logarithm."""
+    """(k,) where parameters end. Coefficients end just above 0, so that every loss has a
+    logarithm."""
     high: np.ndarray
     starts: np.ndarray
     """(S, k) where a search for the global minimum begins."""
 
 
 class _Place(NamedTuple):
-    """The objective at P places: cost (P,), its gradient (P, k), and two curvatures (P, k, k): of the residuals within δ, and of
-    reweighted least squares."""
+    """The objective at P places: cost (P,), its gradient (P, k), and two curvatures (P, k, k):
+    of the residuals within δ, and of reweighted least squares."""
 
     cost: np.ndarray
     gradient: np.ndarray
@@ -56,9 +62,11 @@ class _Place(NamedTuple):
 
 
 def search(form: Form, runs: Runs) -> tuple[np.ndarray, np.ndarray]:
-    """Parameters (S, k) and objective (S,) at the minimum that each of the form's starts leads to, the best first.
+    """Parameters (S, k) and objective (S,) at the minimum that each of the form's starts leads to,
+    the best first.
 
-    By variable projection: coefficients are found at the exponents of every start before all parameters move.
+    By variable projection: coefficients are found at the exponents of every start before all
+    parameters move.
     """
     weights = np.ones((len(form.starts), len(runs.x)))
     fixed = np.arange(len(form.low)) >= form.linear
@@ -68,27 +76,45 @@ def search(form: Form, runs: Runs) -> tuple[np.ndarray, np.ndarray]:
     return z[order], cost[order]
 
 
-def minimise(form: Form, z: np.ndarray, runs: Runs, weights: np.ndarray, fixed: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """P minima (P, k) and their objectives (P,), from the starts z (P, k), for weights (P, K). fixed: parameters that stay."""
+def minimise(
+    form: Form, z: np.ndarray, runs: Runs, weights: np.ndarray, fixed: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """P minima (P, k) and their objectives (P,), from the starts z (P, k), for weights (P, K).
+    fixed: parameters that stay."""
     held_all = np.zeros(len(form.low), bool) if fixed is None else fixed
     z, cost = np.clip(z, form.low, form.high), np.empty(len(z))
     result, left = z.copy(), np.arange(len(z))
     here, damping = _look(form, z, runs, weights), np.ones(len(z))
     for _ in range(STEPS):
-        held = held_all | ((z <= form.low) & (here.gradient > 0)) | ((z >= form.high) & (here.gradient < 0))
+        held = (
+            held_all
+            | ((z <= form.low) & (here.gradient > 0))
+            | ((z >= form.high) & (here.gradient < 0))
+        )
         ahead = np.clip(z + _step(here, held, damping), form.low, form.high)
         promised = -((ahead - z) * here.gradient).sum(1)
         there = _look(form, ahead, runs, weights)
         better = there.cost < here.cost
         z = np.where(better[:, None], ahead, z)
-        here = _Place(*(np.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old) for new, old in zip(there, here, strict=True)))
+        here = _Place(
+            *(
+                np.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+                for new, old in zip(there, here, strict=True)
+            )
+        )
         negligible = TOLERANCE * (here.cost + DELTA**2 * weights.sum(1) * 1e-3)
         done = (promised * (1 + damping) < negligible) | (damping > 1e12)
         damping = np.where(better, damping / 4, damping * 4)
         result[left[done]], cost[left[done]] = z[done], here.cost[done]
         if done.all():
             return result, cost
-        z, damping, weights, left, here = z[~done], damping[~done], weights[~done], left[~done], _Place(*(v[~done] for v in here))
+        z, damping, weights, left, here = (
+            z[~done],
+            damping[~done],
+            weights[~done],
+            left[~done],
+            _Place(*(v[~done] for v in here)),
+        )
     result[left], cost[left] = z, here.cost
     return result, cost
 
@@ -102,7 +128,9 @@ def _look(form: Form, z: np.ndarray, runs: Runs, weights: np.ndarray) -> _Place:
     gradient = ((weights * np.clip(residual, -DELTA, DELTA))[:, None, :] @ slopes)[:, 0]
     turned = slopes.transpose(0, 2, 1)
     inner = (turned * (weights * inside)[:, None, :]) @ slopes
-    outer = (turned * (weights * np.where(inside, 1, DELTA / np.maximum(size, DELTA)))[:, None, :]) @ slopes
+    outer = (
+        turned * (weights * np.where(inside, 1, DELTA / np.maximum(size, DELTA)))[:, None, :]
+    ) @ slopes
     return _Place(cost, gradient, inner, outer)
 
 
@@ -110,9 +138,12 @@ def _step(here: _Place, held: np.ndarray, damping: np.ndarray) -> np.ndarray:
     """(P, k): the damped Newton step in the parameters that are not held."""
     k = held.shape[1]
     curvature = here.inner + damping[:, None, None] * here.outer
-    # A parameter that nothing depends on, such as the exponent of a coefficient of 0, has no curvature and must not move.
+    # A parameter that nothing depends on, such as the exponent of a coefficient of 0, has no
+    # curvature and must not move.
     scale = np.maximum(np.trace(curvature, axis1=1, axis2=2), 1e-300)
     curvature = curvature + 1e-13 * scale[:, None, None] * np.eye(k)
     free = ~held
-    curvature = np.where(free[:, :, None] & free[:, None, :], curvature, scale[:, None, None] * np.eye(k))
+    curvature = np.where(
+        free[:, :, None] & free[:, None, :], curvature, scale[:, None, None] * np.eye(k)
+    )
     return -np.linalg.solve(curvature, np.where(held, 0, here.gradient)[:, :, None])[:, :, 0]

@@ -1,10 +1,11 @@
-"""A power law that levels off, e = e_inf + A·p^−α, fitted to cells, with bootstrap intervals over cells.
+"""A power law that levels off, e = e_inf + A·p^−α, fitted to cells, with bootstrap intervals over
+cells.
 
     fit = fit_saturation(p, error, rows)
     fit.asymptote, fit.at(1e7)
 
-By variable projection: at a fixed α the form is linear in e_inf and A, so their best values ≥ 0 are known exactly, and
-a search over α alone finds the global minimum without starting points.
+By variable projection: at a fixed α the form is linear in e_inf and A, so their best values ≥ 0 are
+known exactly, and a search over α alone finds the global minimum without starting points.
 """
 
 from typing import NamedTuple
@@ -19,8 +20,9 @@ EXPONENTS = np.geomspace(0.05, 3, 60)
 
 
 class Saturation(NamedTuple):
-    """The form and its bootstrap draws. `largest_miss`: the largest |log(fitted / measured)| of a cell. `at_bound`: α lies at the
-    end of its range, where e_inf is not identified. `widen`: of intervals, see `fit_saturation`."""
+    """The form and its bootstrap draws. `largest_miss`: the largest |log(fitted / measured)| of
+    a cell. `at_bound`: α lies at the end of its range, where e_inf is not identified. `widen`:
+    of intervals, see `fit_saturation`."""
 
     asymptote: float
     scale: float
@@ -42,15 +44,19 @@ class Saturation(NamedTuple):
 
     def _ends(self, value: float, draws: np.ndarray) -> tuple[float, float]:
         low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        return max(float(value + (low - value) * self.widen), 0.0), float(value + (high - value) * self.widen)
+        return max(float(value + (low - value) * self.widen), 0.0), float(
+            value + (high - value) * self.widen
+        )
 
 
 def fit_saturation(p: np.ndarray, error: np.ndarray, rows: np.ndarray) -> Saturation | None:
-    """Fit cells of size p (K,), mean error (K,) > 0 and number of trials (K,). None with fewer than MIN_SIZES sizes.
+    """Fit cells of size p (K,), mean error (K,) > 0 and number of trials (K,). None with fewer than
+    MIN_SIZES sizes.
 
-    Objective: least squares on error relative to the measured one, (fitted − e)/e, each cell weighted by its trials.
-    Interval: percentile bootstrap, cells with replacement, seeds inside; draws of fewer than three sizes are left out.
-    Widened by sqrt(K/(K − 3)), because resampling few cells understates their spread.
+    Objective: least squares on error relative to the measured one, (fitted − e)/e, each cell
+    weighted by its trials. Interval: percentile bootstrap, cells with replacement, seeds inside;
+    draws of fewer than three sizes are left out. Widened by sqrt(K/(K − 3)), because resampling few
+    cells understates their spread.
     """
     if len(np.unique(p)) < MIN_SIZES:
         return None
@@ -62,29 +68,42 @@ def fit_saturation(p: np.ndarray, error: np.ndarray, rows: np.ndarray) -> Satura
     miss = np.abs(np.log((e + a * p**-alpha) / error)).max()
     inside = EXPONENTS[0] * 1.001 < alpha < EXPONENTS[-1] / 1.001
     return Saturation(
-        float(e), float(a), float(alpha), _best(p, error, weights * times), float(miss), not inside, np.sqrt(len(p) / (len(p) - 3))
+        float(e),
+        float(a),
+        float(alpha),
+        _best(p, error, weights * times),
+        float(miss),
+        not inside,
+        np.sqrt(len(p) / (len(p) - 3)),
     )
 
 
 def _best(p: np.ndarray, y: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """(R, 3) asymptote, scale and exponent of the best form for each row of weights w (R, K): a grid of exponents, then twice
-    a finer one around its best."""
+    """(R, 3) asymptote, scale and exponent of the best form for each row of weights w (R, K): a
+    grid of exponents, then twice a finer one around its best."""
     each = np.arange(len(w))
     exponents = np.broadcast_to(EXPONENTS, (len(w), len(EXPONENTS)))
     for _ in range(2):
         best = _project(p, y, w, exponents)[2].argmin(axis=1)
-        low, high = (exponents[each, np.clip(best + step, 0, exponents.shape[1] - 1)] for step in (-1, 1))
+        low, high = (
+            exponents[each, np.clip(best + step, 0, exponents.shape[1] - 1)] for step in (-1, 1)
+        )
         exponents = np.geomspace(low, high, 41, axis=1)
     e, a, cost = _project(p, y, w, exponents)
     best = cost.argmin(axis=1)
     return np.column_stack([e[each, best], a[each, best], exponents[each, best]])
 
 
-def _project(p: np.ndarray, y: np.ndarray, w: np.ndarray, exponents: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """e_inf ≥ 0, A ≥ 0 and the cost, each (R, G): weighted least squares for weights w (R, K) at exponents (R, G)."""
+def _project(
+    p: np.ndarray, y: np.ndarray, w: np.ndarray, exponents: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """e_inf ≥ 0, A ≥ 0 and the cost, each (R, G): weighted least squares for weights w (R, K) at
+    exponents (R, G)."""
     q = np.exp(-exponents[:, :, None] * np.log(p / p.min()))  # (R, G, K), 1 at the smallest size
     mass, sum_y, sum_yy = w.sum(1)[:, None], (w @ y)[:, None], (w @ y**2)[:, None]
-    sum_q, sum_qq, sum_qy = ((q**power @ v[:, :, None])[:, :, 0] for power, v in ((1, w), (2, w), (1, w * y)))
+    sum_q, sum_qq, sum_qy = (
+        (q**power @ v[:, :, None])[:, :, 0] for power, v in ((1, w), (2, w), (1, w * y))
+    )
     spread = np.maximum(mass * sum_qq - sum_q**2, 1e-300)
     a = (mass * sum_qy - sum_q * sum_y) / spread
     e = (sum_y - a * sum_q) / mass

@@ -1,12 +1,14 @@
-"""Loss as a function of parameters N and tokens D, L = E + A/N^α + B/D^β (Hoffmann et al. 2022), fitted to runs.
+"""Loss as a function of parameters N and tokens D, L = E + A/N^α + B/D^β (Hoffmann et al. 2022),
+fitted to runs.
 
     fit = fit_scaling(n, d, loss)
     fit.alpha.value, fit.alpha.low, fit.compute_exponent, fit.at(1e9, 2e10)
 
-Objective: the sum over runs of Huber's loss, δ = 1e-3, of log residuals, as there and in Besiroglu et al. 2024, who show
-that its mean, or another δ, lands on other exponents. Variable projection over a grid of exponents gives the starts, and all
-five parameters move from there (`reports.fits.huber`). The form is judged by how well it foresees the runs of most compute,
-beside two rivals: Kaplan et al. 2020's joint form, and a levelling power law in compute alone.
+Objective: the sum over runs of Huber's loss, δ = 1e-3, of log residuals, as there and in Besiroglu
+et al. 2024, who show that its mean, or another δ, lands on other exponents. Variable projection
+over a grid of exponents gives the starts, and all five parameters move from there
+(`reports.fits.huber`). The form is judged by how well it foresees the runs of most compute, beside
+two rivals: Kaplan et al. 2020's joint form, and a levelling power law in compute alone.
 """
 
 from collections.abc import Callable
@@ -41,10 +43,12 @@ class Interval(NamedTuple):
 class Scaling(NamedTuple):
     """The form with 95 % intervals, and what they rest on.
 
-    compute_exponent: β/(α + β), of the best N at a given C = 6ND. objective: at the minimum. agreement: share of `starts`
-    that ended within 0.1 % of it. held_out: form → typical factor, exp(RMS log error), by which the form fitted to all other
-    runs misses those of the `held_out_cells` cells of most compute; empty when too little is left. draws (R, 5): the
-    bootstrap's E, A, B, α, β. cells: distinct (N, D). warnings: what speaks against trusting the parameters, in words.
+    compute_exponent: β/(α + β), of the best N at a given C = 6ND. objective: at the minimum.
+    agreement: share of `starts` that ended within 0.1 % of it. held_out: form → typical factor,
+    exp(RMS log error), by which the form fitted to all other runs misses those of the
+    `held_out_cells` cells of most compute; empty when too little is left. draws (R, 5): the
+    bootstrap's E, A, B, α, β. cells: distinct (N, D). warnings: what speaks against trusting the
+    parameters, in words.
     """
 
     E: Interval
@@ -66,16 +70,19 @@ class Scaling(NamedTuple):
 
     def at(self, n: np.ndarray, d: np.ndarray) -> np.ndarray:
         """The fitted loss at n parameters and d tokens."""
-        return self.E.value + self.A.value * n**-self.alpha.value + self.B.value * d**-self.beta.value
+        return (
+            self.E.value + self.A.value * n**-self.alpha.value + self.B.value * d**-self.beta.value
+        )
 
 
 def fit_scaling(n: np.ndarray, d: np.ndarray, loss: np.ndarray) -> Scaling | str:
     """Fit runs of n parameters, d tokens and held-out loss > 0, each (K,); or say why not.
 
-    Intervals: percentile bootstrap over cells (distinct N and D) with their runs inside, REPLICATES draws, each begun at the
-    fit to all runs; draws that leave fewer than five cells, three N or three D are drawn again. Of A and B on a log scale.
-    Widened by sqrt(K/(K − 5)) for K cells, because resampling few cells understates their spread. On simulated
-    ladders of 9 to 40 cells each held the truth 28 to 30 times in 30: rather too wide than too narrow.
+    Intervals: percentile bootstrap over cells (distinct N and D) with their runs inside, REPLICATES
+    draws, each begun at the fit to all runs; draws that leave fewer than five cells, three N or
+    three D are drawn again. Of A and B on a log scale. Widened by sqrt(K/(K − 5)) for K cells,
+    because resampling few cells understates their spread. On simulated ladders of 9 to 40 cells
+    each held the truth 28 to 30 times in 30: rather too wide than too narrow.
     """
     places, cell = np.unique(np.column_stack([n, d]), axis=0, return_inverse=True)
     cell, k = cell.ravel(), len(places)
@@ -87,18 +94,38 @@ def fit_scaling(n: np.ndarray, d: np.ndarray, loss: np.ndarray) -> Scaling | str
     found, costs = search(CHINCHILLA, runs)
     agreement = float(np.mean(costs <= costs[0] * 1.001 + 1e-12))
     times = _resampled(places)
-    draws, _ = minimise(CHINCHILLA, np.repeat(found[:1], len(times), axis=0), runs, times[:, cell].astype(float))
+    draws, _ = minimise(
+        CHINCHILLA, np.repeat(found[:1], len(times), axis=0), runs, times[:, cell].astype(float)
+    )
     fit, spread = _in_units(found[:1], centre)[0], _in_units(draws, centre)
     widen = np.sqrt(k / (k - 5))
     e, a, b, alpha, beta = (
-        _interval(value, drawn, widen, log) for value, drawn, log in zip(fit, spread.T, (False, True, True, False, False), strict=True)
+        _interval(value, drawn, widen, log)
+        for value, drawn, log in zip(fit, spread.T, (False, True, True, False, False), strict=True)
     )
-    ratio = _interval(fit[4] / (fit[3] + fit[4]), spread[:, 4] / (spread[:, 3] + spread[:, 4]), widen)
+    ratio = _interval(
+        fit[4] / (fit[3] + fit[4]), spread[:, 4] / (spread[:, 3] + spread[:, 4]), widen
+    )
     ratio = ratio._replace(high=min(ratio.high, 1.0))
     errors, out = _held_out(runs, cell, places)
     warnings = _warnings(found[0], costs, agreement, places, bool(errors))
     return Scaling(
-        e, a, b, alpha, beta, ratio, float(costs[0]), DELTA, agreement, len(costs), errors, out, k, len(runs.x), spread, warnings
+        e,
+        a,
+        b,
+        alpha,
+        beta,
+        ratio,
+        float(costs[0]),
+        DELTA,
+        agreement,
+        len(costs),
+        errors,
+        out,
+        k,
+        len(runs.x),
+        spread,
+        warnings,
     )
 
 
@@ -142,7 +169,9 @@ def _held_out(runs: Runs, cell: np.ndarray, places: np.ndarray) -> tuple[dict[st
     if len(kept) < MIN_CELLS or min(len(np.unique(values)) for values in kept.T) < MIN_VALUES:
         return {}, int(last.sum())
     out = last[cell]
-    return {name: _missed(form, runs.subset(~out), runs.subset(out)) for name, form in FORMS.items()}, int(last.sum())
+    return {
+        name: _missed(form, runs.subset(~out), runs.subset(out)) for name, form in FORMS.items()
+    }, int(last.sum())
 
 
 def _missed(form: Form, known: Runs, asked: Runs) -> float:
@@ -151,13 +180,21 @@ def _missed(form: Form, known: Runs, asked: Runs) -> float:
     return float(np.exp(np.sqrt(np.mean(errors**2))))
 
 
-def _warnings(z: np.ndarray, costs: np.ndarray, agreement: float, places: np.ndarray, judged: bool) -> tuple[str, ...]:
+def _warnings(
+    z: np.ndarray, costs: np.ndarray, agreement: float, places: np.ndarray, judged: bool
+) -> tuple[str, ...]:
     lying = np.corrcoef(np.log(places).T)[0, 1]
-    edges = [name for name, value in zip(("α", "β"), z[3:], strict=True) if not EXPONENTS[0] * 1.01 < value < EXPONENTS[1] * 0.99]
+    edges = [
+        name
+        for name, value in zip(("α", "β"), z[3:], strict=True)
+        if not EXPONENTS[0] * 1.01 < value < EXPONENTS[1] * 0.99
+    ]
     gone = [name for name, value in zip(("E", "A", "B"), z[:3], strict=True) if value < 1e-4]
     said = {
         "few pairs of size and tokens for five parameters": len(places) < FEW_CELLS,
-        "sizes and tokens lie nearly on one line, so that α and β are hardly told apart": abs(lying) > COLLINEAR,
+        "sizes and tokens lie nearly on one line, so that α and β are hardly told apart": (
+            abs(lying) > COLLINEAR
+        ),
         f"the best value of {', '.join(gone)} is 0, the end of its range": bool(gone),
         f"the best value of {', '.join(edges)} is the end of its range": bool(edges),
         "most starts of the search end elsewhere": agreement < 0.5,
@@ -179,7 +216,9 @@ def _kaplan(z: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np
     a, b, kappa, power = z.T[:, :, None]
     u, v = np.exp(-kappa * x), np.exp(-y)
     q = a * u + b * v
-    return power * np.log(q), np.stack([power * u / q, power * v / q, -power * a * u * x / q, np.log(q)], axis=2)
+    return power * np.log(q), np.stack(
+        [power * u / q, power * v / q, -power * a * u * x / q, np.log(q)], axis=2
+    )
 
 
 def _compute(z: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -190,7 +229,11 @@ def _compute(z: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, n
     return np.log(f), np.stack([1 / f, u / f, -k * u * (x + y) / f], axis=2)
 
 
-def _form(evaluate: Callable[..., tuple[np.ndarray, np.ndarray]], linear: int, ranges: tuple[tuple[float, float], ...]) -> Form:
+def _form(
+    evaluate: Callable[..., tuple[np.ndarray, np.ndarray]],
+    linear: int,
+    ranges: tuple[tuple[float, float], ...],
+) -> Form:
     grids = [np.geomspace(5 * low, high / 2, 7) for low, high in ranges]
     starts = np.array([(*[1 / linear] * linear, *exponents) for exponents in product(*grids)])
     low, high = zip(*[(LEAST, np.inf)] * linear, *ranges, strict=True)

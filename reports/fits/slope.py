@@ -1,7 +1,8 @@
-"""Power laws through measured cells: least squares on logarithms, with bootstrap intervals over configurations.
+"""Power laws through measured cells: least squares on logarithms, with bootstrap intervals over
+configurations.
 
-`fit_slope` fits log y = a_curve + b·log p with one slope for all curves. `fit_collapse` fits
-log y = a + b·log p − b_n·log n − b_d·log d over curves that differ in n and d. Both state what they used.
+`fit_slope` fits log y = a_curve + b·log p with one slope for all curves. `fit_collapse` fits log y
+= a + b·log p − b_n·log n − b_d·log d over curves that differ in n and d. Both state what they used.
 """
 
 from typing import NamedTuple
@@ -13,7 +14,8 @@ REPLICATES = 2000
 LEVEL = 0.95
 MIN_CELLS = 4
 MIN_CURVES = 6
-"""Curves (n, d combinations) below which the collapse gets no interval: they are what it resamples."""
+"""Curves (n, d combinations) below which the collapse gets no interval: they are what it
+resamples."""
 SEED = 20210526
 """Of the bootstrap, so that the same rows give the same report."""
 
@@ -21,9 +23,9 @@ SEED = 20210526
 class Slope(NamedTuple):
     """b with its interval, or the reason why there is none (then slope, low and high are NaN).
 
-    held_out: typical factor, exp(RMS log error), by which the fit to all but each curve's largest size misses
-    that size. smallest and largest: slopes of the single curves. dropped: rows whose value is not positive, which a
-    logarithm cannot take.
+    held_out: typical factor, exp(RMS log error), by which the fit to all but each curve's largest
+    size misses that size. smallest and largest: slopes of the single curves. dropped: rows whose
+    value is not positive, which a logarithm cannot take.
     """
 
     slope: float
@@ -42,8 +44,9 @@ class Slope(NamedTuple):
 class Collapse(NamedTuple):
     """Exponents of p, n and d, their ratios with intervals, and held-out errors of three collapses.
 
-    A ratio b_n/b or b_d/b of 1 is what the variable p/(n·d) predicts; p/n predicts b_d = 0. `errors` are typical
-    factors, exp(RMS log error), when each (n, d) combination in turn is left out of the fit and then predicted.
+    A ratio b_n/b or b_d/b of 1 is what the variable p/(n·d) predicts; p/n predicts b_d = 0.
+    `errors` are typical factors, exp(RMS log error), when each (n, d) combination in turn is left
+    out of the fit and then predicted.
     """
 
     b: float
@@ -61,10 +64,11 @@ class Collapse(NamedTuple):
 def fit_slope(rows: pd.DataFrame, column: str) -> Slope:
     """Fit one slope. rows: columns trial_id, cell, curve, p and `column`.
 
-    Objective: ordinary least squares on natural logarithms, every trial the same weight, one intercept per curve.
-    Interval: percentile bootstrap, 2000 replicates, over curves and over the cells of each drawn curve, seeds inside;
-    curves may differ in slope, so they are resampled too. Widened by the larger of sqrt(K/(K − C − 1)) and
-    sqrt(C/(C − 1)) for K cells on C curves, because resampling few things understates their spread.
+    Objective: ordinary least squares on natural logarithms, every trial the same weight, one
+    intercept per curve. Interval: percentile bootstrap, 2000 replicates, over curves and over the
+    cells of each drawn curve, seeds inside; curves may differ in slope, so they are resampled too.
+    Widened by the larger of sqrt(K/(K − C − 1)) and sqrt(C/(C − 1)) for K cells on C curves,
+    because resampling few things understates their spread.
     """
     used = rows[rows[column] > 0]
     dropped = len(rows) - len(used)
@@ -74,22 +78,55 @@ def fit_slope(rows: pd.DataFrame, column: str) -> Slope:
     if k < MIN_CELLS or k <= c + 1:
         nan = float("nan")
         return Slope(
-            nan, nan, nan, k, c, dropped, nan, nan, nan, trials, f"{k} cells on {c} curves are too few for a slope and its interval"
+            nan,
+            nan,
+            nan,
+            k,
+            c,
+            dropped,
+            nan,
+            nan,
+            nan,
+            trials,
+            f"{k} cells on {c} curves are too few for a slope and its interval",
         )
-    x, y, w = np.log(cells["p"].to_numpy(float)), cells["log_y"].to_numpy(), cells["rows"].to_numpy(float)
+    x, y, w = (
+        np.log(cells["p"].to_numpy(float)),
+        cells["log_y"].to_numpy(),
+        cells["rows"].to_numpy(float),
+    )
     curve = np.unique(cells["curve"], return_inverse=True)[1]
     b = float(_common_slope(x, y, w[None, :], curve)[0])
     draws = _common_slope(x, y, w * _resampled(curve, np.random.default_rng(SEED)), curve)
     low, high = _interval(b, draws, np.sqrt(max(k / (k - c - 1), c / (c - 1) if c > 1 else 1)))
-    single = [float(_common_slope(x[mine], y[mine], w[None, mine], curve[mine])[0]) for mine in (curve == g for g in range(c))]
-    return Slope(b, low, high, k, c, dropped, _largest_held_out(x, y, w, curve), np.nanmin(single), np.nanmax(single), trials)
+    single = [
+        float(_common_slope(x[mine], y[mine], w[None, mine], curve[mine])[0])
+        for mine in (curve == g for g in range(c))
+    ]
+    return Slope(
+        b,
+        low,
+        high,
+        k,
+        c,
+        dropped,
+        _largest_held_out(x, y, w, curve),
+        np.nanmin(single),
+        np.nanmax(single),
+        trials,
+    )
 
 
 def _cells(rows: pd.DataFrame, column: str) -> pd.DataFrame:
     """One line per cell: its curve, p, n, d, mean log value and number of trials."""
     logs = rows.assign(log_y=np.log(rows[column].astype(float)))
     return logs.groupby("cell", sort=True).agg(
-        curve=("curve", "first"), p=("p", "first"), n=("n", "first"), d=("d_ambient", "first"), log_y=("log_y", "mean"), rows=("p", "size")
+        curve=("curve", "first"),
+        p=("p", "first"),
+        n=("n", "first"),
+        d=("d_ambient", "first"),
+        log_y=("log_y", "mean"),
+        rows=("p", "size"),
     )
 
 
@@ -105,13 +142,16 @@ def _common_slope(x: np.ndarray, y: np.ndarray, w: np.ndarray, curve: np.ndarray
 
 
 def _resampled(curve: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(REPLICATES, cells) times each cell is drawn: curves with replacement, then the cells of every drawn curve."""
+    """(REPLICATES, cells) times each cell is drawn: curves with replacement, then the cells of
+    every drawn curve."""
     count = curve.max() + 1
     drawn = rng.multinomial(count, np.full(count, 1 / count), size=REPLICATES)
     weights = np.zeros((REPLICATES, len(curve)))
     for g in range(count):
         members = np.flatnonzero(curve == g)
-        weights[:, members] = rng.multinomial(len(members) * drawn[:, g], np.full(len(members), 1 / len(members)))
+        weights[:, members] = rng.multinomial(
+            len(members) * drawn[:, g], np.full(len(members), 1 / len(members))
+        )
     return weights
 
 
@@ -121,7 +161,8 @@ def _interval(estimate: float, draws: np.ndarray, widen: float) -> tuple[float, 
 
 
 def _largest_held_out(x: np.ndarray, y: np.ndarray, w: np.ndarray, curve: np.ndarray) -> float:
-    """Fit without each curve's largest size, predict it; exp(RMS log error). NaN when too little is left."""
+    """Fit without each curve's largest size, predict it; exp(RMS log error). NaN when too little
+    is left."""
     last = np.array([x[curve == c].max() for c in range(curve.max() + 1)])[curve] == x
     kept = ~last
     if kept.sum() <= curve.max() + 2:
@@ -139,8 +180,9 @@ def _largest_held_out(x: np.ndarray, y: np.ndarray, w: np.ndarray, curve: np.nda
 def fit_collapse(rows: pd.DataFrame, column: str) -> Collapse:
     """Fit the three exponents over rows whose settings differ in n, d and size alone.
 
-    Objective: as `fit_slope`, with one intercept and one exponent of p for all. Interval: percentile bootstrap over
-    (n, d) combinations, each with all its cells and seeds, so that a misfit of the form itself widens it.
+    Objective: as `fit_slope`, with one intercept and one exponent of p for all. Interval:
+    percentile bootstrap over (n, d) combinations, each with all its cells and seeds, so that a
+    misfit of the form itself widens it.
     """
     used = rows[rows[column] > 0]
     cells = _cells(used, column)
@@ -190,8 +232,11 @@ def _left_out(design: np.ndarray, y: np.ndarray, w: np.ndarray, curve: np.ndarra
     return float(np.exp(np.sqrt(np.average(np.square(errors), weights=w))))
 
 
-def _curve_bootstrap(design: np.ndarray, y: np.ndarray, w: np.ndarray, curve: np.ndarray) -> np.ndarray:
-    """(R, columns) solutions over resampled curves; draws that leave an exponent undetermined are drawn again."""
+def _curve_bootstrap(
+    design: np.ndarray, y: np.ndarray, w: np.ndarray, curve: np.ndarray
+) -> np.ndarray:
+    """(R, columns) solutions over resampled curves; draws that leave an exponent undetermined
+    are drawn again."""
     rng, count, draws = np.random.default_rng(SEED), curve.max() + 1, []
     for _ in range(20 * REPLICATES):
         times = rng.multinomial(count, np.full(count, 1 / count))[curve]

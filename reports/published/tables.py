@@ -9,7 +9,8 @@ FOLDER = Path(__file__).parent
 
 
 class Published(NamedTuple):
-    """Accuracy on MNIST under an attack, of a CNN of some capacity trained against PGD; pixels may change by 0.3."""
+    """Accuracy on MNIST under an attack, of a CNN of some capacity trained against PGD; pixels
+    may change by 0.3."""
 
     key: str
     capacity: int
@@ -39,9 +40,11 @@ def madry2018() -> tuple[Published, ...]:
 
 
 class LanguageModel(NamedTuple):
-    """A published language model. What is not published is None; `from_memory` names the fields that nobody looked up.
+    """A published language model. What is not published is None; `from_memory` names the fields
+    that nobody looked up.
 
-    `verified`: how far parameters and tokens were checked: primary (read in the source), secondary, memory or rumour.
+    `verified`: how far parameters and tokens were checked: primary (read in the source), secondary,
+    memory or rumour.
     """
 
     name: str
@@ -57,13 +60,16 @@ class LanguageModel(NamedTuple):
 
     @property
     def place(self) -> float | None:
-        """p/(n·d): parameters over tokens times numbers per token. The same counted per window: n·d is then
-        (tokens / context) · (context · d_model)."""
-        return self.parameters / (self.tokens * self.d_model) if self.tokens and self.d_model else None
+        """p/(n·d): parameters over tokens times numbers per token. The same counted per window:
+        n·d is then (tokens / context) · (context · d_model)."""
+        return (
+            self.parameters / (self.tokens * self.d_model) if self.tokens and self.d_model else None
+        )
 
 
 class Accuracy(NamedTuple):
-    """A published accuracy of one of these models. Values of two harnesses differ by points at the same model.
+    """A published accuracy of one of these models. Values of two harnesses differ by points at the
+    same model.
 
     `shots`: zero-shot or few-shot; empty where the source at hand does not say.
     """

@@ -1,4 +1,5 @@
-"""What speaks against trusting a search for label changes: the rows' own warnings, and certified distances that it broke."""
+"""What speaks against trusting a search for label changes: the rows' own warnings, and certified
+distances that it broke."""
 
 import re
 from typing import NamedTuple
@@ -14,7 +15,8 @@ NAMED = 20
 
 
 class Warned(NamedTuple):
-    """Trials of one kind with one sort of warning; `text` has … for the figures in which they differ."""
+    """Trials of one kind with one sort of warning; `text` has … for the figures in which they
+    differ."""
 
     text: str
     kind: str
@@ -23,9 +25,10 @@ class Warned(NamedTuple):
 
 
 class AttackCheck(NamedTuple):
-    """`checked`: trials whose search was told its warnings, or is None where no row knows of them. `violations`: points
-    whose certified distance exceeds the one found, of the `certified` points that have both, in the trials `violators`.
-    `unbounded`: (why there is no certified bound, trials)."""
+    """`checked`: trials whose search was told its warnings, or is None where no row knows of
+    them. `violations`: points whose certified distance exceeds the one found, of the `certified`
+    points that have both, in the trials `violators`. `unbounded`: (why there is no certified
+    bound, trials)."""
 
     checked: Number | None
     warned: list[Warned]
@@ -45,15 +48,38 @@ def check_attacks(evidence: Evidence) -> AttackCheck:
     broken = t[t["stability_certified_violations"].notna()]
     checked = violations = certified = None
     if len(said):
-        checked = Number("attacks:checked", len(said), "trials whose attack_warnings is not null", tuple(said["trial_id"]), "int")
+        checked = Number(
+            "attacks:checked",
+            len(said),
+            "trials whose attack_warnings is not null",
+            tuple(said["trial_id"]),
+            "int",
+        )
     if len(broken):
         ids = tuple(broken["trial_id"])
         total = float(broken["stability_certified_violations"].sum())
-        violations = Number("attacks:violations", total, "sum of stability_certified_violations", ids, "int")
-        certified = Number("attacks:certified", float(broken["measure_points"].sum()), "sum of measure_points", ids, "int")
+        violations = Number(
+            "attacks:violations", total, "sum of stability_certified_violations", ids, "int"
+        )
+        certified = Number(
+            "attacks:certified",
+            float(broken["measure_points"].sum()),
+            "sum of measure_points",
+            ids,
+            "int",
+        )
     notes = t[t["lip_upper_note"].notna()]
     unbounded = [
-        (str(note), Number(f"attacks:unbounded:{note}", len(rows), "trials with this lip_upper_note", tuple(rows["trial_id"]), "int"))
+        (
+            str(note),
+            Number(
+                f"attacks:unbounded:{note}",
+                len(rows),
+                "trials with this lip_upper_note",
+                tuple(rows["trial_id"]),
+                "int",
+            ),
+        )
         for note, rows in notes.groupby("lip_upper_note")
     ]
     violators = list(broken.loc[broken["stability_certified_violations"].gt(0), "trial_id"])
@@ -62,10 +88,21 @@ def check_attacks(evidence: Evidence) -> AttackCheck:
 
 def _warned(said: pd.DataFrame) -> list[Warned]:
     """One entry per sort of warning and kind, in alphabetical order."""
-    one = said.assign(text=said["attack_warnings"].map(lambda w: sorted({re.sub(r"\d[\d.,]*", "…", str(s)) for s in as_list(w)})))
+    one = said.assign(
+        text=said["attack_warnings"].map(
+            lambda w: sorted({re.sub(r"\d[\d.,]*", "…", str(s)) for s in as_list(w)})
+        )
+    )
     found = []
     for (text, kind), rows in one.explode("text").dropna(subset=["text"]).groupby(["text", "kind"]):
         ids = tuple(rows["trial_id"])
         how = "trials with this among attack_warnings"
-        found.append(Warned(str(text), str(kind), Number(f"attacks:{kind}:{text}", len(ids), how, ids, "int"), list(ids[:NAMED])))
+        found.append(
+            Warned(
+                str(text),
+                str(kind),
+                Number(f"attacks:{kind}:{text}", len(ids), how, ids, "int"),
+                list(ids[:NAMED]),
+            )
+        )
     return found

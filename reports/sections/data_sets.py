@@ -1,4 +1,5 @@
-"""What the data sets are like: their dimensions by several estimates, and how far apart two inputs lie."""
+"""What the data sets are like: their dimensions by several estimates, and how far apart two
+inputs lie."""
 
 from typing import NamedTuple
 
@@ -13,7 +14,8 @@ SHOWN = ("1 %", "25 %", "50 %", "75 %", "99 %")
 
 
 class DataSet(NamedTuple):
-    """One task at one ambient dimension. Estimates are pairs: the value, and its spread over subsamples."""
+    """One task at one ambient dimension. Estimates are pairs: the value, and its spread over
+    subsamples."""
 
     name: str
     sets: Number
@@ -22,14 +24,22 @@ class DataSet(NamedTuple):
     distances: list[Number]
 
     def numbers(self) -> list[Number]:
-        return [self.sets, self.ambient, *(n for pair in self.estimates for n in pair), *self.distances]
+        return [
+            self.sets,
+            self.ambient,
+            *(n for pair in self.estimates for n in pair),
+            *self.distances,
+        ]
 
 
 def data_sets(evidence: Evidence) -> list[DataSet]:
     """A line per task and ambient dimension whose rows tell the data's dimension."""
     known = evidence.trials.loc[pair_distances(evidence.trials, "50 %").index]
     known = known[known["d_participation"].notna()]
-    return [_data_set(rows.drop_duplicates("data_hash")) for _, rows in known.groupby(["task", "d_ambient"])]
+    return [
+        _data_set(rows.drop_duplicates("data_hash"))
+        for _, rows in known.groupby(["task", "d_ambient"])
+    ]
 
 
 def _data_set(rows: pd.DataFrame) -> DataSet:
@@ -44,6 +54,17 @@ def _data_set(rows: pd.DataFrame) -> DataSet:
         task,
         Number(f"{key}:sets", len(rows), "number of distinct data_hash", ids, "int"),
         Number(f"{key}:d", d, "column d_ambient", ids, "int"),
-        [(median(c, rows[c], f"column {c}"), median(f"{c}_spread", rows[f"{c}_spread"], f"column {c}_spread")) for c in columns],
-        [median(f"distance {q}", pair_distances(rows, q), f"{q} quantile of pair_distance_quantiles") for q in SHOWN],
+        [
+            (
+                median(c, rows[c], f"column {c}"),
+                median(f"{c}_spread", rows[f"{c}_spread"], f"column {c}_spread"),
+            )
+            for c in columns
+        ],
+        [
+            median(
+                f"distance {q}", pair_distances(rows, q), f"{q} quantile of pair_distance_quantiles"
+            )
+            for q in SHOWN
+        ],
     )

@@ -1,8 +1,8 @@
 """The pictures of small changes that the store holds, read with care, for the page to show.
 
-A row names its picture's file and what is seen on it. Both come from whoever wrote the rows: the name must have the one
-form that a trial gives it, lie in the store's own folder, and be a PNG of sensible size; anything else is said and
-not shown.
+A row names its picture's file and what is seen on it. Both come from whoever wrote the rows: the
+name must have the one form that a trial gives it, lie in the store's own folder, and be a PNG of
+sensible size; anything else is said and not shown.
 """
 
 import base64
@@ -28,7 +28,8 @@ LONGEST_ANSWER = 40
 
 
 class Change(NamedTuple):
-    """One line of a strip: the held-out label, the model's answers before and after, and the change's length in data units."""
+    """One line of a strip: the held-out label, the model's answers before and after, and the
+    change's length in data units."""
 
     label: str
     before: str
@@ -56,18 +57,27 @@ class Shown(NamedTuple):
 
     def numbers(self) -> list[Number]:
         own = [number for strip in self.strips for number in (strip.p, strip.n, strip.accuracy)]
-        return own + [c.distance for strip in self.strips for c in strip.changes if c.distance is not None]
+        return own + [
+            c.distance for strip in self.strips for c in strip.changes if c.distance is not None
+        ]
 
 
 def shown_pictures(evidence: Evidence) -> list[Shown]:
     """Strips of every kind that has any, in alphabetical order."""
     t = evidence.trials[evidence.trials["pictures_file"].notna()]
-    return [Shown(str(kind), [_strip(evidence.store, row) for row in records(_three(rows))]) for kind, rows in t.groupby("kind")]
+    return [
+        Shown(str(kind), [_strip(evidence.store, row) for row in records(_three(rows))])
+        for kind, rows in t.groupby("kind")
+    ]
 
 
 def _three(rows: pd.DataFrame) -> pd.DataFrame:
     """One trial each of the smallest, the middle and the largest p, at the largest n."""
-    rows = rows[rows["n"].eq(rows["n"].max())].sort_values(["p", "seed", "trial_id"]).drop_duplicates("p")
+    rows = (
+        rows[rows["n"].eq(rows["n"].max())]
+        .sort_values(["p", "seed", "trial_id"])
+        .drop_duplicates("p")
+    )
     return rows.iloc[sorted({0, (len(rows) - 1) // 2, len(rows) - 1})]
 
 
@@ -79,7 +89,13 @@ def _strip(store: Store, row: dict[str, Any]) -> Strip:
         trial,
         Number(f"picture:{trial}:p", row["p"], "column p", (trial,), "int"),
         Number(f"picture:{trial}:n", row["n"], "column n", (trial,), "int"),
-        Number(f"picture:{trial}:accuracy", row["test_accuracy"], "column test_accuracy", (trial,), "percent"),
+        Number(
+            f"picture:{trial}:accuracy",
+            row["test_accuracy"],
+            "column test_accuracy",
+            (trial,),
+            "percent",
+        ),
         base64.b64encode(found).decode() if isinstance(found, bytes) else "",
         found if isinstance(found, str) else "",
         changes,
@@ -87,9 +103,13 @@ def _strip(store: Store, row: dict[str, Any]) -> Strip:
 
 
 def _change(trial: str, i: int, picture: dict[str, Any]) -> Change:
-    label, before, after = (str(picture[part])[:LONGEST_ANSWER] for part in ("label", "before", "after"))
+    label, before, after = (
+        str(picture[part])[:LONGEST_ANSWER] for part in ("label", "before", "after")
+    )
     length = float("nan") if picture["distance"] is None else float(picture["distance"])
-    distance = Number(f"picture:{trial}:{i}", length, f"distance of entry {i} of pictures", (trial,))
+    distance = Number(
+        f"picture:{trial}:{i}", length, f"distance of entry {i} of pictures", (trial,)
+    )
     return Change(label, before, after, distance if math.isfinite(length) else None)
 
 

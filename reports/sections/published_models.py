@@ -1,7 +1,8 @@
-"""Published language models beside the measured ones: where they lie on the law chart's axis, and how accurate they are said to be.
+"""Published language models beside the measured ones: where they lie on the law chart's axis, and
+how accurate they are said to be.
 
-Both are charts of their own. A published model has a place p/(n·d) but no stability, and it is outside the law's noise
-condition, so it never shares a chart with measured points.
+Both are charts of their own. A published model has a place p/(n·d) but no stability, and it is
+outside the law's noise condition, so it never shares a chart with measured points.
 """
 
 from html import escape
@@ -54,11 +55,14 @@ class PublishedModels(NamedTuple):
 
 
 def published_models(evidence: Evidence) -> PublishedModels:
-    """The table and charts; the strip of places stands below the law chart, so a store without trials has none."""
+    """The table and charts; the strip of places stands below the law chart, so a store without
+    trials has none."""
     figures = {ACCURACY: accuracy_chart()}
     if len(evidence.trials):
         figures[PLACES] = places(evidence.trials)
-    return PublishedModels([_line(m) for m in language_models()], [c.name for c in CONVENTIONS], figures)
+    return PublishedModels(
+        [_line(m) for m in language_models()], [c.name for c in CONVENTIONS], figures
+    )
 
 
 def _line(model: LanguageModel) -> Line:
@@ -66,24 +70,40 @@ def _line(model: LanguageModel) -> Line:
     for convention in CONVENTIONS:
         need = needed(model, convention)
         how = f"log10(n·d / p), {convention.key}"
-        short.append(None if need is None else published("published", orders_short(model.parameters, need), model, how, "signed"))
+        short.append(
+            None
+            if need is None
+            else published("published", orders_short(model.parameters, need), model, how, "signed")
+        )
     return Line(
         model,
         published("published", model.parameters / 1e9, model, "parameters, in billions"),
-        None if model.tokens is None else published("published", model.tokens / 1e9, model, "tokens, in billions"),
-        None if model.place is None else published("published", model.place, model, "parameters / (tokens · d_model)"),
+        (
+            None
+            if model.tokens is None
+            else published("published", model.tokens / 1e9, model, "tokens, in billions")
+        ),
+        (
+            None
+            if model.place is None
+            else published("published", model.place, model, "parameters / (tokens · d_model)")
+        ),
         short,
     )
 
 
 def places(trials: pd.DataFrame) -> go.Figure:
-    """A strip over p/(n·d): a bar from the smallest to the largest trial of every family, an open mark for every published model.
+    """A strip over p/(n·d): a bar from the smallest to the largest trial of every family, an open
+    mark for every published model.
 
     Height means nothing: each family and each group of models has a line of its own.
     """
     figure = go.Figure()
     placed = trials[np.isfinite(trials["x_law"]) & trials["x_law"].gt(0)]
-    spans = [(escape(str(family)), float(x.min()), float(x.max())) for family, x in placed.groupby("family")["x_law"]]
+    spans = [
+        (escape(str(family)), float(x.min()), float(x.max()))
+        for family, x in placed.groupby("family")["x_law"]
+    ]
     for i, (family, low, high) in enumerate(spans):
         figure.add_trace(
             go.Scatter(
@@ -94,7 +114,12 @@ def places(trials: pd.DataFrame) -> go.Figure:
                 showlegend=not i,
                 legendgroup="measured",
                 line={"color": COLOURS[0], "width": 8},
-                marker={"color": COLOURS[0], "symbol": "line-ns", "size": 12, "line": {"width": 3, "color": COLOURS[0]}},
+                marker={
+                    "color": COLOURS[0],
+                    "symbol": "line-ns",
+                    "size": 12,
+                    "line": {"width": 3, "color": COLOURS[0]},
+                },
                 hovertemplate=f"{family}<br>p/(n·d) %{{x:.2g}}<extra></extra>",
             )
         )
@@ -112,14 +137,36 @@ def places(trials: pd.DataFrame) -> go.Figure:
     )
     lines = [family for family, _, _ in spans] + list(dict.fromkeys(m.group for m, _ in known))
     figure.add_vline(x=1, line={"color": "#888", "dash": "dot", "width": 2})
-    figure.add_annotation(  # x on a logarithmic axis: 10^0; at the foot, since the tool bar lies on the head
-        x=0, y=0, yref="paper", text="p = n·d", showarrow=False, xanchor="left", yanchor="bottom", xshift=3, font={"color": "#666"}
+    # x on a logarithmic axis: 10^0; at the foot, since the tool bar lies on the head
+    figure.add_annotation(
+        x=0,
+        y=0,
+        yref="paper",
+        text="p = n·d",
+        showarrow=False,
+        xanchor="left",
+        yanchor="bottom",
+        xshift=3,
+        font={"color": "#666"},
     )
     figure.update_layout(
         look(ROW * len(lines) + 150),
         margin={"t": 32},  # clear of the tool bar
-        xaxis={"title": {"text": "p / (n·d)"}, "type": "log", "showgrid": True, "gridcolor": "#eee", "exponentformat": "power", "dtick": 1},
-        yaxis={"categoryorder": "array", "categoryarray": lines[::-1], "automargin": True, "showgrid": True, "gridcolor": "#eee"},
+        xaxis={
+            "title": {"text": "p / (n·d)"},
+            "type": "log",
+            "showgrid": True,
+            "gridcolor": "#eee",
+            "exponentformat": "power",
+            "dtick": 1,
+        },
+        yaxis={
+            "categoryorder": "array",
+            "categoryarray": lines[::-1],
+            "automargin": True,
+            "showgrid": True,
+            "gridcolor": "#eee",
+        },
     )
     return figure
 
@@ -128,11 +175,15 @@ def _said(m: LanguageModel) -> str:
     """What hovering over a model says: its figures and how far they were checked."""
     memory = [field for field in m.from_memory if field in ("tokens", "d_model")]
     checked = f"{m.verified}; from memory: {', '.join(memory)}" if memory else m.verified
-    return f"{m.name}: {m.parameters:.3g} parameters, {m.tokens:.3g} tokens, d_model {m.d_model}. {m.source} ({checked})"
+    return (
+        f"{m.name}: {m.parameters:.3g} parameters, {m.tokens:.3g} tokens, d_model {m.d_model}."
+        f" {m.source} ({checked})"
+    )
 
 
 def accuracy_chart() -> go.Figure:
-    """Published accuracy against parameters. A line joins one group of models on one benchmark in one harness, nothing else."""
+    """Published accuracy against parameters. A line joins one group of models on one benchmark
+    in one harness, nothing else."""
 
     def series(a: Accuracy) -> tuple[str, str, str, str]:
         return a.benchmark, a.model.group, a.harness, a.shots
@@ -140,7 +191,15 @@ def accuracy_chart() -> go.Figure:
     figure = go.Figure()
     benchmarks = list(dict.fromkeys(a.benchmark for a in accuracies()))
     groups = list(dict.fromkeys(a.model.group for a in accuracies()))
-    ordered = sorted(accuracies(), key=lambda a: (benchmarks.index(a.benchmark), groups.index(a.model.group), a.harness, a.shots))
+    ordered = sorted(
+        accuracies(),
+        key=lambda a: (
+            benchmarks.index(a.benchmark),
+            groups.index(a.model.group),
+            a.harness,
+            a.shots,
+        ),
+    )
     for (benchmark, group, harness, shots), joined in groupby(ordered, key=series):
         points, colour = list(joined), COLOURS[benchmarks.index(benchmark)]
         figure.add_trace(
@@ -149,9 +208,16 @@ def accuracy_chart() -> go.Figure:
                 y=[a.accuracy for a in points],
                 mode="lines+markers",
                 name=f"{', '.join(filter(None, (benchmark, shots)))}: {group} ({harness})",
-                line={"color": colour, "width": 1, "dash": "dot" if shots == "few-shot" else "solid"},
+                line={
+                    "color": colour,
+                    "width": 1,
+                    "dash": "dot" if shots == "few-shot" else "solid",
+                },
                 marker={"color": colour, "symbol": f"{APART[groups.index(group)]}-open", "size": 8},
-                text=[escape(f"{a.model.name}: {100 * a.accuracy:g} %. {a.source} ({a.verified})") for a in points],
+                text=[
+                    escape(f"{a.model.name}: {100 * a.accuracy:g} %. {a.source} ({a.verified})")
+                    for a in points
+                ],
                 hovertemplate="%{text}<extra></extra>",
             )
         )
@@ -165,6 +231,11 @@ def accuracy_chart() -> go.Figure:
             "exponentformat": "power",
             "dtick": 1,
         },
-        yaxis={"title": {"text": "published accuracy"}, "tickformat": ".0%", "showgrid": True, "gridcolor": "#eee"},
+        yaxis={
+            "title": {"text": "published accuracy"},
+            "tickformat": ".0%",
+            "showgrid": True,
+            "gridcolor": "#eee",
+        },
     )
     return figure

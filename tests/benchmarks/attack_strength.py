@@ -1,10 +1,12 @@
-"""The minimum-norm searches beside more of the same, and measuring's cost beside training, as ratios in one run.
+"""The minimum-norm searches beside more of the same, and measuring's cost beside training, as
+ratios in one run.
 
     make bench        # or: .venv/bin/python -m tests.benchmarks.attack_strength
 
-For trained ReLU nets: mean distance found over the mean found with four times the steps (1 = converged), per norm; the ℓ2
-figure over the first-order one; seconds of measuring over seconds of training. In the narrowest nets a tenth of the points
-lies where every hidden unit is off and no gradient points anywhere. Other attacks: robust_accuracy.py.
+For trained ReLU nets: mean distance found over the mean found with four times the steps (1 =
+converged), per norm; the ℓ2 figure over the first-order one; seconds of measuring over seconds of
+training. In the narrowest nets a tenth of the points lies where every hidden unit is off and no
+gradient points anywhere. Other attacks: robust_accuracy.py.
 """
 
 import json
@@ -21,26 +23,54 @@ from harness.training.loop import Row, train
 from harness.training.stack import Alone, Model
 
 CASES: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("mnist", {"n": 1000, "label_flip": 0.1, "width": 4, "depth": 2, "stop": "epochs", "max_epochs": 60}),
-    ("mnist", {"n": 1000, "head": "digits", "label_resample": 0.3, "width": 2, "stop": "epochs", "max_epochs": 60}),
+    (
+        "mnist",
+        {"n": 1000, "label_flip": 0.1, "width": 4, "depth": 2, "stop": "epochs", "max_epochs": 60},
+    ),
+    (
+        "mnist",
+        {
+            "n": 1000,
+            "head": "digits",
+            "label_resample": 0.3,
+            "width": 2,
+            "stop": "epochs",
+            "max_epochs": 60,
+        },
+    ),
     ("mnist", {"n": 1000, "label_flip": 0.2, "width": 4, "max_epochs": 300}),
     ("mnist", {"n": 1000, "label_flip": 0.2, "width": 512}),
-    ("mnist", {"n": 1000, "head": "digits", "label_resample": 0.3, "width": 128, "max_epochs": 200}),
+    (
+        "mnist",
+        {"n": 1000, "head": "digits", "label_resample": 0.3, "width": 128, "max_epochs": 200},
+    ),
     ("sphere", {"n": 256, "d": 16, "width": 16}),
     ("sphere", {"n": 256, "d": 16, "width": 512}),
 )
 
 
 def found(model: Model, data: Data, factor: int) -> dict[str, float]:
-    """Mean distances that the searches find with `factor` times their steps: ℓ2 in data units, ℓ∞ in the inputs' own numbers."""
+    """Mean distances that the searches find with `factor` times their steps: ℓ2 in data units,
+    ℓ∞ in the inputs' own numbers."""
     shipped, unit = (boundary.SEARCH_STEPS, robust_accuracy.LINF_STEPS), data.unit()
     boundary.SEARCH_STEPS, robust_accuracy.LINF_STEPS = (factor * steps for steps in shipped)
     try:
-        x, starts = data.x_test[:MEASURE_POINTS] / unit, data.x_train[None, : 4 * MEASURE_POINTS] / unit
-        wander = torch.randn(boundary.WANDER_DIRECTIONS, *x.shape, generator=torch.Generator().manual_seed(0))
-        change = boundary.nearest_change(lambda z: model(z * unit), x, starts, data.classes, wander).change
-        linf = robust_accuracy.nearest_linf_change(model, x * unit, change * unit, data.classes, data.box)
-        mean = boundary.stability(boundary.l2_distance(x, change), STABILITY_CAP, leave_out=False).mean
+        x, starts = (
+            data.x_test[:MEASURE_POINTS] / unit,
+            data.x_train[None, : 4 * MEASURE_POINTS] / unit,
+        )
+        wander = torch.randn(
+            boundary.WANDER_DIRECTIONS, *x.shape, generator=torch.Generator().manual_seed(0)
+        )
+        change = boundary.nearest_change(
+            lambda z: model(z * unit), x, starts, data.classes, wander
+        ).change
+        linf = robust_accuracy.nearest_linf_change(
+            model, x * unit, change * unit, data.classes, data.box
+        )
+        mean = boundary.stability(
+            boundary.l2_distance(x, change), STABILITY_CAP, leave_out=False
+        ).mean
         return {"ℓ2": mean, "ℓ∞": float(robust_accuracy.linf_distance(x * unit, linf).mean())}
     finally:
         boundary.SEARCH_STEPS, robust_accuracy.LINF_STEPS = shipped
@@ -64,8 +94,13 @@ def main() -> None:
         results.append(
             {
                 "case": f"{name} {fields}",
-                **{f"{norm} found / found with 4× steps": shipped[norm] / longer[norm] for norm in shipped},
-                "found / first order": measured["stability_attack_mean"] / measured["stability_first_order_mean"],
+                **{
+                    f"{norm} found / found with 4× steps": shipped[norm] / longer[norm]
+                    for norm in shipped
+                },
+                "found / first order": (
+                    measured["stability_attack_mean"] / measured["stability_first_order_mean"]
+                ),
                 "measuring / training seconds": seconds / (trained - clock),
             }
         )

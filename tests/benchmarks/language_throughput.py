@@ -1,14 +1,17 @@
-"""Training a GPT on next tokens: unilaw's loop and model against a loop and a model that somebody wrote by hand.
+"""Training a GPT on next tokens: unilaw's loop and model against a loop and a model that somebody
+wrote by hand.
 
     .venv/bin/python -m tests.benchmarks.language_throughput [--device cuda] [--compiled] [--busy]
 
-The same weights, windows, order and optimiser: nanoGPT (Karpathy 2022) as a model and a loop, written out below; transformers'
-GPT-2 as it comes, in that loop; tasks/gpt.py's in that loop; and `train_language` on the latter, as `unilaw run` has it.
---compiled adds nanoGPT and `train_language` through torch.compile, which takes minutes more on a CPU. On a CPU the ways take
-turns step by step, so that all see the same machine: a speed is the median over steps, a ratio the median of the steps' ratios.
---busy counts one thread's processor time instead, for a machine that others use at the same time. Losses are compared step by
-step. On CUDA, one way after the other and in bfloat16: GPT-2 124M, 350M, 774M and 1B, with the share of the GPU's peak that
-they use. A table, and a line of JSON.
+The same weights, windows, order and optimiser: nanoGPT (Karpathy 2022) as a model and a loop,
+written out below; transformers' GPT-2 as it comes, in that loop; tasks/gpt.py's in that loop; and
+`train_language` on the latter, as `unilaw run` has it. --compiled adds nanoGPT and `train_language`
+through torch.compile, which takes minutes more on a CPU. On a CPU the ways take turns step by step,
+so that all see the same machine: a speed is the median over steps, a ratio the median of the steps'
+ratios. --busy counts one thread's processor time instead, for a machine that others use at the same
+time. Losses are compared step by step. On CUDA, one way after the other and in bfloat16: GPT-2
+124M, 350M, 774M and 1B, with the share of the GPU's peak that they use. A table, and a line of
+JSON.
 """
 
 import argparse
@@ -69,7 +72,10 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         B, T, C = x.size()
-        q, k, v = (part.view(B, T, self.heads, C // self.heads).transpose(1, 2) for part in self.c_attn(x).split(self.width, dim=2))
+        q, k, v = (
+            part.view(B, T, self.heads, C // self.heads).transpose(1, 2)
+            for part in self.c_attn(x).split(self.width, dim=2)
+        )
         y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         return self.c_proj(y.transpose(1, 2).contiguous().view(B, T, C))
 
@@ -77,9 +83,17 @@ class Attention(nn.Module):
 class Block(nn.Module):
     def __init__(self, width: int, heads: int):
         super().__init__()
-        self.ln_1, self.attn, self.ln_2 = nn.LayerNorm(width), Attention(width, heads), nn.LayerNorm(width)
+        self.ln_1, self.attn, self.ln_2 = (
+            nn.LayerNorm(width),
+            Attention(width, heads),
+            nn.LayerNorm(width),
+        )
         # GPT-2's tanh form; nanoGPT has the exact one, which takes about as long.
-        parts = {"c_fc": nn.Linear(width, 4 * width), "gelu": nn.GELU(approximate="tanh"), "c_proj": nn.Linear(4 * width, width)}
+        parts = {
+            "c_fc": nn.Linear(width, 4 * width),
+            "gelu": nn.GELU(approximate="tanh"),
+            "c_proj": nn.Linear(4 * width, width),
+        }
         self.mlp = nn.ModuleDict(parts)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -94,13 +108,21 @@ class NanoGPT(nn.Module):
         super().__init__()
         width = shape.width
         blocks = nn.ModuleList(Block(width, shape.heads) for _ in range(shape.layers))
-        tables = {"wte": nn.Embedding(shape.vocabulary, width), "wpe": nn.Embedding(shape.context, width)}
+        tables = {
+            "wte": nn.Embedding(shape.vocabulary, width),
+            "wpe": nn.Embedding(shape.context, width),
+        }
         self.transformer = nn.ModuleDict({**tables, "h": blocks, "ln_f": nn.LayerNorm(width)})
         self.lm_head = nn.Linear(width, shape.vocabulary, bias=False)
         self.lm_head.weight = tables["wte"].weight
         for name, p in self.named_parameters():
             if p.dim() > 1:
-                nn.init.normal_(p, std=0.02 / (2 * shape.layers) ** 0.5 if name.endswith("c_proj.weight") else 0.02)
+                nn.init.normal_(
+                    p,
+                    std=(
+                        0.02 / (2 * shape.layers) ** 0.5 if name.endswith("c_proj.weight") else 0.02
+                    ),
+                )
             elif name.endswith("bias"):
                 nn.init.zeros_(p)
 
@@ -137,14 +159,18 @@ class Stock(nn.Module):
 
 
 def with_weights(model: nn.Module, gpt2: nn.Module, nano: NanoGPT) -> nn.Module:
-    """A copy of nanoGPT's weights in transformers' model, whose layers keep their matrices transposed."""
+    """A copy of nanoGPT's weights in transformers' model, whose layers keep their matrices
+    transposed."""
     turned = ("c_attn.weight", "c_proj.weight", "c_fc.weight")
-    gpt2.load_state_dict({name: p.t() if name.endswith(turned) else p for name, p in nano.state_dict().items()})
+    gpt2.load_state_dict(
+        {name: p.t() if name.endswith(turned) else p for name, p in nano.state_dict().items()}
+    )
     return model
 
 
 class Turns(LanguageCheckpoint):
-    """One way's turns: a thread that trains runs until its next step has ended, and then waits to be called again.
+    """One way's turns: a thread that trains runs until its next step has ended, and then waits to
+    be called again.
 
     `train_language` asks it after each step whether a checkpoint is due; none ever is.
     """
@@ -183,7 +209,9 @@ class Run(NamedTuple):
     """Of every step but the first, which may compile, and the last."""
 
 
-def in_turns(ways: dict[str, Way], device: torch.device, clock: Callable[[], float]) -> dict[str, Run]:
+def in_turns(
+    ways: dict[str, Way], device: torch.device, clock: Callable[[], float]
+) -> dict[str, Run]:
     """Run them all, one step of each after one of the other."""
     turns = {name: Turns(device, clock) for name in ways}
 
@@ -201,24 +229,42 @@ def in_turns(ways: dict[str, Way], device: torch.device, clock: Callable[[], flo
             for own in waiting:
                 own.go.release()
                 own.back.acquire()
-        return {name: Run(future.result(), np.array(turns[name].seconds[1:])) for name, future in futures.items()}
+        return {
+            name: Run(future.result(), np.array(turns[name].seconds[1:]))
+            for name, future in futures.items()
+        }
 
 
-def by_hand(model: nn.Module, tokens: np.ndarray, config: LanguageConfig, turns: Turns) -> list[float]:
-    """nanoGPT's loop. AdamW is fused on the CPU too, which nanoGPT's is not: its own is slower there."""
+def by_hand(
+    model: nn.Module, tokens: np.ndarray, config: LanguageConfig, turns: Turns
+) -> list[float]:
+    """nanoGPT's loop. AdamW is fused on the CPU too, which nanoGPT's is not: its own is slower
+    there."""
     device = turns.device
     model = model.to(device).train()
     forward = torch.compile(model, dynamic=False) if config.compiled else model
-    decayed, rest = ([p for p in model.parameters() if (p.dim() >= 2) == matrix] for matrix in (True, False))
-    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": rest, "weight_decay": 0.0}]
+    decayed, rest = (
+        [p for p in model.parameters() if (p.dim() >= 2) == matrix] for matrix in (True, False)
+    )
+    groups = [
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": rest, "weight_decay": 0.0},
+    ]
     optimizer = torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, config.beta2), fused=True)
     begins = torch.randperm(config.n, generator=order()) * config.context
     losses = list[Tensor]()
     for step, ix in enumerate(begins.split(config.batch_size)):
-        x = torch.stack([torch.from_numpy(tokens[i : i + config.context].astype(np.int64)) for i in ix])
-        y = torch.stack([torch.from_numpy(tokens[i + 1 : i + 1 + config.context].astype(np.int64)) for i in ix])
+        x = torch.stack(
+            [torch.from_numpy(tokens[i : i + config.context].astype(np.int64)) for i in ix]
+        )
+        y = torch.stack(
+            [torch.from_numpy(tokens[i + 1 : i + 1 + config.context].astype(np.int64)) for i in ix]
+        )
         if device.type == "cuda":
-            x, y = x.pin_memory().to(device, non_blocking=True), y.pin_memory().to(device, non_blocking=True)
+            x, y = (
+                x.pin_memory().to(device, non_blocking=True),
+                y.pin_memory().to(device, non_blocking=True),
+            )
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(config, step)
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
@@ -234,9 +280,14 @@ def by_hand(model: nn.Module, tokens: np.ndarray, config: LanguageConfig, turns:
     return torch.stack(losses).tolist()
 
 
-def by_unilaw(model: nn.Module, tokens: np.ndarray, config: LanguageConfig, turns: Turns) -> list[float]:
+def by_unilaw(
+    model: nn.Module, tokens: np.ndarray, config: LanguageConfig, turns: Turns
+) -> list[float]:
     """`train_language`; its curve has a point for every step of a run of up to a hundred."""
-    return [point.loss for point in train_language(model, tokens, config, order(), turns.device, turns).curve]
+    return [
+        point.loss
+        for point in train_language(model, tokens, config, order(), turns.device, turns).curve
+    ]
 
 
 def order() -> torch.Generator:
@@ -246,15 +297,21 @@ def order() -> torch.Generator:
 def some_text(length: int) -> np.ndarray:
     """(length,) uint16: bytes of Python's standard library."""
     files = sorted(Path(os.__file__).parent.glob("*.py"))
-    return np.frombuffer(b"".join(f.read_bytes() for f in files)[:length], np.uint8).astype(np.uint16)
+    return np.frombuffer(b"".join(f.read_bytes() for f in files)[:length], np.uint8).astype(
+        np.uint16
+    )
 
 
-def measured(shape: Shape, device: torch.device, compiled: bool, clock: Callable[[], float]) -> dict[str, Any]:
+def measured(
+    shape: Shape, device: torch.device, compiled: bool, clock: Callable[[], float]
+) -> dict[str, Any]:
     """Tokens per second of every way, and their ratios to nanoGPT's."""
     n = shape.batch * shape.steps
     tokens = some_text(n * shape.context + 1)
     precision = "bfloat16" if device.type == "cuda" else "float32"
-    config = LanguageConfig(n=n, context=shape.context, batch_size=shape.batch, warmup=0.2, precision=precision)
+    config = LanguageConfig(
+        n=n, context=shape.context, batch_size=shape.batch, warmup=0.2, precision=precision
+    )
     torch.manual_seed(0)
     nano = NanoGPT(shape)
 
@@ -286,21 +343,35 @@ def measured(shape: Shape, device: torch.device, compiled: bool, clock: Callable
     together = [ways] if device.type == "cpu" else [{name: way} for name, way in ways.items()]
     runs = {name: run for some in together for name, run in in_turns(some, device, clock).items()}
     nanos = runs["nanoGPT"]
-    difference = max(abs(a - b) for run in runs.values() for a, b in zip(run.losses, nanos.losses, strict=True))
+    difference = max(
+        abs(a - b) for run in runs.values() for a, b in zip(run.losses, nanos.losses, strict=True)
+    )
     p = sum(w.numel() for w in nano.parameters())
-    # As nanoGPT estimates it, after Chowdhery et al. 2022, appendix B: positions are looked up and not multiplied.
-    flops_per_token = 6 * (p - shape.context * shape.width) + 12 * shape.layers * shape.width * shape.context
-    speed = {name: shape.batch * shape.context / statistics.median(run.seconds) for name, run in runs.items()}
+    # As nanoGPT estimates it, after Chowdhery et al. 2022, appendix B: positions are looked up and
+    # not multiplied.
+    flops_per_token = (
+        6 * (p - shape.context * shape.width) + 12 * shape.layers * shape.width * shape.context
+    )
+    speed = {
+        name: shape.batch * shape.context / statistics.median(run.seconds)
+        for name, run in runs.items()
+    }
     found = {
         "parameters": p,
         "tokens_per_s": speed,
-        "ratios": {name: statistics.median(nanos.seconds / run.seconds) for name, run in runs.items()},
+        "ratios": {
+            name: statistics.median(nanos.seconds / run.seconds) for name, run in runs.items()
+        },
         "largest_difference_in_loss": difference,
         "flops_per_s": {name: flops_per_token * s for name, s in speed.items()},
     }
     if device.type == "cuda":
-        peak = next((flops for part, flops in PEAKS.items() if part in torch.cuda.get_device_name()), None)
-        found["model_flops_utilisation"] = {name: f / peak if peak else None for name, f in found["flops_per_s"].items()}
+        peak = next(
+            (flops for part, flops in PEAKS.items() if part in torch.cuda.get_device_name()), None
+        )
+        found["model_flops_utilisation"] = {
+            name: f / peak if peak else None for name, f in found["flops_per_s"].items()
+        }
     return found
 
 
@@ -315,13 +386,18 @@ def main(device: torch.device, compiled: bool, busy: bool) -> None:
         results[name] = found
         difference = found["largest_difference_in_loss"]
         print(
-            f"{name}: {found['parameters']:,} parameters, {shape.batch} windows of {shape.context}; losses agree to {difference:.1e}",
+            f"{name}: {found['parameters']:,} parameters, {shape.batch} windows of {shape.context};"
+            f" losses agree to {difference:.1e}",
             flush=True,
         )
         for way, speed in found["tokens_per_s"].items():
             use = found.get("model_flops_utilisation", {}).get(way)
             share = "" if use is None else f"  {100 * use:5.1f} % of the GPU's peak"
-            print(f"  {way:<32} {speed:12,.0f} tokens/s  {found['ratios'][way]:5.2f} × nanoGPT{share}", flush=True)
+            print(
+                f"  {way:<32} {speed:12,.0f} tokens/s  {found['ratios'][way]:5.2f} ×"
+                f" nanoGPT{share}",
+                flush=True,
+            )
         assert difference < (1e-3 if device.type == "cpu" else 5e-2), "not the same work"
     print(
         json.dumps(
@@ -337,7 +413,9 @@ def main(device: torch.device, compiled: bool, busy: bool) -> None:
 
 
 if __name__ == "__main__":
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     options.add_argument("--compiled", action="store_true")
     options.add_argument("--busy", action="store_true")

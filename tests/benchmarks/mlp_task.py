@@ -1,4 +1,5 @@
-"""The task of the throughput benchmark: MLPs on random points of 784 dimensions whose labels carry noise."""
+"""The task of the throughput benchmark: MLPs on random points of 784 dimensions whose labels
+carry noise."""
 
 import torch
 from torch import nn
@@ -30,9 +31,13 @@ class Points(Task):
 
     def data(self, config: PointsConfig, seeds: Seeds) -> Data:
         draw = seeds.generator("data")
-        x, x_test = (torch.randn(n, config.d, generator=draw) for n in (config.n, max(2, config.n // 15)))
+        x, x_test = (
+            torch.randn(n, config.d, generator=draw) for n in (config.n, max(2, config.n // 15))
+        )
         y, noise = flip_labels(torch.where(x[:, 0] >= 0, 1.0, -1.0), 0.2, seeds.generator("noise"))
         return Data(x, y, x_test, torch.where(x_test[:, 0] >= 0, 1.0, -1.0), noise)
 
     def model(self, config: PointsConfig) -> nn.Module:
-        return nn.Sequential(nn.Linear(config.d, config.width), nn.ReLU(), nn.Linear(config.width, 1))
+        return nn.Sequential(
+            nn.Linear(config.d, config.width), nn.ReLU(), nn.Linear(config.width, 1)
+        )

@@ -1,4 +1,5 @@
-"""What planning a sweep of 100 000 cells takes: expanding, counting, batching; seconds and peak memory.
+"""What planning a sweep of 100 000 cells takes: expanding, counting, batching; seconds and peak
+memory.
 
 make bench        # or: .venv/bin/python -m tests.benchmarks.planning
 """
@@ -42,8 +43,20 @@ def main() -> None:
     made = plan(sweep, say=print)
     done = time.perf_counter()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(f"{len(made.cells)} cells: {expanded - clock:.1f} s to expand, {done - expanded:.1f} s to plan, {peak / 1e9:.2f} GB at most")
-    print(json.dumps({"cells": len(made.cells), "expand_s": expanded - clock, "plan_s": done - expanded, "peak_bytes": peak}))
+    print(
+        f"{len(made.cells)} cells: {expanded - clock:.1f} s to expand, {done - expanded:.1f} s to"
+        f" plan, {peak / 1e9:.2f} GB at most"
+    )
+    print(
+        json.dumps(
+            {
+                "cells": len(made.cells),
+                "expand_s": expanded - clock,
+                "plan_s": done - expanded,
+                "peak_bytes": peak,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

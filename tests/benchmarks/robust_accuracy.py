@@ -1,11 +1,14 @@
-"""Adversarial accuracy beside what a user would take instead, in one run: who breaks more points, and processor seconds.
+"""Adversarial accuracy beside what a user would take instead, in one run: who breaks more points,
+and processor seconds.
 
-    make bench        # or: .venv/bin/python -m tests.benchmarks.robust_accuracy [nets beside AutoAttack: 2]
+    make bench
+    .venv/bin/python -m tests.benchmarks.robust_accuracy [nets beside AutoAttack: 2]
 
-32 MLPs of widths 8 to 64 on MNIST digits, 200 held-out inputs, 8 radii: ℓ∞ on pixels in [0, 1], ℓ2 without a box. Ours
-is one search per norm for all radii, several nets at a time; PGD-40 of the Adversarial Robustness Toolbox and of foolbox
-runs once per net and radius, on a few of the nets; foolbox's also from five beginnings. Then AutoAttack (standard) at one
-radius per norm, for MLPs and for Madry et al.'s CNN at c = 1 on fewer inputs. One thread each; processor seconds, because a
+32 MLPs of widths 8 to 64 on MNIST digits, 200 held-out inputs, 8 radii: ℓ∞ on pixels in [0, 1], ℓ2
+without a box. Ours is one search per norm for all radii, several nets at a time; PGD-40 of the
+Adversarial Robustness Toolbox and of foolbox runs once per net and radius, on a few of the nets;
+foolbox's also from five beginnings. Then AutoAttack (standard) at one radius per norm, for MLPs and
+for Madry et al.'s CNN at c = 1 on fewer inputs. One thread each; processor seconds, because a
 shared machine's clock says little.
 """
 
@@ -21,7 +24,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from art.attacks.evasion import ProjectedGradientDescentPyTorch
 from art.estimators.classification import PyTorchClassifier
-from pyautoattack import AutoAttack  # pyright: ignore[reportMissingImports] - installed by make bench
+from pyautoattack import AutoAttack  # pyright: ignore[reportMissingImports]
 from torch import Tensor, nn
 
 from harness.measures.boundary import column, l2_distance
@@ -55,11 +58,13 @@ TOGETHER = 4
 PGD_STEPS, PGD_STEP, PGD_NETS = 40, 2.5, 4
 """PGD's step is PGD_STEP · radius / PGD_STEPS (Madry et al. 2018)."""
 FAR = 20.0
-"""AutoAttack always clips to [0, 1]. For ℓ2 it sees inputs z as (z + FAR) / (2 FAR), whose box is too far off to matter."""
+"""AutoAttack always clips to [0, 1]. For ℓ2 it sees inputs z as (z + FAR) / (2 FAR), whose box
+is too far off to matter."""
 
 
 class Ours(NamedTuple):
-    """By norm: distances (nets, points), 0 where the net is wrong at the point itself; processor seconds of all nets.
+    """By norm: distances (nets, points), 0 where the net is wrong at the point itself; processor
+    seconds of all nets.
 
     The ℓ∞ search begins at what the ℓ2 search found, whose seconds it does not contain.
     """
@@ -71,12 +76,21 @@ class Ours(NamedTuple):
 def trained(grid: Sequence[dict[str, Any]]) -> tuple[Data, list[nn.Module]]:
     """Nets that share data and order, one initialisation each, five epochs, without label noise."""
     task = load_samples(TaskRef("mnist"))
-    configs = [task.Config.model_validate({"head": "digits", "n": 4000, "stop": "epochs", "max_epochs": 5, **fields}) for fields in grid]
+    configs = [
+        task.Config.model_validate(
+            {"head": "digits", "n": 4000, "stop": "epochs", "max_epochs": 5, **fields}
+        )
+        for fields in grid
+    ]
     data, nets = task.data(configs[0], Seeds(0)), []
     for k, config in enumerate(configs):
         torch.manual_seed(Seeds(k).stream("init"))
         nets.append(task.model(config))
-    train(stack(nets, data.x_train[:4]), [Row(data, Seeds(0).generator("order"), configs[0].lr)], configs)
+    train(
+        stack(nets, data.x_train[:4]),
+        [Row(data, Seeds(0).generator("order"), configs[0].lr)],
+        configs,
+    )
     return data, nets
 
 
@@ -91,7 +105,10 @@ def ours(nets: Sequence[nn.Module], data: Data, draw: Draw) -> Ours:
         clock = time.process_time()
         probe = Probe(program, [data] * many, [draw] * many)
         at = probe.coordinates("x")
-        at_x = margins(probe.seen.model, at, predicted(probe.seen.model(at), data.classes), data.classes)  # serves both norms
+        # serves both norms
+        at_x = margins(
+            probe.seen.model, at, predicted(probe.seen.model(at), data.classes), data.classes
+        )
         l2 = nearest_l2(probe, at_x).change
         between = time.process_time()
         linf = nearest_linf(probe, at_x, l2)
@@ -105,7 +122,9 @@ def ours(nets: Sequence[nn.Module], data: Data, draw: Draw) -> Ours:
 
 def art_pgd(net: nn.Module, x: Tensor, y: Tensor, norm: Norm, radius: float) -> Tensor:
     box = (0.0, 1.0) if norm == "linf" else None
-    classifier = PyTorchClassifier(net, nn.CrossEntropyLoss(), tuple(x.shape[1:]), 10, clip_values=box, device_type="cpu")
+    classifier = PyTorchClassifier(
+        net, nn.CrossEntropyLoss(), tuple(x.shape[1:]), 10, clip_values=box, device_type="cpu"
+    )
     attack = ProjectedGradientDescentPyTorch(
         classifier,
         norm=math.inf if norm == "linf" else 2,
@@ -118,14 +137,19 @@ def art_pgd(net: nn.Module, x: Tensor, y: Tensor, norm: Norm, radius: float) -> 
     return torch.from_numpy(attack.generate(x.numpy(), y.numpy()))
 
 
-def foolbox_pgd(net: nn.Module, x: Tensor, y: Tensor, norm: Norm, radius: float, at_random: bool = False) -> Tensor:
+def foolbox_pgd(
+    net: nn.Module, x: Tensor, y: Tensor, norm: Norm, radius: float, at_random: bool = False
+) -> Tensor:
     kind, box = (LinfPGD, (0, 1)) if norm == "linf" else (L2PGD, (-FAR, FAR))
     attack = kind(rel_stepsize=PGD_STEP / PGD_STEPS, steps=PGD_STEPS, random_start=at_random)
     return attack.run(PyTorchModel(net, bounds=box, device="cpu"), x, y, epsilon=radius)
 
 
-def foolbox_pgd_five_times(net: nn.Module, x: Tensor, y: Tensor, norm: Norm, radius: float) -> Tensor:
-    """From the inputs themselves, then from four random beginnings in the ball: what comes nearer to the strength of our search."""
+def foolbox_pgd_five_times(
+    net: nn.Module, x: Tensor, y: Tensor, norm: Norm, radius: float
+) -> Tensor:
+    """From the inputs themselves, then from four random beginnings in the ball: what comes
+    nearer to the strength of our search."""
     found = foolbox_pgd(net, x, y, norm, radius)
     for k in range(4):
         torch.manual_seed(k)
@@ -146,13 +170,21 @@ def autoattack(net: nn.Module, x: Tensor, y: Tensor, norm: Norm, radius: float) 
 
 
 class Beside(NamedTuple):
-    """An attack at some radii: who still stands, (nets, radii, points), and its processor seconds."""
+    """An attack at some radii: who still stands, (nets, radii, points), and its processor
+    seconds."""
 
     stands: Tensor
     seconds: float
 
 
-def beside(attack: Attack, nets: Sequence[nn.Module], x: Tensor, y: Tensor, norm: Norm, radii: Sequence[float]) -> Beside:
+def beside(
+    attack: Attack,
+    nets: Sequence[nn.Module],
+    x: Tensor,
+    y: Tensor,
+    norm: Norm,
+    radii: Sequence[float],
+) -> Beside:
     def stands(net: nn.Module, radius: float) -> Tensor:
         z = attack(net.eval(), x, y, norm, radius)
         length = linf_distance(x, z) if norm == "linf" else l2_distance(x, z)
@@ -160,7 +192,10 @@ def beside(attack: Attack, nets: Sequence[nn.Module], x: Tensor, y: Tensor, norm
         return net(z).argmax(1) == y
 
     clock = time.process_time()
-    return Beside(torch.stack([torch.stack([stands(net, r) for r in radii]) for net in nets]), time.process_time() - clock)
+    return Beside(
+        torch.stack([torch.stack([stands(net, r) for r in radii]) for net in nets]),
+        time.process_time() - clock,
+    )
 
 
 def spread(count: int, among: int) -> list[int]:
@@ -178,15 +213,22 @@ def grid(nets: Sequence[nn.Module], mine: Ours, x: Tensor, y: Tensor) -> Iterato
     for norm, radii in RADII.items():
         per_net = {"ours": mine.seconds[norm] / len(nets)}
         accuracy = {"ours": [percent(mine.distance[norm][some] > r) for r in radii]}
-        for name, attack in (("ART", art_pgd), ("foolbox", foolbox_pgd), ("foolbox ×5", foolbox_pgd_five_times)):
+        for name, attack in (
+            ("ART", art_pgd),
+            ("foolbox", foolbox_pgd),
+            ("foolbox ×5", foolbox_pgd_five_times),
+        ):
             theirs = beside(attack, [nets[k] for k in some], x, y, norm, radii)
             per_net[name] = theirs.seconds / len(some)
             accuracy[name] = [percent(theirs.stands[:, k]) for k in range(len(radii))]
         yield {"norm": norm, "radii": radii, "accuracy": accuracy, "seconds per net": per_net}
 
 
-def beside_autoattack(family: str, nets: Sequence[nn.Module], mine: Ours, x: Tensor, y: Tensor) -> Iterator[dict[str, Any]]:
-    """One radius per norm: robust accuracy in per cent, and what each of ours and AutoAttack alone breaks."""
+def beside_autoattack(
+    family: str, nets: Sequence[nn.Module], mine: Ours, x: Tensor, y: Tensor
+) -> Iterator[dict[str, Any]]:
+    """One radius per norm: robust accuracy in per cent, and what each of ours and AutoAttack
+    alone breaks."""
     for norm, radius in AUTOATTACK_RADIUS.items():
         our_stands = mine.distance[norm] > radius
         auto, pgd = (beside(attack, nets, x, y, norm, [radius]) for attack in (autoattack, art_pgd))
@@ -218,9 +260,16 @@ def main(nets_beside_autoattack: int) -> None:
     ours(mlps[:TOGETHER], data, draw)  # the first call of anything is slow
     mine = ours(mlps, data, draw)
     tables = list(grid(mlps, mine, x, y))
-    print(f"{len(mlps)} MLPs, {POINTS} inputs, 8 radii; robust accuracy in % on {PGD_NETS} of the nets")
+    print(
+        f"{len(mlps)} MLPs, {POINTS} inputs, 8 radii; robust accuracy in % on {PGD_NETS} of the"
+        " nets"
+    )
     for t in tables:
-        print(f"  {t['norm']:<12} " + " ".join(f"{r:7.2f}" for r in t["radii"]) + "   processor s per net, all radii")
+        print(
+            f"  {t['norm']:<12} "
+            + " ".join(f"{r:7.2f}" for r in t["radii"])
+            + "   processor s per net, all radii"
+        )
         for name, accuracies in t["accuracy"].items():
             seconds = t["seconds per net"]
             print(
@@ -228,23 +277,45 @@ def main(nets_beside_autoattack: int) -> None:
                 + " ".join(f"{a:7.2f}" for a in accuracies)
                 + f"   {seconds[name]:6.3f}  {seconds[name] / seconds['ours']:6.1f} × ours"
             )
-    both = {name: sum(t["seconds per net"][name] for t in tables) for name in tables[0]["seconds per net"]}
-    print("  both norms: " + ", ".join(f"{name} {s:.3f} s, {s / both['ours']:.1f} × ours" for name, s in both.items()))
+    both = {
+        name: sum(t["seconds per net"][name] for t in tables)
+        for name in tables[0]["seconds per net"]
+    }
+    print(
+        "  both norms: "
+        + ", ".join(f"{name} {s:.3f} s, {s / both['ours']:.1f} × ours" for name, s in both.items())
+    )
     found = []
     some = spread(nets_beside_autoattack, len(mlps))
-    few = Ours({norm: d[some] for norm, d in mine.distance.items()}, {n: s * len(some) / len(mlps) for n, s in mine.seconds.items()})
+    few = Ours(
+        {norm: d[some] for norm, d in mine.distance.items()},
+        {n: s * len(some) / len(mlps) for n, s in mine.seconds.items()},
+    )
     found += beside_autoattack("mlp", [mlps[k] for k in some], few, x, y)
     cnn_data, cnns = trained([{"model": "cnn"}] * nets_beside_autoattack)
     draw = Draw(cnn_data, Seeds(0), CNN_POINTS)
-    found += beside_autoattack("cnn", cnns, ours(cnns, cnn_data, draw), cnn_data.x_test[draw.rows], draw.y)
+    found += beside_autoattack(
+        "cnn", cnns, ours(cnns, cnn_data, draw), cnn_data.x_test[draw.rows], draw.y
+    )
     for f in found:
         print(f"{f['family']} {f['norm']} {f['radius']}, {f['nets']} nets × {f['points']} inputs")
-        print(f"  ours {f['ours']:.2f} %, AutoAttack {f['AutoAttack']:.2f} %, ART PGD-40 {f['ART PGD-40']:.2f} %")
-        print(f"  ours − AutoAttack: {f['ours − AutoAttack']:+.2f} points, worst net {f['worst net']:+.2f}", end="; ")
-        print(f"broken by AutoAttack alone {f['broken by AutoAttack alone']}, by ours alone {f['broken by ours alone']}")
+        print(
+            f"  ours {f['ours']:.2f} %, AutoAttack {f['AutoAttack']:.2f} %, ART PGD-40"
+            f" {f['ART PGD-40']:.2f} %"
+        )
+        print(
+            f"  ours − AutoAttack: {f['ours − AutoAttack']:+.2f} points, worst net"
+            f" {f['worst net']:+.2f}",
+            end="; ",
+        )
+        print(
+            f"broken by AutoAttack alone {f['broken by AutoAttack alone']}, by ours alone"
+            f" {f['broken by ours alone']}"
+        )
         theirs, own = f["AutoAttack seconds per net"], f["our seconds per net"]
         print(
-            f"  processor s per net: AutoAttack at one radius {theirs:.2f}, ours at all radii of both norms {own:.3f}: {theirs / own:.0f} ×"
+            f"  processor s per net: AutoAttack at one radius {theirs:.2f}, ours at all radii of"
+            f" both norms {own:.3f}: {theirs / own:.0f} ×"
         )
     print(json.dumps({"grid": tables, "beside AutoAttack": found}, ensure_ascii=False))
 

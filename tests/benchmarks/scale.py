@@ -1,14 +1,18 @@
-"""What grows with the number of trials, and what more nodes cost: the driver's memory, and its overhead per batch and per trial.
+"""What grows with the number of trials, and what more nodes cost: the driver's memory, and its
+overhead per batch and per trial.
 
-    make bench        # or: .venv/bin/python -m tests.benchmarks.scale [--memory TRIALS TRIALS] [--nodes ROUNDS]
+    make bench
+    .venv/bin/python -m tests.benchmarks.scale [--memory TRIALS TRIALS] [--nodes ROUNDS]
 
-Memory: ten thousand and a hundred thousand trials that do next to nothing go the whole way (plan, Ray, rows), each number in a
-driver of its own that notes its resident set when its first batch leaves, at every twentieth of the way, and at its highest;
-then once more on the full store, where all that there is to do is to read it. Bounded means that finished trials leave nothing behind:
-from a quarter of the way to its end the resident set does not grow.
+Memory: ten thousand and a hundred thousand trials that do next to nothing go the whole way (plan,
+Ray, rows), each number in a driver of its own that notes its resident set when its first batch
+leaves, at every twentieth of the way, and at its highest; then once more on the full store, where
+all that there is to do is to read it. Bounded means that finished trials leave nothing behind: from
+a quarter of the way to its end the resident set does not grow.
 
-Nodes: a cluster of three nodes of one CPU each, beside one node of three CPUs, both on this machine and in turns: empty batches (dispatch
-alone), and trials that do next to nothing. A table, and a line of JSON.
+Nodes: a cluster of three nodes of one CPU each, beside one node of three CPUs, both on this machine
+and in turns: empty batches (dispatch alone), and trials that do next to nothing. A table, and a
+line of JSON.
 """
 
 import argparse
@@ -85,17 +89,30 @@ def nothing(trials: int) -> Sweep:
 
 
 def driver(trials: int, folder: Path) -> dict[str, Any]:
-    """Memory, in bytes, of a driver that runs so many trials into `folder`, or finds them all there."""
+    """Memory, in bytes, of a driver that runs so many trials into `folder`, or finds them all
+    there."""
     before = resident()
     sweep = nothing(trials)
     expanded = resident()
     watched, clock = Watched(), time.perf_counter()
     outcome = run(sweep, Store.create(folder), None, False, False, watched)
     assert outcome.ok + outcome.finished_before == trials, outcome
-    found = {"trials": trials, "ran": outcome.ok, "seconds": time.perf_counter() - clock, "imports": before, "expanded": expanded}
+    found = {
+        "trials": trials,
+        "ran": outcome.ok,
+        "seconds": time.perf_counter() - clock,
+        "imports": before,
+        "expanded": expanded,
+    }
     if outcome.ok:
-        quarter = next(size for done, size in watched.seen if done >= trials / 4)  # by then buffers, caches and Ray's own have settled
-        found |= {"batches": watched.batches, "begun": watched.seen[0][1], "quarter": quarter, "ended": watched.seen[-1][1]}
+        # by then buffers, caches and Ray's own have settled
+        quarter = next(size for done, size in watched.seen if done >= trials / 4)
+        found |= {
+            "batches": watched.batches,
+            "begun": watched.seen[0][1],
+            "quarter": quarter,
+            "ended": watched.seen[-1][1],
+        }
         found |= {"row_files": sum(1 for _ in folder.glob("part-*.parquet")), "seen": watched.seen}
     return found | {"highest": highest()}
 
@@ -109,7 +126,10 @@ def dispatcher(address: str) -> dict[str, float]:
 
     def empty(batches: int) -> float:
         clock = time.perf_counter()
-        assert sum(1 for _ in on_ray(deque([Batch(())] * batches), address, Resources(), given)) == batches
+        assert (
+            sum(1 for _ in on_ray(deque([Batch(())] * batches), address, Resources(), given))
+            == batches
+        )
         return 1000 * (time.perf_counter() - clock) / batches
 
     def small(trials: int) -> float:
@@ -140,13 +160,27 @@ def memory(sizes: list[int]) -> list[dict[str, Any]]:
             first = alone("driver", trials, rows)
             found.append(first | {"again": alone("driver", trials, rows)["highest"]})
     kinds = ("imports", "expanded", "begun", "quarter", "ended", "highest", "again")
-    print(f"{'trials':>8} {'batches':>8} {'seconds':>8}" + "".join(f"{kind:>10}" for kind in kinds) + "   MB")
+    print(
+        f"{'trials':>8} {'batches':>8} {'seconds':>8}"
+        + "".join(f"{kind:>10}" for kind in kinds)
+        + "   MB"
+    )
     for f in found:
-        print(f"{f['trials']:>8} {f['batches']:>8} {f['seconds']:>8.0f}" + "".join(f"{f[kind] / 1e6:>10.0f}" for kind in kinds))
+        print(
+            f"{f['trials']:>8} {f['batches']:>8} {f['seconds']:>8.0f}"
+            + "".join(f"{f[kind] / 1e6:>10.0f}" for kind in kinds)
+        )
     if len(found) > 1:
         less, more = found[0], found[-1]
-        each = {kind: (more[kind] - less[kind]) / (more["trials"] - less["trials"]) / 1e3 for kind in kinds}
-        print(f"{'each further trial':>26}" + "".join(f"{each[kind]:>10.2f}" for kind in kinds) + "   kB")
+        each = {
+            kind: (more[kind] - less[kind]) / (more["trials"] - less["trials"]) / 1e3
+            for kind in kinds
+        }
+        print(
+            f"{'each further trial':>26}"
+            + "".join(f"{each[kind]:>10.2f}" for kind in kinds)
+            + "   kB"
+        )
     return found
 
 
@@ -156,13 +190,21 @@ def layouts(rounds: int) -> dict[str, Any]:
     for _ in range(rounds):
         for name, (n, cpus) in LAYOUTS.items():
             with nodes(n, cpus) as cluster:
-                found[name].append(alone("dispatcher", cluster.address, environment=cluster.environment))
-    medians = {name: {key: statistics.median(r[key] for r in runs) for key in runs[0]} for name, runs in found.items()}
+                found[name].append(
+                    alone("dispatcher", cluster.address, environment=cluster.environment)
+                )
+    medians = {
+        name: {key: statistics.median(r[key] for r in runs) for key in runs[0]}
+        for name, runs in found.items()
+    }
     three, one = (medians[name] for name in LAYOUTS)
     ratios = {key: three[key] / one[key] for key in one}
     for name, values in medians.items():
         print(f"{name:<24}" + "".join(f"   {values[key]:6.2f} {key}" for key in values))
-    print(f"{'three nodes / one':<24}" + "".join(f"   {ratio:6.2f} {' ' * len(key)}" for key, ratio in ratios.items()))
+    print(
+        f"{'three nodes / one':<24}"
+        + "".join(f"   {ratio:6.2f} {' ' * len(key)}" for key, ratio in ratios.items())
+    )
     return {"rounds": found, "medians": medians, "ratios": ratios}
 
 
@@ -178,7 +220,14 @@ def main() -> None:
         case ["dispatcher", address]:
             print(json.dumps(dispatcher(address)))
         case _:
-            print(json.dumps({"memory": memory(asked.memory), "nodes": layouts(asked.nodes) if asked.nodes else None}))
+            print(
+                json.dumps(
+                    {
+                        "memory": memory(asked.memory),
+                        "nodes": layouts(asked.nodes) if asked.nodes else None,
+                    }
+                )
+            )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""`unilaw status` on a million rows: in 4 000 row files, with and without the store's index, and in one.
+"""`unilaw status` on a million rows: in 4 000 row files, with and without the store's index, and in
+one.
 
 python -m tests.benchmarks.status [FOLDER]
 """
@@ -26,7 +27,8 @@ REPEATS = 3
 
 
 def batch(begin: int, count: int) -> pa.Table:
-    """Rows `begin` and on, every column filled: one trial in ten failed, and one in twenty is a second attempt of the one before."""
+    """Rows `begin` and on, every column filled: one trial in ten failed, and one in twenty is a
+    second attempt of the one before."""
     schema, number = arrow_schema(), np.arange(begin, begin + count)
     again = number % 20 == 19
     identity = number - again
@@ -96,11 +98,23 @@ def main() -> None:
             if not indexed:
                 shutil.rmtree(folder / "_index", ignore_errors=True)
             name = f"{ROWS} rows, {files} files, {'with' if indexed else 'without'} its index"
-            print(f"{name}: status() {seconds(lambda folder=folder: status(Store.open(folder)))}", flush=True)
+            print(
+                f"{name}: status() {seconds(lambda folder=folder: status(Store.open(folder)))}",
+                flush=True,
+            )
             command = [unilaw, "status", str(folder)]
-            print(f"{name}: the command {seconds(lambda c=command: subprocess.run(c, check=True, capture_output=True))}", flush=True)
-            print(f"{name}: Past {seconds(lambda folder=folder: Past.of(Store.open(folder).read(IDENTITY).rows))}", flush=True)
-            print(f"{name}: set_torn_aside() {seconds(lambda folder=folder: Store.open(folder).set_torn_aside())}", flush=True)
+            print(
+                f"{name}: the command"
+                f" {seconds(lambda c=command: subprocess.run(c, check=True, capture_output=True))}",
+                flush=True,
+            )
+            took = seconds(lambda at=folder: Past.of(Store.open(at).read(IDENTITY).rows))
+            print(f"{name}: Past {took}", flush=True)
+            print(
+                f"{name}: set_torn_aside()"
+                f" {seconds(lambda folder=folder: Store.open(folder).set_torn_aside())}",
+                flush=True,
+            )
     finally:
         if len(sys.argv) == 1:
             shutil.rmtree(home)

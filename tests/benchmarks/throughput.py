@@ -1,13 +1,15 @@
-"""Forty MLPs of widths 8 to 54, one epoch over 15 000 × 784 inputs, against what a user would pick instead.
+"""Forty MLPs of widths 8 to 54, one epoch over 15 000 × 784 inputs, against what a user would pick
+instead.
 
     make bench        # or: .venv/bin/python -m tests.benchmarks.throughput [--skip-tune]
 
-The same models, data, order and optimiser four ways: a plain loop over torch modules; Ray Tune as it comes; Ray Tune
-with `reuse_actors=True`; and `unilaw run` with its rows written. The loop is warm. A run of unilaw's starts worker processes,
-which load torch, and so does Tune with `reuse_actors=True`; what forty models take once they are up is a fourth of what four
-times forty more add to a run, for both. With the workers' start, and with Ray's too, it is shown beside. Final losses are
-compared. Then ten thousand trials that do next to nothing, against as many bare Ray tasks. Medians of three rounds; Tune runs
-once. A table, and a line of JSON.
+The same models, data, order and optimiser four ways: a plain loop over torch modules; Ray Tune as
+it comes; Ray Tune with `reuse_actors=True`; and `unilaw run` with its rows written. The loop is
+warm. A run of unilaw's starts worker processes, which load torch, and so does Tune with
+`reuse_actors=True`; what forty models take once they are up is a fourth of what four times forty
+more add to a run, for both. With the workers' start, and with Ray's too, it is shown beside. Final
+losses are compared. Then ten thousand trials that do next to nothing, against as many bare Ray
+tasks. Medians of three rounds; Tune runs once. A table, and a line of JSON.
 """
 
 import json
@@ -61,13 +63,18 @@ tasks:
 
 
 def plain_epoch(config: Config, data: Data) -> float:
-    """What a user writes: one model, Adam, one epoch. Gives the training set's mean squared error."""
+    """What a user writes: one model, Adam, one epoch. Gives the training set's mean squared
+    error."""
     task = load(refs_in(TASK_FILE)["points"])
     torch.manual_seed(Seeds(0).stream("init"))
     model = task.model(config)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, fused=True)
     shuffled = torch.randperm(len(data.x_train), generator=Seeds(0).generator("order"))
-    for x, y in zip(data.x_train[shuffled].split(config.batch_size), data.y_train[shuffled].split(config.batch_size), strict=True):
+    for x, y in zip(
+        data.x_train[shuffled].split(config.batch_size),
+        data.y_train[shuffled].split(config.batch_size),
+        strict=True,
+    ):
         loss = (model(x).reshape(-1) - y).square().mean()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -115,7 +122,11 @@ def through(sweep: Sweep, folder: Path) -> pd.DataFrame:
 
 def tuned(data: Data, folder: str, reuse: bool, times: int = 1) -> dict[int, float]:
     """Width → loss, by Ray Tune; each width so many times."""
-    space = {"width": tune.grid_search(WIDTHS), "time": tune.grid_search(list(range(times))), "data": ray.put(data)}
+    space = {
+        "width": tune.grid_search(WIDTHS),
+        "time": tune.grid_search(list(range(times))),
+        "data": ray.put(data),
+    }
     found = tune.Tuner(
         Trainable,
         param_space=space,
@@ -126,12 +137,17 @@ def tuned(data: Data, folder: str, reuse: bool, times: int = 1) -> dict[int, flo
 
 
 def start_ray() -> None:
-    ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    ray.init(
+        address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
+    )
 
 
 def main(skip_tune: bool, nothing: int) -> None:
     refs = refs_in(TASK_FILE)
-    sweep, longer = (parse_sweep(SWEEP.format(widths=sorted(set(WIDTHS)), lr=lr), "benchmark", refs) for lr in (LR[:1], LR))
+    sweep, longer = (
+        parse_sweep(SWEEP.format(widths=sorted(set(WIDTHS)), lr=lr), "benchmark", refs)
+        for lr in (LR[:1], LR)
+    )
     data = load_samples(refs["points"]).data(load(refs["points"]).Config(), Seeds(0))
     configs = [t.load_config() for t in sweep.trials]
     seconds: dict[str, float] = {}
@@ -146,18 +162,32 @@ def main(skip_tune: bool, nothing: int) -> None:
             once.append(took)
             took, _ = timed(lambda k=k: through(longer, Path(scratch) / f"longer-{k}"))
             more.append((took - once[-1]) / (len(LR) - 1))
-        seconds["plain loop"], seconds["unilaw, rows written"] = statistics.median(loops), statistics.median(more)
+        seconds["plain loop"], seconds["unilaw, rows written"] = (
+            statistics.median(loops),
+            statistics.median(more),
+        )
         seconds["unilaw with its workers' start"] = statistics.median(once)
         seconds["unilaw with Ray's start"] = cold
-        ours = rows.assign(width=[json.loads(c)["width"] for c in rows["config_json"]]).set_index("width")["train_loss"]
-        difference = max(abs(ours[c.model_dump()["width"]] - loss) / loss for c, loss in zip(configs, plain, strict=True))
+        ours = rows.assign(width=[json.loads(c)["width"] for c in rows["config_json"]]).set_index(
+            "width"
+        )["train_loss"]
+        difference = max(
+            abs(ours[c.model_dump()["width"]] - loss) / loss
+            for c, loss in zip(configs, plain, strict=True)
+        )
         if not skip_tune:
             reused, losses = timed(lambda: tuned(data, scratch, reuse=True))
             longer_reused, _ = timed(lambda: tuned(data, scratch, reuse=True, times=len(LR)))
             seconds["Ray Tune, reuse_actors=True"] = (longer_reused - reused) / (len(LR) - 1)
             seconds["Ray Tune, reuse_actors=True, with its actors' start"] = reused
             seconds["Ray Tune"], more_losses = timed(lambda: tuned(data, scratch, reuse=False))
-            difference = max(difference, *(abs(ours[w] - loss) / loss for w, loss in [*losses.items(), *more_losses.items()]))
+            difference = max(
+                difference,
+                *(
+                    abs(ours[w] - loss) / loss
+                    for w, loss in [*losses.items(), *more_losses.items()]
+                ),
+            )
         empty = ray.remote(num_cpus=1)(lambda: None)
         ray.get([empty.remote() for _ in range(100)])
         bare, _ = timed(lambda: ray.get([empty.remote() for _ in range(nothing)]))
@@ -165,10 +195,16 @@ def main(skip_tune: bool, nothing: int) -> None:
         through_all, _ = timed(lambda: through(many, Path(scratch) / "nothing"))
         ray.shutdown()
     loop = seconds["plain loop"]
-    print(f"{len(sweep.trials)} MLPs, one epoch of 15 000 × 784; final losses agree to {difference:.1e}")
+    print(
+        f"{len(sweep.trials)} MLPs, one epoch of 15 000 × 784; final losses agree to"
+        f" {difference:.1e}"
+    )
     for name, value in seconds.items():
         print(f"  {name:<52} {value:8.2f} s  {value / loop:6.2f} × loop")
-    per = {"a bare Ray task": 1000 * bare / nothing, "a trial that does next to nothing, row written": 1000 * through_all / nothing}
+    per = {
+        "a bare Ray task": 1000 * bare / nothing,
+        "a trial that does next to nothing, row written": 1000 * through_all / nothing,
+    }
     print(f"{nothing} trials through the whole path")
     for name, value in per.items():
         print(f"  {name:<48} {value:6.2f} ms")
@@ -178,7 +214,16 @@ def main(skip_tune: bool, nothing: int) -> None:
         for name, value in seconds.items()
         if name in ("plain loop", "Ray Tune, reuse_actors=True")
     }
-    print(json.dumps({"seconds": seconds, "ratios": ratios, "largest_difference_in_loss": difference, "ms_per_trial": per}))
+    print(
+        json.dumps(
+            {
+                "seconds": seconds,
+                "ratios": ratios,
+                "largest_difference_in_loss": difference,
+                "ms_per_trial": per,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

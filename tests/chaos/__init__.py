@@ -1,4 +1,5 @@
-"""What unilaw must survive, done to it: `python -m tests.chaos` for all of it, tests/test_chaos.py for the short forms.
+"""What unilaw must survive, done to it: `python -m tests.chaos` for all of it, tests/test_chaos.py
+for the short forms.
 
     storm.py        SIGKILL of the driver, of workers, and of everything at once, at random moments
     cluster.py      nodes that are lost, join late or are given notice; a head that is lost
@@ -6,7 +7,8 @@
     memory.py       a trial that allocates without end, until Ray's memory monitor ends it
     buckets.py      an S3 server that answers 500, 503 or slowly
     rivals.py       two drivers on one store at once
-    three_nodes.py  the shipped sweep `universal`, small, with a node killed in the middle, beside an undisturbed run
+    three_nodes.py  the sweep `universal`, small, with a node killed, beside an undisturbed run
 
-Trials that go wrong by themselves are in tests/dispatch/test_poison.py, stores of other schema versions in tests/store.
+Trials that go wrong by themselves are in tests/dispatch/test_poison.py, stores of other schema
+versions in tests/store.
 """

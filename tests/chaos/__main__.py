@@ -2,8 +2,9 @@
 
     python -m tests.chaos [--kills 50] [--days 3] [--seed 0] [--only NAME] [--json FILE]
 
-Exits with 1 when a committed row was lost or changed, a trial has no `ok` row that should, or shows more than one, a
-run did not end, or a failure is not a row of its kind. Wants a machine with little else to do: about half an hour.
+Exits with 1 when a committed row was lost or changed, a trial has no `ok` row that should, or shows
+more than one, a run did not end, or a failure is not a row of its kind. Wants a machine with little
+else to do: about half an hour.
 """
 
 import argparse
@@ -35,7 +36,11 @@ def scenarios(kills: int, days: int, seed: int) -> dict[str, Scenario]:
         draw = random.Random(seed)
         blows = ["driver"] * kills + ["worker"] * (kills // 2) + ["everything"] * (kills // 2)
         draw.shuffle(blows)
-        return [Storm(folder, seeds=3, marathons=range(512, 896, 64), epochs=1200, draw=draw).break_loose(blows)]
+        return [
+            Storm(
+                folder, seeds=3, marathons=range(512, 896, 64), epochs=1200, draw=draw
+            ).break_loose(blows)
+        ]
 
     def small_disks(folder: Path) -> list[Result]:
         return disks(folder) if can_mount() else []
@@ -68,7 +73,8 @@ def main() -> int:
         for result in found:
             print(told(result))
         print(
-            f"{name}: {time.monotonic() - clock:.0f} s{'' if found else ', left out: this system lets nobody mount a file system'}",
+            f"{name}: {time.monotonic() - clock:.0f}"
+            f" s{'' if found else ', left out: this system lets nobody mount a file system'}",
             flush=True,
         )
         results += found
@@ -81,7 +87,9 @@ def main() -> int:
 
 def told(result: Result) -> str:
     """Lines of a table: what was done, what was found, what went wrong."""
-    lines = [f"{result.name:<20} {'done':<6} {what:<22} {times}" for what, times in result.did.items()]
+    lines = [
+        f"{result.name:<20} {'done':<6} {what:<22} {times}" for what, times in result.did.items()
+    ]
     lines += [f"{'':<20} {'found':<6} {what:<22} {value}" for what, value in result.found.items()]
     lines += [f"{'':<20} {'wrong':<6} {sentence}" for sentence in result.failures or ["nothing"]]
     return "\n".join(lines)

@@ -1,4 +1,5 @@
-"""A store in a bucket whose server fails, is slow, and loses its driver on top: S3's 500 and 503, and answers that take seconds."""
+"""A store in a bucket whose server fails, is slow, and loses its driver on top: S3's 500 and
+503, and answers that take seconds."""
 
 import os
 import time
@@ -41,7 +42,8 @@ class BucketWitness(Witness):
 
 
 def a_bad_server(folder: Path, every: int, environment: dict[str, str]) -> Result:
-    """Every so many requests meet with trouble. The driver is killed after its first rows, and the same command goes on."""
+    """Every so many requests meet with trouble. The driver is killed after its first rows, and
+    the same command goes on."""
     (folder / "bucket.yaml").write_text(SWEEP)
     trials = load_sweep(str(folder / "bucket.yaml"), refs_in(SOAK_TASK)).trials
     with BucketServer() as server, patch.dict(os.environ, ENVIRONMENT):
@@ -57,7 +59,9 @@ def a_bad_server(folder: Path, every: int, environment: dict[str, str]) -> Resul
             witness.look("the driver's death")
             process = runs.start(*arguments)
             if process.wait(900) != 0:
-                witness.failures.append(f"the run ended with {process.returncode}: {runs.said(process)}")
+                witness.failures.append(
+                    f"the run ended with {process.returncode}: {runs.said(process)}"
+                )
         finally:
             runs.end()
         server.trouble = lambda: None

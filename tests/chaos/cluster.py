@@ -1,7 +1,8 @@
-"""A cluster's bad day: nodes are lost, join late and are given notice while a sweep runs, and then the head is lost.
+"""A cluster's bad day: nodes are lost, join late and are given notice while a sweep runs, and then
+the head is lost.
 
-No worker dies but with its node, so every failed row must be `preempted`; each trial has one attempt, so a
-preemption that is charged to its trial gives the trial up.
+No worker dies but with its node, so every failed row must be `preempted`; each trial has one
+attempt, so a preemption that is charged to its trial gives the trial up.
 """
 
 import time
@@ -30,8 +31,15 @@ PATIENCE_S = 180.0
 """For anything that Ray should notice or do by itself."""
 
 
-def bad_day(folder: Path, trials: int, days: int = 1, nap: float = 1.5, environment: dict[str, str] | None = None) -> Result:
-    """Every node but the head is lost, one of them after a notice, one that joined late, and last the head; `days` times."""
+def bad_day(
+    folder: Path,
+    trials: int,
+    days: int = 1,
+    nap: float = 1.5,
+    environment: dict[str, str] | None = None,
+) -> Result:
+    """Every node but the head is lost, one of them after a notice, one that joined late, and
+    last the head; `days` times."""
     (folder / "day.yaml").write_text(SWEEP.format(nap=nap, end=16 + trials))
     asked = {t.trial_id for t in load_sweep(str(folder / "day.yaml"), refs_in(FAILING_TASK)).trials}
     witness = Witness(folder / "rows")
@@ -40,18 +48,31 @@ def bad_day(folder: Path, trials: int, days: int = 1, nap: float = 1.5, environm
     for _ in range(days):
         with nodes(2, environment=environment) as cluster:
             runs = Runs(folder, cluster.environment)
-            process = runs.start("run", "day.yaml", "--task-file", FAILING_TASK, "--store", "rows", "--address", cluster.address)
+            process = runs.start(
+                "run",
+                "day.yaml",
+                "--task-file",
+                FAILING_TASK,
+                "--store",
+                "rows",
+                "--address",
+                cluster.address,
+            )
             try:
                 _disturb(cluster, witness, process, did)
                 began = time.monotonic()
                 try:
                     code = process.wait(PATIENCE_S)
                 except TimeoutExpired:
-                    witness.failures.append(f"the run did not end within {PATIENCE_S:g} s of its head's death")
+                    witness.failures.append(
+                        f"the run did not end within {PATIENCE_S:g} s of its head's death"
+                    )
                 else:
                     slept = max(slept, time.monotonic() - began)
                     if code == 0 or "Traceback" in runs.said(process):
-                        witness.failures.append(f"the run that lost its head ended with {code}: {runs.said(process)}")
+                        witness.failures.append(
+                            f"the run that lost its head ended with {code}: {runs.said(process)}"
+                        )
             except AssertionError as e:
                 witness.failures.append(f"{e}; {runs.said(process)}")
             finally:
@@ -60,22 +81,41 @@ def bad_day(folder: Path, trials: int, days: int = 1, nap: float = 1.5, environm
     with nodes(2, environment=environment) as cluster:
         runs = Runs(folder, cluster.environment)
         try:
-            process = runs.start("run", "day.yaml", "--task-file", FAILING_TASK, "--store", "rows", "--address", cluster.address)
+            process = runs.start(
+                "run",
+                "day.yaml",
+                "--task-file",
+                FAILING_TASK,
+                "--store",
+                "rows",
+                "--address",
+                cluster.address,
+            )
             if process.wait(trials * nap * 4 + PATIENCE_S) != 0:
-                witness.failures.append(f"the run on the new head ended with {process.returncode}: {runs.said(process)}")
+                witness.failures.append(
+                    f"the run on the new head ended with {process.returncode}: {runs.said(process)}"
+                )
         finally:
             runs.end()
     rows = witness.conclude(asked, failed={"preempted": did["nodes lost"] + did["heads lost"]})
-    return Result("cluster", did, {**witness.counts(rows), "head_loss_noticed_s": round(slept, 1)}, witness.failures)
+    return Result(
+        "cluster",
+        did,
+        {**witness.counts(rows), "head_loss_noticed_s": round(slept, 1)},
+        witness.failures,
+    )
 
 
 def _disturb(cluster: Nodes, witness: Witness, process: Popen[bytes], did: dict[str, int]) -> None:
-    """Raises AssertionError where the run ends too early, or does not do what it should with its nodes."""
+    """Raises AssertionError where the run ends too early, or does not do what it should with its
+    nodes."""
 
     def until(happened: Callable[[], object], what: str) -> None:
         deadline = time.monotonic() + PATIENCE_S
         while not happened():
-            assert process.poll() is None, f"the run was over with {process.returncode} before {what}"
+            assert process.poll() is None, (
+                f"the run was over with {process.returncode} before {what}"
+            )
             assert time.monotonic() < deadline, f"not within {PATIENCE_S:g} s: {what}"
             time.sleep(0.05)
 

@@ -2,8 +2,8 @@
 
     unshare --user --map-root-user --mount python -m tests.chaos.disks FOLDER
 
-In a mount namespace of its own, where a small file system can be mounted without anybody's leave, and which goes with
-the process. Prints the results as JSON.
+In a mount namespace of its own, where a small file system can be mounted without anybody's leave,
+and which goes with the process. Prints the results as JSON.
 """
 
 import json
@@ -63,30 +63,54 @@ def a_trial_fills_its_disk(folder: Path, disk: Path) -> Result:
     """Its row says so, and its neighbours are ok."""
     (folder / "filler.yaml").write_text(FILLER.format(file=disk / "hoard"))
     runs, witness = Runs(folder, None), Witness(folder / "rows")
-    process = runs.start("run", "filler.yaml", "--task-file", FAILING_TASK, "--store", "rows", "--inline")
+    process = runs.start(
+        "run", "filler.yaml", "--task-file", FAILING_TASK, "--store", "rows", "--inline"
+    )
     if process.wait(300) != 1:
         witness.failures.append(f"the run ended with {process.returncode}: {runs.said(process)}")
     (disk / "hoard").unlink()
     asked = load_sweep(str(folder / "filler.yaml"), refs_in(FAILING_TASK)).trials
     rows = witness.conclude(
-        [t.trial_id for t in asked if t.seed != 3], failed={"bug": 1}, gone_wrong=[t.trial_id for t in asked if t.seed == 3]
+        [t.trial_id for t in asked if t.seed != 3],
+        failed={"bug": 1},
+        gone_wrong=[t.trial_id for t in asked if t.seed == 3],
     )
-    if not rows.loc[rows["seed"] == 3, "failure_message"].str.contains("No space left on device").all():
+    if (
+        not rows.loc[rows["seed"] == 3, "failure_message"]
+        .str.contains("No space left on device")
+        .all()
+    ):
         witness.failures.append("the row does not say that the disk was full")
     return Result("disk of a trial", {"disks filled": 1}, witness.counts(rows), witness.failures)
 
 
 def the_stores_disk_is_full(folder: Path, disk: Path) -> Result:
-    """The run ends with a sentence, keeps what was written, and goes on when there is room again."""
+    """The run ends with a sentence, keeps what was written, and goes on when there is room
+    again."""
     (folder / "full.yaml").write_text(FULL.format(end=16 + TRIALS))
     room = os.statvfs(disk)
-    (disk / "ballast").write_bytes(bytes(room.f_bavail * room.f_frsize - 400_000))  # a row file takes some 90 kB
+    # a row file takes some 90 kB
+    (disk / "ballast").write_bytes(bytes(room.f_bavail * room.f_frsize - 400_000))
     runs, witness = Runs(folder, None), Witness(disk / "rows")
-    arguments = ["run", "full.yaml", "--task-file", FAILING_TASK, "--store", disk / "rows", "--inline"]
+    arguments = [
+        "run",
+        "full.yaml",
+        "--task-file",
+        FAILING_TASK,
+        "--store",
+        disk / "rows",
+        "--inline",
+    ]
     for _ in range(2):  # the second does not get on either
         process = runs.start(*arguments)
-        if process.wait(300) != 2 or "No space left on device" not in runs.said(process) or "Traceback" in runs.said(process):
-            witness.failures.append(f"the run on a full disk ended with {process.returncode}: {runs.said(process)}")
+        if (
+            process.wait(300) != 2
+            or "No space left on device" not in runs.said(process)
+            or "Traceback" in runs.said(process)
+        ):
+            witness.failures.append(
+                f"the run on a full disk ended with {process.returncode}: {runs.said(process)}"
+            )
         witness.look("a full disk")
     kept = len(witness.committed)
     if not 2 <= kept < TRIALS:
@@ -94,10 +118,17 @@ def the_stores_disk_is_full(folder: Path, disk: Path) -> Result:
     (disk / "ballast").unlink()
     process = runs.start(*arguments)
     if process.wait(300) != 0:
-        witness.failures.append(f"the run with room again ended with {process.returncode}: {runs.said(process)}")
+        witness.failures.append(
+            f"the run with room again ended with {process.returncode}: {runs.said(process)}"
+        )
     asked = load_sweep(str(folder / "full.yaml"), refs_in(FAILING_TASK)).trials
     rows = witness.conclude([t.trial_id for t in asked], failed={})
-    return Result("disk of the store", {"disks filled": 1}, {**witness.counts(rows), "row_files_when_full": kept}, witness.failures)
+    return Result(
+        "disk of the store",
+        {"disks filled": 1},
+        {**witness.counts(rows), "row_files_when_full": kept},
+        witness.failures,
+    )
 
 
 def main() -> None:

@@ -1,4 +1,5 @@
-"""A trial that allocates without end, on a Ray whose memory monitor ends workers once the machine holds 2 GB more than now."""
+"""A trial that allocates without end, on a Ray whose memory monitor ends workers once the
+machine holds 2 GB more than now."""
 
 from pathlib import Path
 
@@ -22,16 +23,22 @@ tasks:
 
 
 def without_end(folder: Path, environment: dict[str, str]) -> Result:
-    """Its rows are oom, and its neighbours are ok, be it at a second attempt: the monitor may take one of them first."""
+    """Its rows are oom, and its neighbours are ok, be it at a second attempt: the monitor may
+    take one of them first."""
     (folder / "hoard.yaml").write_text(SWEEP)
     machine = psutil.virtual_memory()
     threshold = (machine.total - machine.available + MORE_BYTES) / machine.total
-    monitored = {"RAY_memory_usage_threshold": f"{threshold:.4f}", "RAY_memory_monitor_refresh_ms": "100"}
+    monitored = {
+        "RAY_memory_usage_threshold": f"{threshold:.4f}",
+        "RAY_memory_monitor_refresh_ms": "100",
+    }
     runs, witness = Runs(folder, {**environment, **monitored}), Witness(folder / "rows")
     try:
         process = runs.start("run", "hoard.yaml", "--task-file", FAILING_TASK, "--store", "rows")
         if process.wait(600) != 1:
-            witness.failures.append(f"the run ended with {process.returncode}: {runs.said(process)}")
+            witness.failures.append(
+                f"the run ended with {process.returncode}: {runs.said(process)}"
+            )
     finally:
         runs.end()
     asked = load_sweep(str(folder / "hoard.yaml"), refs_in(FAILING_TASK)).trials

@@ -1,4 +1,5 @@
-"""Two drivers on one store at once, with the same sweep: some trials are done twice, and nothing is lost or shown twice."""
+"""Two drivers on one store at once, with the same sweep: some trials are done twice, and nothing
+is lost or shown twice."""
 
 import time
 from pathlib import Path
@@ -23,11 +24,21 @@ tasks:
 """
 
 
-def rivals(folder: Path, seeds: int, inline: bool, environment: dict[str, str] | None = None) -> Result:
+def rivals(
+    folder: Path, seeds: int, inline: bool, environment: dict[str, str] | None = None
+) -> Result:
     """Both end as if alone. A third run then has nothing to do."""
     (folder / "rivals.yaml").write_text(SWEEP.format(seeds=seeds))
     runs, witness = Runs(folder, environment), Witness(folder / "rows")
-    arguments = ["run", "rivals.yaml", "--task-file", SOAK_TASK, "--store", "rows", *(["--inline"] if inline else [])]
+    arguments = [
+        "run",
+        "rivals.yaml",
+        "--task-file",
+        SOAK_TASK,
+        "--store",
+        "rows",
+        *(["--inline"] if inline else []),
+    ]
     try:
         both = [runs.start(*arguments), runs.start(*arguments)]
         while any(process.poll() is None for process in both):
@@ -37,7 +48,9 @@ def rivals(folder: Path, seeds: int, inline: bool, environment: dict[str, str] |
         third.wait(300)
         for process in (*both, third):
             if process.returncode != 0:
-                witness.failures.append(f"a driver ended with {process.returncode}: {runs.said(process)}")
+                witness.failures.append(
+                    f"a driver ended with {process.returncode}: {runs.said(process)}"
+                )
     finally:
         runs.end()
     asked = [t.trial_id for t in load_sweep(str(folder / "rivals.yaml"), refs_in(SOAK_TASK)).trials]
@@ -45,4 +58,9 @@ def rivals(folder: Path, seeds: int, inline: bool, environment: dict[str, str] |
         witness.failures.append(f"the third run found something to do: {runs.said(third)}")
     rows = witness.conclude(asked, failed={}, twice=len(asked))
     done_twice = int(rows["trial_id"].duplicated().sum())
-    return Result("two drivers", {"drivers": 2}, {**witness.counts(rows), "done_twice": done_twice}, witness.failures)
+    return Result(
+        "two drivers",
+        {"drivers": 2},
+        {**witness.counts(rows), "done_twice": done_twice},
+        witness.failures,
+    )

@@ -19,7 +19,8 @@ UNILAW = str(Path(sysconfig.get_path("scripts")) / "unilaw")
 
 
 class Result(NamedTuple):
-    """What was done to a store's runs, what the store holds after them, and each broken promise as a sentence."""
+    """What was done to a store's runs, what the store holds after them, and each broken promise
+    as a sentence."""
 
     name: str
     did: dict[str, int]
@@ -40,7 +41,11 @@ class Witness:
 
     def names(self) -> list[str]:
         """Every file of the store, relative to it."""
-        return [path.relative_to(self.store).as_posix() for path in Path(self.store).rglob("*") if path.is_file()]
+        return [
+            path.relative_to(self.store).as_posix()
+            for path in Path(self.store).rglob("*")
+            if path.is_file()
+        ]
 
     def content(self, name: str) -> bytes:
         """Of one of them."""
@@ -53,16 +58,29 @@ class Witness:
     def look(self, after: str) -> None:
         """Compare the row files with those seen before."""
         found = {name: hashlib.sha256(self.content(name)).hexdigest() for name in self.row_files()}
-        self.failures += [f"{name} is gone after {after}" for name in sorted(self.committed.keys() - found.keys())]
-        changed = [name for name in sorted(self.committed.keys() & found.keys()) if found[name] != self.committed[name]]
+        self.failures += [
+            f"{name} is gone after {after}" for name in sorted(self.committed.keys() - found.keys())
+        ]
+        changed = [
+            name
+            for name in sorted(self.committed.keys() & found.keys())
+            if found[name] != self.committed[name]
+        ]
         self.failures += [f"{name} has changed after {after}" for name in changed]
         self.committed |= found
 
-    def conclude(self, asked: Iterable[str], failed: Mapping[str, int], gone_wrong: Iterable[str] = (), twice: int = 0) -> pd.DataFrame:
-        """The rows of all attempts. Every trial asked for must be ok in the end, and no file torn, empty or left behind.
+    def conclude(
+        self,
+        asked: Iterable[str],
+        failed: Mapping[str, int],
+        gone_wrong: Iterable[str] = (),
+        twice: int = 0,
+    ) -> pd.DataFrame:
+        """The rows of all attempts. Every trial asked for must be ok in the end, and no file torn,
+        empty or left behind.
 
-        `failed`: kind → how many rows of failed attempts there may be. `gone_wrong`: further trials, which must not be ok.
-        `twice`: how many trials may have been done more than once.
+        `failed`: kind → how many rows of failed attempts there may be. `gone_wrong`: further
+        trials, which must not be ok. `twice`: how many trials may have been done more than once.
         """
         good, bad = set(asked), set(gone_wrong)
         self.look("the end")
@@ -72,19 +90,32 @@ class Witness:
         problems += [f"{name} was set aside" for name in names if name.startswith("_set_aside/")]
         self.failures += problems
         if lacking := good - set(ok["trial_id"]):
-            self.failures.append(f"{len(lacking)} of {len(good)} trials have no ok row: {sorted(lacking)[:5]}")
+            self.failures.append(
+                f"{len(lacking)} of {len(good)} trials have no ok row: {sorted(lacking)[:5]}"
+            )
         if set(newest["trial_id"]) != good | bad or bad & set(ok["trial_id"]):
-            self.failures.append("the store has rows of trials that nobody asked for, or lacks some, or has ok rows of those that go wrong")
+            self.failures.append(
+                "the store has rows of trials that nobody asked for, or lacks some, or has ok rows"
+                " of those that go wrong"
+            )
         if newest["trial_id"].duplicated().any():
             self.failures.append("the latest view shows a trial more than once")
         if ok["trial_id"].duplicated().sum() > twice:
-            self.failures.append(f"done twice: {ok.loc[ok['trial_id'].duplicated(), 'trial_id'].tolist()}")
+            self.failures.append(
+                f"done twice: {ok.loc[ok['trial_id'].duplicated(), 'trial_id'].tolist()}"
+            )
         kinds = Counter(rows.loc[rows["status"] == "failed", "failure_kind"])
         for kind, n in kinds.items():
             if n > failed.get(str(kind), 0):
                 said = rows.loc[rows["failure_kind"] == kind, "failure_message"].iloc[0]
-                self.failures.append(f"{n} attempts failed as {kind}, {failed.get(str(kind), 0)} could have: {said}")
-        empty = [name for name in self.row_files() if not pq.read_metadata(io.BytesIO(self.content(name))).num_rows]
+                self.failures.append(
+                    f"{n} attempts failed as {kind}, {failed.get(str(kind), 0)} could have: {said}"
+                )
+        empty = [
+            name
+            for name in self.row_files()
+            if not pq.read_metadata(io.BytesIO(self.content(name))).num_rows
+        ]
         if empty:
             self.failures.append(f"row files without rows: {empty}")
         if left := [name for name in names if name.startswith("_checkpoints/")]:
@@ -97,7 +128,9 @@ class Witness:
         return {
             "trials": len(newest),
             "ok": int(newest["status"].eq("ok").sum()),
-            "failed_rows": dict(sorted(Counter(rows.loc[rows["status"] == "failed", "failure_kind"]).items())),
+            "failed_rows": dict(
+                sorted(Counter(rows.loc[rows["status"] == "failed", "failure_kind"]).items())
+            ),
             "attempts": dict(sorted(Counter(newest["attempt"].tolist()).items())),
             "row_files": len(self.committed),
             "temporaries_left": sum("_tmp-" in name for name in self.names()),
@@ -105,7 +138,8 @@ class Witness:
 
 
 class Runs:
-    """The `unilaw` command in a folder, again and again, each run in a session of its own and with its words kept."""
+    """The `unilaw` command in a folder, again and again, each run in a session of its own and
+    with its words kept."""
 
     def __init__(self, folder: Path, environment: dict[str, str] | None):
         self.folder, self.environment = folder, environment
@@ -117,8 +151,12 @@ class Runs:
         with log.open("wb") as said:
             process = subprocess.Popen(
                 [UNILAW, *map(str, arguments)],
-                cwd=self.folder, env=self.environment, stdout=said, stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
+                cwd=self.folder,
+                env=self.environment,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         self.started[process] = log
         return process
 

@@ -1,8 +1,9 @@
-"""Kill a run at random moments, in three ways, and run the same command again until nothing is left to do.
+"""Kill a run at random moments, in three ways, and run the same command again until nothing is left
+to do.
 
-`driver`: the command's own process, while Ray and its workers still live. `worker`: one process that is busy with a
-batch; the run goes on. `everything`: the driver, Ray and all workers at once. Should a sweep end before all kills are
-spent, the next one has further seeds and the same store.
+`driver`: the command's own process, while Ray and its workers still live. `worker`: one process
+that is busy with a batch; the run goes on. `everything`: the driver, Ray and all workers at once.
+Should a sweep end before all kills are spent, the next one has further seeds and the same store.
 """
 
 import contextlib
@@ -42,7 +43,8 @@ tasks:
 class Storm:
     """Runs into one store, killed again and again.
 
-    A kill comes up to `pause` seconds after a new row file; the share `anywhere` of them does not wait for one.
+    A kill comes up to `pause` seconds after a new row file; the share `anywhere` of them does not
+    wait for one.
     """
 
     def __init__(
@@ -56,7 +58,12 @@ class Storm:
         pause: float = 8,
         environment: dict[str, str] | None = None,
     ):
-        self.folder, self.seeds, self.marathons, self.epochs = folder, seeds, list(marathons), epochs
+        self.folder, self.seeds, self.marathons, self.epochs = (
+            folder,
+            seeds,
+            list(marathons),
+            epochs,
+        )
         self.draw, self.anywhere, self.pause = draw, anywhere, pause
         self.runs, self.witness = Runs(folder, environment), Witness(folder / "rows")
         self.rounds = self.starts = 0
@@ -78,7 +85,12 @@ class Storm:
     def _next_sweep(self) -> None:
         first = self.rounds * self.seeds
         text = SWEEP.format(
-            round=self.rounds, first=first, last=first + self.seeds, attempts=ATTEMPTS, epochs=self.epochs, marathons=self.marathons
+            round=self.rounds,
+            first=first,
+            last=first + self.seeds,
+            attempts=ATTEMPTS,
+            epochs=self.epochs,
+            marathons=self.marathons,
         )
         (self.folder / f"chaos-{self.rounds}.yaml").write_text(text)
         self.rounds += 1
@@ -86,14 +98,20 @@ class Storm:
     def _start(self) -> subprocess.Popen[bytes]:
         """The same command every time."""
         self.starts += 1
-        return self.runs.start("run", f"chaos-{self.rounds - 1}.yaml", "--task-file", SOAK_TASK, "--store", "rows")
+        return self.runs.start(
+            "run", f"chaos-{self.rounds - 1}.yaml", "--task-file", SOAK_TASK, "--store", "rows"
+        )
 
     def _ends(self, process: subprocess.Popen[bytes], left: list[str]) -> bool:
-        """Kill what `left` names until the driver is dead (False) or the run is over by itself (True)."""
+        """Kill what `left` names until the driver is dead (False) or the run is over by itself
+        (True)."""
         while left:
             kind = left[0]
             if self.draw.random() >= self.anywhere:  # else at any moment, Ray's start included
-                while process.poll() is None and not self.witness.row_files() - self.witness.committed.keys():
+                while (
+                    process.poll() is None
+                    and not self.witness.row_files() - self.witness.committed.keys()
+                ):
                     time.sleep(0.05)
             while kind == "worker" and process.poll() is None and not busy(process.pid):
                 time.sleep(0.05)
@@ -118,14 +136,20 @@ class Storm:
             if kind != "worker":
                 return False
         if process.wait() != 0:
-            self.witness.failures.append(f"run {self.starts} ended with {process.returncode}: {self.runs.said(process)}")
+            self.witness.failures.append(
+                f"run {self.starts} ended with {process.returncode}: {self.runs.said(process)}"
+            )
         self.witness.look(f"run {self.starts}")
         return True
 
     def _result(self) -> Result:
-        sweeps = [load_sweep(str(self.folder / f"chaos-{r}.yaml"), refs_in(SOAK_TASK)) for r in range(self.rounds)]
+        sweeps = [
+            load_sweep(str(self.folder / f"chaos-{r}.yaml"), refs_in(SOAK_TASK))
+            for r in range(self.rounds)
+        ]
         asked = {trial.trial_id for sweep in sweeps for trial in sweep.trials}
-        rows = self.witness.conclude(asked, failed={"crash": self.kills["worker"]})  # a kill costs one attempt of one trial at most
+        # a kill costs one attempt of one trial at most
+        rows = self.witness.conclude(asked, failed={"crash": self.kills["worker"]})
         ok = rows[rows["status"] == "ok"]
         found = {
             **self.witness.counts(rows),
@@ -134,4 +158,6 @@ class Storm:
             "runs": self.starts,
             "sweeps": self.rounds,
         }
-        return Result("storm", {kind: self.kills[kind] for kind in KINDS}, found, self.witness.failures)
+        return Result(
+            "storm", {kind: self.kills[kind] for kind in KINDS}, found, self.witness.failures
+        )

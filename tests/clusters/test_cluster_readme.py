@@ -1,4 +1,5 @@
-"""clusters/README.md names every file, its commands exist, and nothing in the folder is anybody's own."""
+"""clusters/README.md names every file, its commands exist, and nothing in the folder is
+anybody's own."""
 
 import re
 import shlex
@@ -19,8 +20,11 @@ SHIPPED = [path for path in sorted(FOLDER.iterdir()) if path.suffix in (".yaml",
 
 
 def commands(program: str) -> list[str]:
-    """Every call of a program in the files' text: those in the README's blocks and in backticks, and in the files' comments."""
-    found = re.findall(rf"^ +({program} [^#\n]*)", README, re.M) + re.findall(rf"`({program} [^`\n]*)`", README)
+    """Every call of a program in the files' text: those in the README's blocks and in backticks,
+    and in the files' comments."""
+    found = re.findall(rf"^ +({program} [^#\n]*)", README, re.M) + re.findall(
+        rf"`({program} [^`\n]*)`", README
+    )
     for path in SHIPPED:
         if path.suffix != ".md":
             found += re.findall(rf"^# +({program} .*?)(?:    |$)", path.read_text(), re.M)
@@ -36,7 +40,9 @@ def test_every_file_is_linked_and_every_link_leads_somewhere():
 def test_every_file_has_its_four_answers():
     for section in ("Slurm", "Kubernetes", "AWS", "GCP"):
         text = README.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
-        words = ("start", "watch", "stop") if section == "GCP" else ("start", "watch", "cost", "stop")
+        words = (
+            ("start", "watch", "stop") if section == "GCP" else ("start", "watch", "cost", "stop")
+        )
         assert all(f"*{word}*" in text.lower() for word in words), section
 
 
@@ -57,10 +63,19 @@ def test_ray_commands_parse():
 
     assert isinstance(cli, Group)
     found = commands("ray")
-    assert {shlex.split(c)[1] for c in found} >= {"up", "down", "dashboard", "attach", "start", "get-auth-token"}
+    assert {shlex.split(c)[1] for c in found} >= {
+        "up",
+        "down",
+        "dashboard",
+        "attach",
+        "start",
+        "get-auth-token",
+    }
     for command in found:
         _, name, *arguments = shlex.split(command)
-        known = {option for p in cli.commands[name].params if isinstance(p, Option) for option in p.opts}
+        known = {
+            option for p in cli.commands[name].params if isinstance(p, Option) for option in p.opts
+        }
         assert {a.partition("=")[0] for a in arguments if a.startswith("-")} <= known, command
 
 
@@ -69,7 +84,12 @@ def test_options_named_alone_exist():
 
     group = get_command(app)
     assert isinstance(group, TyperGroup)
-    known = {option for command in (*group.commands.values(), start) for p in command.params for option in p.opts}
+    known = {
+        option
+        for command in (*group.commands.values(), start)
+        for p in command.params
+        for option in p.opts
+    }
     named = set(re.findall(r"`(--[\w-]+)", README))
     assert named and named <= known
 
@@ -84,9 +104,20 @@ def test_nothing_in_it_is_anybodys_own(path):
         "an image of a machine or a group": r"\b(ami|sg|subnet|vpc)-[0-9a-f]{8,}\b",
         "a user's folder": r"/(root|Users|work)/|/home/(?!unilaw)\w+",
     }
-    assert {what: re.findall(pattern, text) for what, pattern in owned.items() if re.search(pattern, text)} == {}
-    hosts = set(re.findall(r"https?://([\w.-]+)", text)) | set(re.findall(r"image: (?:&\w+ )?([\w.-]+\.\w+)/", text))
-    assert hosts <= {"127.0.0.1", "registry.example.com", "docs.aws.amazon.com", "www.googleapis.com"}
+    assert {
+        what: re.findall(pattern, text)
+        for what, pattern in owned.items()
+        if re.search(pattern, text)
+    } == {}
+    hosts = set(re.findall(r"https?://([\w.-]+)", text)) | set(
+        re.findall(r"image: (?:&\w+ )?([\w.-]+\.\w+)/", text)
+    )
+    assert hosts <= {
+        "127.0.0.1",
+        "registry.example.com",
+        "docs.aws.amazon.com",
+        "www.googleapis.com",
+    }
 
 
 @pytest.mark.parametrize("path", [p for p in SHIPPED if p.suffix == ".yaml"], ids=lambda p: p.name)
@@ -100,10 +131,17 @@ def test_what_a_user_must_fill_in_is_marked(path):
 
 def test_the_wheel_takes_the_folder_whole():
     """Hatch packages a folder with all its files but those that git ignores."""
-    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"][
+        "targets"
+    ]["wheel"]
     assert "clusters" in wheel["packages"] and set(wheel) == {"packages"}, "nothing is excluded"
     ignored = (ROOT / ".gitignore").read_text().split()
-    assert not [p.name for p in SHIPPED for pattern in ignored if fnmatch(p.name, pattern) or fnmatch(f"clusters/{p.name}", pattern)]
+    assert not [
+        p.name
+        for p in SHIPPED
+        for pattern in ignored
+        if fnmatch(p.name, pattern) or fnmatch(f"clusters/{p.name}", pattern)
+    ]
 
 
 @pytest.mark.parametrize("path", [p for p in SHIPPED if p.suffix == ".yaml"], ids=lambda p: p.name)

@@ -1,4 +1,5 @@
-"""clusters/aws.yaml and gcp.yaml: accepted by Ray's own reader and schema, private, and agreeing with the Dockerfile."""
+"""clusters/aws.yaml and gcp.yaml: accepted by Ray's own reader and schema, private, and agreeing
+with the Dockerfile."""
 
 import json
 import re
@@ -38,8 +39,15 @@ def test_ray_reads_them_and_adds_no_command_of_its_own(name):
 
     prepared = prepare_config(config(name))
     validate_config(prepared)
-    assert prepared["head_setup_commands"] == prepared["worker_setup_commands"] == [], "Ray's defaults would install another Ray"
-    for key in ("initialization_commands", "head_start_ray_commands", "worker_start_ray_commands", "docker"):
+    assert prepared["head_setup_commands"] == prepared["worker_setup_commands"] == [], (
+        "Ray's defaults would install another Ray"
+    )
+    for key in (
+        "initialization_commands",
+        "head_start_ray_commands",
+        "worker_start_ray_commands",
+        "docker",
+    ):
         assert prepared[key] == config(name)[key]
     assert prepared["available_node_types"]["head"]["max_workers"] == 0
 
@@ -50,7 +58,9 @@ def test_the_head_is_on_demand_and_runs_no_trial_and_workers_are_spot(name):
     market = {"aws": "InstanceMarketOptions", "gcp": "scheduling"}[name]
     spot = {"aws": {"MarketType": "spot"}, "gcp": {"provisioningModel": "SPOT"}}[name]
     assert head["resources"] == {"CPU": 0} and market not in head["node_config"]
-    assert len(types) == 2 and all(spot.items() <= kind["node_config"][market].items() for kind in types.values())
+    assert len(types) == 2 and all(
+        spot.items() <= kind["node_config"][market].items() for kind in types.values()
+    )
     assert 1 <= max(kind["max_workers"] for kind in types.values()) <= config(name)["max_workers"]
 
 
@@ -64,7 +74,10 @@ def test_the_start_commands_are_rays(name):
         words = shlex.split(command)
         assert stop == "ray stop" and words[:2] == ["ray", "start"]
         assert {w.partition("=")[0] for w in words[2:]} <= known, command
-    assert "--head" in config(name)["head_start_ray_commands"][1] and "$RAY_HEAD_IP" in config(name)["worker_start_ray_commands"][1]
+    assert (
+        "--head" in config(name)["head_start_ray_commands"][1]
+        and "$RAY_HEAD_IP" in config(name)["worker_start_ray_commands"][1]
+    )
 
 
 def test_they_are_private(name):
@@ -76,34 +89,53 @@ def test_they_are_private(name):
     for kind in read["available_node_types"].values():
         node = kind["node_config"]
         if name == "aws":
-            assert node["SecurityGroupIds"], "without one Ray makes a group that is open to everybody on port 22"
-            assert node["MetadataOptions"] == {"HttpTokens": "required"} and node["IamInstanceProfile"]["Name"].startswith("unilaw-")
+            assert node["SecurityGroupIds"], (
+                "without one Ray makes a group that is open to everybody on port 22"
+            )
+            assert node["MetadataOptions"] == {"HttpTokens": "required"} and node[
+                "IamInstanceProfile"
+            ]["Name"].startswith("unilaw-")
         else:
-            assert node["tags"] == {"items": ["unilaw"]} and node["networkInterfaces"][0]["subnetwork"].endswith("/subnetworks/unilaw")
+            assert node["tags"] == {"items": ["unilaw"]} and node["networkInterfaces"][0][
+                "subnetwork"
+            ].endswith("/subnetworks/unilaw")
 
 
 def test_ray_makes_no_security_group_where_one_is_given():
-    """What the comment in aws.yaml says about Ray, against Ray's code: with a group in every type nothing is created."""
+    """What the comment in aws.yaml says about Ray, against Ray's code: with a group in every
+    type nothing is created."""
     from ray.autoscaler._private.aws import config as aws
 
     given = config("aws")
     assert aws._configure_security_group(given) is given  # would ask AWS otherwise
     opened = aws._create_default_inbound_rules({"sg-1"}, [])
-    assert any(r.get("IpRanges") == [{"CidrIp": "0.0.0.0/0"}] for r in opened), "Ray's own group is closed now: the comment can go"
+    assert any(r.get("IpRanges") == [{"CidrIp": "0.0.0.0/0"}] for r in opened), (
+        "Ray's own group is closed now: the comment can go"
+    )
 
 
 def test_they_agree_with_the_dockerfile(name):
     from ray.autoscaler.sdk.sdk import get_docker_host_mount_location
 
     read = config(name)
-    assert "HOME=/home/unilaw" in DOCKERFILE and all(path.startswith("/home/unilaw/") for path in read["file_mounts"])
-    assert 'ENTRYPOINT ["unilaw"]' in DOCKERFILE and "--entrypoint=" in read["docker"]["run_options"], "the launcher runs `IMAGE bash`"
-    assert re.search(r"install .*\brsync\b.*\bopenssh-client\b", DOCKERFILE), "the launcher's tools inside the container"
+    assert "HOME=/home/unilaw" in DOCKERFILE and all(
+        path.startswith("/home/unilaw/") for path in read["file_mounts"]
+    )
+    assert (
+        'ENTRYPOINT ["unilaw"]' in DOCKERFILE and "--entrypoint=" in read["docker"]["run_options"]
+    ), "the launcher runs `IMAGE bash`"
+    assert re.search(r"install .*\brsync\b.*\bopenssh-client\b", DOCKERFILE), (
+        "the launcher's tools inside the container"
+    )
     assert "/etc/profile.d/unilaw.sh" in DOCKERFILE, "the launcher's login shells forget PATH"
-    assert {"aws": "boto3", "gcp": "google-api-python-client"}[name] in DOCKERFILE, "what the head's autoscaler imports"
+    assert {"aws": "boto3", "gcp": "google-api-python-client"}[name] in DOCKERFILE, (
+        "what the head's autoscaler imports"
+    )
     (mounted,) = read["file_mounts"]
     host = get_docker_host_mount_location(read["cluster_name"]) + mounted
-    assert read["initialization_commands"] == [f"chmod 644 {host}"], "the container's user must read the token"
+    assert read["initialization_commands"] == [f"chmod 644 {host}"], (
+        "the container's user must read the token"
+    )
 
 
 def test_what_rays_docker_command_makes_of_the_options(name):
@@ -114,8 +146,22 @@ def test_what_rays_docker_command_makes_of_the_options(name):
     home = re.search(r"HOME=(\S+)", DOCKERFILE)
     assert home is not None
     line = docker_start_cmds(
-        "ubuntu", docker["image"], mounts, docker["container_name"], docker["run_options"], "unilaw", home[1], "docker"
+        "ubuntu",
+        docker["image"],
+        mounts,
+        docker["container_name"],
+        docker["run_options"],
+        "unilaw",
+        home[1],
+        "docker",
     )
     words = shlex.split(line)
-    assert words[-2:] == [docker["image"], "bash"] and "--entrypoint=" in words and "--net=host" in words
-    assert "/tmp/ray_tmp_mount/unilaw//home/unilaw/.ray/auth_token:/home/unilaw/.ray/auth_token" in words
+    assert (
+        words[-2:] == [docker["image"], "bash"]
+        and "--entrypoint=" in words
+        and "--net=host" in words
+    )
+    assert (
+        "/tmp/ray_tmp_mount/unilaw//home/unilaw/.ray/auth_token:/home/unilaw/.ray/auth_token"
+        in words
+    )

@@ -1,4 +1,5 @@
-"""clusters/kuberay-rayjob.yaml: the fields that KubeRay 1.7.0 wants, spelled as its CRD spells them; private; agreeing with the image."""
+"""clusters/kuberay-rayjob.yaml: the fields that KubeRay 1.7.0 wants, spelled as its CRD spells
+them; private; agreeing with the image."""
 
 import re
 import shlex
@@ -18,12 +19,30 @@ SPEC = JOB["spec"]
 CLUSTER = SPEC["rayClusterSpec"]
 HEAD = CLUSTER["headGroupSpec"]
 WORKERS = {group["groupName"]: group for group in CLUSTER["workerGroupSpecs"]}
-TEMPLATES = [SPEC["submitterPodTemplate"], HEAD["template"], *(group["template"] for group in WORKERS.values())]
+TEMPLATES = [
+    SPEC["submitterPodTemplate"],
+    HEAD["template"],
+    *(group["template"] for group in WORKERS.values()),
+]
 
-# From the CRD of KubeRay 1.7.0, which knows more; an API server drops or refuses what it does not know.
-JOB_FIELDS = {"entrypoint", "submissionMode", "backoffLimit", "shutdownAfterJobFinishes", "ttlSecondsAfterFinished"}
+# From the CRD of KubeRay 1.7.0, which knows more; an API server drops or refuses what it does not
+# know.
+JOB_FIELDS = {
+    "entrypoint",
+    "submissionMode",
+    "backoffLimit",
+    "shutdownAfterJobFinishes",
+    "ttlSecondsAfterFinished",
+}
 JOB_FIELDS |= {"submitterPodTemplate", "rayClusterSpec"}
-CLUSTER_FIELDS = {"rayVersion", "enableInTreeAutoscaling", "autoscalerOptions", "authOptions", "headGroupSpec", "workerGroupSpecs"}
+CLUSTER_FIELDS = {
+    "rayVersion",
+    "enableInTreeAutoscaling",
+    "autoscalerOptions",
+    "authOptions",
+    "headGroupSpec",
+    "workerGroupSpecs",
+}
 GROUP_FIELDS = {"groupName", "replicas", "minReplicas", "maxReplicas", "rayStartParams", "template"}
 
 
@@ -32,39 +51,62 @@ def test_kinds_and_fields():
     assert (POLICY["apiVersion"], POLICY["kind"]) == ("networking.k8s.io/v1", "NetworkPolicy")
     assert set(SPEC) == JOB_FIELDS and set(CLUSTER) == CLUSTER_FIELDS
     assert set(HEAD) == {"serviceType", "rayStartParams", "template"}
-    assert set(WORKERS) == {"cpu", "gpu"} and all(set(group) == GROUP_FIELDS for group in WORKERS.values())
+    assert set(WORKERS) == {"cpu", "gpu"} and all(
+        set(group) == GROUP_FIELDS for group in WORKERS.values()
+    )
     assert SPEC["submissionMode"] == "K8sJobMode"
 
 
 def test_it_cleans_up_and_tries_again():
-    assert SPEC["shutdownAfterJobFinishes"] is True and SPEC["ttlSecondsAfterFinished"] > 0, "a ttl needs the shutdown"
+    assert SPEC["shutdownAfterJobFinishes"] is True and SPEC["ttlSecondsAfterFinished"] > 0, (
+        "a ttl needs the shutdown"
+    )
     assert SPEC["backoffLimit"] >= 1
-    assert CLUSTER["enableInTreeAutoscaling"] is True and CLUSTER["autoscalerOptions"]["version"] == "v2"
+    assert (
+        CLUSTER["enableInTreeAutoscaling"] is True
+        and CLUSTER["autoscalerOptions"]["version"] == "v2"
+    )
     assert all(0 <= g["minReplicas"] <= g["replicas"] <= g["maxReplicas"] for g in WORKERS.values())
 
 
 def test_rays_version_is_the_images():
     pinned = re.search(r"^ray==(\S+)$", (ROOT / "constraints.txt").read_text(), re.M)
-    assert pinned is not None and CLUSTER["rayVersion"] == pinned[1], "KubeRay's probes and token mode go by it"
+    assert pinned is not None and CLUSTER["rayVersion"] == pinned[1], (
+        "KubeRay's probes and token mode go by it"
+    )
 
 
 def test_start_parameters_are_texts_that_ray_start_knows():
     from click import Option
     from ray.scripts.scripts import start
 
-    known = {option.removeprefix("--") for p in start.params if isinstance(p, Option) for option in p.opts}
+    known = {
+        option.removeprefix("--")
+        for p in start.params
+        if isinstance(p, Option)
+        for option in p.opts
+    }
     assert HEAD["rayStartParams"]["num-cpus"] == "0"
     for group in (HEAD, *WORKERS.values()):
         assert set(group["rayStartParams"]) <= known
-        assert all(isinstance(value, str) for value in group["rayStartParams"].values()), "the CRD takes strings only"
+        assert all(isinstance(value, str) for value in group["rayStartParams"].values()), (
+            "the CRD takes strings only"
+        )
 
 
 def test_every_container_says_what_it_takes_and_uses_one_image():
     containers = [c for template in TEMPLATES for c in template["spec"]["containers"]]
     assert len({c["image"] for c in containers}) == 1
     for container in containers:
-        assert set(container["resources"]["requests"]) == set(container["resources"]["limits"]) >= {"cpu", "memory"}
-    gpus = {name: g["template"]["spec"]["containers"][0]["resources"]["limits"].get("nvidia.com/gpu", 0) for name, g in WORKERS.items()}
+        assert (
+            set(container["resources"]["requests"])
+            == set(container["resources"]["limits"])
+            >= {"cpu", "memory"}
+        )
+    gpus = {
+        name: g["template"]["spec"]["containers"][0]["resources"]["limits"].get("nvidia.com/gpu", 0)
+        for name, g in WORKERS.items()
+    }
     assert gpus == {"cpu": 0, "gpu": 1}
 
 
@@ -73,43 +115,68 @@ def test_workers_are_spot_and_the_head_is_not():
         spec = group["template"]["spec"]
         assert any("spot" in f"{key}={value}" for key, value in spec["nodeSelector"].items())
         assert any("spot" in toleration["key"] for toleration in spec["tolerations"])
-    assert "nodeSelector" not in HEAD["template"]["spec"] and "tolerations" not in HEAD["template"]["spec"]
-    assert any(t["key"] == "nvidia.com/gpu" for t in WORKERS["gpu"]["template"]["spec"]["tolerations"])
+    assert (
+        "nodeSelector" not in HEAD["template"]["spec"]
+        and "tolerations" not in HEAD["template"]["spec"]
+    )
+    assert any(
+        t["key"] == "nvidia.com/gpu" for t in WORKERS["gpu"]["template"]["spec"]["tolerations"]
+    )
 
 
 def test_it_is_private():
     assert CLUSTER["authOptions"] == {"mode": "token"}
     assert HEAD["serviceType"] == "ClusterIP" and "enableIngress" not in HEAD
-    for open_door in ("LoadBalancer", "NodePort", "0.0.0.0", "hostNetwork", "hostPort", "hostPath", "privileged", "dashboard-host"):
+    for open_door in (
+        "LoadBalancer",
+        "NodePort",
+        "0.0.0.0",
+        "hostNetwork",
+        "hostPort",
+        "hostPath",
+        "privileged",
+        "dashboard-host",
+    ):
         assert open_door not in TEXT
     ours = {"app": "unilaw"}
     assert all(template["metadata"]["labels"] == ours for template in TEMPLATES)
-    assert POLICY["spec"]["podSelector"] == {"matchLabels": ours} and POLICY["spec"]["policyTypes"] == ["Ingress"]
+    assert POLICY["spec"]["podSelector"] == {"matchLabels": ours} and POLICY["spec"][
+        "policyTypes"
+    ] == ["Ingress"]
     within, operator = POLICY["spec"]["ingress"]
     assert within == {"from": [{"podSelector": {"matchLabels": ours}}]}
     assert [p["port"] for p in operator["ports"]] == [8265] and "podSelector" in operator["from"][0]
 
 
 def test_ports_are_those_of_the_head():
-    ports = {p["name"]: p["containerPort"] for p in HEAD["template"]["spec"]["containers"][0]["ports"]}
+    ports = {
+        p["name"]: p["containerPort"] for p in HEAD["template"]["spec"]["containers"][0]["ports"]
+    }
     assert ports == {"gcs-server": 6379, "dashboard": 8265}, "KubeRay finds them by name"
 
 
 def test_the_entrypoint_is_a_unilaw_command_on_a_file_that_is_mounted():
     command, *arguments = shlex.split(SPEC["entrypoint"])
-    assert command == "unilaw" and shlex.join([command, *arguments]) == SPEC["entrypoint"], "it passes through a shell unquoted"
+    assert command == "unilaw" and shlex.join([command, *arguments]) == SPEC["entrypoint"], (
+        "it passes through a shell unquoted"
+    )
     group = get_command(app)
     assert isinstance(group, TyperGroup)
     parsed = group.commands[arguments[0]].make_context(arguments[0], arguments[1:]).params
     assert parsed["address"] == "auto" and str(parsed["store"]).startswith("s3:/")
     (mount,) = HEAD["template"]["spec"]["containers"][0]["volumeMounts"]
-    assert Path(parsed["sweep"]) == Path(mount["mountPath"]) / "sweep.yaml" and mount["mountPath"].startswith("/home/unilaw/")
+    assert Path(parsed["sweep"]) == Path(mount["mountPath"]) / "sweep.yaml" and mount[
+        "mountPath"
+    ].startswith("/home/unilaw/")
     (volume,) = HEAD["template"]["spec"]["volumes"]
     create = f"kubectl create configmap {volume['configMap']['name']} --from-file=sweep.yaml"
     assert create in TEXT and create in (ROOT / "clusters" / "README.md").read_text()
 
 
-@pytest.mark.parametrize("needed", ["/etc/profile.d/unilaw.sh", "wget", "HOME=/home/unilaw", "python3", "ca-certificates"])
+@pytest.mark.parametrize(
+    "needed",
+    ["/etc/profile.d/unilaw.sh", "wget", "HOME=/home/unilaw", "python3", "ca-certificates"],
+)
 def test_the_image_has_what_kuberay_uses(needed):
     """Login shells, probes, the wait for the head; and certificates for buckets."""
     assert needed in (ROOT / "Dockerfile").read_text()

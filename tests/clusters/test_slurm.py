@@ -1,4 +1,5 @@
-"""clusters/slurm.sbatch: read by shellcheck, its options known to Ray, and run: two machines that are both this one."""
+"""clusters/slurm.sbatch: read by shellcheck, its options known to Ray, and run: two machines
+that are both this one."""
 
 import contextlib
 import os
@@ -43,8 +44,9 @@ exit "$worst"
 """
 
 RAY = f"""#!{sys.executable}
-# ray, but: other clusters on this machine are none of ours, the second machine has other addresses and misses its head after 3 s
-# instead of 60, and `ray stop` ends what this machine of this job has started.
+# ray, but: other clusters on this machine are none of ours, the second machine has other addresses
+# and misses its head after 3 s instead of 60, and `ray stop` ends what this machine of this job has
+# started.
 import os, sys
 if os.environ.get("UNILAW_TEST_MACHINE") == "2":
     os.environ["RAY_gcs_rpc_server_reconnect_timeout_s"] = "3"
@@ -62,9 +64,12 @@ if sys.argv[1] == "stop":
         try:
             environment = process.environ()
             if [environment.get(name) for name in ("SLURM_JOB_ID", "UNILAW_TEST_MACHINE")] == ours:
-                ended += [process, *process.children(recursive=True)]  # agents write their title over their environment
-            elif process.ppid() == 1 and any(f.path.startswith(os.environ["RAY_TMPDIR"] + "/") for f in process.open_files()):
-                ended.append(process)  # and outlive a raylet that missed its head
+                # Agents write their title over their environment.
+                ended += [process, *process.children(recursive=True)]
+            elif process.ppid() == 1 and any(
+                f.path.startswith(os.environ["RAY_TMPDIR"] + "/") for f in process.open_files()
+            ):
+                ended.append(process)  # it outlives a raylet that missed its head
         except psutil.Error:
             continue
     above = {{p.pid for p in psutil.Process().parents()}} | {{os.getpid()}}
@@ -77,7 +82,10 @@ else:
 
 
 def test_shellcheck_and_bash_find_nothing():
-    for command in ([str(BIN / "shellcheck"), "--severity=style", str(SCRIPT)], ["bash", "-n", str(SCRIPT)]):
+    for command in (
+        [str(BIN / "shellcheck"), "--severity=style", str(SCRIPT)],
+        ["bash", "-n", str(SCRIPT)],
+    ):
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -85,7 +93,9 @@ def test_shellcheck_and_bash_find_nothing():
 def words_of(command: str) -> list[str]:
     """The words of the script's line that holds `command`, continuation lines joined."""
     joined = SCRIPT.read_text().replace("\\\n", " ")
-    return next(line for line in joined.splitlines() if command in line and not line.startswith("#")).split()
+    return next(
+        line for line in joined.splitlines() if command in line and not line.startswith("#")
+    ).split()
 
 
 def test_rays_options_exist():
@@ -94,24 +104,49 @@ def test_rays_options_exist():
     from ray.scripts.symmetric_run import symmetric_run
 
     words = words_of("ray symmetric-run")
-    used = {w.partition("=")[0] for w in words[words.index("symmetric-run") : words.index("--")] if w.startswith("--")}
-    known = {name for command in (symmetric_run, start) for p in command.params if isinstance(p, Option) for name in p.opts}
+    used = {
+        w.partition("=")[0]
+        for w in words[words.index("symmetric-run") : words.index("--")]
+        if w.startswith("--")
+    }
+    known = {
+        name
+        for command in (symmetric_run, start)
+        for p in command.params
+        if isinstance(p, Option)
+        for name in p.opts
+    }
     assert used >= {"--address", "--min-nodes", "--dashboard-host"}
-    assert used <= known - {"--head", "--node-ip-address", "--port", "--block"}, "symmetric-run refuses these four"
+    assert used <= known - {
+        "--head",
+        "--node-ip-address",
+        "--port",
+        "--block",
+    }, "symmetric-run refuses these four"
 
 
 def test_the_directives_stand_before_the_first_command():
     lines = SCRIPT.read_text().splitlines()
     directives = [n for n, line in enumerate(lines) if line.startswith("#SBATCH ")]
     first_command = next(n for n, line in enumerate(lines) if line and not line.startswith("#"))
-    assert directives and max(directives) < first_command, "Slurm reads no directive after the first command"
+    assert directives and max(directives) < first_command, (
+        "Slurm reads no directive after the first command"
+    )
     given = {lines[n].split()[1].partition("=")[0] for n in directives}
-    assert given >= {"--nodes", "--time", "--exclusive", "--no-kill", "--requeue", "--ntasks-per-node"}
+    assert given >= {
+        "--nodes",
+        "--time",
+        "--exclusive",
+        "--no-kill",
+        "--requeue",
+        "--ntasks-per-node",
+    }
 
 
 @pytest.fixture
 def job():
-    """A job's number whose port is free, as Slurm would give it; its folder of logs goes afterwards."""
+    """A job's number whose port is free, as Slurm would give it; its folder of logs goes
+    afterwards."""
     while True:
         number = random.randrange(10_000_000, 20_000_000)
         with socket.socket() as s:
@@ -150,16 +185,23 @@ def test_a_sweep_runs_over_two_machines(tmp_path, environment, job):
     deadline = time.monotonic() + 30
     while processes_of(job) and time.monotonic() < deadline:
         time.sleep(0.5)
-    left = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode() for pid in processes_of(job)}
+    left = {
+        pid: Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+        for pid in processes_of(job)
+    }
     assert not left, f"Ray must end with the job: {said}"
 
 
 def processes_of(job: str) -> list[int]:
-    """The processes that the job started and left: those of its environment, and those that write its logs."""
+    """The processes that the job started and left: those of its environment, and those that
+    write its logs."""
     left = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it has ended, or is another user's
-            logs = any(str(fd.readlink()).startswith(f"/tmp/ray-{job}/") for fd in (process / "fd").iterdir())
+            logs = any(
+                str(fd.readlink()).startswith(f"/tmp/ray-{job}/")
+                for fd in (process / "fd").iterdir()
+            )
             ours = logs or f"SLURM_JOB_ID={job}\0".encode() in (process / "environ").read_bytes()
             if ours and (process / "cmdline").read_bytes():
                 left.append(int(process.name))

@@ -26,10 +26,24 @@ RAY = str(Path(sysconfig.get_path("scripts")) / "ray")
 
 @pytest.fixture(scope="module")
 def head(tmp_path_factory):
-    """Environment and address of a one-CPU Ray head with token authentication; ended by its own pid."""
+    """Environment and address of a one-CPU Ray head with token authentication; ended by its own
+    pid."""
     port, log = free_port(), tmp_path_factory.mktemp("head") / "log"
-    environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
-    command = [RAY, "start", "--head", f"--port={port}", "--num-cpus=1", "--include-dashboard=false", "--block"]
+    environment = {
+        **os.environ,
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+    command = [
+        RAY,
+        "start",
+        "--head",
+        f"--port={port}",
+        "--num-cpus=1",
+        "--include-dashboard=false",
+        "--block",
+    ]
     with log.open("w") as out:
         process = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
     try:
@@ -43,11 +57,15 @@ def head(tmp_path_factory):
         process.wait(60)
 
 
-def run(environment: dict[str, str], folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(
+    environment: dict[str, str], folder: Path, *arguments: str
+) -> subprocess.CompletedProcess[str]:
     (folder / "small.yaml").write_text(SWEEP)
     unilaw = str(Path(sysconfig.get_path("scripts")) / "unilaw")
     command = [unilaw, "run", "small.yaml", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=180)
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=180
+    )
 
 
 def test_a_running_cluster_gives_the_same_rows_as_inline(head, tmp_path):
@@ -55,8 +73,20 @@ def test_a_running_cluster_gives_the_same_rows_as_inline(head, tmp_path):
     done = run(environment, tmp_path, "--address", address, "--store", "ray")
     assert done.returncode == 0, done.stderr
     assert run(environment, tmp_path, "--inline", "--store", "inline").returncode == 0
-    on_ray, inline = (pd.read_parquet(tmp_path / s).sort_values("trial_id", ignore_index=True) for s in ("ray", "inline"))
-    measured = ["trial_id", "p", "epochs", "train_loss", "test_loss", "stability_attack_mean", "lip_lower_grad", "data_hash"]
+    on_ray, inline = (
+        pd.read_parquet(tmp_path / s).sort_values("trial_id", ignore_index=True)
+        for s in ("ray", "inline")
+    )
+    measured = [
+        "trial_id",
+        "p",
+        "epochs",
+        "train_loss",
+        "test_loss",
+        "stability_attack_mean",
+        "lip_lower_grad",
+        "data_hash",
+    ]
     pd.testing.assert_frame_equal(on_ray[measured], inline[measured], check_exact=True)
     assert on_ray["ray_version"].notna().all() and inline["ray_version"].isna().all()
 
@@ -66,11 +96,26 @@ def test_more_than_the_cluster_has_is_refused_with_both_numbers(head, tmp_path):
     (tmp_path / "wide.yaml").write_text(SWEEP + "resources: {cpus: 2}\n")
     unilaw = str(Path(sysconfig.get_path("scripts")) / "unilaw")
     command = [unilaw, "run", "wide.yaml", "--address", address]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 2 and "one trial needs 2 CPUs" in done.stderr and "the cluster has 1" in done.stderr
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert (
+        done.returncode == 2
+        and "one trial needs 2 CPUs" in done.stderr
+        and "the cluster has 1" in done.stderr
+    )
     assert "Traceback" not in done.stderr
 
 
 def test_no_cluster_at_the_address_is_one_sentence(tmp_path):
-    done = run({**os.environ, "RAY_AUTH_MODE": "disabled"}, tmp_path, "--address", f"127.0.0.1:{free_port()}")
-    assert done.returncode == 2 and "no Ray cluster answers there" in done.stderr and "Traceback" not in done.stderr
+    done = run(
+        {**os.environ, "RAY_AUTH_MODE": "disabled"},
+        tmp_path,
+        "--address",
+        f"127.0.0.1:{free_port()}",
+    )
+    assert (
+        done.returncode == 2
+        and "no Ray cluster answers there" in done.stderr
+        and "Traceback" not in done.stderr
+    )

@@ -1,4 +1,5 @@
-"""Shares of GPUs: how they are chosen, packed and raised. The GPUs are Ray's word for it alone; no trial here computes on one."""
+"""Shares of GPUs: how they are chosen, packed and raised. The GPUs are Ray's word for it alone;
+no trial here computes on one."""
 
 import io
 import logging
@@ -37,7 +38,10 @@ GIVEN = Given(cpus=1, gpus=0.0, seconds=60, weights_bytes=0, measure_points=0, c
 
 
 def sweep(resources: str, tasks: str = "[{task: sphere}]", more: str = "") -> Sweep:
-    return parse_sweep(f"name: a\nseeds: {{range: [0, 40]}}\nresources: {{{resources}}}\ntasks: {tasks}\n{more}", "sweep.yaml")
+    return parse_sweep(
+        f"name: a\nseeds: {{range: [0, 40]}}\nresources: {{{resources}}}\ntasks: {tasks}\n{more}",
+        "sweep.yaml",
+    )
 
 
 # What a share is
@@ -67,7 +71,10 @@ def test_as_many_shares_fit_into_one_gpu_as_their_name_says(parts: int):
     share = gpu_shares.rounded(round(1 / parts, 4))
     assert share is not None
     counted = round(share * 10_000)  # as Ray counts
-    assert counted == pytest.approx(share * 10_000) and parts * counted <= 10_000 < (parts + 1) * counted
+    assert (
+        counted == pytest.approx(share * 10_000)
+        and parts * counted <= 10_000 < (parts + 1) * counted
+    )
     assert parts == 1 or gpu_shares.named(share) == f"1/{parts} GPU"
 
 
@@ -81,14 +88,20 @@ def test_processes_that_share_a_gpu_fit_with_their_contexts():
         for gpu_bytes in (8e9, 24e9, 80e9):
             filled = gpu_shares.allocator_fraction(1 / parts, gpu_bytes) * gpu_bytes
             assert (
-                filled == gpu_bytes if parts == 1 else parts * (filled + gpu_shares.CONTEXT_BYTES) <= gpu_bytes * (1 + 1e-9) or filled == 0
+                filled == gpu_bytes
+                if parts == 1
+                else parts * (filled + gpu_shares.CONTEXT_BYTES) <= gpu_bytes * (1 + 1e-9)
+                or filled == 0
             )
 
 
 # What the planner gives
 
 
-SPHERES = "[{task: sphere, seeds: [0], fixed: {n: 64, d: 16, depth: 2, stop: epochs}, grid: {width: [8, 4096, 8192, 16384, 32768]}}]"
+SPHERES = (
+    "[{task: sphere, seeds: [0], fixed: {n: 64, d: 16, depth: 2, stop: epochs}, grid: {width: [8,"
+    " 4096, 8192, 16384, 32768]}}]"
+)
 
 
 def test_every_cell_gets_the_smallest_share_that_holds_it():
@@ -97,13 +110,23 @@ def test_every_cell_gets_the_smallest_share_that_holds_it():
     for cell in cells:
         held = [s for s in (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0) if cell.memory_bytes <= 24e9 * s]
         assert cell.gpus == min(held)
-    assert [c.gpus for c in cells] == [1 / 16, 1 / 16, 1 / 8, 1 / 4, 1.0], "32768² parameters in four copies are 17 GB"
+    assert [c.gpus for c in cells] == [
+        1 / 16,
+        1 / 16,
+        1 / 8,
+        1 / 4,
+        1.0,
+    ], "32768² parameters in four copies are 17 GB"
 
 
 def test_a_cell_that_no_gpu_holds_is_refused_with_its_figures():
     asked = sweep("gpus: auto, gpu_memory_gb: 16", SPHERES)
     with pytest.raises(
-        UserError, match=r"1 of 5 cells cannot fit: the largest, sphere with p = 1,074,\d+,\d+, needs about 17\.\d GB on one"
+        UserError,
+        match=(
+            r"1 of 5 cells cannot fit: the largest, sphere with p = 1,074,\d+,\d+, needs about"
+            r" 17\.\d GB on one"
+        ),
     ):
         refuse_what_cannot_fit(cost_cells(asked), asked, here=False)
 
@@ -116,26 +139,35 @@ def test_auto_without_a_word_on_the_gpus_asks_for_it(monkeypatch):
 
 
 GPT = (
-    "[{task: text-stream, seeds: [0], fixed: {source: python-stdlib, depth: 4, n: 64, batch_size: 4, context: 64, max_epochs: 1},"
-    " grid: {width: [64, 128]}}]"
+    "[{task: text-stream, seeds: [0], fixed: {source: python-stdlib, depth: 4, n: 64, batch_size:"
+    " 4, context: 64, max_epochs: 1}, grid: {width: [64, 128]}}]"
 )
 
 
 def test_only_language_models_may_be_given_several_gpus():
-    with pytest.raises(UserError, match=r"sweep.yaml:3: 'resources.gpus' is 2, and a trial of the task 'sphere' uses at most 1"):
+    with pytest.raises(
+        UserError,
+        match=(
+            r"sweep.yaml:3: 'resources.gpus' is 2, and a trial of the task 'sphere' uses at most 1"
+        ),
+    ):
         sweep("gpus: 2")
     trial = sweep("gpus: 1").trials[0]
     assert most_gpus(trial, 8) == 1
 
 
 def test_small_batches_keep_to_their_own_share_and_the_largest_comes_first():
-    asked = sweep("gpus: auto, gpu_memory_gb: 24", SPHERES.replace("seeds: [0]", "seeds: [0, 1, 2]"))
+    asked = sweep(
+        "gpus: auto, gpu_memory_gb: 24", SPHERES.replace("seeds: [0]", "seeds: [0, 1, 2]")
+    )
     planned = make_batches(asked.trials, calibrated(1, print), 0, 600, 24e9, Gpus(24e9, 8))
     given = [p.batch.gpus for p in planned]
     assert given == sorted(given, reverse=True) and set(given) == {1 / 16, 1 / 8, 1 / 4, 1.0}
     by_width = {(t.config["width"], p.batch.gpus) for p in planned for t in p.batch.trials}
     assert {w: g for w, g in by_width if w > 4096} == {8192: 1 / 8, 16384: 1 / 4, 32768: 1.0}
-    assert sorted(t.trial_id for p in planned for t in p.batch.trials) == sorted(t.trial_id for t in asked.trials)
+    assert sorted(t.trial_id for p in planned for t in p.batch.trials) == sorted(
+        t.trial_id for t in asked.trials
+    )
 
 
 def test_without_gpus_nothing_has_a_share_and_the_longest_comes_first():
@@ -147,7 +179,10 @@ def test_without_gpus_nothing_has_a_share_and_the_longest_comes_first():
 
 def test_the_plan_says_who_gets_how_much():
     made = plan.plan(sweep("gpus: auto, gpu_memory_gb: 24", SPHERES.replace(", 32768", "")), print)
-    assert set(made.batches_by_gpus) == {"1/16 GPU", "1/8 GPU", "1/4 GPU"} and sum(made.batches_by_gpus.values()) == made.batches
+    assert (
+        set(made.batches_by_gpus) == {"1/16 GPU", "1/8 GPU", "1/4 GPU"}
+        and sum(made.batches_by_gpus.values()) == made.batches
+    )
     table = plan_table(made)
     assert "alone on" in table and "1/8 GPU" in table and "batches with 1/4 GPU each." in table
     assert "alone on" not in plan_table(plan.plan(sweep("cpus: 1"), print))
@@ -167,14 +202,17 @@ class Bout(NamedTuple):
 
 
 class Recorder(worker.Worker):
-    """A worker that sleeps for as many milliseconds as its first trial's seed, and says where and when. The configuration may ask it to
-    wait for so many others (`meet`), to die (`corpse`), or to fail (`kind`)."""
+    """A worker that sleeps for as many milliseconds as its first trial's seed, and says where
+    and when. The configuration may ask it to wait for so many others (`meet`), to die
+    (`corpse`), or to fail (`kind`)."""
 
     def node(self, home: str) -> str:
         """Without loading torch: ten at a time take a minute for that on two cores."""
         return ray.get_runtime_context().get_node_id()
 
-    def work(self, stacks: list[list[dict[str, Any]]], given: tuple[Any, ...]) -> list[dict[str, Any]]:
+    def work(
+        self, stacks: list[list[dict[str, Any]]], given: tuple[Any, ...]
+    ) -> list[dict[str, Any]]:
         import ray
 
         began = time.time()
@@ -189,30 +227,41 @@ class Recorder(worker.Worker):
         if "corpse" in asked:
             os._exit(1)
         kind = {"failure_kind": asked["kind"]} if "kind" in asked else {}
-        return [{"bout": (Given(*given).gpus, os.getpid(), ids, began, time.time()), **kind} for _ in stacks[0]]
+        return [
+            {"bout": (Given(*given).gpus, os.getpid(), ids, began, time.time()), **kind}
+            for _ in stacks[0]
+        ]
 
 
 @pytest.fixture(scope="module")
 def two_gpus() -> Iterator[None]:
     """A Ray with ten CPUs and two GPUs, in name."""
     ray.init(
-        address="local", num_cpus=10, num_gpus=2, include_dashboard=False, object_store_memory=100 * 2**20, log_to_driver=False,
+        address="local",
+        num_cpus=10,
+        num_gpus=2,
+        include_dashboard=False,
+        object_store_memory=100 * 2**20,
+        log_to_driver=False,
         logging_level=logging.ERROR,
-    )  # fmt: skip
+    )
     yield
     ray.shutdown()
 
 
 @pytest.fixture
 def pack(two_gpus: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Bout]]:
-    """`pack([(0.25, 300), …])`: batches of a share, milliseconds and reserved GB, if any, through the real dispatch; what each said of
-    itself."""
+    """`pack([(0.25, 300), …])`: batches of a share, milliseconds and reserved GB, if any,
+    through the real dispatch; what each said of itself."""
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
     monkeypatch.setattr(actors.worker, "Worker", Recorder)
 
     def go(batches: list[tuple[Any, ...]], cpus: int = 1, **config: Any) -> list[Bout]:
         trial = sweep("cpus: 1").trials[0]
-        queue = deque(Batch(((replace(trial, seed=ms, config=config),),), gpus, *memory_gb) for gpus, ms, *memory_gb in batches)
+        queue = deque(
+            Batch(((replace(trial, seed=ms, config=config),),), gpus, *memory_gb)
+            for gpus, ms, *memory_gb in batches
+        )
         found = list(actors.on_ray(queue, None, Resources(cpus=cpus), GIVEN))
         assert len(found) == len(batches) and not queue
         return [Bout(*columns[0]["bout"]) for _, columns in found if "bout" in columns[0]]
@@ -233,7 +282,9 @@ def most_at_once(bouts: list[Bout]) -> dict[str, float]:
 def test_four_quarters_run_on_each_gpu_at_a_time_in_workers_that_stay(pack, tmp_path):
     bouts = pack([(0.25, 10)] * 24, meet=(str(tmp_path), 8))
     assert most_at_once(bouts) == {"0": 1.0, "1": 1.0}
-    assert len({b.pid for b in bouts}) == 8, "one process for each share, and none for each of the 24 batches"
+    assert len({b.pid for b in bouts}) == 8, (
+        "one process for each share, and none for each of the 24 batches"
+    )
     assert Counter(b.gpu_ids for b in {b.pid: b for b in bouts}.values()) == {("0",): 4, ("1",): 4}
     assert {b.gpus for b in bouts} == {0.25}
 
@@ -248,7 +299,9 @@ def test_a_mixture_of_shares_ends_and_never_fills_a_gpu_twice(pack):
 def test_a_whole_gpu_does_not_wait_for_all_the_small_ones_behind_it(pack):
     bouts = pack([(0.5, 100)] * 8 + [(1.0, 100)] + [(0.5, 100)] * 12)
     whole = next(b for b in bouts if b.gpus == 1.0)
-    assert sum(b.began > whole.began for b in bouts) == 12, "nothing behind it in the queue overtook it"
+    assert sum(b.began > whole.began for b in bouts) == 12, (
+        "nothing behind it in the queue overtook it"
+    )
 
 
 def test_a_worker_that_dies_is_replaced(pack):
@@ -262,7 +315,9 @@ def test_a_worker_whose_batch_was_lost_gets_no_other(pack, kind: str, gpus: floa
     assert len({b.pid for b in pack([(gpus, 10)] * 4, cpus=5, kind="nan")}) <= 2
 
 
-def test_a_worker_that_dies_while_it_waits_takes_no_batch_with_it(pack, monkeypatch: pytest.MonkeyPatch):
+def test_a_worker_that_dies_while_it_waits_takes_no_batch_with_it(
+    pack, monkeypatch: pytest.MonkeyPatch
+):
     killed: list[int] = []
     look = actors._Crew._look
 
@@ -286,14 +341,29 @@ class Homeless(Recorder):
         raise ImportError("unilaw is not installed on this node")
 
 
-def test_workers_that_cannot_begin_end_the_run_with_the_reason(pack, monkeypatch: pytest.MonkeyPatch):
+def test_workers_that_cannot_begin_end_the_run_with_the_reason(
+    pack, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(actors.worker, "Worker", Homeless)
-    with pytest.raises(UserError, match="workers end before they have begun: ImportError: unilaw is not installed on this node"):
+    with pytest.raises(
+        UserError,
+        match=(
+            "workers end before they have begun: ImportError: unilaw is not installed on this node"
+        ),
+    ):
         pack([(0.0, 10)] * 12)
 
 
 def test_batches_that_differ_in_reserved_memory_alone_all_end(pack):
-    assert len(pack([(0.0, 10, None), (0.0, 10, 0.1), (0.0, 10, None), (0.0, 10, 0.2), (0.0, 10, 0.2)], cpus=5)) == 5
+    assert (
+        len(
+            pack(
+                [(0.0, 10, None), (0.0, 10, 0.1), (0.0, 10, None), (0.0, 10, 0.2), (0.0, 10, 0.2)],
+                cpus=5,
+            )
+        )
+        == 5
+    )
 
 
 # What happens to a trial that runs out of memory
@@ -301,17 +371,25 @@ def test_batches_that_differ_in_reserved_memory_alone_all_end(pack):
 
 def oom(message: str = "no memory") -> dict[str, Any]:
     return {
-        "_weights": None, "_pictures": None, "measures_version": 1, "status": "failed", "failure_kind": "oom", "failure_message": message,
-    }  # fmt: skip
+        "_weights": None,
+        "_pictures": None,
+        "measures_version": 1,
+        "status": "failed",
+        "failure_kind": "oom",
+        "failure_message": message,
+    }
 
 
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> list[Batch]:
-    """Every batch that a run gives to its workers, which all run out of memory; the cluster has 4 GPUs, and 64 GB on its largest node."""
+    """Every batch that a run gives to its workers, which all run out of memory; the cluster has
+    4 GPUs, and 64 GB on its largest node."""
     batches: list[Batch] = []
     monkeypatch.setattr(actors, "most", lambda cpus: (4, 64.0))
 
-    def results(queue: deque[Batch], resources: Resources, *_: Any) -> Iterator[tuple[Batch, list[dict[str, Any]]]]:
+    def results(
+        queue: deque[Batch], resources: Resources, *_: Any
+    ) -> Iterator[tuple[Batch, list[dict[str, Any]]]]:
         while queue:
             batch = queue.popleft()
             batches.append(batch)
@@ -324,24 +402,34 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[Batch]:
 
 def go(asked: Sweep, store: Store) -> tuple[Outcome, str]:
     said = io.StringIO()
-    return run(asked, store, None, False, False, Progress(Console(file=said, width=400))), said.getvalue()
+    return (
+        run(asked, store, None, False, False, Progress(Console(file=said, width=400))),
+        said.getvalue(),
+    )
 
 
 def one(resources: str, tasks: str = "[{task: sphere}]") -> Sweep:
-    return parse_sweep(f"name: a\nseeds: [0]\nresources: {{{resources}}}\ntasks: {tasks}\n", "sweep.yaml")
+    return parse_sweep(
+        f"name: a\nseeds: [0]\nresources: {{{resources}}}\ntasks: {tasks}\n", "sweep.yaml"
+    )
 
 
 def rows_of(store: Store) -> pd.DataFrame:
     return store.read().rows.sort_values("attempt")
 
 
-def test_out_of_memory_raises_the_share_step_by_step_and_then_says_so(told: list[Batch], tmp_path: Path):
+def test_out_of_memory_raises_the_share_step_by_step_and_then_says_so(
+    told: list[Batch], tmp_path: Path
+):
     store = Store.create(tmp_path / "rows")
     outcome, said = go(one("gpus: 0.25"), store)
     rows = rows_of(store)
     assert [b.gpus for b in told] == rows["gpus"].tolist() == [0.25, 0.5, 1.0]
     assert rows["attempt"].tolist() == [1, 2, 3] and dict(outcome.failed) == {"oom": 1}
-    assert rows["failure_message"].iloc[-1] == "ran out of memory with each of 1/4 GPU, 1/2 GPU, 1 GPU; no memory"
+    assert (
+        rows["failure_message"].iloc[-1]
+        == "ran out of memory with each of 1/4 GPU, 1/2 GPU, 1 GPU; no memory"
+    )
     assert "oom, trying again with 1/2 GPU: no memory" in said
 
 
@@ -360,8 +448,20 @@ def test_a_language_models_trial_goes_on_to_several_gpus(told: list[Batch], tmp_
 
 def test_a_batch_of_several_is_cut_before_any_share_is_raised(told: list[Batch], tmp_path: Path):
     store = Store.create(tmp_path / "rows")
-    go(parse_sweep("name: a\nseeds: [0, 1]\nresources: {gpus: 0.5}\ntasks: [{task: sphere}]\n", "sweep.yaml"), store)
-    assert [(len(b.trials), b.gpus) for b in told] == [(2, 0.5), (1, 0.5), (1, 0.5), (1, 1.0), (1, 1.0)]
+    go(
+        parse_sweep(
+            "name: a\nseeds: [0, 1]\nresources: {gpus: 0.5}\ntasks: [{task: sphere}]\n",
+            "sweep.yaml",
+        ),
+        store,
+    )
+    assert [(len(b.trials), b.gpus) for b in told] == [
+        (2, 0.5),
+        (1, 0.5),
+        (1, 0.5),
+        (1, 1.0),
+        (1, 1.0),
+    ]
 
 
 def test_reserved_memory_is_doubled_up_to_what_a_node_has(told: list[Batch], tmp_path: Path):
@@ -369,7 +469,11 @@ def test_reserved_memory_is_doubled_up_to_what_a_node_has(told: list[Batch], tmp
     outcome, said = go(one("memory_gb: 10"), store)
     assert [b.memory_gb for b in told] == [None, 20, 40, 64] and dict(outcome.failed) == {"oom": 1}
     assert "trying again with 20 GB" in said
-    assert rows_of(store)["failure_message"].iloc[-1].startswith("ran out of memory with each of 10 GB, 20 GB, 40 GB, 64 GB;")
+    assert (
+        rows_of(store)["failure_message"]
+        .iloc[-1]
+        .startswith("ran out of memory with each of 10 GB, 20 GB, 40 GB, 64 GB;")
+    )
 
 
 def test_without_a_reservation_out_of_memory_counts_as_before(told: list[Batch], tmp_path: Path):

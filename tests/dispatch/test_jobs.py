@@ -1,4 +1,5 @@
-"""`launch` and `cancel` against a real job server: a head without CPUs, a node that has them, token authentication."""
+"""`launch` and `cancel` against a real job server: a head without CPUs, a node that has them,
+token authentication."""
 
 import contextlib
 import json
@@ -79,13 +80,27 @@ class Cluster(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def cluster(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Two nodes with folders of their own, as on two machines; the head has no CPUs. Ended by their own pids."""
+def cluster(
+    environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
+    """Two nodes with folders of their own, as on two machines; the head has no CPUs. Ended by
+    their own pids."""
     token, port, dashboard = secrets.token_hex(32), free_port(), free_port()
-    with_token = {**environment, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token, "RAY_USAGE_STATS_ENABLED": "0"}
+    with_token = {
+        **environment,
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": token,
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
     of_job = {"PATH": f"{Path(sys.executable).parent}:{environment['PATH']}"}  # it runs `python`
     elsewhere, logs = hostile(tmp_path_factory.mktemp("hostile")), tmp_path_factory.mktemp("logs")
-    ports = ["--dashboard-agent-listen-port=0", "--min-worker-port=0", "--max-worker-port=0", "--object-store-memory=80000000", "--block"]
+    ports = [
+        "--dashboard-agent-listen-port=0",
+        "--min-worker-port=0",
+        "--max-worker-port=0",
+        "--object-store-memory=80000000",
+        "--block",
+    ]
     head = [
         "--head",
         f"--port={port}",
@@ -94,15 +109,25 @@ def cluster(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactor
         f"--dashboard-port={dashboard}",
     ]
     with contextlib.ExitStack() as ending:
-        for name, options in (("head", [*head, "--num-cpus=0"]), ("node", [f"--address=127.0.0.1:{port}", "--num-cpus=2"])):
-            folder = ending.enter_context(tempfile.TemporaryDirectory(prefix="ul-", ignore_cleanup_errors=True))  # short, for sockets
+        for name, options in (
+            ("head", [*head, "--num-cpus=0"]),
+            ("node", [f"--address=127.0.0.1:{port}", "--num-cpus=2"]),
+        ):
+            # short, for sockets
+            folder = ending.enter_context(
+                tempfile.TemporaryDirectory(prefix="ul-", ignore_cleanup_errors=True)
+            )
             command = [RAY, "start", *options, *ports, f"--temp-dir={folder}"]
             with (logs / name).open("w") as out:
-                process = subprocess.Popen(command, env=with_token | of_job, cwd=elsewhere, stdout=out, stderr=out)
+                process = subprocess.Popen(
+                    command, env=with_token | of_job, cwd=elsewhere, stdout=out, stderr=out
+                )
             ending.callback(stop, process)
             deadline = time.monotonic() + 300
             while "Ray runtime started" not in (logs / name).read_text():
-                assert process.poll() is None and time.monotonic() < deadline, (logs / name).read_text()
+                assert process.poll() is None and time.monotonic() < deadline, (
+                    logs / name
+                ).read_text()
                 time.sleep(0.2)
         yield Cluster(f"http://127.0.0.1:{dashboard}", with_token)
 
@@ -131,16 +156,25 @@ def hostile(folder: Path) -> Path:
 
 def unilaw(cluster: Cluster, folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     command = [UNILAW, *map(str, arguments)]
-    return subprocess.run(command, cwd=folder, env=cluster.environment, capture_output=True, text=True, timeout=600)
+    return subprocess.run(
+        command, cwd=folder, env=cluster.environment, capture_output=True, text=True, timeout=600
+    )
 
 
 @contextlib.contextmanager
 def started(cluster: Cluster, folder: Path, *arguments: object) -> Iterator[subprocess.Popen[str]]:
     command, pipe = [UNILAW, *map(str, arguments)], subprocess.PIPE
     with subprocess.Popen(
-        command, cwd=folder, env=cluster.environment, stdout=pipe, stderr=pipe, text=True, bufsize=1,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # tests in the background ignore it, and so would this
-    ) as process:  # fmt: skip
+        command,
+        cwd=folder,
+        env=cluster.environment,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        bufsize=1,
+        # tests in the background ignore it, and so would this
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
         try:
             yield process
         finally:
@@ -159,12 +193,15 @@ def until(stream: IO[str] | None, words: str) -> str:
 
 def ask(cluster: Cluster, path: str):
     header = {"Authorization": f"Bearer {cluster.environment['RAY_AUTH_TOKEN']}"}
-    with urllib.request.urlopen(urllib.request.Request(f"{cluster.url}/api/jobs/{path}", headers=header), timeout=60) as answer:
+    with urllib.request.urlopen(
+        urllib.request.Request(f"{cluster.url}/api/jobs/{path}", headers=header), timeout=60
+    ) as answer:
         return json.load(answer)
 
 
 class Wire:
-    """A connection between here and a port that can be cut: everything open is closed, and new ones work again."""
+    """A connection between here and a port that can be cut: everything open is closed, and new
+    ones work again."""
 
     def __init__(self, port: int):
         self.upstream, self.open, self.cuts = port, [], 0
@@ -223,22 +260,54 @@ def test_launched_twice_runs_once_and_survives_a_cut_wire(cluster, folder, tmp_p
     assert wire.cuts == 1 and len(wire.open) > 2, "the log was asked for again"
     assert [j["submission_id"] for j in ask(cluster, "") if j["type"] == "SUBMISSION"] == [name]
 
-    assert unilaw(cluster, folder, "run", *what[1:4], "--inline", "--store", tmp_path / "inline").returncode == 0
+    assert (
+        unilaw(
+            cluster, folder, "run", *what[1:4], "--inline", "--store", tmp_path / "inline"
+        ).returncode
+        == 0
+    )
     there, here = rows(store), rows(tmp_path / "inline")
-    same = ["trial_id", "attempt", "p", "epochs", "train_loss", "test_loss", "data_hash", "unilaw_version", "commit", "dirty"]
+    same = [
+        "trial_id",
+        "attempt",
+        "p",
+        "epochs",
+        "train_loss",
+        "test_loss",
+        "data_hash",
+        "unilaw_version",
+        "commit",
+        "dirty",
+    ]
     pd.testing.assert_frame_equal(there[same], here[same], check_exact=True)
     assert there["ray_version"].notna().all() and there["status"].eq("ok").all()
 
     third = unilaw(cluster, folder, *what, cluster.url)
-    assert third.returncode == 0 and "2 finished before" in third.stdout and f"{name}-2 is submitted" in third.stderr
+    assert (
+        third.returncode == 0
+        and "2 finished before" in third.stdout
+        and f"{name}-2 is submitted" in third.stderr
+    )
     assert len(rows(store)) == 2
 
 
 def test_detached_cancelled_and_launched_again_loses_nothing(cluster, folder, tmp_path):
     store, gate = tmp_path / "rows", tmp_path / "gate"
-    gated = f"  - task: gate\n    fixed: {{gate: {gate}, n: 64, max_epochs: 10000}}  # so long that it is a batch of its own\n"
+    gated = (
+        f"  - task: gate\n    fixed: {{gate: {gate}, n: 64, max_epochs: 10000}}  # so long that it"
+        " is a batch of its own\n"
+    )
     (folder / "gated.yaml").write_text(SMALL.replace("small", "gated") + gated)
-    what = ("launch", "gated.yaml", "--task-file", "random.py", "--store", store, "--address", cluster.url)
+    what = (
+        "launch",
+        "gated.yaml",
+        "--task-file",
+        "random.py",
+        "--store",
+        store,
+        "--address",
+        cluster.url,
+    )
     with started(cluster, folder, *what) as job:
         until(job.stdout, "3 trials to run in 2 batches")
         deadline = time.monotonic() + 300
@@ -254,9 +323,14 @@ def test_detached_cancelled_and_launched_again_loses_nothing(cluster, folder, tm
     assert 1 <= len(before) <= 2
 
     cancelled = unilaw(cluster, folder, "cancel", "gated.yaml", "--address", cluster.url)
-    assert cancelled.returncode == 0 and f"{name} is cancelled" in cancelled.stdout, cancelled.stderr
+    assert cancelled.returncode == 0 and f"{name} is cancelled" in cancelled.stdout, (
+        cancelled.stderr
+    )
     assert ask(cluster, name)["status"] == "STOPPED"
-    assert "has ended already: STOPPED" in unilaw(cluster, folder, "cancel", name, "--address", cluster.url).stdout
+    assert (
+        "has ended already: STOPPED"
+        in unilaw(cluster, folder, "cancel", name, "--address", cluster.url).stdout
+    )
     none = unilaw(cluster, folder, "cancel", "gated.yaml", "--address", cluster.url)
     assert none.returncode == 2 and "no job of the sweep 'gated' is running" in none.stderr
 
@@ -279,7 +353,11 @@ def test_exit_codes_are_those_of_run(cluster, folder, tmp_path):
         started(cluster, folder, "launch", "small.yaml", *options, file) as refused,
     ):
         said, errors = failing.communicate(timeout=600)
-        assert failing.returncode == 1 and "2 failed (2 bug)" in said and "ended with exit code 1" in errors
+        assert (
+            failing.returncode == 1
+            and "2 failed (2 bug)" in said
+            and "ended with exit code 1" in errors
+        )
         said, errors = refused.communicate(timeout=600)
     assert refused.returncode == 2 and f"the store '{file}'" in said and "Traceback" not in said
 
@@ -295,7 +373,11 @@ def test_what_is_wrong_here_is_said_before_anything_is_submitted(cluster, folder
     for mode in ({"RAY_AUTH_MODE": "disabled"}, {"RAY_AUTH_TOKEN": "x" * 64}):
         other = Cluster(cluster.url, {**cluster.environment, **mode})
         no = unilaw(other, folder, "launch", "small.yaml", *options, "--store", "/rows")
-        assert no.returncode == 2 and "did not get the token that it asks for" in no.stderr and no.stderr.count("\n") == 1
+        assert (
+            no.returncode == 2
+            and "did not get the token that it asks for" in no.stderr
+            and no.stderr.count("\n") == 1
+        )
         assert "x" * 64 not in no.stderr and cluster.environment["RAY_AUTH_TOKEN"] not in no.stderr
     unknown = unilaw(cluster, folder, "cancel", "unilaw-small-00000000", "--address", cluster.url)
     assert unknown.returncode == 2 and "there is no job unilaw-small-00000000" in unknown.stderr
@@ -309,7 +391,17 @@ def test_no_secret_of_this_machine_goes_along(cluster):
 
 
 @pytest.mark.parametrize(
-    "address", ["auto", "127.0.0.1:8265", "ray://127.0.0.1:10001", "http://127.0.0.1", "http://a:b", "http://a:1/x", "http://me:pw@a:1", ""]
+    "address",
+    [
+        "auto",
+        "127.0.0.1:8265",
+        "ray://127.0.0.1:10001",
+        "http://127.0.0.1",
+        "http://a:b",
+        "http://a:1/x",
+        "http://me:pw@a:1",
+        "",
+    ],
 )
 def test_another_form_of_address_is_refused(address):
     with pytest.raises(UserError, match="must be http://HOST:PORT"):
@@ -321,9 +413,13 @@ def test_nobody_there_is_one_sentence():
         jobs.connect(f"http://127.0.0.1:{free_port()}")
 
 
-@pytest.mark.parametrize("answer", [b"", b"hello\n", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"])
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"hello\n", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"],
+)
 def test_something_else_there_is_one_sentence(answer, monkeypatch):
-    """A listener that says nothing, one that does not speak HTTP, a web server that is no job server."""
+    """A listener that says nothing, one that does not speak HTTP, a web server that is no job
+    server."""
     monkeypatch.setattr(jobs, "KNOCK_S", 1.0)
     monkeypatch.setenv("RAY_ADDRESS", "http://127.0.0.1:1")  # is not what was typed
     server = socket.create_server(("127.0.0.1", 0))
@@ -339,7 +435,10 @@ def test_something_else_there_is_one_sentence(answer, monkeypatch):
 
     threading.Thread(target=serve, daemon=True).start()
     began = time.monotonic()
-    with server, pytest.raises(UserError, match=f"http://127.0.0.1:{server.getsockname()[1]}") as said:
+    with (
+        server,
+        pytest.raises(UserError, match=f"http://127.0.0.1:{server.getsockname()[1]}") as said,
+    ):
         jobs.connect(f"http://127.0.0.1:{server.getsockname()[1]}")
     assert len(str(said.value).splitlines()) == 1 and time.monotonic() - began < 10
     assert "RAY_ADDRESS" not in os.environ

@@ -25,7 +25,8 @@ seeds: [0]
 limits: {{measure_points: 0}}
 tasks:
   - task: text-stream
-    fixed: {{source: "{source}", n: 6000, context: 32, batch_size: 16, depth: 2, dropout: 0.1, max_epochs: 4}}
+    fixed: {{source: "{source}", n: 6000, context: 32, batch_size: 16, depth: 2,
+             dropout: 0.1, max_epochs: 4}}
 """
 """1500 steps, in which dropout draws as well."""
 
@@ -47,13 +48,19 @@ def start(folder: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     with (folder / "said.txt").open("ab") as said:
         return subprocess.Popen(
             [sys.executable, "-c", DRIVER],
-            cwd=folder, env={**environment, "PYTHONPATH": repository}, stdout=said, stderr=said, start_new_session=True,
-        )  # fmt: skip
+            cwd=folder,
+            env={**environment, "PYTHONPATH": repository},
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+        )
 
 
 def newest(folder: Path) -> int:
     """When the checkpoint was written, 0 while there is none."""
-    return max((path.stat().st_mtime_ns for path in folder.glob("rows/_checkpoints/[!_]*")), default=0)
+    return max(
+        (path.stat().st_mtime_ns for path in folder.glob("rows/_checkpoints/[!_]*")), default=0
+    )
 
 
 def killed(process: subprocess.Popen[bytes], folder: Path, pause: float) -> bool:
@@ -69,15 +76,20 @@ def killed(process: subprocess.Popen[bytes], folder: Path, pause: float) -> bool
     return at_work
 
 
-@pytest.mark.timeout(900)  # four times Python, torch and transformers, on a machine that may be busy
-def test_a_trial_that_is_killed_three_times_ends_bit_for_bit_as_one_that_was_not(tmp_path: Path, environment: dict[str, str]):
+# four times Python, torch and transformers, on a machine that may be busy
+@pytest.mark.timeout(900)
+def test_a_trial_that_is_killed_three_times_ends_bit_for_bit_as_one_that_was_not(
+    tmp_path: Path, environment: dict[str, str]
+):
     text = SWEEP.format(source=write_texts(tmp_path / "texts"))
     (tmp_path / "killed.yaml").write_text(text)
     draw, process = random.Random(0), None
     try:
         for _ in range(KILLS):
             process = start(tmp_path, environment)
-            assert killed(process, tmp_path, pause=draw.uniform(0, 0.5)), (tmp_path / "said.txt").read_text()
+            assert killed(process, tmp_path, pause=draw.uniform(0, 0.5)), (
+                tmp_path / "said.txt"
+            ).read_text()
             contents = Store.open(tmp_path / "rows").read()
             assert len(contents.rows) == 0 and not contents.problems
         process = start(tmp_path, environment)
@@ -90,9 +102,21 @@ def test_a_trial_that_is_killed_three_times_ends_bit_for_bit_as_one_that_was_not
     (whole,) = run(parse_sweep(text, "killed.yaml", {}).trials[0])
     assert (row["status"], row["attempt"], row["steps"]) == ("ok", 1, 1500)
     assert 0 < row["resumed_step"] < 1500 and whole["resumed_step"] is None
-    for name in ("train_loss", "train_error", "test_loss", "test_accuracy", "bits_per_byte", "ece", "p", "data_hash"):
+    for name in (
+        "train_loss",
+        "train_error",
+        "test_loss",
+        "test_accuracy",
+        "bits_per_byte",
+        "ece",
+        "p",
+        "data_hash",
+    ):
         assert row[name] == whole[name], name
     assert [dict(point) for point in row["loss_curve"]] == whole["loss_curve"]
     kept = safetensors.torch.load((tmp_path / "rows" / row["weights_file"]).read_bytes())
-    assert all(torch.equal(tensor, kept[name]) for name, tensor in safetensors.torch.load(whole["_weights"]).items())
+    assert all(
+        torch.equal(tensor, kept[name])
+        for name, tensor in safetensors.torch.load(whole["_weights"]).items()
+    )
     assert not list(tmp_path.glob("rows/_checkpoints/[!_]*")), "the trial has its row"

@@ -1,4 +1,5 @@
-"""A run that loses its cluster's head: one sentence instead of Ray's own end of it, and what had finished stays."""
+"""A run that loses its cluster's head: one sentence instead of Ray's own end of it, and what had
+finished stays."""
 
 import subprocess
 import sysconfig
@@ -26,8 +27,25 @@ PATIENCE_S = 240.0
 def test_a_lost_head_is_a_sentence(tmp_path: Path):
     (tmp_path / "a.yaml").write_text(SWEEP)
     with nodes(1) as cluster:
-        command = [UNILAW, "run", "a.yaml", "--task-file", str(SOAK_TASK), "--store", "rows", "--address", cluster.address]
-        run = subprocess.Popen(command, cwd=tmp_path, env=cluster.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        command = [
+            UNILAW,
+            "run",
+            "a.yaml",
+            "--task-file",
+            str(SOAK_TASK),
+            "--store",
+            "rows",
+            "--address",
+            cluster.address,
+        ]
+        run = subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            env=cluster.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
         try:
             deadline = time.monotonic() + PATIENCE_S
             while not any((tmp_path / "rows" / "_checkpoints").glob("*.safetensors")):
@@ -40,6 +58,12 @@ def test_a_lost_head_is_a_sentence(tmp_path: Path):
             run.kill()
             run.wait()
     assert run.returncode == 2, said
-    assert said.count("unilaw: the cluster's head at") == 1 and "has died; finished trials are in the store" in said
+    assert (
+        said.count("unilaw: the cluster's head at") == 1
+        and "has died; finished trials are in the store" in said
+    )
     assert "Traceback" not in said and "The program will terminate" not in said
-    assert Store.open(tmp_path / "rows").read().rows["failure_kind"].tolist() in ([], ["preempted"]), "no attempt is charged"
+    assert Store.open(tmp_path / "rows").read().rows["failure_kind"].tolist() in (
+        [],
+        ["preempted"],
+    ), "no attempt is charged"

@@ -1,4 +1,5 @@
-"""A trial over two processes of Ray Train: its columns, its accidents, going on after a kill, and being called off."""
+"""A trial over two processes of Ray Train: its columns, its accidents, going on after a kill,
+and being called off."""
 
 import os
 import time
@@ -22,14 +23,21 @@ from tests.tasks.test_text import write_texts
 
 PLENTY_S = 300.0
 
-pytestmark = pytest.mark.timeout(600)  # each start takes Python, torch, transformers and Ray Train three times over
+# each start takes Python, torch, transformers and Ray Train three times over
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
 def two_cpus() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("RAY_ADDRESS", raising=False)
-        ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=2**28)
+        ray.init(
+            address="local",
+            num_cpus=2,
+            include_dashboard=False,
+            log_to_driver=False,
+            object_store_memory=2**28,
+        )
         yield
         ray.shutdown()
 
@@ -40,13 +48,30 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def trial(source: str, how: str, folder: Path) -> Trial:
-    fixed = {"how": how, "folder": str(folder), "source": source, "n": 64, "context": 16, "depth": 2, "batch_size": 8}
+    fixed = {
+        "how": how,
+        "folder": str(folder),
+        "source": source,
+        "n": 64,
+        "context": 16,
+        "depth": 2,
+        "batch_size": 8,
+    }
     text = f"name: a\nseeds: [0]\ntasks:\n  - task: language-trouble\n    fixed: {fixed}\n"
     return parse_sweep(text, "sweep.yaml", refs_in(FAILING_LANGUAGE_TASK)).trials[0]
 
 
 def start(trial: Trial, given: Given) -> ray.ObjectRef:
-    plain = [[{"trial_id": trial.trial_id, "ref": tuple(trial.ref), "config": trial.config, "seed": trial.seed}]]
+    plain = [
+        [
+            {
+                "trial_id": trial.trial_id,
+                "ref": tuple(trial.ref),
+                "config": trial.config,
+                "seed": trial.seed,
+            }
+        ]
+    ]
     return submit(HOME, plain, tuple(given), processes=2)
 
 
@@ -79,40 +104,74 @@ def all_ended_within(seconds: float, folder: Path) -> bool:
     return not any(map(alive, processes(folder)))
 
 
-def test_killed_it_is_a_crash_and_then_goes_on_to_what_one_process_finds(two_cpus: None, source: str, tmp_path: Path):
-    checkpoints, killed = Store.create(tmp_path / "rows").checkpoints(), trial(source, "kill-once", tmp_path)
+def test_killed_it_is_a_crash_and_then_goes_on_to_what_one_process_finds(
+    two_cpus: None, source: str, tmp_path: Path
+):
+    checkpoints, killed = (
+        Store.create(tmp_path / "rows").checkpoints(),
+        trial(source, "kill-once", tmp_path),
+    )
     first = columns(killed, given(checkpoints=checkpoints))
-    assert (first["status"], first["failure_kind"]) == ("failed", "crash") and "process of the trial ended" in first["failure_message"]
+    assert (first["status"], first["failure_kind"]) == (
+        "failed",
+        "crash",
+    ) and "process of the trial ended" in first["failure_message"]
     assert first["wall_s"] < PLENTY_S and all_ended_within(60, tmp_path)
     two = columns(killed, given(checkpoints=checkpoints, points=3))
     assert two["status"] == "ok", two["failure_message"]
     (one,) = run_batch(Batch(((killed,),)), given(points=3))
     assert one["status"] == "ok" and two["resumed_step"] in (4, 5) and len(processes(tmp_path)) == 4
-    assert [point["loss"] for point in two["loss_curve"]] == pytest.approx([point["loss"] for point in one["loss_curve"]], rel=1e-5)
-    for name in ("trial_id", "p", "p_frozen", "n", "steps", "tokens_seen", "data_hash", "flops", "params_by_group", "measure_points"):
+    assert [point["loss"] for point in two["loss_curve"]] == pytest.approx(
+        [point["loss"] for point in one["loss_curve"]], rel=1e-5
+    )
+    for name in (
+        "trial_id",
+        "p",
+        "p_frozen",
+        "n",
+        "steps",
+        "tokens_seen",
+        "data_hash",
+        "flops",
+        "params_by_group",
+        "measure_points",
+    ):
         assert two.get(name) == one.get(name), name
     for name in ("train_loss", "test_loss", "test_loss_se", "bits_per_byte", "nll", "ece"):
         assert two[name] == pytest.approx(one[name], rel=1e-4), name
     for name in ("stability_attack_mean", "lip_lower_pairs", "lip_mean_grad", "d_participation"):
         assert two[name] == pytest.approx(one[name], rel=1e-2), name
-    assert two["stack_note"] == "one model over 2 processes; instruments on the whole of it, on one cpu" and not one["stack_note"]
+    assert (
+        two["stack_note"]
+        == "one model over 2 processes; instruments on the whole of it, on one cpu"
+        and not one["stack_note"]
+    )
     assert len(two["_weights"]) == len(one["_weights"])
 
 
-def test_out_of_memory_in_one_process_ends_both_and_stays_oom(two_cpus: None, source: str, tmp_path: Path):
+def test_out_of_memory_in_one_process_ends_both_and_stays_oom(
+    two_cpus: None, source: str, tmp_path: Path
+):
     found = columns(trial(source, "oom", tmp_path), given())
-    assert (found["status"], found["failure_kind"]) == ("failed", "oom") and "says the test" in found["failure_message"]
+    assert (found["status"], found["failure_kind"]) == (
+        "failed",
+        "oom",
+    ) and "says the test" in found["failure_message"]
     assert found["wall_s"] < PLENTY_S and all_ended_within(60, tmp_path)
 
 
 def test_a_process_that_hangs_meets_the_time_limit(two_cpus: None, source: str, tmp_path: Path):
     found = columns(trial(source, "hang", tmp_path), given(seconds=15))
-    assert (found["status"], found["failure_kind"]) == ("failed", "timeout"), found["failure_message"]
+    assert (found["status"], found["failure_kind"]) == ("failed", "timeout"), found[
+        "failure_message"
+    ]
     assert "limit of 15 s" in found["failure_message"]
     assert 15 <= found["wall_s"] < 60 and all_ended_within(60, tmp_path)
 
 
-def test_called_off_it_leaves_no_process_and_no_cpu_taken(two_cpus: None, source: str, tmp_path: Path):
+def test_called_off_it_leaves_no_process_and_no_cpu_taken(
+    two_cpus: None, source: str, tmp_path: Path
+):
     ref = start(trial(source, "hang", tmp_path), given())
     deadline = time.monotonic() + 200
     while len(processes(tmp_path)) < 2:

@@ -1,4 +1,5 @@
-"""A trial that goes wrong costs only itself, whatever it does to the worker, the batch and the stack that it shares."""
+"""A trial that goes wrong costs only itself, whatever it does to the worker, the batch and the
+stack that it shares."""
 
 import io
 import subprocess
@@ -24,10 +25,12 @@ from tests import FAILING_TASK
 from tests.chaos.store_auditor import UNILAW
 from tests.failing_task import JUNK
 
-pytestmark = pytest.mark.timeout(900)  # one run on Ray for most of it, on a machine that may be busy
+# one run on Ray for most of it, on a machine that may be busy
+pytestmark = pytest.mark.timeout(900)
 
 LIMIT_S = 10.0
-"""Of a batch. A fresh process's first one spends some seconds of it on torch's lazy imports when the machine is busy."""
+"""Of a batch. A fresh process's first one spends some seconds of it on torch's lazy imports when
+the machine is busy."""
 
 ATTEMPTS = 2
 
@@ -43,7 +46,8 @@ class Poison(NamedTuple):
     """The largest stack that its mates are then trained in."""
     mates: int = 3
     on_ray: bool = True
-    """Whether it runs there too; those that do not would only say again that columns of failure travel."""
+    """Whether it runs there too; those that do not would only say again that columns of failure
+    travel."""
 
     def __str__(self) -> str:
         return f"{self.how}-in-{self.where}"
@@ -51,13 +55,15 @@ class Poison(NamedTuple):
 
 EVERYWHERE = [
     Poison("raise", "data", "bug", 1, stacked=3, on_ray=False),
-    Poison("raise", "forward", "bug", 1, stacked=1),  # the stack falls apart, and its trials run one by one
+    # the stack falls apart, and its trials run one by one
+    Poison("raise", "forward", "bug", 1, stacked=1),
     Poison("exit", "data", "bug", 1, stacked=3),
     Poison("exit", "forward", "bug", 1, stacked=1, on_ray=False),
     Poison("not-an-exception", "data", "bug", 1, stacked=3, on_ray=False),
     Poison("not-an-exception", "forward", "bug", 1, stacked=1),
     Poison("nan", "data", "nan", 1, stacked=4),
-    Poison("inf", "model", "nan", 1, stacked=1, on_ray=False),  # its outputs fall out of what a stack must agree on
+    # its outputs fall out of what a stack must agree on
+    Poison("inf", "model", "nan", 1, stacked=1, on_ray=False),
     Poison("not-data", "data", "bug", 1, stacked=3, on_ray=False),
     Poison("three-outputs", "model", "bug", 1, stacked=1, on_ray=False),
     Poison("memory", "data", "oom", ATTEMPTS, stacked=3),
@@ -75,16 +81,26 @@ def sweep(poisons: Sequence[Poison]) -> Sweep:
     """Each poison with its mates, by tens of seeds; its own seed is the first."""
     entries = []
     for k, poison in enumerate(poisons):
-        entries.append(f"  - {{task: trouble, seeds: [{10 * k}], fixed: {{how: {poison.how}, where: {poison.where}}}}}")
-        entries.append(f"  - {{task: trouble, seeds: {{range: [{10 * k + 1}, {10 * k + 1 + poison.mates}]}}}}")
+        entries.append(
+            f"  - {{task: trouble, seeds: [{10 * k}], fixed: {{how: {poison.how}, where:"
+            f" {poison.where}}}}}"
+        )
+        entries.append(
+            f"  - {{task: trouble, seeds: {{range: [{10 * k + 1}, {10 * k + 1 + poison.mates}]}}}}"
+        )
     limits = f"{{seconds_per_trial: {LIMIT_S}, attempts: {ATTEMPTS}, measure_points: 0}}"
     return parse_sweep(
-        "\n".join(["name: poison", "seeds: [0]", f"limits: {limits}", "tasks:", *entries]), "sweep.yaml", refs_in(FAILING_TASK)
+        "\n".join(["name: poison", "seeds: [0]", f"limits: {limits}", "tasks:", *entries]),
+        "sweep.yaml",
+        refs_in(FAILING_TASK),
     )
 
 
-def run_shared(poisons: Sequence[Poison], inline: bool, folder: Path) -> tuple[Outcome, pd.DataFrame, str]:
-    """The real run, but for its batches: each poison in one stack with all its mates. Its outcome, rows and words."""
+def run_shared(
+    poisons: Sequence[Poison], inline: bool, folder: Path
+) -> tuple[Outcome, pd.DataFrame, str]:
+    """The real run, but for its batches: each poison in one stack with all its mates. Its
+    outcome, rows and words."""
     asked, said = sweep(poisons), io.StringIO()
     stacks = [tuple(t for t in asked.trials if t.seed // 10 == k) for k in range(len(poisons))]
     planned = [Planned(Batch((stack,)), LIMIT_S) for stack in stacks]
@@ -94,7 +110,9 @@ def run_shared(poisons: Sequence[Poison], inline: bool, folder: Path) -> tuple[O
         outcome = run(asked, store, None, inline, False, Progress(Console(file=said, width=200)))
     contents = store.read()
     assert contents.problems == []
-    assert all(pq.read_metadata(part).num_rows for part in folder.glob("part-*")), "a batch that is run again writes nothing"
+    assert all(pq.read_metadata(part).num_rows for part in folder.glob("part-*")), (
+        "a batch that is run again writes nothing"
+    )
     return outcome, contents.rows, said.getvalue()
 
 
@@ -146,12 +164,27 @@ def test_a_second_run_leaves_a_poison_trial_alone(tmp_path: Path):
 
 
 @pytest.mark.parametrize("inline", [True, False], ids=["inline", "ray"])
-def test_a_trial_that_prints_binary_junk_is_ok_like_any_other(inline: bool, environment: dict[str, str], tmp_path: Path):
-    (tmp_path / "a.yaml").write_text("name: a\nseeds: [0]\ntasks:\n  - {task: trouble, fixed: {how: junk}}\n")
-    command = [UNILAW, "run", "a.yaml", "--task-file", str(FAILING_TASK), "--store", "rows", *(["--inline"] if inline else [])]
+def test_a_trial_that_prints_binary_junk_is_ok_like_any_other(
+    inline: bool, environment: dict[str, str], tmp_path: Path
+):
+    (tmp_path / "a.yaml").write_text(
+        "name: a\nseeds: [0]\ntasks:\n  - {task: trouble, fixed: {how: junk}}\n"
+    )
+    command = [
+        UNILAW,
+        "run",
+        "a.yaml",
+        "--task-file",
+        str(FAILING_TASK),
+        "--store",
+        "rows",
+        *(["--inline"] if inline else []),
+    ]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=240)
     assert done.returncode == 0, done.stderr
-    assert (done.stdout.count(JUNK), done.stderr.count(JUNK)) == ((1, 1) if inline else (0, 0)), "a worker's words stay in Ray's logs"
+    assert (done.stdout.count(JUNK), done.stderr.count(JUNK)) == ((1, 1) if inline else (0, 0)), (
+        "a worker's words stay in Ray's logs"
+    )
     assert done.stdout.replace(JUNK, b"").startswith(b"1 ok, 0 failed, 0 finished before")
     assert pd.read_parquet(tmp_path / "rows")["status"].tolist() == ["ok"]
 
@@ -159,9 +192,12 @@ def test_a_trial_that_prints_binary_junk_is_ok_like_any_other(inline: bool, envi
 @pytest.mark.parametrize("how", ["raise", "exit"])
 def test_a_model_that_cannot_be_built_costs_only_its_own_trial(how: str, unilaw, tmp_path: Path):
     (tmp_path / "a.yaml").write_text(
-        f"name: a\nseeds: [0]\ntasks:\n  - {{task: trouble, fixed: {{how: {how}, where: model}}}}\n  - {{task: trouble}}\n"
+        f"name: a\nseeds: [0]\ntasks:\n  - {{task: trouble, fixed: {{how: {how}, where: model}}}}\n"
+        "  - {task: trouble}\n"
     )
-    done = unilaw("run", "a.yaml", "--task-file", FAILING_TASK, "--store", "rows", "--inline", cwd=tmp_path)
+    done = unilaw(
+        "run", "a.yaml", "--task-file", FAILING_TASK, "--store", "rows", "--inline", cwd=tmp_path
+    )
     assert done.stdout.startswith("1 ok, 1 failed (1 bug), 0 finished before"), done.stderr
 
 
@@ -171,16 +207,24 @@ from harness.execution.run_batch import run_batch
 from harness.sweeps.sweep import parse_sweep
 from harness.sweeps.trial import Batch, Given
 fixed = "{n: 32, d: 4, width: 8, stop: epochs, max_epochs: 2}"
-trials = parse_sweep(f"name: a\\nseeds: [0]\\ntasks: [{{task: sphere, fixed: {fixed}}}]", "sweep.yaml").trials
+text = f"name: a\\nseeds: [0]\\ntasks: [{{task: sphere, fixed: {fixed}}}]"
+trials = parse_sweep(text, "sweep.yaml").trials
 before = set(sys.modules)
 columns, = run_batch(Batch((trials,)), Given(1, 0.0, 600.0, 1_000_000, 8, None))
 assert columns["status"] == "ok", columns
-print(*sorted(name for name in set(sys.modules) - before if name.split(".")[0] in ("torch", "sympy")))
+new = set(sys.modules) - before
+print(*sorted(name for name in new if name.split(".")[0] in ("torch", "sympy")))
 """
 
 
 def test_torch_loads_nothing_more_of_itself_to_train_an_mlp():
-    """An import that the time limit interrupts leaves modules half loaded: every later trial of the process would be a bug."""
-    done = subprocess.run([sys.executable, "-c", TRIAL_IN_A_FRESH_PROCESS], capture_output=True, text=True, timeout=240)
+    """An import that the time limit interrupts leaves modules half loaded: every later trial of
+    the process would be a bug."""
+    done = subprocess.run(
+        [sys.executable, "-c", TRIAL_IN_A_FRESH_PROCESS],
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "\n"

@@ -1,4 +1,5 @@
-"""What is run again and how often, over kinds of failure, limits and histories. Only the workers are replaced."""
+"""What is run again and how often, over kinds of failure, limits and histories. Only the workers
+are replaced."""
 
 import io
 import math
@@ -24,24 +25,39 @@ Answers = Callable[..., None]
 
 def sweep(attempts: int = 2, trials: int = 1) -> Sweep:
     seeds = list(range(trials))
-    return parse_sweep(f"name: a\nseeds: {seeds}\nlimits: {{attempts: {attempts}}}\ntasks:\n  - task: sphere\n", "sweep.yaml")
+    return parse_sweep(
+        f"name: a\nseeds: {seeds}\nlimits: {{attempts: {attempts}}}\ntasks:\n  - task: sphere\n",
+        "sweep.yaml",
+    )
 
 
 def columns(kind: str | None) -> dict:
     failed = {"status": "failed", "failure_kind": kind, "failure_message": f"a {kind}"}
-    return {"_weights": None, "_pictures": None, "measures_version": 1, **(failed if kind else {"status": "ok"})}
+    return {
+        "_weights": None,
+        "_pictures": None,
+        "measures_version": 1,
+        **(failed if kind else {"status": "ok"}),
+    }
 
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
-    """`answers("crash", None)`: the first trial crashes, the second is ok, and any further one is like the last."""
+    """`answers("crash", None)`: the first trial crashes, the second is ok, and any further one
+    is like the last."""
 
     def prepare(*kinds: str | None) -> None:
         def results(queue: deque[Batch], *_) -> Iterator[tuple[Batch, list[dict]]]:
             told = 0
             while queue:
                 batch = queue.popleft()
-                yield batch, [columns(kinds[min(told + i, len(kinds) - 1)]) for i in range(len(batch.trials))]
+                yield (
+                    batch,
+                    [
+                        columns(kinds[min(told + i, len(kinds) - 1)])
+                        for i in range(len(batch.trials))
+                    ],
+                )
                 told += len(batch.trials)
 
         monkeypatch.setattr(run_module, "results", results)
@@ -65,12 +81,17 @@ def attempts(store: Store) -> list[int]:
 def remember(asked: Sweep, store: Store, *kinds: str | None) -> None:
     """Rows of earlier attempts at the sweep's first trial."""
     for k, kind in enumerate(kinds, start=1):
-        row = {**identity(asked.trials[0], k, "a"), **columns(kind), "finished_at": datetime(2026, 1, 1, 12, k, tzinfo=UTC)}
+        row = {
+            **identity(asked.trials[0], k, "a"),
+            **columns(kind),
+            "finished_at": datetime(2026, 1, 1, 12, k, tzinfo=UTC),
+        }
         store.append([{name: value for name, value in row.items() if not name.startswith("_")}])
 
 
 def tries(kind: str, limit: int) -> int:
-    """Attempts of one run at a trial that never gets further: what takes its node away is not its fault, to a point."""
+    """Attempts of one run at a trial that never gets further: what takes its node away is not
+    its fault, to a point."""
     return PREEMPTIONS if kind == "preempted" else limit if kind in RETRIED_KINDS else 1
 
 
@@ -96,12 +117,20 @@ def test_a_second_attempt_that_works_is_ok(kind: str, store: Store, answers: Ans
 @pytest.mark.parametrize("limit", [1, 2, 3])
 @pytest.mark.parametrize("before", [1, 2, 3])
 @pytest.mark.parametrize("kind", FAILURE_KINDS)
-def test_the_limit_counts_attempts_of_earlier_runs(kind: str, before: int, limit: int, store: Store, answers: Answers):
+def test_the_limit_counts_attempts_of_earlier_runs(
+    kind: str, before: int, limit: int, store: Store, answers: Answers
+):
     asked = sweep(limit)
     remember(asked, store, *[kind] * before)
     answers(kind)
     outcome = go(asked, store)
-    further = tries(kind, limit) if kind == "preempted" else max(0, limit - before) if kind in RETRIED_KINDS else 0
+    further = (
+        tries(kind, limit)
+        if kind == "preempted"
+        else max(0, limit - before)
+        if kind in RETRIED_KINDS
+        else 0
+    )
     assert attempts(store) == list(range(1, before + further + 1))
     assert outcome.given_up == (0 if further else 1)
 
@@ -117,8 +146,12 @@ def test_retry_failed_begins_the_count_anew(kind: str, limit: int, store: Store,
 
 
 @pytest.mark.parametrize("retry_failed", [False, True])
-@pytest.mark.parametrize("history", [[None], ["crash", None], [None, "crash"], ["bug", None, "nan"]], ids=str)
-def test_a_finished_trial_is_never_run_again(history: list[str | None], retry_failed: bool, store: Store, answers: Answers):
+@pytest.mark.parametrize(
+    "history", [[None], ["crash", None], [None, "crash"], ["bug", None, "nan"]], ids=str
+)
+def test_a_finished_trial_is_never_run_again(
+    history: list[str | None], retry_failed: bool, store: Store, answers: Answers
+):
     asked = sweep()
     remember(asked, store, *history)
     answers("bug")
@@ -128,7 +161,8 @@ def test_a_finished_trial_is_never_run_again(history: list[str | None], retry_fa
 
 
 def test_one_poison_trial_does_not_stop_its_neighbours(store: Store, answers: Answers):
-    answers("crash", None, None, "crash", "crash")  # the first time in a batch of three, which is not an attempt of its own
+    # the first time in a batch of three, which is not an attempt of its own
+    answers("crash", None, None, "crash", "crash")
     outcome = go(sweep(trials=3), store)
     assert (outcome.ok, dict(outcome.failed)) == (2, {"crash": 1})
     assert store.read().rows.groupby("trial_id").size().sort_values().tolist() == [1, 1, 2]
@@ -136,8 +170,11 @@ def test_one_poison_trial_does_not_stop_its_neighbours(store: Store, answers: An
 
 @pytest.mark.parametrize("trials", [2, 3, 8, 13])
 @pytest.mark.parametrize("kind", sorted(SHARED_KINDS))
-def test_a_batch_that_is_lost_whole_is_cut_until_the_poison_is_alone(monkeypatch, kind: str, trials: int, store: Store):
-    """Every batch with seed 1 in it is lost; its mates come out of it without a failure, and in few batches."""
+def test_a_batch_that_is_lost_whole_is_cut_until_the_poison_is_alone(
+    monkeypatch, kind: str, trials: int, store: Store
+):
+    """Every batch with seed 1 in it is lost; its mates come out of it without a failure, and in
+    few batches."""
     seen: list[int] = []
     lost_together = 0
 
@@ -147,7 +184,13 @@ def test_a_batch_that_is_lost_whole_is_cut_until_the_poison_is_alone(monkeypatch
             batch = queue.popleft()
             seen.append(len(batch.trials))
             lost_together += len(batch.trials) > 1 and any(t.seed == 1 for t in batch.trials)
-            yield batch, [columns(kind if any(t.seed == 1 for t in batch.trials) else None) for _ in batch.trials]
+            yield (
+                batch,
+                [
+                    columns(kind if any(t.seed == 1 for t in batch.trials) else None)
+                    for _ in batch.trials
+                ],
+            )
 
     monkeypatch.setattr(run_module, "results", results)
     outcome = go(sweep(trials=trials), store)
@@ -156,12 +199,18 @@ def test_a_batch_that_is_lost_whole_is_cut_until_the_poison_is_alone(monkeypatch
     assert seen[0] == trials, "all in one batch"
     assert (outcome.ok, dict(outcome.failed)) == (trials - 1, {kind: 1})
     assert rows.loc[rows["status"] == "ok", "attempt"].tolist() == [1] * (trials - 1)
-    assert sorted(rows.loc[rows["status"] == "failed", ["seed", "attempt"]].to_numpy().tolist()) == [[1, k + 1] for k in range(alone)]
-    assert len(seen) <= 2 * math.ceil(math.log2(trials)) + alone + (WHOLE_AGAIN if kind == "preempted" else 0)
+    assert sorted(
+        rows.loc[rows["status"] == "failed", ["seed", "attempt"]].to_numpy().tolist()
+    ) == [[1, k + 1] for k in range(alone)]
+    assert len(seen) <= 2 * math.ceil(math.log2(trials)) + alone + (
+        WHOLE_AGAIN if kind == "preempted" else 0
+    )
 
 
 @pytest.mark.parametrize("kind", sorted(set(FAILURE_KINDS) - SHARED_KINDS))
-def test_a_failure_of_its_own_in_a_shared_batch_is_a_row_at_once(kind: str, store: Store, answers: Answers):
+def test_a_failure_of_its_own_in_a_shared_batch_is_a_row_at_once(
+    kind: str, store: Store, answers: Answers
+):
     answers(None, kind, None)
     outcome = go(sweep(trials=3), store)
     assert (outcome.ok, dict(outcome.failed)) == (2, {kind: 1})
@@ -183,7 +232,9 @@ def test_a_torn_file_is_set_aside_and_its_trial_runs_again(store: Store, answers
     (part,) = Path(str(store)).glob("part-*.parquet")
     part.write_bytes(part.read_bytes()[:100])
     assert go(sweep(), store).ok == 1
-    assert store.read().problems == [] and len(list((Path(str(store)) / "_set_aside").iterdir())) == 1
+    assert (
+        store.read().problems == [] and len(list((Path(str(store)) / "_set_aside").iterdir())) == 1
+    )
 
 
 def test_a_wider_sweep_runs_only_what_is_new(store: Store, answers: Answers):
@@ -211,7 +262,9 @@ def test_preempted_rows_of_earlier_runs_are_not_charged(store: Store, answers: A
 
 
 @pytest.mark.parametrize(("lost", "again"), [(1, [3, 3]), (3, [3] * 4), (4, [3] * 4 + [1, 2])])
-def test_a_batch_that_loses_its_node_runs_again_as_it_was_before_it_is_cut(monkeypatch, lost: int, again: list[int], store: Store):
+def test_a_batch_that_loses_its_node_runs_again_as_it_was_before_it_is_cut(
+    monkeypatch, lost: int, again: list[int], store: Store
+):
     seen: list[int] = []
 
     def results(queue: deque[Batch], *_) -> Iterator[tuple[Batch, list[dict]]]:

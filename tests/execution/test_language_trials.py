@@ -1,4 +1,5 @@
-"""A language model's way through: what is embedded for the instruments, what they see, and measuring kept weights again."""
+"""A language model's way through: what is embedded for the instruments, what they see, and
+measuring kept weights again."""
 
 import math
 from pathlib import Path
@@ -13,7 +14,14 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from harness.cli import main
 from harness.errors import UserError
 from harness.execution.language_trials import EMBEDDED_WINDOWS, LastPosition, embedded
-from harness.language import Corpus, LanguageConfig, LanguageTask, transformer_group, window_begins, windows
+from harness.language import (
+    Corpus,
+    LanguageConfig,
+    LanguageTask,
+    transformer_group,
+    window_begins,
+    windows,
+)
 from harness.measures.jacobian import linearise, local_norms, local_norms_of
 from harness.store.store import Store, latest
 from harness.task import Seeds
@@ -35,7 +43,8 @@ def a_model(tied: bool = True):
 
 
 def a_corpus(train: int, held_out: int, length: int = 21) -> Corpus:
-    """So many documents of random tokens on either side, each of that length; token 0 separates them."""
+    """So many documents of random tokens on either side, each of that length; token 0 separates
+    them."""
     draw = np.random.default_rng(0)
 
     def stream(documents: int) -> np.ndarray:
@@ -67,9 +76,17 @@ class Made(LanguageTask):
 # Windows
 
 
-@pytest.mark.parametrize(("lengths", "length", "found"), [
-    ([7], 3, [0, 3]), ([3], 3, [0]), ([2], 3, []), ([7, 2, 6], 3, [0, 3, 11, 14]), ([0, 4, 0], 2, [1, 3]), ([5, 5], 5, [0, 6]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("lengths", "length", "found"),
+    [
+        ([7], 3, [0, 3]),
+        ([3], 3, [0]),
+        ([2], 3, []),
+        ([7, 2, 6], 3, [0, 3, 11, 14]),
+        ([0, 4, 0], 2, [1, 3]),
+        ([5, 5], 5, [0, 6]),
+    ],
+)
 def test_windows_begin_where_documents_do(lengths: list[int], length: int, found: list[int]):
     tokens = np.concatenate([[*range(1, n + 1), 0] for n in lengths]).astype(np.uint16)
     assert window_begins(tokens, 0, length).tolist() == found
@@ -80,30 +97,56 @@ def test_windows_begin_where_documents_do(lengths: list[int], length: int, found
 
 @pytest.mark.parametrize(("documents", "taken"), [(1, 3), (10, 30), (400, EMBEDDED_WINDOWS)])
 def test_what_is_embedded(documents: int, taken: int):
-    corpus, model, config = a_corpus(documents, documents), a_model(), LanguageConfig(context=CONTEXT)
+    corpus, model, config = (
+        a_corpus(documents, documents),
+        a_model(),
+        LanguageConfig(context=CONTEXT),
+    )
     data = embedded(Made(corpus), config, corpus, model, Seeds(0), CPU)
-    assert data.text is not None and not data.text.byte_tokens and data.classes == VOCABULARY and data.noise.kind == "none"
+    assert (
+        data.text is not None
+        and not data.text.byte_tokens
+        and data.classes == VOCABULARY
+        and data.noise.kind == "none"
+    )
     assert data.x_train.shape == data.x_test.shape == (taken, CONTEXT, WIDTH)
-    assert torch.equal(data.x_test, model.table()[data.text.tokens]) and not data.x_test.requires_grad
+    assert (
+        torch.equal(data.x_test, model.table()[data.text.tokens]) and not data.x_test.requires_grad
+    )
     whole = windows(corpus.held_out, 0, CONTEXT + 1).tolist()
     drawn = torch.cat([data.text.tokens, data.y_test[:, None]], dim=1).tolist()
     assert all(window in whole for window in drawn) and len({tuple(w) for w in drawn}) == taken
-    again, other = (embedded(Made(corpus), config, corpus, model, Seeds(seed), CPU) for seed in (0, 1))
-    assert data.content_hash() == again.content_hash() and (data.content_hash() == other.content_hash()) == (taken == 3 * documents)
+    again, other = (
+        embedded(Made(corpus), config, corpus, model, Seeds(seed), CPU) for seed in (0, 1)
+    )
+    assert data.content_hash() == again.content_hash() and (
+        data.content_hash() == other.content_hash()
+    ) == (taken == 3 * documents)
 
 
 @pytest.mark.parametrize(("train", "held_out", "side"), [(5, 0, "held-out"), (0, 5, "training")])
 def test_documents_shorter_than_a_window_are_one_sentence(train: int, held_out: int, side: str):
     long, short = a_corpus(5, 5), a_corpus(5, 5, length=CONTEXT)
-    corpus = long._replace(train=(long if train else short).train, held_out=(long if held_out else short).held_out)
-    with pytest.raises(UserError, match=f"^the corpus has 0 {side} windows of 7 tokens that lie within one document, and measures need 2"):
+    corpus = long._replace(
+        train=(long if train else short).train, held_out=(long if held_out else short).held_out
+    )
+    with pytest.raises(
+        UserError,
+        match=(
+            f"^the corpus has 0 {side} windows of 7 tokens that lie within one document, and"
+            " measures need 2"
+        ),
+    ):
         embedded(Made(corpus), LanguageConfig(context=CONTEXT), corpus, a_model(), Seeds(0), CPU)
 
 
 def test_a_trial_of_short_documents_is_a_row_that_says_so(tmp_path: Path):
     source = write_texts(tmp_path / "texts", documents=60, words=4)
     (columns,) = run(trial(source, n=4, context=64), points=2)
-    assert columns["status"] == "failed" and "windows of 65 tokens that lie within one document" in columns["failure_message"]
+    assert (
+        columns["status"] == "failed"
+        and "windows of 65 tokens that lie within one document" in columns["failure_message"]
+    )
 
 
 # What the instruments see
@@ -118,10 +161,14 @@ def test_the_last_position_is_the_models_own(tied: bool):
 
 @sdpa_kernel(SDPBackend.MATH)
 def test_norms_through_fused_attention_are_those_of_whole_jacobians():
-    """Lanczos needs forward derivatives, which the fused kernel has not: so `measure` runs attention as plain matmuls."""
+    """Lanczos needs forward derivatives, which the fused kernel has not: so `measure` runs
+    attention as plain matmuls."""
     model = LastPosition(a_model())
     x = torch.randn(6, CONTEXT, WIDTH, generator=torch.Generator().manual_seed(1))
-    found, whole = local_norms(model, x, VOCABULARY, on_sphere=False), local_norms_of(linearise(model, x), x, VOCABULARY, on_sphere=False)
+    found, whole = (
+        local_norms(model, x, VOCABULARY, on_sphere=False),
+        local_norms_of(linearise(model, x), x, VOCABULARY, on_sphere=False),
+    )
     assert found.logprobs is not None and whole.logprobs is not None
     torch.testing.assert_close(found.outputs.norm, whole.outputs.norm, rtol=1e-3, atol=0)
     torch.testing.assert_close(found.logprobs.norm, whole.logprobs.norm, rtol=1e-3, atol=0)
@@ -180,8 +227,12 @@ def unilaw(*arguments: str) -> int:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("stream")
-    (folder / "stream.yaml").write_text(SWEEP.format(source=write_texts(folder / "texts", documents=40, words=200)))
-    assert unilaw("run", str(folder / "stream.yaml"), "--inline", "--store", str(folder / "rows")) == 0
+    (folder / "stream.yaml").write_text(
+        SWEEP.format(source=write_texts(folder / "texts", documents=40, words=200))
+    )
+    assert (
+        unilaw("run", str(folder / "stream.yaml"), "--inline", "--store", str(folder / "rows")) == 0
+    )
     return folder / "rows"
 
 
@@ -193,15 +244,31 @@ def row(store: Path) -> dict[str, Any]:
 def test_what_is_measured_in_the_space_of_embeddings(store: Path):
     c = row(store)
     assert (c["status"], c["measure_points"], c["d_ambient"]) == ("ok", 3, 8 * 16)
-    for name in ("stability_attack_mean", "stability_first_order_mean", "lip_lower_jacobian", "lip_lower_pairs", "lip_mean_grad",
-                 "lip_lower_logprob_pairs", "margin_mean", "d_participation", "d_twonn", "data_unit", "pair_distance_mean"):  # fmt: skip
+    for name in (
+        "stability_attack_mean",
+        "stability_first_order_mean",
+        "lip_lower_jacobian",
+        "lip_lower_pairs",
+        "lip_mean_grad",
+        "lip_lower_logprob_pairs",
+        "margin_mean",
+        "d_participation",
+        "d_twonn",
+        "data_unit",
+        "pair_distance_mean",
+    ):
         assert math.isfinite(c[name]), name
     assert c["p_over_nd_participation"] == pytest.approx(c["p"] / (64 * c["d_participation"]))
     assert 0 < c["noise_kl"][0] < c["noise_kl"][-1] and c["lip_lower_residual"] < 0.1
     assert {(change["kind"], change["distance"]) for change in c["token_changes"]} == {
-        (kind, d) for kind in ("replaced", "swapped", "typo") for d in (1, 2, 4, 8) if d < 8 or kind != "swapped"
+        (kind, d)
+        for kind in ("replaced", "swapped", "typo")
+        for d in (1, 2, 4, 8)
+        if d < 8 or kind != "swapped"
     }
-    assert c["test_n"] % 8 == 0 and c["test_n"] > 100, "every position of held-out text, not the windows embedded"
+    assert c["test_n"] % 8 == 0 and c["test_n"] > 100, (
+        "every position of held-out text, not the windows embedded"
+    )
     assert pd.isna(c["lip_upper_product"]) and c["lip_upper_note"]
     assert pd.isna(c["last_word_accuracy"]) and c["weights_file"]
 
@@ -211,12 +278,38 @@ def test_measured_again_it_says_the_same(store: Path):
     assert unilaw("measure", str(store), "--again", "--points", "3", "--inline") == 0
     after = row(store)
     assert pd.notna(after["measured_at"]) and pd.isna(before["measured_at"])
-    for name in ("test_loss", "test_loss_se", "bits_per_byte", "test_accuracy", "ece", "stability_attack_mean", "lip_lower_pairs",
-                 "lip_mean_jacobian", "d_participation", "p_over_nd_ambient", "p_over_nd_twonn", "data_unit", "margin_mean"):  # fmt: skip
+    for name in (
+        "test_loss",
+        "test_loss_se",
+        "bits_per_byte",
+        "test_accuracy",
+        "ece",
+        "stability_attack_mean",
+        "lip_lower_pairs",
+        "lip_mean_jacobian",
+        "d_participation",
+        "p_over_nd_ambient",
+        "p_over_nd_twonn",
+        "data_unit",
+        "margin_mean",
+    ):
         assert after[name] == pytest.approx(before[name], rel=1e-5), name
-    for name in ("trial_id", "p", "train_loss", "tokens_distinct", "tokens_seen", "flops", "steps", "data_hash", "weights_file", "outputs"):
+    for name in (
+        "trial_id",
+        "p",
+        "train_loss",
+        "tokens_distinct",
+        "tokens_seen",
+        "flops",
+        "steps",
+        "data_hash",
+        "weights_file",
+        "outputs",
+    ):
         assert after[name] == before[name], name
-    assert [c["kl"] for c in after["token_changes"]] == pytest.approx([c["kl"] for c in before["token_changes"]], rel=1e-3, abs=1e-9)
+    assert [c["kl"] for c in after["token_changes"]] == pytest.approx(
+        [c["kl"] for c in before["token_changes"]], rel=1e-3, abs=1e-9
+    )
     assert len(after["loss_curve"]) == len(before["loss_curve"]) == 8
 
 

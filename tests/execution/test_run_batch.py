@@ -1,4 +1,5 @@
-"""One trial in this process: its columns, what decides them, and every failure as a row that says what happened."""
+"""One trial in this process: its columns, what decides them, and every failure as a row that
+says what happened."""
 
 import dataclasses
 import itertools
@@ -34,7 +35,9 @@ def given(seconds: float = 60, weights_bytes: int = 10**6, measure_points: int =
     return Given(1, 0, seconds, weights_bytes, measure_points, checkpoints=None)
 
 
-def run(made: Trial, seconds: float = 60, weights_bytes: int = 10**6, measure_points: int = 256) -> dict[str, Any]:
+def run(
+    made: Trial, seconds: float = 60, weights_bytes: int = 10**6, measure_points: int = 256
+) -> dict[str, Any]:
     (columns,) = run_batch(Batch(((made,),)), given(seconds, weights_bytes, measure_points))
     return columns
 
@@ -58,7 +61,11 @@ def test_failures_are_columns(how: str, expected: tuple[str, str]):
     assert (columns["status"], columns["failure_kind"]) == ("failed", expected[0])
     assert expected[1] in columns["failure_message"]
     assert len(columns["failure_message"]) <= 2000
-    assert columns["_weights"] is None and columns["torch_version"] == torch.__version__ and columns["wall_s"] > 0
+    assert (
+        columns["_weights"] is None
+        and columns["torch_version"] == torch.__version__
+        and columns["wall_s"] > 0
+    )
 
 
 def two_points(**changes: Any) -> Data:
@@ -70,7 +77,9 @@ def two_points(**changes: Any) -> Data:
 SOUND = {
     "±1": two_points(),
     "classes": two_points(y_train=torch.tensor([0, 2]), y_test=torch.tensor([1, 1]), classes=3),
-    "real-valued": two_points(y_train=torch.tensor([0.5, -1.0]), noise=Noise("additive_sign", None, 0.5, sigma2=1.0)),
+    "real-valued": two_points(
+        y_train=torch.tensor([0.5, -1.0]), noise=Noise("additive_sign", None, 0.5, sigma2=1.0)
+    ),
     "sphere": two_points(manifold="unit-sphere"),
 }
 
@@ -81,22 +90,55 @@ def test_sound_data_pass(data: Data):
 
 
 SLIPS = {
-    "too few inputs": (two_points(x_train=torch.eye(2)[:1]), "data() gave inputs (1, 2); with n = 2 they must be (2, 2)"),
+    "too few inputs": (
+        two_points(x_train=torch.eye(2)[:1]),
+        "data() gave inputs (1, 2); with n = 2 they must be (2, 2)",
+    ),
     "inputs of another shape": (two_points(x_train=torch.zeros(2, 3)), "data() gave inputs (2, 3)"),
-    "held-out inputs of another shape": (two_points(x_test=torch.zeros(2, 3)), "data() gave inputs"),
-    "too few labels": (two_points(y_train=torch.ones(1)), "labels of shape (1,) and (2,); they must be (2,) and (2,)"),
+    "held-out inputs of another shape": (
+        two_points(x_test=torch.zeros(2, 3)),
+        "data() gave inputs",
+    ),
+    "too few labels": (
+        two_points(y_train=torch.ones(1)),
+        "labels of shape (1,) and (2,); they must be (2,) and (2,)",
+    ),
     "a column of labels": (two_points(y_train=torch.ones(2, 1)), "labels of shape (2, 1)"),
-    "nothing held out": (two_points(x_test=torch.zeros(0, 2), y_test=torch.zeros(0)), "at least one held out"),
+    "nothing held out": (
+        two_points(x_test=torch.zeros(0, 2), y_test=torch.zeros(0)),
+        "at least one held out",
+    ),
     "nan inputs": (two_points(x_train=torch.full((2, 2), torch.nan)), "inputs that are not finite"),
-    "infinite held-out inputs": (two_points(x_test=torch.full((2, 2), torch.inf)), "inputs that are not finite"),
-    "whole-number labels": (two_points(y_train=torch.tensor([1, -1])), "not a float between −1 and 1; for classes set `classes`"),
-    "nan labels": (two_points(y_train=torch.tensor([1.0, torch.nan])), "not a float between −1 and 1"),
+    "infinite held-out inputs": (
+        two_points(x_test=torch.full((2, 2), torch.inf)),
+        "inputs that are not finite",
+    ),
+    "whole-number labels": (
+        two_points(y_train=torch.tensor([1, -1])),
+        "not a float between −1 and 1; for classes set `classes`",
+    ),
+    "nan labels": (
+        two_points(y_train=torch.tensor([1.0, torch.nan])),
+        "not a float between −1 and 1",
+    ),
     "large targets": (two_points(y_test=torch.tensor([1.0, 2.0])), "not a float between −1 and 1"),
-    "zero as a label": (two_points(y_train=torch.tensor([0.0, 1.0])), "labels other than −1 and +1"),
-    "a class too many": (two_points(y_train=torch.tensor([0, 3]), classes=3), "3 classes; labels must be int64 from 0 to 2"),
-    "a negative class": (two_points(y_train=torch.tensor([0, -1]), classes=3), "labels must be int64 from 0 to 2"),
+    "zero as a label": (
+        two_points(y_train=torch.tensor([0.0, 1.0])),
+        "labels other than −1 and +1",
+    ),
+    "a class too many": (
+        two_points(y_train=torch.tensor([0, 3]), classes=3),
+        "3 classes; labels must be int64 from 0 to 2",
+    ),
+    "a negative class": (
+        two_points(y_train=torch.tensor([0, -1]), classes=3),
+        "labels must be int64 from 0 to 2",
+    ),
     "float classes": (two_points(classes=3), "labels must be int64"),
-    "off the sphere": (two_points(x_train=2 * torch.eye(2), manifold="unit-sphere"), "points that do not have length 1"),
+    "off the sphere": (
+        two_points(x_train=2 * torch.eye(2), manifold="unit-sphere"),
+        "points that do not have length 1",
+    ),
 }
 
 
@@ -114,11 +156,21 @@ def test_the_line_of_a_task_file_is_named():
 
 @pytest.mark.parametrize("stacked", [False, True], ids=["apart", "stacked"])
 def test_a_neighbour_in_the_batch_is_not_harmed(stacked: bool):
-    trials = trial("trouble", how="raise"), trial("trouble"), trial("trouble", how="nan"), trial("trouble", seed=1)
+    trials = (
+        trial("trouble", how="raise"),
+        trial("trouble"),
+        trial("trouble", how="nan"),
+        trial("trouble", seed=1),
+    )
     columns = run_batch(Batch((trials,) if stacked else tuple((t,) for t in trials)), given())
     assert [c.get("failure_kind") for c in columns] == ["bug", None, "nan", None]
-    assert [(columns[i]["stack_size"], columns[i]["stack_note"]) for i in (1, 3)] == [(3 if stacked else 1, None)] * 2
-    assert FAILURES["raise"][1] in columns[0]["failure_message"] and FAILURES["nan"][1] in columns[2]["failure_message"]
+    assert [(columns[i]["stack_size"], columns[i]["stack_note"]) for i in (1, 3)] == [
+        (3 if stacked else 1, None)
+    ] * 2
+    assert (
+        FAILURES["raise"][1] in columns[0]["failure_message"]
+        and FAILURES["nan"][1] in columns[2]["failure_message"]
+    )
     assert columns[1]["train_loss"] == pytest.approx(run(trials[1])["train_loss"], rel=1e-4)
 
 
@@ -149,7 +201,9 @@ run_batch(Batch((trials,)), Given(1, 0, 0.5, 0, 256, None))
 
 def test_a_trial_that_cannot_hear_its_limit_says_where_it_is_stuck():
     command = [sys.executable, "-c", HANG, str(FAILING_TASK)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as stuck:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as stuck:
         assert stuck.stdout and stuck.stderr and stuck.stdout.readline() == "started\n"
         try:
             told = list(itertools.takewhile(lambda line: "run_batch" not in line, stuck.stderr))
@@ -162,18 +216,29 @@ def test_a_trial_that_cannot_hear_its_limit_says_where_it_is_stuck():
 SMALL = [
     ("trouble", {}),
     ("sphere", {"n": 32, "d": 5, "width": 8, "max_epochs": 20}),
-    ("sphere", {"n": 32, "d": 5, "noise": 0.5, "width": 8, "max_epochs": 20, "stop": "interpolate"}),
+    (
+        "sphere",
+        {"n": 32, "d": 5, "noise": 0.5, "width": 8, "max_epochs": 20, "stop": "interpolate"},
+    ),
     ("mnist", {"n": 30, "label_flip": 0.2, "width": 4, "max_epochs": 3}),
     ("mnist", {"n": 30, "head": "digits", "label_resample": 0.3, "width": 4, "max_epochs": 3}),
 ]
 CNN = ("mnist", {"n": 30, "label_flip": 0.2, "model": "cnn", "max_epochs": 2})
 
 
-@pytest.mark.parametrize(("task", "fixed"), SMALL, ids=lambda v: v if isinstance(v, str) else ",".join(map(str, v.values())))
+@pytest.mark.parametrize(
+    ("task", "fixed"),
+    SMALL,
+    ids=lambda v: v if isinstance(v, str) else ",".join(map(str, v.values())),
+)
 def test_same_seed_same_columns_bit_for_bit(task: str, fixed: dict[str, Any]):
     first, again, other = (run(trial(task, seed, **fixed)) for seed in (0, 0, 1))
     assert first["status"] == "ok", first.get("failure_message")
-    one, two = ({k: repr(v) for k, v in columns.items() if k not in NOT_MEASURED} for columns in (first, again))  # repr: NaN equals NaN
+    # repr: NaN equals NaN
+    one, two = (
+        {k: repr(v) for k, v in columns.items() if k not in NOT_MEASURED}
+        for columns in (first, again)
+    )
     assert one == two
     assert first["_weights"] != other["_weights"]
     assert first["data_hash"] != other["data_hash"]
@@ -196,19 +261,29 @@ def test_columns_agree_with_each_other(done: tuple[Trial, dict[str, Any]]):
     data = task.data(config, Seeds(made.seed))
     assert c["n"] == c["tokens_distinct"] == config.n == len(data.x_train)
     assert c["d_ambient"] == data.x_train[0].numel()
-    assert c["tokens_seen"] == c["n"] * c["epochs"] and c["steps"] == c["epochs"] * math.ceil(c["n"] / min(64, c["n"]))
+    assert c["tokens_seen"] == c["n"] * c["epochs"] and c["steps"] == c["epochs"] * math.ceil(
+        c["n"] / min(64, c["n"])
+    )
     assert c["params_per_token"] == c["p"] / c["n"]
-    assert c["p"] == sum(p.numel() for p in task.model(config).parameters()) == sum(g["trainable"] for g in c["params_by_group"])
+    assert (
+        c["p"]
+        == sum(p.numel() for p in task.model(config).parameters())
+        == sum(g["trainable"] for g in c["params_by_group"])
+    )
     assert c["data_hash"] == data.content_hash()
     assert c["epsilon"] == data.noise.level / 2 > 0
-    assert c["below_noise"] == ((c["train_error"] if data.classes else c["train_loss"]) <= data.noise.level / 2)
+    assert c["below_noise"] == (
+        (c["train_error"] if data.classes else c["train_loss"]) <= data.noise.level / 2
+    )
     assert c["test_n"] == len(data.x_test) and c["measure_points"] == min(256, len(data.x_test))
     assert c["data_unit"] == data.unit()
     assert c["stability_attack_mean_l2"] == c["stability_attack_mean"] * c["data_unit"]
     assert 0 <= c["stability_attack_mean"] <= c["stability_cap"] == 1.0
     assert c["lip_mean_grad"] <= c["lip_lower_grad"] <= c["lip_lower_grad_ambient"]
     assert c["isoperimetry"] == ("proved" if made.ref.name == "sphere" else "assumed")
-    assert c["test_accuracy_se"] == pytest.approx(math.sqrt(c["test_accuracy"] * (1 - c["test_accuracy"]) / c["test_n"]))
+    assert c["test_accuracy_se"] == pytest.approx(
+        math.sqrt(c["test_accuracy"] * (1 - c["test_accuracy"]) / c["test_n"])
+    )
 
 
 def test_weights_are_the_final_weights(done: tuple[Trial, dict[str, Any]]):
@@ -221,9 +296,13 @@ def test_weights_are_the_final_weights(done: tuple[Trial, dict[str, Any]]):
     data = task.data(config, Seeds(made.seed))
     output = model.eval()(data.x_train).detach()
     if data.classes is None:
-        assert float((output[:, 0] - data.y_train).square().mean()) == pytest.approx(c["train_loss"], rel=1e-5)
+        assert float((output[:, 0] - data.y_train).square().mean()) == pytest.approx(
+            c["train_loss"], rel=1e-5
+        )
     else:
-        assert float((output.argmax(1) != data.y_train).float().mean()) == pytest.approx(c["train_error"])
+        assert float((output.argmax(1) != data.y_train).float().mean()) == pytest.approx(
+            c["train_error"]
+        )
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -231,7 +310,9 @@ def test_initial_weights_come_from_the_init_stream(seed: int):
     made = trial("trouble", seed, lr=1e-30)  # a step that moves no weight
     before = torch.random.get_rng_state()
     weights = safetensors.torch.load(run(made)["_weights"])
-    assert torch.equal(torch.random.get_rng_state(), before), "the process's own generator is left alone"
+    assert torch.equal(torch.random.get_rng_state(), before), (
+        "the process's own generator is left alone"
+    )
     with torch.random.fork_rng():
         torch.manual_seed(Seeds(seed).stream("init"))
         model = load(made.ref).model(made.load_config())
@@ -267,10 +348,15 @@ def test_sensitivity_is_measured_on_the_points_asked_for():
     assert none["test_accuracy"] == some["test_accuracy"] and none["_weights"] == some["_weights"]
 
 
-def test_a_worker_with_other_data_under_the_same_name_trains_nothing(monkeypatch: pytest.MonkeyPatch):
+def test_a_worker_with_other_data_under_the_same_name_trains_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+):
     made = trial("mnist", n=30, label_flip=0.2, width=4, max_epochs=1)
     assert run(made)["status"] == "ok"
     task = load(made.ref)
     monkeypatch.setattr(type(task), "fingerprint", lambda self, config: "other digits")
     columns = run(made)
-    assert (columns["failure_kind"], "is not what the sweep was planned with" in columns["failure_message"]) == ("bug", True)
+    assert (
+        columns["failure_kind"],
+        "is not what the sweep was planned with" in columns["failure_message"],
+    ) == ("bug", True)

@@ -1,4 +1,5 @@
-"""When two measurements of one model agree: to rounding, less what rounding moves by whole points or sends another way."""
+"""When two measurements of one model agree: to rounding, less what rounding moves by whole
+points or sends another way."""
 
 from typing import Any
 
@@ -10,7 +11,12 @@ COUNTED = {"lip_lower_pairs_agreement", "stability_attack_disagreement"}
 SMALL = {"lip_lower_residual"}
 """Rounding itself."""
 
-ASCENDED = {"lip_lower_pairs", "lip_lower_normalised", "lip_lower_logprob_pairs", "lip_lower_logprob_normalised"}
+ASCENDED = {
+    "lip_lower_pairs",
+    "lip_lower_normalised",
+    "lip_lower_logprob_pairs",
+    "lip_lower_logprob_normalised",
+}
 """Found by an ascent that rounding can send another way."""
 
 

@@ -1,7 +1,9 @@
-"""The exact l2 Lipschitz constant of two-layer ReLU networks small enough to try every activation pattern, and 200 such networks.
+"""The exact l2 Lipschitz constant of two-layer ReLU networks small enough to try every activation
+pattern, and 200 such networks.
 
-z = A relu(Wx + b) is linear wherever its pattern of active units is constant, with the matrix A D W there, D the diagonal
-of the pattern. Its constant is the largest norm of those matrices over the patterns that occur on an open set.
+z = A relu(Wx + b) is linear wherever its pattern of active units is constant, with the matrix A D W
+there, D the diagonal of the pattern. Its constant is the largest norm of those matrices over the
+patterns that occur on an open set.
 """
 
 import itertools
@@ -15,7 +17,8 @@ from torch import nn
 
 
 class SmallNet(NamedTuple):
-    """z = A relu(Wx + b): W (width, d), b (width,), A (outputs, width), float64, and the constant that enumeration finds."""
+    """z = A relu(Wx + b): W (width, d), b (width,), A (outputs, width), float64, and the
+    constant that enumeration finds."""
 
     W: np.ndarray
     b: np.ndarray
@@ -25,14 +28,17 @@ class SmallNet(NamedTuple):
     def module(self) -> nn.Sequential:
         """The same network in float64, (B, d) to (B, outputs)."""
         width, d = self.W.shape
-        module = nn.Sequential(nn.Linear(d, width), nn.ReLU(), nn.Linear(width, len(self.A), bias=False)).double()
+        module = nn.Sequential(
+            nn.Linear(d, width), nn.ReLU(), nn.Linear(width, len(self.A), bias=False)
+        ).double()
         arrays = {"0.weight": self.W, "0.bias": self.b, "2.weight": self.A}
         module.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
         return module
 
 
 def exact_lipschitz(W: np.ndarray, b: np.ndarray, A: np.ndarray) -> float:
-    """The largest ‖A D W‖₂ over the patterns D that occur. Norms fall along the list, so the first that occurs is the answer."""
+    """The largest ‖A D W‖₂ over the patterns D that occur. Norms fall along the list, so the
+    first that occurs is the answer."""
     turning = np.linalg.norm(W, axis=1) > 0  # other units are constant
     W, b, A = W[turning], b[turning], A[:, turning]
     patterns = np.array(list(itertools.product((0.0, 1.0), repeat=len(W))))
@@ -41,9 +47,11 @@ def exact_lipschitz(W: np.ndarray, b: np.ndarray, A: np.ndarray) -> float:
 
 
 def occurs(W: np.ndarray, b: np.ndarray, pattern: np.ndarray) -> bool:
-    """Whether the units of `pattern`, and no others, are active on an open set: a linear program finds a point well inside."""
+    """Whether the units of `pattern`, and no others, are active on an open set: a linear program
+    finds a point well inside."""
     signs, lengths = 2 * pattern - 1, np.linalg.norm(W, axis=1)
-    inside = np.column_stack([-signs[:, None] * W, lengths])  # sign·(wx + b) ≥ t·‖w‖: at least t away from every hyperplane
+    # sign·(wx + b) ≥ t·‖w‖: at least t away from every hyperplane
+    inside = np.column_stack([-signs[:, None] * W, lengths])
     free = [(None, None)] * W.shape[1]
     found = linprog([0.0] * W.shape[1] + [-1.0], inside, signs * b, bounds=[*free, (None, 1.0)])
     return found.x is not None and bool((signs * (W @ found.x[:-1] + b) > 1e-9 * lengths).all())
@@ -56,6 +64,10 @@ def small_nets() -> tuple[SmallNet, ...]:
     nets = []
     for _ in range(200):
         d, width, outputs = (int(rng.integers(1, most + 1)) for most in (4, 8, 3))
-        W, b, A = rng.standard_normal((width, d)), rng.standard_normal(width), rng.standard_normal((outputs, width))
+        W, b, A = (
+            rng.standard_normal((width, d)),
+            rng.standard_normal(width),
+            rng.standard_normal((outputs, width)),
+        )
         nets.append(SmallNet(W, b, A, exact_lipschitz(W, b, A)))
     return tuple(nets)

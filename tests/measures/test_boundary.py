@@ -1,7 +1,9 @@
-"""Distances to the decision boundary: exact on linear maps, and against exact distances of small ReLU networks.
+"""Distances to the decision boundary: exact on linear maps, and against exact distances of small
+ReLU networks.
 
-A network relu(W x + b) followed by a linear layer is affine wherever each hidden unit is on, off or exactly at zero.
-So the nearest point of its boundary is the projection of x onto one of 3^h affine sets, which can all be tried.
+A network relu(W x + b) followed by a linear layer is affine wherever each hidden unit is on, off or
+exactly at zero. So the nearest point of its boundary is the projection of x onto one of 3^h affine
+sets, which can all be tried.
 """
 
 import functools
@@ -49,8 +51,12 @@ def first_order(model: Model, x: Tensor, classes: int | None, cap: float = CAP) 
     return stability(linear_distance(found, slopes(found)), cap, leave_out=True)
 
 
-def attack(model: Model, x: Tensor, starts: Tensor, classes: int | None, cap: float = CAP) -> Stability:
-    return stability(l2_distance(x, nearest_change(model, x, starts, classes)), cap, leave_out=False)
+def attack(
+    model: Model, x: Tensor, starts: Tensor, classes: int | None, cap: float = CAP
+) -> Stability:
+    return stability(
+        l2_distance(x, nearest_change(model, x, starts, classes)), cap, leave_out=False
+    )
 
 
 def nearest_change(model: Model, x: Tensor, starts: Tensor, classes: int | None) -> Tensor:
@@ -75,7 +81,8 @@ def test_distance_to_a_hyperplane(d: int, scale: float):
 
 
 def linear_classifier(d: int, classes: int) -> tuple[nn.Module, Tensor, float]:
-    """A linear classifier, points, and their exact mean distance: the nearest of the hyperplanes to all rivals."""
+    """A linear classifier, points, and their exact mean distance: the nearest of the hyperplanes
+    to all rivals."""
     w, b, x = points(classes, d, seed=1), points(1, classes, seed=2)[0] / 10, points(200, d)
     z = x @ w.T + b
     label = z.argmax(1)
@@ -120,7 +127,10 @@ class Net(NamedTuple):
         return np.maximum(x @ self.W.T + self.b, 0) @ self.A.T + self.c
 
     def torch(self) -> nn.Module:
-        layers = [affine(torch.tensor(w).float(), torch.tensor(b).float()) for w, b in ((self.W, self.b), (self.A, self.c))]
+        layers = [
+            affine(torch.tensor(w).float(), torch.tensor(b).float())
+            for w, b in ((self.W, self.b), (self.A, self.c))
+        ]
         return nn.Sequential(layers[0], nn.ReLU(), layers[1])
 
 
@@ -141,7 +151,8 @@ def exact_distance(net: Net, x: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def exact(net: Net, x: Tensor, classes: int | None) -> Tensor:
-    """(B,) distance from each x to the nearest point where its label stops being strictly on top."""
+    """(B,) distance from each x to the nearest point where its label stops being strictly on
+    top."""
     at = x.double().numpy()
     if classes is None:
         return torch.tensor(exact_distance(net, at, np.ones(1)))
@@ -149,7 +160,9 @@ def exact(net: Net, x: Tensor, classes: int | None) -> Tensor:
     distance = np.full(len(at), np.inf)
     for k, j in itertools.permutations(range(classes), 2):
         mine = label == k
-        distance[mine] = np.minimum(distance[mine], exact_distance(net, at[mine], unit[k] - unit[j]))
+        distance[mine] = np.minimum(
+            distance[mine], exact_distance(net, at[mine], unit[k] - unit[j])
+        )
     return torch.tensor(distance)
 
 
@@ -157,7 +170,9 @@ def random_net(d: int, width: int, outputs: int, seed: int) -> Net:
     draw = np.random.default_rng(seed)
     shapes = ((width, d), (width,), (outputs, width), (outputs,))
     scales = (1.0, 0.3, 1 / math.sqrt(width), 0.1)
-    return Net(*(scale * draw.standard_normal(shape) for scale, shape in zip(scales, shapes, strict=True)))
+    return Net(
+        *(scale * draw.standard_normal(shape) for scale, shape in zip(scales, shapes, strict=True))
+    )
 
 
 def trained_net(d: int, width: int, outputs: int, seed: int) -> Net:
@@ -168,7 +183,11 @@ def trained_net(d: int, width: int, outputs: int, seed: int) -> Net:
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
     for _ in range(300):
         z = model(x)
-        loss = (z[:, 0] - (2.0 * y - 1)).square().mean() if outputs == 1 else nn.functional.cross_entropy(z, y)
+        loss = (
+            (z[:, 0] - (2.0 * y - 1)).square().mean()
+            if outputs == 1
+            else nn.functional.cross_entropy(z, y)
+        )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -188,7 +207,9 @@ def test_the_exact_distance_is_where_a_fine_grid_puts_it():
     grid = torch.cartesian_prod(axis, axis)
     sign = torch.tensor(net(grid.double().numpy()))[:, 0] >= 0
     own = torch.tensor(net(x.double().numpy()))[:, 0] >= 0
-    coarse = torch.stack([(grid[sign != s] - p).norm(dim=1).min() for p, s in zip(x, own, strict=True)])
+    coarse = torch.stack(
+        [(grid[sign != s] - p).norm(dim=1).min() for p, s in zip(x, own, strict=True)]
+    )
     found = exact(net, x, None).float()
     assert bool((coarse >= found - 1e-5).all()) and bool((coarse <= found + 0.01).all())
 
@@ -201,9 +222,15 @@ def compared(kind: Callable[..., Net]) -> list[tuple[Tensor, Tensor]]:
     """For each of several nets the attack's and the exact distances of 200 points."""
     pairs = []
     for (d, width, outputs), seed in itertools.product(SHAPES, (0, 1, 2)):
-        net, x, classes = kind(d, width, outputs, seed), points(200, d, seed=7), None if outputs == 1 else outputs
+        net, x, classes = (
+            kind(d, width, outputs, seed),
+            points(200, d, seed=7),
+            None if outputs == 1 else outputs,
+        )
         found = nearest_change(net.torch(), x, points(400, d, seed=8), classes)
-        pairs.append(((found - x).double().norm(dim=1).nan_to_num(nan=math.inf), exact(net, x, classes)))
+        pairs.append(
+            ((found - x).double().norm(dim=1).nan_to_num(nan=math.inf), exact(net, x, classes))
+        )
     return pairs
 
 
@@ -215,7 +242,10 @@ def test_the_attack_is_never_below_the_exact_distance(kind: Callable[..., Net]):
 
 @pytest.mark.parametrize("kind", [random_net, trained_net])
 def test_the_attacks_mean_is_within_one_per_cent_of_the_exact_mean(kind: Callable[..., Net]):
-    ratios = [float(found.clamp(max=CAP).mean() / true.clamp(max=CAP).mean()) for found, true in compared(kind)]
+    ratios = [
+        float(found.clamp(max=CAP).mean() / true.clamp(max=CAP).mean())
+        for found, true in compared(kind)
+    ]
     assert sum(ratios) / len(ratios) <= 1.01
     assert max(ratios) <= 1.03
 
@@ -228,7 +258,11 @@ def test_the_attack_finds_nothing_only_where_there_is_nothing_near():
 # Flat and distant points
 
 
-HINGE = nn.Sequential(affine(torch.tensor([[1.0]]), torch.tensor([0.0])), nn.ReLU(), affine(torch.tensor([[1.0]]), torch.tensor([-0.4])))
+HINGE = nn.Sequential(
+    affine(torch.tensor([[1.0]]), torch.tensor([0.0])),
+    nn.ReLU(),
+    affine(torch.tensor([[1.0]]), torch.tensor([-0.4])),
+)
 """relu(x) − 0.4: flat below 0, and the boundary at 0.4."""
 
 
@@ -237,7 +271,9 @@ def test_points_without_a_gradient_are_censored_and_left_out_of_the_first_order_
     found = first_order(HINGE, x, None)
     assert found.mean == pytest.approx((0.2 + 0.1) / 2)
     assert found.censored == 0.5
-    assert found.median == pytest.approx(0.2), "flat points rank as the cap; of four values the lower middle one"
+    assert found.median == pytest.approx(0.2), (
+        "flat points rank as the cap; of four values the lower middle one"
+    )
 
 
 def test_the_attack_gets_out_of_flat_regions():
@@ -249,9 +285,14 @@ def test_the_attack_gets_out_of_flat_regions():
 
 @pytest.mark.parametrize("d", [2, 10, 100])
 def test_the_attack_gets_out_of_flat_regions_in_any_direction(d: int):
-    """relu(⟨w, x⟩) − 0.1 with ‖w‖ = 1 from points inside the flat side; the only other points given lie far away."""
+    """relu(⟨w, x⟩) − 0.1 with ‖w‖ = 1 from points inside the flat side; the only other points
+    given lie far away."""
     w = nn.functional.normalize(points(1, d, seed=3), dim=1)
-    model = nn.Sequential(affine(w, torch.tensor([0.0])), nn.ReLU(), affine(torch.tensor([[1.0]]), torch.tensor([-0.1])))
+    model = nn.Sequential(
+        affine(w, torch.tensor([0.0])),
+        nn.ReLU(),
+        affine(torch.tensor([[1.0]]), torch.tensor([-0.1])),
+    )
     depth = torch.linspace(0.01, 0.3, 50)
     across = points(50, d, seed=4)
     x = 0.3 * (across - (across @ w.T) * w) - depth[:, None] * w
@@ -262,7 +303,10 @@ def test_the_attack_gets_out_of_flat_regions_in_any_direction(d: int):
 
 @pytest.mark.parametrize("cap", [0.3, 1.0, 3.0])
 def test_distances_above_the_cap_count_as_the_cap(cap: float):
-    model, x = affine(torch.tensor([[2.0]]), torch.tensor([0.0])), torch.tensor([[0.1], [-0.25], [0.5], [1.5], [2.5]])
+    model, x = (
+        affine(torch.tensor([[2.0]]), torch.tensor([0.0])),
+        torch.tensor([[0.1], [-0.25], [0.5], [1.5], [2.5]]),
+    )
     exact = x.abs()[:, 0]
     for found in (first_order(model, x, None, cap), attack(model, x, x, None, cap)):
         assert found.mean == pytest.approx(float(exact.clamp(max=cap).mean()), rel=1e-3)
@@ -280,7 +324,11 @@ class Constant(nn.Module):
         return 0 * x.sum(1, keepdim=True) + self.output
 
 
-@pytest.mark.parametrize(("model", "classes"), [(Constant([-1.0]), None), (Constant([1.0, 3.0, 2.0]), 3)], ids=["±1", "classes"])
+@pytest.mark.parametrize(
+    ("model", "classes"),
+    [(Constant([-1.0]), None), (Constant([1.0, 3.0, 2.0]), 3)],
+    ids=["±1", "classes"],
+)
 def test_a_model_that_never_changes_its_label(model: nn.Module, classes: int | None):
     x = points(10, 3)
     linear, found = first_order(model, x, classes), attack(model, x, x, classes)
@@ -307,17 +355,32 @@ def test_images_keep_their_shape():
 
 
 def test_each_run_of_points_begins_from_its_own_starts():
-    model, x, starts = trained_net(3, 5, 1, seed=0).torch(), points(60, 3), points(80, 3, seed=8).unflatten(0, (2, 40))
+    model, x, starts = (
+        trained_net(3, 5, 1, seed=0).torch(),
+        points(60, 3),
+        points(80, 3, seed=8).unflatten(0, (2, 40)),
+    )
     runs, draws = x.unflatten(0, (2, 30)), wander(x)
     together = boundary.nearest_change(model, x, starts, None, draws).change
-    apart = [boundary.nearest_change(model, runs[g], starts[g : g + 1], None, draws[:, 30 * g : 30 * (g + 1)]).change for g in (0, 1)]
-    torch.testing.assert_close(together, torch.cat(apart), rtol=1e-4, atol=1e-5)  # a boundary is found to 3e-5
+    apart = [
+        boundary.nearest_change(
+            model, runs[g], starts[g : g + 1], None, draws[:, 30 * g : 30 * (g + 1)]
+        ).change
+        for g in (0, 1)
+    ]
+    # a boundary is found to 3e-5
+    torch.testing.assert_close(together, torch.cat(apart), rtol=1e-4, atol=1e-5)
 
 
 def test_a_flat_point_goes_on_towards_the_change_that_is_known():
-    """relu(⟨w, x⟩ − 0.05) − 0.05 in 100 dimensions: x lies flat, and in so many dimensions no random direction leads anywhere."""
+    """relu(⟨w, x⟩ − 0.05) − 0.05 in 100 dimensions: x lies flat, and in so many dimensions no
+    random direction leads anywhere."""
     w = nn.functional.normalize(points(1, 100, seed=3), dim=1)
-    model = nn.Sequential(affine(w, torch.tensor([-0.05])), nn.ReLU(), affine(torch.tensor([[1.0]]), torch.tensor([-0.05])))
+    model = nn.Sequential(
+        affine(w, torch.tensor([-0.05])),
+        nn.ReLU(),
+        affine(torch.tensor([[1.0]]), torch.tensor([-0.05])),
+    )
     across = points(50, 100, seed=4)
     x = 0.5 * (across - (across @ w.T) * w) - 0.1 * w
     far = x + 2 * w + 0.7 * points(50, 100, seed=5)

@@ -1,4 +1,5 @@
-"""Calibration error, likelihood and Brier score: by hand, of forecasts of known quality, and whether their standard errors hold."""
+"""Calibration error, likelihood and Brier score: by hand, of forecasts of known quality, and
+whether their standard errors hold."""
 
 import math
 import warnings
@@ -20,11 +21,16 @@ def judged(output: Tensor, target: list[float] | list[int], classes: int | None)
     return found
 
 
-def forecasts(models: int, n: int, classes: int, seed: int, sharpness: float = 1.0, spread: float = 1.5) -> tuple[Tensor, Tensor]:
-    """Logits of `models` independent forecasters and labels drawn from the softmax of sharpness · logits, 1: calibrated."""
+def forecasts(
+    models: int, n: int, classes: int, seed: int, sharpness: float = 1.0, spread: float = 1.5
+) -> tuple[Tensor, Tensor]:
+    """Logits of `models` independent forecasters and labels drawn from the softmax of sharpness
+    · logits, 1: calibrated."""
     draw = torch.Generator().manual_seed(seed)
     z = spread * torch.randn(models, n, classes, generator=draw)
-    labels = torch.multinomial((sharpness * z).softmax(2).flatten(0, 1), 1, generator=draw).reshape(models, n)
+    labels = torch.multinomial((sharpness * z).softmax(2).flatten(0, 1), 1, generator=draw).reshape(
+        models, n
+    )
     return z, labels
 
 
@@ -37,14 +43,19 @@ def as_scalar(z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def test_two_bins_by_hand():
-    """Three forecasts of 0.9 with one wrong, two of 0.5 + with one wrong: gaps of 0.7 and 0.04 in all."""
-    found = judged(logits([0.9, 0.1], [0.9, 0.1], [0.1, 0.9], [0.52, 0.48], [0.48, 0.52]), [0, 0, 0, 0, 0], 2)
+    """Three forecasts of 0.9 with one wrong, two of 0.5 + with one wrong: gaps of 0.7 and 0.04
+    in all."""
+    found = judged(
+        logits([0.9, 0.1], [0.9, 0.1], [0.1, 0.9], [0.52, 0.48], [0.48, 0.52]), [0, 0, 0, 0, 0], 2
+    )
     assert found.ece == pytest.approx((abs(2 - 2.7) + abs(1 - 1.04)) / 5)
     nll = [-math.log(p) for p in (0.9, 0.9, 0.1, 0.52, 0.48)]
     brier = [2 * (1 - p) ** 2 for p in (0.9, 0.9, 0.1, 0.52, 0.48)]
     for mean, se, values in ((found.nll, found.nll_se, nll), (found.brier, found.brier_se, brier)):
         scores = torch.tensor(values, dtype=torch.double)
-        assert (mean, se) == pytest.approx((float(scores.mean()), float(scores.std()) / math.sqrt(5)))
+        assert (mean, se) == pytest.approx(
+            (float(scores.mean()), float(scores.std()) / math.sqrt(5))
+        )
 
 
 def test_gaps_cancel_within_a_bin_and_add_up_across_bins():
@@ -71,10 +82,14 @@ def test_a_probability_of_one_shares_the_last_bin():
 def test_brier_is_summed_over_classes(rows: list[list[float]], labels: list[int], brier: float):
     found = judged(logits(*rows), labels, 3)
     assert found.brier == pytest.approx(brier)
-    assert found.nll == pytest.approx(-sum(math.log(row[y]) for row, y in zip(rows, labels, strict=True)) / len(rows))
+    assert found.nll == pytest.approx(
+        -sum(math.log(row[y]) for row, y in zip(rows, labels, strict=True)) / len(rows)
+    )
 
 
-@pytest.mark.parametrize(("right", "ece", "brier", "nll"), [(True, 0.0, 0.0, 0.0), (False, 1.0, 2.0, 200.0)])
+@pytest.mark.parametrize(
+    ("right", "ece", "brier", "nll"), [(True, 0.0, 0.0, 0.0), (False, 1.0, 2.0, 200.0)]
+)
 def test_certain_forecasts(right: bool, ece: float, brier: float, nll: float):
     """Logits so far apart that float32 probabilities are 0 and 1: the likelihood stays finite."""
     z = torch.tensor([[[200.0, 0.0], [0.0, 200.0]]])
@@ -108,20 +123,24 @@ def test_a_scalar_and_its_two_classes_agree():
     z, labels = forecasts(3, 1000, 2, seed=0)
     f, signs = as_scalar(z, labels)
     for one, two in zip(calibration(f, signs, None), calibration(z, labels, 2), strict=True):
-        assert (one.ece, one.ece_se, one.brier, one.brier_se) == pytest.approx((two.ece, two.ece_se, two.brier, two.brier_se), rel=1e-4)
+        assert (one.ece, one.ece_se, one.brier, one.brier_se) == pytest.approx(
+            (two.ece, two.ece_se, two.brier, two.brier_se), rel=1e-4
+        )
 
 
 # What forecasts are worth
 
 
 def test_a_calibrated_forecasts_error_is_its_known_bias():
-    """On average √(2/π) Σ_b √(Σ p(1 − p) in bin b) / N, and never above the bound of order √(bins/N)."""
+    """On average √(2/π) Σ_b √(Σ p(1 − p) in bin b) / N, and never above the bound of order
+    √(bins/N)."""
     n = 4000
     z, labels = forecasts(60, n, 3, seed=1)
     confidence = z.softmax(2).max(2).values
     edges = torch.linspace(0, 1, BINS + 1)
     variances = [
-        (confidence * (1 - confidence) * ((confidence > a) & (confidence <= b))).sum(1) for a, b in zip(edges, edges[1:], strict=False)
+        (confidence * (1 - confidence) * ((confidence > a) & (confidence <= b))).sum(1)
+        for a, b in zip(edges, edges[1:], strict=False)
     ]
     bias = float(math.sqrt(2 / math.pi) * torch.stack(variances).sqrt().sum(0).mean()) / n
     mean = sum(found.ece for found in calibration(z, labels, 3)) / 60
@@ -140,7 +159,10 @@ def test_an_over_confident_forecasts_error_is_the_gap(p: float, truth: float):
     nll = -truth * math.log(p) - (1 - truth) * math.log(1 - p)
     brier = 2 * (truth * (1 - p) ** 2 + (1 - truth) * p**2)
     assert found.nll is not None and found.nll_se is not None
-    assert (found.nll, found.brier) == (pytest.approx(nll, abs=4 * found.nll_se), pytest.approx(brier, abs=4 * found.brier_se))
+    assert (found.nll, found.brier) == (
+        pytest.approx(nll, abs=4 * found.nll_se),
+        pytest.approx(brier, abs=4 * found.brier_se),
+    )
 
 
 def test_sharper_logits_than_the_truth_cost_in_every_figure():
@@ -172,7 +194,9 @@ def test_standard_errors_are_the_spread_over_fresh_samples(n: int, classes: int,
     z, labels = forecasts(REPEATS, n, classes, seed=4, sharpness=1 / 3, spread=3.0)
     found = calibration(*as_scalar(z, labels), None) if scalar else calibration(z, labels, classes)
     for name in ("ece", "brier") if scalar else ("ece", "nll", "brier"):
-        values, errors = (torch.tensor([getattr(f, column) for f in found]) for column in (name, f"{name}_se"))
+        values, errors = (
+            torch.tensor([getattr(f, column) for f in found]) for column in (name, f"{name}_se")
+        )
         assert float(errors.mean()) == pytest.approx(float(values.std()), rel=0.15), name
 
 
@@ -185,12 +209,15 @@ def test_the_standard_error_of_a_calibrated_forecasts_error_is_too_large_by_at_m
 
 @pytest.mark.parametrize("n", [3, 1500])
 def test_resampling_is_a_bootstrap(n: int):
-    """The same standard error as drawing the samples anew, over more samples than one chunk and over a few."""
+    """The same standard error as drawing the samples anew, over more samples than one chunk and
+    over a few."""
     z, labels = forecasts(1, n, 2, seed=6, sharpness=0.2)
     draw = torch.Generator().manual_seed(7)
     rows = torch.randint(n, (1000, n), generator=draw)
     anew = torch.tensor([f.ece for f in calibration(z[0][rows], labels[0][rows], 2)])
-    assert calibration(z, labels, 2)[0].ece_se == pytest.approx(float(anew.std()), rel=0.15 if n > 3 else 0.4)
+    assert calibration(z, labels, 2)[0].ece_se == pytest.approx(
+        float(anew.std()), rel=0.15 if n > 3 else 0.4
+    )
 
 
 # Whose figures
@@ -217,4 +244,6 @@ def test_a_single_sample_has_no_standard_error():
         warnings.simplefilter("error")
         found = judged(logits([0.9, 0.1]), [0], 2)
     assert found.ece == pytest.approx(0.1)
-    assert found.nll_se is not None and all(math.isnan(se) for se in (found.ece_se, found.nll_se, found.brier_se))
+    assert found.nll_se is not None and all(
+        math.isnan(se) for se in (found.ece_se, found.nll_se, found.brier_se)
+    )

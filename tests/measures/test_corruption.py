@@ -1,4 +1,5 @@
-"""Corruptions against rolled, turned and averaged images; their damage on a classifier whose answers are known."""
+"""Corruptions against rolled, turned and averaged images; their damage on a classifier whose
+answers are known."""
 
 import math
 from collections.abc import Callable
@@ -21,9 +22,13 @@ BOX = (0.0, 1.0)
 BOXES = [(0.0, 1.0), (-0.4, 2.8), (0.0, 255.0)]
 
 
-def images(n: int, *shape: int, box: tuple[float, float] = BOX, dtype: torch.dtype = torch.float32) -> Tensor:
+def images(
+    n: int, *shape: int, box: tuple[float, float] = BOX, dtype: torch.dtype = torch.float32
+) -> Tensor:
     lo, hi = box
-    return lo + (hi - lo) * torch.rand(n, *shape, generator=torch.Generator().manual_seed(0), dtype=dtype)
+    return lo + (hi - lo) * torch.rand(
+        n, *shape, generator=torch.Generator().manual_seed(0), dtype=dtype
+    )
 
 
 def directions(n: int, seed: int = 0) -> Tensor:
@@ -76,12 +81,16 @@ def test_quarter_turns(side: int, quarters: int, turn: int, box: tuple[float, fl
 
 @pytest.mark.parametrize(("height", "width"), [(8, 16), (18, 10)])
 @pytest.mark.parametrize("degrees", [30.0, 90.0])
-def test_an_oblong_image_is_turned_as_the_middle_of_a_square_one(height: int, width: int, degrees: float):
+def test_an_oblong_image_is_turned_as_the_middle_of_a_square_one(
+    height: int, width: int, degrees: float
+):
     x = images(3, 1, height, width)
     side = max(height, width)
     down, right = (side - height) // 2, (side - width) // 2
     square = torch.nn.functional.pad(x, (right, right, down, down))
-    expected = corrupt(square, "rotation", degrees, heading(1, 0), BOX)[:, :, down : down + height, right : right + width]
+    expected = corrupt(square, "rotation", degrees, heading(1, 0), BOX)[
+        :, :, down : down + height, right : right + width
+    ]
     assert_close(corrupt(x, "rotation", degrees, heading(1, 0), BOX), expected)
 
 
@@ -100,7 +109,8 @@ def test_blur_keeps_a_constant(shape: tuple[int, ...], sigma: float):
 
 @pytest.mark.parametrize("sigma", [1.0, 2.0, 3.0])
 def test_blur_of_a_dot_is_a_gaussian(sigma: float):
-    """All of its mass, its variance σ² along both axes (less what is cut off), alike in every direction."""
+    """All of its mass, its variance σ² along both axes (less what is cut off), alike in every
+    direction."""
     x = torch.zeros(1, 1, 41, 41, dtype=torch.double)
     x[0, 0, 20, 20] = 1.0
     found = corrupt(x, "blur", sigma, heading(1, 0, n=1), BOX)[0, 0]
@@ -110,7 +120,9 @@ def test_blur_of_a_dot_is_a_gaussian(sigma: float):
         assert float((along * offsets.square()).sum()) == pytest.approx(sigma**2, rel=0.01)
         assert float((along * offsets).sum()) == pytest.approx(0.0, abs=1e-12)
     assert float(found[20, 22] / found[20, 20]) == pytest.approx(math.exp(-2 / sigma**2))
-    assert float(found[22, 23] / found[20, 20]) == pytest.approx(math.exp(-(2**2 + 3**2) / 2 / sigma**2))
+    assert float(found[22, 23] / found[20, 20]) == pytest.approx(
+        math.exp(-(2**2 + 3**2) / 2 / sigma**2)
+    )
 
 
 @pytest.mark.parametrize("sigma", [1.0, 6.0])
@@ -119,7 +131,10 @@ def test_blur_is_a_convolution_with_the_border_repeated(sigma: float):
     weights = torch.exp(-torch.arange(-reach, reach + 1.0).square() / 2 / sigma**2)
     kernel = (weights[:, None] * weights / weights.sum() ** 2).expand(3, 1, -1, -1)
     padded = torch.nn.functional.pad(x, (reach,) * 4, mode="replicate")
-    assert_close(corrupt(x, "blur", sigma, heading(1, 0, n=2), BOX), torch.nn.functional.conv2d(padded, kernel, groups=3))
+    assert_close(
+        corrupt(x, "blur", sigma, heading(1, 0, n=2), BOX),
+        torch.nn.functional.conv2d(padded, kernel, groups=3),
+    )
 
 
 @pytest.mark.parametrize("share", SIZES["contrast"])
@@ -129,7 +144,9 @@ def test_contrast_draws_every_channel_towards_its_mean(share: float):
     assert_close(found.mean((2, 3)), x.mean((2, 3)))
     assert_close(found.std((2, 3)), (1 - share) * x.std((2, 3)))
     pixel, mean = x[1, 2, 3, 4], x[1, 2].mean()
-    assert float(found[1, 2, 3, 4]) == pytest.approx(float(mean + (1 - share) * (pixel - mean)), rel=1e-4)
+    assert float(found[1, 2, 3, 4]) == pytest.approx(
+        float(mean + (1 - share) * (pixel - mean)), rel=1e-4
+    )
 
 
 # All of them
@@ -137,7 +154,9 @@ def test_contrast_draws_every_channel_towards_its_mean(share: float):
 
 def test_twenty_variations_in_a_fixed_order():
     assert [(v.kind, v.severity) for v in VARIATIONS] == [
-        (kind, severity) for kind in ("shift", "rotation", "blur", "contrast") for severity in (1, 2, 3, 4, 5)
+        (kind, severity)
+        for kind in ("shift", "rotation", "blur", "contrast")
+        for severity in (1, 2, 3, 4, 5)
     ]
     assert [v for v, _ in corruptions(images(2, 1, 8, 8), directions(2), BOX)] == list(VARIATIONS)
 
@@ -163,14 +182,19 @@ def test_what_lies_outside_the_box_is_cut_off():
 
 def test_directions_are_drawn_evenly_and_with_the_generator():
     drawn = directions(40_000)
-    assert torch.equal(drawn, directions(40_000)) and not torch.equal(drawn, directions(40_000, seed=1))
+    assert torch.equal(drawn, directions(40_000)) and not torch.equal(
+        drawn, directions(40_000, seed=1)
+    )
     kinds, counts = drawn.unique(dim=0, return_counts=True)
     assert len(kinds) == 8 and float((counts - 5000).abs().max()) < 4 * math.sqrt(5000)
-    assert torch.equal(drawn[:, :2].abs().sum(1), torch.ones(40_000)) and torch.equal(drawn[:, 2].abs(), torch.ones(40_000))
+    assert torch.equal(drawn[:, :2].abs().sum(1), torch.ones(40_000)) and torch.equal(
+        drawn[:, 2].abs(), torch.ones(40_000)
+    )
 
 
 def test_points_are_corrupted_apart():
-    """A point is the same alone and in company, so that models measured together see what they would see alone."""
+    """A point is the same alone and in company, so that models measured together see what they
+    would see alone."""
     x, drawn = images(6, 1, 28, 28), directions(6)
     alone = [corrupted for _, corrupted in corruptions(x[4:5], drawn[4:5], BOX)]
     for (_, together), one in zip(corruptions(x, drawn, BOX), alone, strict=True):
@@ -181,7 +205,8 @@ def test_points_are_corrupted_apart():
 
 
 def bars(n: int) -> tuple[Tensor, Tensor]:
-    """Bright upright bars of four pixels, 2 from the left side or 2 from the right (classes 0 and 1)."""
+    """Bright upright bars of four pixels, 2 from the left side or 2 from the right (classes 0
+    and 1)."""
     y = torch.arange(n) % 2
     x = torch.zeros(n, 1, 16, 16)
     x[y == 0, :, 2:14, 2:6] = 1.0
@@ -190,14 +215,16 @@ def bars(n: int) -> tuple[Tensor, Tensor]:
 
 
 def templates(z: Tensor) -> Tensor:
-    """(B, 2): how much of each bar lies where it belongs, more than half of it being needed against a third answer."""
+    """(B, 2): how much of each bar lies where it belongs, more than half of it being needed
+    against a third answer."""
     mass = torch.stack([z[:, 0, 2:14, 2:6].mean((1, 2)), z[:, 0, 2:14, 10:14].mean((1, 2))], dim=1)
     return torch.cat([mass, torch.full((len(z), 1), 0.5)], dim=1)
 
 
 def test_damage_of_shifts_is_as_counted():
-    """Of a bar four pixels wide a sideways shift of one leaves three quarters, of two or more at most half, which loses;
-    a shift upwards or downwards of c leaves (12 − c)/12, which wins up to five."""
+    """Of a bar four pixels wide a sideways shift of one leaves three quarters, of two or more at
+    most half, which loses; a shift upwards or downwards of c leaves (12 − c)/12, which wins up
+    to five."""
     n = 400
     x, y = bars(n)
     drawn = directions(n)
@@ -220,7 +247,8 @@ def test_damage_grows_with_severity():
 
 
 def test_both_signs_and_real_values_of_a_scalar_target():
-    """f = brightness of the left half less that of the right: its sign survives blur and contrast, and what is right is by sign."""
+    """f = brightness of the left half less that of the right: its sign survives blur and
+    contrast, and what is right is by sign."""
     x, labels = bars(60)
 
     def f(z: Tensor) -> Tensor:
@@ -252,7 +280,9 @@ def test_one_call_per_variation_and_one_for_the_clean_images():
 
 def test_the_same_directions_give_the_same_response():
     x, y = bars(100)
-    one, again, other = (corruption_response(templates, x, y, 3, directions(100, seed), BOX) for seed in (0, 0, 1))
+    one, again, other = (
+        corruption_response(templates, x, y, 3, directions(100, seed), BOX) for seed in (0, 0, 1)
+    )
     assert torch.equal(one.right, again.right) and torch.equal(one.flipped, again.flipped)
     assert not torch.equal(one.right, other.right)
 
@@ -264,5 +294,19 @@ def test_rows_of_a_response():
     flipped[:, 3] = True
     rows = corruption_rows(right, flipped)
     assert len(rows) == 20
-    assert rows[7] == {"kind": "rotation", "severity": 3, "size": 34.4, "accuracy": 0.4, "accuracy_se": math.sqrt(0.024), "flip_rate": 0.0}
-    assert rows[3] == {"kind": "shift", "severity": 4, "size": 4.0, "accuracy": 0.0, "accuracy_se": 0.0, "flip_rate": 1.0}
+    assert rows[7] == {
+        "kind": "rotation",
+        "severity": 3,
+        "size": 34.4,
+        "accuracy": 0.4,
+        "accuracy_se": math.sqrt(0.024),
+        "flip_rate": 0.0,
+    }
+    assert rows[3] == {
+        "kind": "shift",
+        "severity": 4,
+        "size": 4.0,
+        "accuracy": 0.0,
+        "accuracy_se": 0.0,
+        "flip_rate": 1.0,
+    }

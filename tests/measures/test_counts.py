@@ -1,4 +1,5 @@
-"""Counts of parameters and FLOPs against formulas: groups that sum to numel, tied weights once, meta device included."""
+"""Counts of parameters and FLOPs against formulas: groups that sum to numel, tied weights once,
+meta device included."""
 
 import pytest
 import torch
@@ -25,35 +26,58 @@ class Own(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.scale, self.fixed = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(2), requires_grad=False)
+        self.scale, self.fixed = (
+            nn.Parameter(torch.ones(3)),
+            nn.Parameter(torch.ones(2), requires_grad=False),
+        )
         self.body = nn.Linear(3, 2)
         self.register_buffer("buffer", torch.ones(100))
 
 
 COUNTS = {
     "linear": (lambda: nn.Linear(3, 4), 16, 0, [Group("parameters", 16, 0)]),
-    "two layers": (lambda: nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)), 26, 0, [Group("0", 16, 0), Group("2", 10, 0)]),
+    "two layers": (
+        lambda: nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)),
+        26,
+        0,
+        [Group("0", 16, 0), Group("2", 10, 0)],
+    ),
     "tied once, in the first group": (tied, 30, 0, [Group("0", 30, 0)]),
     "frozen apart": (frozen, 10, 16, [Group("0", 0, 16), Group("1", 10, 0)]),
     "own parameters, no buffers": (Own, 11, 2, [Group("parameters", 3, 2), Group("body", 8, 0)]),
     "through wrappers": (
-        lambda: nn.Sequential(nn.Identity(), nn.Sequential(mlp(3, 4, 1, 2))), 26, 0, [Group("1", 16, 0), Group("3", 10, 0)],
+        lambda: nn.Sequential(nn.Identity(), nn.Sequential(mlp(3, 4, 1, 2))),
+        26,
+        0,
+        [Group("1", 16, 0), Group("3", 10, 0)],
     ),
     "cnn": (
-        lambda: MadryCNN(1, 10), 13_514, 0, [Group("conv1", 52, 0), Group("conv2", 204, 0), Group("fc1", 12_608, 0), Group("fc2", 650, 0)],
+        lambda: MadryCNN(1, 10),
+        13_514,
+        0,
+        [
+            Group("conv1", 52, 0),
+            Group("conv2", 204, 0),
+            Group("fc1", 12_608, 0),
+            Group("fc2", 650, 0),
+        ],
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])
-@pytest.mark.parametrize(("make", "trainable", "fixed", "groups"), COUNTS.values(), ids=COUNTS.keys())
+@pytest.mark.parametrize(
+    ("make", "trainable", "fixed", "groups"), COUNTS.values(), ids=COUNTS.keys()
+)
 def test_parameters_by_group(make, trainable: int, fixed: int, groups: list[Group], device: str):
     with torch.device(device):
         model = make()
     counts = count_parameters(model)
     assert (counts.trainable, counts.frozen) == (trainable, fixed)
     assert list(counts.groups) == groups
-    assert sum(g.trainable + g.frozen for g in counts.groups) == sum(p.numel() for p in model.parameters())
+    assert sum(g.trainable + g.frozen for g in counts.groups) == sum(
+        p.numel() for p in model.parameters()
+    )
 
 
 def test_a_billion_parameters_are_counted_without_memory():
@@ -62,7 +86,8 @@ def test_a_billion_parameters_are_counted_without_memory():
 
 
 def mlp_flops(inputs: int, width: int, depth: int, outputs: int) -> int:
-    """Two per multiply-add: forward, weight gradients, and input gradients of all layers but the first."""
+    """Two per multiply-add: forward, weight gradients, and input gradients of all layers but the
+    first."""
     sizes = [inputs, *[width] * depth, outputs]
     products = [a * b for a, b in zip(sizes, sizes[1:], strict=False)]
     return 2 * (3 * sum(products) - products[0])
@@ -88,7 +113,8 @@ def test_flops_of_the_cnn(c: int, outputs: int, device: str):
 
 
 class OncePerBatch(nn.Module):
-    """A linear map whose weight is a product, formed anew in every forward pass whatever the batch."""
+    """A linear map whose weight is a product, formed anew in every forward pass whatever the
+    batch."""
 
     def __init__(self):
         super().__init__()
@@ -113,4 +139,6 @@ def test_counting_leaves_no_gradients_behind():
 def test_bytes_kept_for_the_backward_pass(inputs: int, width: int, depth: int, device: str):
     with torch.device(device):
         model = mlp(inputs, width, depth, 2)
-    assert count_saved_bytes(model, (inputs,)) == 4 * (inputs + depth * width), "the input, and every hidden activation once"
+    assert count_saved_bytes(model, (inputs,)) == 4 * (inputs + depth * width), (
+        "the input, and every hidden activation once"
+    )

@@ -1,4 +1,5 @@
-"""A data set's columns: in the schema, worked out once, and anew whenever an input changes, not when labels do."""
+"""A data set's columns: in the schema, worked out once, and anew whenever an input changes, not
+when labels do."""
 
 import dataclasses
 import json
@@ -23,13 +24,17 @@ from tasks.sphere import Sphere, SphereConfig
 
 def made(n: int = 60, m: int = 40, shape: tuple[int, ...] = (3,), seed: int = 0) -> Data:
     draw = torch.Generator().manual_seed(seed)
-    x, y = torch.randn(n + m, *shape, generator=draw), torch.randint(2, (n + m,), generator=draw) * 2.0 - 1
+    x, y = (
+        torch.randn(n + m, *shape, generator=draw),
+        torch.randint(2, (n + m,), generator=draw) * 2.0 - 1,
+    )
     return Data(x[:n], y[:n], x[n:], y[n:], Noise("none", 0.0, 0.0, sigma2=0.0))
 
 
 @pytest.fixture
 def worked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
-    """An empty memory and an empty cache; how many inputs were worked on, for every time that they were."""
+    """An empty memory and an empty cache; how many inputs were worked on, for every time that
+    they were."""
     calls: list[int] = []
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(dataset, "_described", {})
@@ -52,17 +57,24 @@ def test_the_columns_are_the_schemas(worked: list[int], shape: tuple[int, ...]):
     data = made(shape=shape)
     found = describe(data)
     schema = arrow_schema()
-    assert set(found) == {name for name in schema.names if name.startswith(("d_", "pair_distance_"))} - {"d_ambient"}
-    pa.Table.from_pylist([found], schema=pa.schema([schema.field(name) for name in found])).validate(full=True)
+    assert set(found) == {
+        name for name in schema.names if name.startswith(("d_", "pair_distance_"))
+    } - {"d_ambient"}
+    pa.Table.from_pylist(
+        [found], schema=pa.schema([schema.field(name) for name in found])
+    ).validate(full=True)
     x = torch.cat([data.x_train, data.x_test])
     assert found["d_points"] == len(x) == 100
-    assert found["pair_distance_mean"] == pytest.approx(pair_distances(x, data.unit()).pair_distance_mean)
+    assert found["pair_distance_mean"] == pytest.approx(
+        pair_distances(x, data.unit()).pair_distance_mean
+    )
     assert found["d_mle"] == pytest.approx(dimension(x).d_mle)
 
 
 @pytest.mark.parametrize("d", [2, 3, 6])
 def test_the_sphere_task(worked: list[int], d: int):
-    """S^(d−1); two inputs are about √2 units apart, the less the fewer the dimensions (4/π on the circle)."""
+    """S^(d−1); two inputs are about √2 units apart, the less the fewer the dimensions (4/π on
+    the circle)."""
     config = SphereConfig(n=256, d=d)
     found = describe(Sphere().data(config, Seeds(0)))
     assert found["d_points"] == POINTS
@@ -77,7 +89,9 @@ def test_the_sphere_task(worked: list[int], d: int):
 def test_the_drawn_inputs_are_the_data_sets_own_and_differ(n: int, m: int):
     data = made(n, m)
     drawn = drawn_inputs(data)
-    rows, whole = ({tuple(row) for row in x.tolist()} for x in (drawn, torch.cat([data.x_train, data.x_test])))
+    rows, whole = (
+        {tuple(row) for row in x.tolist()} for x in (drawn, torch.cat([data.x_train, data.x_test]))
+    )
     assert drawn.shape == (min(n + m, POINTS), 3)
     assert rows <= whole and len(rows) == len(drawn)
     assert torch.equal(drawn, drawn_inputs(data))
@@ -121,8 +135,14 @@ def test_labels_and_kind_of_target_do_not_matter(worked: list[int]):
     data = made()
     noise = Noise("label_flip", 0.2, 0.2, sigma2=0.64)
     first = describe(data)
-    assert describe(dataclasses.replace(data, y_train=-data.y_train, y_test=-data.y_test, noise=noise)) == first
-    assert describe(dataclasses.replace(data, y_train=torch.zeros(60, dtype=torch.int64), classes=2)) == first
+    assert (
+        describe(dataclasses.replace(data, y_train=-data.y_train, y_test=-data.y_test, noise=noise))
+        == first
+    )
+    assert (
+        describe(dataclasses.replace(data, y_train=torch.zeros(60, dtype=torch.int64), classes=2))
+        == first
+    )
     assert worked == [100]
 
 
@@ -146,7 +166,9 @@ def test_a_change_of_an_input_that_was_not_drawn_is_seen_in_the_unit(worked: lis
     before, after = describe(one), describe(other)
     assert worked == [POINTS] * 2
     assert before["d_mle"] == after["d_mle"]
-    assert after["pair_distance_mean"] / before["pair_distance_mean"] == pytest.approx(one.unit() / other.unit())
+    assert after["pair_distance_mean"] / before["pair_distance_mean"] == pytest.approx(
+        one.unit() / other.unit()
+    )
     assert one.unit() != other.unit()
 
 
@@ -154,9 +176,13 @@ OTHERS = {
     "another seed": lambda: made(seed=1),
     "fewer": lambda: made(59, 40),
     "another shape of the same numbers": lambda: dataclasses.replace(
-        made(shape=(4,)), x_train=made(shape=(4,)).x_train.reshape(60, 2, 2), x_test=made(shape=(4,)).x_test.reshape(40, 2, 2)
+        made(shape=(4,)),
+        x_train=made(shape=(4,)).x_train.reshape(60, 2, 2),
+        x_test=made(shape=(4,)).x_test.reshape(40, 2, 2),
     ),
-    "float64": lambda: dataclasses.replace(made(), x_train=made().x_train.double(), x_test=made().x_test.double()),
+    "float64": lambda: dataclasses.replace(
+        made(), x_train=made().x_train.double(), x_test=made().x_test.double()
+    ),
 }
 
 
@@ -187,7 +213,9 @@ def test_another_way_of_working_out_is_another_file(
     assert worked == [100, 100] and len(files()) == 2
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", "null", '{"d_points": 3}', "\x00", "\udcff", "half", "short list"])
+@pytest.mark.parametrize(
+    "content", ["", "{}", "[]", "null", '{"d_points": 3}', "\x00", "\udcff", "half", "short list"]
+)
 def test_a_damaged_file_is_made_anew(worked: list[int], forget: Callable[[], None], content: str):
     first = describe(made())
     whole = files()[0].read_text()
@@ -225,4 +253,7 @@ def test_identical_inputs(worked: list[int]):
     data = dataclasses.replace(made(), x_train=torch.zeros(60, 3), x_test=torch.zeros(40, 3))
     found = describe(data)
     assert found["d_points"] == 100
-    assert all(math.isnan(found[name]) for name in ("d_participation", "d_twonn", "d_mle", "pair_distance_mean"))
+    assert all(
+        math.isnan(found[name])
+        for name in ("d_participation", "d_twonn", "d_mle", "pair_distance_mean")
+    )

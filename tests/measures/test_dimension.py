@@ -1,4 +1,5 @@
-"""Effective dimension on sets whose dimension is known: spheres, subspaces, rolls, unions; and on sets that have none."""
+"""Effective dimension on sets whose dimension is known: spheres, subspaces, rolls, unions; and
+on sets that have none."""
 
 import math
 
@@ -28,7 +29,8 @@ def embedded(x: np.ndarray, d: int, seed: int = 9) -> np.ndarray:
 
 
 def swiss_roll(n: int = N) -> np.ndarray:
-    """A sheet rolled up in R³, uniform on the sheet: its spiral is drawn by arc length, nearly t²/2."""
+    """A sheet rolled up in R³, uniform on the sheet: its spiral is drawn by arc length, nearly
+    t²/2."""
     u = np.random.default_rng(0).random((2, n))
     t = np.sqrt((1.5 * math.pi) ** 2 + u[0] * ((4.5 * math.pi) ** 2 - (1.5 * math.pi) ** 2))
     return np.stack([t * np.cos(t), 30 * u[1], t * np.sin(t)], axis=1)
@@ -56,13 +58,18 @@ def test_spheres_of_few_dimensions(k: int, d: int | None):
     assert found.d_participation == pytest.approx(k + 1, rel=0.02)
 
 
-@pytest.mark.parametrize(("k", "twonn", "mle"), [(10, 9.4, 8.7), (15, 13.1, 12.0), (63, 37.5, 32.4)])
+@pytest.mark.parametrize(
+    ("k", "twonn", "mle"), [(10, 9.4, 8.7), (15, 13.1, 12.0), (63, 37.5, 32.4)]
+)
 def test_many_dimensions_are_underestimated_as_documented(k: int, twonn: float, mle: float):
-    """Means of eight drawings; the library's figures, so that a change of its method would be seen."""
+    """Means of eight drawings; the library's figures, so that a change of its method would be
+    seen."""
     found = [dimension(sphere(k, seed=seed)) for seed in range(3)]
     assert np.mean([f.d_twonn for f in found]) == pytest.approx(twonn, rel=0.08)
     assert np.mean([f.d_mle for f in found]) == pytest.approx(mle, rel=0.03)
-    assert np.mean([f.d_participation for f in found]) == pytest.approx((k + 1) / (1 + (k + 1) / N), rel=0.01)
+    assert np.mean([f.d_participation for f in found]) == pytest.approx(
+        (k + 1) / (1 + (k + 1) / N), rel=0.01
+    )
 
 
 @pytest.mark.parametrize("k", [1, 2, 4, 7])
@@ -72,16 +79,26 @@ def test_a_linear_subspace(k: int):
     assert found.d_participation == pytest.approx(k / (1 + k / N), rel=0.02)
 
 
-VARIANCES = [[1.0], [1.0, 1.0], [4.0, 1.0], [1.0] * 20, [100.0, *[1.0] * 10], [0.5**i for i in range(12)]]
+VARIANCES = [
+    [1.0],
+    [1.0, 1.0],
+    [4.0, 1.0],
+    [1.0] * 20,
+    [100.0, *[1.0] * 10],
+    [0.5**i for i in range(12)],
+]
 
 
 @pytest.mark.parametrize("d", [12, 20, 100])
 @pytest.mark.parametrize("variances", VARIANCES, ids=str)
 def test_the_participation_ratio_is_exact(variances: list[float], d: int):
-    """Points ±√λ along each axis have these variances exactly, whether there are more points or more numbers in each."""
+    """Points ±√λ along each axis have these variances exactly, whether there are more points or
+    more numbers in each."""
     axes = np.diag(np.sqrt(variances))
     x = embedded(np.concatenate([axes, -axes]), max(d, len(variances))) + 5
-    assert participation_ratio(x) == pytest.approx(sum(variances) ** 2 / sum(v**2 for v in variances))
+    assert participation_ratio(x) == pytest.approx(
+        sum(variances) ** 2 / sum(v**2 for v in variances)
+    )
 
 
 @pytest.mark.parametrize("apart", [10.0, 1000.0])
@@ -95,7 +112,8 @@ def test_a_union_of_two_sheets_far_apart(apart: float):
 
 @pytest.mark.parametrize(("low", "high"), [(1, 2), (1, 5), (2, 4)])
 def test_a_union_of_unequal_dimensions(low: int, high: int):
-    """Half of the points each: the MLE averages pointwise estimates as inverses; TwoNN gives something between the two."""
+    """Half of the points each: the MLE averages pointwise estimates as inverses; TwoNN gives
+    something between the two."""
     parts = [embedded(sphere(k, N // 2), 20) for k in (low, high)]
     found = dimension(np.concatenate([parts[0], parts[1] + 50]))
     assert found.d_mle == pytest.approx(2 / (1 / low + 1 / high), rel=0.07)
@@ -110,7 +128,9 @@ def test_inputs_of_one_number(curve: str):
     assert found.d_participation == 1 and found.d_participation_spread == 0
 
 
-@pytest.mark.parametrize("change", ["scaled", "moved", "turned", "as an image", "float32", "tensor"])
+@pytest.mark.parametrize(
+    "change", ["scaled", "moved", "turned", "as an image", "float32", "tensor"]
+)
 def test_what_leaves_the_dimension_as_it_was(change: str):
     x = normal(300, 6) * [3, 2, 1, 1, 0.5, 0.1]
     changed = {
@@ -134,22 +154,30 @@ def test_the_order_changes_the_spread_alone():
 
 
 def test_the_subsamples_are_drawn_whatever_the_order():
-    """Sorted by dimension, runs of rows would differ by 4; drawn quarters of a sphere and a curve differ little."""
+    """Sorted by dimension, runs of rows would differ by 4; drawn quarters of a sphere and a
+    curve differ little."""
     x = np.concatenate([embedded(sphere(k, N // 2), 20) + 50 * k for k in (1, 5)])
     assert dimension(x).d_mle_spread < 0.3
 
 
 def test_the_spread_is_that_of_a_quarter_of_the_points():
-    """Its mean square is the variance of the estimate over fresh drawings; each side is known to 4 %."""
-    spreads = np.array([dimension(normal(60, 3, seed)).d_participation_spread for seed in range(200)])
+    """Its mean square is the variance of the estimate over fresh drawings; each side is known to
+    4 %."""
+    spreads = np.array(
+        [dimension(normal(60, 3, seed)).d_participation_spread for seed in range(200)]
+    )
     drawn = np.array([participation_ratio(normal(15, 3, 1000 + seed)) for seed in range(600)])
     assert np.sqrt(np.square(spreads).mean()) == pytest.approx(drawn.std(ddof=1), rel=0.1)
 
 
 def test_the_spreads_of_the_neighbour_estimates():
     """Thirty fresh drawings against the mean of eight spreads, known to 15 %."""
-    spreads = np.array([dimension(sphere(4, 400, seed)) for seed in range(8)])[:, [4, 6]].mean(axis=0)
-    drawn = np.array([dimension(sphere(4, 100, 100 + seed)) for seed in range(30)])[:, [3, 5]].std(axis=0, ddof=1)
+    spreads = np.array([dimension(sphere(4, 400, seed)) for seed in range(8)])[:, [4, 6]].mean(
+        axis=0
+    )
+    drawn = np.array([dimension(sphere(4, 100, 100 + seed)) for seed in range(30)])[:, [3, 5]].std(
+        axis=0, ddof=1
+    )
     assert spreads == pytest.approx(drawn, rel=0.6)
 
 
@@ -185,7 +213,10 @@ EMPTY = {
     "just enough points": (normal(NEIGHBOURS + 1, 3), {"d_twonn_spread", "d_mle_spread"}),
     "too few in a quarter": (normal(4 * NEIGHBOURS + 3, 3), {"d_twonn_spread", "d_mle_spread"}),
     "just enough in each quarter": (normal(4 * NEIGHBOURS + 4, 3), set()),
-    "many points, few of them distinct": (np.repeat(normal(NEIGHBOURS, 3), 50, axis=0), BY_NEIGHBOURS),
+    "many points, few of them distinct": (
+        np.repeat(normal(NEIGHBOURS, 3), 50, axis=0),
+        BY_NEIGHBOURS,
+    ),
     "all equally far from each other": (np.eye(200), BY_NEIGHBOURS),
 }
 
@@ -198,7 +229,8 @@ def test_sets_without_an_estimate_give_nan(x: np.ndarray, expected: set[str]):
 
 
 def test_a_lattice_gives_an_estimate_or_none():
-    """Most ratios of distances are 1; whatever comes out is a positive number or NaN, and nothing is raised."""
+    """Most ratios of distances are 1; whatever comes out is a positive number or NaN, and
+    nothing is raised."""
     lattice = np.stack(np.meshgrid(*[np.arange(7.0)] * 3), axis=-1).reshape(-1, 3)
     found = dimension(lattice)
     assert all(math.isnan(value) or 0 < value < math.inf for value in found)

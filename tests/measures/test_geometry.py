@@ -1,4 +1,5 @@
-"""Pairwise distances: by hand on a line, by formula on spheres, and with copies and far-off data."""
+"""Pairwise distances: by hand on a line, by formula on spheres, and with copies and far-off
+data."""
 
 import math
 
@@ -10,11 +11,14 @@ from harness.measures.geometry import QUANTILES, centred, distances, pair_distan
 
 
 def sphere(d: int, n: int = 1000, seed: int = 0) -> torch.Tensor:
-    return torch.nn.functional.normalize(torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64))
+    return torch.nn.functional.normalize(
+        torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    )
 
 
 def test_points_on_a_line_by_hand():
-    """0, 1 and 3 are 1, 2 and 3 apart; a unit of 1/2 doubles that. Between three ordered values the q-quantile is 2 + 4q."""
+    """0, 1 and 3 are 1, 2 and 3 apart; a unit of 1/2 doubles that. Between three ordered values
+    the q-quantile is 2 + 4q."""
     found = pair_distances(torch.tensor([[0.0], [1.0], [3.0]]), unit=0.5)
     assert found.pair_distance_mean == pytest.approx(4)
     assert found.pair_distance_sd == pytest.approx(math.sqrt(8 / 3))
@@ -23,18 +27,27 @@ def test_points_on_a_line_by_hand():
 
 @pytest.mark.parametrize("d", [2, 3, 16, 300, 3000])
 def test_two_random_points_of_a_sphere_are_root_two_radii_apart(d: int):
-    """The mean distance is 2^(d−1)·Γ(d/2)²/(√π·Γ(d−1/2)) radii, which tends to √2 from below; the mean square is 2."""
-    mean = math.exp((d - 1) * math.log(2) + 2 * math.lgamma(d / 2) - math.log(math.pi) / 2 - math.lgamma(d - 1 / 2))
+    """The mean distance is 2^(d−1)·Γ(d/2)²/(√π·Γ(d−1/2)) radii, which tends to √2 from below;
+    the mean square is 2."""
+    mean = math.exp(
+        (d - 1) * math.log(2)
+        + 2 * math.lgamma(d / 2)
+        - math.log(math.pi) / 2
+        - math.lgamma(d - 1 / 2)
+    )
     found = pair_distances(7 * sphere(d), unit=7.0)
     sd = math.sqrt(2 - mean**2)
-    assert found.pair_distance_mean == pytest.approx(mean, abs=4 * sd / 1000)  # pairs are uncorrelated on a sphere
+    # pairs are uncorrelated on a sphere
+    assert found.pair_distance_mean == pytest.approx(mean, abs=4 * sd / 1000)
     assert found.pair_distance_sd == pytest.approx(sd, rel=0.05)
     assert mean < math.sqrt(2)
     if d >= 16:
         assert math.sqrt(2) - mean < 1 / (4 * d)
         low, median, high = (found.pair_distance_quantiles[i] for i in (0, 3, -1))
         assert median == pytest.approx(math.sqrt(2), abs=0.01)
-        assert high - low == pytest.approx(2 * 2.326 / math.sqrt(2 * d), rel=0.1), "the sd is 1/√(2d), and 98 % lie within 2.3 of it"
+        assert high - low == pytest.approx(2 * 2.326 / math.sqrt(2 * d), rel=0.1), (
+            "the sd is 1/√(2d), and 98 % lie within 2.3 of it"
+        )
 
 
 def test_all_pairs_count_once():
@@ -55,7 +68,8 @@ def test_inputs_of_any_shape(shape: tuple[int, ...]):
 
 @pytest.mark.parametrize("far", [0.0, 1e3, 1e6], ids=str)
 def test_distances_against_direct_differences(far: float):
-    """Wherever the data lie; the float64 inputs themselves hold their differences to 1e-10 at 1e6."""
+    """Wherever the data lie; the float64 inputs themselves hold their differences to 1e-10 at
+    1e6."""
     x = torch.randn(40, 50, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + far
     direct = (x[:, None] - x[None]).norm(dim=2).numpy()
     np.testing.assert_allclose(distances(x), direct, rtol=1e-9, atol=1e-9)
@@ -65,7 +79,8 @@ def test_distances_against_direct_differences(far: float):
 @pytest.mark.parametrize("n", [20, 37, 61])
 @pytest.mark.parametrize("d", [1, 5, 17, 784])
 def test_copies_are_0_apart_and_neighbours_are_not(d: int, n: int, scale: float):
-    """A neighbour some rounding steps of float32 away is still told from a copy, wherever each falls in the matrix product's blocks."""
+    """A neighbour some rounding steps of float32 away is still told from a copy, wherever each
+    falls in the matrix product's blocks."""
     x = torch.randn(n, d, generator=torch.Generator().manual_seed(0))
     x[1:, 0], x[0, 0] = x[1:, 0] / 4, 1.0
     copies, neighbour = torch.cat([x, x]), x[:1].clone()
@@ -79,17 +94,28 @@ def test_copies_are_0_apart_and_neighbours_are_not(d: int, n: int, scale: float)
 def test_centred_copies_are_exactly_zero():
     assert np.full(97, 1 / 3).mean() != 1 / 3, "the mean of equal numbers is rounded"
     assert not centred(np.full((97, 3), 1 / 3)).any()
-    assert abs(centred(torch.randn(50, 3, generator=torch.Generator().manual_seed(0))).mean(0)).max() < 1e-15
+    assert (
+        abs(centred(torch.randn(50, 3, generator=torch.Generator().manual_seed(0))).mean(0)).max()
+        < 1e-15
+    )
 
 
 def test_identical_inputs_are_0_apart():
-    assert pair_distances(torch.full((50, 3), 1 / 3), unit=1.0) == (0.0, 0.0, [0.0] * len(QUANTILES))
+    assert pair_distances(torch.full((50, 3), 1 / 3), unit=1.0) == (
+        0.0,
+        0.0,
+        [0.0] * len(QUANTILES),
+    )
 
 
-@pytest.mark.parametrize(("x", "unit"), [(torch.ones(1, 3), 1.0), (torch.ones(5, 3), 0.0)], ids=["one input", "unit 0"])
+@pytest.mark.parametrize(
+    ("x", "unit"), [(torch.ones(1, 3), 1.0), (torch.ones(5, 3), 0.0)], ids=["one input", "unit 0"]
+)
 def test_nothing_to_measure_gives_nan(x: torch.Tensor, unit: float):
     mean, sd, quantiles = pair_distances(x, unit)
-    assert all(math.isnan(value) for value in (mean, sd, *quantiles)) and len(quantiles) == len(QUANTILES)
+    assert all(math.isnan(value) for value in (mean, sd, *quantiles)) and len(quantiles) == len(
+        QUANTILES
+    )
 
 
 def test_the_inputs_are_left_as_they_were():

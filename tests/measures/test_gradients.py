@@ -1,11 +1,18 @@
-"""Input gradients and margins: exact on linear maps, tangential on the sphere by formula, finite differences elsewhere."""
+"""Input gradients and margins: exact on linear maps, tangential on the sphere by formula, finite
+differences elsewhere."""
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from harness.measures import gradients
-from harness.measures.gradients import GradientNorms, linear_distance, margin_values, margins, slopes
+from harness.measures.gradients import (
+    GradientNorms,
+    linear_distance,
+    margin_values,
+    margins,
+    slopes,
+)
 from harness.training.loop import predicted
 from harness.training.stack import Model
 from tasks.models import MadryCNN, mlp
@@ -34,7 +41,9 @@ def test_labels():
 
 
 def test_margins_of_a_label():
-    assert margin_values(torch.tensor([[0.5], [-2.0]]), torch.tensor([1.0, 1.0]), None).tolist() == [[0.5], [-2.0]]
+    assert margin_values(
+        torch.tensor([[0.5], [-2.0]]), torch.tensor([1.0, 1.0]), None
+    ).tolist() == [[0.5], [-2.0]]
     values = margin_values(torch.tensor([[1.0, 3.0, 2.5]]), torch.tensor([1]), 3)
     assert values.tolist() == [[2.0, float("inf"), 0.5]]
 
@@ -65,7 +74,9 @@ def test_tangential_gradient_on_the_sphere(d: int, radius: float):
     w, x = points(1, d), torch.nn.functional.normalize(points(40, d))
     norms = gradient_norms(linear(w.tolist(), [0.0]), radius * x, None, on_sphere=True)
     expected = (w.square().sum() - (x @ w.T)[:, 0].square()).clamp(min=0).sqrt()
-    assert norms.tangential.tolist() == pytest.approx(expected.tolist(), rel=1e-4, abs=1e-3 * float(w.norm()))
+    assert norms.tangential.tolist() == pytest.approx(
+        expected.tolist(), rel=1e-4, abs=1e-3 * float(w.norm())
+    )
     assert float(norms.tangential.max()) == pytest.approx(float(expected.max()), rel=1e-5)
     assert float(norms.tangential.mean()) == pytest.approx(float(expected.mean()), rel=1e-5)
     assert norms.ambient.tolist() == pytest.approx([float(w.norm())] * 40)
@@ -79,7 +90,9 @@ class Radial(nn.Module):
 
 
 def test_a_radial_function_has_no_tangential_gradient():
-    norms = gradient_norms(Radial(), torch.nn.functional.normalize(points(40, 5)), None, on_sphere=True)
+    norms = gradient_norms(
+        Radial(), torch.nn.functional.normalize(points(40, 5)), None, on_sphere=True
+    )
     assert float(norms.tangential.max()) < 1e-5
     assert norms.ambient.tolist() == pytest.approx([2.0] * 40)
 
@@ -87,19 +100,27 @@ def test_a_radial_function_has_no_tangential_gradient():
 MODELS = {
     "mlp, ±1": (lambda: mlp(6, 9, 2, 1), (6,), None),
     "mlp, classes": (lambda: mlp(6, 9, 2, 4), (6,), 4),
-    "smooth, classes": (lambda: nn.Sequential(nn.Linear(6, 9), nn.Tanh(), nn.Linear(9, 3)), (6,), 3),
+    "smooth, classes": (
+        lambda: nn.Sequential(nn.Linear(6, 9), nn.Tanh(), nn.Linear(9, 3)),
+        (6,),
+        3,
+    ),
     "cnn, classes": (lambda: MadryCNN(1, 10), (1, 28, 28), 10),
 }
 
 
 @pytest.mark.parametrize(("make", "shape", "classes"), MODELS.values(), ids=MODELS.keys())
-def test_margin_gradients_against_finite_differences(make, shape: tuple[int, ...], classes: int | None):
+def test_margin_gradients_against_finite_differences(
+    make, shape: tuple[int, ...], classes: int | None
+):
     torch.manual_seed(0)
     model, x = make().double(), points(8, *shape, dtype=torch.float64)
     label = predicted(model(x), classes)
     found = margins(model, x, label, classes)
     torch.testing.assert_close(found.values, margin_values(model(x), label, classes).detach())
-    step = 1e-6 * torch.nn.functional.normalize(points(8, *shape, dtype=torch.float64).flatten(1)).reshape(x.shape)
+    step = 1e-6 * torch.nn.functional.normalize(
+        points(8, *shape, dtype=torch.float64).flatten(1)
+    ).reshape(x.shape)
     with torch.no_grad():
         ahead, behind = (margin_values(model(x + s), label, classes) for s in (step, -step))
     along = (found.gradients.flatten(2) * step.flatten(1)[:, None]).sum(2)
@@ -110,7 +131,8 @@ def test_margin_gradients_against_finite_differences(make, shape: tuple[int, ...
 
 
 def test_the_nearest_rival_is_by_distance_not_by_margin():
-    """Rival 1 has the smaller margin and a flat slope; rival 2 a larger margin and a steep one, so it is nearer."""
+    """Rival 1 has the smaller margin and a flat slope; rival 2 a larger margin and a steep one,
+    so it is nearer."""
     model = linear([[0.0, 0.0], [0.1, 0.0], [0.0, 5.0]], [0.0, -0.5, -1.0])
     x = torch.zeros(1, 2)
     found = margins(model, x, torch.tensor([0]), 3)

@@ -1,4 +1,5 @@
-"""Accuracy, changed predictions, moved outputs and probabilities under input noise, by hand and for linear maps."""
+"""Accuracy, changed predictions, moved outputs and probabilities under input noise, by hand and
+for linear maps."""
 
 import math
 
@@ -17,15 +18,19 @@ def normal_cdf(z: torch.Tensor) -> torch.Tensor:
     return (1 + torch.erf(z / math.sqrt(2))) / 2
 
 
-def response(model: nn.Module, x: torch.Tensor, y: torch.Tensor, classes: int | None, seed: int = 1) -> NoiseResponse:
-    return noise_response(model, x, y, classes, torch.randn(x.shape, generator=torch.Generator().manual_seed(seed)))
+def response(
+    model: nn.Module, x: torch.Tensor, y: torch.Tensor, classes: int | None, seed: int = 1
+) -> NoiseResponse:
+    return noise_response(
+        model, x, y, classes, torch.randn(x.shape, generator=torch.Generator().manual_seed(seed))
+    )
 
 
 @pytest.mark.parametrize("classes", [None, 2])
 @pytest.mark.parametrize("d", [2, 10, 300])
 def test_flip_rate_of_a_linear_classifier(d: int, classes: int | None):
-    """Noise of root-mean-square length r has standard deviation r/√d along any direction, so a point at distance t
-    from a flat boundary flips with probability Φ(−t√d/r)."""
+    """Noise of root-mean-square length r has standard deviation r/√d along any direction, so a
+    point at distance t from a flat boundary flips with probability Φ(−t√d/r)."""
     n, w = 4000, torch.nn.functional.normalize(points(1, d, seed=2))
     x = points(n, d) / math.sqrt(d)
     t = (x @ w.T)[:, 0]
@@ -36,7 +41,9 @@ def test_flip_rate_of_a_linear_classifier(d: int, classes: int | None):
     labels = torch.where(t >= 0, 1.0, -1.0) if classes is None else (t < 0).long()
     found = response(model, x, labels, classes)
     assert found.right.shape == found.flipped.shape == found.change.shape == (n, len(RADII))
-    assert torch.equal(found.right, ~found.flipped), "where the clean prediction is right, what did not flip is right"
+    assert torch.equal(found.right, ~found.flipped), (
+        "where the clean prediction is right, what did not flip is right"
+    )
     for radius, flips in zip(RADII, found.flipped.float().mean(0).tolist(), strict=True):
         probability = normal_cdf(-t.abs() * math.sqrt(d) / radius)
         se = float((probability * (1 - probability)).sum().sqrt()) / n
@@ -58,9 +65,12 @@ def test_noise_length_is_the_stated_radius():
     clean, *noisy = model.seen
     assert torch.equal(clean, x)
     for radius, z in zip(RADII, noisy, strict=True):
-        squares = (z - x).square().sum(1)  # r²/d times chi-squared with d degrees: relative deviation √(2/d)
+        # r²/d times chi-squared with d degrees: relative deviation √(2/d)
+        squares = (z - x).square().sum(1)
         assert float(squares.mean()) == pytest.approx(radius**2, rel=4 * math.sqrt(2 / 50 / 2000))
-    torch.testing.assert_close((noisy[0] - x) / RADII[0], (noisy[-1] - x) / RADII[-1], rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(
+        (noisy[0] - x) / RADII[0], (noisy[-1] - x) / RADII[-1], rtol=1e-3, atol=1e-3
+    )
 
 
 def test_right_is_about_the_label_and_flipped_about_the_prediction():
@@ -90,7 +100,9 @@ def test_outputs_of_a_linear_map_move_by_its_weights(d: int, classes: int | None
     deviation = float((2 * gram.square().sum()).sqrt() / gram.trace()) / math.sqrt(n)
     for radius, change in zip(RADII, found.T, strict=True):
         torch.testing.assert_close(change, radius * moved, rtol=1e-3, atol=1e-4)
-        assert float(change.square().mean()) == pytest.approx(float(gram.trace()) * radius**2 / d, rel=4 * deviation)
+        assert float(change.square().mean()) == pytest.approx(
+            float(gram.trace()) * radius**2 / d, rel=4 * deviation
+        )
 
 
 def test_real_valued_targets_are_judged_by_sign():
@@ -116,12 +128,19 @@ def test_the_noise_is_what_was_drawn():
 
 @pytest.mark.parametrize(
     ("p", "q"),
-    [([0.5, 0.5], [0.9, 0.1]), ([0.9, 0.1], [0.5, 0.5]), ([0.2, 0.3, 0.5], [0.5, 0.3, 0.2]), ([1e-6, 1 - 1e-6], [0.5, 0.5])],
+    [
+        ([0.5, 0.5], [0.9, 0.1]),
+        ([0.9, 0.1], [0.5, 0.5]),
+        ([0.2, 0.3, 0.5], [0.5, 0.3, 0.2]),
+        ([1e-6, 1 - 1e-6], [0.5, 0.5]),
+    ],
 )
 @pytest.mark.parametrize("shift", [0.0, 30.0])
 def test_divergence_by_hand(p: list[float], q: list[float], shift: float):
     """Whatever is added to all logits; of the same distribution exactly 0."""
-    clean, other = (torch.tensor([probabilities], dtype=torch.double).log() for probabilities in (p, q))
+    clean, other = (
+        torch.tensor([probabilities], dtype=torch.double).log() for probabilities in (p, q)
+    )
     expected = sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
     assert float(kl_divergence(clean, other + shift)) == pytest.approx(expected, rel=1e-9)
     assert float(kl_divergence(clean, clean)) == 0.0
@@ -131,16 +150,25 @@ def test_divergence_is_never_negative_and_finite_where_a_probability_vanishes():
     z = 10 * points(1000, 50)
     nearly = z + 1e-6 * points(1000, 50, seed=1)
     assert float(kl_divergence(z, nearly).min()) >= 0
-    assert float(kl_divergence(torch.tensor([[0.0, -2000.0]]), torch.tensor([[0.0, -1000.0]]))) == 0.0
-    assert float(kl_divergence(torch.tensor([[0.0, -1000.0]]), torch.tensor([[-1000.0, 0.0]]))) == pytest.approx(1000.0)
+    assert (
+        float(kl_divergence(torch.tensor([[0.0, -2000.0]]), torch.tensor([[0.0, -1000.0]]))) == 0.0
+    )
+    assert float(
+        kl_divergence(torch.tensor([[0.0, -1000.0]]), torch.tensor([[-1000.0, 0.0]]))
+    ) == pytest.approx(1000.0)
 
 
 @pytest.mark.parametrize("classes", [2, 10])
 def test_divergence_of_a_linear_classifier_under_noise(classes: int):
-    """At every point and radius what the probabilities give by hand; for a small change δ of the logits ½ δᵀ (diag p − ppᵀ) δ."""
+    """At every point and radius what the probabilities give by hand; for a small change δ of the
+    logits ½ δᵀ (diag p − ppᵀ) δ."""
     n, d = 200, 20
     torch.manual_seed(0)
-    model, x, normal = nn.Linear(d, classes).double(), points(n, d).double(), points(n, d, seed=1).double()
+    model, x, normal = (
+        nn.Linear(d, classes).double(),
+        points(n, d).double(),
+        points(n, d, seed=1).double(),
+    )
     found = noise_response(model, x, torch.zeros(n, dtype=torch.long), classes, normal)
     assert found.kl is not None and found.kl.shape == (n, len(RADII))
     with torch.no_grad():

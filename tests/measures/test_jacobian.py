@@ -1,11 +1,19 @@
-"""Spectral norms of Jacobians: against dense singular values, in two ways that must agree, along the sphere, with residuals."""
+"""Spectral norms of Jacobians: against dense singular values, in two ways that must agree, along
+the sphere, with residuals."""
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from harness.measures import jacobian
-from harness.measures.jacobian import Linearised, along_sphere, lanczos, linearise, local_norms, spectral_norm
+from harness.measures.jacobian import (
+    Linearised,
+    along_sphere,
+    lanczos,
+    linearise,
+    local_norms,
+    spectral_norm,
+)
 from harness.training.stack import stack
 from tasks.models import MadryCNN, mlp
 
@@ -27,7 +35,9 @@ def test_a_linear_map_has_its_top_singular_value_everywhere(d: int, outputs: int
     """40 outputs go by Lanczos's method."""
     model = linear(d, outputs)
     found = local_norms(model, points(7, d), outputs if outputs > 1 else None, on_sphere=False)
-    assert found.outputs.norm.tolist() == pytest.approx([float(torch.linalg.matrix_norm(model.weight.detach(), 2))] * 7, rel=1e-4)
+    assert found.outputs.norm.tolist() == pytest.approx(
+        [float(torch.linalg.matrix_norm(model.weight.detach(), 2))] * 7, rel=1e-4
+    )
     assert float(found.outputs.residual.max()) < 0.01
     assert (found.logprobs is None) == (outputs == 1)
 
@@ -36,24 +46,38 @@ def test_a_linear_map_has_its_top_singular_value_everywhere(d: int, outputs: int
 def test_jacobians_against_torchs_own(outputs: int):
     torch.manual_seed(0)
     model, x = nn.Sequential(nn.Linear(6, 9), nn.Tanh(), nn.Linear(9, outputs)), points(5, 6)
-    own = torch.stack([torch.autograd.functional.jacobian(lambda z: model(z[None])[0], xi) for xi in x])
+    own = torch.stack(
+        [torch.autograd.functional.jacobian(lambda z: model(z[None])[0], xi) for xi in x]
+    )
     torch.testing.assert_close(linearise(model, x).jacobian, own)
 
 
 def test_norms_of_log_probabilities_against_torchs_own_jacobian():
     torch.manual_seed(0)
     model, x = mlp(6, 9, 1, 4), points(5, 6)
-    own = [torch.autograd.functional.jacobian(lambda z: model(z[None])[0].log_softmax(0), xi) for xi in x]
+    own = [
+        torch.autograd.functional.jacobian(lambda z: model(z[None])[0].log_softmax(0), xi)
+        for xi in x
+    ]
     expected = [float(torch.linalg.matrix_norm(j, 2)) for j in own]
     found = local_norms(model, x, 4, on_sphere=False).logprobs
     assert found is not None and found.norm.tolist() == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("on_sphere", [False, True])
-@pytest.mark.parametrize("build", [lambda: mlp(12, 20, 2, 10), lambda: MadryCNN(1, 10)], ids=["mlp", "cnn"])
+@pytest.mark.parametrize(
+    "build", [lambda: mlp(12, 20, 2, 10), lambda: MadryCNN(1, 10)], ids=["mlp", "cnn"]
+)
 def test_lanczos_agrees_with_whole_jacobians(build, on_sphere: bool):
     torch.manual_seed(0)
-    model, x = build(), points(6, 12) if build().__class__ is nn.Sequential and isinstance(build()[0], nn.Flatten) else points(6, 1, 28, 28)
+    model, x = (
+        build(),
+        (
+            points(6, 12)
+            if build().__class__ is nn.Sequential and isinstance(build()[0], nn.Flatten)
+            else points(6, 1, 28, 28)
+        ),
+    )
     at = linearise(model, x).jacobian.flatten(2)
     whole = spectral_norm(along_sphere(at, x) if on_sphere else at)
     iterated = lanczos(model, x, on_sphere)
@@ -74,7 +98,10 @@ def test_the_residual_says_when_an_iteration_has_not_arrived(monkeypatch: pytest
 def test_the_steepest_direction_is_the_right_singular_vector():
     model, x = linear(8, 3), points(4, 8)
     right = torch.linalg.svd(model.weight.detach()).Vh[0]
-    for found in (local_norms(model, x, None, on_sphere=False).outputs, lanczos(model, x, on_sphere=False)):
+    for found in (
+        local_norms(model, x, None, on_sphere=False).outputs,
+        lanczos(model, x, on_sphere=False),
+    ):
         assert (found.direction @ right).abs().tolist() == pytest.approx([1.0] * 4, abs=1e-3)
 
 
@@ -88,7 +115,10 @@ def test_along_the_sphere_nothing_points_outwards():
 def test_a_model_that_is_flat_has_norm_and_residual_zero():
     model = nn.Linear(4, 3)
     nn.init.zeros_(model.weight)
-    for found in (local_norms(model, points(3, 4), 3, on_sphere=False).outputs, lanczos(model, points(3, 4), on_sphere=False)):
+    for found in (
+        local_norms(model, points(3, 4), 3, on_sphere=False).outputs,
+        lanczos(model, points(3, 4), on_sphere=False),
+    ):
         assert (found.norm.tolist(), found.residual.tolist()) == ([0.0] * 3, [0.0] * 3)
 
 
@@ -101,6 +131,11 @@ def test_stacked_models_keep_their_own_norms():
         return program(z.unflatten(0, (3, -1))).flatten(0, 1)
 
     found = local_norms(together, x, 40, on_sphere=False).outputs.norm
-    alone = torch.cat([spectral_norm(linearise(m, part).jacobian).norm for m, part in zip(models, x.split(4), strict=True)])
+    alone = torch.cat(
+        [
+            spectral_norm(linearise(m, part).jacobian).norm
+            for m, part in zip(models, x.split(4), strict=True)
+        ]
+    )
     torch.testing.assert_close(found, alone, rtol=1e-4, atol=0)
     assert isinstance(linearise(models[0], x[:4]), Linearised)

@@ -1,4 +1,5 @@
-"""Difference quotients: exact on linear maps, never above a known constant, above what points alone show, kept to the sphere."""
+"""Difference quotients: exact on linear maps, never above a known constant, above what points
+alone show, kept to the sphere."""
 
 import pytest
 import torch
@@ -18,7 +19,9 @@ def points(n: int, *shape: int, seed: int = 0) -> Tensor:
 def lower(model: nn.Module, x: Tensor, on_sphere: bool = False) -> Lower:
     steepest = local_norms(model, x, None, on_sphere).outputs
     return summary(
-        steepest_pairs(model, *departures(x, steepest.direction), on_sphere), float(steepest.norm.max()), x[steepest.norm.argmax()]
+        steepest_pairs(model, *departures(x, steepest.direction), on_sphere),
+        float(steepest.norm.max()),
+        x[steepest.norm.argmax()],
     )
 
 
@@ -29,7 +32,9 @@ def test_a_linear_map(d: int, outputs: int):
     with torch.no_grad():
         model.weight.copy_(points(outputs, d, seed=1))
     found = lower(model, points(8, d))
-    assert found.largest == pytest.approx(float(torch.linalg.matrix_norm(model.weight.detach(), 2)), rel=1e-4)
+    assert found.largest == pytest.approx(
+        float(torch.linalg.matrix_norm(model.weight.detach(), 2)), rel=1e-4
+    )
     assert found.agreement == 1.0
 
 
@@ -50,9 +55,15 @@ def test_never_above_the_exact_constant_and_near_it(begin: str):
 
 
 def ramp() -> nn.Module:
-    """relu(100 (x₁ − 3)) − relu(100 (x₁ − 3.1)) + x₁ / 10: steep between 3 and 3.1 alone, 100.1 there and 0.1 elsewhere."""
+    """relu(100 (x₁ − 3)) − relu(100 (x₁ − 3.1)) + x₁ / 10: steep between 3 and 3.1 alone, 100.1
+    there and 0.1 elsewhere."""
     model = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 1))
-    values = ([[100.0, 0], [100.0, 0], [0.1, 0], [-0.1, 0]], [-300.0, -310.0, 0.0, 0.0], [[1.0, -1.0, 1.0, -1.0]], [0.0])
+    values = (
+        [[100.0, 0], [100.0, 0], [0.1, 0], [-0.1, 0]],
+        [-300.0, -310.0, 0.0, 0.0],
+        [[1.0, -1.0, 1.0, -1.0]],
+        [0.0],
+    )
     with torch.no_grad():
         for parameter, value in zip(model.parameters(), values, strict=True):
             parameter.copy_(torch.tensor(value))
@@ -62,14 +73,17 @@ def ramp() -> nn.Module:
 def test_a_steep_place_between_the_points_is_found_from_pairs_on_its_two_sides():
     model = ramp()
     sides = torch.tensor([[2.0, 0.0], [4.0, 0.0]])
-    assert float(local_norms(model, sides, None, on_sphere=False).outputs.norm.max()) == pytest.approx(0.1, rel=1e-3)
+    assert float(
+        local_norms(model, sides, None, on_sphere=False).outputs.norm.max()
+    ) == pytest.approx(0.1, rel=1e-3)
     found = summary(steepest_pairs(model, sides[:1], sides[1:], on_sphere=False), 0.1, sides[0])
     assert found.largest == pytest.approx(100.1, rel=1e-2)
     assert 2.99 < float(found.at[0]) < 3.11
 
 
 def test_on_the_sphere_pairs_stay_on_it_and_quotients_below_the_tangential_constant():
-    """⟨w, x⟩ on the unit sphere: its gradient along the sphere is at most ‖w‖, and its chords' quotients too."""
+    """⟨w, x⟩ on the unit sphere: its gradient along the sphere is at most ‖w‖, and its chords'
+    quotients too."""
     w = points(1, 5, seed=1)
     seen = []
 
@@ -87,7 +101,10 @@ def test_on_the_sphere_pairs_stay_on_it_and_quotients_below_the_tangential_const
 def test_wide_trained_networks_are_steeper_than_their_points_show():
     torch.manual_seed(0)
     model, x = mlp(10, 256, 1, 1), points(64, 10, seed=2)
-    y, optimizer = torch.randint(2, (64, 1), generator=torch.Generator().manual_seed(3)) * 2.0 - 1, None
+    y, optimizer = (
+        torch.randint(2, (64, 1), generator=torch.Generator().manual_seed(3)) * 2.0 - 1,
+        None,
+    )
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     for _ in range(150):
         loss = (model(x) - y).square().mean()

@@ -1,4 +1,5 @@
-"""The measured columns together: exact for a linear model, in units that no rescaling of data or outputs moves."""
+"""The measured columns together: exact for a linear model, in units that no rescaling of data or
+outputs moves."""
 
 import dataclasses
 import math
@@ -23,7 +24,10 @@ D = 6
 def data(classes: int | None, held_out: int = 300, scale: float = 1.0) -> Data:
     draw = torch.Generator().manual_seed(0)
     x, x_test = (torch.randn(n, D, generator=draw) for n in (200, held_out))
-    y, y_test = (torch.where(v[:, 0] > 0, 1.0, -1.0) if classes is None else (v[:, 0] > 0).long() for v in (x, x_test))
+    y, y_test = (
+        torch.where(v[:, 0] > 0, 1.0, -1.0) if classes is None else (v[:, 0] > 0).long()
+        for v in (x, x_test)
+    )
     return Data(x * scale, y, x_test * scale, y_test, Noise("none", 0.0, 0.0), classes)
 
 
@@ -49,13 +53,16 @@ def net(outputs: int) -> nn.Module:
         return mlp(D, 20, 1, outputs)
 
 
-def measured(model: nn.Module, samples: Data, seed: int = 0, points: int = MEASURE_POINTS) -> Columns:
+def measured(
+    model: nn.Module, samples: Data, seed: int = 0, points: int = MEASURE_POINTS
+) -> Columns:
     (columns,) = measure(Alone(model), [samples], [Seeds(seed)], points)
     return columns
 
 
 def test_a_linear_model_exactly():
-    model, samples = nn.Linear(D, 1), data(None, held_out=MEASURE_POINTS)  # so that every held-out point is measured
+    # so that every held-out point is measured
+    model, samples = nn.Linear(D, 1), data(None, held_out=MEASURE_POINTS)
     with torch.no_grad():
         model.weight.copy_(torch.arange(1.0, D + 1)[None])
         model.bias.fill_(0.5)
@@ -66,15 +73,30 @@ def test_a_linear_model_exactly():
     for name in ("stability_first_order", "stability_attack"):
         assert found[f"{name}_mean"] == pytest.approx(float(distance.mean()), rel=1e-4)
         assert found[f"{name}_median"] == pytest.approx(float(distance.median()), rel=1e-3)
-    assert found["stability_attack_se"] == pytest.approx(float(distance.std()) / MEASURE_POINTS**0.5, rel=1e-3)
+    assert found["stability_attack_se"] == pytest.approx(
+        float(distance.std()) / MEASURE_POINTS**0.5, rel=1e-3
+    )
     assert found["stability_attack_mean_l2"] == found["stability_attack_mean"] * unit
-    for name in ("lip_lower_grad", "lip_mean_grad", "lip_lower_grad_ambient", "lip_mean_grad_ambient"):
+    for name in (
+        "lip_lower_grad",
+        "lip_mean_grad",
+        "lip_lower_grad_ambient",
+        "lip_mean_grad_ambient",
+    ):
         assert found[name] == pytest.approx(float(w.norm()) * unit, rel=1e-5)
-    assert found["test_accuracy"] == pytest.approx(float((f.sign() == samples.y_test).float().mean()))
-    assert found["test_loss"] == pytest.approx(float((f - samples.y_test).square().mean()), rel=1e-5)
+    assert found["test_accuracy"] == pytest.approx(
+        float((f.sign() == samples.y_test).float().mean())
+    )
+    assert found["test_loss"] == pytest.approx(
+        float((f - samples.y_test).square().mean()), rel=1e-5
+    )
     for accuracy, se in zip(found["noise_accuracy"], found["noise_accuracy_se"], strict=True):
         assert se == pytest.approx(math.sqrt(accuracy * (1 - accuracy) / MEASURE_POINTS))
-    assert (found["test_n"], found["measure_points"], found["gradient_of"]) == (MEASURE_POINTS, MEASURE_POINTS, "f")
+    assert (found["test_n"], found["measure_points"], found["gradient_of"]) == (
+        MEASURE_POINTS,
+        MEASURE_POINTS,
+        "f",
+    )
 
 
 RAW = {"data_unit", "stability_attack_mean_l2", "robust_linf_radii"}
@@ -98,29 +120,52 @@ def test_the_unit_of_the_data_does_not_matter(classes: int | None, scale: float)
 def test_the_scale_of_the_outputs_moves_lipschitz_figures_only(classes: int | None):
     """Multiply the logits by ten and no prediction changes, nor any distance to the boundary."""
     model = net(classes or 1)
-    plain, loud = (measured(scaled_model(model, 1.0, outside), data(classes)) for outside in (1.0, 10.0))
+    plain, loud = (
+        measured(scaled_model(model, 1.0, outside), data(classes)) for outside in (1.0, 10.0)
+    )
     for name, value in plain.items():
-        if value is None or name in COUNTED | SMALL | {"lip_lower_pairs_distance"} or "logprob" in name:
+        if (
+            value is None
+            or name in COUNTED | SMALL | {"lip_lower_pairs_distance"}
+            or "logprob" in name
+        ):
             continue
-        if name.endswith("_normalised") or name.startswith(("stability", "noise_a", "noise_f", "test_accuracy", "robust_accuracy")):
+        if name.endswith("_normalised") or name.startswith(
+            ("stability", "noise_a", "noise_f", "test_accuracy", "robust_accuracy")
+        ):
             assert alike(name, loud[name], value, MEASURE_POINTS), name
         elif name in ASCENDED:
             assert loud[name] == pytest.approx(10 * value, rel=0.05), name
-        elif name.startswith("lip") and name not in UNSCALED or name in ("margin_mean", "noise_output_change"):
-            assert loud[name] == pytest.approx(10 * value if isinstance(value, float) else [10 * v for v in value], rel=1e-3), name
+        elif (
+            name.startswith("lip")
+            and name not in UNSCALED
+            or name in ("margin_mean", "noise_output_change")
+        ):
+            assert loud[name] == pytest.approx(
+                10 * value if isinstance(value, float) else [10 * v for v in value], rel=1e-3
+            ), name
 
 
 def test_on_the_sphere_gradients_along_it_stand_beside_ambient_ones():
     x = on_sphere(500, D, torch.Generator().manual_seed(0))
-    samples = dataclasses.replace(data(None), x_train=x[:200], x_test=x[200:], manifold="unit-sphere")
+    samples = dataclasses.replace(
+        data(None), x_train=x[:200], x_test=x[200:], manifold="unit-sphere"
+    )
     found = measured(net(1), samples)
-    assert found["lip_lower_grad"] < found["lip_lower_grad_ambient"] and found["lip_mean_grad"] < found["lip_mean_grad_ambient"]
+    assert (
+        found["lip_lower_grad"] < found["lip_lower_grad_ambient"]
+        and found["lip_mean_grad"] < found["lip_mean_grad_ambient"]
+    )
 
 
 def test_points_come_from_the_measure_stream_whatever_the_model():
-    """Two models that agree on the sign everywhere have the same figures; another seed picks other points and noise."""
+    """Two models that agree on the sign everywhere have the same figures; another seed picks
+    other points and noise."""
     model, samples = net(1), data(None, held_out=2000)
-    one, same, other = (measured(m, samples, seed) for m, seed in ((model, 0), (scaled_model(model, 1.0, 3.0), 0), (model, 1)))
+    one, same, other = (
+        measured(m, samples, seed)
+        for m, seed in ((model, 0), (scaled_model(model, 1.0, 3.0), 0), (model, 1))
+    )
     assert one["noise_flip_rate"] == same["noise_flip_rate"] != other["noise_flip_rate"]
     assert one["stability_attack_mean"] != other["stability_attack_mean"]
     assert one["test_accuracy"] == other["test_accuracy"], "accuracy is over the whole held-out set"
@@ -141,18 +186,26 @@ def test_dropout_is_off_while_measuring():
 
 @pytest.mark.parametrize("classes", [None, 2, 4])
 @pytest.mark.parametrize("width", [3, 6, 40])
-def test_in_the_first_layers_coordinates_a_model_has_the_same_figures(width: int, classes: int | None):
-    """Narrower than the inputs, as wide, and wider. Behind dropout, off as it is, the first layer is not known to be one."""
+def test_in_the_first_layers_coordinates_a_model_has_the_same_figures(
+    width: int, classes: int | None
+):
+    """Narrower than the inputs, as wide, and wider. Behind dropout, off as it is, the first
+    layer is not known to be one."""
     with torch.random.fork_rng():
         torch.manual_seed(1)
         model = mlp(D, width, 1, classes or 1)
-    seen, hidden = measured(model, data(classes)), measured(nn.Sequential(nn.Dropout(0.0), model), data(classes))
+    seen, hidden = (
+        measured(model, data(classes)),
+        measured(nn.Sequential(nn.Dropout(0.0), model), data(classes)),
+    )
     searched = ("stability_attack", "robust_accuracy", "attack_warnings")
     for name, value in hidden.items():
         if not name.startswith(searched):
             assert alike(name, seen[name], value, MEASURE_POINTS), name
     assert seen["stability_attack_mean"] == pytest.approx(hidden["stability_attack_mean"], rel=0.02)
-    assert seen["robust_accuracy_linf"] == pytest.approx(hidden["robust_accuracy_linf"], abs=3 / MEASURE_POINTS)
+    assert seen["robust_accuracy_linf"] == pytest.approx(
+        hidden["robust_accuracy_linf"], abs=3 / MEASURE_POINTS
+    )
 
 
 @pytest.mark.parametrize("points", [1, 40, 300, 1000])
@@ -182,7 +235,9 @@ def test_a_stack_measures_each_of_its_models_as_alone(classes: int | None):
 
 
 @pytest.mark.parametrize(("channels", "drawn"), [(1, True), (2, False), (3, True), (5, False)])
-def test_images_of_any_number_of_channels_are_measured_and_those_that_can_be_are_drawn(channels: int, drawn: bool):
+def test_images_of_any_number_of_channels_are_measured_and_those_that_can_be_are_drawn(
+    channels: int, drawn: bool
+):
     draw = torch.Generator().manual_seed(0)
     x, x_test = (torch.rand(n, channels, 4, 5, generator=draw) for n in (60, 40))
     y, y_test = ((v.flatten(1).mean(1) > 0.5).long() for v in (x, x_test))
@@ -190,7 +245,11 @@ def test_images_of_any_number_of_channels_are_measured_and_those_that_can_be_are
     with torch.random.fork_rng():
         torch.manual_seed(0)
         found = measured(mlp(channels * 20, 8, 1, 2), samples, points=16)
-    assert ("_pictures" in found) == drawn and len(found["corruptions"]) == 20 and found["robust_linf_box"] == [0.0, 1.0]
+    assert (
+        ("_pictures" in found) == drawn
+        and len(found["corruptions"]) == 20
+        and found["robust_linf_box"] == [0.0, 1.0]
+    )
 
 
 def test_a_model_without_a_finite_loss_has_accuracy_alone():

@@ -1,4 +1,5 @@
-"""Held-out figures of language models: streams of known entropy, figures by hand, standard errors over fresh streams, last words."""
+"""Held-out figures of language models: streams of known entropy, figures by hand, standard
+errors over fresh streams, last words."""
 
 import math
 
@@ -26,13 +27,16 @@ class Bigram(nn.Module):
         return self.logits[tokens]
 
 
-def corpus(stream: np.ndarray | list[int], vocabulary: int, held_out_bytes: int = 1, separator: int = 0) -> Corpus:
+def corpus(
+    stream: np.ndarray | list[int], vocabulary: int, held_out_bytes: int = 1, separator: int = 0
+) -> Corpus:
     tokens = np.asarray(stream, dtype=np.uint16)
     return Corpus(tokens[:0], tokens, vocabulary, separator, held_out_bytes, "")
 
 
 def two_moods() -> np.ndarray:
-    """Transitions of ten tokens: 0 and 1 call for each other, 2 … 9 come in any order, and a mood lasts for ten tokens."""
+    """Transitions of ten tokens: 0 and 1 call for each other, 2 … 9 come in any order, and a
+    mood lasts for ten tokens."""
     p = np.zeros((10, 10))
     p[0, 1] = p[1, 0] = 0.9
     p[:2, 2:] = 0.1 / 8
@@ -53,11 +57,19 @@ def streams(count: int, length: int, seed: int) -> np.ndarray:
     tokens = np.empty((count, length), dtype=np.int64)
     tokens[:, 0] = draw.choice(10, count, p=STATIONARY)
     for t in range(1, length):
-        tokens[:, t] = (cumulative[tokens[:, t - 1]] < draw.random(count)[:, None]).sum(1).clip(max=9)
+        tokens[:, t] = (
+            (cumulative[tokens[:, t - 1]] < draw.random(count)[:, None]).sum(1).clip(max=9)
+        )
     return tokens
 
 
-def judged(model: nn.Module, stream: np.ndarray | list[int], vocabulary: int, context: int = 16, most_tokens: int = 10**9) -> HeldOut:
+def judged(
+    model: nn.Module,
+    stream: np.ndarray | list[int],
+    vocabulary: int,
+    context: int = 16,
+    most_tokens: int = 10**9,
+) -> HeldOut:
     return held_out(model, corpus(stream, vocabulary), context, most_tokens, "cpu")
 
 
@@ -72,7 +84,9 @@ def test_the_loss_of_the_true_transitions_is_the_entropy_rate():
     brier = 1 - float(STATIONARY @ np.square(TRANSITIONS).sum(1))
     assert found.tokens == 40_000
     assert found.loss == pytest.approx(entropy, abs=3 * found.loss_se) and found.loss_se < 0.02
-    assert found.accuracy == pytest.approx(float(STATIONARY @ TRANSITIONS.max(1)), abs=3 * found.accuracy_se)
+    assert found.accuracy == pytest.approx(
+        float(STATIONARY @ TRANSITIONS.max(1)), abs=3 * found.accuracy_se
+    )
     assert found.brier == pytest.approx(brier, abs=3 * found.brier_se)
     assert found.ece < 0.01
 
@@ -87,29 +101,39 @@ def test_a_uniform_model_has_the_logarithm_of_its_vocabulary(vocabulary: int):
     assert found.loss == pytest.approx(math.log(vocabulary), rel=1e-5)
     assert (found.loss_se, found.brier_se) == pytest.approx((0, 0), abs=1e-6)
     assert found.brier == pytest.approx(1 - 1 / vocabulary, rel=1e-5)
-    assert found.accuracy == pytest.approx(0.5, abs=0.01)  # of equal probabilities the first token counts as predicted
+    # of equal probabilities the first token counts as predicted
+    assert found.accuracy == pytest.approx(0.5, abs=0.01)
     assert found.ece == pytest.approx(abs(found.accuracy - 1 / vocabulary), rel=1e-4, abs=1e-6)
 
 
 def test_bits_per_byte_by_hand():
-    """Documents of 5 and 3 tokens that were 20 bytes long, under a model that is uniform over eight: 3 bits · 8/20."""
+    """Documents of 5 and 3 tokens that were 20 bytes long, under a model that is uniform over
+    eight: 3 bits · 8/20."""
     stream = [1, 2, 3, 4, 5, 0, 6, 7, 1, 0]
-    found = held_out(Bigram(torch.zeros(8, 8)), corpus(stream, 8, held_out_bytes=20), 3, 10**9, "cpu")
+    found = held_out(
+        Bigram(torch.zeros(8, 8)), corpus(stream, 8, held_out_bytes=20), 3, 10**9, "cpu"
+    )
     assert found.bits_per_byte == pytest.approx(3 * 8 / 20)
 
 
 def test_figures_of_a_short_stream_by_hand():
-    """Tokens 0 1 | 1 0 in windows of one: probabilities .8, .3, .4 of what comes next, .8, .7, .7 of what is expected."""
+    """Tokens 0 1 | 1 0 in windows of one: probabilities .8, .3, .4 of what comes next, .8, .7,
+    .7 of what is expected."""
     logits = torch.tensor([[0.2, 0.8], [0.7, 0.3]]).log()
     found = judged(Bigram(logits), [0, 1, 1, 0], 2, context=1)
-    losses, briers = [-math.log(p) for p in (0.8, 0.3, 0.7)], [2 * (1 - p) ** 2 for p in (0.8, 0.3, 0.7)]
+    losses, briers = (
+        [-math.log(p) for p in (0.8, 0.3, 0.7)],
+        [2 * (1 - p) ** 2 for p in (0.8, 0.3, 0.7)],
+    )
     for mean, se, values in (
         (found.loss, found.loss_se, losses),
         (found.brier, found.brier_se, briers),
         (found.accuracy, found.accuracy_se, [1, 0, 1]),
     ):
         expected = torch.tensor(values, dtype=torch.double)
-        assert (mean, se) == pytest.approx((float(expected.mean()), float(expected.std()) / math.sqrt(3)), rel=1e-5)
+        assert (mean, se) == pytest.approx(
+            (float(expected.mean()), float(expected.std()) / math.sqrt(3)), rel=1e-5
+        )
     assert found.ece == pytest.approx((abs(1 - 0.8) + abs(1 - 1.4)) / 3, rel=1e-5)
 
 
@@ -119,11 +143,17 @@ def test_means_are_those_of_the_calibration_of_classifiers(context: int):
     torch.manual_seed(0)
     model = Bigram(3 * torch.randn(10, 10))
     found = judged(model, stream, 10, context=context)
-    (plain,) = calibration(model.logits[torch.tensor(stream[:-1])][None], torch.tensor(stream[1:]), 10)
+    (plain,) = calibration(
+        model.logits[torch.tensor(stream[:-1])][None], torch.tensor(stream[1:]), 10
+    )
     assert plain.nll is not None and plain.nll_se is not None
-    assert (found.loss, found.ece, found.brier) == pytest.approx((plain.nll, plain.ece, plain.brier), rel=1e-5)
+    assert (found.loss, found.ece, found.brier) == pytest.approx(
+        (plain.nll, plain.ece, plain.brier), rel=1e-5
+    )
     if context == 1:
-        assert (found.loss_se, found.brier_se) == pytest.approx((plain.nll_se, plain.brier_se), rel=1e-5)
+        assert (found.loss_se, found.brier_se) == pytest.approx(
+            (plain.nll_se, plain.brier_se), rel=1e-5
+        )
         assert found.ece_se == pytest.approx(plain.ece_se, rel=0.2)
 
 
@@ -145,13 +175,19 @@ def tiny_gpt2(vocabulary: int, positions: int) -> CausalLM:
 
 @pytest.mark.parametrize("windows", [1, 3])
 def test_a_transformers_own_loss(windows: int):
-    """Of 17 tokens the loss by transformers is over the last 16. Dropout is in the model and not in the figures."""
-    model, stream = tiny_gpt2(37, 17), torch.randint(37, (16 * windows + 1,), generator=torch.Generator().manual_seed(1))
+    """Of 17 tokens the loss by transformers is over the last 16. Dropout is in the model and not
+    in the figures."""
+    model, stream = (
+        tiny_gpt2(37, 17),
+        torch.randint(37, (16 * windows + 1,), generator=torch.Generator().manual_seed(1)),
+    )
     found = judged(model, stream.numpy(), 37, context=16)
     cut = stream.unfold(0, 17, 16)
     with torch.no_grad():
         own = float(model.transformer(input_ids=cut, labels=cut).loss)
-        assert float(model.train().transformer(input_ids=cut, labels=cut).loss) != pytest.approx(own, rel=1e-3)
+        assert float(model.train().transformer(input_ids=cut, labels=cut).loss) != pytest.approx(
+            own, rel=1e-3
+        )
     assert found.loss == pytest.approx(own, rel=1e-5) and found.loss > 3
     assert found.tokens == 16 * windows and math.isnan(found.loss_se) == (windows == 1)
 
@@ -159,21 +195,36 @@ def test_a_transformers_own_loss(windows: int):
 # Windows
 
 
-@pytest.mark.parametrize(("length", "context", "targets"), [(81, 8, 80), (88, 8, 80), (89, 8, 88), (3, 8, 2), (2, 1, 1)])
+@pytest.mark.parametrize(
+    ("length", "context", "targets"), [(81, 8, 80), (88, 8, 80), (89, 8, 88), (3, 8, 2), (2, 1, 1)]
+)
 def test_every_token_but_the_first_is_a_target_once(length: int, context: int, targets: int):
-    """Counting modulo 11, predicted for certain: a window that began or ended elsewhere would show."""
+    """Counting modulo 11, predicted for certain: a window that began or ended elsewhere would
+    show."""
     stream = np.arange(length) % 11
     model = Bigram(50 * torch.eye(11).roll(1, 1))
     found = judged(model, stream, 11, context=context)
     read = torch.cat([tokens.flatten() for tokens in model.seen])
     assert read.tolist() == stream[:targets].tolist()
-    assert (found.tokens, found.accuracy, found.loss) == (targets, 1.0, pytest.approx(0.0, abs=1e-6))
+    assert (found.tokens, found.accuracy, found.loss) == (
+        targets,
+        1.0,
+        pytest.approx(0.0, abs=1e-6),
+    )
     assert math.isnan(found.loss_se) == (targets <= context)
 
 
 @pytest.mark.parametrize(
     ("most_tokens", "begins"),
-    [(1, [0]), (8, [0]), (15, [0]), (16, [0, 40]), (24, [0, 24, 48]), (79, list(range(0, 72, 8))), (80, list(range(0, 80, 8)))],
+    [
+        (1, [0]),
+        (8, [0]),
+        (15, [0]),
+        (16, [0, 40]),
+        (24, [0, 24, 48]),
+        (79, list(range(0, 72, 8))),
+        (80, list(range(0, 80, 8))),
+    ],
 )
 def test_of_too_many_windows_evenly_spaced_ones_are_taken(most_tokens: int, begins: list[int]):
     model = Bigram(torch.zeros(100, 100))
@@ -187,7 +238,9 @@ def test_a_memory_mapped_stream_of_either_width(tmp_path):
         path = tmp_path / f"{dtype.__name__}.bin"
         (np.arange(41) % 11).astype(dtype).tofile(path)
         mapped = corpus([], 11)._replace(held_out=np.memmap(path, dtype=dtype, mode="r"))
-        assert held_out(Bigram(50 * torch.eye(11).roll(1, 1)), mapped, 8, 10**9, "cpu").accuracy == 1.0
+        assert (
+            held_out(Bigram(50 * torch.eye(11).roll(1, 1)), mapped, 8, 10**9, "cpu").accuracy == 1.0
+        )
 
 
 def test_figures_do_not_depend_on_how_much_is_held_at_once(monkeypatch):
@@ -208,8 +261,8 @@ REPEATS = 200
 
 
 def test_standard_errors_hold_for_tokens_that_come_in_moods():
-    """95 % intervals cover the entropy rate; the spread over fresh streams is what is said, of a model too sure of itself too. As if
-    the tokens were independent it would be less than half."""
+    """95 % intervals cover the entropy rate; the spread over fresh streams is what is said, of a
+    model too sure of itself too. As if the tokens were independent it would be less than half."""
     runs = streams(REPEATS, 60 * 64 + 1, seed=3)
     found = [judged(Bigram(SURE), run, 10, context=64) for run in runs]
     logs = np.log(np.where(TRANSITIONS > 0, TRANSITIONS, 1.0))
@@ -219,7 +272,9 @@ def test_standard_errors_hold_for_tokens_that_come_in_moods():
     sharp = [judged(Bigram(2 * SURE), run, 10, context=64) for run in runs]
     for group, names in ((found, ("loss", "brier", "accuracy")), (sharp, ("loss", "ece"))):
         for name in names:
-            values, errors = (np.array([getattr(f, column) for f in group]) for column in (name, f"{name}_se"))
+            values, errors = (
+                np.array([getattr(f, column) for f in group]) for column in (name, f"{name}_se")
+            )
             assert errors.mean() == pytest.approx(values.std(ddof=1), rel=0.15), name
     losses = -logs[runs[0, :-1], runs[0, 1:]]
     assert losses.std() / math.sqrt(losses.size) < found[0].loss_se / 2
@@ -248,7 +303,9 @@ def example(passage: list[int], word: list[int]) -> tuple[Tensor, Tensor]:
         ([9], [0], True),
     ],
 )
-def test_a_word_is_predicted_where_each_of_its_tokens_is(passage: list[int], word: list[int], right: bool):
+def test_a_word_is_predicted_where_each_of_its_tokens_is(
+    passage: list[int], word: list[int], right: bool
+):
     assert last_word(counting(10), [example(passage, word)], 100) == LastWord(float(right), 0.0, 1)
 
 

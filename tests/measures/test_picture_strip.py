@@ -11,7 +11,9 @@ from harness.measures.picture_strip import GAP, IMAGES, MAGNIFIED, Strip, strip
 NAMES = [str(i) for i in range(9)]
 
 
-def drawn(x: torch.Tensor, changed: torch.Tensor, box: tuple[float, float] = (0.0, 1.0)) -> Strip | None:
+def drawn(
+    x: torch.Tensor, changed: torch.Tensor, box: tuple[float, float] = (0.0, 1.0)
+) -> Strip | None:
     names = NAMES[: len(x)]
     return strip(x, changed, box, names, names, names, [0.5] * len(x))
 
@@ -42,7 +44,11 @@ def test_points_without_a_change_are_left_out_and_only_a_few_are_shown():
     changed = x + 0.1
     changed[0] = torch.nan
     found = drawn(x, changed)
-    assert found is not None and [row["label"] for row in found.rows] == ["1", "2", "3", "4", "5"] and len(found.rows) == IMAGES
+    assert (
+        found is not None
+        and [row["label"] for row in found.rows] == ["1", "2", "3", "4", "5"]
+        and len(found.rows) == IMAGES
+    )
     assert pixels(found).shape[0] == IMAGES * (4 + GAP) - GAP
     assert drawn(x[:1], changed[:1]) is None
 

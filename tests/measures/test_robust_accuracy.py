@@ -1,4 +1,5 @@
-"""The ℓ∞ search: exact on linear maps, in its box, near exact on small networks; robust accuracy and warnings by hand."""
+"""The ℓ∞ search: exact on linear maps, in its box, near exact on small networks; robust accuracy
+and warnings by hand."""
 
 import itertools
 import math
@@ -11,7 +12,12 @@ from torch import Tensor, nn
 
 from harness.measures.boundary import WANDER_DIRECTIONS, nearest_change
 from harness.measures.gradients import margins
-from harness.measures.robust_accuracy import linf_distance, nearest_linf_change, robust_accuracy, warnings
+from harness.measures.robust_accuracy import (
+    linf_distance,
+    nearest_linf_change,
+    robust_accuracy,
+    warnings,
+)
 from harness.training.loop import predicted
 from harness.training.stack import Model
 
@@ -45,7 +51,9 @@ def test_distance_to_the_nearest_of_several_hyperplanes(d: int, classes: int | N
     else:
         label, w = z.argmax(1), model.weight.detach()
         slopes = (w[label][:, None] - w[None]).abs().sum(2)
-        exact = torch.where(slopes > 0, (z.gather(1, label[:, None]) - z) / slopes, torch.inf).amin(1)
+        exact = torch.where(slopes > 0, (z.gather(1, label[:, None]) - z) / slopes, torch.inf).amin(
+            1
+        )
     distance = linf_distance(x, found(model, x, classes, None))
     assert bool((distance >= exact * (1 - 1e-4) - 1e-6).all())
     assert float(distance.mean() / exact.mean()) <= 1.002
@@ -63,7 +71,9 @@ def test_changes_change_the_label_and_stay_in_the_box(classes: int | None):
     there = ~z.flatten(1).isnan().any(1)
     assert int(there.sum()) > 50
     assert float(z[there].min()) >= 0.0 and float(z[there].max()) <= 1.0
-    assert not bool((predicted(model(z[there]), classes) == predicted(model(x[there]), classes)).any())
+    assert not bool(
+        (predicted(model(z[there]), classes) == predicted(model(x[there]), classes)).any()
+    )
 
 
 def test_in_a_box_the_distance_is_what_a_linear_program_finds():
@@ -74,7 +84,9 @@ def test_in_a_box_the_distance_is_what_a_linear_program_finds():
     for i, own in enumerate(x.double().numpy()):
         sign = 1.0 if own @ w + b >= 0 else -1.0
         eye, ones = np.eye(5), np.ones((5, 1))
-        rows = np.vstack([np.append(sign * w, 0.0), np.hstack([eye, -ones]), np.hstack([-eye, -ones])])
+        rows = np.vstack(
+            [np.append(sign * w, 0.0), np.hstack([eye, -ones]), np.hstack([-eye, -ones])]
+        )
         limits = np.concatenate([[-sign * b], own, -own])
         best = linprog([0.0] * 5 + [1.0], rows, limits, bounds=[(0, 1)] * 5 + [(0, None)])
         if best.status == 0:
@@ -85,11 +97,14 @@ def test_in_a_box_the_distance_is_what_a_linear_program_finds():
 
 
 def exact_linf(model: nn.Sequential, x: Tensor) -> np.ndarray:
-    """(B,) ℓ∞ distance to the zero set of a scalar two-layer ReLU network: one linear program per activation pattern."""
+    """(B,) ℓ∞ distance to the zero set of a scalar two-layer ReLU network: one linear program
+    per activation pattern."""
     W, b, a, c = (p.detach().double().numpy() for p in model.parameters())
     at, nearest = x.double().numpy(), np.full(len(x), np.inf)
     d = W.shape[1]
-    for i, pattern in itertools.product(range(len(at)), itertools.product((0.0, 1.0), repeat=len(W))):
+    for i, pattern in itertools.product(
+        range(len(at)), itertools.product((0.0, 1.0), repeat=len(W))
+    ):
         on = np.array(pattern)
         sign, slope = 2 * on - 1, a[0] * on
         rows = np.vstack(
@@ -120,7 +135,10 @@ def test_near_the_exact_distance_of_small_networks_and_never_below():
         model, x = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1)), points(25, 3) - 0.5
         with torch.no_grad():
             model[2].bias -= model(x).mean(0)
-        exact, distance = exact_linf(model, x), linf_distance(x, found(model, x, None, None)).numpy()
+        exact, distance = (
+            exact_linf(model, x),
+            linf_distance(x, found(model, x, None, None)).numpy(),
+        )
         near = exact < 1
         assert (distance >= exact - 1e-4).all()
         ratios.append(np.minimum(distance[near], 1).mean() / exact[near].mean())
@@ -138,7 +156,10 @@ def test_flat_points_go_towards_the_change_that_is_known():
 
 
 def test_accuracy_at_every_radius_by_hand():
-    right, distance = torch.tensor([True, True, True, False]), torch.tensor([0.1, 0.3, math.inf, 9.0])
+    right, distance = (
+        torch.tensor([True, True, True, False]),
+        torch.tensor([0.1, 0.3, math.inf, 9.0]),
+    )
     result = robust_accuracy(right, distance, (0.05, 0.1, 0.2, 0.5))
     assert result.accuracy == [0.75, 0.5, 0.5, 0.25]
     assert result.se[0] == pytest.approx(math.sqrt(0.75 * 0.25 / 4))
@@ -150,14 +171,20 @@ def test_warnings_say_what_is_wrong_and_nothing_else():
     distance, beyond = torch.full((20,), 0.5), torch.full((20,), 0.6)
     assert warnings(fine, distance, None, beyond) == []
     assert warnings(fine, distance, torch.full((20,), 0.5), beyond) == []
-    flat = fine._replace(gradients=torch.cat([torch.zeros_like(fine.gradients[:2]), fine.gradients[2:]]))
+    flat = fine._replace(
+        gradients=torch.cat([torch.zeros_like(fine.gradients[:2]), fine.gradients[2:]])
+    )
     assert warnings(flat, distance, None, beyond) == ["no gradient at 10% of the points"]
     lost = torch.cat([torch.tensor([math.inf]), distance[1:]])
-    assert warnings(fine, lost, None, torch.full((20,), math.inf)) == ["no label change found for 1 points"]
+    assert warnings(fine, lost, None, torch.full((20,), math.inf)) == [
+        "no label change found for 1 points"
+    ]
     assert warnings(fine, distance, None, torch.cat([torch.tensor([0.4]), beyond[1:]])) == [
         "random noise changed the label nearer than the search at 1 points"
     ]
-    assert warnings(fine, distance, beyond, torch.full((20,), math.inf)) == ["the search went below a certified distance at 20 points"]
+    assert warnings(fine, distance, beyond, torch.full((20,), math.inf)) == [
+        "the search went below a certified distance at 20 points"
+    ]
 
 
 def test_other_points_in_the_batch_do_not_matter():
@@ -167,5 +194,7 @@ def test_other_points_in_the_batch_do_not_matter():
     with torch.no_grad():
         model[2].bias -= model(x).mean(0)
     alone = nearest_linf_change(model, x, torch.full_like(x, torch.nan), None, None)
-    beside = nearest_linf_change(model, torch.cat([x, 1e5 * x]), torch.full((40, 4), torch.nan), None, None)[:20]
+    beside = nearest_linf_change(
+        model, torch.cat([x, 1e5 * x]), torch.full((40, 4), torch.nan), None, None
+    )[:20]
     torch.testing.assert_close(beside, alone, rtol=1e-4, atol=1e-5, equal_nan=True)

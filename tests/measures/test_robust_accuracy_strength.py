@@ -1,8 +1,10 @@
-"""Our minimum-norm searches break at least as many points as the PGD of the Adversarial Robustness Toolbox, at the same budget.
+"""Our minimum-norm searches break at least as many points as the PGD of the Adversarial Robustness
+Toolbox, at the same budget.
 
-Budget: gradient evaluations per point. One of our searches serves every radius; PGD gets as many as the whole search has
-(ℓ2: two beginnings × SEARCH_STEPS; ℓ∞: two beginnings × LINF_STEPS) anew at each radius. The ℓ∞ search begins at what the
-ℓ2 search found. Twenty trained nets of widths 2 to 32; the nets of a family are attacked in one batch.
+Budget: gradient evaluations per point. One of our searches serves every radius; PGD gets as many as
+the whole search has (ℓ2: two beginnings × SEARCH_STEPS; ℓ∞: two beginnings × LINF_STEPS) anew at
+each radius. The ℓ∞ search begins at what the ℓ2 search found. Twenty trained nets of widths 2 to
+32; the nets of a family are attacked in one batch.
 """
 
 import functools
@@ -24,11 +26,15 @@ from harness.training.stack import Model, stack
 WIDTHS = (2, 4, 6, 8, 12, 16, 20, 24, 28, 32)
 POINTS = 50
 TOLERANCE = 0.02
-"""How much a single net's robust accuracy may exceed PGD's: one point of fifty. Over a family's nets together: nothing."""
+"""How much a single net's robust accuracy may exceed PGD's: one point of fifty. Over a family's
+nets together: nothing."""
 
 FAMILIES: dict[str, tuple[dict[str, Any], tuple[float, float] | None]] = {
     "sphere": ({"d": 16, "n": 256, "noise": 0.3, "stop": "epochs", "max_epochs": 60}, None),
-    "mnist": ({"head": "digits", "n": 500, "label_resample": 0.2, "stop": "epochs", "max_epochs": 30}, (0.0, 1.0)),
+    "mnist": (
+        {"head": "digits", "n": 500, "label_resample": 0.2, "stop": "epochs", "max_epochs": 30},
+        (0.0, 1.0),
+    ),
 }
 RADII = {
     ("sphere", "l2"): (0.05, 0.1, 0.2),
@@ -40,7 +46,8 @@ RADII = {
 
 
 class Trained(NamedTuple):
-    """Nets of one family and their points, model-major. By norm, the nearest changes found and their distances."""
+    """Nets of one family and their points, model-major. By norm, the nearest changes found and
+    their distances."""
 
     model: Model
     data: Data
@@ -70,9 +77,16 @@ def family(name: str) -> Trained:
 
     x = data.x_test[:POINTS].repeat(many, *[1] * (data.x_test.dim() - 1))
     y, unit = data.y_test[:POINTS].repeat(many), data.unit()
-    wander = torch.randn(boundary.WANDER_DIRECTIONS, *x.shape, generator=torch.Generator().manual_seed(0))
+    wander = torch.randn(
+        boundary.WANDER_DIRECTIONS, *x.shape, generator=torch.Generator().manual_seed(0)
+    )
     starts = (data.x_train[:1024] / unit).expand(many, *data.x_train[:1024].shape)
-    l2 = unit * boundary.nearest_change(lambda z: model(z * unit), x / unit, starts, data.classes, wander).change
+    l2 = (
+        unit
+        * boundary.nearest_change(
+            lambda z: model(z * unit), x / unit, starts, data.classes, wander
+        ).change
+    )
     linf = robust_accuracy.nearest_linf_change(model, x, l2, data.classes, box)
     right = ~wrong(model(x).detach(), y, data.classes)
     distance = {"l2": boundary.l2_distance(x, l2), "linf": robust_accuracy.linf_distance(x, linf)}
@@ -92,7 +106,8 @@ class Logits(nn.Module):
 
 
 def pgd(nets: Trained, box: tuple[float, float] | None, norm: str, radius: float) -> Tensor:
-    """(M·B,) bool: still predicted rightly after PGD with our budget, its step 2.5 · radius / steps (Madry et al. 2018)."""
+    """(M·B,) bool: still predicted rightly after PGD with our budget, its step 2.5 · radius /
+    steps (Madry et al. 2018)."""
     steps = 2 * (boundary.SEARCH_STEPS if norm == "l2" else robust_accuracy.LINF_STEPS)
     labels = nets.y if nets.data.classes else (nets.y >= 0).long()
     classifier = PyTorchClassifier(
@@ -126,7 +141,10 @@ CASES = [(name, norm, radius) for (name, norm), radii in RADII.items() for radiu
 @pytest.mark.parametrize(("name", "norm", "radius"), CASES)
 def test_breaks_what_pgd_breaks(name: str, norm: str, radius: float) -> None:
     nets = family(name)
-    ours, theirs = by_net(nets.right & (nets.distance[norm] > radius)), by_net(pgd(nets, FAMILIES[name][1], norm, radius))
+    ours, theirs = (
+        by_net(nets.right & (nets.distance[norm] > radius)),
+        by_net(pgd(nets, FAMILIES[name][1], norm, radius)),
+    )
     assert by_net(nets.right).mean() - 0.03 > theirs.mean() > 0.03, "the radius tells nothing"
     assert ours.mean() <= theirs.mean()
     assert (ours - theirs).max() <= TOLERANCE + 1e-9
@@ -139,6 +157,9 @@ def test_what_is_found_has_another_label(name: str, norm: str) -> None:
     nets, box = family(name), FAMILIES[name][1]
     change = nets.changes[norm]
     assert change.isfinite().all()
-    assert (predicted(nets.model(change), nets.data.classes) != predicted(nets.model(nets.x), nets.data.classes)).all()
+    assert (
+        predicted(nets.model(change), nets.data.classes)
+        != predicted(nets.model(nets.x), nets.data.classes)
+    ).all()
     if norm == "linf" and box:
         assert (change >= box[0]).all() and (change <= box[1]).all()

@@ -1,4 +1,5 @@
-"""A model in its first layer's coordinates is the same model: outputs, lengths of gradients, and what is nearest."""
+"""A model in its first layer's coordinates is the same model: outputs, lengths of gradients, and
+what is nearest."""
 
 import pytest
 import torch
@@ -26,7 +27,12 @@ def points(models: int, each: int = 7, seed: int = 0) -> Tensor:
 
 def seen(modules: list[nn.Module]) -> Seen:
     program, units = stack(modules, points(1)), UNITS[: len(modules)]
-    return Seen(flat(program.of_inputs(units), len(modules)), len(modules), SHAPE, program.first_layer(units))
+    return Seen(
+        flat(program.of_inputs(units), len(modules)),
+        len(modules),
+        SHAPE,
+        program.first_layer(units),
+    )
 
 
 WIDTHS = [(8,), (3, 8, 5), (20, 2), (64, 4, 30)]
@@ -37,19 +43,25 @@ def test_outputs_are_those_of_the_models_themselves(widths: tuple[int, ...]):
     modules, x = models(*widths), points(len(widths))
     space = seen(modules)
     assert space.basis is not None and space.basis.shape[2] == min(max(widths), 20)
-    own = torch.cat([m(unit * z) for m, unit, z in zip(modules, UNITS, x.chunk(len(widths)), strict=False)])
+    own = torch.cat(
+        [m(unit * z) for m, unit, z in zip(modules, UNITS, x.chunk(len(widths)), strict=False)]
+    )
     torch.testing.assert_close(space.model(space.coordinates(x)), own, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("widths", WIDTHS, ids=str)
-def test_moving_along_the_basis_keeps_lengths_and_moving_across_changes_nothing(widths: tuple[int, ...]):
+def test_moving_along_the_basis_keeps_lengths_and_moving_across_changes_nothing(
+    widths: tuple[int, ...],
+):
     space, x, v = seen(models(*widths)), points(len(widths)), points(len(widths), seed=1)
     u = space.coordinates(v)
     along = space.along(u)
     torch.testing.assert_close(space.coordinates(along), u, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(along.flatten(1).norm(dim=1), u.norm(dim=1), rtol=1e-5, atol=1e-6)
     outputs = space.model(space.coordinates(x))
-    torch.testing.assert_close(space.model(space.coordinates(x + 10 * (v - along))), outputs, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(
+        space.model(space.coordinates(x + 10 * (v - along))), outputs, rtol=1e-3, atol=1e-3
+    )
     moved = space.inputs(x, space.coordinates(x) + u)
     torch.testing.assert_close(moved, x + along, rtol=1e-4, atol=1e-5)
 
@@ -73,9 +85,19 @@ def test_in_company_a_model_has_the_coordinates_it_has_alone():
 
 def test_the_nearest_point_of_a_hyperplane_lies_along_the_basis():
     w, x = torch.randn(1, 20, generator=torch.Generator().manual_seed(3)), points(1)
-    space = Seen(lambda z: z.flatten(1) @ w.T, 1, SHAPE, FirstLayer(w.T[None], torch.zeros(1, 1, 1), lambda h: h))
+    space = Seen(
+        lambda z: z.flatten(1) @ w.T,
+        1,
+        SHAPE,
+        FirstLayer(w.T[None], torch.zeros(1, 1, 1), lambda h: h),
+    )
     there = space.inputs(x, torch.zeros(7, 1))
-    torch.testing.assert_close(there, x - (x.flatten(1) @ w.T / w.square().sum() * w).unflatten(1, SHAPE), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        there,
+        x - (x.flatten(1) @ w.T / w.square().sum() * w).unflatten(1, SHAPE),
+        rtol=1e-4,
+        atol=1e-5,
+    )
 
 
 def test_without_a_first_layer_inputs_are_their_own_coordinates():
@@ -96,9 +118,15 @@ def test_a_change_that_rounding_took_back_is_lengthened_until_it_is_one():
     found = changing(sign, x, short, None)
     assert torch.equal(found[0], short[0]), "it changed the label already"
     assert bool((sign(found) < 0).all())
-    assert bool(((found - short).norm(dim=1) <= 1.2e-3).all()) and float((found - short)[1].norm()) <= 1.2e-4
+    assert (
+        bool(((found - short).norm(dim=1) <= 1.2e-3).all())
+        and float((found - short)[1].norm()) <= 1.2e-4
+    )
 
 
 def test_a_change_that_stays_on_its_side_is_none():
-    x, never = torch.tensor([[1.0, 0.0], [1.0, 0.0]]), torch.tensor([[0.5, 0.0], [torch.nan, torch.nan]])
+    x, never = (
+        torch.tensor([[1.0, 0.0], [1.0, 0.0]]),
+        torch.tensor([[0.5, 0.0], [torch.nan, torch.nan]]),
+    )
     assert bool(changing(sign, x, never, None).isnan().all())

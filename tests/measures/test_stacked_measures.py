@@ -27,15 +27,23 @@ def assert_measured_as_alone(lot: Lot, points: int, rel: float) -> None:
 
 def on_the_sphere(sample: Data) -> Data:
     x, x_test = (F.normalize(v, dim=1) for v in (sample.x_train, sample.x_test))
-    return Data(x, sample.y_train, x_test, sample.y_test, sample.noise, sample.classes, "unit-sphere")
+    return Data(
+        x, sample.y_train, x_test, sample.y_test, sample.noise, sample.classes, "unit-sphere"
+    )
 
 
-MEASURED = {"scalar mlp": (NETS["mlp of depth 2"], 1), "mlp of classes": (NETS["mlp of depth 1"], 3), "residual": (Residual, 1)}
+MEASURED = {
+    "scalar mlp": (NETS["mlp of depth 2"], 1),
+    "mlp of classes": (NETS["mlp of depth 1"], 3),
+    "residual": (Residual, 1),
+}
 
 
 @pytest.mark.parametrize(("build", "outputs"), MEASURED.values(), ids=MEASURED.keys())
 @over({"one data set": ROWS["one data set"], "two rows": ROWS["both"][1:]}, "kind")
-def test_measured_stacked_is_measured_alone(build: Build, kind: list[tuple[int, float]], outputs: int):
+def test_measured_stacked_is_measured_alone(
+    build: Build, kind: list[tuple[int, float]], outputs: int
+):
     lot = Lot.of(build, (8, 3), kind, outputs)
     lot.trained(configs(lot, [20] * len(lot.modules)))
     assert_measured_as_alone(lot, points=32, rel=1e-4)
@@ -46,13 +54,21 @@ def test_cnns_measured_stacked_are_measured_alone():
     assert_measured_as_alone(lot, points=4, rel=1e-4)
 
 
-SPHERES = {"all on it": (True, True), "the second on it": (False, True), "the first on it": (True, False)}
+SPHERES = {
+    "all on it": (True, True),
+    "the second on it": (False, True),
+    "the first on it": (True, False),
+}
 
 
 @over(SPHERES, "where")
 def test_each_model_is_measured_on_its_own_manifold(where: tuple[bool, ...]):
     lot = Lot.of(NETS["mlp of depth 1"], (8, 3), ROWS["data sets"], 1)
-    lot = lot._replace(samples=[on_the_sphere(d) if on_it else d for d, on_it in zip(lot.samples, where, strict=True)])
+    lot = lot._replace(
+        samples=[
+            on_the_sphere(d) if on_it else d for d, on_it in zip(lot.samples, where, strict=True)
+        ]
+    )
     assert_measured_as_alone(lot, points=32, rel=1e-4)
 
 
@@ -64,13 +80,24 @@ def test_models_with_fewer_points_are_measured_as_alone():
 
 
 @pytest.mark.parametrize("models_together", [0, 1])
-def test_measured_in_pieces_is_measured_alone(models_together: int, monkeypatch: pytest.MonkeyPatch):
+def test_measured_in_pieces_is_measured_alone(
+    models_together: int, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(measured_columns, "TOGETHER_BYTES", models_together * 4 * 32 * D)
-    assert_measured_as_alone(Lot.of(NETS["mlp of depth 1"], (8, 3), ROWS["both"][1:], 1), points=32, rel=1e-4)
+    assert_measured_as_alone(
+        Lot.of(NETS["mlp of depth 1"], (8, 3), ROWS["both"][1:], 1), points=32, rel=1e-4
+    )
 
 
 def test_without_points_there_is_accuracy_alone():
     lot = Lot.of(NETS["mlp of depth 1"], (8, 3), ROWS["one data set"], 1)
-    for columns in measure(stack(lot.modules, lot.samples[0].x_train[:4]), lot.samples * 2, [Seeds(0)] * 2, 0):
-        assert not any(name.startswith(("stability", "lip", "noise", "robust", "d_")) for name in columns) and "ece" in columns
+    for columns in measure(
+        stack(lot.modules, lot.samples[0].x_train[:4]), lot.samples * 2, [Seeds(0)] * 2, 0
+    ):
+        assert (
+            not any(
+                name.startswith(("stability", "lip", "noise", "robust", "d_")) for name in columns
+            )
+            and "ece" in columns
+        )
         assert math.isfinite(columns["test_loss"])

@@ -1,4 +1,5 @@
-"""Which trials run together: every one once, stacked where the calibration says that it pays, longest first."""
+"""Which trials run together: every one once, stacked where the calibration says that it pays,
+longest first."""
 
 import itertools
 import sys
@@ -32,9 +33,17 @@ LIKE_A_LAPTOP = Calibration(
     measuring=Cost(0.07, 1.4e-9, 1.3e-6, 5e-3),
     slowdown=1.1,
 )
-PADDING_IS_FREE = LIKE_A_LAPTOP._replace(stacked=Cost(3e-4, 0.0, 0.0, 0.0), convolution_stacked=Cost(5e-3, 0.0, 0.0, 0.0))
-STACKING_IS_DEAR = LIKE_A_LAPTOP._replace(stacked=Cost(10.0, 1e-9, 1e-6, 1.0), convolution_stacked=Cost(10.0, 1e-9, 1e-6, 1.0))
-MACHINES = {"like a laptop": LIKE_A_LAPTOP, "padding is free": PADDING_IS_FREE, "stacking is dear": STACKING_IS_DEAR}
+PADDING_IS_FREE = LIKE_A_LAPTOP._replace(
+    stacked=Cost(3e-4, 0.0, 0.0, 0.0), convolution_stacked=Cost(5e-3, 0.0, 0.0, 0.0)
+)
+STACKING_IS_DEAR = LIKE_A_LAPTOP._replace(
+    stacked=Cost(10.0, 1e-9, 1e-6, 1.0), convolution_stacked=Cost(10.0, 1e-9, 1e-6, 1.0)
+)
+MACHINES = {
+    "like a laptop": LIKE_A_LAPTOP,
+    "padding is free": PADDING_IS_FREE,
+    "stacking is dear": STACKING_IS_DEAR,
+}
 
 TOYS = '''
 """Tasks whose models do what a plan must cope with."""
@@ -51,7 +60,7 @@ MADE = []
 class ToyConfig(Config):
     kind: str = Field(default="plain", description="what the model is like")
     scale: float = Field(default=1.0, description="of the inputs")
-    start: float = Field(default=1.0, description="scale of the first weights, which no data depend on")
+    start: float = Field(default=1.0, description="scale of the first weights")
     width: int = Size(4, description="units")
     other: int = Size(4, description="units of the second layer")
     parts: int = Size(1, description="weights in a list")
@@ -86,8 +95,9 @@ class Toy(Task):
             raise SystemExit("enough")
         if config.kind == "listed":
             return Listed(config)
-        layers = [nn.Linear(4, config.width), nn.ReLU(), nn.Linear(config.width, config.other), nn.ReLU()]
-        return nn.Sequential(*layers, nn.Linear(config.other, 1))
+        first = [nn.Linear(4, config.width), nn.ReLU()]
+        second = [nn.Linear(config.width, config.other), nn.ReLU()]
+        return nn.Sequential(*first, *second, nn.Linear(config.other, 1))
 '''
 TOY = TaskRef("toy", "toys.py", TOYS)
 SPHERE, MNIST = TaskRef("sphere"), TaskRef("mnist")
@@ -98,14 +108,20 @@ def trials(ref: TaskRef, seeds: Sequence[int] = (0,), **fields: Any) -> list[Tri
     grid = {name: value if isinstance(value, list) else [value] for name, value in fields.items()}
     cells = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
     made = [load(ref).Config.model_validate(cell).plain() for cell in cells]
-    return [Trial(f"{ref.name} {seed} {canonical_json(config)}", ref, config, seed) for config in made for seed in seeds]
+    return [
+        Trial(f"{ref.name} {seed} {canonical_json(config)}", ref, config, seed)
+        for config in made
+        for seed in seeds
+    ]
 
 
 def mnist(**fields: Any) -> list[Trial]:
     return trials(MNIST, **{"label_flip": 0.2, **fields})
 
 
-def planned(made: Sequence[Trial], machine: Calibration = LIKE_A_LAPTOP, points: int = 256, **limits: float) -> list[Planned]:
+def planned(
+    made: Sequence[Trial], machine: Calibration = LIKE_A_LAPTOP, points: int = 256, **limits: float
+) -> list[Planned]:
     return make_batches(made, machine, points, **{"seconds_per_trial": 600.0, **limits})
 
 
@@ -129,14 +145,31 @@ SWEEPS: dict[str, Callable[[], list[Trial]]] = {
     "widths and depths": lambda: trials(SPHERE, width=WIDTHS, depth=[1, 2, 3], seeds=range(2)),
     "n and d": lambda: trials(SPHERE, n=[64, 256], d=[4, 16], width=WIDTHS, seeds=range(2)),
     "learning rates": lambda: trials(SPHERE, lr=[1e-3, 1e-2], width=WIDTHS, seeds=range(2)),
-    "stop rules": lambda: trials(SPHERE, stop=["noise", "interpolate", "epochs"], max_epochs=[5, 50], width=[8, 32]),
-    "mlps and cnns": lambda: mnist(width=WIDTHS, seeds=range(2)) + mnist(model="cnn", capacity=[1, 2, 4], seeds=range(2)),
-    "heads": lambda: mnist(width=[8, 64]) + trials(MNIST, head="digits", label_resample=0.2, width=[8, 64]),
+    "stop rules": lambda: trials(
+        SPHERE, stop=["noise", "interpolate", "epochs"], max_epochs=[5, 50], width=[8, 32]
+    ),
+    "mlps and cnns": (
+        lambda: (
+            mnist(width=WIDTHS, seeds=range(2))
+            + mnist(model="cnn", capacity=[1, 2, 4], seeds=range(2))
+        )
+    ),
+    "heads": (
+        lambda: (
+            mnist(width=[8, 64]) + trials(MNIST, head="digits", label_resample=0.2, width=[8, 64])
+        )
+    ),
     "two sizes": lambda: trials(TOY, width=[4, 8, 64], other=[4, 8, 64], seeds=range(2)),
     "many small ones": lambda: trials(SPHERE, n=32, width=[4, 5, 6, 7, 8], seeds=range(40)),
-    "with broken ones": lambda: trials(TOY, kind=["plain", "broken", "exits"], width=[4, 8], seeds=range(2)),
+    "with broken ones": lambda: trials(
+        TOY, kind=["plain", "broken", "exits"], width=[4, 8], seeds=range(2)
+    ),
     "lists of weights": lambda: trials(TOY, kind="listed", parts=[1, 2, 3], seeds=range(2)),
-    "everything": lambda: SWEEPS["widths and depths"]() + SWEEPS["mlps and cnns"]() + SWEEPS["with broken ones"](),
+    "everything": (
+        lambda: (
+            SWEEPS["widths and depths"]() + SWEEPS["mlps and cnns"]() + SWEEPS["with broken ones"]()
+        )
+    ),
 }
 
 
@@ -152,7 +185,9 @@ class TestEveryPlan:
         return sweep()
 
     def test_every_trial_is_in_one_batch(self, made: list[Trial], machine: Calibration):
-        assert Counter(t.trial_id for p in planned(made, machine) for t in p.batch.trials) == Counter(t.trial_id for t in made)
+        assert Counter(
+            t.trial_id for p in planned(made, machine) for t in p.batch.trials
+        ) == Counter(t.trial_id for t in made)
 
     def test_the_same_trials_give_the_same_batches(self, made: list[Trial], machine: Calibration):
         assert planned(made, machine) == planned(list(made), machine)
@@ -161,11 +196,21 @@ class TestEveryPlan:
         seconds = [p.seconds for p in planned(made, machine)]
         assert seconds == sorted(seconds, reverse=True) and min(seconds) >= 0
 
-    def test_a_stack_holds_one_family_and_one_number_of_samples(self, made: list[Trial], machine: Calibration):
+    def test_a_stack_holds_one_family_and_one_number_of_samples(
+        self, made: list[Trial], machine: Calibration
+    ):
         for stack in stacks(planned(made, machine)):
             if len(stack) > 1:
                 alike = {
-                    (t.ref, shape(t).family, shape(t).input_shape, shape(t).outputs, t.config["n"], t.config["batch_size"]) for t in stack
+                    (
+                        t.ref,
+                        shape(t).family,
+                        shape(t).input_shape,
+                        shape(t).outputs,
+                        t.config["n"],
+                        t.config["batch_size"],
+                    )
+                    for t in stack
                 }
                 assert len(alike) == 1
 
@@ -173,21 +218,31 @@ class TestEveryPlan:
         for stack in stacks(planned(made, machine)):
             if len(stack) > 1:
                 rows = [list(row) for _, row in itertools.groupby(stack, key=row_of)]
-                assert len({tuple(shape(t).sizes for t in row) for row in rows}) == 1, "every row has the same sizes in the same order"
+                assert len({tuple(shape(t).sizes for t in row) for row in rows}) == 1, (
+                    "every row has the same sizes in the same order"
+                )
                 assert len({row_of(row[0]) for row in rows}) == len(rows), "a row lies together"
 
-    def test_a_batch_is_never_dearer_than_its_trials_alone(self, made: list[Trial], machine: Calibration):
+    def test_a_batch_is_never_dearer_than_its_trials_alone(
+        self, made: list[Trial], machine: Calibration
+    ):
         for p in planned(made, machine):
             if p.seconds:
-                assert p.seconds <= sum(seconds_alone(t, machine) for t in p.batch.trials) * (1 + 1e-9)
+                assert p.seconds <= sum(seconds_alone(t, machine) for t in p.batch.trials) * (
+                    1 + 1e-9
+                )
 
-    def test_a_model_of_a_stack_fits_into_the_largest(self, made: list[Trial], machine: Calibration):
+    def test_a_model_of_a_stack_fits_into_the_largest(
+        self, made: list[Trial], machine: Calibration
+    ):
         for stack in stacks(planned(made, machine)):
             if len(stack) > 1:
                 largest = max((shape(t) for t in stack), key=lambda s: s.p)
                 for t in stack:
                     pairs = zip(shape(t).sizes, largest.sizes, strict=True)
-                    assert all(a <= b for mine, its in pairs for a, b in zip(mine, its, strict=True))
+                    assert all(
+                        a <= b for mine, its in pairs for a, b in zip(mine, its, strict=True)
+                    )
 
 
 def row_of(trial: Trial) -> tuple[Any, ...]:
@@ -203,7 +258,9 @@ def test_nothing_to_run_is_no_batch():
 def test_a_broken_model_is_a_batch_of_its_own_at_the_end():
     plan = planned(trials(TOY, kind=["broken", "plain", "exits"], width=[4, 8]))
     broken = [p for p in plan if p.batch.trials[0].config["kind"] != "plain"]
-    assert [len(p.batch.trials) for p in broken] == [1] * 4 and [p.seconds for p in broken] == [0.0] * 4
+    assert [len(p.batch.trials) for p in broken] == [1] * 4 and [p.seconds for p in broken] == [
+        0.0
+    ] * 4
     assert plan[-4:] == broken
 
 
@@ -217,20 +274,31 @@ ADVERSARIES = [
 
 
 def test_a_stack_has_one_adversary():
-    kinds = [mnist(width=[4, 8], stop="epochs", max_epochs=3, seeds=range(2), **kind) for kind in ADVERSARIES]
+    kinds = [
+        mnist(width=[4, 8], stop="epochs", max_epochs=3, seeds=range(2), **kind)
+        for kind in ADVERSARIES
+    ]
     found = stacks(planned(list(itertools.chain(*kinds)), PADDING_IS_FREE, 0))
-    assert sorted(sorted(t.trial_id for t in stack) for stack in found) == sorted(sorted(t.trial_id for t in kind) for kind in kinds)
+    assert sorted(sorted(t.trial_id for t in stack) for stack in found) == sorted(
+        sorted(t.trial_id for t in kind) for kind in kinds
+    )
 
 
 def test_an_adversarys_passes_take_their_time():
-    """By hand: a pass costs the step's fixed part, its own FLOPs and its activations, and no optimiser."""
+    """By hand: a pass costs the step's fixed part, its own FLOPs and its activations, and no
+    optimiser."""
     step = Cost(fixed=1e-3, per_flop=1e-9, per_number=1e-6, per_model=0.0, per_byte=1e-9)
     machine = LIKE_A_LAPTOP._replace(alone=step, stacked=step)
-    natural, *others = (mnist(n=640, width=8, stop="epochs", max_epochs=3, **kind) for kind in ADVERSARIES)
+    natural, *others = (
+        mnist(n=640, width=8, stop="epochs", max_epochs=3, **kind) for kind in ADVERSARIES
+    )
     before = seconds_alone(natural[0], machine, 0)
     for (trial,), passes in zip(others, (1, 1, 5, 6), strict=True):
         one = shape(trial)
-        assert one.pass_flops_per_sample == 4 * 8 * (784 + 1) and one.flops_per_sample == 4 * 784 * 8 + 6 * 8
+        assert (
+            one.pass_flops_per_sample == 4 * 8 * (784 + 1)
+            and one.flops_per_sample == 4 * 784 * 8 + 6 * 8
+        )
         a_pass = 1e-3 + 64 * 1e-9 * (one.pass_flops_per_sample + one.saved_bytes_per_sample)
         assert seconds_alone(trial, machine, 0) - before == pytest.approx(3 * 10 * passes * a_pass)
 
@@ -269,7 +337,9 @@ def test_equal_trials_alone_are_each_as_dear():
     assert len({seconds_alone(t, LIKE_A_LAPTOP) for t in made}) == 1
 
 
-KNOWN = Calibration(*[Cost(1.0, 0.0, 0.0, 0.0)] * 6, measuring=Cost(0.0, 0.0, 0.0, 0.0), slowdown=1.0)
+KNOWN = Calibration(
+    *[Cost(1.0, 0.0, 0.0, 0.0)] * 6, measuring=Cost(0.0, 0.0, 0.0, 0.0), slowdown=1.0
+)
 """A second for every step, whatever is in it."""
 
 
@@ -280,7 +350,9 @@ def test_seconds_alone_by_hand():
     assert seconds_alone(trial, KNOWN) == pytest.approx(7, abs=0.01)
 
 
-def test_a_stack_costs_its_longest_trials_steps_where_models_cost_nothing(monkeypatch: pytest.MonkeyPatch):
+def test_a_stack_costs_its_longest_trials_steps_where_models_cost_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+):
     monkeypatch.setattr(batches_module, "BATCH_S", (1e6, 1e6))
     made = trials(SPHERE, n=64, stop="epochs", max_epochs=[2, 5], width=[8, 9])
     (plan,) = planned([*made, *trials(SPHERE, n=64, stop="epochs", max_epochs=20, width=8)], KNOWN)
@@ -315,7 +387,9 @@ def text(**fixed: Any) -> Trial:
 
 def test_attention_costs_what_attention_costs():
     machine = KNOWN._replace(attention_alone=Cost(4.0, 0, 0, 0))
-    assert seconds_alone(text(n=64, stop="epochs", max_epochs=7, width=8), machine, points=0) == pytest.approx(28, abs=0.01)
+    assert seconds_alone(
+        text(n=64, stop="epochs", max_epochs=7, width=8), machine, points=0
+    ) == pytest.approx(28, abs=0.01)
 
 
 def test_measuring_a_vocabulary_costs_training_steps_on_its_points():
@@ -323,18 +397,27 @@ def test_measuring_a_vocabulary_costs_training_steps_on_its_points():
     small, large = (text(n=64, stop="epochs", max_epochs=1, width=width) for width in (8, 64))
     flops = [shape_of(TaskRef("text"), t.load_config()).flops_per_sample for t in (small, large)]
     for trial, each in zip((small, large), flops, strict=True):
-        measuring = seconds_alone(trial, machine, points=100) - seconds_alone(trial, machine, points=0)
+        measuring = seconds_alone(trial, machine, points=100) - seconds_alone(
+            trial, machine, points=0
+        )
         assert measuring == pytest.approx(batches_module.VOCABULARY_STEPS * 100 * each * 1e-12)
 
 
-@pytest.mark.parametrize(("stop", "expected"), [("noise", 4.3 * 1000**0.77 * 0.1**-0.21), ("interpolate", 39.0 * 1000**0.46 * 0.1**-0.42)])
+@pytest.mark.parametrize(
+    ("stop", "expected"),
+    [("noise", 4.3 * 1000**0.77 * 0.1**-0.21), ("interpolate", 39.0 * 1000**0.46 * 0.1**-0.42)],
+)
 def test_epochs_of_a_vocabulary_have_exponents_of_their_own(stop: str, expected: float):
-    of_text = shape_of(TaskRef("text"), text(n=64, stop="epochs", max_epochs=1, width=8).load_config())
+    of_text = shape_of(
+        TaskRef("text"), text(n=64, stop="epochs", max_epochs=1, width=8).load_config()
+    )
     config = load(TaskRef("text")).Config.model_validate(
         {"n": 1000, "target_resample": 0.2, "stop": stop, "batch_size": 50, "max_epochs": 10**6}
     )
     assert expected_epochs(config, of_text._replace(p=25_600)) == pytest.approx(expected / 20)
-    assert expected_epochs(config, of_text._replace(p=3_999)) == 10**6, "fewer than four parameters per window: to the cap"
+    assert expected_epochs(config, of_text._replace(p=3_999)) == 10**6, (
+        "fewer than four parameters per window: to the cap"
+    )
 
 
 @pytest.mark.parametrize("cap", [10**6, 3 * 10**6, 10**7])
@@ -345,7 +428,9 @@ def test_a_stack_takes_no_more_memory_than_it_may(cap: int, monkeypatch: pytest.
     assert_within(cap, stacks(planned(made, PADDING_IS_FREE)))
 
 
-def test_a_stack_takes_no_more_than_half_of_what_its_worker_has_left(monkeypatch: pytest.MonkeyPatch):
+def test_a_stack_takes_no_more_than_half_of_what_its_worker_has_left(
+    monkeypatch: pytest.MonkeyPatch,
+):
     made = trials(SPHERE, width=[8, 9, 10, 512], seeds=range(20), stop="epochs", max_epochs=3)
     monkeypatch.setattr(batches_module, "BATCH_S", (1e6, 1e6))
     room = 10**6
@@ -374,11 +459,20 @@ def test_stack_bytes_by_hand():
     config = load(SPHERE).Config.model_validate({"n": 100, "d": 16, "batch_size": 20})
     one = about(10)._replace(p_frozen=2, input_shape=(16,), saved_bytes_per_sample=7)
     two = one._replace(p=20, p_frozen=0, saved_bytes_per_sample=9)
-    weights = 4 * 4 * 2 * 20  # float32; weights, gradients, two moments; two models padded to the larger
-    assert stack_bytes([(config, one), (config, two)], rows=1) == weights + 9 * 200 + 3 * 4 * 100 * 16
-    assert stack_bytes([(config, one), (config, two)], rows=2) == weights + 9 * 100 + 2 * 3 * 4 * 100 * 16
+    # float32; weights, gradients, two moments; two models padded to the larger
+    weights = 4 * 4 * 2 * 20
+    assert (
+        stack_bytes([(config, one), (config, two)], rows=1) == weights + 9 * 200 + 3 * 4 * 100 * 16
+    )
+    assert (
+        stack_bytes([(config, one), (config, two)], rows=2)
+        == weights + 9 * 100 + 2 * 3 * 4 * 100 * 16
+    )
     moved = config.model_copy(update={"adversary": "fgsm", "adversary_radius": 0.1})
-    assert stack_bytes([(moved, one), (moved, two)], rows=1) == weights + 9 * 200 + 3 * 4 * 100 * 16 + 5 * 4 * 2 * 20 * 16
+    assert (
+        stack_bytes([(moved, one), (moved, two)], rows=1)
+        == weights + 9 * 200 + 3 * 4 * 100 * 16 + 5 * 4 * 2 * 20 * 16
+    )
 
 
 def test_a_batch_of_several_is_planned_to_leave_its_time_limit_alone():
@@ -393,7 +487,9 @@ def test_small_trials_are_put_together_until_they_are_worth_a_workers_while():
     made = trials(SPHERE, n=[16 + k for k in range(60)], width=4, stop="epochs", max_epochs=1)
     plan = planned(made, STACKING_IS_DEAR, points=0)
     assert len(plan) == 1 and len(plan[0].batch.stacks) == 60
-    assert plan[0].seconds == pytest.approx(sum(seconds_alone(t, STACKING_IS_DEAR, 0) for t in made))
+    assert plan[0].seconds == pytest.approx(
+        sum(seconds_alone(t, STACKING_IS_DEAR, 0) for t in made)
+    )
 
 
 def test_a_long_trial_waits_for_nobody():
@@ -416,16 +512,23 @@ CHANGES = {
 
 
 @over(CHANGES, "case")
-def test_trials_that_differ_in_how_they_train_share_a_stack_and_its_data(case: tuple[dict[str, Any], int]):
+def test_trials_that_differ_in_how_they_train_share_a_stack_and_its_data(
+    case: tuple[dict[str, Any], int],
+):
     fields, data_sets = case
     made = trials(TOY, **{"n": 16, "max_epochs": 3, "batch_size": 8, **fields})
     (plan,) = planned(made, PADDING_IS_FREE)
     assert [len(stack) for stack in plan.batch.stacks] == [len(made)]
     seen: list[int] = sys.modules[type(load(TOY)).__module__].__dict__["MADE"]
     begin = next(FRESH_SEEDS)
-    fresh = Batch((tuple(Trial(t.trial_id, t.ref, t.config, begin + t.seed) for t in plan.batch.trials),))
+    fresh = Batch(
+        (tuple(Trial(t.trial_id, t.ref, t.config, begin + t.seed) for t in plan.batch.trials),)
+    )
     seen.clear()
-    columns = run_batch(fresh, Given(cpus=1, gpus=0, seconds=60, weights_bytes=0, measure_points=0, checkpoints=None))
+    columns = run_batch(
+        fresh,
+        Given(cpus=1, gpus=0, seconds=60, weights_bytes=0, measure_points=0, checkpoints=None),
+    )
     assert [c["status"] for c in columns] == ["ok"] * len(made)
     assert len(seen) == data_sets == len({c["data_hash"] for c in columns})
     assert {c["stack_size"] for c in columns} == {len(made)}
@@ -436,15 +539,39 @@ FRESH_SEEDS = itertools.count(1000, 1000)
 
 
 def test_as_stacked_so_alone():
-    made = trials(TOY, n=16, batch_size=8, max_epochs=5, stop="epochs", width=[4, 6], lr=[1e-3, 1e-2], scale=[1.0, 2.0], seeds=(0, 1))
-    given = Given(cpus=1, gpus=0, seconds=60, weights_bytes=10**6, measure_points=4, checkpoints=None)
+    made = trials(
+        TOY,
+        n=16,
+        batch_size=8,
+        max_epochs=5,
+        stop="epochs",
+        width=[4, 6],
+        lr=[1e-3, 1e-2],
+        scale=[1.0, 2.0],
+        seeds=(0, 1),
+    )
+    given = Given(
+        cpus=1, gpus=0, seconds=60, weights_bytes=10**6, measure_points=4, checkpoints=None
+    )
     (plan,) = planned(made, PADDING_IS_FREE)
-    together = dict(zip([t.trial_id for t in plan.batch.trials], run_batch(plan.batch, given), strict=True))
+    together = dict(
+        zip([t.trial_id for t in plan.batch.trials], run_batch(plan.batch, given), strict=True)
+    )
     for trial in made:
         (alone,) = run_batch(Batch(((trial,),)), given)
         mine = together[trial.trial_id]
         assert (mine["stack_size"], alone["stack_size"]) == (16, 1) and mine.keys() == alone.keys()
-        for name in ("status", "p", "n", "epochs", "steps", "stop_reason", "data_hash", "flops", "train_error"):
+        for name in (
+            "status",
+            "p",
+            "n",
+            "epochs",
+            "steps",
+            "stop_reason",
+            "data_hash",
+            "flops",
+            "train_error",
+        ):
             assert mine[name] == alone[name], name
         for name in ("train_loss", "test_loss", "stability_attack_mean", "lip_lower_grad"):
             assert mine[name] == pytest.approx(alone[name], rel=1e-4), name
@@ -481,7 +608,15 @@ def test_one_trial_has_no_halves():
 
 
 @pytest.mark.parametrize(
-    ("wanted", "left"), [("abcdef", ["abc", "d", "ef"]), ("bf", ["b", "f"]), ("d", ["d"]), ("ca", ["ac"]), ("", []), ("xyz", [])]
+    ("wanted", "left"),
+    [
+        ("abcdef", ["abc", "d", "ef"]),
+        ("bf", ["b", "f"]),
+        ("d", ["d"]),
+        ("ca", ["ac"]),
+        ("", []),
+        ("xyz", []),
+    ],
 )
 def test_only_some(wanted: str, left: list[str]):
     assert names(batch("abc", "d", "ef").only(wanted)) == left
@@ -530,7 +665,9 @@ SECONDS = st.lists(st.floats(0, 100), min_size=1, max_size=20)
 
 
 @given(SECONDS, st.integers(1, 8), st.floats(1, 3))
-def test_a_schedule_is_between_the_best_and_one_worker(seconds: list[float], slots: int, slowdown: float):
+def test_a_schedule_is_between_the_best_and_one_worker(
+    seconds: list[float], slots: int, slowdown: float
+):
     wall = wall_seconds(lasting(*sorted(seconds, reverse=True)), slots, slowdown)
     assert max(max(seconds), sum(seconds) / slots) <= wall * (1 + 1e-9) + 1e-9
     assert wall <= sum(seconds) * slowdown * (1 + 1e-9) + 1e-9
@@ -551,19 +688,32 @@ def about(p: int, outputs: int = 1) -> Shape:
 
 
 RULES = st.sampled_from(["noise", "interpolate", "epochs"])
-CONFIGS = st.builds(Config, n=st.integers(2, 10**6), stop=RULES, max_epochs=st.integers(1, 10**5), batch_size=st.integers(1, 10**4))
+CONFIGS = st.builds(
+    Config,
+    n=st.integers(2, 10**6),
+    stop=RULES,
+    max_epochs=st.integers(1, 10**5),
+    batch_size=st.integers(1, 10**4),
+)
 
 
 @given(CONFIGS, st.integers(1, 10**9), st.integers(1, 10**9), st.sampled_from([1, 10]))
-def test_a_forecast_is_from_one_to_the_cap_and_falls_with_size(config: Config, p: int, more: int, outputs: int):
+def test_a_forecast_is_from_one_to_the_cap_and_falls_with_size(
+    config: Config, p: int, more: int, outputs: int
+):
     small, large = (expected_epochs(config, about(size, outputs)) for size in (p, p + more))
     assert 1 <= large <= small <= config.max_epochs
 
 
 @given(CONFIGS, st.integers(1, 10**9))
 def test_with_stop_epochs_it_is_the_cap(config: Config, p: int):
-    assert expected_epochs(config.model_copy(update={"stop": "epochs"}), about(p)) == config.max_epochs
-    assert expected_epochs(config.model_copy(update={"adversary": "fgsm"}), about(p)) == config.max_epochs
+    assert (
+        expected_epochs(config.model_copy(update={"stop": "epochs"}), about(p)) == config.max_epochs
+    )
+    assert (
+        expected_epochs(config.model_copy(update={"adversary": "fgsm"}), about(p))
+        == config.max_epochs
+    )
 
 
 @pytest.mark.parametrize("stop", ["noise", "interpolate"])
@@ -579,10 +729,19 @@ def test_a_forecast_by_hand(stop: str):
     config = Config.model_validate({"n": 256, "stop": stop, "max_epochs": 10**6, "batch_size": 64})
     a, b, c = MEASURED[stop]
     assert expected_epochs(config, about(1024)) == pytest.approx(a * 256**b * 4**c / 4)
-    assert expected_epochs(config.model_copy(update={"batch_size": 32}), about(1024)) == pytest.approx(a * 256**b * 4**c / 8)
+    assert expected_epochs(
+        config.model_copy(update={"batch_size": 32}), about(1024)
+    ) == pytest.approx(a * 256**b * 4**c / 8)
 
 
-COSTS = st.builds(Cost, st.floats(0, 1e-2), st.floats(0, 1e-10), st.floats(0, 1e-7), st.floats(0, 1e-2), st.floats(0, 1e-8))
+COSTS = st.builds(
+    Cost,
+    st.floats(0, 1e-2),
+    st.floats(0, 1e-10),
+    st.floats(0, 1e-7),
+    st.floats(0, 1e-2),
+    st.floats(0, 1e-8),
+)
 GRID = st.fixed_dictionaries(
     {
         "width": st.lists(st.sampled_from([1, 4, 5, 64, 512]), min_size=1, max_size=4, unique=True),
@@ -596,15 +755,27 @@ GRID = st.fixed_dictionaries(
 
 
 @settings(max_examples=60, deadline=None)
-@given(fields=GRID, costs=st.lists(COSTS, min_size=7, max_size=7), points=st.sampled_from([0, 256]), drawn=st.data())
+@given(
+    fields=GRID,
+    costs=st.lists(COSTS, min_size=7, max_size=7),
+    points=st.sampled_from([0, 256]),
+    drawn=st.data(),
+)
 def test_on_any_machine_every_trial_runs_once_and_no_batch_is_dearer_than_its_trials(
     fields: dict[str, Any], costs: list[Cost], points: int, drawn: st.DataObject
 ):
     grid = trials(SPHERE, **fields)
-    some = drawn.draw(st.lists(st.sampled_from(grid), min_size=1, unique_by=lambda t: t.trial_id), label="some of the grid")
+    some = drawn.draw(
+        st.lists(st.sampled_from(grid), min_size=1, unique_by=lambda t: t.trial_id),
+        label="some of the grid",
+    )
     machine = Calibration(*costs, slowdown=1.0)
     plan = planned(some, machine, points)
-    assert Counter(t.trial_id for p in plan for t in p.batch.trials) == Counter(t.trial_id for t in some)
+    assert Counter(t.trial_id for p in plan for t in p.batch.trials) == Counter(
+        t.trial_id for t in some
+    )
     for p in plan:
-        assert p.seconds <= sum(seconds_alone(t, machine, points) for t in p.batch.trials) * (1 + 1e-9)
+        assert p.seconds <= sum(seconds_alone(t, machine, points) for t in p.batch.trials) * (
+            1 + 1e-9
+        )
     assert torch.tensor([p.seconds for p in plan]).isfinite().all()

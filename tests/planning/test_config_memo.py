@@ -1,4 +1,5 @@
-"""A memo that is keyed by what a function reads of a configuration: the same answers, each computed once."""
+"""A memo that is keyed by what a function reads of a configuration: the same answers, each
+computed once."""
 
 import functools
 from collections.abc import Callable
@@ -51,7 +52,8 @@ def toys(**fields: list[Any]) -> list[Toy]:
 
 
 def calls_for(function: Callable[..., Any], configs: list[Toy]) -> int:
-    """Calls that a memo makes for all of the configurations, twice over; its answers are the function's."""
+    """Calls that a memo makes for all of the configurations, twice over; its answers are the
+    function's."""
     counted = Counted(function)
     memo = ReadMemo(counted)
     for config in [*configs, *reversed(configs)]:
@@ -59,7 +61,8 @@ def calls_for(function: Callable[..., Any], configs: list[Toy]) -> int:
     return counted.calls
 
 
-READS: dict[str, tuple[Callable[[Toy], Any], int]] = {  # over 2 models × 3 widths × 2 capacities × 2 scales
+# over 2 models × 3 widths × 2 capacities × 2 scales
+READS: dict[str, tuple[Callable[[Toy], Any], int]] = {
     "nothing": (lambda c: 7, 1),
     "one field": (lambda c: c.width, 3),
     "one field twice": (lambda c: c.width + c.width, 3),
@@ -67,7 +70,10 @@ READS: dict[str, tuple[Callable[[Toy], Any], int]] = {  # over 2 models × 3 wid
     "by name": (lambda c: getattr(c, "width"), 3),  # noqa: B009 - on purpose
     "a field that never differs": (lambda c: c.depth, 1),
     "by the model": (lambda c: (c.model, c.capacity if c.model == "cnn" else c.width), 3 + 2),
-    "the other only for large ones": (lambda c: (c.width, c.scale if c.width > 4 else None), 1 + 2 * 2),
+    "the other only for large ones": (
+        lambda c: (c.width, c.scale if c.width > 4 else None),
+        1 + 2 * 2,
+    ),
     "a property": (lambda c: c.area, 24),
     "a method": (lambda c: c.units(), 24),
     "everything": (lambda c: c.model_dump(), 24),
@@ -79,8 +85,16 @@ READS: dict[str, tuple[Callable[[Toy], Any], int]] = {  # over 2 models × 3 wid
 
 
 @pytest.mark.parametrize(("function", "calls"), READS.values(), ids=READS.keys())
-def test_called_once_for_each_combination_of_what_it_reads(function: Callable[[Toy], Any], calls: int):
-    assert calls_for(function, toys(model=["mlp", "cnn"], width=[2, 8, 16], capacity=[1, 4], scale=[0.5, 2.0])) == calls
+def test_called_once_for_each_combination_of_what_it_reads(
+    function: Callable[[Toy], Any], calls: int
+):
+    assert (
+        calls_for(
+            function,
+            toys(model=["mlp", "cnn"], width=[2, 8, 16], capacity=[1, 4], scale=[0.5, 2.0]),
+        )
+        == calls
+    )
 
 
 BY_OTHER_WAYS: dict[str, Callable[[Any], Any]] = {
@@ -98,17 +112,27 @@ BY_OTHER_WAYS: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("function", BY_OTHER_WAYS.values(), ids=BY_OTHER_WAYS.keys())
-def test_a_function_that_looks_at_the_configuration_by_other_ways_gets_its_own_answer(function: Callable[[Any], Any]):
+def test_a_function_that_looks_at_the_configuration_by_other_ways_gets_its_own_answer(
+    function: Callable[[Any], Any],
+):
     memo = ReadMemo(function)
     for config in toys(width=[2, 8, 16], scale=[0.5, 2.0]) * 2:
         assert memo(config) == function(config)
 
 
 def test_the_cnn_is_known_by_its_capacity_and_the_mlp_by_its_width():
-    counted = Counted(lambda c: ("mlp", c.width, c.depth) if c.model == "mlp" else ("cnn", c.capacity))
+    counted = Counted(
+        lambda c: ("mlp", c.width, c.depth) if c.model == "mlp" else ("cnn", c.capacity)
+    )
     memo = ReadMemo(counted)
-    mlps = [MnistConfig(model="mlp", width=w, n=n, label_flip=0.1) for w in (4, 8) for n in (10, 20, 30)]
-    cnns = [MnistConfig(model="cnn", capacity=c, n=n, label_flip=0.1) for c in (1, 2, 4) for n in (10, 20, 30)]
+    mlps = [
+        MnistConfig(model="mlp", width=w, n=n, label_flip=0.1) for w in (4, 8) for n in (10, 20, 30)
+    ]
+    cnns = [
+        MnistConfig(model="cnn", capacity=c, n=n, label_flip=0.1)
+        for c in (1, 2, 4)
+        for n in (10, 20, 30)
+    ]
     assert [memo(c) for c in mlps] == [("mlp", w, 1) for w in (4, 4, 4, 8, 8, 8)]
     assert [memo(c) for c in cnns] == [("cnn", c) for c in (1, 1, 1, 2, 2, 2, 4, 4, 4)]
     assert counted.calls == 2 + 3
@@ -116,7 +140,11 @@ def test_the_cnn_is_known_by_its_capacity_and_the_mlp_by_its_width():
 
 def test_the_configuration_passes_for_one():
     def function(config: Config) -> str:
-        assert isinstance(config, Toy) and isinstance(config, Config) and not isinstance(config, MnistConfig)
+        assert (
+            isinstance(config, Toy)
+            and isinstance(config, Config)
+            and not isinstance(config, MnistConfig)
+        )
         return "toy" if isinstance(config, Toy) and config.width > 1 else "other"
 
     assert calls_for(function, toys(width=[2, 8], scale=[0.5, 2.0])) == 2
@@ -140,7 +168,12 @@ def test_one_that_needs_the_true_configuration_gets_it_and_reads_everything():
     for config in configs:
         memo(config)
     first = counted.calls
-    assert [memo(c) for c in configs] == [2, 2, 8, 8] and counted.calls == first, "known by every field"
+    assert [memo(c) for c in configs] == [
+        2,
+        2,
+        8,
+        8,
+    ] and counted.calls == first, "known by every field"
     assert ReadMemo(function)(configs[0]) == 2
 
 
@@ -174,10 +207,17 @@ def test_values_that_are_equal_and_of_different_types_are_kept_apart():
     assert memo(Toy.model_construct(scale=1.0)) == "1.0"
     assert memo(Toy.model_construct(scale=True)) == "True"
     shapes = ReadMemo(lambda c: c.shape)
-    assert [shapes(Toy(shape=shape)) for shape in ((1, 2), (12,), (), (1, 2))] == [(1, 2), (12,), (), (1, 2)]
+    assert [shapes(Toy(shape=shape)) for shape in ((1, 2), (12,), (), (1, 2))] == [
+        (1, 2),
+        (12,),
+        (),
+        (1, 2),
+    ]
 
 
-@pytest.mark.parametrize("error", [ValueError, KeyError, AttributeError, TypeError, SystemExit, KeyboardInterrupt])
+@pytest.mark.parametrize(
+    "error", [ValueError, KeyError, AttributeError, TypeError, SystemExit, KeyboardInterrupt]
+)
 def test_an_exception_comes_through_and_is_not_remembered(error: type[BaseException]):
     broken = [True]
 
@@ -242,10 +282,21 @@ def follow(tree: Any, config: Any) -> list[Any]:
         field, branches = tree
         seen.append(getattr(config, field))
         tree = branches[sum(map(ord, repr(seen[-1]))) % len(branches)]
-    return [*seen, {"units": config.units, "dump": config.model_dump}[tree]() if tree in ("units", "dump") else tree]
+    return [
+        *seen,
+        (
+            {"units": config.units, "dump": config.model_dump}[tree]()
+            if tree in ("units", "dump")
+            else tree
+        ),
+    ]
 
 
-@given(tree=TREES, configs=st.lists(CONFIGS, min_size=1, max_size=12), more=st.lists(st.integers(0, 2), max_size=2))
+@given(
+    tree=TREES,
+    configs=st.lists(CONFIGS, min_size=1, max_size=12),
+    more=st.lists(st.integers(0, 2), max_size=2),
+)
 def test_a_memo_is_its_function_however_that_reads(tree: Any, configs: list[Toy], more: list[int]):
     def function(config: Any, *more: int) -> Any:
         return follow(tree, config), more

@@ -1,4 +1,5 @@
-"""A machine's calibration: costs recovered from made-up timings, and one timing per machine. Nothing is timed here."""
+"""A machine's calibration: costs recovered from made-up timings, and one timing per machine.
+Nothing is timed here."""
 
 import json
 from pathlib import Path
@@ -15,7 +16,8 @@ MADE = Calibration(*[COST] * 7, slowdown=1.25)
 
 @pytest.fixture
 def timed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
-    """An empty cache, and a machine whose timing gives MADE; the threads of each time that it was timed."""
+    """An empty cache, and a machine whose timing gives MADE; the threads of each time that it
+    was timed."""
     asked: list[int] = []
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(machine_speed, "measured", lambda threads: asked.append(threads) or MADE)
@@ -26,11 +28,24 @@ def test_a_machine_is_timed_once_for_each_count_of_threads(timed: list[int]):
     said: list[str] = []
     assert [calibrated(threads, said.append) for threads in (1, 1, 2, 1, 2)] == [MADE] * 5
     assert timed == [1, 2]
-    assert said == [f"timing this machine, once: kept in {calibration_file(threads)}" for threads in (1, 2)]
+    assert said == [
+        f"timing this machine, once: kept in {calibration_file(threads)}" for threads in (1, 2)
+    ]
     assert len(list(calibration_file(1).parent.iterdir())) == 2
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", "null", '{"alone": 3}', json.dumps({**MADE._asdict(), "slowdown": "fast"}), "\x00"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{}",
+        "[]",
+        "null",
+        '{"alone": 3}',
+        json.dumps({**MADE._asdict(), "slowdown": "fast"}),
+        "\x00",
+    ],
+)
 def test_a_damaged_file_is_made_anew(timed: list[int], content: str):
     calibration_file(1).parent.mkdir(parents=True)
     calibration_file(1).write_text(content)
@@ -38,7 +53,9 @@ def test_a_damaged_file_is_made_anew(timed: list[int], content: str):
     assert timed == [1]
 
 
-def test_a_home_that_cannot_be_written_is_no_obstacle(timed: list[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_a_home_that_cannot_be_written_is_no_obstacle(
+    timed: list[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert [calibrated(1, print) for _ in range(2)] == [MADE, MADE]
@@ -70,22 +87,29 @@ def test_timing_uses_the_threads_asked_for_and_puts_them_back(monkeypatch: pytes
     assert seen == {before + 1} and torch.get_num_threads() == before
 
 
-CASES = [(1e6, 1e3, 1), (1e6, 1e5, 4), (1e9, 1e3, 16), (1e8, 1e7, 1), (1e9, 1e6, 4), (1e7, 1e4, 16)]  # FLOPs, numbers, models
+# FLOPs, numbers, models
+CASES = [(1e6, 1e3, 1), (1e6, 1e5, 4), (1e9, 1e3, 16), (1e8, 1e7, 1), (1e9, 1e6, 4), (1e7, 1e4, 16)]
 
 
-@pytest.mark.parametrize("cost", [COST, Cost(1e-4, 1e-10, 0.0, 0.0), Cost(0.0, 0.0, 1e-9, 1e-3)], ids=str)
+@pytest.mark.parametrize(
+    "cost", [COST, Cost(1e-4, 1e-10, 0.0, 0.0), Cost(0.0, 0.0, 1e-9, 1e-3)], ids=str
+)
 def test_costs_are_recovered_from_timings(cost: Cost):
     timings = [machine_speed._Timed(cost.seconds(*case), *case) for case in CASES]
     assert machine_speed._fit(timings) == pytest.approx(cost, rel=1e-6, abs=1e-15)
 
 
 def test_costs_are_never_negative():
-    shrinking = [machine_speed._Timed(1 / models, flops, numbers, models) for flops, numbers, models in CASES]
+    shrinking = [
+        machine_speed._Timed(1 / models, flops, numbers, models) for flops, numbers, models in CASES
+    ]
     assert min(machine_speed._fit(shrinking)) >= 0
 
 
 def test_a_model_costs_nothing_more_where_only_single_ones_were_timed():
-    timings = [machine_speed._Timed(1e-3 + 1e-10 * flops, flops, numbers, 1) for flops, numbers, _ in CASES]
+    timings = [
+        machine_speed._Timed(1e-3 + 1e-10 * flops, flops, numbers, 1) for flops, numbers, _ in CASES
+    ]
     assert machine_speed._fit(timings) == pytest.approx((1e-3, 1e-10, 0.0, 0.0, 0.0), abs=1e-14)
 
 

@@ -1,4 +1,5 @@
-"""What a sweep is said to cost: exact counts per cell, sums over trials, and cells that cannot fit refused unbuilt."""
+"""What a sweep is said to cost: exact counts per cell, sums over trials, and cells that cannot
+fit refused unbuilt."""
 
 import math
 from pathlib import Path
@@ -43,22 +44,41 @@ def silent(line: str) -> None:
 
 def test_cells_are_the_distinct_configurations_in_sweep_order():
     cells = cost_cells(sweep())
-    assert [(c.task, c.config.get("width"), c.config.get("depth"), c.seeds) for c in cells if c.task == "sphere"] == [
-        ("sphere", 2, 1, 3), ("sphere", 2, 3, 3), ("sphere", 50, 1, 3), ("sphere", 50, 3, 3), ("sphere", 51, 1, 3),
-    ]  # fmt: skip
+    assert [
+        (c.task, c.config.get("width"), c.config.get("depth"), c.seeds)
+        for c in cells
+        if c.task == "sphere"
+    ] == [
+        ("sphere", 2, 1, 3),
+        ("sphere", 2, 3, 3),
+        ("sphere", 50, 1, 3),
+        ("sphere", 50, 3, 3),
+        ("sphere", 51, 1, 3),
+    ]
     assert [c.config["capacity"] for c in cells if c.task == "mnist"] == [1, 2]
 
 
 def test_counts_per_cell_are_exact():
-    for cell, trial in zip(cost_cells(sweep()), {str(t.config): t for t in sweep().trials}.values(), strict=True):
+    for cell, trial in zip(
+        cost_cells(sweep()), {str(t.config): t for t in sweep().trials}.values(), strict=True
+    ):
         task, config = load(trial.ref), trial.load_config()
         model, shape = task.model(config), task.input_shape(config)
         assert cell.p == sum(p.numel() for p in model.parameters()) and cell.p_frozen == 0
-        assert (cell.n, cell.tokens_distinct, cell.d_ambient) == (config.n, config.n, math.prod(shape))
+        assert (cell.n, cell.tokens_distinct, cell.d_ambient) == (
+            config.n,
+            config.n,
+            math.prod(shape),
+        )
         assert cell.params_per_token == cell.p / config.n
         assert cell.tokens_seen_at_most == config.n * config.max_epochs
-        assert cell.steps_at_most == math.ceil(config.n / min(config.batch_size, config.n)) * config.max_epochs
-        assert cell.flops_at_most == count_training_flops(model, shape) * config.n * config.max_epochs
+        assert (
+            cell.steps_at_most
+            == math.ceil(config.n / min(config.batch_size, config.n)) * config.max_epochs
+        )
+        assert (
+            cell.flops_at_most == count_training_flops(model, shape) * config.n * config.max_epochs
+        )
 
 
 AGAINST = """\
@@ -75,10 +95,17 @@ tasks:
 
 def test_an_adversarys_passes_are_counted():
     natural, fgsm, pgd = cost_cells(sweep(AGAINST))
-    assert [c.config["adversary"] for c in (natural, fgsm, pgd)] == [None, "fgsm", "pgd"], "cells can be compared field by field"
+    assert [c.config["adversary"] for c in (natural, fgsm, pgd)] == [
+        None,
+        "fgsm",
+        "pgd",
+    ], "cells can be compared field by field"
     task, config = load(sweep(AGAINST).trials[0].ref), sweep(AGAINST).trials[0].load_config()
     a_pass = 20 * 2 * count_pass_flops(task.model(config), (1, 28, 28))
-    assert (fgsm.flops_at_most - natural.flops_at_most, pgd.flops_at_most - natural.flops_at_most) == (a_pass, 40 * a_pass)
+    assert (
+        fgsm.flops_at_most - natural.flops_at_most,
+        pgd.flops_at_most - natural.flops_at_most,
+    ) == (a_pass, 40 * a_pass)
     assert natural.p == fgsm.p == pgd.p and natural.memory_bytes < fgsm.memory_bytes
 
 
@@ -88,15 +115,28 @@ def test_sums_are_over_trials():
     assert made.repeated == 3
     assert made.flops_at_most == sum(c.flops_at_most * c.seeds for c in made.cells)
     planned = batches(sweep(), sweep().trials, calibration)
-    assert sorted(t.trial_id for p in planned for t in p.batch.trials) == sorted(t.trial_id for t in sweep().trials)
+    assert sorted(t.trial_id for p in planned for t in p.batch.trials) == sorted(
+        t.trial_id for t in sweep().trials
+    )
     stacks = [stack for p in planned for stack in p.batch.stacks if len(stack) > 1]
-    assert (made.batches, made.stacks, made.stacked_trials) == (len(planned), len(stacks), sum(map(len, stacks)))
+    assert (made.batches, made.stacks, made.stacked_trials) == (
+        len(planned),
+        len(stacks),
+        sum(map(len, stacks)),
+    )
     assert made.trial_seconds == pytest.approx(sum(p.seconds for p in planned))
-    assert max(p.seconds for p in planned) <= made.wall_seconds <= made.trial_seconds * calibration.slowdown
+    assert (
+        max(p.seconds for p in planned)
+        <= made.wall_seconds
+        <= made.trial_seconds * calibration.slowdown
+    )
     assert made.slots == slots_here(sweep()) >= 1
 
 
-ONE = "name: one\nseeds: [0]\ntasks:\n  - task: sphere\n    fixed: {n: 100, d: 5, batch_size: 30, stop: epochs, max_epochs: 7, width: 50}\n"
+ONE = (
+    "name: one\nseeds: [0]\ntasks:\n  - task: sphere\n    fixed: {n: 100, d: 5, batch_size: 30,"
+    " stop: epochs, max_epochs: 7, width: 50}\n"
+)
 
 
 def test_a_slower_machine_and_more_epochs_take_longer():
@@ -108,14 +148,22 @@ def test_a_slower_machine_and_more_epochs_take_longer():
     def machine(step: Cost, measuring: Cost) -> Calibration:
         return Calibration(*[step] * 6, measuring=measuring, slowdown=1.0)
 
-    fast, slow = machine(Cost(1e-4, 1e-10, 1e-9, 0), Cost(1e-2, 0, 1e-6, 0)), machine(Cost(2e-4, 2e-10, 2e-9, 0), Cost(2e-2, 0, 2e-6, 0))
+    fast, slow = (
+        machine(Cost(1e-4, 1e-10, 1e-9, 0), Cost(1e-2, 0, 1e-6, 0)),
+        machine(Cost(2e-4, 2e-10, 2e-9, 0), Cost(2e-2, 0, 2e-6, 0)),
+    )
     whatever = TRIAL_S + DATA_NUMBER_S * 100 * 5
     assert seconds(7, slow) - whatever == pytest.approx(2 * (seconds(7, fast) - whatever))
-    few, many = (cost_cells(sweep(ONE.replace("max_epochs: 7", f"max_epochs: {epochs}")))[0] for epochs in (7, 70))
+    few, many = (
+        cost_cells(sweep(ONE.replace("max_epochs: 7", f"max_epochs: {epochs}")))[0]
+        for epochs in (7, 70)
+    )
     assert many.flops_at_most == 10 * few.flops_at_most
     step = 1e-4 + 1e-10 * 30 * few.flops_at_most / few.tokens_seen_at_most + 1e-9 * few.p
     assert seconds(70, fast) - seconds(7, fast) == pytest.approx(63 * math.ceil(100 / 30) * step)
-    assert seconds(7, fast) == pytest.approx(28 * step + 1e-2 + MEASURE_POINTS * 5 * 1e-6 + whatever)
+    assert seconds(7, fast) == pytest.approx(
+        28 * step + 1e-2 + MEASURE_POINTS * 5 * 1e-6 + whatever
+    )
 
 
 def test_what_is_not_measured_takes_no_time():
@@ -132,24 +180,36 @@ def test_planning_leaves_the_thread_count_alone():
     assert torch.get_num_threads() == before
 
 
-HUGE = "name: huge\nseeds: [0]\ntasks:\n  - task: sphere\n    fixed: {depth: 2}\n    grid: {width: [8, 1000000]}\n"
+HUGE = (
+    "name: huge\nseeds: [0]\ntasks:\n  - task: sphere\n    fixed: {depth: 2}\n    grid: {width: [8,"
+    " 1000000]}\n"
+)
 
 
 def test_a_trillion_parameters_are_refused_without_being_built():
     cells = cost_cells(sweep(HUGE))
     assert cells[1].p == 17 * 10**6 + 10**6 * (10**6 + 1) + 10**6 + 1
-    with pytest.raises(UserError, match="1 of 2 cells cannot fit: the largest, sphere with p = 1,000,019,000,001, needs about"):
+    with pytest.raises(
+        UserError,
+        match=(
+            "1 of 2 cells cannot fit: the largest, sphere with p = 1,000,019,000,001, needs about"
+        ),
+    ):
         refuse_what_cannot_fit(cells, sweep(HUGE), here=True)
 
 
-@pytest.mark.parametrize(("gigabytes", "fits"), [(0.1, False), (0.5, False), (1.0, True), (100.0, True)])
+@pytest.mark.parametrize(
+    ("gigabytes", "fits"), [(0.1, False), (0.5, False), (1.0, True), (100.0, True)]
+)
 @pytest.mark.parametrize("here", [True, False])
 def test_memory_that_a_trial_may_use(gigabytes: float, fits: bool, here: bool):
     limited = sweep(SMALL + f"resources: {{memory_gb: {gigabytes}}}\n")
     if fits:
         refuse_what_cannot_fit(cost_cells(limited), limited, here)
     else:
-        with pytest.raises(UserError, match=rf"7 of 7 cells cannot fit.* and resources.memory_gb is {gigabytes} GB"):
+        with pytest.raises(
+            UserError, match=rf"7 of 7 cells cannot fit.* and resources.memory_gb is {gigabytes} GB"
+        ):
             refuse_what_cannot_fit(cost_cells(limited), limited, here)
 
 
@@ -159,8 +219,13 @@ def test_a_clusters_nodes_are_not_known_beforehand():
 
 def test_memory_grows_with_parameters_and_data():
     narrow, wide = (cost_cells(sweep(HUGE.replace("1000000", str(w))))[1] for w in (1000, 2000))
-    assert wide.memory_bytes - narrow.memory_bytes >= 16 * (wide.p - narrow.p), "weights, gradients and Adam's two moments"
-    few, many = (cost_cells(sweep(SMALL.replace("n: 100, d: 5", f"n: {n}, d: 5")))[0] for n in (100, 1_000_100))
+    assert wide.memory_bytes - narrow.memory_bytes >= 16 * (wide.p - narrow.p), (
+        "weights, gradients and Adam's two moments"
+    )
+    few, many = (
+        cost_cells(sweep(SMALL.replace("n: 100, d: 5", f"n: {n}, d: 5")))[0]
+        for n in (100, 1_000_100)
+    )
     assert many.memory_bytes - few.memory_bytes >= 2 * 4 * 5 * 10**6
 
 
@@ -170,5 +235,7 @@ def test_shipped_sweeps_fit_where_they_may_use_three_gigabytes(path: Path, hub: 
     cells = cost_cells(shipped)
     refuse_what_cannot_fit(cells, shipped, here=not shipped.resources.gpus)
     # What attention keeps on a GPU is not known here: a fused kernel keeps no scores.
-    known = [c.memory_bytes for c in cells if not (shipped.resources.gpus and c.task == "text-stream")]
+    known = [
+        c.memory_bytes for c in cells if not (shipped.resources.gpus and c.task == "text-stream")
+    ]
     assert max(known, default=0) <= (16e9 if shipped.resources.gpus else 3e9)

@@ -17,44 +17,120 @@ NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 
 
 def row(
-    p: int = 1000, n: int = 100, d: int = 10, seed: int = 0, stability: float = 0.1, lipschitz: float = 5.0, **changes: Any
+    p: int = 1000,
+    n: int = 100,
+    d: int = 10,
+    seed: int = 0,
+    stability: float = 0.1,
+    lipschitz: float = 5.0,
+    **changes: Any,
 ) -> dict[str, Any]:
-    """An ok row of a ±1 task below its noise, whose every sensitivity figure follows from `stability` and `lipschitz`;
-    `settings` (a dict) is part of what stays fixed along a curve."""
+    """An ok row of a ±1 task below its noise, whose every sensitivity figure follows from
+    `stability` and `lipschitz`; `settings` (a dict) is part of what stays fixed along a curve."""
     settings = {"n": n, "d": d, **changes.pop("settings", {})}
     config = {**settings, "width": p}
     identity = json.dumps([config, seed, changes.get("family"), changes.get("stop_rule")])
     base: dict[str, Any] = {
-        "trial_id": uuid.uuid5(uuid.NAMESPACE_OID, identity).hex[:16], "attempt": 1, "status": "ok", "sweep": "made",
-        "task": "sphere", "task_version": 1, "family": "sphere", "seed": seed, "config_json": json.dumps(config),
-        "settings_json": json.dumps(settings), "p": p, "p_frozen": 0, "n": n, "d_ambient": d, "outputs": 1, "tokens_distinct": n,
-        "tokens_seen": 10 * n, "params_per_token": p / n, "noise_kind": "additive_sign", "sigma2": 1.0, "epsilon": 0.5,
-        "stop_rule": "noise", "stop_reason": "below_noise", "below_noise": True, "bayes_error": 0.5,
-        "below_bayes_error": True, "isoperimetry": "proved", "epochs": 10, "stack_size": 1,
-        "train_loss": 0.5, "train_error": 0.1, "test_loss": 1.0, "test_accuracy": 0.5, "test_accuracy_se": 0.01, "data_unit": 1.0,
-        "measure_points": 256, "stability_cap": 1.0, "stability_attack_mean": stability, "stability_attack_censored": 0.0,
-        "stability_first_order_mean": stability, "lip_lower_grad": lipschitz, "lip_mean_grad": lipschitz / 2,
-        "noise_radii": [0.1, 0.2], "noise_accuracy": [0.5, 0.5], "noise_flip_rate": [0.1, 0.2], "flops": 1e6, "wall_s": 2.0,
-        "test_n": 1000, "ece": 0.05, "margin_mean": 0.5,
-        "d_points": n, "d_participation": 0.5 * d, "d_participation_spread": 0.01 * d, "d_twonn": 0.4 * d, "d_twonn_spread": 0.02 * d,
-        "d_mle": 0.3 * d, "d_mle_spread": 0.03 * d, "p_over_nd_ambient": p / (n * d), "p_over_nd_participation": p / (n * 0.5 * d),
-        "p_over_nd_twonn": p / (n * 0.4 * d), "p_over_nd_mle": p / (n * 0.3 * d),
-        "pair_distance_mean": 1.4, "pair_distance_sd": 0.2, "pair_distance_quantiles": [0.9, 1.0, 1.3, 1.4, 1.5, 1.8, 1.9],
-        "stability_certified_mean": stability / 3, "stability_certified_violations": 0,
-        "lip_lower_pairs": 1.2 * lipschitz, "lip_lower_normalised": 2.4 * lipschitz, "lip_mean_jacobian": lipschitz / 2,
-        "lip_mean_normalised": lipschitz, "lip_upper_product": 9 * lipschitz, "lip_upper_normalised": 18 * lipschitz,
-        "robust_l2_radii": [0.04, 0.08, 0.16], "robust_accuracy_l2": [a * stability**0.5 for a in (1.0, 0.8, 0.5)],
-        "robust_linf_radii": [0.1, 0.2, 0.3], "robust_linf_box": [0.0, 1.0],
+        "trial_id": uuid.uuid5(uuid.NAMESPACE_OID, identity).hex[:16],
+        "attempt": 1,
+        "status": "ok",
+        "sweep": "made",
+        "task": "sphere",
+        "task_version": 1,
+        "family": "sphere",
+        "seed": seed,
+        "config_json": json.dumps(config),
+        "settings_json": json.dumps(settings),
+        "p": p,
+        "p_frozen": 0,
+        "n": n,
+        "d_ambient": d,
+        "outputs": 1,
+        "tokens_distinct": n,
+        "tokens_seen": 10 * n,
+        "params_per_token": p / n,
+        "noise_kind": "additive_sign",
+        "sigma2": 1.0,
+        "epsilon": 0.5,
+        "stop_rule": "noise",
+        "stop_reason": "below_noise",
+        "below_noise": True,
+        "bayes_error": 0.5,
+        "below_bayes_error": True,
+        "isoperimetry": "proved",
+        "epochs": 10,
+        "stack_size": 1,
+        "train_loss": 0.5,
+        "train_error": 0.1,
+        "test_loss": 1.0,
+        "test_accuracy": 0.5,
+        "test_accuracy_se": 0.01,
+        "data_unit": 1.0,
+        "measure_points": 256,
+        "stability_cap": 1.0,
+        "stability_attack_mean": stability,
+        "stability_attack_censored": 0.0,
+        "stability_first_order_mean": stability,
+        "lip_lower_grad": lipschitz,
+        "lip_mean_grad": lipschitz / 2,
+        "noise_radii": [0.1, 0.2],
+        "noise_accuracy": [0.5, 0.5],
+        "noise_flip_rate": [0.1, 0.2],
+        "flops": 1e6,
+        "wall_s": 2.0,
+        "test_n": 1000,
+        "ece": 0.05,
+        "margin_mean": 0.5,
+        "d_points": n,
+        "d_participation": 0.5 * d,
+        "d_participation_spread": 0.01 * d,
+        "d_twonn": 0.4 * d,
+        "d_twonn_spread": 0.02 * d,
+        "d_mle": 0.3 * d,
+        "d_mle_spread": 0.03 * d,
+        "p_over_nd_ambient": p / (n * d),
+        "p_over_nd_participation": p / (n * 0.5 * d),
+        "p_over_nd_twonn": p / (n * 0.4 * d),
+        "p_over_nd_mle": p / (n * 0.3 * d),
+        "pair_distance_mean": 1.4,
+        "pair_distance_sd": 0.2,
+        "pair_distance_quantiles": [0.9, 1.0, 1.3, 1.4, 1.5, 1.8, 1.9],
+        "stability_certified_mean": stability / 3,
+        "stability_certified_violations": 0,
+        "lip_lower_pairs": 1.2 * lipschitz,
+        "lip_lower_normalised": 2.4 * lipschitz,
+        "lip_mean_jacobian": lipschitz / 2,
+        "lip_mean_normalised": lipschitz,
+        "lip_upper_product": 9 * lipschitz,
+        "lip_upper_normalised": 18 * lipschitz,
+        "robust_l2_radii": [0.04, 0.08, 0.16],
+        "robust_accuracy_l2": [a * stability**0.5 for a in (1.0, 0.8, 0.5)],
+        "robust_linf_radii": [0.1, 0.2, 0.3],
+        "robust_linf_box": [0.0, 1.0],
         "robust_accuracy_linf": [a * stability**0.5 for a in (0.9, 0.7, 0.4)],
-        "attack_warnings": [], "corruptions": [corruption("blur", 1, 0.5), corruption("blur", 3, 0.4), corruption("shift", 3, 0.3)],
-        "train_s": 1.0, "measure_s": 0.5, "data_hash": "ab" * 32, "unilaw_version": "0.1.0", "started_at": NOW,
-        "finished_at": NOW, "measures_version": MEASURES_VERSION, "schema_version": SCHEMA_VERSION,
-    }  # fmt: skip
+        "attack_warnings": [],
+        "corruptions": [
+            corruption("blur", 1, 0.5),
+            corruption("blur", 3, 0.4),
+            corruption("shift", 3, 0.3),
+        ],
+        "train_s": 1.0,
+        "measure_s": 0.5,
+        "data_hash": "ab" * 32,
+        "unilaw_version": "0.1.0",
+        "started_at": NOW,
+        "finished_at": NOW,
+        "measures_version": MEASURES_VERSION,
+        "schema_version": SCHEMA_VERSION,
+    }
     return base | changes
 
 
-def language_row(width: int, tokens: int, loss: float, seed: int = 0, **changes: Any) -> dict[str, Any]:
-    """An ok row of a two-layer GPT of this width, vocabulary 256 and context 64, trained on `tokens` tokens in a single pass."""
+def language_row(
+    width: int, tokens: int, loss: float, seed: int = 0, **changes: Any
+) -> dict[str, Any]:
+    """An ok row of a two-layer GPT of this width, vocabulary 256 and context 64, trained on
+    `tokens` tokens in a single pass."""
     groups = {
         "embedding": 256 * width,
         "position": 64 * width,
@@ -66,79 +142,190 @@ def language_row(width: int, tokens: int, loss: float, seed: int = 0, **changes:
     p, n = sum(groups.values()), tokens // 64
     config = {"n": n, "context": 64, "lr": 1e-3, "width": width, **changes.pop("settings", {})}
     known: dict[str, Any] = {
-        "trial_id": uuid.uuid5(uuid.NAMESPACE_OID, json.dumps([config, seed])).hex[:16], "attempt": 1, "status": "ok", "sweep": "made",
-        "task": "text-stream", "task_version": 1, "family": "gpt-stream", "seed": seed, "config_json": json.dumps(config),
-        "settings_json": json.dumps({k: v for k, v in config.items() if k != "width"}), "p": p, "p_frozen": 0,
-        "params_by_group": [{"group": g, "trainable": count, "frozen": 0} for g, count in groups.items()], "n": n,
-        "d_ambient": 64 * width, "outputs": 256, "tokens_distinct": tokens, "tokens_seen": tokens, "params_per_token": p / tokens,
-        "noise_kind": "none", "epsilon": 0.0, "bayes_error": 0.0, "stop_rule": "epochs", "stop_reason": "epoch_cap", "below_noise": False,
-        "below_bayes_error": False, "isoperimetry": "assumed", "epochs": 1, "train_loss": loss, "train_error": 0.6, "test_loss": loss,
-        "test_accuracy": 0.4, "flops": 6.0 * p * tokens, "flops_6nd": 6.0 * p * tokens, "wall_s": 2.0, "train_s": 1.0, "measure_s": 0.5,
-        "data_hash": "cd" * 32, "unilaw_version": "0.1.0", "started_at": NOW, "finished_at": NOW, "measures_version": MEASURES_VERSION,
+        "trial_id": uuid.uuid5(uuid.NAMESPACE_OID, json.dumps([config, seed])).hex[:16],
+        "attempt": 1,
+        "status": "ok",
+        "sweep": "made",
+        "task": "text-stream",
+        "task_version": 1,
+        "family": "gpt-stream",
+        "seed": seed,
+        "config_json": json.dumps(config),
+        "settings_json": json.dumps({k: v for k, v in config.items() if k != "width"}),
+        "p": p,
+        "p_frozen": 0,
+        "params_by_group": [
+            {"group": g, "trainable": count, "frozen": 0} for g, count in groups.items()
+        ],
+        "n": n,
+        "d_ambient": 64 * width,
+        "outputs": 256,
+        "tokens_distinct": tokens,
+        "tokens_seen": tokens,
+        "params_per_token": p / tokens,
+        "noise_kind": "none",
+        "epsilon": 0.0,
+        "bayes_error": 0.0,
+        "stop_rule": "epochs",
+        "stop_reason": "epoch_cap",
+        "below_noise": False,
+        "below_bayes_error": False,
+        "isoperimetry": "assumed",
+        "epochs": 1,
+        "train_loss": loss,
+        "train_error": 0.6,
+        "test_loss": loss,
+        "test_accuracy": 0.4,
+        "flops": 6.0 * p * tokens,
+        "flops_6nd": 6.0 * p * tokens,
+        "wall_s": 2.0,
+        "train_s": 1.0,
+        "measure_s": 0.5,
+        "data_hash": "cd" * 32,
+        "unilaw_version": "0.1.0",
+        "started_at": NOW,
+        "finished_at": NOW,
+        "measures_version": MEASURES_VERSION,
         "schema_version": SCHEMA_VERSION,
-    }  # fmt: skip
+    }
     return known | changes
 
 
 def text_row(p: int, seed: int = 0, scale: float = 1.0, **changes: Any) -> dict[str, Any]:
-    """An ok row of a GPT on windows of 16 bytes, 30 % of the targets redrawn, below the noise; its KLs are in proportion to `scale`."""
+    """An ok row of a GPT on windows of 16 bytes, 30 % of the targets redrawn, below the noise;
+    its KLs are in proportion to `scale`."""
     text = {
-        "task": "text", "family": "gpt", "isoperimetry": "assumed", "outputs": 256, "sigma2": None, "bayes_error": 0.3 * 255 / 256,
-        "epsilon": 0.15 * 255 / 256, "noise_kind": "target_resample", "eta": 0.3, "noise_kl": [0.3 * scale, 0.9 * scale],
-        "token_changes": [token_change(kind, d, scale / d) for kind in ("replaced", "typo") for d in (1, 4, 8)],
-    }  # fmt: skip
+        "task": "text",
+        "family": "gpt",
+        "isoperimetry": "assumed",
+        "outputs": 256,
+        "sigma2": None,
+        "bayes_error": 0.3 * 255 / 256,
+        "epsilon": 0.15 * 255 / 256,
+        "noise_kind": "target_resample",
+        "eta": 0.3,
+        "noise_kl": [0.3 * scale, 0.9 * scale],
+        "token_changes": [
+            token_change(kind, d, scale / d) for kind in ("replaced", "typo") for d in (1, 4, 8)
+        ],
+    }
     return row(**({"p": p, "n": 400, "d": 128, "seed": seed} | text | changes))
 
 
 def token_change(kind: str, distance: int, kl: float) -> dict[str, Any]:
     """An entry of the column token_changes."""
-    return {"kind": kind, "distance": distance, "accuracy": 0.3, "accuracy_se": 0.05, "kl": kl, "kl_se": kl / 10, "flip_rate": 0.5}
+    return {
+        "kind": kind,
+        "distance": distance,
+        "accuracy": 0.3,
+        "accuracy_se": 0.05,
+        "kl": kl,
+        "kl_se": kl / 10,
+        "flip_rate": 0.5,
+    }
 
 
 def pretrained_row(p: int, **changes: Any) -> dict[str, Any]:
     """An ok row of a model that came trained, on nobody knows how many tokens."""
-    unknown = dict.fromkeys(("n", "tokens_distinct", "tokens_seen", "params_per_token", "train_loss", "train_error"))
-    came = {"task": "pretrained", "family": "pretrained", "p": p, "outputs": 50257, "stop_reason": "not_trained", "epochs": 0}
-    fields: dict[str, Any] = unknown | came | {"bits_per_byte": 1.1, "last_word_accuracy": 0.4} | changes
+    unknown = dict.fromkeys(
+        ("n", "tokens_distinct", "tokens_seen", "params_per_token", "train_loss", "train_error")
+    )
+    came = {
+        "task": "pretrained",
+        "family": "pretrained",
+        "p": p,
+        "outputs": 50257,
+        "stop_reason": "not_trained",
+        "epochs": 0,
+    }
+    fields: dict[str, Any] = (
+        unknown | came | {"bits_per_byte": 1.1, "last_word_accuracy": 0.4} | changes
+    )
     return language_row(p, 64, 3.0, **fields)
 
 
 def corruption(kind: str, severity: int, accuracy: float) -> dict[str, Any]:
     """An entry of the column corruptions."""
-    return {"kind": kind, "severity": severity, "size": 1.0, "accuracy": accuracy, "accuracy_se": 0.01, "flip_rate": 0.1}
+    return {
+        "kind": kind,
+        "severity": severity,
+        "size": 1.0,
+        "accuracy": accuracy,
+        "accuracy_se": 0.01,
+        "flip_rate": 0.1,
+    }
 
 
 NEW_IN_3 = (
-    "d_", "p_over_nd_", "pair_distance_", "stability_certified_", "lip_lower_pairs", "lip_lower_normalised", "lip_mean_jacobian",
-    "lip_mean_normalised", "lip_upper_", "robust_", "attack_warnings", "corruptions", "pictures", "ece", "margin_mean",
-)  # fmt: skip
+    "d_",
+    "p_over_nd_",
+    "pair_distance_",
+    "stability_certified_",
+    "lip_lower_pairs",
+    "lip_lower_normalised",
+    "lip_mean_jacobian",
+    "lip_mean_normalised",
+    "lip_upper_",
+    "robust_",
+    "attack_warnings",
+    "corruptions",
+    "pictures",
+    "ece",
+    "margin_mean",
+)
 
 
 def of_schema_2(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows as they were before the instruments of schema version 3."""
     return [
-        {k: v for k, v in r.items() if k == "d_ambient" or not k.startswith(NEW_IN_3)} | {"schema_version": 2, "measures_version": 2}
+        {k: v for k, v in r.items() if k == "d_ambient" or not k.startswith(NEW_IN_3)}
+        | {"schema_version": 2, "measures_version": 2}
         for r in rows
     ]
 
 
 def failed(**changes: Any) -> dict[str, Any]:
     """A failed row: identity alone, as the driver writes it when a worker died."""
-    kept = ("trial_id", "attempt", "sweep", "task", "task_version", "seed", "config_json", "settings_json", "unilaw_version")
+    kept = (
+        "trial_id",
+        "attempt",
+        "sweep",
+        "task",
+        "task_version",
+        "seed",
+        "config_json",
+        "settings_json",
+        "unilaw_version",
+    )
     whole = row(**{k: v for k, v in changes.items() if k in ("p", "n", "d", "seed")})
     base = {k: whole[k] for k in (*kept, "finished_at", "measures_version", "schema_version")}
-    return base | {"status": "failed", "failure_kind": "bug", "failure_message": "ValueError: no"} | changes
+    return (
+        base
+        | {"status": "failed", "failure_kind": "bug", "failure_message": "ValueError: no"}
+        | changes
+    )
 
 
-def power_law(b: float, b_n: float = 0.0, b_d: float = 0.0, spread: float = 0.0, seed: int = 0, **grid: Any) -> list[dict[str, Any]]:
-    """Rows whose stability is 0.01·p^b·n^−b_n·d^−b_d times log-normal noise, and whose Lipschitz estimate is its inverse."""
+def power_law(
+    b: float, b_n: float = 0.0, b_d: float = 0.0, spread: float = 0.0, seed: int = 0, **grid: Any
+) -> list[dict[str, Any]]:
+    """Rows whose stability is 0.01·p^b·n^−b_n·d^−b_d times log-normal noise, and whose Lipschitz
+    estimate is its inverse."""
     rng, rows = np.random.default_rng(seed), []
     for n in grid.get("ns", (100,)):
         for d in grid.get("ds", (10,)):
             for p in grid.get("ps", (100, 200, 400, 800, 1600, 3200)):
                 for s in range(grid.get("seeds", 2)):
-                    y = 0.01 * p**b * n**-b_n * d**-b_d * float(np.exp(spread * rng.standard_normal()))
-                    rows.append(row(p, n, d, s, stability=y, lipschitz=1 / y, **grid.get("changes", {})))
+                    y = (
+                        0.01
+                        * p**b
+                        * n**-b_n
+                        * d**-b_d
+                        * float(np.exp(spread * rng.standard_normal()))
+                    )
+                    rows.append(
+                        row(p, n, d, s, stability=y, lipschitz=1 / y, **grid.get("changes", {}))
+                    )
     return rows
 
 
@@ -148,7 +335,14 @@ def make_store(folder: Path, rows: list[dict[str, Any]], sweep: bool = True) -> 
     if rows:
         store.append(rows)
     if sweep:
-        store.put_sweep(SweepRecord(name="made", text="name: made\n", task_source=None, trials={r["trial_id"]: r["task"] for r in rows}))
+        store.put_sweep(
+            SweepRecord(
+                name="made",
+                text="name: made\n",
+                task_source=None,
+                trials={r["trial_id"]: r["task"] for r in rows},
+            )
+        )
     return folder
 
 
@@ -156,7 +350,12 @@ def png(width: int = 2, height: int = 2) -> bytes:
     """A grey PNG whose header says so; for large sizes without its pixels."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        return (
+            struct.pack(">I", len(content))
+            + kind
+            + content
+            + struct.pack(">I", zlib.crc32(kind + content))
+        )
 
     pixels = zlib.compress(b"\x00" * (width + 1) * height) if width * height < 1e6 else b""
     return (

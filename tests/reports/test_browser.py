@@ -1,4 +1,5 @@
-"""The report in a real browser, wide and narrow: charts drawn, folded ones when opened, axes chosen, no error, no request."""
+"""The report in a real browser, wide and narrow: charts drawn, folded ones when opened, axes
+chosen, no error, no request."""
 
 import html
 import json
@@ -12,34 +13,48 @@ import pytest
 from reports.page import write_report
 from tests.reports.stores import failed, make_store, png, power_law
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine; CI installs it")
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium on this machine; CI installs it"
+)
 
-QUIET = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync"
+QUIET = (
+    "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking"
+    " --disable-component-update --disable-sync"
+)
 
-FRAME = """<body style="margin:0"><iframe id="f" style="width:{width}px;height:3000px;border:0"></iframe><pre id="said"></pre><script>
+FRAME = """<body style="margin:0">
+<iframe id="f" style="width:{width}px;height:3000px;border:0"></iframe><pre id="said"></pre>
+<script>
 const frame = document.getElementById("f"), wait = ms => new Promise(done => setTimeout(done, ms));
 frame.onload = async () => {{
   await wait(2500);
   const d = frame.contentDocument, w = frame.contentWindow;
-  const drawn = () => [...d.querySelectorAll(".chart")].filter(c => c.querySelector(".main-svg")).length;
+  const drawn = () =>
+    [...d.querySelectorAll(".chart")].filter(c => c.querySelector(".main-svg")).length;
   const inside = ".scroll, pre, svg, .js-plotly-plot, script, details:not(.folded)";
   const tooWide = () => [...d.querySelectorAll("body *")].filter(e => !e.closest(inside)
     && e.getBoundingClientRect().right > {width} + 1).map(e => e.outerHTML.slice(0, 80));
   const said = {{first: drawn(), points: d.querySelectorAll(".point").length, wide: tooWide()}};
   for (const folded of d.querySelectorAll("details")) folded.open = true;
   await wait(2500);
-  const shown = [...d.querySelectorAll(".folded .chart .main-svg")].map(e => e.getBoundingClientRect().width);
+  const folded_charts = [...d.querySelectorAll(".folded .chart .main-svg")];
+  const shown = folded_charts.map(e => e.getBoundingClientRect().width);
   const select = d.querySelector("#choice-law select"), law = d.getElementById("chart-law");
   const before = [law.data[0].x[0], law.layout.xaxis.title.text];
   select.value = "2";
   select.dispatchEvent(new Event("change"));
   await wait(500);
-  const after = [law.data[0].x[0], law.layout.xaxis.title.text], hover = law.data[0].customdata[0].length;
-  document.getElementById("said").textContent = JSON.stringify({{...said, scroll: d.scrollingElement.scrollWidth, drawn: drawn(), shown,
-    images: [...d.images].map(i => i.naturalWidth), opened: tooWide(), before, after, hover, requests:
-    w.performance.getEntriesByType("resource").map(r => r.name).filter(n => !n.startsWith("data:") && !n.startsWith("blob:"))}});
+  const after = [law.data[0].x[0], law.layout.xaxis.title.text];
+  const hover = law.data[0].customdata[0].length;
+  const loaded = w.performance.getEntriesByType("resource").map(r => r.name);
+  const requests = loaded.filter(n => !n.startsWith("data:") && !n.startsWith("blob:"));
+  const images = [...d.images].map(i => i.naturalWidth), scroll = d.scrollingElement.scrollWidth;
+  document.getElementById("said").textContent = JSON.stringify({{...said, scroll, drawn: drawn(),
+    shown, images, opened: tooWide(), before, after, hover, requests}});
 }};
 frame.src = "{source}";
 </script>"""
@@ -50,7 +65,14 @@ def report(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("browser")
     rows = power_law(0.3, 0.2, 0.1, spread=0.05, ns=(100, 200, 400), ds=(8, 16)) + [failed(p=7)]
     rows[0] |= {"pictures_file": f"_pictures/{rows[0]['trial_id']}.png", "n": 500}
-    rows[0]["pictures"] = [{"label": "4", "before": "4", "after": "an answer of many words without end" * 3, "distance": 0.1}]
+    rows[0]["pictures"] = [
+        {
+            "label": "4",
+            "before": "4",
+            "after": "an answer of many words without end" * 3,
+            "distance": 0.1,
+        }
+    ]
     store = make_store(folder / "store", rows)
     (store / "_pictures").mkdir()
     (store / rows[0]["pictures_file"]).write_bytes(png(264, 84))
@@ -80,9 +102,17 @@ def test_the_report_opens(report, tmp_path, width):
     assert said is not None, done.stderr[-2000:]
     seen = json.loads(html.unescape(said[1]))
     assert seen["first"] == 7 and seen["points"] > 72
-    assert seen["drawn"] == 14 and len(seen["shown"]) >= 7 and min(seen["shown"]) > 0.7 * min(width, 1080)
+    assert (
+        seen["drawn"] == 14
+        and len(seen["shown"]) >= 7
+        and min(seen["shown"]) > 0.7 * min(width, 1080)
+    )
     assert seen["scroll"] <= width and seen["wide"] == [] and seen["opened"] == []
     assert seen["images"] == [264] and seen["hover"] == 4
-    assert seen["after"][0] == pytest.approx(seen["before"][0] / 0.4) and "TwoNN" in seen["after"][1] and "ambient" in seen["before"][1]
+    assert (
+        seen["after"][0] == pytest.approx(seen["before"][0] / 0.4)
+        and "TwoNN" in seen["after"][1]
+        and "ambient" in seen["before"][1]
+    )
     assert seen["requests"] == []
     assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]

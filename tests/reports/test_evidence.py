@@ -18,7 +18,9 @@ UNSETTLED = {"stop_reason": "epoch_cap", "below_noise": False, "below_bayes_erro
 
 def grid(*unsettled: tuple[int, int]):
     """Two seeds at each of SIZES, those in `unsettled` (p, seed) stopped at their cap."""
-    return [row(p, seed=s, **(UNSETTLED if (p, s) in unsettled else {})) for p in SIZES for s in (0, 1)]
+    return [
+        row(p, seed=s, **(UNSETTLED if (p, s) in unsettled else {})) for p in SIZES for s in (0, 1)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -27,7 +29,8 @@ def grid(*unsettled: tuple[int, int]):
         ([], [200, 400, 800, 1600]),
         ([(100, 0), (100, 1)], [400, 800, 1600]),
         ([(100, 0)], [400, 800, 1600]),
-        ([(100, 0), (100, 1), (200, 1)], []),  # two sizes past the onset at 400 are fewer than a curve needs
+        # two sizes past the onset at 400 are fewer than a curve needs
+        ([(100, 0), (100, 1), (200, 1)], []),
         ([(800, 1)], [200, 400, 1600]),  # past the onset a cell stays out whole
     ],
 )
@@ -46,9 +49,16 @@ def test_fits_take_whole_cells_past_the_onset(tmp_path, unsettled, fitted):
     ],
 )
 def test_a_net_that_has_learnt_nothing_enters_no_fit(tmp_path, changes, fitted):
-    clean = {"outputs": 10, "epsilon": 0.0, "stop_rule": "epochs", "stop_reason": "epoch_cap"} | changes
+    clean = {
+        "outputs": 10,
+        "epsilon": 0.0,
+        "stop_rule": "epochs",
+        "stop_reason": "epoch_cap",
+    } | changes
     over = 0.25 if clean["outputs"] == 1 else 0.46
-    t = evidence(tmp_path, [row(p, train_error=over if p == 100 else 0.24, **clean) for p in SIZES]).trials
+    t = evidence(
+        tmp_path, [row(p, train_error=over if p == 100 else 0.24, **clean) for p in SIZES]
+    ).trials
     assert sorted(t.loc[t["in_fit"], "p"]) == fitted
 
 
@@ -65,16 +75,28 @@ def test_a_net_that_has_learnt_nothing_enters_no_fit(tmp_path, changes, fitted):
     ],
 )
 def test_a_language_model_has_learnt_when_its_loss_says_so(tmp_path, loss, changes, learnt):
-    rows = [language_row(w, 640, loss, stability_attack_mean=0.1, **changes) for w in (8, 16, 32, 64)]
+    rows = [
+        language_row(w, 640, loss, stability_attack_mean=0.1, **changes) for w in (8, 16, 32, 64)
+    ]
     t = evidence(tmp_path, rows).trials
-    assert t["whole"].eq(learnt).all() and t["in_fit"].sum() == (3 if learnt else 0) and not t["tests_stability"].any()
+    assert (
+        t["whole"].eq(learnt).all()
+        and t["in_fit"].sum() == (3 if learnt else 0)
+        and not t["tests_stability"].any()
+    )
 
 
 def test_models_that_came_trained_have_no_place_and_enter_no_fit(tmp_path):
     known = {"n": 1000, "tokens_distinct": 64_000, "train_loss": 2.0}
-    t = evidence(tmp_path, [pretrained_row(p, **(known if p == 100 else {})) for p in (100, 200, 300, 400, 500)]).trials.sort_values("p")
+    t = evidence(
+        tmp_path,
+        [pretrained_row(p, **(known if p == 100 else {})) for p in (100, 200, 300, 400, 500)],
+    ).trials.sort_values("p")
     assert set(t["kind"]) == {"pretrained, as published"} and not t["in_fit"].any()
-    assert t["x_law"].isna().tolist() == [False, True, True, True, True] and t["why_hollow"].str.startswith("came trained").all()
+    assert (
+        t["x_law"].isna().tolist() == [False, True, True, True, True]
+        and t["why_hollow"].str.startswith("came trained").all()
+    )
 
 
 def test_a_failed_seed_takes_its_whole_cell_out(tmp_path):
@@ -91,27 +113,58 @@ def test_a_failed_seed_takes_its_whole_cell_out(tmp_path):
         (UNSETTLED, False, "cap on epochs"),
         ({"below_bayes_error": False}, False, "but not the 0-1 error"),
         (
-            {"epsilon": 0.0, "sigma2": 0.0, "below_noise": False, "stop_rule": "interpolate", "stop_reason": "interpolated"},
+            {
+                "epsilon": 0.0,
+                "sigma2": 0.0,
+                "below_noise": False,
+                "stop_rule": "interpolate",
+                "stop_reason": "interpolated",
+            },
             False,
             "no injected",
         ),
         ({"stop_reason": "epoch_cap", "stop_rule": "epochs", "below_noise": True}, True, ""),
-        ({"stop_reason": "epoch_cap", "stop_rule": "epochs", "below_noise": False}, False, "above the noise"),
+        (
+            {"stop_reason": "epoch_cap", "stop_rule": "epochs", "below_noise": False},
+            False,
+            "above the noise",
+        ),
     ],
 )
 def test_filled_means_that_the_stability_forms_condition_is_met(tmp_path, changes, filled, why):
     (t,) = evidence(tmp_path, [row(**changes)]).trials.to_dict("records")
-    assert t["tests_stability"] == filled and why in t["why_hollow"] and bool(t["why_hollow"]) != filled
+    assert (
+        t["tests_stability"] == filled
+        and why in t["why_hollow"]
+        and bool(t["why_hollow"]) != filled
+    )
 
 
 def test_kinds_keep_targets_stop_rules_and_noise_apart(tmp_path):
     rows = [
         row(1),
-        row(2, outputs=10, sigma2=None, bayes_error=0.27, epsilon=0.135, noise_kind="label_resample", eta=0.3),
+        row(
+            2,
+            outputs=10,
+            sigma2=None,
+            bayes_error=0.27,
+            epsilon=0.135,
+            noise_kind="label_resample",
+            eta=0.3,
+        ),
         row(5, sigma2=0.64, epsilon=0.32, noise_kind="label_flip", eta=0.2),
         row(6, sigma2=0.25, epsilon=0.125),
         row(3, stop_rule="interpolate", stop_reason="interpolated"),
-        row(7, outputs=256, sigma2=None, bayes_error=0.1, epsilon=0.05, noise_kind="target_resample", eta=0.1, family="gpt"),
+        row(
+            7,
+            outputs=256,
+            sigma2=None,
+            bayes_error=0.1,
+            epsilon=0.05,
+            noise_kind="target_resample",
+            eta=0.1,
+            family="gpt",
+        ),
         row(4, epsilon=0.0, stop_rule="epochs", stop_reason="epoch_cap"),
     ]
     kinds = set(evidence(tmp_path, rows).trials["kind"])

@@ -29,14 +29,27 @@ def test_every_trial_of_its_sweep_is_there():
     assert sum(p.stat().st_size for p in EXAMPLE.rglob("*") if p.is_file()) < 2_000_000
 
 
-@pytest.mark.parametrize("kind", ["20 % flipped", "40 % flipped", "no injected noise, interpolated"])
+@pytest.mark.parametrize(
+    "kind", ["20 % flipped", "40 % flipped", "no injected noise, interpolated"]
+)
 def test_the_log_states_its_slopes(fits, kind):
     log = (ROOT / "LOG.md").read_text()
     label = {"no injected noise, interpolated": "no flips, interpolated"}.get(kind, kind)
-    line = next(x for x in log[log.index("the MNIST law on all 60 000 digits") :].splitlines() if x.startswith(f"| {label} |"))
+    line = next(
+        x
+        for x in log[log.index("the MNIST law on all 60 000 digits") :].splitlines()
+        if x.startswith(f"| {label} |")
+    )
     stated = [float(x.replace("−", "-")) for x in re.findall(r"[+−]?\d\.\d{3}", line)]
     f = fits[kind]
-    expected = [f.stability.slope, f.stability.low, f.stability.high, f.lipschitz.slope, f.lipschitz.low, f.lipschitz.high]
+    expected = [
+        f.stability.slope,
+        f.stability.low,
+        f.stability.high,
+        f.lipschitz.slope,
+        f.lipschitz.low,
+        f.lipschitz.high,
+    ]
     assert stated == pytest.approx(expected, abs=0.0006)
     assert f"| {f.stability.cells} |" in line
 
@@ -44,21 +57,35 @@ def test_the_log_states_its_slopes(fits, kind):
 def test_the_readme_states_its_slopes(fits):
     text = " ".join((ROOT / "README.md").read_text().split())
     found = re.search(
-        r"grows like p\^(\S+) \((\S+) to (\S+)\) and the steepest pair of points found changes like p\^(\S+) \((\S+) to (\S+)\):", text
+        r"grows like p\^(\S+) \((\S+) to (\S+)\) and the steepest pair of points found changes like"
+        r" p\^(\S+) \((\S+) to (\S+)\):",
+        text,
     )
     assert found is not None
     f = fits["40 % flipped"]
-    expected = [f.stability.slope, f.stability.low, f.stability.high, f.lipschitz.slope, f.lipschitz.low, f.lipschitz.high]
-    assert [float(x.replace("−", "-")) for x in found.groups()] == pytest.approx(expected, abs=0.006)
+    expected = [
+        f.stability.slope,
+        f.stability.low,
+        f.stability.high,
+        f.lipschitz.slope,
+        f.lipschitz.low,
+        f.lipschitz.high,
+    ]
+    assert [float(x.replace("−", "-")) for x in found.groups()] == pytest.approx(
+        expected, abs=0.006
+    )
 
 
 def test_the_readme_states_how_close_the_certified_bound_comes():
     trials = read_evidence(EXAMPLE).trials
     stated = re.search(
-        r"certified upper bound is (\S+) times that pair's slope in the median", " ".join((ROOT / "README.md").read_text().split())
+        r"certified upper bound is (\S+) times that pair's slope in the median",
+        " ".join((ROOT / "README.md").read_text().split()),
     )
     assert stated is not None
-    assert float(stated.group(1)) == pytest.approx((trials["lip_upper_product"] / trials["lip_lower_pairs"]).median(), abs=0.06)
+    assert float(stated.group(1)) == pytest.approx(
+        (trials["lip_upper_product"] / trials["lip_lower_pairs"]).median(), abs=0.06
+    )
 
 
 def test_the_readme_states_where_published_models_lie():
@@ -66,14 +93,27 @@ def test_the_readme_states_where_published_models_lie():
     stated = re.search(r"Published models lie at p/\(n·d\) of (\S+) to (\S+), outside", text)
     assert stated is not None
     places = [m.place for m in language_models() if m.place is not None]
-    assert [float(x) for x in stated.groups()] == pytest.approx([min(places), max(places)], rel=0.02)
+    assert [float(x) for x in stated.groups()] == pytest.approx(
+        [min(places), max(places)], rel=0.02
+    )
 
 
 def test_rows_of_an_older_schema_give_a_page_that_says_what_it_lacks():
     html = render(read_evidence(SCHEMA_2))
     drawn = set(re.findall(r'data-key="([a-z_0-9]+)">\{', html))
     published = {"published_places", "published_accuracy"}
-    assert drawn == {"law", "lipschitz", "lip_mean", "accuracy", "sensitivity", "per_token"} | published
+    assert (
+        drawn
+        == {
+            "law",
+            "lipschitz",
+            "lip_mean",
+            "accuracy",
+            "sensitivity",
+            "per_token",
+        }
+        | published
+    )
     assert "the largest gradient norm stands in for it" in html and 'id="choice-law"' in html
     for section in ("data", "pictures", "trust"):
         assert f'<section id="{section}">' not in html
@@ -82,13 +122,23 @@ def test_rows_of_an_older_schema_give_a_page_that_says_what_it_lacks():
 def test_the_readme_and_the_log_state_the_slopes_of_gpts():
     evidence = read_evidence(EXAMPLE.parent / "gpt-law")
     (sweep,) = evidence.sweeps
-    assert set(evidence.trials["trial_id"]) == set(sweep.trials) and len(evidence.trials) == 92 and not len(evidence.failures)
+    assert (
+        set(evidence.trials["trial_id"]) == set(sweep.trials)
+        and len(evidence.trials) == 92
+        and not len(evidence.failures)
+    )
     ten, thirty = (f.stability for f in fit_all(evidence.trials).kinds if "resampled" in f.kind)
     text = " ".join((ROOT / "README.md").read_text().split()).replace("−", "-")
-    found = re.search(r"grow more stable like p\^(\S+) \((\S+) to (\S+), and (\S+) to (\S+)\):", text)
+    found = re.search(
+        r"grow more stable like p\^(\S+) \((\S+) to (\S+), and (\S+) to (\S+)\):", text
+    )
     assert found is not None
-    assert [float(x) for x in found.groups()] == pytest.approx([ten.slope, ten.low, ten.high, thirty.low, thirty.high], abs=0.006)
-    assert thirty.slope == pytest.approx(ten.slope, abs=0.006), "the README gives one slope for both"
+    assert [float(x) for x in found.groups()] == pytest.approx(
+        [ten.slope, ten.low, ten.high, thirty.low, thirty.high], abs=0.006
+    )
+    assert thirty.slope == pytest.approx(ten.slope, abs=0.006), (
+        "the README gives one slope for both"
+    )
     log = (ROOT / "LOG.md").read_text().replace("−", "-")
     for fit, row in ((ten, "10 % of the next bytes redrawn"), (thirty, "30 % redrawn")):
         assert f"{row}** | **{fit.slope:+.3f} ({fit.low:+.3f} to {fit.high:+.3f})**" in log

@@ -15,23 +15,58 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 def row(trial_id: str = "t0", **columns: Any) -> dict[str, Any]:
     """The columns that every row has, and those given."""
     required = {
-        "trial_id": trial_id, "attempt": 1, "status": "ok", "sweep": "s", "task": "toy", "task_version": 1, "family": "toy", "seed": 0,
-        "config_json": "{}", "settings_json": "{}", "unilaw_version": "0", "finished_at": NOON, "measures_version": 1, "schema_version": 1,
-    }  # fmt: skip
+        "trial_id": trial_id,
+        "attempt": 1,
+        "status": "ok",
+        "sweep": "s",
+        "task": "toy",
+        "task_version": 1,
+        "family": "toy",
+        "seed": 0,
+        "config_json": "{}",
+        "settings_json": "{}",
+        "unilaw_version": "0",
+        "finished_at": NOON,
+        "measures_version": 1,
+        "schema_version": 1,
+    }
     return {**required, **columns}
 
 
 EXAMPLES = {
-    pa.string(): "text ± ü", pa.bool_(): True, pa.int32(): 2**31 - 1, pa.int64(): 2**63 - 1, pa.float64(): 0.1,
-    pa.timestamp("us", tz="UTC"): NOON, pa.list_(pa.float64()): [0.5, float("nan")],
-    pa.list_(pa.string()): ["a warning"], GROUPS: [{"group": "0", "trainable": 3, "frozen": 4}],
-    CORRUPTIONS: [{"kind": "blur", "severity": 1, "size": 1.0, "accuracy": 0.5, "accuracy_se": 0.1, "flip_rate": 0.0}],
+    pa.string(): "text ± ü",
+    pa.bool_(): True,
+    pa.int32(): 2**31 - 1,
+    pa.int64(): 2**63 - 1,
+    pa.float64(): 0.1,
+    pa.timestamp("us", tz="UTC"): NOON,
+    pa.list_(pa.float64()): [0.5, float("nan")],
+    pa.list_(pa.string()): ["a warning"],
+    GROUPS: [{"group": "0", "trainable": 3, "frozen": 4}],
+    CORRUPTIONS: [
+        {
+            "kind": "blur",
+            "severity": 1,
+            "size": 1.0,
+            "accuracy": 0.5,
+            "accuracy_se": 0.1,
+            "flip_rate": 0.0,
+        }
+    ],
     CURVE: [{"step": 10, "tokens": 640, "loss": 3.5}],
     TOKEN_CHANGES: [
-        {"kind": "typo", "distance": 2, "accuracy": 0.5, "accuracy_se": 0.1, "kl": 0.2, "kl_se": 0.1, "flip_rate": 0.3}
+        {
+            "kind": "typo",
+            "distance": 2,
+            "accuracy": 0.5,
+            "accuracy_se": 0.1,
+            "kl": 0.2,
+            "kl_se": 0.1,
+            "flip_rate": 0.3,
+        }
     ],
     PICTURES: [{"label": "3", "before": "3", "after": "5", "distance": 0.1}],
-}  # fmt: skip
+}
 
 
 def full_row(trial_id: str = "full") -> dict[str, Any]:
@@ -57,7 +92,9 @@ def names(folder: Path) -> list[str]:
 
 def ran(minute: int, name: str = "s") -> RunRecord:
     began = NOON.replace(minute=minute)
-    return RunRecord(sweep=name, began=began, inline=False, trials=3, forecast_s=12.5, seconds=13.25)
+    return RunRecord(
+        sweep=name, began=began, inline=False, trials=3, forecast_s=12.5, seconds=13.25
+    )
 
 
 class Crash(BaseException):

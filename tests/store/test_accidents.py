@@ -1,4 +1,5 @@
-"""No accident makes a torn or lost row: kills, damage, full disks, links, and somebody else's files."""
+"""No accident makes a torn or lost row: kills, damage, full disks, links, and somebody else's
+files."""
 
 import errno
 import os
@@ -34,9 +35,17 @@ def test_nothing_is_visible_before_the_rename(store: Store, monkeypatch: pytest.
         with pytest.raises(Crash):
             store.append([row("b")])
     parts = [n for n in names(Path(str(store))) if n.startswith("part-")]
-    assert [n for n in during[0] if n not in ("_store.json", *parts)] == [n for n in during[0] if n.startswith("_tmp-")] != []
+    assert (
+        [n for n in during[0] if n not in ("_store.json", *parts)]
+        == [n for n in during[0] if n.startswith("_tmp-")]
+        != []
+    )
     assert len(parts) == 1
-    assert pd.read_parquet(Path(str(store)))["trial_id"].tolist() == ["a"] == store.read().rows["trial_id"].tolist()
+    assert (
+        pd.read_parquet(Path(str(store)))["trial_id"].tolist()
+        == ["a"]
+        == store.read().rows["trial_id"].tolist()
+    )
 
 
 def test_a_temporary_file_left_by_a_killed_writer_is_no_row(store: Store):
@@ -54,7 +63,9 @@ def test_a_torn_file_is_named_left_out_and_set_aside(store: Store, kept: float):
     torn.write_bytes(whole[: int(kept * len(whole))] if isinstance(kept, float) else whole[:kept])
     contents = store.read()
     assert contents.rows["trial_id"].tolist() == ["good"]
-    assert len(contents.problems) == 1 and contents.problems[0].startswith(f"{torn.name}: is torn or not Parquet")
+    assert len(contents.problems) == 1 and contents.problems[0].startswith(
+        f"{torn.name}: is torn or not Parquet"
+    )
     (said,) = store.set_torn_aside()
     assert said.startswith(f"{torn.name}: is torn") and "_set_aside" in said
     assert store.read().problems == [] and store.set_torn_aside() == []
@@ -64,7 +75,9 @@ def test_a_torn_file_is_named_left_out_and_set_aside(store: Store, kept: float):
 
 @settings(derandomize=True, max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=8))
-def test_flipped_bytes_never_raise(tmp_path_factory: pytest.TempPathFactory, damage: list[tuple[int, int]]):
+def test_flipped_bytes_never_raise(
+    tmp_path_factory: pytest.TempPathFactory, damage: list[tuple[int, int]]
+):
     store = Store.create(tmp_path_factory.mktemp("rows"))
     path = appended(store, [full_row()])
     content = bytearray(path.read_bytes())
@@ -90,13 +103,21 @@ def test_files_of_somebody_else_are_named_and_left_alone(store: Store):
 
 FOREIGN = {
     "other columns": (pa.table({"x": [1]}), "it lacks the column 'trial_id'"),
-    "another type": (pa.Table.from_pylist([row()]).append_column("p", pa.array(["many"])), "has a column of another type"),
-    "a column twice": (pa.Table.from_pylist([row()]).append_column("trial_id", pa.array(["t"])), "has a column of another type"),
+    "another type": (
+        pa.Table.from_pylist([row()]).append_column("p", pa.array(["many"])),
+        "has a column of another type",
+    ),
+    "a column twice": (
+        pa.Table.from_pylist([row()]).append_column("trial_id", pa.array(["t"])),
+        "has a column of another type",
+    ),
 }
 
 
 @pytest.mark.parametrize("table,reason", FOREIGN.values(), ids=FOREIGN.keys())
-def test_parquet_that_is_not_rows_is_named_and_set_aside(store: Store, table: pa.Table, reason: str):
+def test_parquet_that_is_not_rows_is_named_and_set_aside(
+    store: Store, table: pa.Table, reason: str
+):
     pq.write_table(table, Path(str(store)) / "part-x.parquet")
     (problem,) = store.read().problems
     assert problem.startswith("part-x.parquet: ") and reason in problem
@@ -113,11 +134,15 @@ def test_readers_and_writers_at_once(store: Store):
         thread.start()
     while any(thread.is_alive() for thread in writers):
         contents = store.read()
-        assert contents.problems == [] and len(contents.rows) % 2 == 0, "a file's rows come together"
+        assert contents.problems == [] and len(contents.rows) % 2 == 0, (
+            "a file's rows come together"
+        )
     assert store.read().rows["trial_id"].nunique() == 3 * 15 * 2
 
 
-def test_a_full_disk_is_said_in_one_sentence_and_leaves_nothing(store: Store, monkeypatch: pytest.MonkeyPatch):
+def test_a_full_disk_is_said_in_one_sentence_and_leaves_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+):
     store.append([row("a")])
     before, write = names(Path(str(store))), Path.write_bytes
 
@@ -126,11 +151,23 @@ def test_a_full_disk_is_said_in_one_sentence_and_leaves_nothing(store: Store, mo
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", half)
-    for put in (lambda: store.append([row("b")]), lambda: store.put_weights("a", b"weights"), lambda: store.put_run(ran(1))):
-        with pytest.raises(UserError, match=r"^the store '.*' cannot be written: No space left on device; .*free some space and run"):
+    for put in (
+        lambda: store.append([row("b")]),
+        lambda: store.put_weights("a", b"weights"),
+        lambda: store.put_run(ran(1)),
+    ):
+        with pytest.raises(
+            UserError,
+            match=(
+                r"^the store '.*' cannot be written: No space left on device; .*free some space"
+                r" and run"
+            ),
+        ):
             put()
     assert [n for n in names(Path(str(store))) if n not in ("_weights", "_runs")] == before
-    assert [p for p in Path(str(store)).rglob("*") if p.is_file() and p.name.startswith("_tmp-")] == []
+    assert [
+        p for p in Path(str(store)).rglob("*") if p.is_file() and p.name.startswith("_tmp-")
+    ] == []
     assert store.read().rows["trial_id"].tolist() == ["a"]
 
 
@@ -149,7 +186,12 @@ def test_a_write_that_the_system_cuts_off_leaves_nothing(store: Store):
 def test_what_killed_writers_left_goes_when_it_is_old(store: Store):
     folder = Path(str(store))
     store.put_weights("a", b"weights")
-    left = [folder / "_tmp-old", folder / "_weights" / "_tmp-old", folder / "_tmp-new", folder / "_weights" / "_tmp-new"]
+    left = [
+        folder / "_tmp-old",
+        folder / "_weights" / "_tmp-old",
+        folder / "_tmp-new",
+        folder / "_weights" / "_tmp-new",
+    ]
     for path in left:
         path.write_bytes(b"half")
     for path in left[:2]:
@@ -159,7 +201,9 @@ def test_what_killed_writers_left_goes_when_it_is_old(store: Store):
     assert (folder / "_weights" / "a.safetensors").exists()
 
 
-def test_links_that_lead_out_of_the_store_are_neither_read_nor_written(store: Store, tmp_path: Path):
+def test_links_that_lead_out_of_the_store_are_neither_read_nor_written(
+    store: Store, tmp_path: Path
+):
     (tmp_path / "secret").write_bytes(b"secret")
     (tmp_path / "elsewhere").mkdir()
     folder = Path(str(store))
@@ -176,5 +220,8 @@ def test_links_that_lead_out_of_the_store_are_neither_read_nor_written(store: St
         compact(folder, tmp_path / "small")
     (folder / "_pictures").unlink()
     compact(folder, tmp_path / "small2")
-    assert names(tmp_path / "small2" / "_weights") == ["mine.safetensors"] and names(tmp_path / "elsewhere") == []
+    assert (
+        names(tmp_path / "small2" / "_weights") == ["mine.safetensors"]
+        and names(tmp_path / "elsewhere") == []
+    )
     assert not (tmp_path / "small").exists()

@@ -56,7 +56,9 @@ def test_compact_refuses_a_torn_source(store: Store, tmp_path: Path):
     assert not (tmp_path / "small").exists()
 
 
-def test_compact_that_cannot_be_written_leaves_nothing(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_compact_that_cannot_be_written_leaves_nothing(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     store.append([row()])
     store.put_weights("a", b"weights")
     write = Path.write_bytes
@@ -72,7 +74,9 @@ def test_compact_that_cannot_be_written_leaves_nothing(store: Store, tmp_path: P
     assert not (tmp_path / "small").exists()
 
 
-def test_a_compaction_that_was_killed_is_no_store(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_compaction_that_was_killed_is_no_store(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     """Killed at every write: what is there is either refused or holds everything."""
     store.append([row()])
     store.put_weights("a", b"weights")
@@ -101,5 +105,9 @@ def test_a_compaction_that_was_killed_is_no_store(store: Store, tmp_path: Path, 
         except UserError:
             continue
         if len(half.read().rows):
-            assert half.sweeps() == store.sweeps() and half.runs() == store.runs() and read_kept(half.weights(), "a") == b"weights"
+            assert (
+                half.sweeps() == store.sweeps()
+                and half.runs() == store.runs()
+                and read_kept(half.weights(), "a") == b"weights"
+            )
     assert written >= 6

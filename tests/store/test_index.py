@@ -26,7 +26,9 @@ def indexed(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     """Seven row files, six of them in two files of the index."""
     monkeypatch.setattr(store_module, "INDEXED_TOGETHER", 3)
     for k in range(7):
-        store.append([row(f"{k}"), row(f"{k}+", status="failed", failure_kind="nan", attempt=k + 1)])
+        store.append(
+            [row(f"{k}"), row(f"{k}+", status="failed", failure_kind="nan", attempt=k + 1)]
+        )
     assert len(names(Path(str(store)) / "_index")) == 2
     return Store.open(str(store))
 
@@ -43,14 +45,19 @@ def opened(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-def test_what_became_of_trials_is_read_from_the_index(indexed: Store, monkeypatch: pytest.MonkeyPatch):
+def test_what_became_of_trials_is_read_from_the_index(
+    indexed: Store, monkeypatch: pytest.MonkeyPatch
+):
     whole = by_id(indexed.read().rows)
     seen = opened(indexed, monkeypatch)
     contents = indexed.read(IDENTITY)
     assert len(seen) == 1 and contents.problems == []
     assert contents.rows.columns.tolist() == INDEXED
     pd.testing.assert_frame_equal(by_id(contents.rows), whole)
-    assert indexed.read(["trial_id", "p"]).rows.columns.tolist() == ["trial_id", "p"] and len(seen) == 8, "p is not in the index"
+    assert (
+        indexed.read(["trial_id", "p"]).rows.columns.tolist() == ["trial_id", "p"]
+        and len(seen) == 8
+    ), "p is not in the index"
 
 
 def test_the_index_follows_what_is_done_to_row_files(indexed: Store):
@@ -66,7 +73,9 @@ def test_the_index_follows_what_is_done_to_row_files(indexed: Store):
 
 
 @pytest.mark.parametrize("of_ten", range(10))
-def test_damage_that_keeps_a_files_size_is_set_aside_in_spite_of_the_index(indexed: Store, of_ten: int, monkeypatch: pytest.MonkeyPatch):
+def test_damage_that_keeps_a_files_size_is_set_aside_in_spite_of_the_index(
+    indexed: Store, of_ten: int, monkeypatch: pytest.MonkeyPatch
+):
     """Wherever in the file: some of a footer's bytes can change and the file still reads."""
     monkeypatch.setattr(store_module, "INDEXED_TOGETHER", 1)
     indexed.set_torn_aside()  # puts the seventh file into the index
@@ -79,7 +88,9 @@ def test_damage_that_keeps_a_files_size_is_set_aside_in_spite_of_the_index(index
     assert len(indexed.read(IDENTITY).rows) == len(indexed.read().rows) == 12
 
 
-@pytest.mark.parametrize("content", [b"", b"PAR1", b"{}", "rows"], ids=["empty", "torn", "text", "rows"])
+@pytest.mark.parametrize(
+    "content", [b"", b"PAR1", b"{}", "rows"], ids=["empty", "torn", "text", "rows"]
+)
 def test_a_damaged_index_costs_time_alone(indexed: Store, content: bytes | str):
     whole = by_id(indexed.read().rows)
     for path in (Path(str(indexed)) / "_index").iterdir():

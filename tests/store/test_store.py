@@ -1,4 +1,5 @@
-"""The store: rows survive a round trip, plain pandas reads the folder, and it says which folder is none."""
+"""The store: rows survive a round trip, plain pandas reads the folder, and it says which folder
+is none."""
 
 import json
 import os
@@ -61,7 +62,8 @@ def test_round_trip_of_every_column(store: Store):
 
 def test_pandas_reads_the_folder_whatever_the_first_file_lacks(store: Store):
     files = [
-        appended(store, [row("a", status="failed", failure_kind="crash")]),  # nulls in every optional column
+        # nulls in every optional column
+        appended(store, [row("a", status="failed", failure_kind="crash")]),
         appended(store, [full_row("b"), row("c", p=5)]),
         appended(store, [row("d", noise_radii=[], params_by_group=[])]),
     ]
@@ -84,8 +86,12 @@ def test_an_empty_store_has_every_column(store: Store):
     assert len(latest(store.read().rows)) == 0
 
 
-@pytest.mark.parametrize("wrong", [{"stability_attack_maen": 0.1}, {"p": "many"}, {"seed": None}, {"p": 2**63}])
-def test_a_row_outside_the_schema_is_refused_and_leaves_nothing(store: Store, wrong: dict[str, Any]):
+@pytest.mark.parametrize(
+    "wrong", [{"stability_attack_maen": 0.1}, {"p": "many"}, {"seed": None}, {"p": 2**63}]
+)
+def test_a_row_outside_the_schema_is_refused_and_leaves_nothing(
+    store: Store, wrong: dict[str, Any]
+):
     before = names(Path(str(store)))
     with pytest.raises((ValueError, OverflowError, pa.ArrowException)):
         store.append([row(**wrong)])
@@ -123,12 +129,22 @@ def test_a_folder_that_is_no_store_is_refused(tmp_path: Path):
 
 @pytest.mark.parametrize("make", [Store.create, Store.open])
 def test_a_newer_store_is_refused(store: Store, make):
-    (Path(str(store)) / "_store.json").write_text(json.dumps({"unilaw_store": 1, "schema_version": SCHEMA_VERSION + 1}))
-    with pytest.raises(UserError, match=f"schema version {SCHEMA_VERSION + 1}; this unilaw reads up to {SCHEMA_VERSION}: update unilaw"):
+    (Path(str(store)) / "_store.json").write_text(
+        json.dumps({"unilaw_store": 1, "schema_version": SCHEMA_VERSION + 1})
+    )
+    with pytest.raises(
+        UserError,
+        match=(
+            f"schema version {SCHEMA_VERSION + 1}; this unilaw reads up to {SCHEMA_VERSION}: update"
+            " unilaw"
+        ),
+    ):
         make(Path(str(store)))
 
 
-def test_a_newer_unilaw_marks_the_store_that_it_writes_to(store: Store, monkeypatch: pytest.MonkeyPatch):
+def test_a_newer_unilaw_marks_the_store_that_it_writes_to(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+):
     with monkeypatch.context() as newer:
         newer.setattr(store_module, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
         Store.create(Path(str(store)))
@@ -167,7 +183,15 @@ HOSTILE = '{"name": "../../a", "text": "", "task_source": null, "trials": {}}'
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "{}", '{"name": "a"}', HOSTILE, HOSTILE.replace("../../a", "a").replace("{}", '{"../t": "toy"}')]
+    "content",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"name": "a"}',
+        HOSTILE,
+        HOSTILE.replace("../../a", "a").replace("{}", '{"../t": "toy"}'),
+    ],
 )
 def test_a_damaged_sweep_record_is_named_and_left_out(store: Store, content: str):
     store.put_sweep(record("good", ["1"]))
@@ -189,13 +213,31 @@ def at(minute: int) -> datetime:
 
 
 VIEWS = {
-    "ok wins over a later failure": ([row(p=1, finished_at=at(1)), row(p=2, finished_at=at(2), **FAILED)], 1),
-    "ok wins over a later failure of newer measures": ([row(p=1), row(p=2, finished_at=at(2), measures_version=9, **FAILED)], 1),
+    "ok wins over a later failure": (
+        [row(p=1, finished_at=at(1)), row(p=2, finished_at=at(2), **FAILED)],
+        1,
+    ),
+    "ok wins over a later failure of newer measures": (
+        [row(p=1), row(p=2, finished_at=at(2), measures_version=9, **FAILED)],
+        1,
+    ),
     "the newest ok wins": ([row(p=1, finished_at=at(1)), row(p=2, finished_at=at(2))], 2),
-    "the newest ok wins in any order of files": ([row(p=2, finished_at=at(2)), row(p=1, finished_at=at(1))], 2),
-    "newer measures win over a later row": ([row(p=1, measures_version=2), row(p=2, finished_at=at(9))], 1),
-    "the newest failure stands when none is ok": ([row(p=1, **FAILED), row(p=2, attempt=2, finished_at=at(1), **FAILED)], 2),
-    "the later attempt stands when times are equal": ([row(p=2, attempt=2, **FAILED), row(p=1, **FAILED)], 2),
+    "the newest ok wins in any order of files": (
+        [row(p=2, finished_at=at(2)), row(p=1, finished_at=at(1))],
+        2,
+    ),
+    "newer measures win over a later row": (
+        [row(p=1, measures_version=2), row(p=2, finished_at=at(9))],
+        1,
+    ),
+    "the newest failure stands when none is ok": (
+        [row(p=1, **FAILED), row(p=2, attempt=2, finished_at=at(1), **FAILED)],
+        2,
+    ),
+    "the later attempt stands when times are equal": (
+        [row(p=2, attempt=2, **FAILED), row(p=1, **FAILED)],
+        2,
+    ),
 }
 
 
@@ -207,7 +249,9 @@ def test_latest(rows: list[dict[str, Any]], expected: int):
 
 
 attempts = st.lists(
-    st.tuples(st.sampled_from("abc"), st.booleans(), st.integers(1, 3), st.integers(0, 5)), min_size=1, max_size=12
+    st.tuples(st.sampled_from("abc"), st.booleans(), st.integers(1, 3), st.integers(0, 5)),
+    min_size=1,
+    max_size=12,
 )  # trial, ok, measures_version, minute
 
 
@@ -215,17 +259,29 @@ attempts = st.lists(
 @given(attempts)
 def test_latest_over_any_history(history: list[tuple[str, bool, int, int]]):
     rows = [
-        row(trial, attempt=k, measures_version=version, finished_at=at(minute), **({} if ok else FAILED))
+        row(
+            trial,
+            attempt=k,
+            measures_version=version,
+            finished_at=at(minute),
+            **({} if ok else FAILED),
+        )
         for k, (trial, ok, version, minute) in enumerate(history, start=1)
     ]
     view = latest(frame(*rows))
     assert sorted(view["trial_id"]) == sorted({trial for trial, *_ in history}), "one row per trial"
     for chosen in view.to_dict("records"):
-        mine = [(ok, version, minute) for trial, ok, version, minute in history if trial == chosen["trial_id"]]
+        mine = [
+            (ok, version, minute)
+            for trial, ok, version, minute in history
+            if trial == chosen["trial_id"]
+        ]
         ok = chosen["status"] == "ok"
         assert ok == any(o for o, *_ in mine)
         assert chosen["measures_version"] == max(v for o, v, _ in mine if o == ok)
-        assert chosen["finished_at"] == at(max(m for o, v, m in mine if (o, v) == (ok, chosen["measures_version"])))
+        assert chosen["finished_at"] == at(
+            max(m for o, v, m in mine if (o, v) == (ok, chosen["measures_version"]))
+        )
     pd.testing.assert_frame_equal(latest(view), view)
     pd.testing.assert_frame_equal(latest(frame(*reversed(rows))), view)
 
@@ -238,16 +294,23 @@ def test_runs_come_back_oldest_first_and_damaged_ones_are_left_out(store: Store)
         store.put_run(ran(minute))
     store.put_run(ran(2, "other"))
     (Path(str(store)) / "_runs" / "torn.json").write_text('{"sweep": "s", "be')
-    (Path(str(store)) / "_runs" / "path.json").write_text(ran(4).model_dump_json().replace('"s"', '"../s"'))
+    (Path(str(store)) / "_runs" / "path.json").write_text(
+        ran(4).model_dump_json().replace('"s"', '"../s"')
+    )
     assert store.runs() == [ran(1), ran(2, "other"), ran(3), ran(5)]
     assert store.read().problems == []
 
 
-def test_a_checkpoints_path_takes_the_id_whatever_the_folder_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_checkpoints_path_takes_the_id_whatever_the_folder_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.chdir(tmp_path)
     pattern = Store.create(Path("odd {0} {name} %s")).checkpoints()
     path = Path(pattern.format("abc"))
-    assert path == tmp_path / "odd {0} {name} %s" / "_checkpoints" / "abc.safetensors" and path.parent.is_dir()
+    assert (
+        path == tmp_path / "odd {0} {name} %s" / "_checkpoints" / "abc.safetensors"
+        and path.parent.is_dir()
+    )
 
 
 def test_checkpoints_of_trials_with_a_row_go(store: Store):

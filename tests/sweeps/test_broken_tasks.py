@@ -1,4 +1,5 @@
-"""Slips in somebody's task cost its own trials and nothing else: a row with a reason, through the real command."""
+"""Slips in somebody's task cost its own trials and nothing else: a row with a reason, through
+the real command."""
 
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ from harness.task import Config, Data, Field, Size, Task
 
 class C(Config):
     how: str = Field(default="fine", description="what goes wrong")
-    layers: tuple[int, ...] = Field(default=(4,), description="hidden layers; a field that JSON has no type for")
+    layers: tuple[int, ...] = Field(default=(4,), description="a field that JSON has no type for")
     width: int = Size(4, description="units")
 
 
@@ -78,13 +79,19 @@ def folder(tmp_path_factory, unilaw) -> Path:
     folder = tmp_path_factory.mktemp("broken")
     (folder / "broken.py").write_text(TASK)
     (folder / "broken.yaml").write_text(SWEEP)
-    done = unilaw("run", "broken.yaml", "--task-file", "broken.py", "--inline", "--store", "rows", cwd=folder)
+    done = unilaw(
+        "run", "broken.yaml", "--task-file", "broken.py", "--inline", "--store", "rows", cwd=folder
+    )
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
     return folder
 
 
 def test_every_slip_is_a_row_with_its_reason(folder):
-    rows = pd.read_parquet(folder / "rows").assign(how=lambda t: t["config_json"].str.extract('"how":"([^"]*)"')[0]).set_index("how")
+    rows = (
+        pd.read_parquet(folder / "rows")
+        .assign(how=lambda t: t["config_json"].str.extract('"how":"([^"]*)"')[0])
+        .set_index("how")
+    )
     assert len(rows) == 7 and rows.loc["fine", "status"] == "ok"
     for how, said in SAID.items():
         assert (rows.loc[how, "status"], rows.loc[how, "failure_kind"]) == ("failed", "bug")
@@ -93,7 +100,11 @@ def test_every_slip_is_a_row_with_its_reason(folder):
 
 def test_plan_names_a_model_that_cannot_be_built(folder, unilaw):
     done = unilaw("plan", "broken.yaml", "--task-file", "broken.py", cwd=folder)
-    assert done.returncode == 2 and "the model of task 'broken' raises KeyError" in done.stderr and "Traceback" not in done.stderr
+    assert (
+        done.returncode == 2
+        and "the model of task 'broken' raises KeyError" in done.stderr
+        and "Traceback" not in done.stderr
+    )
 
 
 def test_a_gpu_that_is_not_there_is_said_and_not_replaced(folder, unilaw):
@@ -101,10 +112,15 @@ def test_a_gpu_that_is_not_there_is_said_and_not_replaced(folder, unilaw):
 
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    (folder / "gpu.yaml").write_text(SWEEP.replace("name: broken", "name: gpu\nresources: {gpus: 1}").replace(", family", ""))
+    (folder / "gpu.yaml").write_text(
+        SWEEP.replace("name: broken", "name: gpu\nresources: {gpus: 1}").replace(", family", "")
+    )
     unilaw("run", "gpu.yaml", "--task-file", "broken.py", "--inline", "--store", "gpu", cwd=folder)
     rows = pd.read_parquet(folder / "gpu")
-    assert rows["status"].eq("failed").all() and rows["failure_message"].str.contains("asks for a GPU").all()
+    assert (
+        rows["status"].eq("failed").all()
+        and rows["failure_message"].str.contains("asks for a GPU").all()
+    )
 
 
 def test_errors_stay_one_sentence_behind_a_symlink(tmp_path, environment):
@@ -115,8 +131,12 @@ def test_errors_stay_one_sentence_behind_a_symlink(tmp_path, environment):
     link.symlink_to(ROOT)
     code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from harness.cli import main; main()"
     command = [sys.executable, "-c", code, str(link), "run", "nowhere.yaml"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 2 and done.stderr.startswith("unilaw: there is no sweep file 'nowhere.yaml'"), done.stderr
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 2 and done.stderr.startswith(
+        "unilaw: there is no sweep file 'nowhere.yaml'"
+    ), done.stderr
 
 
 HOSTILE_RECORDS = {
@@ -134,7 +154,10 @@ def test_a_foreign_sweep_record_is_named_and_leads_nowhere(tmp_path, record):
     (Path(str(store)) / "_sweeps").mkdir()
     (Path(str(store)) / "_sweeps" / "x.json").write_text(record)
     assert store.sweeps() == []
-    assert any("_sweeps/x.json: cannot be read as a sweep's record" in problem for problem in store.read().problems)
+    assert any(
+        "_sweeps/x.json: cannot be read as a sweep's record" in problem
+        for problem in store.read().problems
+    )
     compact(Path(str(store)), tmp_path / "inner" / "compacted")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["inner"]
 

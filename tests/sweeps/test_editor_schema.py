@@ -48,7 +48,10 @@ HEAD = "name: a\nseeds: [0]\ntasks:\n  - task: sphere\n    "
         HEAD + "grid: {n: {range: [8, 10]}, width: {geomspace: [1, 8, 3]}, lr: [0.1, 1]}",
         HEAD + "seeds: {range: [0, 3]}",
         HEAD + "seeds: [5]\nlimits: {measure_points: 0, weights_mb: 0.5}",
-        "name: a\nseeds: {range: [0, 4, 2]}\nresources: {cpus: 2, gpus: 0.5}\ntasks: [{task: sphere}]",
+        (
+            "name: a\nseeds: {range: [0, 4, 2]}\nresources: {cpus: 2, gpus: 0.5}\ntasks: [{task:"
+            " sphere}]"
+        ),
     ],
 )
 def test_accepts_what_the_parser_accepts(text: str):
@@ -99,19 +102,32 @@ def test_rejects_what_the_parser_rejects(text: str):
 
 
 def test_bounds_and_meanings_of_a_field_are_there():
-    sphere = next(e for e in SCHEMA["properties"]["tasks"]["items"]["oneOf"] if e["properties"]["task"]["const"] == "sphere")
+    sphere = next(
+        e
+        for e in SCHEMA["properties"]["tasks"]["items"]["oneOf"]
+        if e["properties"]["task"]["const"] == "sphere"
+    )
     width: dict[str, Any] = sphere["properties"]["fixed"]["properties"]["width"]
-    assert (width["type"], width["minimum"], width["maximum"], width["default"]) == ("integer", 1, 1_000_000, 64)
+    assert (width["type"], width["minimum"], width["maximum"], width["default"]) == (
+        "integer",
+        1,
+        1_000_000,
+        64,
+    )
     assert width["description"] == "hidden units per layer"
 
 
 def test_a_task_files_task_is_in(tmp_path: Path):
     path = tmp_path / "toy.py"
     path.write_text(
-        "from harness.task import Config, Field, Task\n\n\n"
-        "class ToyConfig(Config):\n    spin: int = Field(3, ge=2, description='turns')\n\n\n"
-        "class Toy(Task):\n    name = 'toy'\n    Config = ToyConfig\n    data = input_shape = model = lambda *_: None\n"
+        "from harness.task import Config, Field, Task\n\n\nclass ToyConfig(Config):\n    spin: int"
+        " = Field(3, ge=2, description='turns')\n\n\nclass Toy(Task):\n    name = 'toy'\n    Config"
+        " = ToyConfig\n    data = input_shape = model = lambda *_: None\n"
     )
     validator = jsonschema.Draft202012Validator(sweep_schema(refs_in(path)))
-    assert validator.is_valid({"name": "a", "seeds": [0], "tasks": [{"task": "toy", "fixed": {"spin": 2}}]})
-    assert not validator.is_valid({"name": "a", "seeds": [0], "tasks": [{"task": "toy", "fixed": {"spin": 1}}]})
+    assert validator.is_valid(
+        {"name": "a", "seeds": [0], "tasks": [{"task": "toy", "fixed": {"spin": 2}}]}
+    )
+    assert not validator.is_valid(
+        {"name": "a", "seeds": [0], "tasks": [{"task": "toy", "fixed": {"spin": 1}}]}
+    )

@@ -1,4 +1,5 @@
-"""How a task's name is found: built-in, an installed package's entry point, or a task file with its mistakes named."""
+"""How a task's name is found: built-in, an installed package's entry point, or a task file with
+its mistakes named."""
 
 import traceback
 from pathlib import Path
@@ -65,12 +66,21 @@ def test_built_in_tasks_load_once(name: str):
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("spheer", "; did you mean 'sphere'?"), ("Mnist", "; did you mean 'mnist'?"), ("imagenet", ""), ("", ""), ("x" * 999, "")],
+    [
+        ("spheer", "; did you mean 'sphere'?"),
+        ("Mnist", "; did you mean 'mnist'?"),
+        ("imagenet", ""),
+        ("", ""),
+        ("x" * 999, ""),
+    ],
 )
 def test_an_unknown_name(name: str, hint: str):
     with pytest.raises(UserError) as error:
         find(name, {})
-    assert str(error.value) == f"unknown task {name[:60]!r}; known: mnist, pretrained, sphere, text, text-stream{hint}"
+    assert (
+        str(error.value)
+        == f"unknown task {name[:60]!r}; known: mnist, pretrained, sphere, text, text-stream{hint}"
+    )
 
 
 # Entry points of other packages
@@ -83,9 +93,12 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: balls\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
-        "[unilaw.tasks]\nball = balls_for_unilaw:Ball\nlost = balls_that_are_not_there:Ball\nsphere = balls_for_unilaw:Ball\n"
+        "[unilaw.tasks]\nball = balls_for_unilaw:Ball\nlost = balls_that_are_not_there:Ball\nsphere"
+        " = balls_for_unilaw:Ball\n"
     )
-    (tmp_path / "balls_for_unilaw.py").write_text("from tasks.sphere import Sphere\n\n\nclass Ball(Sphere):\n    name = 'ball'\n")
+    (tmp_path / "balls_for_unilaw.py").write_text(
+        "from tasks.sphere import Sphere\n\n\nclass Ball(Sphere):\n    name = 'ball'\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     return tmp_path
 
@@ -101,7 +114,13 @@ def test_an_entry_point_cannot_take_a_built_in_name(package: Path):
 
 
 def test_a_broken_entry_point_is_named_and_harms_no_other(package: Path):
-    with pytest.raises(UserError, match=r"the task 'lost' \(balls_that_are_not_there:Ball\) cannot be loaded: ModuleNotFoundError"):
+    with pytest.raises(
+        UserError,
+        match=(
+            r"the task 'lost' \(balls_that_are_not_there:Ball\) cannot be loaded:"
+            r" ModuleNotFoundError"
+        ),
+    ):
         load(find("lost", {}))
     assert load(find("ball", {})).name == "ball"
 
@@ -130,7 +149,13 @@ def test_imported_tasks_are_not_the_files_own(tmp_path: Path):
 
 
 def test_annotations_as_text_work(tmp_path: Path):
-    refs = refs_in(write(tmp_path, "from __future__ import annotations\n" + TOY.removeprefix('"""A task in a file of its own."""\n')))
+    refs = refs_in(
+        write(
+            tmp_path,
+            "from __future__ import annotations\n"
+            + TOY.removeprefix('"""A task in a file of its own."""\n'),
+        )
+    )
     assert load(refs["toy"]).Config.model_validate({"spin": 5}).model_dump()["spin"] == 5
 
 
@@ -153,27 +178,55 @@ def test_tracebacks_show_the_files_lines(tmp_path: Path):
         task.data(task.Config(), None)  # pyright: ignore[reportArgumentType]
     last = traceback.extract_tb(error.value.__traceback__)[-1]
     assert Path(last.filename).name == "my_task.py"
-    assert last.line == 'raise LookupError("no data here")' == TOY.splitlines()[(last.lineno or 0) - 1].strip()
+    assert (
+        last.line
+        == 'raise LookupError("no data here")'
+        == TOY.splitlines()[(last.lineno or 0) - 1].strip()
+    )
 
 
 MISTAKES = {
-    "syntax error": (TOY + "def broken(:\n", "raises SyntaxError when it is run: invalid syntax (my_task.py, line "),
-    "raises": (TOY + "raise RuntimeError('one\\ntwo')\n", "raises RuntimeError when it is run: one two"),
+    "syntax error": (
+        TOY + "def broken(:\n",
+        "raises SyntaxError when it is run: invalid syntax (my_task.py, line ",
+    ),
+    "raises": (
+        TOY + "raise RuntimeError('one\\ntwo')\n",
+        "raises RuntimeError when it is run: one two",
+    ),
     "exits": ("import sys\nsys.exit(0)\n", "raises SystemExit when it is run: 0"),
-    "missing import": ("import no_such_module_anywhere\n" + TOY, "raises ModuleNotFoundError when it is run"),
+    "missing import": (
+        "import no_such_module_anywhere\n" + TOY,
+        "raises ModuleNotFoundError when it is run",
+    ),
     "null byte": (TOY + "\x00", "raises SyntaxError when it is run"),
     "no task": ("x = 1\n", "defines no task; it needs a subclass of harness.task.Task with a name"),
     "empty": ("", "defines no task"),
     "no name": (TOY.replace('    name = "toy"\n', ""), "defines no task"),
-    "name of a built-in": (TOY.replace('"toy"', '"sphere"'), "the task name 'sphere' is taken by an installed task"),
+    "name of a built-in": (
+        TOY.replace('"toy"', '"sphere"'),
+        "the task name 'sphere' is taken by an installed task",
+    ),
     "name twice": (TOY + "\n\nclass Again(Toy):\n    name = 'toy'\n", "two tasks are called 'toy'"),
     "name is a number": (TOY.replace('"toy"', "5"), "the name of Toy must be a text, not 5"),
     "name is empty": (TOY.replace('"toy"', '""'), "the name of Toy must be a text, not ''"),
     "missing methods": (TOY.partition("    def data")[0], "the task 'toy' lacks data, model"),
-    "no configuration": (TOY.replace("    Config = ToyConfig\n", ""), "the task 'toy' needs Config, a subclass of harness.task.Config"),
-    "configuration of another kind": (TOY.replace("Config = ToyConfig", "Config = dict"), "the task 'toy' needs Config"),
-    "field without default": (TOY.replace("Field(3, ", "Field("), "the field 'spin' of ToyConfig needs a default"),
-    "field without annotation": (TOY.replace("spin: int = ", "spin = "), "raises PydanticUserError when it is run"),
+    "no configuration": (
+        TOY.replace("    Config = ToyConfig\n", ""),
+        "the task 'toy' needs Config, a subclass of harness.task.Config",
+    ),
+    "configuration of another kind": (
+        TOY.replace("Config = ToyConfig", "Config = dict"),
+        "the task 'toy' needs Config",
+    ),
+    "field without default": (
+        TOY.replace("Field(3, ", "Field("),
+        "the field 'spin' of ToyConfig needs a default",
+    ),
+    "field without annotation": (
+        TOY.replace("spin: int = ", "spin = "),
+        "raises PydanticUserError when it is run",
+    ),
 }
 
 

@@ -72,7 +72,10 @@ def texts(tokens: np.ndarray) -> list[bytes]:
 
 
 def same(a: Corpus, b: Corpus) -> bool:
-    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True)) and a.train.dtype == b.train.dtype
+    return (
+        all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+        and a.train.dtype == b.train.dtype
+    )
 
 
 # Names
@@ -114,7 +117,9 @@ REFUSED = {
 
 @pytest.mark.parametrize(("name", "hint"), REFUSED.items())
 def test_names_that_are_not(name: str, hint: str):
-    with pytest.raises(ValueError, match="the source of text must be 'python-stdlib', 'hub:NAME', .* 'text:PATH'") as refused:
+    with pytest.raises(
+        ValueError, match="the source of text must be 'python-stdlib', 'hub:NAME', .* 'text:PATH'"
+    ) as refused:
         check_source(name)
     assert f"not {name!r}" in str(refused.value)
     assert hint in str(refused.value)
@@ -157,12 +162,20 @@ def test_neither_order_nor_other_documents_move_one(seed: int):
 @pytest.mark.parametrize("held_out", [False, True])
 def test_a_side_that_would_be_empty_gets_the_document_next_to_the_limit(held_out: bool):
     some = sorted(on_side(held_out, 5), key=share)
-    assert split(some[::-1]) == ((some[:0:-1], some[:1]) if not held_out else (some[4:], some[3::-1]))
+    assert split(some[::-1]) == (
+        (some[:0:-1], some[:1]) if not held_out else (some[4:], some[3::-1])
+    )
 
 
-@pytest.mark.parametrize(("some", "how_many"), [([], "no document"), ([b"a"], "one document"), ([b"a", b"a"], "one document")])
+@pytest.mark.parametrize(
+    ("some", "how_many"),
+    [([], "no document"), ([b"a"], "one document"), ([b"a", b"a"], "one document")],
+)
 def test_one_document_cannot_be_split(some: list[bytes], how_many: str):
-    with pytest.raises(UserError, match=f"the source has {how_many} that is read, and needs at least two different ones"):
+    with pytest.raises(
+        UserError,
+        match=f"the source has {how_many} that is read, and needs at least two different ones",
+    ):
         split(some)
 
 
@@ -186,11 +199,15 @@ def test_bpe_is_trained_on_the_training_documents_alone(tmp_path: Path):
     def merged_token(corpus: Corpus) -> bool:
         return bool((corpus.train == 257).any())
 
-    written = load_corpus(write(tmp_path / "a", [document + b"QZ" * 500 for document in TRAIN] + HELD_OUT), "bpe-258")
+    written = load_corpus(
+        write(tmp_path / "a", [document + b"QZ" * 500 for document in TRAIN] + HELD_OUT), "bpe-258"
+    )
     assert merged_token(written), "the pair QZ"
     train = [b"abab " + document for document in TRAIN]
     plain = [d for d in train if share(d) >= 0.05]
-    frequent_outside = next(d for n in range(10_000) if share(d := b"QZ" * 500 + str(n).encode()) < 0.05)
+    frequent_outside = next(
+        d for n in range(10_000) if share(d := b"QZ" * 500 + str(n).encode()) < 0.05
+    )
     corpus = load_corpus(write(tmp_path / "b", [*plain, frequent_outside]), "bpe-258")
     assert len(corpus.held_out) > 1000, "QZ, however frequent in what is held out, has no token"
 
@@ -198,7 +215,9 @@ def test_bpe_is_trained_on_the_training_documents_alone(tmp_path: Path):
 def test_bpe_corpus(source: str):
     corpus = load_corpus(source, "bpe-270")
     assert corpus.vocabulary == 270 and corpus.train.dtype == np.uint16
-    assert (corpus.train == corpus.separator).sum() == len(TRAIN) and corpus.train[-1] == corpus.separator
+    assert (corpus.train == corpus.separator).sum() == len(TRAIN) and corpus.train[
+        -1
+    ] == corpus.separator
     assert (corpus.held_out == corpus.separator).sum() == len(HELD_OUT)
     assert 256 < corpus.train.max() < 270
     assert corpus.held_out_bytes == sum(map(len, HELD_OUT)) and corpus.tokens_per_byte < 1
@@ -207,12 +226,16 @@ def test_bpe_corpus(source: str):
 def word_tokenizer(folder: Path, words: dict[str, int], separator: str) -> str:
     made = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="?"))
     made.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
-    transformers.PreTrainedTokenizerFast(tokenizer_object=made, eos_token=separator, unk_token="?").save_pretrained(folder)
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=made, eos_token=separator, unk_token="?"
+    ).save_pretrained(folder)
     return f"folder:{folder}"
 
 
 @pytest.mark.parametrize(("last", "dtype"), [(2**16 - 1, np.uint16), (2**16, np.uint32)])
-def test_tokens_are_as_wide_as_the_vocabulary_needs(source: str, tmp_path: Path, last: int, dtype: type):
+def test_tokens_are_as_wide_as_the_vocabulary_needs(
+    source: str, tmp_path: Path, last: int, dtype: type
+):
     name = word_tokenizer(tmp_path / "words", {"document": 5, "?": 6, "<end>": last}, "<end>")
     corpus = load_corpus(source, name)
     assert corpus.train.dtype == corpus.held_out.dtype == dtype and corpus.vocabulary == last + 1
@@ -235,7 +258,9 @@ def test_the_content_hash_is_of_everything(source: str):
         corpus._replace(train=corpus.train[:-1]),
         corpus._replace(held_out=changed),
         corpus._replace(train=corpus.train.astype(np.uint32)),
-        corpus._replace(train=corpus.train[:-9], held_out=np.concatenate([corpus.train[-9:], corpus.held_out])),
+        corpus._replace(
+            train=corpus.train[:-9], held_out=np.concatenate([corpus.train[-9:], corpus.held_out])
+        ),
         corpus._replace(vocabulary=257),
         corpus._replace(separator=1),
         corpus._replace(held_out_bytes=1),
@@ -251,8 +276,15 @@ def test_files_are_read_in_the_order_of_their_paths(tmp_path: Path):
     for name in ("b.txt", "a/z.txt", "a/b/c.txt", "c.txt", "c.md"):
         (tmp_path / "text" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "text" / name).write_text(name)
-    assert list(documents(f"text:{tmp_path / 'text'}")) == [b"a/b/c.txt", b"a/z.txt", b"b.txt", b"c.txt"]
-    assert list(documents(f"text:{tmp_path / 'text' / 'c.md'}")) == [b"c.md"], "a file that is named has any name"
+    assert list(documents(f"text:{tmp_path / 'text'}")) == [
+        b"a/b/c.txt",
+        b"a/z.txt",
+        b"b.txt",
+        b"c.txt",
+    ]
+    assert list(documents(f"text:{tmp_path / 'text' / 'c.md'}")) == [b"c.md"], (
+        "a file that is named has any name"
+    )
 
 
 @pytest.mark.parametrize(
@@ -271,23 +303,37 @@ def test_what_a_document_is_of_a_file(tmp_path: Path, written: bytes, read: list
     assert list(documents(write(tmp_path / "text", [written]))) == read
 
 
-@pytest.mark.parametrize(("kind", "pattern"), [("text", "*.txt"), ("parquet", "*.parquet"), ("jsonl", "*.jsonl")])
+@pytest.mark.parametrize(
+    ("kind", "pattern"), [("text", "*.txt"), ("parquet", "*.parquet"), ("jsonl", "*.jsonl")]
+)
 def test_a_place_without_files(tmp_path: Path, kind: str, pattern: str):
     (tmp_path / "x.md").write_text("nothing")
     for place in (tmp_path / "no", tmp_path):
-        with pytest.raises(UserError, match=re.escape(f"'{kind}:{place}' is neither a file nor a folder that holds {pattern} files")):
+        with pytest.raises(
+            UserError,
+            match=re.escape(
+                f"'{kind}:{place}' is neither a file nor a folder that holds {pattern} files"
+            ),
+        ):
             load_corpus(f"{kind}:{place}", "bytes")
 
 
-@pytest.mark.parametrize(("megabytes", "count"), [(0.0029, 2), (0.003, 3), (0.0035, 3), (0.01, 10), (1.0, 10), (None, 10)])
-def test_megabytes_are_whole_documents_from_the_beginning(tmp_path: Path, megabytes: float | None, count: int):
+@pytest.mark.parametrize(
+    ("megabytes", "count"),
+    [(0.0029, 2), (0.003, 3), (0.0035, 3), (0.01, 10), (1.0, 10), (None, 10)],
+)
+def test_megabytes_are_whole_documents_from_the_beginning(
+    tmp_path: Path, megabytes: float | None, count: int
+):
     some = [bytes([97 + number]) * 1000 for number in range(10)]
     corpus = load_corpus(write(tmp_path / "text", some), "bytes", megabytes)
     assert sorted(texts(corpus.train) + texts(corpus.held_out)) == some[:count]
 
 
 def test_too_few_megabytes(source: str):
-    with pytest.raises(UserError, match="the source has no document that is read, .* or raise 'megabytes'"):
+    with pytest.raises(
+        UserError, match="the source has no document that is read, .* or raise 'megabytes'"
+    ):
         load_corpus(source, "bytes", 1e-6)
 
 
@@ -299,7 +345,10 @@ def rows(fields: dict[str, list]) -> datasets.Dataset:
 
 
 def jsonl(path: Path, fields: dict[str, list]) -> Path:
-    lines = [json.dumps(dict(zip(fields, values, strict=True))) for values in zip(*fields.values(), strict=True)]
+    lines = [
+        json.dumps(dict(zip(fields, values, strict=True)))
+        for values in zip(*fields.values(), strict=True)
+    ]
     path.parent.mkdir(exist_ok=True)
     path.write_text("\n".join(lines) + "\n")
     return path
@@ -316,7 +365,9 @@ KINDS = [("jsonl", jsonl), ("parquet", parquet)]
 
 
 @pytest.mark.parametrize(("kind", "write_rows"), KINDS)
-def test_rows_are_the_same_corpus_as_files(tmp_path: Path, source: str, kind: str, write_rows: Callable):
+def test_rows_are_the_same_corpus_as_files(
+    tmp_path: Path, source: str, kind: str, write_rows: Callable
+):
     path = write_rows(tmp_path / f"x.{kind}", ROWS)
     corpus = load_corpus(f"{kind}:{path}", "bytes")
     assert corpus.content_hash == load_corpus(source, "bytes").content_hash
@@ -324,7 +375,9 @@ def test_rows_are_the_same_corpus_as_files(tmp_path: Path, source: str, kind: st
 
 
 @pytest.mark.parametrize(("kind", "write_rows"), KINDS)
-def test_a_folder_of_rows_is_read_in_order_and_by_its_field(tmp_path: Path, kind: str, write_rows: Callable):
+def test_a_folder_of_rows_is_read_in_order_and_by_its_field(
+    tmp_path: Path, kind: str, write_rows: Callable
+):
     folder = tmp_path / "rows"
     write_rows(folder / f"2.{kind}", {"story": ["c\0c", "", "d"]})
     write_rows(folder / f"1.{kind}", {"story": ["a", "b"]})
@@ -333,7 +386,9 @@ def test_a_folder_of_rows_is_read_in_order_and_by_its_field(tmp_path: Path, kind
 
 def test_a_field_that_is_not_there(tmp_path: Path):
     path = jsonl(tmp_path / "x.jsonl", {"id": [1], "txt": ["a"]})
-    with pytest.raises(UserError, match=re.escape("has no field 'text'; it has id, txt; did you mean 'txt'?")):
+    with pytest.raises(
+        UserError, match=re.escape("has no field 'text'; it has id, txt; did you mean 'txt'?")
+    ):
         load_corpus(f"jsonl:{path}", "bytes")
 
 
@@ -354,7 +409,8 @@ def test_damaged_rows(tmp_path: Path, kind: str):
 
 
 class Hub:
-    """A hub of one data set, streamed row by row from a local file. Remembers what it was asked for and how far it was read."""
+    """A hub of one data set, streamed row by row from a local file. Remembers what it was asked
+    for and how far it was read."""
 
     def __init__(self, path: Path):
         self.load, self.path = datasets.load_dataset, path
@@ -364,7 +420,9 @@ class Hub:
     def __call__(self, path: str, name: str | None = None, *, split: str, streaming: bool):
         self.asked.append((path, name, split))
         assert streaming
-        return map(self.count, self.load("json", data_files=str(self.path), split="train", streaming=True))
+        return map(
+            self.count, self.load("json", data_files=str(self.path), split="train", streaming=True)
+        )
 
     def count(self, row: dict) -> dict:
         self.read += 1
@@ -421,13 +479,18 @@ def test_the_hub_without_network_says_what_to_use(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(datasets, "load_dataset", no_network)
     with pytest.raises(UserError) as refused:
         load_corpus("hub:a/b", "bytes", 1.0)
-    assert "'hub:a/b' could not be read (ConnectionError); without a network use 'python-stdlib'" in str(refused.value)
+    assert (
+        "'hub:a/b' could not be read (ConnectionError); without a network use 'python-stdlib'"
+        in str(refused.value)
+    )
 
 
 # Python's standard library
 
 
-def test_the_library_has_no_tests_no_packages_and_nothing_of_one_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_the_library_has_no_tests_no_packages_and_nothing_of_one_machine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
     library = ["abc.py", "json/__init__.py", "json/tool.py", "unittest/mock.py", "testing.py"]
     without = [
         "test/test_abc.py",
@@ -459,7 +522,10 @@ def test_the_running_python_s_library_is_real_text():
 def test_a_part_of_the_library():
     corpus = load_corpus("python-stdlib", "bytes", 0.1)
     assert 0.05e6 < (corpus.train > 0).sum() + (corpus.held_out > 0).sum() <= 0.1e6
-    assert any(text.startswith(b'"""Record of phased-in incompatible language changes.') for text in texts(corpus.train))
+    assert any(
+        text.startswith(b'"""Record of phased-in incompatible language changes.')
+        for text in texts(corpus.train)
+    )
 
 
 # The files that keep tokens
@@ -470,10 +536,16 @@ def only_folder(cache: Path) -> Path:
     return folder
 
 
-def test_tokens_are_mapped_from_files_and_made_once(own_cache: Path, source: str, monkeypatch: pytest.MonkeyPatch):
+def test_tokens_are_mapped_from_files_and_made_once(
+    own_cache: Path, source: str, monkeypatch: pytest.MonkeyPatch
+):
     made = load_corpus(source, "bytes")
     assert isinstance(made.train, np.memmap) and isinstance(made.held_out, np.memmap)
-    assert sorted(path.name for path in only_folder(own_cache).iterdir()) == ["corpus.json", "held_out.bin", "train.bin"]
+    assert sorted(path.name for path in only_folder(own_cache).iterdir()) == [
+        "corpus.json",
+        "held_out.bin",
+        "train.bin",
+    ]
     assert load_corpus(source, "bytes") is made
     load_corpus.cache_clear()
     monkeypatch.setattr(corpora, "_read", None)
@@ -483,7 +555,9 @@ def test_tokens_are_mapped_from_files_and_made_once(own_cache: Path, source: str
         again.train[0] = 1
 
 
-def test_another_text_tokenizer_or_amount_is_another_corpus(own_cache: Path, source: str, tmp_path: Path):
+def test_another_text_tokenizer_or_amount_is_another_corpus(
+    own_cache: Path, source: str, tmp_path: Path
+):
     first = load_corpus(source, "bytes")
     load_corpus(source, "bytes", 1.0)
     load_corpus(source, "bpe-258")
@@ -506,7 +580,9 @@ def test_another_text_tokenizer_or_amount_is_another_corpus(own_cache: Path, sou
     ],
     ids=["nothing", "time", "other-file", "content", "fewer", "order", "more"],
 )
-def test_a_local_source_is_what_its_files_hold(source: str, tmp_path: Path, change: Callable, is_another: bool):
+def test_a_local_source_is_what_its_files_hold(
+    source: str, tmp_path: Path, change: Callable, is_another: bool
+):
     before = source_identity(source)
     change(tmp_path / "text")
     assert (source_identity(source) != before) == is_another
@@ -554,7 +630,9 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
-def test_damaged_files_are_made_again(own_cache: Path, source: str, monkeypatch: pytest.MonkeyPatch, damage: Callable):
+def test_damaged_files_are_made_again(
+    own_cache: Path, source: str, monkeypatch: pytest.MonkeyPatch, damage: Callable
+):
     # Held in memory: what is mapped would change, or vanish, with its file.
     mapped = load_corpus(source, "bytes")
     sound = mapped._replace(train=np.array(mapped.train), held_out=np.array(mapped.held_out))
@@ -568,7 +646,9 @@ def test_damaged_files_are_made_again(own_cache: Path, source: str, monkeypatch:
     only_folder(own_cache)
 
 
-def test_the_files_of_another_corpus_are_not_taken_for_this_one(own_cache: Path, source: str, tmp_path: Path):
+def test_the_files_of_another_corpus_are_not_taken_for_this_one(
+    own_cache: Path, source: str, tmp_path: Path
+):
     load_corpus(write(tmp_path / "other", DOCUMENTS[1:]), "bytes")
     other = only_folder(own_cache)
     load_corpus(source, "bytes")
@@ -579,7 +659,9 @@ def test_the_files_of_another_corpus_are_not_taken_for_this_one(own_cache: Path,
     assert texts(load_corpus(source, "bytes").train) == TRAIN
 
 
-def test_without_a_writable_cache_tokens_are_in_memory(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_without_a_writable_cache_tokens_are_in_memory(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     kept = load_corpus(source, "bytes")
     load_corpus.cache_clear()
     (tmp_path / "taken").write_text("a file")
@@ -588,7 +670,9 @@ def test_without_a_writable_cache_tokens_are_in_memory(source: str, tmp_path: Pa
     assert same(corpus, kept) and not isinstance(corpus.train, np.memmap)
 
 
-def test_a_full_disk_leaves_nothing_behind(own_cache: Path, source: str, monkeypatch: pytest.MonkeyPatch):
+def test_a_full_disk_leaves_nothing_behind(
+    own_cache: Path, source: str, monkeypatch: pytest.MonkeyPatch
+):
     def no_space(*paths):
         raise OSError(28, "No space left on device")
 
@@ -618,7 +702,9 @@ def test_processes_that_make_one_corpus_at_once(own_cache: Path, source: str, th
         corpora._read = read_and_count
         together.wait(30)
         corpus = load_corpus(source, "bytes")
-        answers.put((texts(corpus.train) == TRAIN, isinstance(corpus.train, np.memmap), corpus.content_hash))
+        answers.put(
+            (texts(corpus.train) == TRAIN, isinstance(corpus.train, np.memmap), corpus.content_hash)
+        )
 
     children = [fork.Process(target=child) for _ in range(3)]
     for process in children:
@@ -627,5 +713,7 @@ def test_processes_that_make_one_corpus_at_once(own_cache: Path, source: str, th
         process.join(60)
     assert [process.exitcode for process in children] == [0, 0, 0]
     assert made.value == 1, "the others wait for the first and read what it made"
-    assert {answers.get() for _ in children} == {(True, True, load_corpus(source, "bytes").content_hash)}
+    assert {answers.get() for _ in children} == {
+        (True, True, load_corpus(source, "bytes").content_hash)
+    }
     assert (only_folder(own_cache) / "corpus.json").is_file()

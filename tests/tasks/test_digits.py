@@ -1,4 +1,5 @@
-"""Where digits come from: the packaged set, IDX files sound and damaged, the hub with and without an answer."""
+"""Where digits come from: the packaged set, IDX files sound and damaged, the hub with and
+without an answer."""
 
 import gzip
 import re
@@ -21,15 +22,22 @@ def forget_loaded_digits():
 
 
 def idx(array: np.ndarray) -> bytes:
-    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
+    return (
+        struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+        + array.astype(np.uint8).tobytes()
+    )
 
 
 def small_set(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     draw = np.random.default_rng(seed)
-    return draw.integers(0, 256, (count, 28, 28), dtype=np.uint8), (np.arange(count) % 10).astype(np.uint8)
+    return draw.integers(0, 256, (count, 28, 28), dtype=np.uint8), (np.arange(count) % 10).astype(
+        np.uint8
+    )
 
 
-def write_set(folder: Path, pack=lambda content: content, suffix: str = "") -> tuple[np.ndarray, ...]:
+def write_set(
+    folder: Path, pack=lambda content: content, suffix: str = ""
+) -> tuple[np.ndarray, ...]:
     parts = (*small_set(30, 0), *small_set(20, 1))
     folder.mkdir(exist_ok=True)
     for name, part in zip(IDX_FILES, parts, strict=True):
@@ -44,13 +52,19 @@ def test_packaged_digits_are_5000_with_equal_shares():
     digits = load_digits("mnist-5k")
     assert digits.x_train.shape == (4000, 28, 28) and digits.x_test.shape == (1000, 28, 28)
     assert digits.x_train.dtype == torch.uint8 and digits.y_train.dtype == torch.int64
-    assert digits.y_train.bincount().tolist() == [400] * 10 and digits.y_test.bincount().tolist() == [100] * 10
+    assert (
+        digits.y_train.bincount().tolist() == [400] * 10
+        and digits.y_test.bincount().tolist() == [100] * 10
+    )
     assert int(digits.x_train.max()) == 255 and int(digits.x_train.min()) == 0
 
 
 def test_packaged_training_and_held_out_digits_are_disjoint():
     digits = load_digits("mnist-5k")
-    train, test = ({bytes(image.numpy().tobytes()) for image in part} for part in (digits.x_train, digits.x_test))
+    train, test = (
+        {bytes(image.numpy().tobytes()) for image in part}
+        for part in (digits.x_train, digits.x_test)
+    )
     assert len(train) == 4000 and len(test) == 1000
     assert not train & test
 
@@ -86,7 +100,9 @@ def test_draws_are_nested_in_n(counts: list[int]):
 
 def test_unequal_classes_are_used_up_in_turn():
     labels = labels_by_class([3, 50, 20])
-    assert labels[draw(labels, 30)].bincount().tolist() == [3, 14, 13] or labels[draw(labels, 30)].bincount().tolist() == [3, 13, 14]
+    assert labels[draw(labels, 30)].bincount().tolist() == [3, 14, 13] or labels[
+        draw(labels, 30)
+    ].bincount().tolist() == [3, 13, 14]
 
 
 def test_draws_differ_by_seed_and_are_not_sorted_by_class():
@@ -99,7 +115,9 @@ def test_draws_differ_by_seed_and_are_not_sorted_by_class():
 # IDX files
 
 
-@pytest.mark.parametrize(("pack", "suffix"), [(lambda content: content, ""), (gzip.compress, ".gz")], ids=["plain", "gz"])
+@pytest.mark.parametrize(
+    ("pack", "suffix"), [(lambda content: content, ""), (gzip.compress, ".gz")], ids=["plain", "gz"]
+)
 def test_idx_folder(tmp_path: Path, pack, suffix: str):
     parts = write_set(tmp_path / "digits", pack, suffix)
     digits = load_digits(f"idx:{tmp_path / 'digits'}")
@@ -111,14 +129,25 @@ def test_idx_folder(tmp_path: Path, pack, suffix: str):
 def test_plain_and_gz_have_the_same_content(tmp_path: Path):
     write_set(tmp_path / "plain")
     write_set(tmp_path / "packed", gzip.compress, ".gz")
-    assert load_digits(f"idx:{tmp_path / 'plain'}").content_hash == load_digits(f"idx:{tmp_path / 'packed'}").content_hash
+    assert (
+        load_digits(f"idx:{tmp_path / 'plain'}").content_hash
+        == load_digits(f"idx:{tmp_path / 'packed'}").content_hash
+    )
 
 
 SOUND = idx(np.arange(12).reshape(3, 4))
 DAMAGED = {
     "empty": ("x", b"", "is not an IDX file of unsigned bytes (it begins with nothing"),
-    "text": ("x", b"<html>404</html>", "is not an IDX file of unsigned bytes (it begins with 3c68746d"),
-    "floats": ("x", b"\x00\x00\x0d" + SOUND[3:], "is not an IDX file of unsigned bytes (it begins with 00000d02"),
+    "text": (
+        "x",
+        b"<html>404</html>",
+        "is not an IDX file of unsigned bytes (it begins with 3c68746d",
+    ),
+    "floats": (
+        "x",
+        b"\x00\x00\x0d" + SOUND[3:],
+        "is not an IDX file of unsigned bytes (it begins with 00000d02",
+    ),
     "four-dimensions": ("x", b"\x00\x00\x08\x04" + SOUND[4:], "is not an IDX file"),
     "cut-header": ("x", SOUND[:7], "is cut off in its header (7 bytes)"),
     "cut-off": ("x", SOUND[:-1], "is cut off: its header promises 24 bytes and it has 23"),
@@ -155,8 +184,16 @@ def test_a_missing_file_is_named(tmp_path: Path, missing: str):
 
 WRONG = {
     "label-above-nine": (1, np.full(30, 10), "a label is 10; digits are 0 to 9"),
-    "fewer-labels": (1, np.zeros(29), "images of shape (30, 28, 28) and labels of shape (29,) do not go together"),
-    "fewer-held-out-labels": (3, np.zeros(19), "images of shape (20, 28, 28) and labels of shape (19,)"),
+    "fewer-labels": (
+        1,
+        np.zeros(29),
+        "images of shape (30, 28, 28) and labels of shape (29,) do not go together",
+    ),
+    "fewer-held-out-labels": (
+        3,
+        np.zeros(19),
+        "images of shape (20, 28, 28) and labels of shape (19,)",
+    ),
     "other-size": (0, np.zeros((30, 32, 32)), "images of shape (30, 32, 32)"),
     "labels-for-images": (0, np.zeros(30), "images of shape (30,)"),
     "images-for-labels": (1, np.zeros((30, 28, 28)), "do not go together"),
@@ -172,12 +209,16 @@ def test_files_that_do_not_go_together(tmp_path: Path, which: int, array: np.nda
 
 
 def test_a_folder_that_is_not_there():
-    with pytest.raises(UserError, match="'idx:no/such' is not a folder; it needs train-images-idx3-ubyte"):
+    with pytest.raises(
+        UserError, match="'idx:no/such' is not a folder; it needs train-images-idx3-ubyte"
+    ):
         load_digits("idx:no/such")
 
 
 def test_an_unknown_source():
-    with pytest.raises(UserError, match="must be 'mnist-5k', 'hub' or 'idx:PATH', not 'hubb'; did you mean 'hub'"):
+    with pytest.raises(
+        UserError, match="must be 'mnist-5k', 'hub' or 'idx:PATH', not 'hubb'; did you mean 'hub'"
+    ):
         load_digits("hubb")
 
 
@@ -195,15 +236,23 @@ def test_the_hub_without_network_says_what_to_use(monkeypatch: pytest.MonkeyPatc
     assert "'mnist-5k'" in str(refused.value) and "'idx:PATH'" in str(refused.value)
 
 
-def test_the_hub_gives_the_same_digits_as_idx_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_the_hub_gives_the_same_digits_as_idx_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
     parts = write_set(tmp_path)
-    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(num_classes=10)})
+    features = datasets.Features(
+        {"image": datasets.Image(), "label": datasets.ClassLabel(num_classes=10)}
+    )
     splits = {
-        name: datasets.Dataset.from_dict({"image": list(images), "label": labels.tolist()}, features=features)
+        name: datasets.Dataset.from_dict(
+            {"image": list(images), "label": labels.tolist()}, features=features
+        )
         for name, images, labels in (("train", *parts[:2]), ("test", *parts[2:]))
     }
     asked = []
-    monkeypatch.setattr(datasets, "load_dataset", lambda name: asked.append(name) or datasets.DatasetDict(**splits))
+    monkeypatch.setattr(
+        datasets, "load_dataset", lambda name: asked.append(name) or datasets.DatasetDict(**splits)
+    )
     digits = load_digits("hub")
     assert asked == [HUB_NAME]
     assert digits.x_train.shape == (30, 28, 28) and digits.x_test.shape == (20, 28, 28)

@@ -1,4 +1,5 @@
-"""The GPT-2 models: counts as published and by formula, the function they are, initial weights, derivatives, ties."""
+"""The GPT-2 models: counts as published and by formula, the function they are, initial weights,
+derivatives, ties."""
 
 import copy
 from collections.abc import Callable
@@ -82,26 +83,42 @@ def body_size(layers: int, width: int, context: int) -> int:
 
 @pytest.mark.parametrize(
     ("layers", "width", "heads", "published"),
-    [(12, 768, 12, 124_439_808), (24, 1024, 16, 354_823_168), (36, 1280, 20, 774_030_080), (48, 1600, 25, 1_557_611_200)],
+    [
+        (12, 768, 12, 124_439_808),
+        (24, 1024, 16, 354_823_168),
+        (36, 1280, 20, 774_030_080),
+        (48, 1600, 25, 1_557_611_200),
+    ],
 )
 def test_gpt2_counts_as_published(layers: int, width: int, heads: int, published: int):
     with torch.device("meta"):
-        assert count_parameters(stream_gpt(layers, width, heads, 1024, 50257)).trainable == published
+        assert (
+            count_parameters(stream_gpt(layers, width, heads, 1024, 50257)).trainable == published
+        )
 
 
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
 @pytest.mark.parametrize(("context", "vocabulary"), [(2, 256), (128, 256), (1024, 50257)])
-@pytest.mark.parametrize(("layers", "width", "heads"), [(1, 8, 1), (2, 32, 4), (5, 96, 6), (16, 1024, 16)])
-def test_stream_counts_by_formula(layers: int, width: int, heads: int, context: int, vocabulary: int, tied: bool):
+@pytest.mark.parametrize(
+    ("layers", "width", "heads"), [(1, 8, 1), (2, 32, 4), (5, 96, 6), (16, 1024, 16)]
+)
+def test_stream_counts_by_formula(
+    layers: int, width: int, heads: int, context: int, vocabulary: int, tied: bool
+):
     with torch.device("meta"):
         counts = count_parameters(stream_gpt(layers, width, heads, context, vocabulary, tied))
-    assert (counts.trainable, counts.frozen) == (body_size(layers, width, context) + (2 - tied) * vocabulary * width, 0)
+    assert (counts.trainable, counts.frozen) == (
+        body_size(layers, width, context) + (2 - tied) * vocabulary * width,
+        0,
+    )
 
 
 @pytest.mark.parametrize("d_in", [1, 64])
 @pytest.mark.parametrize(("context", "vocabulary"), [(2, 256), (128, 256), (1024, 50257)])
 @pytest.mark.parametrize(("layers", "width", "heads"), [(1, 8, 1), (2, 32, 4), (16, 1024, 16)])
-def test_window_counts_by_formula(layers: int, width: int, heads: int, context: int, vocabulary: int, d_in: int):
+def test_window_counts_by_formula(
+    layers: int, width: int, heads: int, context: int, vocabulary: int, d_in: int
+):
     with torch.device("meta"):
         counts = count_parameters(WindowGPT(d_in, width, layers, heads, context, vocabulary))
     embedding, head = Group("embedding", d_in * width, 0), Group("head", width * vocabulary, 0)
@@ -113,22 +130,36 @@ def test_window_counts_by_formula(layers: int, width: int, heads: int, context: 
 def test_a_tied_table_is_an_embedding_and_no_head(tied: bool):
     with torch.device("meta"):
         counts = count_parameters(stream_gpt(2, 32, 4, 128, 256, tied))
-    tables = {Group("embedding", 256 * 32, 0)} if tied else {Group("embedding", 256 * 32, 0), Group("head", 256 * 32, 0)}
+    tables = (
+        {Group("embedding", 256 * 32, 0)}
+        if tied
+        else {Group("embedding", 256 * 32, 0), Group("head", 256 * 32, 0)}
+    )
     assert set(counts.groups) == tables | body_groups(2, 32, 128)
 
 
 DEPTHS = {
-    1: (16, 2, 9_456), 2: (32, 4, 37_760), 4: (64, 4, 224_640), 8: (256, 4, 6_416_896), 12: (576, 9, 48_087_936),
-    16: (1024, 16, 201_934_848), 20: (1280, 20, 394_042_880), 28: (1792, 28, 1_080_328_704),
-}  # fmt: skip
+    1: (16, 2, 9_456),
+    2: (32, 4, 37_760),
+    4: (64, 4, 224_640),
+    8: (256, 4, 6_416_896),
+    12: (576, 9, 48_087_936),
+    16: (1024, 16, 201_934_848),
+    20: (1280, 20, 394_042_880),
+    28: (1792, 28, 1_080_328_704),
+}
 
 
-@pytest.mark.parametrize(("depth", "width", "heads", "parameters"), [(d, *row) for d, row in DEPTHS.items()])
+@pytest.mark.parametrize(
+    ("depth", "width", "heads", "parameters"), [(d, *row) for d, row in DEPTHS.items()]
+)
 def test_one_dial_sets_the_size(depth: int, width: int, heads: int, parameters: int):
     assert size_of_depth(depth) == (width, heads)
     with torch.device("meta"):
         assert count_parameters(stream_gpt(depth, width, heads, 128, 256)).trainable == parameters
-    assert f"| {depth:>5} | {width:>5} | {heads:>5} | {parameters:>13,}".replace(",", " ") in (size_of_depth.__doc__ or "")
+    assert f"| {depth:>5} | {width:>5} | {heads:>5} | {parameters:>13,}".replace(",", " ") in (
+        size_of_depth.__doc__ or ""
+    )
 
 
 def test_every_depth_is_wider_than_the_one_before_and_its_heads_have_a_sensible_size():
@@ -161,7 +192,9 @@ def test_a_window_of_one_hot_tokens_is_the_stream_model_at_its_last_position():
     stream, tokens = shaken(seeded(lambda: a_stream(tied=False))), some_tokens()
     window = WindowGPT(VOCABULARY, WIDTH, LAYERS, HEADS, CONTEXT, VOCABULARY)
     assert isinstance(stream, CausalLM)
-    own = {name.removeprefix("transformer."): p for name, p in stream.transformer.state_dict().items()}
+    own = {
+        name.removeprefix("transformer."): p for name, p in stream.transformer.state_dict().items()
+    }
     window.projection.weight.data = own.pop("wte.weight").T
     window.head.weight.data = own.pop("lm_head.weight")
     window.body.load_state_dict(own)
@@ -185,15 +218,21 @@ def test_every_token_of_a_window_counts_and_no_other_window_does():
     torch.testing.assert_close(model(x), torch.cat([model(window[None]) for window in x]))
 
 
-@pytest.mark.parametrize("make", [a_stream, lambda: a_stream(False), a_window], ids=["tied", "untied", "window"])
+@pytest.mark.parametrize(
+    "make", [a_stream, lambda: a_stream(False), a_window], ids=["tied", "untied", "window"]
+)
 def test_initial_weights_are_gpt2s(make: Callable[[], nn.Module]):
     for name, p in seeded(make).named_parameters():
         if p.dim() == 1:
-            assert bool((p == (1.0 if ".ln_" in name and name.endswith("weight") else 0.0)).all()), name
+            assert bool(
+                (p == (1.0 if ".ln_" in name and name.endswith("weight") else 0.0)).all()
+            ), name
         else:
             std = 0.02 / (2 * LAYERS) ** 0.5 if name.endswith("c_proj.weight") else 0.02
             error = std / p.numel() ** 0.5
-            assert abs(p.mean().item()) < 4 * error and abs(p.std().item() - std) < 4 * error / 2**0.5, name
+            assert (
+                abs(p.mean().item()) < 4 * error and abs(p.std().item() - std) < 4 * error / 2**0.5
+            ), name
 
 
 @pytest.mark.parametrize("make", [a_stream, a_window], ids=["stream", "window"])
@@ -204,7 +243,11 @@ def test_torchs_seed_sets_the_initial_weights(make: Callable[[], nn.Module]):
 
 
 def test_every_parameter_is_used():
-    for model, x in ((a_stream(), some_tokens()), (a_stream(False), some_tokens()), (a_window(), some_windows())):
+    for model, x in (
+        (a_stream(), some_tokens()),
+        (a_stream(False), some_tokens()),
+        (a_window(), some_windows()),
+    ):
         shaken(model)(x).square().sum().backward()
         assert all(p.grad is not None and bool(p.grad.any()) for p in model.parameters())
 
@@ -218,7 +261,9 @@ def test_weights_go_to_safetensors_and_back(tied: bool, tmp_path):
     assert torch.equal(model(some_tokens()), other(some_tokens()))
     for each in (model, other):
         assert isinstance(each, CausalLM) and isinstance(each.transformer, GPT2LMHeadModel)
-        assert (each.transformer.lm_head.weight is each.transformer.get_input_embeddings().weight) == tied
+        assert (
+            each.transformer.lm_head.weight is each.transformer.get_input_embeddings().weight
+        ) == tied
 
 
 def test_a_step_moves_tied_weights_together():
@@ -227,7 +272,9 @@ def test_a_step_moves_tied_weights_together():
     before = model.table().detach().clone()
     model(some_tokens()).square().sum().backward()
     torch.optim.SGD(model.parameters(), lr=0.1).step()
-    assert not torch.equal(model.table(), before) and torch.equal(model.transformer.lm_head.weight, model.table())
+    assert not torch.equal(model.table(), before) and torch.equal(
+        model.transformer.lm_head.weight, model.table()
+    )
 
 
 def of_embeddings(kind: str) -> tuple[Callable[[Tensor], Tensor], Tensor]:
@@ -245,11 +292,16 @@ def test_derivatives_of_both_kinds_and_of_second_order_exist_and_are_right(kind:
     f, x = of_embeddings(kind)
     with torch.no_grad():
         fused = f(x)
-    v, u = torch.randn(x.shape, generator=torch.Generator().manual_seed(3)).to(x), torch.ones_like(fused)
+    v, u = (
+        torch.randn(x.shape, generator=torch.Generator().manual_seed(3)).to(x),
+        torch.ones_like(fused),
+    )
     with sdpa_kernel(SDPBackend.MATH):
         y, along = jvp(f, (x,), (v,))[:2]
         torch.testing.assert_close(y, fused)
-        torch.testing.assert_close(along, (f(x + 1e-6 * v) - f(x - 1e-6 * v)) / 2e-6, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(
+            along, (f(x + 1e-6 * v) - f(x - 1e-6 * v)) / 2e-6, rtol=1e-5, atol=1e-6
+        )
         (back,) = vjp(f, x)[1](u)
         torch.testing.assert_close((back * v).sum(), (along * u).sum())
 
@@ -282,7 +334,10 @@ def test_models_of_windows_train_as_one_program():
 @pytest.mark.parametrize(("dropout", "varies"), [(0.0, False), (0.3, True)])
 def test_dropout_is_on_in_training_alone(dropout: float, varies: bool):
     torch.manual_seed(0)
-    model, tokens = stream_gpt(LAYERS, WIDTH, HEADS, CONTEXT, VOCABULARY, dropout=dropout), some_tokens()
+    model, tokens = (
+        stream_gpt(LAYERS, WIDTH, HEADS, CONTEXT, VOCABULARY, dropout=dropout),
+        some_tokens(),
+    )
     still = model.eval()(tokens)
     assert torch.equal(still, model(tokens))
     assert torch.equal(model.train()(tokens), still) != varies
@@ -305,7 +360,13 @@ def test_a_forward_pass_waits_for_no_device_and_builds_no_mask(make: Callable[[]
     model = make()
     with Names() as names:
         model(some_windows() if isinstance(model, WindowGPT) else some_tokens())
-    assert "addmm" in names.seen and not names.seen & {"_local_scalar_dense", "cumsum", "where", "tanh", "pow"}
+    assert "addmm" in names.seen and not names.seen & {
+        "_local_scalar_dense",
+        "cumsum",
+        "where",
+        "tanh",
+        "pow",
+    }
 
 
 def test_stocks_forward_pass_does_both():
@@ -337,10 +398,16 @@ def test_flops_of_a_window_model_by_formula():
     matrices = CONTEXT * (D_IN * WIDTH + LAYERS * 12 * WIDTH**2) + WIDTH * VOCABULARY
     attention = LAYERS * 2 * CONTEXT**2 * WIDTH
     without_input = 2 * CONTEXT * D_IN * WIDTH
-    assert count_training_flops(model, (CONTEXT, D_IN)) == pytest.approx(2 * 3 * (matrices + attention) - without_input, rel=0.1)
+    assert count_training_flops(model, (CONTEXT, D_IN)) == pytest.approx(
+        2 * 3 * (matrices + attention) - without_input, rel=0.1
+    )
 
 
 def test_transformers_has_nothing_to_say(capfd: pytest.CaptureFixture[str]):
-    for model, x in ((a_stream(), some_tokens()), (a_stream(False), some_tokens()), (a_window(), some_windows())):
+    for model, x in (
+        (a_stream(), some_tokens()),
+        (a_stream(False), some_tokens()),
+        (a_window(), some_windows()),
+    ):
         model(x).sum().backward()
     assert capfd.readouterr() == ("", "")

@@ -1,4 +1,5 @@
-"""The MNIST task: pixels, labels and noise for both heads, held-out digits left clean, and nested training sets."""
+"""The MNIST task: pixels, labels and noise for both heads, held-out digits left clean, and
+nested training sets."""
 
 import pytest
 import torch
@@ -33,7 +34,9 @@ def test_parity_is_plus_one_for_odd():
 
 def test_held_out_labels_carry_no_injected_noise():
     assert torch.equal(data(**{**PARITY, "label_flip": 0.5}).y_test, data(**PARITY).y_test)
-    assert torch.equal(data(**{**DIGITS, "label_resample": 1.0}).y_test, load_digits("mnist-5k").y_test)
+    assert torch.equal(
+        data(**{**DIGITS, "label_resample": 1.0}).y_test, load_digits("mnist-5k").y_test
+    )
 
 
 @pytest.mark.parametrize("fields", [PARITY, DIGITS], ids=["parity", "digits"])
@@ -66,7 +69,14 @@ def test_training_sets_are_nested_in_n_noise_included():
 
 @pytest.mark.parametrize(
     "field",
-    [{"width": 999}, {"depth": 3}, {"model": "cnn"}, {"lr": 0.1}, {"stop": "epochs"}, {"adversary": "pgd", "adversary_radius": 0.3}],
+    [
+        {"width": 999},
+        {"depth": 3},
+        {"model": "cnn"},
+        {"lr": 0.1},
+        {"stop": "epochs"},
+        {"adversary": "pgd", "adversary_radius": 0.3},
+    ],
 )
 def test_data_do_not_depend_on_the_model_or_its_training(field: dict):
     assert data(**PARITY, **field).content_hash() == data(**PARITY).content_hash()
@@ -93,7 +103,8 @@ def test_family_and_outputs(fields: dict, family: str, outputs: int):
 
 
 def test_input_scaling_lives_in_the_model():
-    """Pixels stay in [0, 1] in the data, so that distances are measured there; the model sees mean 0 and deviation 1."""
+    """Pixels stay in [0, 1] in the data, so that distances are measured there; the model sees
+    mean 0 and deviation 1."""
     model, made = Mnist().model(MnistConfig(**PARITY)), data(**{**PARITY, "n": 4000})
     scaled = next(model.children())(made.x_train)
     assert abs(float(scaled.mean())) < 0.05 and abs(float(scaled.std()) - 1) < 0.05

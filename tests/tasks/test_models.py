@@ -1,4 +1,5 @@
-"""The built-in model families: parameter counts by formula and as published, and what the models do to an input."""
+"""The built-in model families: parameter counts by formula and as published, and what the models
+do to an input."""
 
 import pytest
 import torch
@@ -9,7 +10,9 @@ from harness.measures.counts import count_parameters
 from tasks.models import MadryCNN, Standardize, mlp
 
 
-@pytest.mark.parametrize(("c", "published"), [(1, 13_514), (2, 52_506), (4, 206_954), (8, 821_706), (16, 3_274_634)])
+@pytest.mark.parametrize(
+    ("c", "published"), [(1, 13_514), (2, 52_506), (4, 206_954), (8, 821_706), (16, 3_274_634)]
+)
 def test_madry_counts_as_published(c: int, published: int):
     with torch.device("meta"):
         assert count_parameters(MadryCNN(c, outputs=10)).trainable == published
@@ -30,7 +33,10 @@ def test_madry_counts_by_formula(c: int, outputs: int):
 def test_mlp_counts_by_formula(inputs: int, width: int, depth: int, outputs: int):
     with torch.device("meta"):
         model = mlp(inputs, width, depth, outputs)
-    assert count_parameters(model).trainable == (inputs + 1) * width + (depth - 1) * (width + 1) * width + (width + 1) * outputs
+    assert (
+        count_parameters(model).trainable
+        == (inputs + 1) * width + (depth - 1) * (width + 1) * width + (width + 1) * outputs
+    )
     assert sum(isinstance(layer, nn.ReLU) for layer in model) == depth
 
 
@@ -39,14 +45,28 @@ def test_images_go_in_and_one_number_per_class_comes_out(model: nn.Module):
     assert model(torch.zeros(5, 1, 28, 28)).shape == (5, 10)
 
 
-MADRY_LAYERS = ["conv1", "relu1", "pool1", "conv2", "relu2", "pool2", "flatten", "fc1", "relu3", "fc2"]
+MADRY_LAYERS = [
+    "conv1",
+    "relu1",
+    "pool1",
+    "conv2",
+    "relu2",
+    "pool2",
+    "flatten",
+    "fc1",
+    "relu3",
+    "fc2",
+]
 
 
 @pytest.mark.parametrize(("c", "outputs"), [(1, 10), (2, 1)])
 def test_madry_is_a_chain_of_named_layers_drawn_in_order(c: int, outputs: int):
     torch.manual_seed(0)
     model = MadryCNN(c, outputs)
-    assert type(model) is nn.Sequential and [name for name, _ in model.named_children()] == MADRY_LAYERS
+    assert (
+        type(model) is nn.Sequential
+        and [name for name, _ in model.named_children()] == MADRY_LAYERS
+    )
     torch.manual_seed(0)
     conv1, conv2 = nn.Conv2d(1, 2 * c, 5, padding=2), nn.Conv2d(2 * c, 4 * c, 5, padding=2)
     fc1, fc2 = nn.Linear(196 * c, 64 * c), nn.Linear(64 * c, outputs)

@@ -1,4 +1,5 @@
-"""The sphere task: points of length 1, a bounded target, noise of the stated level, and data that no model size moves."""
+"""The sphere task: points of length 1, a bounded target, noise of the stated level, and data
+that no model size moves."""
 
 import math
 
@@ -19,13 +20,16 @@ def test_points_have_length_one_and_no_preferred_direction(d: int):
     x = on_sphere(n, d, torch.Generator().manual_seed(0))
     assert torch.allclose(x.norm(dim=1), torch.ones(n), atol=1e-5)
     assert x.mean(0).norm() <= 4 / math.sqrt(n)  # E‖mean‖² = 1/n
-    assert (x.square().mean(0) - 1 / d).abs().max() <= 6 * math.sqrt(2) / d / math.sqrt(n)  # Var x_i² ≤ 2/d²
+    # Var x_i² ≤ 2/d²
+    assert (x.square().mean(0) - 1 / d).abs().max() <= 6 * math.sqrt(2) / d / math.sqrt(n)
 
 
 @pytest.mark.parametrize("d", [8, 64, 512])
 def test_random_points_are_root_two_apart(d: int):
     a, b = on_sphere(2000, d, torch.Generator().manual_seed(0)).split(1000)
-    assert float((a - b).norm(dim=1).square().mean()) == pytest.approx(2.0, abs=4 * 2 / math.sqrt(d * 1000))
+    assert float((a - b).norm(dim=1).square().mean()) == pytest.approx(
+        2.0, abs=4 * 2 / math.sqrt(d * 1000)
+    )
 
 
 def test_shapes_and_levels():
@@ -45,7 +49,9 @@ def test_noise_level_is_the_variance_left_by_the_clean_target(noise: float):
     else:
         clean = torch.zeros(n)
     coins = (made.y_train - clean) / noise
-    assert torch.allclose(coins.abs(), torch.ones(n), atol=1e-4), "what is left is a coin of amplitude `noise`"
+    assert torch.allclose(coins.abs(), torch.ones(n), atol=1e-4), (
+        "what is left is a coin of amplitude `noise`"
+    )
     assert abs(float(coins.mean())) <= 4 / math.sqrt(n)
 
 
@@ -63,7 +69,17 @@ def test_held_out_targets_are_clean_where_a_clean_target_exists():
     assert set(pure.y_test.tolist()) == {-1.0, 1.0}
 
 
-@pytest.mark.parametrize("field", [{"width": 999}, {"depth": 5}, {"lr": 0.1}, {"batch_size": 1}, {"max_epochs": 1}, {"stop": "epochs"}])
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"width": 999},
+        {"depth": 5},
+        {"lr": 0.1},
+        {"batch_size": 1},
+        {"max_epochs": 1},
+        {"stop": "epochs"},
+    ],
+)
 def test_data_do_not_depend_on_the_model_or_its_training(field: dict):
     assert data(**field).content_hash() == data().content_hash()
 
@@ -75,7 +91,9 @@ def test_data_depend_on_n_d_noise_and_seed(field: dict):
 
 def test_held_out_points_are_the_same_for_every_n():
     assert torch.equal(data(n=10).x_test, data(n=1000).x_test)
-    assert torch.equal(data(n=10).x_train, data(n=1000).x_train[:10]), "and training sets are nested in n"
+    assert torch.equal(data(n=10).x_train, data(n=1000).x_train[:10]), (
+        "and training sets are nested in n"
+    )
     assert torch.equal(data(n=10).y_train, data(n=1000).y_train[:10])
 
 

@@ -1,4 +1,5 @@
-"""How text becomes tokens: bytes, byte-pair encoding trained on the text, published tokenizers with and without an answer."""
+"""How text becomes tokens: bytes, byte-pair encoding trained on the text, published tokenizers
+with and without an answer."""
 
 import os
 import random
@@ -14,9 +15,20 @@ import transformers
 
 from harness.errors import UserError
 from tasks import tokenizers as ours
-from tasks.tokenizers import SEPARATOR, Tokenizer, check_tokenizer, make_tokenizer, tokenizer_identity, train_bpe, vocabulary_size
+from tasks.tokenizers import (
+    SEPARATOR,
+    Tokenizer,
+    check_tokenizer,
+    make_tokenizer,
+    tokenizer_identity,
+    train_bpe,
+    vocabulary_size,
+)
 
-WORDS = "def return the of import self none value for in class import os robust law theorem network parameter".split()
+WORDS = (
+    "def return the of import self none value for in class import os robust law theorem network"
+    " parameter".split()
+)
 HARD = [
     "",
     "plain",
@@ -36,7 +48,10 @@ def some_documents(count: int, seed: int = 0) -> list[bytes]:
 
 
 def tokens_of(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
-    return [np.asarray(tokens).tolist() for tokens in tokenizer.encode([text.encode() for text in texts])]
+    return [
+        np.asarray(tokens).tolist()
+        for tokens in tokenizer.encode([text.encode() for text in texts])
+    ]
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +75,16 @@ def save(bpe: tokenizers.Tokenizer, folder: Path, **special: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "name", ["bytes", "bpe-257", "bpe-1024", "bpe-50257", "hub:gpt2", "hub:EleutherAI/pythia-70m", "folder:some/where"]
+    "name",
+    [
+        "bytes",
+        "bpe-257",
+        "bpe-1024",
+        "bpe-50257",
+        "hub:gpt2",
+        "hub:EleutherAI/pythia-70m",
+        "folder:some/where",
+    ],
 )
 def test_names_that_are_allowed(name: str):
     assert check_tokenizer(name) == name
@@ -87,7 +111,9 @@ REFUSED = {
 
 @pytest.mark.parametrize(("name", "hint"), REFUSED.items())
 def test_names_that_are_not(name: str, hint: str):
-    with pytest.raises(ValueError, match=re.escape("'bytes', 'bpe-N' (N tokens, at least 257")) as refused:
+    with pytest.raises(
+        ValueError, match=re.escape("'bytes', 'bpe-N' (N tokens, at least 257")
+    ) as refused:
         check_tokenizer(name)
     assert f"not {name!r}" in str(refused.value)
     assert str(refused.value).endswith(hint)
@@ -115,7 +141,11 @@ def test_bpe_has_the_vocabulary_that_it_says(size: int):
     made = make_tokenizer(f"bpe-{size}", some_documents(50))
     assert made.vocabulary == size
     assert made.separator == train_bpe(some_documents(50), size).token_to_id(SEPARATOR)
-    used = {token for tokens in tokens_of(made, [document.decode() for document in some_documents(50)] + HARD) for token in tokens}
+    used = {
+        token
+        for tokens in tokens_of(made, [document.decode() for document in some_documents(50)] + HARD)
+        for token in tokens
+    }
     assert max(used) < size and made.separator not in used
     assert (max(used) > 256) == (size > 257), "merged pairs are used, where there are any"
 
@@ -127,7 +157,9 @@ def test_bpe_gives_every_text_back(bpe: tokenizers.Tokenizer, text: str):
 
 def test_bpe_of_the_bytes_alone_has_a_token_per_byte():
     made = make_tokenizer("bpe-257", some_documents(3))
-    assert [len(tokens) for tokens in tokens_of(made, HARD)] == [len(text.encode()) for text in HARD]
+    assert [len(tokens) for tokens in tokens_of(made, HARD)] == [
+        len(text.encode()) for text in HARD
+    ]
 
 
 def test_the_most_frequent_pair_is_merged_first():
@@ -150,7 +182,11 @@ def test_bpe_learns_nothing_of_the_separator_written_in_text():
 
 def test_bpe_with_too_little_text_says_how_much_it_is_good_for():
     with pytest.raises(
-        UserError, match=r"'bpe-5000' needs more text: .* for (\d+) tokens; use 'bpe-\1' at most, or a larger corpus"
+        UserError,
+        match=(
+            r"'bpe-5000' needs more text: .* for (\d+) tokens; use 'bpe-\1' at most, or a larger"
+            r" corpus"
+        ),
     ) as refused:
         make_tokenizer("bpe-5000", some_documents(50))
     most = int(re.findall(r"for (\d+) tokens", str(refused.value))[0])
@@ -160,9 +196,18 @@ def test_bpe_with_too_little_text_says_how_much_it_is_good_for():
 def test_bpe_is_the_same_in_any_order_and_any_process(bpe: tokenizers.Tokenizer):
     shuffled = some_documents(50)[::-1]
     assert train_bpe(shuffled, 300).to_str() == bpe.to_str()
-    script = "import sys; from tasks.tokenizers import train_bpe; print(train_bpe(sys.stdin.buffer.read().split(b'|'), 300).to_str())"
+    script = (
+        "import sys; from tasks.tokenizers import train_bpe;"
+        " print(train_bpe(sys.stdin.buffer.read().split(b'|'), 300).to_str())"
+    )
     environment = {**os.environ, "PYTHONHASHSEED": "7", "TOKENIZERS_PARALLELISM": "true"}
-    ran = subprocess.run([sys.executable, "-c", script], input=b"|".join(shuffled), capture_output=True, check=True, env=environment)
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        input=b"|".join(shuffled),
+        capture_output=True,
+        check=True,
+        env=environment,
+    )
     assert ran.stdout.decode().strip() == bpe.to_str()
 
 
@@ -173,7 +218,9 @@ def test_bpe_is_another_for_other_text(bpe: tokenizers.Tokenizer):
 # Published tokenizers
 
 
-def test_a_folder_gives_the_tokens_of_the_tokenizer_in_it(bpe: tokenizers.Tokenizer, tmp_path: Path):
+def test_a_folder_gives_the_tokens_of_the_tokenizer_in_it(
+    bpe: tokenizers.Tokenizer, tmp_path: Path
+):
     name = save(bpe, tmp_path, eos_token=SEPARATOR)
     made = make_tokenizer(name, [])
     assert (made.vocabulary, made.separator) == (300, bpe.token_to_id(SEPARATOR))
@@ -181,12 +228,16 @@ def test_a_folder_gives_the_tokens_of_the_tokenizer_in_it(bpe: tokenizers.Tokeni
     assert tokens_of(made, HARD) == [bpe.encode(text).ids for text in HARD]
 
 
-def test_a_separator_in_a_document_is_text_to_a_published_tokenizer(bpe: tokenizers.Tokenizer, tmp_path: Path):
+def test_a_separator_in_a_document_is_text_to_a_published_tokenizer(
+    bpe: tokenizers.Tokenizer, tmp_path: Path
+):
     made = make_tokenizer(save(bpe, tmp_path, eos_token=SEPARATOR), [])
     assert made.separator not in tokens_of(made, [f"before {SEPARATOR} after"])[0]
 
 
-def test_documents_longer_than_a_published_context_are_whole(bpe: tokenizers.Tokenizer, tmp_path: Path):
+def test_documents_longer_than_a_published_context_are_whole(
+    bpe: tokenizers.Tokenizer, tmp_path: Path
+):
     made = make_tokenizer(save(bpe, tmp_path, eos_token=SEPARATOR, model_max_length=8), [])  # pyright: ignore[reportArgumentType]
     text = some_documents(1)[0].decode()
     assert tokens_of(made, [text]) == [bpe.encode(text).ids] and len(bpe.encode(text).ids) > 8
@@ -202,12 +253,20 @@ def test_a_vocabulary_with_a_gap_reaches_to_its_last_token(tmp_path: Path):
 
 
 def test_a_tokenizer_without_a_separator(bpe: tokenizers.Tokenizer, tmp_path: Path):
-    with pytest.raises(UserError, match=re.escape("has no end-of-text token (eos_token) to put between documents")):
+    with pytest.raises(
+        UserError, match=re.escape("has no end-of-text token (eos_token) to put between documents")
+    ):
         make_tokenizer(save(bpe, tmp_path), [])
 
 
 def test_a_folder_that_is_not_there():
-    with pytest.raises(UserError, match="'folder:no/such' is not a folder; it needs the files that a tokenizer's save_pretrained writes"):
+    with pytest.raises(
+        UserError,
+        match=(
+            "'folder:no/such' is not a folder; it needs the files that a tokenizer's"
+            " save_pretrained writes"
+        ),
+    ):
         vocabulary_size("folder:no/such")
 
 

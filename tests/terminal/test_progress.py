@@ -1,4 +1,5 @@
-"""Progress as plain lines where there is no terminal, and a bar that is taken down where there is one."""
+"""Progress as plain lines where there is no terminal, and a bar that is taken down where there
+is one."""
 
 import io
 
@@ -14,7 +15,18 @@ THREE = {TRIALS[0].trial_id: 8.0, TRIALS[1].trial_id: 1.0, TRIALS[2].trial_id: 1
 
 def progress(terminal: bool = False) -> tuple[Progress, io.StringIO]:
     stream = io.StringIO()
-    return Progress(Console(file=stream, force_terminal=terminal, width=100, soft_wrap=not terminal, highlight=False)), stream
+    return (
+        Progress(
+            Console(
+                file=stream,
+                force_terminal=terminal,
+                width=100,
+                soft_wrap=not terminal,
+                highlight=False,
+            )
+        ),
+        stream,
+    )
 
 
 @pytest.mark.parametrize(
@@ -38,13 +50,16 @@ def test_failures_are_told_at_once_and_sums_at_the_end():
     shown.advance(TRIALS[1], "nan", "the loss is [bold]nan[/bold]")
     shown.advance(TRIALS[2], None, None)
     lines = stream.getvalue().splitlines()
-    assert lines[1] == f"{TRIALS[1].trial_id} sphere: nan: the loss is [bold]nan[/bold]", "never read as markup"
+    assert lines[1] == f"{TRIALS[1].trial_id} sphere: nan: the loss is [bold]nan[/bold]", (
+        "never read as markup"
+    )
     assert lines[2].startswith("[3/3] ok 2 · failed 1 · ")
     assert len(lines) == 3, "no line per trial"
 
 
 def test_time_left_is_by_work_and_not_by_trials(monkeypatch: pytest.MonkeyPatch):
-    """The first trial to end was the longest: at 0.01 trials a second the other two would be another 200 s."""
+    """The first trial to end was the longest: at 0.01 trials a second the other two would be
+    another 200 s."""
     clock = [0.0]
     monkeypatch.setattr("harness.terminal.progress.time.monotonic", lambda: clock[0])
     shown, stream = progress()
@@ -55,11 +70,19 @@ def test_time_left_is_by_work_and_not_by_trials(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize(("forecast", "left"), [(100.0, 98), (None, 490), (5.0, 10)])
-def test_a_first_trial_that_is_little_of_the_work_does_not_say_hours(forecast: float | None, left: int, monkeypatch: pytest.MonkeyPatch):
+def test_a_first_trial_that_is_little_of_the_work_does_not_say_hours(
+    forecast: float | None, left: int, monkeypatch: pytest.MonkeyPatch
+):
     clock = [0.0]
     monkeypatch.setattr("harness.terminal.progress.time.monotonic", lambda: clock[0])
     shown, stream = progress()
-    shown.start({TRIALS[0].trial_id: 2.0, TRIALS[1].trial_id: 49.0, TRIALS[2].trial_id: 49.0}, 0, 0, batches=3, forecast=forecast)
+    shown.start(
+        {TRIALS[0].trial_id: 2.0, TRIALS[1].trial_id: 49.0, TRIALS[2].trial_id: 49.0},
+        0,
+        0,
+        batches=3,
+        forecast=forecast,
+    )
     clock[0] = 10.0
     shown.advance(TRIALS[0], None, None)
     assert stream.getvalue().splitlines()[-1].endswith(f" · {left} s left")
@@ -80,4 +103,6 @@ def test_nothing_to_run_shows_no_bar():
     shown, stream = progress(terminal=True)
     shown.start({}, 5, 0, batches=0, forecast=0.0)
     assert shown.bar is None
-    assert stream.getvalue() == "0 trials to run, 5 finished before\n", "without a forecast of nothing"
+    assert stream.getvalue() == "0 trials to run, 5 finished before\n", (
+        "without a forecast of nothing"
+    )

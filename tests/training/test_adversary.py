@@ -1,4 +1,5 @@
-"""The adversary: exact answers on linear models, ball and box, models of a stack as alone, and what it trains."""
+"""The adversary: exact answers on linear models, ball and box, models of a stack as alone, and
+what it trains."""
 
 import copy
 import math
@@ -38,9 +39,18 @@ def starts(rows: int) -> list[torch.Generator]:
     return [Seeds(seed).generator("adversary") for seed in range(rows)]
 
 
-def moved(model: nn.Module, x: Tensor, y: Tensor, classes: int | None, how: Adversary, box: tuple[float, float] | None) -> Tensor:
+def moved(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    classes: int | None,
+    how: Adversary,
+    box: tuple[float, float] | None,
+) -> Tensor:
     """The adversarial inputs of one model, (B, *shape)."""
-    return perturb(Alone(model), x[None], 1, partial(sample_losses, y=y, classes=classes), how, box, starts(1))[0]
+    return perturb(
+        Alone(model), x[None], 1, partial(sample_losses, y=y, classes=classes), how, box, starts(1)
+    )[0]
 
 
 def losses(model: nn.Module, x: Tensor, y: Tensor, classes: int | None) -> Tensor:
@@ -51,7 +61,9 @@ def losses(model: nn.Module, x: Tensor, y: Tensor, classes: int | None) -> Tenso
 @pytest.mark.parametrize("box", BOXES)
 @pytest.mark.parametrize("radius", [0.01, 0.3, 2.0])
 @pytest.mark.parametrize("classes", [None, 2, 5])
-def test_fgsm_on_a_linear_model_is_the_gradients_sign(classes: int | None, radius: float, box: tuple[float, float] | None):
+def test_fgsm_on_a_linear_model_is_the_gradients_sign(
+    classes: int | None, radius: float, box: tuple[float, float] | None
+):
     model, x = seeded(lambda: nn.Linear(D, classes or 1)), pixels(20, D)
     assert isinstance(model, nn.Linear)
     with torch.no_grad():
@@ -69,13 +81,18 @@ def test_fgsm_on_a_linear_model_is_the_gradients_sign(classes: int | None, radiu
     assert torch.equal(found, expected)
 
 
-FLAT: dict[str, Callable[[], nn.Module]] = {"linear": lambda: nn.Linear(D, 3), "mlp": lambda: mlp(D, 16, 2, 3)}
+FLAT: dict[str, Callable[[], nn.Module]] = {
+    "linear": lambda: nn.Linear(D, 3),
+    "mlp": lambda: mlp(D, 16, 2, 3),
+}
 
 
 @pytest.mark.parametrize("box", BOXES)
 @pytest.mark.parametrize("steps", [1, 3, 10])
 @pytest.mark.parametrize("model", FLAT)
-def test_pgd_stays_in_the_ball_and_in_the_box(model: str, steps: int, box: tuple[float, float] | None):
+def test_pgd_stays_in_the_ball_and_in_the_box(
+    model: str, steps: int, box: tuple[float, float] | None
+):
     x, y = pixels(50, D), torch.arange(50) % 3
     found = moved(seeded(FLAT[model]), x, y, 3, PGD._replace(steps=steps, step_size=0.2), box)
     assert float((found - x).abs().max()) <= PGD.radius + 1e-6
@@ -86,8 +103,11 @@ def test_pgd_stays_in_the_ball_and_in_the_box(model: str, steps: int, box: tuple
 
 @pytest.mark.parametrize("box", BOXES)
 @pytest.mark.parametrize("label", [-1.0, 1.0])
-def test_pgd_reaches_the_corner_of_a_linear_models_ball(label: float, box: tuple[float, float] | None):
-    """The loss is convex in x and its gradient's sign the same everywhere: f stays on one side of the label."""
+def test_pgd_reaches_the_corner_of_a_linear_models_ball(
+    label: float, box: tuple[float, float] | None
+):
+    """The loss is convex in x and its gradient's sign the same everywhere: f stays on one side
+    of the label."""
     model, x, y = seeded(lambda: nn.Linear(D, 1)), pixels(20, D), torch.full((20,), label)
     assert isinstance(model, nn.Linear)
     with torch.no_grad():
@@ -101,10 +121,18 @@ def test_pgd_reaches_the_corner_of_a_linear_models_ball(label: float, box: tuple
 @pytest.mark.parametrize("box", BOXES)
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("classes", [None, 3])
-def test_pgd_does_not_lower_the_loss_on_average(classes: int | None, seed: int, box: tuple[float, float] | None):
+def test_pgd_does_not_lower_the_loss_on_average(
+    classes: int | None, seed: int, box: tuple[float, float] | None
+):
     model, x = seeded(lambda: mlp(D, 32, 2, classes or 1), seed), pixels(100, D, seed=seed)
-    y = torch.arange(100) % classes if classes else torch.where(torch.arange(100) % 2 == 0, 1.0, -1.0)
-    begun, found = (moved(model, x, y, classes, PGD._replace(steps=steps), box) for steps in (0, 10))
+    y = (
+        torch.arange(100) % classes
+        if classes
+        else torch.where(torch.arange(100) % 2 == 0, 1.0, -1.0)
+    )
+    begun, found = (
+        moved(model, x, y, classes, PGD._replace(steps=steps), box) for steps in (0, 10)
+    )
     clean, before, after = (losses(model, at, y, classes) for at in (x, begun, found))
     assert after.mean() > before.mean() and after.mean() > clean.mean()
     assert (after >= before - 1e-6).float().mean() > 0.95
@@ -123,7 +151,15 @@ def test_fgsm_draws_nothing_and_pgd_draws_from_its_own_stream():
     for how, draws in ((FGSM, False), (PGD, True)):
         (own,) = starts(1)
         before = own.get_state()
-        perturb(Alone(mlp(D, 4, 1, 1)), x, 1, partial(sample_losses, y=y, classes=None), how, None, [own])
+        perturb(
+            Alone(mlp(D, 4, 1, 1)),
+            x,
+            1,
+            partial(sample_losses, y=y, classes=None),
+            how,
+            None,
+            [own],
+        )
         assert torch.equal(own.get_state(), before) is not draws
     model, before = seeded(lambda: mlp(D, 4, 1, 1)), torch.get_rng_state()
     first, second = (moved(model, x[0], y, None, PGD, None) for _ in range(2))
@@ -168,7 +204,10 @@ def samples(shape: tuple[int, ...], seed: int, n: int = N) -> Data:
 
 
 def models(net: str, rows: int) -> list[nn.Module]:
-    return [seeded(lambda width=width: NETS[net][0](width), i).double() for i, width in enumerate(WIDTHS * rows)]
+    return [
+        seeded(lambda width=width: NETS[net][0](width), i).double()
+        for i, width in enumerate(WIDTHS * rows)
+    ]
 
 
 @pytest.mark.parametrize("how", [FGSM, PGD], ids=["fgsm", "pgd"])
@@ -179,19 +218,36 @@ def test_a_model_of_a_stack_gets_the_inputs_that_it_gets_alone(net: str, rows: i
     program: Program = stack(copy.deepcopy(alone), data[0].x_train[:4])
     y = torch.stack([d.y_train for d in data]).repeat_interleave(len(WIDTHS), 0).flatten()
     x = torch.stack([d.x_train for d in data])
-    found = perturb(program, x, len(WIDTHS), partial(sample_losses, y=y, classes=3), how, UNIT_BOX, starts(rows))
+    found = perturb(
+        program, x, len(WIDTHS), partial(sample_losses, y=y, classes=3), how, UNIT_BOX, starts(rows)
+    )
     assert found.shape == (len(alone), *x.shape[1:])
     for m, model in enumerate(alone):
         row = m // len(WIDTHS)
         own = perturb(
-            Alone(model), x[row][None], 1, partial(sample_losses, y=data[row].y_train, classes=3), how, UNIT_BOX, [starts(rows)[row]]
+            Alone(model),
+            x[row][None],
+            1,
+            partial(sample_losses, y=data[row].y_train, classes=3),
+            how,
+            UNIT_BOX,
+            [starts(rows)[row]],
         )
         torch.testing.assert_close(found[m], own[0], rtol=0, atol=1e-5)
     assert not torch.allclose(found[0], found[1]), "each its own"
 
 
 def config(n: int = N, **about: Any) -> Config:
-    return Config.model_validate({"n": n, "batch_size": 10, "stop": "epochs", "max_epochs": 10, "adversary_radius": 0.3, **about})
+    return Config.model_validate(
+        {
+            "n": n,
+            "batch_size": 10,
+            "stop": "epochs",
+            "max_epochs": 10,
+            "adversary_radius": 0.3,
+            **about,
+        }
+    )
 
 
 KINDS = {"fgsm": {"adversary": "fgsm"}, "pgd": {"adversary": "pgd", "adversary_steps": 5}}
@@ -211,7 +267,11 @@ def row(data: Data, seed: int, lr: float = 1e-2) -> Row:
 @pytest.mark.parametrize("net", ["mlp", "deeper"])
 def test_a_model_of_a_stack_trains_as_alone(net: str, kind: str):
     """Twenty steps, two rows of three widths."""
-    data, together, alone = [samples((D,), seed) for seed in range(2)], models(net, 2), models(net, 2)
+    data, together, alone = (
+        [samples((D,), seed) for seed in range(2)],
+        models(net, 2),
+        models(net, 2),
+    )
     ends = trained(together, [row(d, seed) for seed, d in enumerate(data)], config(**KINDS[kind]))
     for m, model in enumerate(alone):
         (end,) = trained([model], [row(data[m // 3], m // 3)], config(**KINDS[kind]))
@@ -224,9 +284,16 @@ def test_a_model_of_a_stack_trains_as_alone(net: str, kind: str):
 
 
 def test_a_fits_figures_and_stop_rules_are_about_clean_inputs():
-    """Every clean label is fitted while more adversarial ones are wrong than an epoch's running figure may show to be looked at."""
-    data, model, about = samples((D,), 0, 60), seeded(lambda: mlp(D, 64, 1, 3)).double(), {"adversary": "fgsm", "adversary_radius": 0.1}
-    (end,) = trained([model], [row(data, 0)], config(n=60, stop="interpolate", max_epochs=400, **about))
+    """Every clean label is fitted while more adversarial ones are wrong than an epoch's running
+    figure may show to be looked at."""
+    data, model, about = (
+        samples((D,), 0, 60),
+        seeded(lambda: mlp(D, 64, 1, 3)).double(),
+        {"adversary": "fgsm", "adversary_radius": 0.1},
+    )
+    (end,) = trained(
+        [model], [row(data, 0)], config(n=60, stop="interpolate", max_epochs=400, **about)
+    )
     assert end.stop_reason == "interpolated" and end.epochs < 400 and end.error == 0.0
     x, y = data.x_train, data.y_train
     assert end.loss == pytest.approx(float(losses(model, x, y, 3).mean()), rel=1e-6)
@@ -260,7 +327,11 @@ def test_training_against_pgd_is_the_textbook_loop():
 def test_random_starts_need_their_generator():
     data = samples((D,), 0)
     with pytest.raises(ValueError, match="every row needs `starts`"):
-        train(Alone(models("mlp", 1)[0]), [Row(data, Seeds(0).generator("order"), 1e-2)], [config(**KINDS["pgd"])])
+        train(
+            Alone(models("mlp", 1)[0]),
+            [Row(data, Seeds(0).generator("order"), 1e-2)],
+            [config(**KINDS["pgd"])],
+        )
 
 
 def test_what_an_adversary_finds_beyond_finite_is_a_nan_failure():
@@ -272,15 +343,31 @@ def test_what_an_adversary_finds_beyond_finite_is_a_nan_failure():
 
 
 def test_adversarially_trained_digits_stand_more():
-    about = {"n": 600, "head": "digits", "stop": "epochs", "max_epochs": 12, "width": 64, "batch_size": 50, "lr": 3e-3}
+    about = {
+        "n": 600,
+        "head": "digits",
+        "stop": "epochs",
+        "max_epochs": 12,
+        "width": 64,
+        "batch_size": 50,
+        "lr": 3e-3,
+    }
     accuracy = {}
-    for kind, more in {"natural": {}, "fgsm": {"adversary": "fgsm", "adversary_radius": 0.1}}.items():
+    for kind, more in {
+        "natural": {},
+        "fgsm": {"adversary": "fgsm", "adversary_radius": 0.1},
+    }.items():
         digits = MnistConfig.model_validate({**about, **more})
-        data, model = Mnist().data(digits, Seeds(0)), seeded(lambda digits=digits: Mnist().model(digits))
+        data, model = (
+            Mnist().data(digits, Seeds(0)),
+            seeded(lambda digits=digits: Mnist().model(digits)),
+        )
         trained([model], [row(data, 0, digits.lr)], digits)
         x, y = data.x_test, data.y_test
         attacked = moved(model, x, y, 10, Adversary(0.1, 1, 0.1, random_start=False), data.box)
-        accuracy[kind] = [1 - float(wrong(model(at).detach(), y, 10).float().mean()) for at in (x, attacked)]
+        accuracy[kind] = [
+            1 - float(wrong(model(at).detach(), y, 10).float().mean()) for at in (x, attacked)
+        ]
     (clean, natural), (robust_clean, robust) = accuracy["natural"], accuracy["fgsm"]
     assert clean > 0.8 and robust_clean > 0.75, accuracy
     assert natural < 0.3 and robust > natural + 0.2, accuracy
@@ -298,14 +385,28 @@ def test_flops_of_a_pass_by_hand():
         assert count_pass_flops(cnn(1), (1, 28, 28)) == 4 * (convolutions + 49 * 4 * 64 + 64 * 10)
 
 
+def near(value: float) -> Any:
+    """Stand in for a float of about this value."""
+    return pytest.approx(value)
+
+
 @pytest.mark.parametrize(
     ("about", "expected"),
     [
         ({"adversary_radius": None}, None),
         ({"adversary": "fgsm"}, Adversary(0.3, 1, 0.3, random_start=False)),
-        ({"adversary": "pgd"}, Adversary(0.3, 40, pytest.approx(0.01), random_start=True)),  # pyright: ignore[reportArgumentType]
-        ({"adversary": "pgd", "adversary_steps": 8}, Adversary(0.3, 8, pytest.approx(0.05), random_start=True)),  # pyright: ignore[reportArgumentType]
-        ({"adversary": "pgd", "adversary_step_size": 0.1}, Adversary(0.3, 40, 0.1, random_start=True)),
+        (
+            {"adversary": "pgd"},
+            Adversary(0.3, 40, near(0.01), random_start=True),
+        ),
+        (
+            {"adversary": "pgd", "adversary_steps": 8},
+            Adversary(0.3, 8, near(0.05), random_start=True),
+        ),
+        (
+            {"adversary": "pgd", "adversary_step_size": 0.1},
+            Adversary(0.3, 40, 0.1, random_start=True),
+        ),
     ],
 )
 def test_the_adversary_of_a_configuration(about: dict[str, Any], expected: Adversary | None):

@@ -1,4 +1,5 @@
-"""Checkpoints: a trial that was cut off goes on as if it had not been, and only from a file that is its own and whole."""
+"""Checkpoints: a trial that was cut off goes on as if it had not been, and only from a file that
+is its own and whole."""
 
 import copy
 import dataclasses
@@ -139,7 +140,9 @@ class Training:
         given = {"n": 18, "batch_size": 4, "stop": "epochs", "max_epochs": EPOCHS, **about}
         self.config = Config.model_validate(given)
 
-    def go(self, start: Checkpoint | None = None, keep: Callable[[Checkpoint], None] = lambda _: None) -> Fit:
+    def go(
+        self, start: Checkpoint | None = None, keep: Callable[[Checkpoint], None] = lambda _: None
+    ) -> Fit:
         (fit,) = train(
             Alone(self.module),
             [Row(self.data, self.order, 1e-2, self.starts if self.config.adversary else None)],
@@ -162,7 +165,11 @@ class Training:
             self.go(start, keep)
 
     def state(self) -> dict[str, Tensor]:
-        return {**self.module.state_dict(), "order": self.order.get_state(), "starts": self.starts.get_state()}
+        return {
+            **self.module.state_dict(),
+            "order": self.order.get_state(),
+            "starts": self.starts.get_state(),
+        }
 
 
 def assert_equal_bits(mine: dict[str, Tensor], its: dict[str, Tensor]) -> None:
@@ -173,7 +180,9 @@ def assert_equal_bits(mine: dict[str, Tensor], its: dict[str, Tensor]) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("cuts", [[1], [3], [EPOCHS - 1], [1, 2, 4]], ids=str)
-def test_training_that_was_cut_off_ends_bit_for_bit_as_one_that_was_not(model: str, cuts: list[int], tmp_path: Path):
+def test_training_that_was_cut_off_ends_bit_for_bit_as_one_that_was_not(
+    model: str, cuts: list[int], tmp_path: Path
+):
     whole = Training(model)
     expected = whole.go()
     kept = checkpoint_in(tmp_path)
@@ -187,8 +196,14 @@ def test_training_that_was_cut_off_ends_bit_for_bit_as_one_that_was_not(model: s
 
 
 @pytest.mark.parametrize("model", ["mlp", "mlp of classes", "cnn"])
-@pytest.mark.parametrize("adversary", [{"adversary": "fgsm"}, {"adversary": "pgd", "adversary_steps": 3}], ids=["fgsm", "pgd"])
-def test_training_against_an_adversary_goes_on_bit_for_bit_too(model: str, adversary: dict[str, Any], tmp_path: Path):
+@pytest.mark.parametrize(
+    "adversary",
+    [{"adversary": "fgsm"}, {"adversary": "pgd", "adversary_steps": 3}],
+    ids=["fgsm", "pgd"],
+)
+def test_training_against_an_adversary_goes_on_bit_for_bit_too(
+    model: str, adversary: dict[str, Any], tmp_path: Path
+):
     about = {**adversary, "adversary_radius": 0.3}
     whole, natural = Training(model, **about), Training(model)
     expected = whole.go()
@@ -229,8 +244,14 @@ def test_a_stop_rule_is_met_when_it_would_have_been(stop: str, tmp_path: Path):
 
 def test_a_whole_stack_goes_on_exactly_too():
     def lot() -> tuple[list[nn.Module], list[Row], list[Config]]:
-        modules = [seeded(lambda width=width: mlp(6, width, 1, 1), i) for i, width in enumerate([8, 3, 5, 8, 3, 5])]
-        rows = [Row(samples(1, (6,), seed), Seeds(seed).generator("order"), lr) for seed, lr in ((0, 1e-2), (1, 3e-3))]
+        modules = [
+            seeded(lambda width=width: mlp(6, width, 1, 1), i)
+            for i, width in enumerate([8, 3, 5, 8, 3, 5])
+        ]
+        rows = [
+            Row(samples(1, (6,), seed), Seeds(seed).generator("order"), lr)
+            for seed, lr in ((0, 1e-2), (1, 3e-3))
+        ]
         return modules, rows, [Training("mlp").config] * 6
 
     def go(modules: list[nn.Module], *more: Any) -> Any:
@@ -242,7 +263,13 @@ def test_a_whole_stack_goes_on_exactly_too():
 
     def keep(state: Checkpoint) -> None:
         if state.epoch == 3:
-            kept.append(copy.deepcopy(state._replace(parameters={name: t.detach() for name, t in state.parameters.items()})))
+            kept.append(
+                copy.deepcopy(
+                    state._replace(
+                        parameters={name: t.detach() for name, t in state.parameters.items()}
+                    )
+                )
+            )
 
     go(*lot(), None, keep)
     again, rows, configs = lot()
@@ -254,11 +281,22 @@ def test_a_whole_stack_goes_on_exactly_too():
 def made_up(epoch: int) -> Checkpoint:
     numbers = (torch.arange(3.0) + k for k in range(4))
     parameters, buffers, first, second = ({"a.b": t} for t in numbers)
-    return Checkpoint(epoch, parameters, buffers, first, second, [torch.ones(1)], torch.get_rng_state(), {0: Evaluation(0.9, 0.5)})
+    return Checkpoint(
+        epoch,
+        parameters,
+        buffers,
+        first,
+        second,
+        [torch.ones(1)],
+        torch.get_rng_state(),
+        {0: Evaluation(0.9, 0.5)},
+    )
 
 
 def test_what_was_saved_comes_back(tmp_path: Path):
-    orders, starts = ([torch.Generator().manual_seed(k).get_state() for k in seeds] for seeds in ((1, 2), (3, 4)))
+    orders, starts = (
+        [torch.Generator().manual_seed(k).get_state() for k in seeds] for seeds in ((1, 2), (3, 4))
+    )
     state = made_up(7)._replace(orders=orders, starts=starts)
     checkpoint_in(tmp_path).save(state)
     found = checkpoint_in(tmp_path).load(CPU)
@@ -268,7 +306,9 @@ def test_what_was_saved_comes_back(tmp_path: Path):
     assert all(map(torch.equal, found.orders, state.orders)) and len(found.orders) == 2
     assert all(map(torch.equal, found.starts, state.starts)) and len(found.starts) == 2
     assert torch.equal(found.dropout, state.dropout) and found.lags == state.lags
-    assert [p.name for p in tmp_path.iterdir()] == [f"{any_trial().trial_id}.safetensors"], "no temporary file stays"
+    assert [p.name for p in tmp_path.iterdir()] == [f"{any_trial().trial_id}.safetensors"], (
+        "no temporary file stays"
+    )
 
 
 def test_no_file_no_checkpoint(tmp_path: Path):
@@ -284,7 +324,11 @@ def rewritten(path: Path, metadata: dict[str, str] | None = None, **without: str
     """The file with other metadata, or without some tensors."""
     with safe_open(path, framework="pt") as f:
         said: dict[str, str] = f.metadata()
-    tensors = {name: t for name, t in load_file(path).items() if not name.startswith(tuple(without.values()) or "-")}
+    tensors = {
+        name: t
+        for name, t in load_file(path).items()
+        if not name.startswith(tuple(without.values()) or "-")
+    }
     save_file(tensors, path, metadata=said if metadata is None else metadata)
 
 
@@ -300,7 +344,9 @@ DAMAGE: dict[str, Callable[[Path], Any]] = {
     "a pickle": lambda p: torch.save({"epoch": 2}, p),
     "no metadata": lambda p: rewritten(p, {}),
     "no epoch": lambda p: rewritten(p, {k: v for k, v in checkpoint_in(p.parent).made_by.items()}),
-    "an epoch that is no number": lambda p: rewritten(p, {**checkpoint_in(p.parent).made_by, "epoch": "two"}),
+    "an epoch that is no number": lambda p: rewritten(
+        p, {**checkpoint_in(p.parent).made_by, "epoch": "two"}
+    ),
     "no order": lambda p: rewritten(p, a="generators/1"),
     "no moments": lambda p: rewritten(p, a="first_moments/"),
     "a folder": lambda p: (p.unlink(), p.mkdir()),
@@ -342,7 +388,9 @@ def test_another_torchs_checkpoint_is_ignored(tmp_path: Path, monkeypatch: pytes
     assert checkpoint_in(tmp_path).load(CPU) is None
 
 
-def test_another_training_codes_checkpoint_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_another_training_codes_checkpoint_is_ignored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     saved(tmp_path)
     monkeypatch.setattr(checkpoint_module, "IDENTITY_VERSION", 10**6)
     assert checkpoint_in(tmp_path).load(CPU) is None
@@ -376,7 +424,9 @@ def sweep(text: str) -> Sweep:
 
 
 def ran(trials: Sequence[Trial], checkpoints: str | None) -> list[Columns]:
-    given = Given(cpus=1, gpus=0, seconds=60, weights_bytes=10**6, measure_points=8, checkpoints=checkpoints)
+    given = Given(
+        cpus=1, gpus=0, seconds=60, weights_bytes=10**6, measure_points=8, checkpoints=checkpoints
+    )
     return run_batch(Batch((tuple(trials),)), given)
 
 
@@ -389,10 +439,18 @@ def of_the_result(columns: Columns) -> Columns:
 
 def test_a_trial_goes_on_from_its_checkpoint_and_says_so(tmp_path: Path):
     pattern = str(tmp_path / "{}.safetensors")
-    (whole,), (first,), (second,) = ran([sphere()], None), ran([sphere()], pattern), ran([sphere()], pattern)
+    (whole,), (first,), (second,) = (
+        ran([sphere()], None),
+        ran([sphere()], pattern),
+        ran([sphere()], pattern),
+    )
     assert [c["status"] for c in (whole, first, second)] == ["ok"] * 3
     assert [c["resumed_epoch"] for c in (whole, first, second)] == [None, None, 4]
-    assert of_the_result(second) | {"resumed_epoch": None} == of_the_result(whole) == of_the_result(first)
+    assert (
+        of_the_result(second) | {"resumed_epoch": None}
+        == of_the_result(whole)
+        == of_the_result(first)
+    )
     assert second["_weights"] == whole["_weights"] and second["epochs"] == 5
 
 
@@ -441,7 +499,10 @@ def test_dropping_leaves_the_others(tmp_path: Path):
         Path(store.checkpoints().format(name)).touch()
         Path(store.checkpoints().format(f"_tmp-{name}")).with_suffix(".safetensors-123").touch()
     store.drop_checkpoints(["a"])
-    assert sorted(p.name for p in (Path(str(store)) / "_checkpoints").iterdir()) == ["_tmp-b.safetensors-123", "b.safetensors"]
+    assert sorted(p.name for p in (Path(str(store)) / "_checkpoints").iterdir()) == [
+        "_tmp-b.safetensors-123",
+        "b.safetensors",
+    ]
 
 
 BY_HAND = Calibration(*[Cost(1e-4, 1e-12, 1e-9, 1e-5)] * 7, slowdown=1.0)
@@ -450,11 +511,15 @@ BY_HAND = Calibration(*[Cost(1e-4, 1e-12, 1e-9, 1e-5)] * 7, slowdown=1.0)
 def run(asked: Sweep, store: Store, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """Run it here; gives the ids whose checkpoints are there afterwards."""
     monkeypatch.setattr(run_module, "calibrated", lambda threads, say: BY_HAND)
-    run_module.run(asked, store, None, inline=True, retry_failed=False, progress=Progress(Console(quiet=True)))
+    run_module.run(
+        asked, store, None, inline=True, retry_failed=False, progress=Progress(Console(quiet=True))
+    )
     return {p.stem for p in (Path(str(store)) / "_checkpoints").iterdir()}
 
 
-def test_a_checkpoint_goes_when_its_trial_has_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_checkpoint_goes_when_its_trial_has_a_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     store = Store.create(tmp_path / "store")
     asked = sweep("seeds: [0]\ntasks:\n  - {task: trouble, grid: {how: [none, raise, nan]}}\n")
     for trial in asked.trials:
@@ -464,9 +529,14 @@ def test_a_checkpoint_goes_when_its_trial_has_a_row(tmp_path: Path, monkeypatch:
     assert sorted(store.read().rows["failure_kind"].dropna()) == ["bug", "nan"]
 
 
-def test_a_trial_that_ran_out_of_time_keeps_its_checkpoint_for_the_next_attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_trial_that_ran_out_of_time_keeps_its_checkpoint_for_the_next_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     store = Store.create(tmp_path / "store")
-    asked = sweep("seeds: [0]\nlimits: {seconds_per_trial: 0.2}\ntasks:\n  - {task: trouble, fixed: {how: wait}}\n")
+    asked = sweep(
+        "seeds: [0]\nlimits: {seconds_per_trial: 0.2}\ntasks:\n  - {task: trouble, fixed: {how:"
+        " wait}}\n"
+    )
     (trial,) = asked.trials
     Path(store.checkpoints().format(trial.trial_id)).touch()
     assert run(asked, store, monkeypatch) == {trial.trial_id}

@@ -1,4 +1,5 @@
-"""The training loop of language models: its schedule, its optimizer, its windows, and going on from a checkpoint."""
+"""The training loop of language models: its schedule, its optimizer, its windows, and going on
+from a checkpoint."""
 
 import math
 from collections.abc import Callable
@@ -37,7 +38,8 @@ VOCABULARY, CONTEXT = 12, 8
 
 
 def bigram(vocabulary: int = VOCABULARY, width: int = 16) -> nn.Module:
-    """An embedding and a layer with biases: any table of next-token probabilities, for a width ≥ the vocabulary."""
+    """An embedding and a layer with biases: any table of next-token probabilities, for a width ≥
+    the vocabulary."""
     with torch.random.fork_rng():
         torch.manual_seed(1)
         return nn.Sequential(nn.Embedding(vocabulary, width), nn.Linear(width, vocabulary))
@@ -46,13 +48,16 @@ def bigram(vocabulary: int = VOCABULARY, width: int = 16) -> nn.Module:
 def gpt(dropout: float = 0.0) -> CausalLM:
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        given: dict[str, Any] = {name: dropout for name in ("resid_pdrop", "embd_pdrop", "attn_pdrop")}
+        given: dict[str, Any] = {
+            name: dropout for name in ("resid_pdrop", "embd_pdrop", "attn_pdrop")
+        }
         given |= dict(vocab_size=VOCABULARY, n_positions=CONTEXT, n_embd=16, n_layer=1, n_head=2)
         return CausalLM(GPT2LMHeadModel(GPT2Config(**given, bos_token_id=None, eos_token_id=None)))
 
 
 def chain(length: int, stay: float = 0.8, vocabulary: int = VOCABULARY) -> np.ndarray:
-    """Tokens each followed by the next one round the circle with probability `stay`, else by one that is 2 further."""
+    """Tokens each followed by the next one round the circle with probability `stay`, else by one
+    that is 2 further."""
     draw = np.random.default_rng(0)
     return (np.cumsum(np.where(draw.random(length) < stay, 1, 2)) % vocabulary).astype(np.uint16)
 
@@ -62,7 +67,11 @@ def config(**given: Any) -> LanguageConfig:
 
 
 def go(
-    model: nn.Module, given: LanguageConfig, tokens: np.ndarray | None = None, kept: LanguageCheckpoint | None = None, seed: int = 0
+    model: nn.Module,
+    given: LanguageConfig,
+    tokens: np.ndarray | None = None,
+    kept: LanguageCheckpoint | None = None,
+    seed: int = 0,
 ) -> LanguageFit:
     with torch.random.fork_rng():
         torch.manual_seed(5)  # what dropout draws from
@@ -98,23 +107,36 @@ def nanogpt(config: LanguageConfig, step: int, warmup: int, steps: int) -> float
 @pytest.mark.parametrize("final_lr", [0.0, 0.1, 1.0])
 @pytest.mark.parametrize(("warmup", "in_steps"), [(0.0, 0), (0.05, 2), (0.5, 18), (1.0, 36)])
 def test_the_schedule_is_nanogpts(warmup: float, in_steps: int, final_lr: float):
-    given = config(n=140, warmup=warmup, final_lr=final_lr, max_epochs=3, lr=0.02)  # 12 steps in an epoch, the last of 8
+    # 12 steps in an epoch, the last of 8
+    given = config(n=140, warmup=warmup, final_lr=final_lr, max_epochs=3, lr=0.02)
     for step in range(36):
-        assert learning_rate(given, step) == pytest.approx(nanogpt(given, step, in_steps, 36), rel=1e-12)
+        assert learning_rate(given, step) == pytest.approx(
+            nanogpt(given, step, in_steps, 36), rel=1e-12
+        )
 
 
 def test_the_schedules_ends():
     given = config(n=1200, warmup=0.1, final_lr=0.1, lr=1.0)
     rates = [learning_rate(given, step) for step in range(100)]
-    assert rates[0] == pytest.approx(1 / 11) and rates[9] == pytest.approx(10 / 11) and rates[10] == 1.0
-    assert rates[55] == pytest.approx(0.55) and rates[:11] == sorted(rates[:11]) and rates[10:] == sorted(rates[10:], reverse=True)
+    assert (
+        rates[0] == pytest.approx(1 / 11)
+        and rates[9] == pytest.approx(10 / 11)
+        and rates[10] == 1.0
+    )
+    assert (
+        rates[55] == pytest.approx(0.55)
+        and rates[:11] == sorted(rates[:11])
+        and rates[10:] == sorted(rates[10:], reverse=True)
+    )
     assert 0.1 < rates[99] < 0.101 and learning_rate(given, 100) == pytest.approx(0.1)
 
 
 # Steps
 
 
-def by_hand(model: nn.Module, given: LanguageConfig, tokens: np.ndarray, seed: int = 0) -> list[float]:
+def by_hand(
+    model: nn.Module, given: LanguageConfig, tokens: np.ndarray, seed: int = 0
+) -> list[float]:
     """The same training in plain words; gives the losses."""
     windows = torch.from_numpy(training_windows(tokens, given.context, given.n).astype(np.int64))
     order = Seeds(seed).generator("order")
@@ -123,13 +145,17 @@ def by_hand(model: nn.Module, given: LanguageConfig, tokens: np.ndarray, seed: i
     for epoch in range(given.max_epochs):
         mine = rows[torch.randperm(given.n, generator=order)] if epoch else rows
         batches += list(mine.split(given.batch_size))
-    first, second = ({name: torch.zeros_like(p) for name, p in model.named_parameters()} for _ in range(2))
+    first, second = (
+        {name: torch.zeros_like(p) for name, p in model.named_parameters()} for _ in range(2)
+    )
     losses = []
     for step, batch in enumerate(batches):
         x, y = windows[batch, :-1], windows[batch, 1:]
         loss = F.cross_entropy(model(x).transpose(1, 2), y)
         losses.append(loss.item())
-        gradients = dict(zip(first, torch.autograd.grad(loss, list(model.parameters())), strict=True))
+        gradients = dict(
+            zip(first, torch.autograd.grad(loss, list(model.parameters())), strict=True)
+        )
         norm = sum(float(g.square().sum()) for g in gradients.values()) ** 0.5
         lr = learning_rate(given, step)
         with torch.no_grad():
@@ -139,7 +165,10 @@ def by_hand(model: nn.Module, given: LanguageConfig, tokens: np.ndarray, seed: i
                 second[name] = given.beta2 * second[name] + (1 - given.beta2) * g.square()
                 if not (name.endswith("bias") or ".ln_" in name):  # embeddings decay, as in nanoGPT
                     p -= lr * given.weight_decay * p
-                mean, square = first[name] / (1 - 0.9 ** (step + 1)), second[name] / (1 - given.beta2 ** (step + 1))
+                mean, square = (
+                    first[name] / (1 - 0.9 ** (step + 1)),
+                    second[name] / (1 - given.beta2 ** (step + 1)),
+                )
                 p -= lr * mean / (square.sqrt() + 1e-8)
     return losses
 
@@ -161,18 +190,27 @@ STEPS = {
 @pytest.mark.parametrize("given", STEPS.values(), ids=STEPS.keys())
 def test_steps_are_adamws(given: dict[str, Any], make: Callable[[], nn.Module]):
     asked = config(**{"lr": 0.01, **given})
-    model, other, tokens = make().double(), make().double(), chain(2000)  # float64: Adam makes much of a gradient that is rounding alone
+    # float64: Adam makes much of a gradient that is rounding alone
+    model, other, tokens = make().double(), make().double(), chain(2000)
     fit = go(model, asked, tokens)
     losses = by_hand(other, asked, tokens)
-    assert fit.steps == len(losses) and [point.loss for point in fit.curve] == pytest.approx(losses, rel=1e-5)
+    assert fit.steps == len(losses) and [point.loss for point in fit.curve] == pytest.approx(
+        losses, rel=1e-5
+    )
     for name, p in model.named_parameters():
         torch.testing.assert_close(other.get_parameter(name), p, rtol=1e-6, atol=1e-9)
 
 
 def test_a_chain_is_learned_to_its_entropy():
-    fit = go(bigram(), config(n=6000, context=32, batch_size=32, lr=0.03, weight_decay=0.0), chain(200_000))
+    fit = go(
+        bigram(),
+        config(n=6000, context=32, batch_size=32, lr=0.03, weight_decay=0.0),
+        chain(200_000),
+    )
     entropy = -(0.8 * math.log(0.8) + 0.2 * math.log(0.2))
-    assert fit.loss == pytest.approx(entropy, abs=0.02) and fit.error == pytest.approx(0.2, abs=0.01)
+    assert fit.loss == pytest.approx(entropy, abs=0.02) and fit.error == pytest.approx(
+        0.2, abs=0.01
+    )
     assert fit.curve[0].loss > 2 * entropy
 
 
@@ -183,10 +221,15 @@ def test_gpt_learns_too():
 
 @pytest.mark.parametrize("micro", [1, 3, 4, 6])
 @pytest.mark.parametrize("model", [bigram, gpt])
-def test_accumulated_gradients_are_those_of_the_whole_batch(model: Callable[[], nn.Module], micro: int):
+def test_accumulated_gradients_are_those_of_the_whole_batch(
+    model: Callable[[], nn.Module], micro: int
+):
     """30 windows in batches of 12: the last one has 6, which micro-batches of 4 do not divide."""
     whole, parts = model(), model()
-    one, other = go(whole, config(max_epochs=2, clip=0.5)), go(parts, config(max_epochs=2, clip=0.5, micro_batch=micro))
+    one, other = (
+        go(whole, config(max_epochs=2, clip=0.5)),
+        go(parts, config(max_epochs=2, clip=0.5, micro_batch=micro)),
+    )
     for mine, its in zip(one.curve, other.curve, strict=True):
         assert mine[:2] == its[:2] and mine.loss == pytest.approx(its.loss, rel=1e-5)
     assert one.error == other.error
@@ -198,7 +241,9 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(model: Callable[[], 
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.uint32, np.int64])
-@pytest.mark.parametrize(("length", "context"), [(9, 8), (16, 8), (17, 8), (1000, 7), (3, 2), (100, 99)])
+@pytest.mark.parametrize(
+    ("length", "context"), [(9, 8), (16, 8), (17, 8), (1000, 7), (3, 2), (100, 99)]
+)
 def test_every_token_but_the_first_is_a_target_once(length: int, context: int, dtype: type):
     tokens = np.arange(length).astype(dtype)
     found = training_windows(tokens, context, 1)
@@ -211,7 +256,10 @@ def test_every_token_but_the_first_is_a_target_once(length: int, context: int, d
 @pytest.mark.parametrize(("length", "n"), [(0, 1), (1, 1), (8, 1), (9, 2), (100, 13)])
 def test_too_few_windows(length: int, n: int):
     there = max(length - 1, 0) // CONTEXT
-    with pytest.raises(UserError, match=f"the corpus has {there} training windows of {CONTEXT} tokens, and n is {n}$"):
+    with pytest.raises(
+        UserError,
+        match=f"the corpus has {there} training windows of {CONTEXT} tokens, and n is {n}$",
+    ):
         go(bigram(), config(n=n), chain(length))
 
 
@@ -221,17 +269,30 @@ def test_nothing_to_train_on(given: dict[str, Any]):
         go(bigram(), config(**given))
 
 
-def seen(n: int, max_epochs: int = 1, seed: int = 0, batch_size: int = 7, tokens: np.ndarray | None = None) -> list[tuple[int, ...]]:
+def seen(
+    n: int,
+    max_epochs: int = 1,
+    seed: int = 0,
+    batch_size: int = 7,
+    tokens: np.ndarray | None = None,
+) -> list[tuple[int, ...]]:
     """Windows in the order in which a model saw them, as it saw them: without the last target."""
     recorder = Recorder(1000)
-    go(recorder, config(n=n, max_epochs=max_epochs, batch_size=batch_size), np.arange(1000) if tokens is None else tokens, seed=seed)
+    go(
+        recorder,
+        config(n=n, max_epochs=max_epochs, batch_size=batch_size),
+        np.arange(1000) if tokens is None else tokens,
+        seed=seed,
+    )
     assert all(batch.dtype == torch.int64 for batch in recorder.batches)
     return [tuple(row) for batch in recorder.batches for row in batch.tolist()]
 
 
 def test_a_smaller_n_is_a_prefix():
     longest = seen(124)
-    assert sorted(longest) == [tuple(range(begin, begin + CONTEXT)) for begin in range(0, 992, CONTEXT)]
+    assert sorted(longest) == [
+        tuple(range(begin, begin + CONTEXT)) for begin in range(0, 992, CONTEXT)
+    ]
     assert longest != sorted(longest)
     for n in (1, 6, 7, 8, 60, 123):
         assert seen(n) == longest[:n]
@@ -269,20 +330,30 @@ class Successor(nn.Module):
         return self.sure * F.one_hot((tokens + 1) % VOCABULARY, VOCABULARY)
 
 
-@pytest.mark.parametrize(("n", "batch_size", "max_epochs"), [(1, 1, 1), (30, 12, 1), (95, 2, 3), (300, 1, 1), (501, 5, 1), (7, 100, 30)])
+@pytest.mark.parametrize(
+    ("n", "batch_size", "max_epochs"),
+    [(1, 1, 1), (30, 12, 1), (95, 2, 3), (300, 1, 1), (501, 5, 1), (7, 100, 30)],
+)
 def test_a_fits_figures_are_those_of_its_last_steps(n: int, batch_size: int, max_epochs: int):
-    """A model that hardly moves, on tokens that it foretells four times in five: every figure can be counted by hand."""
+    """A model that hardly moves, on tokens that it foretells four times in five: every figure
+    can be counted by hand."""
     given = config(n=n, batch_size=batch_size, max_epochs=max_epochs, lr=1e-9)
     tokens = chain(n * CONTEXT + 90)
     fit = go(Successor(), given, tokens)
     recorder = Recorder(VOCABULARY)
     go(recorder, given, tokens)
     steps = [len(batch) for batch in recorder.batches]
-    assert (fit.steps, fit.curve[-1].tokens, fit.resumed_step) == (len(steps), n * CONTEXT * max_epochs, None)
+    assert (fit.steps, fit.curve[-1].tokens, fit.resumed_step) == (
+        len(steps),
+        n * CONTEXT * max_epochs,
+        None,
+    )
 
     order, windows = Seeds(0).generator("order"), training_windows(tokens, CONTEXT, n)
     rows = torch.randperm(len(windows), generator=order)[:n]
-    rows = torch.cat([rows, *(rows[torch.randperm(n, generator=order)] for _ in range(max_epochs - 1))]).numpy()
+    rows = torch.cat(
+        [rows, *(rows[torch.randperm(n, generator=order)] for _ in range(max_epochs - 1))]
+    ).numpy()
     wrong = ((windows[rows, :-1].astype(int) + 1) % VOCABULARY != windows[rows, 1:]).sum(1)
     last = sum(steps[-math.ceil(len(steps) / 10) :])
     assert fit.error == wrong[-last:].sum() / (last * CONTEXT)
@@ -292,7 +363,9 @@ def test_a_fits_figures_are_those_of_its_last_steps(n: int, batch_size: int, max
 
     assert len(fit.curve) <= CURVE_POINTS and fit.curve[-1].step == fit.steps
     apart = {b.step - a.step for a, b in zip(fit.curve, fit.curve[1:-1], strict=False)}
-    assert len(apart) <= 1 and [point.tokens for point in fit.curve] == [sum(steps[: p.step]) * CONTEXT for p in fit.curve]
+    assert len(apart) <= 1 and [point.tokens for point in fit.curve] == [
+        sum(steps[: p.step]) * CONTEXT for p in fit.curve
+    ]
     begin = 0
     for point in fit.curve:
         share = wrong[begin : point.tokens // CONTEXT].mean() / CONTEXT
@@ -313,7 +386,12 @@ class Breaking(nn.Module):
 
     def __init__(self, call: int, number: float):
         super().__init__()
-        self.table, self.call, self.number, self.calls = nn.Parameter(torch.zeros(VOCABULARY, VOCABULARY)), call, number, 0
+        self.table, self.call, self.number, self.calls = (
+            nn.Parameter(torch.zeros(VOCABULARY, VOCABULARY)),
+            call,
+            number,
+            0,
+        )
 
     def forward(self, tokens: Tensor) -> Tensor:
         self.calls += 1
@@ -358,10 +436,14 @@ def test_bfloat16_stays_close(model: Callable[[], nn.Module]):
     assert other != one and other.loss < one.curve[0].loss / 2
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, when its compiler is imported
+# torch's own, when its compiler is imported
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize(("model", "precision"), [(bigram, "float32"), (gpt, "bfloat16")])
-def test_compiled_is_eager(model: Callable[[], nn.Module], precision: str, monkeypatch: pytest.MonkeyPatch):
-    """Traced and differentiated by torch's compiler, which then writes no code of its own: that takes g++ half a minute."""
+def test_compiled_is_eager(
+    model: Callable[[], nn.Module], precision: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Traced and differentiated by torch's compiler, which then writes no code of its own: that
+    takes g++ half a minute."""
     graphs = []
 
     def backend(graph: Any, inputs: Any) -> Any:
@@ -372,8 +454,12 @@ def test_compiled_is_eager(model: Callable[[], nn.Module], precision: str, monke
     eager, compiled = model(), model()
     given = dict(max_epochs=4, precision=precision)
     one, other = go(eager, config(**given)), go(compiled, config(**given, compiled=True))
-    assert [p.loss for p in other.curve] == pytest.approx([p.loss for p in one.curve], rel=1e-5) and other.error == one.error
-    assert len(graphs) == 2, "one for the whole batches and one for the short ones, each of one piece"
+    assert [p.loss for p in other.curve] == pytest.approx(
+        [p.loss for p in one.curve], rel=1e-5
+    ) and other.error == one.error
+    assert len(graphs) == 2, (
+        "one for the whole batches and one for the short ones, each of one piece"
+    )
     for name, p in eager.named_parameters():
         torch.testing.assert_close(compiled.get_parameter(name), p, rtol=1e-3, atol=2e-5)
 
@@ -381,7 +467,11 @@ def test_compiled_is_eager(model: Callable[[], nn.Module], precision: str, monke
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_any_number_of_models_may_be_compiled_in_one_process(monkeypatch: pytest.MonkeyPatch):
     graphs = []
-    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=lambda graph, _: graphs.append(graph) or graph))
+    monkeypatch.setattr(
+        torch,
+        "compile",
+        partial(torch.compile, backend=lambda graph, _: graphs.append(graph) or graph),
+    )
     for width in range(1, 11):
         go(bigram(width=width), config(n=12, compiled=True))
     assert len(graphs) == 10
@@ -394,7 +484,9 @@ def any_trial(name: str = "0" * 16) -> Trial:
     return Trial(name, TaskRef("sphere"), {}, 0)
 
 
-def kept_in(folder: Path, trial: Trial | None = None, kind: type[LanguageCheckpoint] = LanguageCheckpoint) -> Any:
+def kept_in(
+    folder: Path, trial: Trial | None = None, kind: type[LanguageCheckpoint] = LanguageCheckpoint
+) -> Any:
     made = kind.at(f"{folder}/{{}}.safetensors", trial or any_trial())
     assert made is not None
     return made
@@ -463,7 +555,9 @@ RESUMED: dict[str, tuple[Callable[[], nn.Module], dict[str, Any]]] = {
 
 @pytest.mark.usefixtures("after_every_step")
 @pytest.mark.parametrize(("model", "given"), RESUMED.values(), ids=RESUMED.keys())
-def test_what_was_cut_off_goes_on_exactly(model: Callable[[], nn.Module], given: dict[str, Any], tmp_path: Path):
+def test_what_was_cut_off_goes_on_exactly(
+    model: Callable[[], nn.Module], given: dict[str, Any], tmp_path: Path
+):
     asked, whole = config(**given), model()
     expected = go(whole, asked)
     for after in (1, 4, expected.steps - 1):
@@ -471,7 +565,9 @@ def test_what_was_cut_off_goes_on_exactly(model: Callable[[], nn.Module], given:
         again = model()
         fit = go(again, asked, kept=kept_in(tmp_path))
         assert fit.resumed_step == after and fit._replace(resumed_step=None) == expected
-        assert all(torch.equal(p, again.get_parameter(name)) for name, p in whole.named_parameters())
+        assert all(
+            torch.equal(p, again.get_parameter(name)) for name, p in whole.named_parameters()
+        )
         assert all(torch.equal(b, again.get_buffer(name)) for name, b in whole.named_buffers())
         next(tmp_path.iterdir()).unlink()
 
@@ -485,7 +581,9 @@ def test_cut_off_again_and_again(tmp_path: Path):
         cut_off(tmp_path, gpt(0.2), asked, after)
     again = gpt(0.2)
     fit = go(again, asked, kept=kept_in(tmp_path))
-    assert fit.resumed_step == cuts[-1] and fit.curve == expected.curve and fit.error == expected.error
+    assert (
+        fit.resumed_step == cuts[-1] and fit.curve == expected.curve and fit.error == expected.error
+    )
     assert all(torch.equal(p, again.get_parameter(name)) for name, p in whole.named_parameters())
 
 
@@ -495,12 +593,15 @@ def test_keeping_checkpoints_changes_nothing(tmp_path: Path):
     plain, kept = go(one, asked), go(other, asked, kept=kept_in(tmp_path))
     assert kept == plain
     assert all(torch.equal(p, other.get_parameter(name)) for name, p in one.named_parameters())
-    assert [p.name for p in tmp_path.iterdir()] == [f"{any_trial().trial_id}.safetensors"], "no temporary file stays"
+    assert [p.name for p in tmp_path.iterdir()] == [f"{any_trial().trial_id}.safetensors"], (
+        "no temporary file stays"
+    )
 
 
 @pytest.mark.usefixtures("after_every_step")
 def test_a_nan_before_the_checkpoint_is_found_after_it(tmp_path: Path):
-    """Losses are looked at every few steps, and a checkpoint may be written between a bad one and that."""
+    """Losses are looked at every few steps, and a checkpoint may be written between a bad one
+    and that."""
     asked = config(n=230, batch_size=1)  # looked at every third step
     cut_off(tmp_path, Breaking(4, math.nan), asked, after=4)
     with pytest.raises(TrialFailure, match="in step 4$"):
@@ -508,17 +609,24 @@ def test_a_nan_before_the_checkpoint_is_found_after_it(tmp_path: Path):
 
 
 def test_no_checkpoint_before_it_is_due(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(checkpoint_module, "EVERY_S", 30.0)  # a task file of other tests sets it where it is loaded
+    # a task file of other tests sets it where it is loaded
+    monkeypatch.setattr(checkpoint_module, "EVERY_S", 30.0)
     go(bigram(), config(max_epochs=3), kept=kept_in(tmp_path))
     assert not list(tmp_path.iterdir())
 
 
-def rewritten(path: Path, metadata: dict[str, str] | None = None, without: str = "-", **changed: Tensor) -> None:
+def rewritten(
+    path: Path, metadata: dict[str, str] | None = None, without: str = "-", **changed: Tensor
+) -> None:
     """The file with other metadata, without some tensors, or with others."""
     with safe_open(path, framework="pt") as f:
         said: dict[str, str] = f.metadata()
     tensors = {name: t for name, t in load_file(path).items() if not name.startswith(without)}
-    save_file({**tensors, **{f"rest/{name}": t for name, t in changed.items()}}, path, metadata=said if metadata is None else metadata)
+    save_file(
+        {**tensors, **{f"rest/{name}": t for name, t in changed.items()}},
+        path,
+        metadata=said if metadata is None else metadata,
+    )
 
 
 DAMAGE: dict[str, Callable[[Path], Any]] = {
@@ -533,9 +641,15 @@ DAMAGE: dict[str, Callable[[Path], Any]] = {
     "no moments": lambda p: rewritten(p, without="second_moments/"),
     "no state of dropout": lambda p: rewritten(p, without="rest/dropout"),
     "something more": lambda p: rewritten(p, more=torch.zeros(1)),
-    "of another trial": lambda p: rewritten(p, {**kept_in(p.parent, any_trial("1" * 16)).made_by, "step": "2"}),
-    "of another torch": lambda p: rewritten(p, {**kept_in(p.parent).made_by, "torch": "1.0", "step": "2"}),
-    "of another loop": lambda p: rewritten(p, {**kept_in(p.parent).made_by, "identity_version": "0", "step": "2"}),
+    "of another trial": lambda p: rewritten(
+        p, {**kept_in(p.parent, any_trial("1" * 16)).made_by, "step": "2"}
+    ),
+    "of another torch": lambda p: rewritten(
+        p, {**kept_in(p.parent).made_by, "torch": "1.0", "step": "2"}
+    ),
+    "of another loop": lambda p: rewritten(
+        p, {**kept_in(p.parent).made_by, "identity_version": "0", "step": "2"}
+    ),
 }
 
 

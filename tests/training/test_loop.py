@@ -1,4 +1,5 @@
-"""The training loop: each stop rule's figure, the reason given for it, and what decides the result."""
+"""The training loop: each stop rule's figure, the reason given for it, and what decides the
+result."""
 
 import dataclasses
 import math
@@ -36,7 +37,9 @@ def net(classes: int | None, width: int = 128) -> nn.Module:
 
 
 def alone(model: nn.Module, samples: Data, config: Config, seed: int = 0) -> Fit | TrialFailure:
-    (end,) = train(Alone(model), [Row(samples, Seeds(seed).generator("order"), config.lr)], [config])
+    (end,) = train(
+        Alone(model), [Row(samples, Seeds(seed).generator("order"), config.lr)], [config]
+    )
     return end
 
 
@@ -51,7 +54,9 @@ def figures(model: nn.Module, samples: Data) -> Evaluation:
     return found
 
 
-RULES = {  # classes, noise, stop rule: the reason, the figure that it is about, and the level which that must reach
+# classes, noise, stop rule: the reason, the figure that it is about, and the level which that must
+# reach
+RULES = {
     "below the noise, ±1": (None, 0.2, "noise", "below_noise", "loss", 4 * 0.2 * 0.8 / 2),
     "below a small noise, ±1": (None, 0.05, "noise", "below_noise", "loss", 4 * 0.05 * 0.95 / 2),
     "below the noise, classes": (3, 0.3, "noise", "below_noise", "error", 0.3 * (1 - 1 / 3) / 2),
@@ -60,7 +65,9 @@ RULES = {  # classes, noise, stop rule: the reason, the figure that it is about,
 }
 
 
-@pytest.mark.parametrize(("classes", "eta", "stop", "reason", "figure", "level"), RULES.values(), ids=RULES.keys())
+@pytest.mark.parametrize(
+    ("classes", "eta", "stop", "reason", "figure", "level"), RULES.values(), ids=RULES.keys()
+)
 def test_stop_rule_is_met_early_and_at_the_final_weights(classes, eta, stop, reason, figure, level):
     samples, model = data(classes, eta), net(classes)
     done = fit(model, samples, stop=stop, max_epochs=2000)
@@ -71,7 +78,9 @@ def test_stop_rule_is_met_early_and_at_the_final_weights(classes, eta, stop, rea
     assert (done.loss, done.error) == figures(model, samples)
 
 
-@pytest.mark.parametrize(("classes", "eta", "stop", "reason", "figure", "level"), RULES.values(), ids=RULES.keys())
+@pytest.mark.parametrize(
+    ("classes", "eta", "stop", "reason", "figure", "level"), RULES.values(), ids=RULES.keys()
+)
 def test_the_epoch_before_had_not_met_the_rule(classes, eta, stop, reason, figure, level):
     samples = data(classes, eta)
     epochs = fit(net(classes), samples, stop=stop, max_epochs=2000).epochs
@@ -109,7 +118,9 @@ def test_without_noise_there_is_nothing_to_be_below(classes: int | None):
 @pytest.mark.parametrize("classes", [None, 3])
 @pytest.mark.parametrize(("epochs", "where"), [(50, "after epoch"), (1, "at the final weights")])
 def test_a_loss_that_is_not_finite_is_a_nan_failure(classes: int | None, epochs: int, where: str):
-    absurd = Config(n=N, batch_size=N, stop="epochs", max_epochs=epochs).model_copy(update={"lr": 1e38})
+    absurd = Config(n=N, batch_size=N, stop="epochs", max_epochs=epochs).model_copy(
+        update={"lr": 1e38}
+    )
     failed = alone(net(classes), data(classes, 0.2), absurd)
     assert isinstance(failed, TrialFailure) and failed.kind == "nan" and where in str(failed)
 
@@ -133,7 +144,10 @@ def test_the_order_stream_alone_decides_the_order():
     model = Recorder()
     alone(model, samples, Config(n=10, batch_size=4, stop="epochs", max_epochs=2), seed=7)
     order = Seeds(7).generator("order")
-    assert model.seen == [*torch.randperm(10, generator=order).tolist(), *torch.randperm(10, generator=order).tolist()]
+    assert model.seen == [
+        *torch.randperm(10, generator=order).tolist(),
+        *torch.randperm(10, generator=order).tolist(),
+    ]
 
 
 def final_weights(order_seed: int, global_seed: int) -> Tensor:
@@ -144,7 +158,9 @@ def final_weights(order_seed: int, global_seed: int) -> Tensor:
 
 
 def test_same_streams_same_weights_bit_for_bit():
-    assert torch.equal(final_weights(0, 0), final_weights(0, 99)), "torch's global generator plays no part"
+    assert torch.equal(final_weights(0, 0), final_weights(0, 99)), (
+        "torch's global generator plays no part"
+    )
     assert not torch.equal(final_weights(0, 0), final_weights(1, 0))
 
 
@@ -168,11 +184,15 @@ def test_evaluate_over_several_batches_with_known_answers(classes: int | None):
 
 def test_evaluate_is_in_eval_mode():
     model, ones = nn.Dropout(0.9).train(), torch.ones(100, 1)
-    assert figures(model, Data(ones, ones[:, 0], ones, ones[:, 0], Noise("none", 0.0, 0.0))).loss == 0.0
+    assert (
+        figures(model, Data(ones, ones[:, 0], ones, ones[:, 0], Noise("none", 0.0, 0.0))).loss
+        == 0.0
+    )
 
 
 def test_training_goes_on_in_training_mode_after_an_evaluation():
-    """Each epoch ends with an evaluation, for the loss stays within twice its level of 0.9 and above it."""
+    """Each epoch ends with an evaluation, for the loss stays within twice its level of 0.9 and
+    above it."""
 
     class Modes(nn.Module):
         def __init__(self):

@@ -1,4 +1,5 @@
-"""Training one model by two processes: what each holds, that the figures are those of one process, and going on after a kill."""
+"""Training one model by two processes: what each holds, that the figures are those of one
+process, and going on after a kill."""
 
 import json
 import os
@@ -22,10 +23,12 @@ SAME = [name for name in CASES if name != "dropout"]
 """What two processes draw for dropout is not what one draws."""
 
 TOLERANCE = {"bfloat16": 1e-2}
-"""Relative; 1e-5 where nothing is said. In bfloat16 a slice's matmuls round otherwise than the whole's."""
+"""Relative; 1e-5 where nothing is said. In bfloat16 a slice's matmuls round otherwise than the
+whole's."""
 
 
-pytestmark = pytest.mark.timeout(600)  # two processes that wait for each other, on a machine that may be busy
+# two processes that wait for each other, on a machine that may be busy
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     go(CLIPPED, ALONE, kept_in(folder / "of one", CutOff))
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
     command = [sys.executable, "-m", "tests.training.two_processes", str(folder)]
-    both = [subprocess.Popen([*command, str(rank), "2"], cwd=ROOT, env=environment) for rank in range(2)]
+    both = [
+        subprocess.Popen([*command, str(rank), "2"], cwd=ROOT, env=environment) for rank in range(2)
+    ]
     try:
         assert [process.wait(500) for process in both] == [0, 0]
     finally:
@@ -57,7 +62,9 @@ def alone() -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("case", SAME)
-def test_two_processes_train_as_one(case: str, found: list[dict[str, Any]], alone: dict[str, dict[str, Any]]):
+def test_two_processes_train_as_one(
+    case: str, found: list[dict[str, Any]], alone: dict[str, dict[str, Any]]
+):
     two, one, within = found[0][case], alone[case], TOLERANCE.get(case, 1e-5)
     assert two["fit"][2:] == one["fit"][2:] == [3 * CASES[case].get("max_epochs", 2), None]
     np.testing.assert_allclose(two["curve"], one["curve"], rtol=within)
@@ -67,18 +74,27 @@ def test_two_processes_train_as_one(case: str, found: list[dict[str, Any]], alon
     np.testing.assert_allclose(two["fit"][:2], one["fit"][:2], rtol=within)
     np.testing.assert_allclose(two["held_out"], one["held_out"], rtol=1e-4)
     for name, values in one["weights"].items():
-        if not name.endswith("c_attn.bias"):  # that of the keys changes nothing: its gradient is rounding, which Adam makes large
-            np.testing.assert_allclose(two["weights"][name], values, rtol=1e-3, atol=1e-4, err_msg=name)
+        # that of the keys changes nothing: its gradient is rounding, which Adam makes large
+        if not name.endswith("c_attn.bias"):
+            np.testing.assert_allclose(
+                two["weights"][name], values, rtol=1e-3, atol=1e-4, err_msg=name
+            )
 
 
 def test_the_model_learns(alone: dict[str, dict[str, Any]]):
     assert alone["tied"]["curve"][-1] < alone["tied"]["curve"][0] - 0.1
 
 
-def test_both_processes_say_the_same_and_hold_half_each(found: list[dict[str, Any]], alone: dict[str, dict[str, Any]]):
+def test_both_processes_say_the_same_and_hold_half_each(
+    found: list[dict[str, Any]], alone: dict[str, dict[str, Any]]
+):
     for case, first in found[0].items():
         other = found[1][case]
-        assert first["curve"] == other["curve"] and first["fit"] == other["fit"] and first["held_out"] == other["held_out"], case
+        assert (
+            first["curve"] == other["curve"]
+            and first["fit"] == other["fit"]
+            and first["held_out"] == other["held_out"]
+        ), case
         assert first["weights"] and not other["weights"]
     for case in ("tied", "untied, clipped"):
         first, other, whole = found[0][case]["parts"], found[1][case]["parts"], alone[case]["parts"]
@@ -88,7 +104,10 @@ def test_both_processes_say_the_same_and_hold_half_each(found: list[dict[str, An
 def test_tied_embeddings_stay_one_tensor(found: list[dict[str, Any]]):
     table, head = "transformer.transformer.wte.weight", "transformer.lm_head.weight"
     tied, untied = found[0]["tied"], found[0]["untied, clipped"]
-    assert tied["weights"][table] == tied["weights"][head] and untied["weights"][table] != untied["weights"][head]
+    assert (
+        tied["weights"][table] == tied["weights"][head]
+        and untied["weights"][table] != untied["weights"][head]
+    )
     assert untied["parts"] > tied["parts"]
 
 
@@ -96,7 +115,11 @@ def test_what_was_cut_off_goes_on_bit_for_bit_dropout_included(found: list[dict[
     whole, kept, gone_on = (found[0][name] for name in ("dropout", "kept", "gone on"))
     assert whole == kept
     assert gone_on["fit"][3] == CUT_AFTER and gone_on["fit"][:3] == whole["fit"][:3]
-    assert gone_on["curve"] == whole["curve"] and gone_on["weights"] == whole["weights"] and gone_on["held_out"] == whole["held_out"]
+    assert (
+        gone_on["curve"] == whole["curve"]
+        and gone_on["weights"] == whole["weights"]
+        and gone_on["held_out"] == whole["held_out"]
+    )
 
 
 def test_two_processes_go_on_from_one(found: list[dict[str, Any]]):
@@ -106,7 +129,10 @@ def test_two_processes_go_on_from_one(found: list[dict[str, Any]]):
 
 
 def test_one_process_goes_on_from_two(folder: Path, found: list[dict[str, Any]]):
-    gone_on, whole = go(CLIPPED, ALONE, kept_in(folder / "for one", OnlyRead)), found[0]["kept, clipped"]
+    gone_on, whole = (
+        go(CLIPPED, ALONE, kept_in(folder / "for one", OnlyRead)),
+        found[0]["kept, clipped"],
+    )
     assert gone_on["fit"][3] == CUT_AFTER
     assert gone_on["curve"][:CUT_AFTER] == whole["curve"][:CUT_AFTER], "from the file"
     np.testing.assert_allclose(gone_on["curve"], whole["curve"], rtol=1e-5)
@@ -115,11 +141,16 @@ def test_one_process_goes_on_from_two(folder: Path, found: list[dict[str, Any]])
 def test_gradients_are_clipped_by_the_norm_of_the_whole(folder: Path, tmp_path: Path):
     """Adam's steps hardly depend on a gradient's length; its moments do."""
     go({}, ALONE, kept_in(tmp_path, CutOff))
-    two, one, loose = (kept_in(path).load(two_processes.CPU) for path in (folder / "for one", folder / "of one", tmp_path))
+    two, one, loose = (
+        kept_in(path).load(two_processes.CPU)
+        for path in (folder / "for one", folder / "of one", tmp_path)
+    )
     assert two and one and loose and two.step == one.step == loose.step == CUT_AFTER
     for name, moment in one.first_moments.items():
         torch.testing.assert_close(two.first_moments[name], moment, rtol=1e-3, atol=1e-7)
-        torch.testing.assert_close(two.second_moments[name], one.second_moments[name], rtol=1e-3, atol=1e-10)
+        torch.testing.assert_close(
+            two.second_moments[name], one.second_moments[name], rtol=1e-3, atol=1e-10
+        )
         assert loose.first_moments[name].norm() > 2 * moment.norm() or name.endswith("c_attn.bias")
 
 
@@ -129,14 +160,24 @@ def test_gradients_are_clipped_by_the_norm_of_the_whole(folder: Path, tmp_path: 
 @pytest.mark.parametrize(("rows", "count"), [(12, 2), (7, 3), (1, 4), (5, 5)])
 def test_slices_are_all_rows_once_and_nearly_equal(rows: int, count: int):
     parts = [Processes(rank, count).share(np.arange(rows)) for rank in range(count)]
-    assert np.concatenate(parts).tolist() == list(range(rows)) and max(map(len, parts)) - min(map(len, parts)) <= 1
+    assert (
+        np.concatenate(parts).tolist() == list(range(rows))
+        and max(map(len, parts)) - min(map(len, parts)) <= 1
+    )
 
 
 def test_blocks_are_the_transformers():
     with torch.device("meta"):
         small: dict[str, Any] = {"vocab_size": 10, "bos_token_id": None, "eos_token_id": None}
-        gpt2 = CausalLM(GPT2LMHeadModel(GPT2Config(n_embd=8, n_head=2, n_layer=3, n_positions=4, **small)))
-        size: dict[str, Any] = {"hidden_size": 8, "num_attention_heads": 2, "num_hidden_layers": 2, "intermediate_size": 16}
+        gpt2 = CausalLM(
+            GPT2LMHeadModel(GPT2Config(n_embd=8, n_head=2, n_layer=3, n_positions=4, **small))
+        )
+        size: dict[str, Any] = {
+            "hidden_size": 8,
+            "num_attention_heads": 2,
+            "num_hidden_layers": 2,
+            "intermediate_size": 16,
+        }
         neox = CausalLM(GPTNeoXForCausalLM(GPTNeoXConfig(**size, **small)))
     assert [type(block).__name__ for block in blocks(gpt2)] == ["GPT2Block"] * 3
     assert [type(block).__name__ for block in blocks(neox)] == ["GPTNeoXLayer"] * 2
@@ -144,5 +185,9 @@ def test_blocks_are_the_transformers():
 
 def test_one_process_is_left_as_it_is():
     tensor = torch.arange(3.0)
-    assert ALONE.summed(tensor) is tensor and ALONE.told("x") == "x" and ALONE.stacked(tensor) is tensor
+    assert (
+        ALONE.summed(tensor) is tensor
+        and ALONE.told("x") == "x"
+        and ALONE.stacked(tensor) is tensor
+    )
     assert ALONE.whole({"a": tensor})["a"] is tensor and two_processes.CPU == tensor.device

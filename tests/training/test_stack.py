@@ -1,4 +1,5 @@
-"""Models trained as one program: each ends with the weights and the Fit that it would have had alone."""
+"""Models trained as one program: each ends with the weights and the Fit that it would have had
+alone."""
 
 from collections.abc import Callable
 
@@ -34,15 +35,23 @@ from tests.training.toy_models import (
 
 
 @every(TOY)
-def test_outputs_in_the_stack_are_the_models_own(build: Build, sizes: tuple[int, ...], kind: list[tuple[int, float]], outputs: int):
+def test_outputs_in_the_stack_are_the_models_own(
+    build: Build, sizes: tuple[int, ...], kind: list[tuple[int, float]], outputs: int
+):
     lot = Lot.of(build, sizes, kind, outputs)
-    assert_outputs_are_the_models_own(lot, LayerStack if isinstance(lot.modules[0], nn.Sequential) else VmapStack)
+    assert_outputs_are_the_models_own(
+        lot, LayerStack if isinstance(lot.modules[0], nn.Sequential) else VmapStack
+    )
 
 
 @every(IMAGES)
 @pytest.mark.parametrize("outputs", [1, 10])
-def test_outputs_of_stacked_cnns_are_the_models_own(sizes: tuple[int, ...], kind: list[tuple[int, float]], outputs: int):
-    assert_outputs_are_the_models_own(Lot.of(MadryCNN, sizes, kind, outputs, n=7, shape=IMAGE), VmapStack)
+def test_outputs_of_stacked_cnns_are_the_models_own(
+    sizes: tuple[int, ...], kind: list[tuple[int, float]], outputs: int
+):
+    assert_outputs_are_the_models_own(
+        Lot.of(MadryCNN, sizes, kind, outputs, n=7, shape=IMAGE), VmapStack
+    )
 
 
 def assert_outputs_are_the_models_own(lot: Lot, expected: type) -> None:
@@ -51,23 +60,30 @@ def assert_outputs_are_the_models_own(lot: Lot, expected: type) -> None:
     x = torch.stack([d.x_train for d in lot.samples])
     found = [program(x)]
     if lot.per_row > 1 or len(lot.kind) > 1:
-        found.append(program(x.repeat_interleave(lot.per_row, 0)))  # the same batches, one for each model
+        # the same batches, one for each model
+        found.append(program(x.repeat_interleave(lot.per_row, 0)))
     for outputs in found:
         for i, module in enumerate(lot.modules):
-            torch.testing.assert_close(outputs[i], module(x[i // lot.per_row]), rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(
+                outputs[i], module(x[i // lot.per_row]), rtol=1e-4, atol=1e-5
+            )
     everywhere = program(x[:1])
     for i, module in enumerate(lot.modules):
         torch.testing.assert_close(everywhere[i], module(x[0]), rtol=1e-4, atol=1e-5)
 
 
 @every(TOY)
-def test_weights_after_twenty_steps_are_plain_adams(build: Build, sizes: tuple[int, ...], kind: list[tuple[int, float]], outputs: int):
+def test_weights_after_twenty_steps_are_plain_adams(
+    build: Build, sizes: tuple[int, ...], kind: list[tuple[int, float]], outputs: int
+):
     lot = Lot.of(build, sizes, kind, outputs)
     assert_trains_as_alone(lot, configs(lot, [5] * len(lot.modules)))
 
 
 @every(IMAGES)
-def test_weights_of_cnns_after_twenty_steps_are_plain_adams(sizes: tuple[int, ...], kind: list[tuple[int, float]]):
+def test_weights_of_cnns_after_twenty_steps_are_plain_adams(
+    sizes: tuple[int, ...], kind: list[tuple[int, float]]
+):
     lot = Lot.of(MadryCNN, sizes, kind, 10, n=20, shape=IMAGE, double=True)
     assert_trains_as_alone(lot, configs(lot, [5] * len(lot.modules), batch_size=6), atol=1e-9)
 
@@ -86,7 +102,9 @@ LEAVING = {
 @over(LEAVING, "epochs")
 @over({**NETS, "maxout": Maxout}, "build")
 @over({k: ROWS[k] for k in ("data sets", "learning rates")}, "kind")
-def test_models_that_leave_and_models_that_stay_are_as_alone(build: Build, epochs: list[list[int]], kind: list[tuple[int, float]]):
+def test_models_that_leave_and_models_that_stay_are_as_alone(
+    build: Build, epochs: list[list[int]], kind: list[tuple[int, float]]
+):
     lot = Lot.of(build, (8, 3, 5), kind, 1)
     assert_trains_as_alone(lot, configs(lot, [k for row in epochs for k in row]))
 
@@ -99,9 +117,17 @@ def test_cnns_that_leave_and_cnns_that_stay_are_as_alone():
 @settings(max_examples=15, deadline=None)
 @given(st.data())
 def test_whoever_leaves_when_all_are_as_alone(draw: st.DataObject):
-    kind = draw.draw(st.lists(st.tuples(st.integers(0, 2), st.sampled_from([1e-3, 1e-2])), min_size=1, max_size=4))
+    kind = draw.draw(
+        st.lists(
+            st.tuples(st.integers(0, 2), st.sampled_from([1e-3, 1e-2])), min_size=1, max_size=4
+        )
+    )
     sizes = draw.draw(st.lists(st.integers(1, 6), min_size=1, max_size=4))
-    epochs = draw.draw(st.lists(st.integers(1, 4), min_size=len(kind) * len(sizes), max_size=len(kind) * len(sizes)))
+    epochs = draw.draw(
+        st.lists(
+            st.integers(1, 4), min_size=len(kind) * len(sizes), max_size=len(kind) * len(sizes)
+        )
+    )
     lot = Lot.of(NETS["mlp of depth 1"], sizes, kind, draw.draw(st.sampled_from([1, 3])), n=10)
     assert_trains_as_alone(lot, configs(lot, epochs, batch_size=4))
 
@@ -112,13 +138,21 @@ RULES = [("noise", 300), ("interpolate", 300), ("epochs", 7), ("noise", 2)]
 @pytest.mark.parametrize("outputs", [1, 3])
 @over({"one data set": ROWS["one data set"], "both": ROWS["both"][1:]}, "kind")
 @over({"mlp": NETS["mlp of depth 1"], "residual": Residual}, "build")
-def test_each_model_leaves_at_its_own_stop_rule(build: Build, kind: list[tuple[int, float]], outputs: int):
-    lot = Lot.of(build, (64, 64, 16, 8), [(seed, 10 * lr) for seed, lr in kind], outputs, n=40, double=True)
+def test_each_model_leaves_at_its_own_stop_rule(
+    build: Build, kind: list[tuple[int, float]], outputs: int
+):
+    lot = Lot.of(
+        build, (64, 64, 16, 8), [(seed, 10 * lr) for seed, lr in kind], outputs, n=40, double=True
+    )
     made = [configs(lot, [cap], stop)[0] for stop, cap in RULES * len(kind)]
     alone = lot.copies()
     expected = [train(Alone(m), [lot.row_of(i)], [made[i]])[0] for i, m in enumerate(alone)]
     found = lot.trained(made)
-    assert {fit.stop_reason for fit in found if isinstance(fit, Fit)} >= {"below_noise", "interpolated", "epoch_cap"}
+    assert {fit.stop_reason for fit in found if isinstance(fit, Fit)} >= {
+        "below_noise",
+        "interpolated",
+        "epoch_cap",
+    }
     for fit, its, module, other in zip(found, expected, lot.modules, alone, strict=True):
         assert isinstance(fit, Fit) and isinstance(its, Fit)
         assert fit._replace(loss=0) == its._replace(loss=0)
@@ -135,16 +169,24 @@ def hurt(module: nn.Module) -> None:
 @over({"mlp": NETS["mlp of depth 2"], "residual": Residual}, "build")
 @over(ROWS, "kind")
 @pytest.mark.parametrize("sick", [0, 2])
-def test_a_model_without_a_finite_loss_leaves_its_mates_as_they_would_be_without_it(build: Build, kind: list[tuple[int, float]], sick: int):
+def test_a_model_without_a_finite_loss_leaves_its_mates_as_they_would_be_without_it(
+    build: Build, kind: list[tuple[int, float]], sick: int
+):
     lot, healthy = (Lot.of(build, (8, 3, 5), kind, 1) for _ in range(2))
     hurt(lot.modules[sick])
-    found, expected = (which.trained(configs(which, [4] * len(which.modules))) for which in (lot, healthy))
+    found, expected = (
+        which.trained(configs(which, [4] * len(which.modules))) for which in (lot, healthy)
+    )
     for i, (fit, its) in enumerate(zip(found, expected, strict=True)):
         if i == sick:
-            assert isinstance(fit, TrialFailure) and fit.kind == "nan" and "after epoch 1" in str(fit)
+            assert (
+                isinstance(fit, TrialFailure) and fit.kind == "nan" and "after epoch 1" in str(fit)
+            )
             continue
         assert isinstance(fit, Fit) and isinstance(its, Fit)
-        assert fit._replace(loss=0) == its._replace(loss=0) and fit.loss == pytest.approx(its.loss, rel=1e-5)
+        assert fit._replace(loss=0) == its._replace(loss=0) and fit.loss == pytest.approx(
+            its.loss, rel=1e-5
+        )
         assert_same_weights(lot.modules[i], healthy.modules[i])
 
 
@@ -153,14 +195,20 @@ def test_a_row_that_diverges_in_its_last_epoch_fails_alone():
     first, second, *diverged = lot.trained(configs(lot, [1] * 4, batch_size=50))
     assert isinstance(first, Fit) and isinstance(second, Fit)
     for fit in diverged:
-        assert isinstance(fit, TrialFailure) and fit.kind == "nan" and "at the final weights" in str(fit)
+        assert (
+            isinstance(fit, TrialFailure)
+            and fit.kind == "nan"
+            and "at the final weights" in str(fit)
+        )
 
 
 def test_all_models_may_fail():
     lot = Lot.of(NETS["mlp of depth 1"], (8, 3), ROWS["one data set"], 1)
     for module in lot.modules:
         hurt(module)
-    assert [fit.kind for fit in lot.trained(configs(lot, [3, 3])) if isinstance(fit, TrialFailure)] == ["nan", "nan"]
+    assert [
+        fit.kind for fit in lot.trained(configs(lot, [3, 3])) if isinstance(fit, TrialFailure)
+    ] == ["nan", "nan"]
 
 
 def test_stop_noise_without_noise_is_refused_whichever_model_asks():
@@ -181,26 +229,48 @@ def test_final_weights_are_written_into_the_models_own_parameters(build: Build):
     lot.trained(configs(lot, [2] * len(lot.modules)))
     for module, parameters, olds in zip(lot.modules, own, before, strict=True):
         for now, then, old in zip(module.parameters(), parameters, olds, strict=True):
-            assert now is then and now.shape == old.shape and now.requires_grad and now.is_contiguous()
+            assert (
+                now is then and now.shape == old.shape and now.requires_grad and now.is_contiguous()
+            )
             assert not torch.equal(now, old)
 
 
 FIRST: list[tuple[Callable[[], nn.Module], type]] = [
     (lambda: nn.Sequential(Standardize(0.5, 2.0), nn.Identity(), *mlp(784, 8, 2, 10)), LayerStack),
-    (lambda: nn.Sequential(nn.Flatten(), Standardize(0.5, 2.0), Standardize(-1.0, 0.3), nn.Linear(784, 3, bias=False)), LayerStack),
+    (
+        lambda: nn.Sequential(
+            nn.Flatten(),
+            Standardize(0.5, 2.0),
+            Standardize(-1.0, 0.3),
+            nn.Linear(784, 3, bias=False),
+        ),
+        LayerStack,
+    ),
     (lambda: nn.Sequential(nn.ReLU(), *mlp(784, 8, 1, 2)), LayerStack),
     (lambda: nn.Sequential(Standardize(0.1, 0.3), MadryCNN(1, 2)), VmapStack),
 ]
 
 
-@pytest.mark.parametrize(("build", "kind"), FIRST, ids=["standardized", "twice", "relu-first", "cnn"])
+@pytest.mark.parametrize(
+    ("build", "kind"), FIRST, ids=["standardized", "twice", "relu-first", "cnn"]
+)
 @pytest.mark.parametrize("models", [1, 3])
-def test_of_inputs_alone_a_stack_is_the_same_function(build: Callable[[], nn.Module], kind: type, models: int):
+def test_of_inputs_alone_a_stack_is_the_same_function(
+    build: Callable[[], nn.Module], kind: type, models: int
+):
     x = torch.randn(models, 5, *IMAGE, generator=torch.Generator().manual_seed(0))
-    program, units = stack([build() for _ in range(models)], x[0]), torch.tensor([0.7, 3.0, 11.0])[:models]
+    program, units = (
+        stack([build() for _ in range(models)], x[0]),
+        torch.tensor([0.7, 3.0, 11.0])[:models],
+    )
     assert isinstance(program, kind if models > 1 else Alone)
     torch.testing.assert_close(program.of_inputs()(x), program(x), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(program.of_inputs(units)(x), program(x * units[:, None, None, None, None]), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        program.of_inputs(units)(x),
+        program(x * units[:, None, None, None, None]),
+        rtol=1e-4,
+        atol=1e-5,
+    )
 
 
 @over({"mlp": NETS["mlp of depth 2"], "residual": Residual, "maxout": Maxout}, "build")

@@ -1,4 +1,5 @@
-"""What can be one program: odd models train in a stack as alone, and what would not is refused with the reason."""
+"""What can be one program: odd models train in a stack as alone, and what would not is refused
+with the reason."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -24,7 +25,13 @@ from tests.training.toy_models import (
 )
 
 
-def chain(width: int, act: Callable[[], nn.Module], zero: bool = False, outputs: int = 1, bias: bool = True) -> nn.Sequential:
+def chain(
+    width: int,
+    act: Callable[[], nn.Module],
+    zero: bool = False,
+    outputs: int = 1,
+    bias: bool = True,
+) -> nn.Sequential:
     """One hidden layer; `zero` starts the last one at zero, as is often done."""
     last = nn.Linear(width, outputs)
     return nn.Sequential(nn.Linear(D, width, bias=bias), act(), zeroed(last) if zero else last)
@@ -59,21 +66,41 @@ def with_dropout(width: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(D, width), nn.Dropout(0.5), nn.Linear(width, 1))
 
 
-def pair(build: Callable[..., nn.Module], *arguments: Sequence[Any]) -> list[Callable[[], nn.Module]]:
+def pair(
+    build: Callable[..., nn.Module], *arguments: Sequence[Any]
+) -> list[Callable[[], nn.Module]]:
     return [lambda a=a: build(*a) for a in arguments]
 
 
 REFUSED: dict[str, tuple[list[Callable[[], nn.Module]], str]] = {
-    "sigmoid units of different widths": (pair(chain, (4, nn.Sigmoid), (8, nn.Sigmoid)), "padding of a narrower model would be trained"),
-    "softplus units of different widths": (pair(chain, (8, nn.Softplus), (4, nn.Softplus)), "padding of a narrower model would be trained"),
-    "sigmoid units before a zero layer": (pair(chain, (4, nn.Sigmoid, True), (8, nn.Sigmoid, True)), "padding|another function"),
+    "sigmoid units of different widths": (
+        pair(chain, (4, nn.Sigmoid), (8, nn.Sigmoid)),
+        "padding of a narrower model would be trained",
+    ),
+    "softplus units of different widths": (
+        pair(chain, (8, nn.Softplus), (4, nn.Softplus)),
+        "padding of a narrower model would be trained",
+    ),
+    "sigmoid units before a zero layer": (
+        pair(chain, (4, nn.Sigmoid, True), (8, nn.Sigmoid, True)),
+        "padding|another function",
+    ),
     "layer norms of different widths": (pair(normed, (4,), (8,)), "another function than alone"),
-    "layer norms before a zero layer": (pair(normed, (4, True), (8, True)), "padding|another function"),
+    "layer norms before a zero layer": (
+        pair(normed, (4, True), (8, True)),
+        "padding|another function",
+    ),
     "dropout": (pair(with_dropout, (8,), (8,)), "random"),
     "other activations": (pair(chain, (8, nn.ReLU), (8, nn.Tanh)), "the models' modules differ"),
     "other depths": (pair(mlp, (D, 8, 1, 1), (D, 8, 2, 1)), "the models' modules differ"),
-    "other slopes": (pair(chain, (8, lambda: nn.LeakyReLU(0.01)), (8, lambda: nn.LeakyReLU(0.1))), "another function than alone"),
-    "other input scales": (pair(chain, (8, lambda: Standardize(0, 1)), (8, lambda: Standardize(0, 2))), "another function than alone"),
+    "other slopes": (
+        pair(chain, (8, lambda: nn.LeakyReLU(0.01)), (8, lambda: nn.LeakyReLU(0.1))),
+        "another function than alone",
+    ),
+    "other input scales": (
+        pair(chain, (8, lambda: Standardize(0, 1)), (8, lambda: Standardize(0, 2))),
+        "another function than alone",
+    ),
     "other numbers of outputs": (pair(mlp, (D, 8, 1, 1), (D, 8, 1, 3)), "outputs have shape"),
     "other numbers of inputs": (pair(mlp, (D, 8, 1, 1), (D + 1, 8, 1, 1)), "RuntimeError"),
     "a bias, then none": (pair(biased, (True,), (False,)), "parameters differ"),
@@ -84,7 +111,9 @@ REFUSED: dict[str, tuple[list[Callable[[], nn.Module]], str]] = {
 
 
 @over(REFUSED, "case")
-def test_what_cannot_be_one_program_is_refused_with_the_reason(case: tuple[list[Callable[[], nn.Module]], str]):
+def test_what_cannot_be_one_program_is_refused_with_the_reason(
+    case: tuple[list[Callable[[], nn.Module]], str],
+):
     builders, reason = case
     modules = [seeded(build, i) for i, build in enumerate(builders)]
     before = copy.deepcopy(modules)
@@ -146,7 +175,11 @@ def one_linear_twice() -> nn.Sequential:
 
 
 def nested() -> nn.Sequential:
-    return nn.Sequential(Standardize(0.5, 2.0), nn.Sequential(nn.Linear(D, 8), nn.Sequential(nn.Tanh())), nn.Linear(8, 1, bias=False))
+    return nn.Sequential(
+        Standardize(0.5, 2.0),
+        nn.Sequential(nn.Linear(D, 8), nn.Sequential(nn.Tanh())),
+        nn.Linear(8, 1, bias=False),
+    )
 
 
 def frozen_features() -> nn.Sequential:
@@ -164,7 +197,13 @@ def transposed() -> nn.Sequential:
 
 
 def channels_last() -> nn.Module:
-    made = nn.Sequential(nn.Unflatten(1, (2, 3, 1)), nn.Conv2d(2, 4, (3, 1)), nn.ReLU(), nn.Flatten(), nn.Linear(4, 1))
+    made = nn.Sequential(
+        nn.Unflatten(1, (2, 3, 1)),
+        nn.Conv2d(2, 4, (3, 1)),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(4, 1),
+    )
     return made.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - its overloads are missing
 
 
@@ -207,7 +246,14 @@ def test_activations_that_learn_are_stacked_through_their_own_forward(kind: type
     assert isinstance(stack([chain(8, kind) for _ in range(3)], torch.randn(4, D)), VmapStack)
 
 
-@over({"one relu in two places": one_relu_twice, "nested sequences": nested, "frozen features": frozen_features}, "build")
+@over(
+    {
+        "one relu in two places": one_relu_twice,
+        "nested sequences": nested,
+        "frozen features": frozen_features,
+    },
+    "build",
+)
 def test_chains_of_layers_are_stacked_layer_by_layer(build: Callable[[], nn.Module]):
     assert type(stack([seeded(build, i) for i in range(3)], data(0, 1).x_train[:4])) is LayerStack
 

@@ -1,4 +1,5 @@
-"""Lots of small models to train as one program, and the textbook loop that each is compared with."""
+"""Lots of small models to train as one program, and the textbook loop that each is compared
+with."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -20,7 +21,9 @@ D = 6
 IMAGE = (1, 28, 28)
 
 
-def data(seed: int, outputs: int, n: int = 50, shape: tuple[int, ...] = (D,), double: bool = False) -> Data:
+def data(
+    seed: int, outputs: int, n: int = 50, shape: tuple[int, ...] = (D,), double: bool = False
+) -> Data:
     """Random points; the first coordinate decides a label, and a fifth of the labels is noise."""
     draw = torch.Generator().manual_seed(seed)
     x, x_test = torch.randn(n, *shape, generator=draw), torch.randn(40, *shape, generator=draw)
@@ -40,7 +43,11 @@ class Residual(nn.Module):
 
     def __init__(self, width: int, outputs: int):
         super().__init__()
-        self.into, self.block, self.out = nn.Linear(D, width), nn.Linear(width, width, bias=False), nn.Linear(width, outputs)
+        self.into, self.block, self.out = (
+            nn.Linear(D, width),
+            nn.Linear(width, width, bias=False),
+            nn.Linear(width, outputs),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         h = F.relu(self.into(x))
@@ -91,9 +98,19 @@ class Lot(NamedTuple):
     kind: Sequence[tuple[int, float]]
 
     @classmethod
-    def of(cls, build: Build, sizes: Sequence[int], kind: Sequence[tuple[int, float]], outputs: int, **about: Any) -> "Lot":
+    def of(
+        cls,
+        build: Build,
+        sizes: Sequence[int],
+        kind: Sequence[tuple[int, float]],
+        outputs: int,
+        **about: Any,
+    ) -> "Lot":
         sets = {seed: data(seed, outputs, **about) for seed, _ in kind}
-        modules = [seeded(lambda size=size: build(size, outputs), i) for i, size in enumerate(tuple(sizes) * len(kind))]
+        modules = [
+            seeded(lambda size=size: build(size, outputs), i)
+            for i, size in enumerate(tuple(sizes) * len(kind))
+        ]
         if about.get("double"):
             modules = [m.double() for m in modules]
         return cls(modules, [sets[seed] for seed, _ in kind], kind)
@@ -103,7 +120,10 @@ class Lot(NamedTuple):
         return len(self.modules) // len(self.kind)
 
     def rows(self) -> list[Row]:
-        return [Row(d, Seeds(seed).generator("order"), lr) for d, (seed, lr) in zip(self.samples, self.kind, strict=True)]
+        return [
+            Row(d, Seeds(seed).generator("order"), lr)
+            for d, (seed, lr) in zip(self.samples, self.kind, strict=True)
+        ]
 
     def row_of(self, model: int) -> Row:
         return self.rows()[model // self.per_row]
@@ -115,9 +135,14 @@ class Lot(NamedTuple):
         return train(stack(self.modules, self.samples[0].x_train[:4]), self.rows(), configs)
 
 
-def configs(lot: Lot, max_epochs: Sequence[int], stop: str = "epochs", batch_size: int = 16) -> list[Config]:
+def configs(
+    lot: Lot, max_epochs: Sequence[int], stop: str = "epochs", batch_size: int = 16
+) -> list[Config]:
     n = len(lot.samples[0].x_train)
-    return [Config.model_validate({"n": n, "batch_size": batch_size, "stop": stop, "max_epochs": k}) for k in max_epochs]
+    return [
+        Config.model_validate({"n": n, "batch_size": batch_size, "stop": stop, "max_epochs": k})
+        for k in max_epochs
+    ]
 
 
 def plainly(module: nn.Module, row: Row, config: Config) -> nn.Module:
@@ -128,21 +153,32 @@ def plainly(module: nn.Module, row: Row, config: Config) -> nn.Module:
         for batch in torch.randperm(len(x), generator=row.order).split(config.batch_size):
             adam.zero_grad()
             output = module(x[batch])
-            loss = F.mse_loss(output[:, 0], y[batch]) if classes is None else F.cross_entropy(output, y[batch])
+            loss = (
+                F.mse_loss(output[:, 0], y[batch])
+                if classes is None
+                else F.cross_entropy(output, y[batch])
+            )
             loss.backward()
             adam.step()
     return module
 
 
 def assert_same_weights(module: nn.Module, other: nn.Module, atol: float = 1e-5) -> None:
-    for (name, mine), its in zip(module.state_dict().items(), other.state_dict().values(), strict=True):
-        torch.testing.assert_close(mine, its, rtol=0, atol=atol, msg=lambda said, name=name: f"{name}: {said}")
+    for (name, mine), its in zip(
+        module.state_dict().items(), other.state_dict().values(), strict=True
+    ):
+        torch.testing.assert_close(
+            mine, its, rtol=0, atol=atol, msg=lambda said, name=name: f"{name}: {said}"
+        )
 
 
 def assert_trains_as_alone(lot: Lot, made: Sequence[Config], atol: float = 1e-5) -> None:
     alone = [plainly(m, lot.row_of(i), made[i]) for i, m in enumerate(lot.copies())]
     for fit, config in zip(lot.trained(made), made, strict=True):
-        assert isinstance(fit, Fit) and (fit.epochs, fit.stop_reason) == (config.max_epochs, "epoch_cap")
+        assert isinstance(fit, Fit) and (fit.epochs, fit.stop_reason) == (
+            config.max_epochs,
+            "epoch_cap",
+        )
     for module, its in zip(lot.modules, alone, strict=True):
         assert_same_weights(module, its, atol)
 
@@ -151,8 +187,16 @@ def over(values: dict[str, Any], name: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(name, values.values(), ids=values.keys())
 
 
-TOY = [over(NETS, "build"), over(SIZES, "sizes"), over(ROWS, "kind"), pytest.mark.parametrize("outputs", [1, 10])]
-IMAGES = [over({"equal": (1, 1), "different": (2, 1)}, "sizes"), over({k: ROWS[k] for k in ("one data set", "both")}, "kind")]
+TOY = [
+    over(NETS, "build"),
+    over(SIZES, "sizes"),
+    over(ROWS, "kind"),
+    pytest.mark.parametrize("outputs", [1, 10]),
+]
+IMAGES = [
+    over({"equal": (1, 1), "different": (2, 1)}, "sizes"),
+    over({k: ROWS[k] for k in ("one data set", "both")}, "kind"),
+]
 
 
 def every(marks: list[pytest.MarkDecorator]) -> Callable[[Any], Any]:

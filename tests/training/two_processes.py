@@ -1,4 +1,5 @@
-"""One of the processes of test_sharded_training.py: `python -m tests.training.two_processes FOLDER RANK COUNT`."""
+"""One of the processes of test_sharded_training.py: `python -m tests.training.two_processes
+FOLDER RANK COUNT`."""
 
 import json
 import sys
@@ -7,6 +8,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch.distributed.tensor import DTensor
 
 from harness.language import Corpus, LanguageConfig
 from harness.measures.next_token import held_out
@@ -34,7 +36,9 @@ CUT_AFTER = 1
 
 def config(given: dict[str, Any]) -> LanguageConfig:
     own = {name: value for name, value in given.items() if name not in ("tied", "dropout")}
-    return LanguageConfig(**{"n": 30, "context": CONTEXT, "batch_size": 12, "max_epochs": 2, "lr": 0.01, **own})
+    return LanguageConfig(
+        **{"n": 30, "context": CONTEXT, "batch_size": 12, "max_epochs": 2, "lr": 0.01, **own}
+    )
 
 
 def corpus() -> Corpus:
@@ -62,14 +66,32 @@ class OnlyRead(LanguageCheckpoint):
     due = False  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride]
 
 
-def go(given: dict[str, Any], processes: Processes, kept: LanguageCheckpoint | None = None) -> dict[str, Any]:
-    """Train a small GPT and judge it: all figures, and the whole weights by name in the first process."""
+def go(
+    given: dict[str, Any], processes: Processes, kept: LanguageCheckpoint | None = None
+) -> dict[str, Any]:
+    """Train a small GPT and judge it: all figures, and the whole weights by name in the first
+    process."""
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        model = stream_gpt(2, WIDTH, 2, CONTEXT, VOCABULARY, tied=given.get("tied", True), dropout=given.get("dropout", 0.0))
+        model = stream_gpt(
+            2,
+            WIDTH,
+            2,
+            CONTEXT,
+            VOCABULARY,
+            tied=given.get("tied", True),
+            dropout=given.get("dropout", 0.0),
+        )
         processes.shard(model, CPU)
         torch.manual_seed(5 + processes.rank)
-        fit = train_language(model, corpus().train, config(given), Seeds(0).generator("order"), CPU, kept, processes)
+        fit = train_language(
+            model, corpus().train, config(given), Seeds(0).generator("order"), CPU, kept, processes
+        )
+
+    def held(p: torch.nn.Parameter) -> torch.Tensor:
+        """This process's part of a parameter."""
+        return p.to_local() if isinstance(p, DTensor) else p
+
     judged = held_out(model, corpus(), CONTEXT, 10_000, CPU, processes)
     weights = processes.whole(model.state_dict())
     return {
@@ -77,11 +99,13 @@ def go(given: dict[str, Any], processes: Processes, kept: LanguageCheckpoint | N
         "curve": [point.loss for point in fit.curve],
         "held_out": list(judged),
         "weights": {name: tensor.flatten().tolist() for name, tensor in weights.items()},
-        "parts": sum(p.to_local().numel() if processes.count > 1 else p.numel() for p in model.parameters()),  # pyright: ignore[reportAttributeAccessIssue]
+        "parts": sum(held(p).numel() for p in model.parameters()),
     }
 
 
-def kept_in(folder: Path, kind: type[LanguageCheckpoint] = LanguageCheckpoint) -> LanguageCheckpoint:
+def kept_in(
+    folder: Path, kind: type[LanguageCheckpoint] = LanguageCheckpoint
+) -> LanguageCheckpoint:
     folder.mkdir(exist_ok=True)
     made = kind.at(f"{folder}/{{}}.safetensors", any_trial())
     assert made is not None
@@ -89,14 +113,27 @@ def kept_in(folder: Path, kind: type[LanguageCheckpoint] = LanguageCheckpoint) -
 
 
 def main(folder: Path, processes: Processes) -> None:
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=processes.rank, world_size=processes.count)
+    dist.init_process_group(
+        "gloo",
+        init_method=f"file://{folder}/meeting",
+        rank=processes.rank,
+        world_size=processes.count,
+    )
     torch.set_num_threads(1)
     first = processes.rank == 0
     found = {name: go(given, processes) for name, given in CASES.items()}
-    found["kept"] = go(CASES["dropout"], processes, kept_in(folder / "of two", CutOff) if first else None)
-    found["gone on"] = go(CASES["dropout"], processes, kept_in(folder / "of two", OnlyRead) if first else None)
-    found["kept, clipped"] = go(CLIPPED, processes, kept_in(folder / "for one", CutOff) if first else None)
-    found["gone on from one process"] = go(CLIPPED, processes, kept_in(folder / "of one", OnlyRead) if first else None)
+    found["kept"] = go(
+        CASES["dropout"], processes, kept_in(folder / "of two", CutOff) if first else None
+    )
+    found["gone on"] = go(
+        CASES["dropout"], processes, kept_in(folder / "of two", OnlyRead) if first else None
+    )
+    found["kept, clipped"] = go(
+        CLIPPED, processes, kept_in(folder / "for one", CutOff) if first else None
+    )
+    found["gone on from one process"] = go(
+        CLIPPED, processes, kept_in(folder / "of one", OnlyRead) if first else None
+    )
     (folder / f"{processes.rank}.json").write_text(json.dumps(found))
     dist.destroy_process_group()
 

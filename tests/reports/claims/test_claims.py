@@ -50,7 +50,8 @@ def onset(n: int, first: int):
         ((100, 1000), 1, "supported"),
         ((100, 1000), 2, "supported"),
         ((100,), 1, "undecided"),  # one n says nothing of proportion
-        ((100, 1000), 20, "undecided"),  # a bracket of 2 to 20: too coarse, and perhaps too short a training
+        # a bracket of 2 to 20: too coarse, and perhaps too short a training
+        ((100, 1000), 20, "undecided"),
         ((100, 1000), 0.1, NOT_TESTED),  # fitted at the smallest size: no bracket
         ((100, 1000), 0.2, "contradicted"),
     ],
@@ -61,7 +62,10 @@ def test_c1_brackets_the_onset(tmp_path, ns, first, expected):
 
 
 def test_c1_needs_pure_noise(tmp_path):
-    assert verdict(tmp_path, [r | {"sigma2": 0.64} for r in onset(100, 100)], "C1").verdict == NOT_TESTED
+    assert (
+        verdict(tmp_path, [r | {"sigma2": 0.64} for r in onset(100, 100)], "C1").verdict
+        == NOT_TESTED
+    )
 
 
 GRID = {"ns": (100, 200, 400), "ds": (8, 16, 32), "spread": 0.02}
@@ -69,14 +73,26 @@ GRID = {"ns": (100, 200, 400), "ds": (8, 16, 32), "spread": 0.02}
 
 @pytest.mark.parametrize(
     ("b", "b_n", "b_d", "expected"),
-    [(0.4, 0.4, 0.4, "supported"), (0.4, 0.4, 0.0, "contradicted"), (0.1, 0.5, 0.1, "contradicted"), (0.0, 0.3, 0.3, "undecided")],
+    [
+        (0.4, 0.4, 0.4, "supported"),
+        (0.4, 0.4, 0.0, "contradicted"),
+        (0.1, 0.5, 0.1, "contradicted"),
+        (0.0, 0.3, 0.3, "undecided"),
+    ],
 )
 def test_c2_is_the_collapse(tmp_path, b, b_n, b_d, expected):
     assert verdict(tmp_path, power_law(b, b_n, b_d, **GRID), "C2").verdict == expected
 
 
 def digits(accuracies: dict[int, float], n: int = 4000):
-    changes = {"task": "mnist", "family": "mnist-mlp", "outputs": 10, "sigma2": None, "bayes_error": 0.0, "epsilon": 0.0}
+    changes = {
+        "task": "mnist",
+        "family": "mnist-mlp",
+        "outputs": 10,
+        "sigma2": None,
+        "bayes_error": 0.0,
+        "epsilon": 0.0,
+    }
     changes |= {"stop_rule": "interpolate", "stop_reason": "interpolated", "below_noise": False}
     return [row(p, n, 784, test_accuracy=a, **changes) for p, a in accuracies.items()]
 
@@ -118,10 +134,13 @@ WIDE = [0.5, 0.8, 1.2, 1.4, 1.6, 1.9, 2.0]
     ("rows", "expected"),
     [
         ([on_sphere(8, WIDE), on_sphere(128, GATHERED)], "contradicted"),
-        ([on_sphere(128, [q / 1.6 for q in GATHERED], unit=1.6)], "contradicted"),  # radii, whatever the data unit
-        ([on_sphere(8, GATHERED), on_sphere(128, FAR)], "supported"),  # what counts is the largest d
+        # radii, whatever the data unit
+        ([on_sphere(128, [q / 1.6 for q in GATHERED], unit=1.6)], "contradicted"),
+        # what counts is the largest d
+        ([on_sphere(8, GATHERED), on_sphere(128, FAR)], "supported"),
         ([on_sphere(8, WIDE)], "undecided"),
-        ([on_sphere(8, [1.5, 1.51, 1.52, 1.53, 1.54, 1.55, 1.56])], "undecided"),  # neither 2 nor √2
+        # neither 2 nor √2
+        ([on_sphere(8, [1.5, 1.51, 1.52, 1.53, 1.54, 1.55, 1.56])], "undecided"),
         ([on_sphere(8, GATHERED) | {"isoperimetry": "assumed"}], NOT_TESTED),
         ([on_sphere(8, None)], NOT_TESTED),
     ],
@@ -131,8 +150,12 @@ def test_c3_looks_at_the_largest_dimension(tmp_path, rows, expected):
 
 
 def test_c3_takes_the_median_over_data_sets(tmp_path):
-    rows = [on_sphere(8, [q + 0.01 * n for q in GATHERED], n=100 + n) | {"data_hash": str(n)} for n in (1, 2, 3)]
-    twice = [rows[2] | {"trial_id": "f" * 16, "seed": 9}]  # the same data again does not count again
+    rows = [
+        on_sphere(8, [q + 0.01 * n for q in GATHERED], n=100 + n) | {"data_hash": str(n)}
+        for n in (1, 2, 3)
+    ]
+    # the same data again does not count again
+    twice = [rows[2] | {"trial_id": "f" * 16, "seed": 9}]
     (claim,) = verdict(tmp_path, rows + twice, "C3").findings
     assert claim.parts["low"].value == pytest.approx(1.32) and len(claim.parts["low"].trials) == 3
 
@@ -149,8 +172,15 @@ def robust(accuracies: dict[int, float], **changes):
         "epsilon": 0.0,
         "below_noise": False,
     }
-    whole |= {"stop_rule": "epochs", "stop_reason": "epoch_cap", "robust_linf_radii": [0.1, 0.3]} | changes
-    return [row(p, 60_000, 784, settings=settings, robust_accuracy_linf=[1.0, a], **whole) for p, a in accuracies.items()]
+    whole |= {
+        "stop_rule": "epochs",
+        "stop_reason": "epoch_cap",
+        "robust_linf_radii": [0.1, 0.3],
+    } | changes
+    return [
+        row(p, 60_000, 784, settings=settings, robust_accuracy_linf=[1.0, a], **whole)
+        for p, a in accuracies.items()
+    ]
 
 
 MADRYS = {50_000: 0.5, 150_000: 0.88, 500_000: 0.92, 2_000_000: 0.94, 4_000_000: 0.96}
@@ -160,13 +190,16 @@ MADRYS = {50_000: 0.5, 150_000: 0.88, 500_000: 0.92, 2_000_000: 0.94, 4_000_000:
     ("rows", "expected"),
     [
         (robust(MADRYS), "supported"),
-        (robust({13_514: 0.5, 52_506: 0.96, 206_954: 0.97}), "undecided"),  # early, but a search may have missed changes
-        (robust({13_514: 0.1, 4_000_000: 0.2}), "undecided"),  # never, but another training may be better
+        # early, but a search may have missed changes
+        (robust({13_514: 0.5, 52_506: 0.96, 206_954: 0.97}), "undecided"),
+        # never, but another training may be better
+        (robust({13_514: 0.1, 4_000_000: 0.2}), "undecided"),
         (robust(MADRYS, family="mnist-mlp"), NOT_TESTED),
         (robust(MADRYS, robust_linf_radii=[0.1, 0.25]), NOT_TESTED),
         (robust(MADRYS, robust_linf_box=None), NOT_TESTED),
         (of_schema_2(robust(MADRYS)), NOT_TESTED),
-        (robust(MADRYS) + digits({1000: 0.8, 4000: 0.92}), "contradicted"),  # the clean half decides
+        # the clean half decides
+        (robust(MADRYS) + digits({1000: 0.8, 4000: 0.92}), "contradicted"),
     ],
 )
 def test_c4_robust_part_supports_and_never_contradicts(tmp_path, rows, expected):
@@ -175,10 +208,20 @@ def test_c4_robust_part_supports_and_never_contradicts(tmp_path, rows, expected)
 
 def test_c4_says_how_far_from_the_published_figures(tmp_path):
     said = verdict(tmp_path, robust({13_514: 0.5, 206_954: 0.85, 821_706: 0.9}), "C4").findings[-1]
-    assert (said.parts["p"].value, said.parts["ours"].value, said.parts["v0"].value) == (206_954, pytest.approx(0.85), 0.9)
-    assert said.parts["d0"].value == pytest.approx(-5) and "about 90.0 %" in str(said) and "−5.0 points" in str(said)
+    assert (said.parts["p"].value, said.parts["ours"].value, said.parts["v0"].value) == (
+        206_954,
+        pytest.approx(0.85),
+        0.9,
+    )
+    assert (
+        said.parts["d0"].value == pytest.approx(-5)
+        and "about 90.0 %" in str(said)
+        and "−5.0 points" in str(said)
+    )
     largest = verdict(tmp_path / "b", robust({821_706: 0.9, 3_274_634: 0.93}), "C4").findings[-1]
-    assert [largest.parts[f"d{i}"].value for i in range(5)] == pytest.approx([-2, -3.36, 0.48, 3.38, 5])
+    assert [largest.parts[f"d{i}"].value for i in range(5)] == pytest.approx(
+        [-2, -3.36, 0.48, 3.38, 5]
+    )
 
 
 def test_c4_says_nothing_of_published_sizes_beyond_the_grid(tmp_path):
@@ -186,10 +229,32 @@ def test_c4_says_nothing_of_published_sizes_beyond_the_grid(tmp_path):
     assert len(findings) == 2 and not any("Madry" in str(f) for f in findings)
 
 
-def recipe(accuracy: float, seed: int = 0, batch_size: int = 5, adversary: str | None = None, p: int = 690_000, n: int = 60_000, **changes):
+def recipe(
+    accuracy: float,
+    seed: int = 0,
+    batch_size: int = 5,
+    adversary: str | None = None,
+    p: int = 690_000,
+    n: int = 60_000,
+    **changes,
+):
     settings = {"batch_size": batch_size, "adversary": adversary}
-    whole = {"task": "mnist", "family": "mnist-cnn", "outputs": 10, "sigma2": None, "bayes_error": 0.0, "epsilon": 0.0, "epochs": 15}
-    whole |= {"stop_rule": "epochs", "stop_reason": "epoch_cap", "below_noise": False, "test_accuracy": accuracy, "test_accuracy_se": 0.001}
+    whole = {
+        "task": "mnist",
+        "family": "mnist-cnn",
+        "outputs": 10,
+        "sigma2": None,
+        "bayes_error": 0.0,
+        "epsilon": 0.0,
+        "epochs": 15,
+    }
+    whole |= {
+        "stop_rule": "epochs",
+        "stop_reason": "epoch_cap",
+        "below_noise": False,
+        "test_accuracy": accuracy,
+        "test_accuracy_se": 0.001,
+    }
     return row(p, n, 784, seed, settings=settings, **whole | changes)
 
 
@@ -200,8 +265,15 @@ def recipe(accuracy: float, seed: int = 0, batch_size: int = 5, adversary: str |
         ([recipe(0.9901), recipe(0.995, 1)], "supported"),  # within two standard errors
         ([recipe(0.9899), recipe(0.95, 1)], "contradicted"),
         ([recipe(0.9899), recipe(0.992, 1)], "undecided"),
-        ([recipe(0.98, family="mnist-mlp"), recipe(0.993, 1, family="mnist-cnn", p=630_000)], "supported"),  # it names no architecture
-        ([recipe(0.98, family="mnist-mlp"), recipe(0.97, 1, family="mnist-cnn", p=630_000)], "contradicted"),
+        # it names no architecture
+        (
+            [recipe(0.98, family="mnist-mlp"), recipe(0.993, 1, family="mnist-cnn", p=630_000)],
+            "supported",
+        ),
+        (
+            [recipe(0.98, family="mnist-mlp"), recipe(0.97, 1, family="mnist-cnn", p=630_000)],
+            "contradicted",
+        ),
         ([recipe(0.98, p=760_000)], NOT_TESTED),
         ([recipe(0.98, p=756_000)], "contradicted"),  # 10 % more
         ([recipe(0.98, n=59_999)], NOT_TESTED),
@@ -215,9 +287,14 @@ def test_c5_is_the_recipe_itself(tmp_path, rows, expected):
     assert verdict(tmp_path, rows, "C5").verdict == expected
 
 
-def levelling(limit: float, n: int = 60_000, sizes=(1000, 3000, 10_000, 30_000, 100_000, 300_000), **changes):
+def levelling(
+    limit: float, n: int = 60_000, sizes=(1000, 3000, 10_000, 30_000, 100_000, 300_000), **changes
+):
     """Digits whose test error falls like p^−0.8 to a limit."""
-    return [r | {"test_n": 10_000} | changes for r in digits({p: 1 - limit - 30 * p**-0.8 for p in sizes}, n)]
+    return [
+        r | {"test_n": 10_000} | changes
+        for r in digits({p: 1 - limit - 30 * p**-0.8 for p in sizes}, n)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -227,9 +304,19 @@ def levelling(limit: float, n: int = 60_000, sizes=(1000, 3000, 10_000, 30_000, 
         (levelling(0.01, n=4000), "undecided"),  # more digits might do it
         (levelling(0.0), "undecided"),  # an extrapolation supports nothing
         (levelling(0.01, sizes=(1000, 3000, 10_000, 30_000)), NOT_TESTED),
-        (levelling(0.01) + [r | {"test_n": 10_000} for r in digits({5_000_000: 1.0}, 60_000)], "contradicted"),
-        (levelling(0.0, n=4000) + [r | {"test_n": 10_000} for r in digits({20_000_000: 1.0})], "supported"),
-        (levelling(0.0, n=4000) + [r | {"test_n": 10_000} for r in digits({2_000_000: 1.0})], "undecided"),  # fewer digits, an easier test
+        (
+            levelling(0.01) + [r | {"test_n": 10_000} for r in digits({5_000_000: 1.0}, 60_000)],
+            "contradicted",
+        ),
+        (
+            levelling(0.0, n=4000) + [r | {"test_n": 10_000} for r in digits({20_000_000: 1.0})],
+            "supported",
+        ),
+        # fewer digits, an easier test
+        (
+            levelling(0.0, n=4000) + [r | {"test_n": 10_000} for r in digits({2_000_000: 1.0})],
+            "undecided",
+        ),
         (levelling(0.01) + levelling(0.0, n=4000), "contradicted"),  # the largest n of a kind
         (levelling(0.01, epsilon=0.1), NOT_TESTED),
     ],
@@ -240,24 +327,37 @@ def test_c6_asks_where_the_error_levels_off(tmp_path, rows, expected):
 
 def test_c6_says_that_it_extrapolates_and_from_where(tmp_path):
     (said,) = verdict(tmp_path, levelling(0.01), "C6").findings
-    assert said.parts["limit"].value == pytest.approx(0.01, rel=1e-3) and said.parts["at"].value == pytest.approx(
-        0.01 + 30e7**-0.8, rel=1e-2
-    )
+    assert said.parts["limit"].value == pytest.approx(0.01, rel=1e-3) and said.parts[
+        "at"
+    ].value == pytest.approx(0.01 + 30e7**-0.8, rel=1e-2)
     assert "extrapolated from 6 sizes, p = 1,000 to 300,000" in str(said)
-    (said,) = verdict(tmp_path / "b", levelling(0.01, sizes=(1000, 10_000, 100_000, 1_000_000, 20_000_000)), "C6").findings
+    (said,) = verdict(
+        tmp_path / "b", levelling(0.01, sizes=(1000, 10_000, 100_000, 1_000_000, 20_000_000)), "C6"
+    ).findings
     assert "fitted to 5 sizes" in str(said) and "extrapolated" not in str(said)
 
 
 @pytest.mark.parametrize("rows", [[], [row()]], ids=["nothing", "one trial"])
 def test_c7_is_arithmetic_whatever_the_rows_say(tmp_path, rows):
     claim = verdict(tmp_path, rows, "C7")
-    assert claim.verdict == "arithmetic only" and all(not n.trials for f in claim.findings for n in f.numbers())
+    assert claim.verdict == "arithmetic only" and all(
+        not n.trials for f in claim.findings for n in f.numbers()
+    )
     by_width, own, ends, rumour, *others = [str(f) for f in claim.findings]
     assert "n·d is 3.7·10¹⁵ and p/(n·d) 4.7·10⁻⁵, 4.32 orders short" in by_width
-    assert "175 billion parameters and 300 billion training tokens" in by_width and "rumoured 100 trillion" in rumour
-    assert "175 trillion lies 3 orders short: n·d is that if a token is 583 numbers (or 350," in own and "21.1 times as much" in own
+    assert (
+        "175 billion parameters and 300 billion training tokens" in by_width
+        and "rumoured 100 trillion" in rumour
+    )
+    assert (
+        "175 trillion lies 3 orders short: n·d is that if a token is 583 numbers (or 350," in own
+        and "21.1 times as much" in own
+    )
     assert "p/n = 0.583, 0.234 orders short" in ends and "n·d = 7.5·10¹⁸, 7.63 orders short" in ends
-    assert "2.52 orders beyond with one number a token, 0.243 short with the claim’s, 1.57 short with d_model, 4.88 short" in rumour
+    assert (
+        "2.52 orders beyond with one number a token, 0.243 short with the claim’s, 1.57 short with"
+        " d_model, 4.88 short" in rumour
+    )
     largest = ["GPT-2 1558M", "Gopher 280B", "Chinchilla 70B", "OPT 66b", "LLaMA 65B", "Pythia 12b"]
     assert [o.replace(",", ":").split(":")[0] for o in others] == largest
 
@@ -285,7 +385,10 @@ def test_c9_compares_gpt3_within_one_table_and_says_that_nothing_was_measured(tm
         "mean of 18 accuracies, zero-shot",
         "mean of 18 accuracies, few-shot",
     ]
-    assert "63.6 % at GPT-3 1.3B, 72.5 % at GPT-3 13B, 76.2 % at GPT-3 175B, +8.9 and +3.7 points: rises." in said[1]
+    assert (
+        "63.6 % at GPT-3 1.3B, 72.5 % at GPT-3 13B, 76.2 % at GPT-3 175B, +8.9 and +3.7 points:"
+        " rises." in said[1]
+    )
     assert all(len({a.harness for a in points}) == 1 for points in compared())
 
 
@@ -309,9 +412,21 @@ def test_c8_does_not_count_a_guarantee_that_gets_looser(tmp_path):
 
 
 def test_c8_takes_normalised_figures_for_classes(tmp_path):
-    classes = {"outputs": 10, "sigma2": None, "bayes_error": 0.3, "noise_kind": "label_resample", "eta": 0.3}
-    said = " ".join(str(f) for f in verdict(tmp_path, power_law(0.3, spread=0.01, changes=classes), "C8").findings)
-    assert "Lipschitz lower estimate over the mean margin, slope −0.30" in said and "Jacobian" not in said
+    classes = {
+        "outputs": 10,
+        "sigma2": None,
+        "bayes_error": 0.3,
+        "noise_kind": "label_resample",
+        "eta": 0.3,
+    }
+    said = " ".join(
+        str(f)
+        for f in verdict(tmp_path, power_law(0.3, spread=0.01, changes=classes), "C8").findings
+    )
+    assert (
+        "Lipschitz lower estimate over the mean margin, slope −0.30" in said
+        and "Jacobian" not in said
+    )
 
 
 def together(sign: int, cells: int = 8, shuffled: bool = False, **changes):
@@ -319,7 +434,13 @@ def together(sign: int, cells: int = 8, shuffled: bool = False, **changes):
     order = np.random.default_rng(0).permutation(cells) if shuffled else np.arange(cells)
     noise = {"sigma2": 0.64, "noise_kind": "label_flip", "eta": 0.2}
     return [
-        row(100 * 2**i, seed=s, stability=0.1 + 0.01 * i, test_accuracy=0.7 + sign * 0.01 * int(order[i]), **noise | changes)
+        row(
+            100 * 2**i,
+            seed=s,
+            stability=0.1 + 0.01 * i,
+            test_accuracy=0.7 + sign * 0.01 * int(order[i]),
+            **noise | changes,
+        )
         for i in range(cells)
         for s in (0, 1)
     ]
@@ -346,10 +467,24 @@ def test_c10_is_a_rank_correlation_over_cells(tmp_path, rows, expected):
 def test_c10_keeps_n_apart(tmp_path):
     """Accuracy falls with stability at either n; over both it would seem to rise."""
     lower = together(-1)
-    higher = [row(r["p"], 1000, seed=r["seed"], stability=r["stability_attack_mean"] + 1, test_accuracy=r["test_accuracy"] + 0.2,
-                  sigma2=0.64, noise_kind="label_flip", eta=0.2) for r in lower]  # fmt: skip
+    higher = [
+        row(
+            r["p"],
+            1000,
+            seed=r["seed"],
+            stability=r["stability_attack_mean"] + 1,
+            test_accuracy=r["test_accuracy"] + 0.2,
+            sigma2=0.64,
+            noise_kind="label_flip",
+            eta=0.2,
+        )
+        for r in lower
+    ]
     claim = verdict(tmp_path, lower + higher, "C10")
-    assert claim.verdict == "contradicted" and [f.parts["n"].value for f in claim.findings] == [100, 1000]
+    assert claim.verdict == "contradicted" and [f.parts["n"].value for f in claim.findings] == [
+        100,
+        1000,
+    ]
 
 
 def test_the_rank_correlation_is_spearmans():
@@ -362,7 +497,10 @@ def test_the_rank_correlation_is_spearmans():
 
 
 def pictured(*lengths: float | None, after: str = "2", **changes):
-    return row(pictures=[{"label": "1", "before": "1", "after": after, "distance": d} for d in lengths], **changes)
+    return row(
+        pictures=[{"label": "1", "before": "1", "after": after, "distance": d} for d in lengths],
+        **changes,
+    )
 
 
 @pytest.mark.parametrize(

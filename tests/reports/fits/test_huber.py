@@ -1,4 +1,5 @@
-"""The solver of Huber regressions: derivatives as differences say, no general search does better, ranges are kept."""
+"""The solver of Huber regressions: derivatives as differences say, no general search does
+better, ranges are kept."""
 
 import numpy as np
 import pytest
@@ -42,8 +43,13 @@ def test_no_start_of_a_general_search_does_better(seed):
         return 1e3 * huber(CHINCHILLA.evaluate(v[None], runs.x, runs.y)[0][0] - runs.log_loss)
 
     bounds = list(zip(CHINCHILLA.low, np.minimum(CHINCHILLA.high, 1e3), strict=True))
-    theirs = [minimize(objective, s, bounds=bounds, options={"maxiter": 2000, "ftol": 1e-14}).fun for s in CHINCHILLA.starts[::12]]
-    assert cost[0] <= min(theirs) / 1e3 * (1 + 1e-6) and cost[0] == pytest.approx(objective(z[0]) / 1e3)
+    theirs = [
+        minimize(objective, s, bounds=bounds, options={"maxiter": 2000, "ftol": 1e-14}).fun
+        for s in CHINCHILLA.starts[::12]
+    ]
+    assert cost[0] <= min(theirs) / 1e3 * (1 + 1e-6) and cost[0] == pytest.approx(
+        objective(z[0]) / 1e3
+    )
     assert (np.diff(cost) >= 0).all()
 
 
@@ -54,7 +60,9 @@ def test_weights_count_as_repeats_and_zero_as_absence():
     _, together = minimise(CHINCHILLA, np.repeat(start, 3, axis=0), runs, times.astype(float))
     for row, cost in zip(times, together, strict=True):
         again = runs.subset(np.repeat(np.arange(30), row))
-        assert cost == pytest.approx(minimise(CHINCHILLA, start, again, np.ones((1, 30)))[1][0], rel=1e-6)
+        assert cost == pytest.approx(
+            minimise(CHINCHILLA, start, again, np.ones((1, 30)))[1][0], rel=1e-6
+        )
 
 
 def test_coefficients_end_at_zero_and_fixed_parameters_stay():
@@ -63,4 +71,6 @@ def test_coefficients_end_at_zero_and_fixed_parameters_stay():
     assert (z >= CHINCHILLA.low).all() and (z <= CHINCHILLA.high).all()
     fixed = np.array([False, False, False, True, True])
     held, cost = minimise(CHINCHILLA, CHINCHILLA.starts, runs, np.ones((49, 30)), fixed)
-    assert (held[:, 3:] == CHINCHILLA.starts[:, 3:]).all() and (cost >= search(CHINCHILLA, runs)[1][0] * (1 - 1e-6)).all()
+    assert (held[:, 3:] == CHINCHILLA.starts[:, 3:]).all() and (
+        cost >= search(CHINCHILLA, runs)[1][0] * (1 - 1e-6)
+    ).all()

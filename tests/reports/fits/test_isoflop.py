@@ -1,4 +1,5 @@
-"""Parabolas through budgets: the minimum that was put in, intervals that hold it, and reasons where there is none."""
+"""Parabolas through budgets: the minimum that was put in, intervals that hold it, and reasons
+where there is none."""
 
 import numpy as np
 import pytest
@@ -8,13 +9,22 @@ from reports.fits.isoflop import budgets_of, fit_budgets, size_exponent
 COMPUTE = np.geomspace(1e15, 1e18, 4)
 
 
-def ladder(exponent: float = 0.5, sizes: int = 7, spread: float = 0.0, seed: int = 0, offset: float = 0.0):
-    """Losses 3 + 0.05·log²(N/best), best = 100·(C/1e15)^exponent thousand, sizes within e² of it."""
+def ladder(
+    exponent: float = 0.5, sizes: int = 7, spread: float = 0.0, seed: int = 0, offset: float = 0.0
+):
+    """Losses 3 + 0.05·log²(N/best), best = 100·(C/1e15)^exponent thousand, sizes within e² of
+    it."""
     rng, rows = np.random.default_rng(seed), []
     for c in COMPUTE:
         best = 1e5 * (c / 1e15) ** exponent
         for u in np.linspace(-2, 2, sizes) + offset:
-            rows.append((best * np.exp(u), c / 6 / (best * np.exp(u)), 3 + 0.05 * u * u + spread * rng.standard_normal()))
+            rows.append(
+                (
+                    best * np.exp(u),
+                    c / 6 / (best * np.exp(u)),
+                    3 + 0.05 * u * u + spread * rng.standard_normal(),
+                )
+            )
     n, d, loss = np.array(rows).T
     return n, d, loss
 
@@ -27,7 +37,9 @@ def fitted(**made):
 @pytest.mark.parametrize("exponent", [0.3, 0.5, 0.7])
 def test_exact_parabolas_give_their_minimum_and_exponent(exponent):
     budgets = fitted(exponent=exponent)
-    assert [b.compute for b in budgets] == pytest.approx(COMPUTE) and all(b.runs.sum() == b.sizes == 7 for b in budgets)
+    assert [b.compute for b in budgets] == pytest.approx(COMPUTE) and all(
+        b.runs.sum() == b.sizes == 7 for b in budgets
+    )
     for b, c in zip(budgets, COMPUTE, strict=True):
         best = 1e5 * (c / 1e15) ** exponent
         assert b.best == pytest.approx((best, best, best), rel=1e-4) and b.loss == pytest.approx(3)
@@ -36,7 +48,11 @@ def test_exact_parabolas_give_their_minimum_and_exponent(exponent):
 
 
 def test_intervals_hold_the_minimum_as_often_as_they_say():
-    found = [(b, c) for seed in range(50) for b, c in zip(fitted(spread=0.01, seed=seed), COMPUTE, strict=True)]
+    found = [
+        (b, c)
+        for seed in range(50)
+        for b, c in zip(fitted(spread=0.01, seed=seed), COMPUTE, strict=True)
+    ]
     held = [b.best.low <= 1e5 * (c / 1e15) ** 0.5 <= b.best.high for b, c in found if not b.note]
     assert len(held) > 150 and 0.9 <= np.mean(held) <= 0.99
     exponents = [size_exponent(fitted(spread=0.01, seed=seed)) for seed in range(50)]
@@ -54,12 +70,16 @@ def test_intervals_hold_the_minimum_as_often_as_they_say():
 def test_why_there_is_no_minimum_or_no_interval_is_said(made, failure, note):
     budgets = fitted(**made)
     assert any(failure in b.failure and note in b.note and (b.failure or b.note) for b in budgets)
-    assert all(np.isnan(b.best.value) == bool(b.failure) and np.isnan(b.best.low) == bool(b.failure or b.note) for b in budgets)
+    assert all(
+        np.isnan(b.best.value) == bool(b.failure)
+        and np.isnan(b.best.low) == bool(b.failure or b.note)
+        for b in budgets
+    )
 
 
 def test_a_curve_that_bends_down_has_no_minimum():
     n, d, loss = ladder()
-    (b, *_) = fit_budgets(n, d, 6 - loss, budgets_of(6 * n * d))
+    b, *_ = fit_budgets(n, d, 6 - loss, budgets_of(6 * n * d))
     assert b.failure == "the loss has no minimum between its ends"
 
 

@@ -1,4 +1,5 @@
-"""The levelling power law: exact on exact data, the best of many starts on noisy data, and honest at its bounds."""
+"""The levelling power law: exact on exact data, the best of many starts on noisy data, and
+honest at its bounds."""
 
 import numpy as np
 import pytest
@@ -37,7 +38,12 @@ def test_no_start_of_a_general_search_does_better(seed):
     def residuals(v):
         return (v[0] + np.exp(v[1]) * SIZES ** -v[2]) / e - 1
 
-    starts = [(a, np.log(s), alpha) for a in (1e-3, 0.02) for s in (1.0, 100.0) for alpha in (0.2, 0.8, 2.0)]
+    starts = [
+        (a, np.log(s), alpha)
+        for a in (1e-3, 0.02)
+        for s in (1.0, 100.0)
+        for alpha in (0.2, 0.8, 2.0)
+    ]
     bounds = ([0, -50, EXPONENTS[0]], [1, 50, EXPONENTS[-1]])
     best = min(least_squares(residuals, start, bounds=bounds).cost for start in starts)
     ours = 0.5 * np.sum(residuals([fit.asymptote, np.log(fit.scale), fit.exponent]) ** 2)
@@ -47,7 +53,9 @@ def test_no_start_of_a_general_search_does_better(seed):
 def test_intervals_hold_the_truth_more_often_than_not():
     fits = [fit_saturation(SIZES, noisy(seed), ONES) for seed in range(12)]
     intervals = [fit.asymptote_interval() for fit in fits if fit is not None]
-    assert len(intervals) == 12 and np.mean([low <= 0.01 <= high for low, high in intervals]) >= 0.75
+    assert (
+        len(intervals) == 12 and np.mean([low <= 0.01 <= high for low, high in intervals]) >= 0.75
+    )
 
 
 def test_a_value_at_p_lies_in_its_interval_and_never_below_the_asymptote():
@@ -57,7 +65,9 @@ def test_a_value_at_p_lies_in_its_interval_and_never_below_the_asymptote():
     assert low <= value <= high and value >= fit.asymptote and (fit.draws[:, :2] >= 0).all()
 
 
-@pytest.mark.parametrize(("error", "asymptote"), [(np.full(9, 0.1), 0.1), (np.linspace(0.1, 0.2, 9), None)])
+@pytest.mark.parametrize(
+    ("error", "asymptote"), [(np.full(9, 0.1), 0.1), (np.linspace(0.1, 0.2, 9), None)]
+)
 def test_errors_that_do_not_fall_are_a_level(error, asymptote):
     fit = fit_saturation(SIZES, error, ONES)
     assert fit is not None and fit.scale == pytest.approx(0, abs=1e-9)

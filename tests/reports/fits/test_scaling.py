@@ -1,4 +1,5 @@
-"""The loss form: its parameters from exact, noisy and spoilt losses, its intervals, its rivals, and its warnings."""
+"""The loss form: its parameters from exact, noisy and spoilt losses, its intervals, its rivals,
+and its warnings."""
 
 import numpy as np
 import pytest
@@ -23,7 +24,9 @@ def grid(sizes: int = 9, tokens: int = 8) -> tuple[np.ndarray, np.ndarray]:
     return n.ravel(), d.ravel()
 
 
-def isoflop(budgets: int = 6, sizes: int = 6, lowest: float = 1e18, highest: float = 1e21) -> tuple[np.ndarray, np.ndarray]:
+def isoflop(
+    budgets: int = 6, sizes: int = 6, lowest: float = 1e18, highest: float = 1e21
+) -> tuple[np.ndarray, np.ndarray]:
     """Sizes over a factor of 16 around N = sqrt(C/120), that is 20 tokens per parameter."""
     c, f = np.meshgrid(np.geomspace(lowest, highest, budgets), np.geomspace(1 / 4, 4, sizes))
     n = f * np.sqrt(c / 120)
@@ -58,19 +61,29 @@ def test_a_few_spoilt_runs_hardly_move_it(factor):
     y = loss(BESIROGLU, n, d)
     y[::11] *= factor
     fit = fitted(n, d, y)
-    assert fit.alpha.value == pytest.approx(BESIROGLU[3], rel=0.01) and fit.E.value == pytest.approx(BESIROGLU[0], rel=0.01)
+    assert fit.alpha.value == pytest.approx(
+        BESIROGLU[3], rel=0.01
+    ) and fit.E.value == pytest.approx(BESIROGLU[0], rel=0.01)
 
     def squares(v):
         return np.log(loss((v[0], np.exp(v[1]), np.exp(v[2]), v[3], v[4]), n, d) / y)
 
-    theirs = least_squares(squares, (1.8, np.log(477.8), np.log(2143), 0.3473, 0.3672), x_scale=(1, 1, 1, 0.1, 0.1))
+    theirs = least_squares(
+        squares, (1.8, np.log(477.8), np.log(2143), 0.3473, 0.3672), x_scale=(1, 1, 1, 0.1, 0.1)
+    )
     assert abs(theirs.x[3] / BESIROGLU[3] - 1) > 0.04, "least squares would have been moved"
 
 
-def noisy(seed: int, truth=SMALL, spread: float = 0.004) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def noisy(
+    seed: int, truth=SMALL, spread: float = 0.004
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A small ladder, two seeds a cell."""
     n, d = (np.repeat(v, 2) for v in isoflop(5, 5, 1e14, 1e17))
-    return n, d, loss(truth, n, d) * np.exp(spread * np.random.default_rng(seed).standard_normal(len(n)))
+    return (
+        n,
+        d,
+        loss(truth, n, d) * np.exp(spread * np.random.default_rng(seed).standard_normal(len(n))),
+    )
 
 
 def test_intervals_hold_the_truth_about_as_often_as_they_say():
@@ -88,7 +101,9 @@ def test_seeds_lie_inside_cells_and_the_objective_is_a_sum():
     once, twice = fitted(n, d, y), fitted(*(np.tile(v, 2) for v in (n, d, y)))
     assert (once.cells, once.runs, twice.cells, twice.runs) == (25, 50, 25, 100)
     assert twice.objective == pytest.approx(2 * once.objective, rel=1e-6)
-    assert twice.alpha == pytest.approx(once.alpha, rel=1e-3), "the same cells again make no interval narrower"
+    assert twice.alpha == pytest.approx(once.alpha, rel=1e-3), (
+        "the same cells again make no interval narrower"
+    )
     assert len(once.draws) >= 200
 
 
@@ -113,7 +128,10 @@ def test_the_form_that_made_the_losses_foresees_them_best(truth):
     n, d = grid(6, 5)
     assert set(RIVALS) == set(FORMS)
     fit = fitted(n, d, RIVALS[truth](n, d))
-    assert min(fit.held_out, key=lambda name: fit.held_out[name]) == truth and fit.held_out[truth] < 1.0005
+    assert (
+        min(fit.held_out, key=lambda name: fit.held_out[name]) == truth
+        and fit.held_out[truth] < 1.0005
+    )
     assert fit.held_out_cells >= 3
 
 
@@ -140,4 +158,7 @@ def test_what_speaks_against_a_fit_is_said(expected):
 @pytest.mark.parametrize(("sizes", "tokens"), [(5, 1), (1, 9), (2, 9), (9, 2)])
 def test_too_few_sizes_or_tokens_give_no_fit(sizes, tokens):
     n, d = grid(sizes, tokens)
-    assert fit_scaling(n, d, loss(SMALL, n, d)) == "too few pairs of size and tokens for five parameters"
+    assert (
+        fit_scaling(n, d, loss(SMALL, n, d))
+        == "too few pairs of size and tokens for five parameters"
+    )

@@ -46,20 +46,27 @@ def test_an_unequal_number_of_seeds_weighs_every_trial_the_same():
     assert fit_slope(rows, STABILITY).slope == pytest.approx(reference, rel=1e-9)
 
 
-@pytest.mark.parametrize("ps", [(100, 200, 400, 800, 1600), (100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600)])
+@pytest.mark.parametrize(
+    "ps", [(100, 200, 400, 800, 1600), (100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600)]
+)
 def test_the_interval_covers_the_true_exponent_about_as_often_as_it_says(ps):
     hits = 0
     for seed in range(200):
         fit = fit_slope(frame(power_law(0.25, spread=0.2, seed=seed, ps=ps)), STABILITY)
         hits += fit.low <= 0.25 <= fit.high
-    assert 0.85 <= hits / 200 <= 0.99  # nominal 0.95; the bootstrap over few cells is known to fall somewhat short
+    # nominal 0.95; the bootstrap over few cells is known to fall somewhat short
+    assert 0.85 <= hits / 200 <= 0.99
 
 
 def test_the_interval_covers_when_curves_differ_in_slope():
     hits = 0
     for seed in range(200):
         slopes = 0.25 + 0.05 * np.random.default_rng(1000 + seed).standard_normal(8)
-        rows = [r for i, b in enumerate(slopes) for r in power_law(b, spread=0.05, seed=seed * 8 + i, ns=(100 + i,))]
+        rows = [
+            r
+            for i, b in enumerate(slopes)
+            for r in power_law(b, spread=0.05, seed=seed * 8 + i, ns=(100 + i,))
+        ]
         fit = fit_slope(frame(rows), STABILITY)
         hits += fit.low <= 0.25 <= fit.high
         assert fit.smallest <= fit.slope <= fit.largest
@@ -106,7 +113,10 @@ GRID: dict[str, Any] = {"ns": (100, 200, 400), "ds": (8, 16, 32)}
 def test_the_collapse_finds_its_exponents(b, b_n, b_d):
     found = fit_collapse(frame(power_law(b, b_n, b_d, spread=0.02, **GRID)), STABILITY)
     assert (found.b, found.b_n, found.b_d) == pytest.approx((b, b_n, b_d), abs=0.03)
-    assert found.ratio_n[1] <= b_n / b <= found.ratio_n[2] and found.ratio_d[1] <= b_d / b <= found.ratio_d[2]
+    assert (
+        found.ratio_n[1] <= b_n / b <= found.ratio_n[2]
+        and found.ratio_d[1] <= b_d / b <= found.ratio_d[2]
+    )
     truth = "p/(n·d)" if b == b_n == b_d else "p/n" if b == b_n else "free"
     assert found.errors[truth] <= min(found.errors.values()) * 1.01
 
@@ -122,10 +132,14 @@ def test_few_combinations_give_exponents_without_interval():
 
 
 def test_a_store_goes_through_filter_fit_and_verdict(tmp_path):
-    evidence = read_evidence(make_store(tmp_path / "s", power_law(0.5, 0.5, 0.5, spread=0.01, **GRID)))
+    evidence = read_evidence(
+        make_store(tmp_path / "s", power_law(0.5, 0.5, 0.5, spread=0.01, **GRID))
+    )
     (fit,) = fit_all(evidence.trials).kinds
     assert fit.verdict == fit.lipschitz_verdict == "attains the law's order"
-    assert fit.stability.cells == 9 * 5, "the smallest size of each curve is its onset and stays out"
+    assert fit.stability.cells == 9 * 5, (
+        "the smallest size of each curve is its onset and stays out"
+    )
     assert set(fit.stability.trials) == set(fit_rows(evidence.trials, fit.kind)["trial_id"])
     (collapse,) = fit_collapses(evidence.trials)
     assert collapse.collapse.ratio_n[0] == pytest.approx(1, abs=0.05)

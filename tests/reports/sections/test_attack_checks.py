@@ -14,7 +14,13 @@ def checked(tmp_path, rows):
 
 def test_warnings_are_counted_by_sort_and_kind(tmp_path):
     rows = [
-        row(1, attack_warnings=["no gradient at 12 % of the points", "no label change found for 3 points"]),
+        row(
+            1,
+            attack_warnings=[
+                "no gradient at 12 % of the points",
+                "no label change found for 3 points",
+            ],
+        ),
         row(2, attack_warnings=["no gradient at 7.5 % of the points"]),
         row(3, attack_warnings=["no gradient at 50 % of the points"], family="other"),
         row(4),
@@ -22,7 +28,9 @@ def test_warnings_are_counted_by_sort_and_kind(tmp_path):
     found = checked(tmp_path, rows)
     ids = [r["trial_id"] for r in rows]
     assert found.checked is not None and found.checked.value == 4
-    assert {(w.text, w.kind.split(",")[0]): (w.number.value, sorted(w.trials)) for w in found.warned} == {
+    assert {
+        (w.text, w.kind.split(",")[0]): (w.number.value, sorted(w.trials)) for w in found.warned
+    } == {
         ("no gradient at … % of the points", "sphere"): (2, sorted(ids[:2])),
         ("no gradient at … % of the points", "other"): (1, [ids[2]]),
         ("no label change found for … points", "sphere"): (1, [ids[0]]),
@@ -30,7 +38,9 @@ def test_warnings_are_counted_by_sort_and_kind(tmp_path):
 
 
 def test_a_trial_that_says_one_sort_twice_counts_once(tmp_path):
-    (found,) = checked(tmp_path, [row(attack_warnings=["missed 3 points", "missed 4 points"])]).warned
+    (found,) = checked(
+        tmp_path, [row(attack_warnings=["missed 3 points", "missed 4 points"])]
+    ).warned
     assert found.number.value == 1
 
 
@@ -42,7 +52,10 @@ def test_rows_that_know_nothing_of_warnings_are_not_counted_as_without(tmp_path)
 
 @pytest.mark.parametrize(("violations", "alarm"), [((0, 0), False), ((0, 2), True)])
 def test_broken_certificates_are_an_alarm_at_the_top(tmp_path, violations, alarm):
-    rows = [row(p, stability_certified_violations=v, measure_points=100) for p, v in zip((1, 2), violations, strict=True)]
+    rows = [
+        row(p, stability_certified_violations=v, measure_points=100)
+        for p, v in zip((1, 2), violations, strict=True)
+    ]
     folder = make_store(tmp_path / "store", [*rows, row(3, stability_certified_violations=None)])
     found = check_attacks(read_evidence(folder))
     assert found.violations is not None and found.certified is not None
@@ -55,12 +68,20 @@ def test_broken_certificates_are_an_alarm_at_the_top(tmp_path, violations, alarm
 
 def test_why_there_is_no_upper_bound_is_said_with_a_count(tmp_path):
     note = "no bound is known for <Softmax>"
-    folder = make_store(tmp_path / "store", [row(1, lip_upper_note=note), row(2, lip_upper_note=note), row(3)])
+    folder = make_store(
+        tmp_path / "store", [row(1, lip_upper_note=note), row(2, lip_upper_note=note), row(3)]
+    )
     ((said, count),) = check_attacks(read_evidence(folder)).unbounded
     html = render(read_evidence(folder))
-    assert (said, count.value) == (note, 2) and "&lt;Softmax&gt;" in html and "<Softmax>" not in html
+    assert (
+        (said, count.value) == (note, 2) and "&lt;Softmax&gt;" in html and "<Softmax>" not in html
+    )
 
 
 def test_hostile_warnings_are_escaped(tmp_path):
-    html = render(read_evidence(make_store(tmp_path / "store", [row(attack_warnings=["<img src=x onerror=alert(1)>"])])))
+    html = render(
+        read_evidence(
+            make_store(tmp_path / "store", [row(attack_warnings=["<img src=x onerror=alert(1)>"])])
+        )
+    )
     assert "<img src" not in html and "&lt;img src=x" in html

@@ -28,7 +28,12 @@ def drawn(figure):
 
 
 def test_rows_without_text_have_no_section(tmp_path):
-    assert section(tmp_path, [row(), text_row(300, token_changes=None), text_row(600, token_changes=[])]) is None
+    assert (
+        section(
+            tmp_path, [row(), text_row(300, token_changes=None), text_row(600, token_changes=[])]
+        )
+        is None
+    )
 
 
 def test_points_are_means_over_trials_and_bars_are_of_the_mean(tmp_path):
@@ -42,33 +47,58 @@ def test_points_are_means_over_trials_and_bars_are_of_the_mean(tmp_path):
     for trace in figure["data"]:
         assert trace["x"] == [1, 4, 8] and trace["y"] == pytest.approx([3.5, 3.5 / 4, 3.5 / 8])
         half = 1.96 * math.sqrt(0.3**2 + 0.4**2) / 2
-        assert trace["error_y"]["array"] == trace["error_y"]["arrayminus"] == pytest.approx([half, half / 4, half / 8])
+        assert (
+            trace["error_y"]["array"]
+            == trace["error_y"]["arrayminus"]
+            == pytest.approx([half, half / 4, half / 8])
+        )
         assert trace["meta"][0]["y"] == trace["y"]
 
 
 def test_accuracy_and_noise_have_charts_of_their_own(tmp_path):
     made = made_of(tmp_path, [text_row(p, seed, 3.0 + seed) for p in SIZES for seed in (0, 1)])
     right, noise = drawn(made.figures[ACCURACY])["data"][0], drawn(made.figures[NOISE])["data"][0]
-    assert right["y"] == [0.3] * 3 and right["error_y"]["array"] == pytest.approx([1.96 * 0.05 / math.sqrt(2)] * 3)
+    assert right["y"] == [0.3] * 3 and right["error_y"]["array"] == pytest.approx(
+        [1.96 * 0.05 / math.sqrt(2)] * 3
+    )
     assert noise["x"] == [0.1, 0.2] and noise["y"] == pytest.approx([1.05, 3.15])
-    assert noise["error_y"]["array"] == pytest.approx([0.15, 0.45]) == noise["error_y"]["arrayminus"]  # from trial to trial
+    # from trial to trial
+    assert (
+        noise["error_y"]["array"] == pytest.approx([0.15, 0.45]) == noise["error_y"]["arrayminus"]
+    )
 
 
 @pytest.mark.parametrize(
     ("rows", "name", "sizes"),
     [
-        ([text_row(p, n=n, settings={}) for n, ps in ((400, SIZES), (900, SIZES[:2])) for p in ps], "n = 400", SIZES),
+        (
+            [
+                text_row(p, n=n, settings={})
+                for n, ps in ((400, SIZES), (900, SIZES[:2]))
+                for p in ps
+            ],
+            "n = 400",
+            SIZES,
+        ),
         ([text_row(p, n=n) for n in (400, 900) for p in SIZES], "n = 900", SIZES),
-        ([pretrained_row(p, token_changes=[token_change("replaced", 1, 1.0)]) for p in SIZES], "pretrained, as published", SIZES),
+        (
+            [pretrained_row(p, token_changes=[token_change("replaced", 1, 1.0)]) for p in SIZES],
+            "pretrained, as published",
+            SIZES,
+        ),
     ],
 )
-def test_of_a_kind_the_curve_with_most_sizes_and_then_the_largest_n_is_shown(tmp_path, rows, name, sizes):
+def test_of_a_kind_the_curve_with_most_sizes_and_then_the_largest_n_is_shown(
+    tmp_path, rows, name, sizes
+):
     (curve,) = shown_curves(read_evidence(make_store(tmp_path / "store", rows)).trials)
     assert curve.name.endswith(name) and tuple(curve.sizes) == sizes
 
 
 def test_a_kind_with_fewer_sizes_leaves_the_other_traces_empty(tmp_path):
-    rows = [text_row(p) for p in SIZES] + [pretrained_row(70, token_changes=[token_change("replaced", 1, 1.0)], noise_kl=None)]
+    rows = [text_row(p) for p in SIZES] + [
+        pretrained_row(70, token_changes=[token_change("replaced", 1, 1.0)], noise_kl=None)
+    ]
     figure = drawn(made_of(tmp_path, rows).figures[KL])
     labels = [choice["label"] for choice in figure["layout"]["meta"]["choices"]]
     of_published = labels.index("pretrained, as published: another token instead")
@@ -77,16 +107,28 @@ def test_a_kind_with_fewer_sizes_leaves_the_other_traces_empty(tmp_path):
 
 
 def test_a_standard_error_that_is_not_there_gives_the_range_of_trials(tmp_path):
-    rows = [text_row(300, s, token_changes=[token_change("replaced", 1, 1.0 + s) | {"kl_se": None}]) for s in (0, 1)]
+    rows = [
+        text_row(300, s, token_changes=[token_change("replaced", 1, 1.0 + s) | {"kl_se": None}])
+        for s in (0, 1)
+    ]
     (trace,) = drawn(made_of(tmp_path, rows).figures[KL])["data"]
-    assert trace["y"] == [1.5] and trace["error_y"]["array"] == [0.5] and np.isfinite(trace["error_y"]["arrayminus"]).all()
+    assert (
+        trace["y"] == [1.5]
+        and trace["error_y"]["array"] == [0.5]
+        and np.isfinite(trace["error_y"]["arrayminus"]).all()
+    )
 
 
 def test_the_sentence_tells_the_smallest_and_the_largest_model(tmp_path):
     (said,) = made_of(tmp_path, [text_row(p, 0, p / 100) for p in SIZES]).sentences
-    assert str(said) == (
-        "gpt, 256 classes, 30 % resampled, n = 400: another token in the last place moves the prediction by 3 nats at p = 300 and 12 at "
-        "p = 1,200, 8 tokens from the target by 0.375 and 1.5."
+    assert (
+        str(said)
+        == "gpt, 256 classes, 30 % resampled, n = 400: another token in the last place moves the"
+        " prediction by 3 nats at p = 300 and 12 at p = 1,200, 8 tokens from the target by 0.375"
+        " and 1.5."
     )
     (alone,) = made_of(tmp_path / "one", [text_row(300, 0, 4.0)]).sentences
-    assert str(alone).endswith("by 4 nats at p = 300, 8 tokens from the target by 0.5.") and len(alone.numbers()) == 4
+    assert (
+        str(alone).endswith("by 4 nats at p = 300, 8 tokens from the target by 0.5.")
+        and len(alone.numbers()) == 4
+    )

@@ -1,4 +1,5 @@
-"""The section on compute-optimal ladders: its numbers again from rows by other code, its chart, and when it is left out."""
+"""The section on compute-optimal ladders: its numbers again from rows by other code, its chart,
+and when it is left out."""
 
 import json
 import re
@@ -26,8 +27,18 @@ def made(budgets=(1e11, 4e11, 1.6e12, 6.4e12), seeds=(0, 1), spread=0.003, **cha
             p, n = language_row(width, 64, 1.0)["p"], 24 * width**2 + 10 * width
             tokens = round(compute / 6 / p / 64) * 64
             for seed in seeds:
-                loss = TRUTH["E"] + TRUTH["A"] * n ** -TRUTH["α"] + TRUTH["B"] * tokens ** -TRUTH["β"]
-                rows.append(language_row(width, tokens, loss * float(np.exp(spread * rng.standard_normal())), seed, **changes))
+                loss = (
+                    TRUTH["E"] + TRUTH["A"] * n ** -TRUTH["α"] + TRUTH["B"] * tokens ** -TRUTH["β"]
+                )
+                rows.append(
+                    language_row(
+                        width,
+                        tokens,
+                        loss * float(np.exp(spread * rng.standard_normal())),
+                        seed,
+                        **changes,
+                    )
+                )
     return rows
 
 
@@ -46,7 +57,10 @@ def counted(rows: pd.DataFrame, key: str) -> np.ndarray:
     if "without embeddings" not in key:
         return p
     return p - np.array(
-        [sum(g["trainable"] for g in groups if g["group"] in ("embedding", "position")) for groups in rows["params_by_group"]]
+        [
+            sum(g["trainable"] for g in groups if g["group"] in ("embedding", "position"))
+            for groups in rows["params_by_group"]
+        ]
     )
 
 
@@ -59,7 +73,9 @@ def sum_of_huber(v, n, d, loss):
 
 def test_every_number_is_in_the_ledger_and_comes_from_rows(page):
     html, rows = page
-    ledger = {n["key"]: n for n in json.loads(html.scripts["ledger"]) if n["key"].startswith("ladder")}
+    ledger = {
+        n["key"]: n for n in json.loads(html.scripts["ledger"]) if n["key"].startswith("ladder")
+    }
     shown = {key: float(value) for key, value, _ in html.data if key.startswith("ladder")}
     assert set(shown) == set(ledger) and len(shown) > 70
     for key, entry in ledger.items():
@@ -71,13 +87,28 @@ def test_every_number_is_in_the_ledger_and_comes_from_rows(page):
 
 
 def recomputed(key: str, used: pd.DataFrame, ledger: dict) -> float:
-    n, d, loss = counted(used, key), used["tokens_seen"].to_numpy(float), used["test_loss"].to_numpy(float)
+    n, d, loss = (
+        counted(used, key),
+        used["tokens_seen"].to_numpy(float),
+        used["test_loss"].to_numpy(float),
+    )
     name, value = key.rpartition(":")[2], ledger[key]["value"]
     simple = {
-        "trials": len(used), "runs": len(used), "cells": used.groupby(["p", "tokens_seen"]).ngroups, "p_min": n.min(), "p_max": n.max(),
-        "d_min": d.min(), "d_max": d.max(), "l_min": loss.min(), "l_max": loss.max(), "c_max": (6 * n * d).max(), "delta": 1e-3,
-        "level": 95, "sizes": len(set(n)), "starts": 49,
-    }  # fmt: skip
+        "trials": len(used),
+        "runs": len(used),
+        "cells": used.groupby(["p", "tokens_seen"]).ngroups,
+        "p_min": n.min(),
+        "p_max": n.max(),
+        "d_min": d.min(),
+        "d_max": d.max(),
+        "l_min": loss.min(),
+        "l_max": loss.max(),
+        "c_max": (6 * n * d).max(),
+        "delta": 1e-3,
+        "level": 95,
+        "sizes": len(set(n)),
+        "starts": 49,
+    }
     if name in simple:
         return simple[name]
     if name == "compute":
@@ -87,14 +118,22 @@ def recomputed(key: str, used: pd.DataFrame, ledger: dict) -> float:
         assert 0 <= value <= middle if name == "low" else middle <= value
         return value
     if name == "per":
-        return ledger[key.replace(":per", ":compute")]["value"] / 6 / ledger[key.replace(":per", ":best:value")]["value"] ** 2
+        return (
+            ledger[key.replace(":per", ":compute")]["value"]
+            / 6
+            / ledger[key.replace(":per", ":best:value")]["value"] ** 2
+        )
     if ":best:" in key:
         means = pd.Series(loss).groupby(n).mean()
         c = np.polyfit(np.log(means.index), means.to_numpy(), 2)
         return np.exp(-c[1] / 2 / c[0])
     if ":exponent:" in key:
         prefix = key.partition(":exponent")[0]
-        best = {k: v["value"] for k, v in ledger.items() if k.startswith(prefix) and k.endswith(":best:value")}
+        best = {
+            k: v["value"]
+            for k, v in ledger.items()
+            if k.startswith(prefix) and k.endswith(":best:value")
+        }
         compute = [ledger[k.replace("best:value", "compute")]["value"] for k in best]
         return np.polyfit(np.log(compute), np.log(list(best.values())), 1)[0]
     if name == "draws":
@@ -108,17 +147,32 @@ def recomputed(key: str, used: pd.DataFrame, ledger: dict) -> float:
         assert max(3, 0.15 * cells) <= value <= 0.35 * cells
         return value
     if "held-out" in key:
-        errors = {k: v["value"] for k, v in ledger.items() if k.startswith(key.partition("held-out")[0] + "held-out")}
-        assert len(errors) == 3 and 0 <= value < 0.2 and min(errors, key=lambda k: errors[k]).endswith("E + A/N^α + B/D^β")
+        errors = {
+            k: v["value"]
+            for k, v in ledger.items()
+            if k.startswith(key.partition("held-out")[0] + "held-out")
+        }
+        assert (
+            len(errors) == 3
+            and 0 <= value < 0.2
+            and min(errors, key=lambda k: errors[k]).endswith("E + A/N^α + B/D^β")
+        )
         return value
-    # A parameter or the objective: at the least that a general search from the fit and from the truth finds.
+    # A parameter or the objective: at the least that a general search from the fit and from the
+    # truth finds.
     prefix = ":".join(key.split(":")[:2])
     fit = [ledger[f"{prefix}:{p}:value"]["value"] for p in ("E", "A", "B", "alpha", "beta")]
     v = np.array([*np.log(fit[:3]), *fit[3:]])
     objective = sum_of_huber(v, n, d, loss)
     truth = np.array([*np.log(list(TRUTH.values())[:3]), TRUTH["α"], TRUTH["β"]])
     for start in (v, truth):
-        other = minimize(sum_of_huber, start, args=(n, d, loss), method="Nelder-Mead", options={"maxiter": 4000, "maxfev": 4000})
+        other = minimize(
+            sum_of_huber,
+            start,
+            args=(n, d, loss),
+            method="Nelder-Mead",
+            options={"maxiter": 4000, "maxfev": 4000},
+        )
         assert other.fun >= objective * (1 - 1e-4)
     if name == "objective":
         return objective
@@ -130,18 +184,36 @@ def recomputed(key: str, used: pd.DataFrame, ledger: dict) -> float:
 def test_the_form_that_made_the_rows_comes_back_under_its_own_convention(page):
     html, _ = page
     value = {n["key"]: n["value"] for n in json.loads(html.scripts["ledger"])}
-    for name, truth in {"E": 1.2, "alpha": 0.35, "beta": 0.4, "compute_exponent": 0.4 / 0.75}.items():
+    for name, truth in {
+        "E": 1.2,
+        "alpha": 0.35,
+        "beta": 0.4,
+        "compute_exponent": 0.4 / 0.75,
+    }.items():
         low, high = (value[f"ladder0:without embeddings:{name}:{end}"] for end in ("low", "high"))
         assert low <= truth <= high
-    ours, moved = (value[f"ladder0:{c}:compute_exponent:value"] for c in ("without embeddings", "all parameters"))
-    assert abs(ours - 0.4 / 0.75) < 0.1 and abs(moved - ours) > 0.02, "the convention moves the exponent"
+    ours, moved = (
+        value[f"ladder0:{c}:compute_exponent:value"]
+        for c in ("without embeddings", "all parameters")
+    )
+    assert abs(ours - 0.4 / 0.75) < 0.1 and abs(moved - ours) > 0.02, (
+        "the convention moves the exponent"
+    )
 
 
 def test_the_section_says_objective_filter_warnings_and_extrapolation(page):
     text = " ".join(" ".join(page[0].text).split())
     section = re.search(r"Compute-optimal ladder(.*?)Published language models", text)
     assert section is not None
-    for phrase in ("Huber", "no trial left out", "seeds inside", "Kaplan", "without embeddings", "beyond it", "tokens per parameter"):
+    for phrase in (
+        "Huber",
+        "no trial left out",
+        "seeds inside",
+        "Kaplan",
+        "without embeddings",
+        "beyond it",
+        "tokens per parameter",
+    ):
         assert phrase in section[1], phrase
     left = section[1]
     for phrase in ("et al. 2022", "6·N·D", "context 64, lr 0.001"):
@@ -152,7 +224,11 @@ def test_the_section_says_objective_filter_warnings_and_extrapolation(page):
 def test_the_chart_shows_every_row_and_marks_minima(page):
     html, rows = page
     figure = json.loads(html.scripts["ladder0"])
-    assert [c["label"] for c in figure["layout"]["meta"]["choices"]] == ["N, all parameters", "N, without embeddings", "tokens trained on"]
+    assert [c["label"] for c in figure["layout"]["meta"]["choices"]] == [
+        "N, all parameters",
+        "N, without embeddings",
+        "tokens trained on",
+    ]
     drawn = [t for trace in figure["data"] for t in trace.get("customdata", [])]
     assert sorted(drawn) == sorted(rows.index[rows["task"].eq("text-stream")])
     for trace in figure["data"]:
@@ -161,22 +237,39 @@ def test_the_chart_shows_every_row_and_marks_minima(page):
             used = rows.loc[trace["customdata"]]
             expected = (used["p"], counted(used, "without embeddings"), used["tokens_seen"])
             for view, x in zip(trace["meta"], expected, strict=True):
-                assert view["x"] == pytest.approx(np.array(x, float)) and view["y"] == pytest.approx(used["test_loss"].to_numpy())
-    stars = [t for t in figure["data"] if t.get("marker", {}).get("symbol") == "star" and "customdata" not in t]
+                assert view["x"] == pytest.approx(np.array(x, float)) and view[
+                    "y"
+                ] == pytest.approx(used["test_loss"].to_numpy())
+    stars = [
+        t
+        for t in figure["data"]
+        if t.get("marker", {}).get("symbol") == "star" and "customdata" not in t
+    ]
     solid = [t for t in figure["data"] if t["mode"] == "lines" and "dash" not in t["line"]]
-    assert len(stars) == len(solid) == 4 == sum(t["mode"] == "lines" and t["line"].get("dash") == "dash" for t in figure["data"])
+    assert (
+        len(stars)
+        == len(solid)
+        == 4
+        == sum(t["mode"] == "lines" and t["line"].get("dash") == "dash" for t in figure["data"])
+    )
     for star, line in zip(stars, solid, strict=True):
         for k in range(3):
             marked, curve = star["meta"][k], line["meta"][k]
-            assert marked["y"][0] <= min(curve["y"]) + 1e-9 and min(curve["x"]) < marked["x"][0] < max(curve["x"])
+            assert marked["y"][0] <= min(curve["y"]) + 1e-9 and min(curve["x"]) < marked["x"][
+                0
+            ] < max(curve["x"])
 
 
 def test_settings_make_ladders_of_their_own_and_seeds_that_failed_leave_their_cell_out(tmp_path):
     other, lost = made(settings={"lr": 3e-3}, seeds=(0,)), made()
-    evidence = read_evidence(make_store(tmp_path / "s", lost + other + [failed() | failure_of(lost[0])]))
+    evidence = read_evidence(
+        make_store(tmp_path / "s", lost + other + [failed() | failure_of(lost[0])])
+    )
     first, second = ladders(evidence)
     assert ("lr 0.001" in first.settings) and ("lr 0.003" in second.settings)
-    assert len(first.conventions[0].n) == len(lost) - 2 and len(second.conventions[0].n) == len(other)
+    assert len(first.conventions[0].n) == len(lost) - 2 and len(second.conventions[0].n) == len(
+        other
+    )
 
 
 def test_repeated_tokens_are_said(tmp_path):
@@ -189,7 +282,13 @@ def test_repeated_tokens_are_said(tmp_path):
 
 def failure_of(r):
     """A seed of the row's configuration that failed."""
-    return {"trial_id": "f" * 16, "task": r["task"], "config_json": r["config_json"], "settings_json": r["settings_json"], "seed": 9}
+    return {
+        "trial_id": "f" * 16,
+        "task": r["task"],
+        "config_json": r["config_json"],
+        "settings_json": r["settings_json"],
+        "seed": 9,
+    }
 
 
 @pytest.mark.parametrize("rows", [[], OTHERS, [failed()]], ids=["empty", "other tasks", "failed"])

@@ -1,4 +1,5 @@
-"""Pictures of changes: shown from the store's own folder alone, and anything odd is said instead of shown."""
+"""Pictures of changes: shown from the store's own folder alone, and anything odd is said instead
+of shown."""
 
 import base64
 import os
@@ -37,12 +38,23 @@ def test_a_store_may_be_named_by_a_link_or_a_relative_path(store, tmp_path, monk
 @pytest.mark.parametrize(
     "name",
     [
-        "../secret.png", "_pictures/../../secret.png", "_pictures/../_pictures/0123456789abcdef.png", "/etc/passwd", "secret.png", "",
-        None, 7, "_pictures/0123456789abcdef.png\n", "_pictures/0123456789ABCDEF.png", "_pictures/0123456789abcdef.svg",
-        "_pictures\\0123456789abcdef.png", "_pictures/0123456789abcdef.png/../../../secret.png", "file:///etc/passwd",
+        "../secret.png",
+        "_pictures/../../secret.png",
+        "_pictures/../_pictures/0123456789abcdef.png",
+        "/etc/passwd",
+        "secret.png",
+        "",
+        None,
+        7,
+        "_pictures/0123456789abcdef.png\n",
+        "_pictures/0123456789ABCDEF.png",
+        "_pictures/0123456789abcdef.svg",
+        "_pictures\\0123456789abcdef.png",
+        "_pictures/0123456789abcdef.png/../../../secret.png",
+        "file:///etc/passwd",
         "_pictures/sub/0123456789abcdef.png",
     ],
-)  # fmt: skip
+)
 def test_any_other_name_is_not_even_opened(store, name):
     (store.parent / "secret.png").write_bytes(png())
     (store / GOOD).write_bytes(png())
@@ -88,16 +100,25 @@ def test_a_named_pipe_does_not_hang_the_report(store):
 def pictured(p: int, name: str | None = "", **changes):
     one = row(p, **changes)
     name = f"_pictures/{one['trial_id']}.png" if name == "" else name
-    return one | {"pictures_file": name, "pictures": [{"label": "4", "before": "4", "after": "9", "distance": 0.12}]}
+    return one | {
+        "pictures_file": name,
+        "pictures": [{"label": "4", "before": "4", "after": "9", "distance": 0.12}],
+    }
 
 
 def test_the_smallest_the_middle_and_the_largest_model_are_shown_at_the_largest_n(tmp_path):
-    rows = [pictured(p, n=n, seed=s) for p in (10, 20, 30, 40, 50) for n in (100, 200) for s in (0, 1)] + [pictured(60, None, n=300)]
-    folder = make_store(tmp_path / "store", [*rows, pictured(7, family="other"), pictured(8, family="other")])
+    rows = [
+        pictured(p, n=n, seed=s) for p in (10, 20, 30, 40, 50) for n in (100, 200) for s in (0, 1)
+    ] + [pictured(60, None, n=300)]
+    folder = make_store(
+        tmp_path / "store", [*rows, pictured(7, family="other"), pictured(8, family="other")]
+    )
     shown = {kind.split(",")[0]: strips for kind, strips in shown_pictures(read_evidence(folder))}
     assert [(s.p.value, s.n.value) for s in shown["sphere"]] == [(10, 200), (30, 200), (50, 200)]
     assert [s.p.value for s in shown["other"]] == [7, 8]
-    assert all("is not there" in s.problem and not s.png for strips in shown.values() for s in strips)
+    assert all(
+        "is not there" in s.problem and not s.png for strips in shown.values() for s in strips
+    )
 
 
 def test_the_page_shows_the_picture_and_what_is_on_it(tmp_path):
@@ -105,8 +126,15 @@ def test_the_page_shows_the_picture_and_what_is_on_it(tmp_path):
     (folder / "_pictures").mkdir()
     (folder / pictured(10)["pictures_file"]).write_bytes(png())
     html = render(read_evidence(folder))
-    assert f'src="data:image/png;base64,{base64.b64encode(png()).decode()}"' in html and html.count("<img") == 1
-    assert "No picture: its file is not there" in html and "4: 4 → 9" in html and ">0.12</data>" in html
+    assert (
+        f'src="data:image/png;base64,{base64.b64encode(png()).decode()}"' in html
+        and html.count("<img") == 1
+    )
+    assert (
+        "No picture: its file is not there" in html
+        and "4: 4 → 9" in html
+        and ">0.12</data>" in html
+    )
 
 
 HOSTILE = "</li><script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -115,10 +143,18 @@ HOSTILE = "</li><script>alert(1)</script><img src=x onerror=alert(2)>"
 def test_hostile_answers_and_names_do_not_reach_the_page(tmp_path):
     bad = {"label": HOSTILE, "before": HOSTILE, "after": '" onload="alert(3)', "distance": None}
     folder = make_store(
-        tmp_path / "store", [pictured(10, HOSTILE) | {"pictures": [bad]}, pictured(20) | {"pictures": [bad | {"label": None}]}]
+        tmp_path / "store",
+        [
+            pictured(10, HOSTILE) | {"pictures": [bad]},
+            pictured(20) | {"pictures": [bad | {"label": None}]},
+        ],
     )
     html = render(read_evidence(folder))
-    assert "<script>alert" not in html and "onerror=alert(2)>" not in html and 'onload="alert' not in html
+    assert (
+        "<script>alert" not in html
+        and "onerror=alert(2)>" not in html
+        and 'onload="alert' not in html
+    )
     assert "names a file that is not a picture" in html
 
 
