@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import harness
-from harness.errors import UserError, did_you_mean, harmless
+from harness.errors import UserError, did_you_mean, strip_control_chars
 
 app = typer.Typer(
     name="unilaw",
@@ -383,7 +383,7 @@ def main() -> None:
         app()
     except UserError as e:
         for line in str(e).splitlines():
-            print(f"unilaw: {harmless(line)}", file=sys.stderr)
+            print(f"unilaw: {strip_control_chars(line)}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -41,7 +41,7 @@ def did_you_mean(word: str, allowed: Iterable[str]) -> str:
 CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
-def harmless(said: str) -> str:
+def strip_control_chars(said: str) -> str:
     """Text from a store or a task, without the characters that would steer the reader's
     terminal."""
     return CONTROLS.sub("\N{REPLACEMENT CHARACTER}", said)

@@ -27,7 +27,7 @@ from harness.store.schema import COLUMNS, MEASURES_VERSION, SCHEMA_VERSION, arro
 from harness.store.store import Store, latest
 from harness.sweeps.registry import TaskRef, installed, load
 from harness.sweeps.sweep import Limits, Resources
-from harness.sweeps.trial import Batch, Given, Trial
+from harness.sweeps.trial import Batch, RunSettings, Trial
 from harness.terminal.progress import Progress
 
 NAMES = [c.name for c in COLUMNS]
@@ -83,7 +83,7 @@ def remeasure(
             trials.append(trial)
     gpus = float(resources.gpus)
     queue = deque(replace(batch, gpus=gpus) for batch in _batches(trials))
-    given = Given(
+    given = RunSettings(
         cpus=resources.cpus,
         gpus=gpus,
         seconds=Limits().seconds_per_trial,

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness.dispatch.retries import Past, Retries
+from harness.dispatch.retries import AttemptHistory, Retries
 from harness.errors import SHARED_KINDS, UserError
 from harness.execution.run_batch import run_batch
-from harness.planning.batches import UNTIMED, Planned, wall_seconds
+from harness.planning.batches import FORECAST_OVERHEAD, Planned, wall_seconds
 from harness.planning.machine_speed import calibrated
 from harness.planning.plan import batches, slots_here
 from harness.store import provenance
@@ -20,7 +20,7 @@ from harness.store.schema import SCHEMA_VERSION, Columns
 from harness.store.store import RunRecord, Store, SweepRecord
 from harness.sweeps.registry import load
 from harness.sweeps.sweep import Resources, Sweep
-from harness.sweeps.trial import Batch, Given, Trial, canonical_json
+from harness.sweeps.trial import Batch, RunSettings, Trial, canonical_json
 from harness.task import BaseTask, Config, Task
 from harness.terminal.progress import Progress
 
@@ -57,7 +57,7 @@ def run(
     store.put_sweep(
         SweepRecord(name=sweep.name, text=sweep.text, task_source=task_source, trials=asked)
     )
-    past = Past.read(store, progress)
+    past = AttemptHistory.read(store, progress)
     store.drop_checkpoints(past.ok)  # a run may be killed between a row and this
     todo = [t for t in sweep.trials if past.wants(t, sweep.limits.attempts, retry_failed)]
     finished_before = sum(t.trial_id in past.ok for t in sweep.trials)
@@ -146,7 +146,7 @@ def _planned(
     calibration = calibrated(sweep.resources.cpus, progress.say)
     planned = batches(sweep, todo, calibration)
     slots = 1 if inline else slots_here(sweep)
-    return planned, UNTIMED * wall_seconds(planned, slots, calibration.slowdown) + (
+    return planned, FORECAST_OVERHEAD * wall_seconds(planned, slots, calibration.slowdown) + (
         0.0 if inline else START_S
     )
 
@@ -179,9 +179,9 @@ def _read_from(task: BaseTask, config: Config) -> dict[str, str]:
     )
 
 
-def given_by(sweep: Sweep, store: Store) -> Given:
+def given_by(sweep: Sweep, store: Store) -> RunSettings:
     """What every batch of a sweep is run with."""
-    return Given(
+    return RunSettings(
         cpus=sweep.resources.cpus,
         gpus=0.0,
         seconds=sweep.limits.seconds_per_trial,
@@ -192,7 +192,7 @@ def given_by(sweep: Sweep, store: Store) -> Given:
 
 
 def results(
-    queue: deque[Batch], resources: Resources, given: Given, address: str | None, inline: bool
+    queue: deque[Batch], resources: Resources, given: RunSettings, address: str | None, inline: bool
 ) -> Iterator[tuple[Batch, list[Columns]]]:
     """Batches as they end, with their columns; the queue may grow meanwhile."""
     if inline:
@@ -205,7 +205,7 @@ def results(
             yield from on_ray(queue, address, resources, given)
 
 
-def _inline(queue: deque[Batch], given: Given) -> Iterator[tuple[Batch, list[Columns]]]:
+def _inline(queue: deque[Batch], given: RunSettings) -> Iterator[tuple[Batch, list[Columns]]]:
     """The same calls in this process, one after another: for a debugger, and to check Ray
     against."""
     while queue:

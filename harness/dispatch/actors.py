@@ -36,7 +36,7 @@ from harness.execution.limits import HARD_KILL_GRACE_S
 from harness.store.schema import MEASURES_VERSION, Columns
 from harness.sweeps.gpu_shares import SMALLEST
 from harness.sweeps.sweep import Resources
-from harness.sweeps.trial import Batch, Given
+from harness.sweeps.trial import Batch, RunSettings
 
 OBJECT_STORE_BYTES = 256 * 2**20
 """Plenty: only configurations and rows travel. Ray's default would take 30 % of the machine's
@@ -61,35 +61,35 @@ FAILED_STARTS = 10
 HOME = str(Path(harness.__file__).resolve().parent.parent)
 
 
-class _Need(NamedTuple):
+class ResourceRequest(NamedTuple):
     """CPUs, GPUs and bytes of reserved memory: what a batch takes, or what a cluster has."""
 
     cpus: float
     gpus: float
     memory: float
 
-    def times(self, have: "_Need") -> int:
+    def times(self, have: "ResourceRequest") -> int:
         """How often it fits into what there is; below 0 where there is less than nothing left."""
         return int(
             min((there + 1e-6) // each for each, there in zip(self, have, strict=True) if each)
         )
 
-    def without(self, taken: "_Need") -> "_Need":
-        return _Need(*(there - gone for there, gone in zip(self, taken, strict=True)))
+    def without(self, taken: "ResourceRequest") -> "ResourceRequest":
+        return ResourceRequest(*(there - gone for there, gone in zip(self, taken, strict=True)))
 
 
 class _Actor(NamedTuple):
     handle: Any
-    need: _Need
+    need: ResourceRequest
     node: str = ""
     """Where it is, once it has begun."""
 
 
-class _Flight(NamedTuple):
+class RunningBatch(NamedTuple):
     """A batch at work, and since when on this process's clock."""
 
     batch: Batch
-    need: _Need
+    need: ResourceRequest
     actor: _Actor | None
     began: float
     overdue: bool = False
@@ -97,7 +97,7 @@ class _Flight(NamedTuple):
 
 
 def on_ray(
-    queue: deque[Batch], address: str | None, resources: Resources, given: Given
+    queue: deque[Batch], address: str | None, resources: Resources, given: RunSettings
 ) -> Iterator[tuple[Batch, list[Columns]]]:
     """Run the queue's batches and yield each with its columns as it ends, in order of ending.
 
@@ -111,7 +111,7 @@ def on_ray(
     """
     ours = connect(address, resources, max((batch.gpus for batch in queue), default=0.0))
     cloudpickle.register_pickle_by_value(worker)
-    crew = _Crew(address, resources, given)
+    crew = WorkerPool(address, resources, given)
     try:
         while queue or crew.flights:
             if crew.head.answers():
@@ -137,10 +137,10 @@ def _leave() -> None:
     os._exit(2)
 
 
-class _Crew:
+class WorkerPool:
     """What is at work for a run: actors, and trials over several GPUs."""
 
-    def __init__(self, address: str | None, resources: Resources, given: Given):
+    def __init__(self, address: str | None, resources: Resources, given: RunSettings):
         self.head = _Head(address)
         self.resources, self.given = resources, given
         self.worker = ray.remote(worker.Worker)
@@ -148,7 +148,7 @@ class _Crew:
         """How often what there is room for may be with Ray: an autoscaler adds nodes for what
         waits there."""
         self.nodes = _nodes()
-        self.flights: dict[ray.ObjectRef, _Flight] = {}
+        self.flights: dict[ray.ObjectRef, RunningBatch] = {}
         self.starting: dict[ray.ObjectRef, _Actor] = {}
         self.idle: list[_Actor] = []
         self.failed_starts = 0
@@ -205,7 +205,7 @@ class _Crew:
         if batch.gpus <= 1:
             actor = next((actor for actor in self.idle if actor.need == need), None)
             if actor is None:
-                self._recruit(need, itertools.islice(queue, at, at + ALIKE))
+                self.start_workers(need, itertools.islice(queue, at, at + ALIKE))
                 return False
             self.idle.remove(actor)
             ref = actor.handle.work.remote(_plain(batch), given)
@@ -216,10 +216,10 @@ class _Crew:
                 return False
 
             ref = multi_gpu.submit(HOME, _plain(batch), given, processes=int(batch.gpus))
-        self.flights[ref] = _Flight(batch, need, actor, time.monotonic())
+        self.flights[ref] = RunningBatch(batch, need, actor, time.monotonic())
         return True
 
-    def _recruit(self, need: _Need, ahead: Iterable[Batch]) -> None:
+    def start_workers(self, need: ResourceRequest, ahead: Iterable[Batch]) -> None:
         """Start as many actors as there is room and work for; those that take something else
         give way once they are idle."""
         self._end([actor for actor in [*self.idle, *self.starting.values()] if actor.need != need])
@@ -250,11 +250,11 @@ class _Crew:
         done, _ = ray.wait(waiting, num_returns=1, timeout=1.0)
         for ref in done:
             if ref in self.starting:
-                self._enlist(ref)
+                self.on_started(ref)
             else:
-                yield self._landed(ref)
+                yield self.on_finished(ref)
 
-    def _enlist(self, ref: ray.ObjectRef) -> None:
+    def on_started(self, ref: ray.ObjectRef) -> None:
         actor = self.starting.pop(ref)
         try:
             node = ray.get(ref)
@@ -271,7 +271,7 @@ class _Crew:
         self.failed_starts = 0
         self.idle.append(actor._replace(node=node))
 
-    def _landed(self, ref: ray.ObjectRef) -> tuple[Batch, list[Columns]]:
+    def on_finished(self, ref: ray.ObjectRef) -> tuple[Batch, list[Columns]]:
         flight = self.flights.pop(ref)
 
         def leaves() -> bool:
@@ -297,12 +297,12 @@ class _Crew:
             multi_gpu.reclaim()
         return flight.batch, columns
 
-    def _need(self, batch: Batch) -> _Need:
+    def _need(self, batch: Batch) -> ResourceRequest:
         return _need(self.resources, batch.gpus, batch.memory_gb)
 
-    def _left(self, times: int) -> _Need:
+    def _left(self, times: int) -> ResourceRequest:
         """What nothing of ours has taken or waits for, of so many times what there is."""
-        left = _Need(*(times * there for there in _sum(self.nodes)))
+        left = ResourceRequest(*(times * there for there in _sum(self.nodes)))
         for taken in [*self.flights.values(), *self.starting.values(), *self.idle]:
             left = left.without(taken.need)
         return left
@@ -441,20 +441,26 @@ def _join(address: str, quiet: dict[str, Any]) -> None:
         ) from None
 
 
-def _nodes(leaving: Collection[str] = ()) -> list[_Need]:
+def _nodes(leaving: Collection[str] = ()) -> list[ResourceRequest]:
     """What each node of the cluster has now, taken or not; without those that are about to
     leave."""
     stay = [
         node["Resources"] for node in ray.nodes() if node["Alive"] and node["NodeID"] not in leaving
     ]
-    return [_Need(has.get("CPU", 0), has.get("GPU", 0), has.get("memory", 0)) for has in stay]
+    return [
+        ResourceRequest(has.get("CPU", 0), has.get("GPU", 0), has.get("memory", 0)) for has in stay
+    ]
 
 
-def _sum(nodes: list[_Need]) -> _Need:
-    return _Need(*(sum(each) for each in zip(*nodes, strict=True))) if nodes else _Need(0, 0, 0)
+def _sum(nodes: list[ResourceRequest]) -> ResourceRequest:
+    return (
+        ResourceRequest(*(sum(each) for each in zip(*nodes, strict=True)))
+        if nodes
+        else ResourceRequest(0, 0, 0)
+    )
 
 
-def _fits(need: _Need, nodes: list[_Need]) -> bool:
+def _fits(need: ResourceRequest, nodes: list[ResourceRequest]) -> bool:
     """Whether the empty cluster has room: over several GPUs on all nodes together, else on one
     of them."""
     return (
@@ -464,14 +470,14 @@ def _fits(need: _Need, nodes: list[_Need]) -> bool:
     )
 
 
-def _need(resources: Resources, gpus: float, memory_gb: float | None) -> _Need:
+def _need(resources: Resources, gpus: float, memory_gb: float | None) -> ResourceRequest:
     """What a trial takes with so many GPUs, and with the sweep's reservation of memory if None
     is given: over several GPUs, so many processes with CPUs each, and none of the latter."""
     memory = 1e9 * (memory_gb or resources.memory_gb or 0)
-    return _Need(resources.cpus * max(1, int(gpus)), gpus, memory if gpus <= 1 else 0)
+    return ResourceRequest(resources.cpus * max(1, int(gpus)), gpus, memory if gpus <= 1 else 0)
 
 
-def most(cpus: int) -> tuple[int, float]:
+def max_gpus_and_memory(cpus: int) -> tuple[int, float]:
     """What a single trial may grow to: the cluster's GPUs, and the memory in GB of its largest
     node with so many CPUs."""
     nodes = _nodes()

@@ -93,9 +93,9 @@ def _coordinate(
     from ray.train.torch import TorchConfig, TorchTrainer
     from ray.train.v2.api.exceptions import TrainingFailedError
 
-    from harness.sweeps.trial import Given
+    from harness.sweeps.trial import RunSettings
 
-    limits = Given(*given)
+    limits = RunSettings(*given)
     each = {"CPU": limits.cpus} | ({"GPU": 1} if limits.gpus else {})
     # Two networks: tensors on GPUs go over NCCL, what processes tell one another over Gloo. A
     # collective that nobody answers ends after the trial's own limit, which is what the trial is
@@ -154,10 +154,10 @@ def _process(sent: dict[str, Any]) -> list[dict[str, Any]]:
     )
     from harness.execution.run_batch import finish
     from harness.sweeps.registry import TaskRef
-    from harness.sweeps.trial import Given, Trial
+    from harness.sweeps.trial import RunSettings, Trial
     from harness.training.processes import Processes
 
-    given, started, clock = Given(*sent["given"]), datetime.now(UTC), time.perf_counter()
+    given, started, clock = RunSettings(*sent["given"]), datetime.now(UTC), time.perf_counter()
     device = (
         torch.device("cuda", torch.cuda.current_device()) if given.gpus else torch.device("cpu")
     )

@@ -14,9 +14,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from harness.errors import RETRIED_KINDS
-from harness.planning.batches import most_gpus
+from harness.planning.batches import max_gpus_of
 from harness.store.store import IDENTITY, Store, latest
-from harness.sweeps.gpu_shares import larger, named
+from harness.sweeps.gpu_shares import named, next_share
 from harness.sweeps.sweep import Resources, Sweep
 from harness.sweeps.trial import Batch, Trial
 from harness.terminal.progress import Progress
@@ -30,7 +30,7 @@ WHOLE_AGAIN = 3
 suspicion."""
 
 
-class Past(NamedTuple):
+class AttemptHistory(NamedTuple):
     """What a store already knows of trials."""
 
     ok: frozenset[str]
@@ -42,7 +42,7 @@ class Past(NamedTuple):
     was followed by one with more of a GPU."""
 
     @classmethod
-    def read(cls, store: Store, progress: Progress) -> "Past":
+    def read(cls, store: Store, progress: Progress) -> "AttemptHistory":
         """From the store's rows, which are not kept."""
         contents = store.read(IDENTITY)
         for problem in contents.problems:
@@ -50,7 +50,7 @@ class Past(NamedTuple):
         return cls.of(contents.rows)
 
     @classmethod
-    def of(cls, rows: pd.DataFrame) -> "Past":
+    def of(cls, rows: pd.DataFrame) -> "AttemptHistory":
         newest = latest(rows)
         failed = newest[newest["status"] == "failed"]
         attempts = rows.groupby("trial_id")["attempt"].max()
@@ -85,7 +85,12 @@ class Retries:
     with what."""
 
     def __init__(
-        self, past: Past, todo: Iterable[Trial], sweep: Sweep, inline: bool, retry_failed: bool
+        self,
+        past: AttemptHistory,
+        todo: Iterable[Trial],
+        sweep: Sweep,
+        inline: bool,
+        retry_failed: bool,
     ):
         self.resources, self.limit, self.inline = sweep.resources, sweep.limits.attempts, inline
         todo = list(todo)
@@ -158,13 +163,15 @@ def with_more(batch: Batch, resources: Resources, inline: bool) -> Batch | None:
     if inline:
         gpus, memory_gb = 1, 0.0
     elif batch.gpus or resources.memory_gb:
-        from harness.dispatch.actors import most
+        from harness.dispatch.actors import max_gpus_and_memory
 
-        gpus, memory_gb = most(resources.cpus)
+        gpus, memory_gb = max_gpus_and_memory(resources.cpus)
     else:
         return None
     if batch.gpus:
-        more = larger(batch.gpus, most_gpus(batch.trials[0], max(1, min(gpus, resources.max_gpus))))
+        more = next_share(
+            batch.gpus, max_gpus_of(batch.trials[0], max(1, min(gpus, resources.max_gpus)))
+        )
         return replace(batch, gpus=more) if more else None
     reserved = batch.memory_gb or resources.memory_gb or 0.0
     more = min(2 * reserved, memory_gb)

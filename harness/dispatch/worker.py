@@ -35,13 +35,13 @@ class Worker:
         """`harness.execution.run_batch.run_batch` in a worker."""
         from harness.execution.run_batch import run_batch
         from harness.sweeps.registry import TaskRef
-        from harness.sweeps.trial import Batch, Given, Trial
+        from harness.sweeps.trial import Batch, RunSettings, Trial
 
         trials = tuple(
             tuple(Trial(t["trial_id"], TaskRef(*t["ref"]), t["config"], t["seed"]) for t in stack)
             for stack in stacks
         )
-        return run_batch(Batch(trials), Given(*given))
+        return run_batch(Batch(trials), RunSettings(*given))
 
 
 def pin_on_node(home: str) -> None:

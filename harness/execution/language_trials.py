@@ -30,7 +30,7 @@ from harness.planning.model_shape import shape_of
 from harness.store.location import read_kept
 from harness.store.schema import Columns
 from harness.sweeps.registry import load
-from harness.sweeps.trial import Given, Trial, refuse_other_data
+from harness.sweeps.trial import RunSettings, Trial, refuse_other_data
 from harness.task import Data, Seeds, Text
 from harness.training.language_loop import LanguageCheckpoint, LanguageFit, train_language
 from harness.training.processes import ALONE, CPU, Processes
@@ -73,7 +73,7 @@ class LanguageTrials:
     went well.
     """
 
-    def __init__(self, given: Given, device: torch.device, processes: Processes = ALONE):
+    def __init__(self, given: RunSettings, device: torch.device, processes: Processes = ALONE):
         self.given, self.device, self.processes = given, device, processes
 
     def run(self, trials: tuple[Trial, ...]) -> list[Columns]:
@@ -175,7 +175,7 @@ class LanguageTrials:
     def _gathered(self, ready: _Ready) -> tuple[_Ready, torch.device]:
         """With the whole model in the first process, on its device if it fits there with what
         the instruments need, else on the CPU."""
-        state = self.processes.whole(ready.model.state_dict())
+        state = self.processes.gather(ready.model.state_dict())
         if self.processes.rank:
             return ready, self.device
         whole = initialised(ready.task, ready.config, ready.seeds)

@@ -28,11 +28,11 @@ from harness.execution.sample_trials import SampleTrials
 from harness.store import provenance
 from harness.store.schema import MEASURES_VERSION, Columns
 from harness.sweeps.registry import load
-from harness.sweeps.trial import Batch, Given
+from harness.sweeps.trial import Batch, RunSettings
 from harness.task import Task
 
 
-def run_batch(batch: Batch, given: Given) -> list[Columns]:
+def run_batch(batch: Batch, given: RunSettings) -> list[Columns]:
     """The columns of each trial of the batch, in order, plus `_weights` (safetensors bytes or
     None) and, where there are images, `_pictures` (a PNG)."""
     torch.set_num_threads(given.cpus)

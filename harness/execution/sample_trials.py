@@ -12,16 +12,16 @@ from harness.errors import TrialFailure
 from harness.execution.failures import PASSED_ON, failed, failure, text
 from harness.measures import measure, on_device
 from harness.measures.counts import count_parameters, count_training_flops, params_per_number
-from harness.planning.config_memo import ReadMemo
+from harness.planning.config_memo import FieldTrackingCache
 from harness.planning.model_shape import shape_of
 from harness.store.location import read_kept
 from harness.store.schema import Columns
 from harness.sweeps.registry import TaskRef, load_samples
-from harness.sweeps.trial import Given, Trial, refuse_other_data
+from harness.sweeps.trial import RunSettings, Trial, refuse_other_data
 from harness.task import BaseTask, Config, Data, Seeds, Task, check
 from harness.training.adversary import adversary_of, count_pass_flops
 from harness.training.checkpoint import TrialCheckpoint
-from harness.training.loop import Fit, Row, train
+from harness.training.loop import Fit, StackGroup, train
 from harness.training.stack import CannotStack, Program, stack
 
 KEPT_NUMBERS = 100_000_000
@@ -45,15 +45,15 @@ class _Kept:
     all at once when it is much."""
 
     def __init__(self):
-        self.memos: dict[TaskRef, ReadMemo[tuple[Data, str]]] = {}
+        self.memos: dict[TaskRef, FieldTrackingCache[tuple[Data, str]]] = {}
         self.numbers = 0
 
-    def data(self, ref: TaskRef) -> ReadMemo[tuple[Data, str]]:
+    def data(self, ref: TaskRef) -> FieldTrackingCache[tuple[Data, str]]:
         """A memo of (config, seed, device) → the samples on the device, checked, and their hash."""
         if self.numbers > KEPT_NUMBERS:
             self.memos, self.numbers = {}, 0
         if ref not in self.memos:
-            self.memos[ref] = ReadMemo(
+            self.memos[ref] = FieldTrackingCache(
                 lambda config, seed, device: self._make(ref, config, seed, device)
             )
         return self.memos[ref]
@@ -72,7 +72,7 @@ _KEPT = _Kept()
 class SampleTrials:
     """A stack's way through."""
 
-    def __init__(self, given: Given, device: torch.device):
+    def __init__(self, given: RunSettings, device: torch.device):
         self.given, self.device = given, device
 
     def run(self, trials: tuple[Trial, ...]) -> list[Columns]:
@@ -168,7 +168,7 @@ class SampleTrials:
     ) -> list[Columns]:
         starts = [r.seeds.generator("adversary") if r.config.adversary else None for r in ready]
         rows = [
-            Row(r.data, r.seeds.generator("order"), r.config.lr, drawn)
+            StackGroup(r.data, r.seeds.generator("order"), r.config.lr, drawn)
             for r, drawn in zip(ready, starts, strict=True)
         ]
         per_row = sum(_row_key(r) == _row_key(ready[0]) for r in ready)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from harness.measures.boundary import WANDER_DIRECTIONS
 from harness.measures.corruption import draw_directions
-from harness.measures.row_space import Seen
+from harness.measures.row_space import RowSpaceView
 from harness.task import Data, Seeds
 from harness.training.stack import Model, Program, flat
 
@@ -66,7 +66,7 @@ class Probe:
         """Of inputs in data units."""
         self.raw: Model = flat(program.of_inputs(), self.models)
         """Of inputs in their own numbers."""
-        self.seen = Seen(
+        self.seen = RowSpaceView(
             self.model,
             self.models,
             self.x.shape[1:],

@@ -17,7 +17,7 @@ from torch import Tensor
 from harness.training.stack import FirstLayer, Model, flat
 
 
-class Seen:
+class RowSpaceView:
     """Some models as functions `model` of coordinates (M·B, r), which are the inputs themselves
     (M·B, *input_shape) where nothing is known of the first layer.
 
@@ -48,7 +48,7 @@ class Seen:
             else (x.reshape(self.models, -1, self.basis.shape[1]) @ self.basis).flatten(0, 1)
         )
 
-    def along(self, v: Tensor) -> Tensor:
+    def lift(self, v: Tensor) -> Tensor:
         """The vectors with coordinates v (M·B, …, r) and nothing across, (M·B, …, *input_shape)."""
         if self.basis is None:
             return v
@@ -59,4 +59,4 @@ class Seen:
     def inputs(self, x: Tensor, u: Tensor) -> Tensor:
         """The inputs with coordinates u (M·B, r) that differ from x (M·B, *input_shape) along
         the basis alone."""
-        return u if self.basis is None else x + self.along(u - self.coordinates(x))
+        return u if self.basis is None else x + self.lift(u - self.coordinates(x))

@@ -135,7 +135,7 @@ def nearest_linf(probe: Probe, margins: Margins, l2_change: Tensor) -> Tensor:
     """(M·B,) ℓ∞ distances to the nearest inputs found with another label, in the inputs' own
     numbers; `l2_change` in data units."""
     units = probe.units()
-    raw, gradients = probe.x * units, probe.seen.along(margins.gradients)
+    raw, gradients = probe.x * units, probe.seen.lift(margins.gradients)
     at_raw = margins._replace(gradients=gradients / units[:, None])
     return linf_distance(
         raw,

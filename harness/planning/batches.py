@@ -17,7 +17,7 @@ from harness.planning.expected_epochs import expected_epochs
 from harness.planning.machine_speed import Calibration, Cost
 from harness.planning.memory import PROCESS_BYTES, alone_bytes, stack_bytes
 from harness.planning.model_shape import Shape, shape_of
-from harness.sweeps.gpu_shares import SMALLEST, smallest
+from harness.sweeps.gpu_shares import SMALLEST, smallest_fitting_share
 from harness.sweeps.registry import load
 from harness.sweeps.trial import Batch, Trial, canonical_json
 from harness.task import Config
@@ -49,7 +49,7 @@ DATA_FREE = ("lr", "stop", "max_epochs")
 """Fields of every configuration that say how to train, not on what."""
 
 
-UNTIMED = 1.35
+FORECAST_OVERHEAD = 1.35
 """What the calibration does not time: exact evaluations, dropping finished models, first
 imports, Ray's work. Without it, the seconds taken by quickstart, sphere-law and mnist-law on a
 quiet machine were 1.59, 1.43 and 1.28 times the forecast (LOG.md)."""
@@ -152,22 +152,22 @@ def _share(members: list[_Member], gpus: float | Gpus) -> float:
     alone = max(members, key=lambda m: m.shape.p)
     if len(members) == 1:
         return share_alone(alone.trial, alone.config, alone.shape, gpus) or float(
-            most_gpus(alone.trial, gpus.most)
+            max_gpus_of(alone.trial, gpus.most)
         )
     taken = 2 * stack_bytes([(m.config, m.shape) for m in members], len({m.row for m in members}))
-    return smallest(lambda _: taken, gpus.bytes, 1) or 1.0
+    return smallest_fitting_share(lambda _: taken, gpus.bytes, 1) or 1.0
 
 
 def share_alone(trial: Trial, config: Config, shape: Shape, gpus: Gpus) -> float | None:
     """The smallest share of GPUs that holds a trial by itself; None when nothing allowed does."""
-    return smallest(
+    return smallest_fitting_share(
         lambda share: alone_bytes(trial, config, shape, share),
         gpus.bytes,
-        most_gpus(trial, gpus.most),
+        max_gpus_of(trial, gpus.most),
     )
 
 
-def most_gpus(trial: Trial, most: int) -> int:
+def max_gpus_of(trial: Trial, most: int) -> int:
     """How many GPUs a trial can use: only language models train on several."""
     return most if isinstance(load(trial.ref), LanguageTask) else 1
 

@@ -17,7 +17,7 @@ class _Result(NamedTuple):
     value: Any
 
 
-class ReadMemo(Generic[R]):
+class FieldTrackingCache(Generic[R]):
     """`memo(config, *more)` is `function(config, *more)`; computed once for each combination of
     what it reads and `more`.
 

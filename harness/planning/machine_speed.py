@@ -34,7 +34,7 @@ from harness.store.schema import MEASURES_VERSION
 from harness.sweeps.registry import TaskRef, load
 from harness.sweeps.trial import MEASURE_POINTS
 from harness.task import Data, Seeds
-from harness.training.loop import Row, time_epoch
+from harness.training.loop import StackGroup, time_epoch
 from harness.training.stack import stack
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -258,7 +258,7 @@ def _training(
     with torch.no_grad():
         outputs = models[0](torch.zeros(1, *shape)).shape[1]
     data = _data(shape, batch * steps, outputs if outputs > 1 else None)
-    row = Row(data, Seeds(0).generator("order"), 1e-3)
+    row = StackGroup(data, Seeds(0).generator("order"), 1e-3)
     seconds = time_epoch(stack(models, data.x_train[:4]), row, batch) / steps
     samples = len(models) * batch
     flops, saved = (

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 
 from harness.measures.counts import count_parameters, count_saved_bytes, count_training_flops
-from harness.planning.config_memo import ReadMemo
+from harness.planning.config_memo import FieldTrackingCache
 from harness.sweeps.registry import TaskRef, load
 from harness.task import Config
 from harness.training.adversary import count_pass_flops
@@ -54,7 +54,7 @@ def shape_of(ref: TaskRef, config: Config) -> Shape:
 
 
 @cache
-def _memo(ref: TaskRef) -> ReadMemo[Shape]:
+def _memo(ref: TaskRef) -> FieldTrackingCache[Shape]:
     task = load(ref)
 
     def shape(config: Config) -> Shape:
@@ -78,4 +78,4 @@ def _memo(ref: TaskRef) -> ReadMemo[Shape]:
             ),
         )
 
-    return ReadMemo(shape)
+    return FieldTrackingCache(shape)

@@ -14,7 +14,14 @@ from typing import Any, NamedTuple
 import torch
 
 from harness.errors import UserError
-from harness.planning.batches import UNTIMED, Gpus, Planned, make_batches, share_alone, wall_seconds
+from harness.planning.batches import (
+    FORECAST_OVERHEAD,
+    Gpus,
+    Planned,
+    make_batches,
+    share_alone,
+    wall_seconds,
+)
 from harness.planning.machine_speed import Calibration, calibrated
 from harness.planning.memory import PROCESS_BYTES, alone_bytes
 from harness.planning.model_shape import shape_of
@@ -90,7 +97,7 @@ def plan(sweep: Sweep, say: Callable[[str], None]) -> Plan:
         stacked_trials=sum(map(len, shared)),
         flops_at_most=sum(c.flops_at_most * c.seeds for c in cells),
         trial_seconds=sum(p.seconds for p in planned),
-        wall_seconds=UNTIMED * wall_seconds(planned, slots, calibration.slowdown),
+        wall_seconds=FORECAST_OVERHEAD * wall_seconds(planned, slots, calibration.slowdown),
     )
 
 

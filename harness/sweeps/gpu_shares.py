@@ -14,21 +14,23 @@ CONTEXT_BYTES = 600_000_000
 """What a process takes of its GPU before its first tensor: CUDA's context, cuBLAS, cuDNN."""
 
 
-def larger(gpus: float, most: int) -> float | None:
+def next_share(gpus: float, most: int) -> float | None:
     """The next larger share: … 1/4, 1/2, 1, 2, 4 … and at last `most` itself; None beyond that.
 
-    >>> larger(1 / 3, 1), larger(0.5, 1), larger(1, 1), larger(4, 6)
+    >>> next_share(1 / 3, 1), next_share(0.5, 1), next_share(1, 1), next_share(4, 6)
     (0.5, 1.0, None, 6.0)
     """
     return min(2.0 ** (math.floor(math.log2(gpus)) + 1), float(most)) if gpus < most else None
 
 
-def smallest(bytes_on: Callable[[float], float], gpu_bytes: float, most: int) -> float | None:
+def smallest_fitting_share(
+    bytes_on: Callable[[float], float], gpu_bytes: float, most: int
+) -> float | None:
     """The smallest share that holds what a trial takes of each GPU, by `bytes_on(gpus)`; None
     when `most` GPUs do not."""
     share: float | None = SMALLEST
     while share is not None and CONTEXT_BYTES + bytes_on(share) > min(share, 1.0) * gpu_bytes:
-        share = larger(share, most)
+        share = next_share(share, most)
     return share
 
 

@@ -66,7 +66,7 @@ class Batch:
         return replace(self, stacks=(sum(first, ()),)), replace(self, stacks=(sum(second, ()),))
 
 
-class Given(NamedTuple):
+class RunSettings(NamedTuple):
     """What a batch is run with. Plain values: it travels to workers as a tuple."""
 
     cpus: int

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
-from harness.errors import harmless
+from harness.errors import strip_control_chars
 from harness.sweeps.trial import Trial
 
 PLAIN_EVERY_S = 10.0
@@ -106,7 +106,7 @@ class Progress:
 
     def say(self, line: str) -> None:
         """A line above the bar; never read as markup."""
-        self.console.print(harmless(line), markup=False)
+        self.console.print(strip_control_chars(line), markup=False)
 
     def stop(self) -> None:
         """Take the bar down; safe to call twice."""

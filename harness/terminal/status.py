@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from harness.errors import harmless
+from harness.errors import strip_control_chars
 from harness.store.store import IDENTITY, Store, newest
 from harness.terminal.table import table
 
@@ -78,4 +78,4 @@ def status_table(status: Status) -> str:
             table(("task", "done", "failed", "kinds", "left"), rows),
             f"{status.rows} rows, one per attempt",
         ]
-    return "\n".join([*lines, *map(harmless, status.problems)])
+    return "\n".join([*lines, *map(strip_control_chars, status.problems)])

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness.errors import harmless
+from harness.errors import strip_control_chars
 
 PLAIN_WIDTH = 200
 
@@ -20,7 +20,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     for i, name in enumerate(head):
         made.add_column(name, overflow="fold", no_wrap=i == 0)
     for row in rows:
-        made.add_row(*(harmless(str(v)).replace("[", r"\[") for v in row))
+        made.add_row(*(strip_control_chars(str(v)).replace("[", r"\[") for v in row))
     terminal = sys.stdout.isatty()
     console = Console(
         file=io.StringIO(),

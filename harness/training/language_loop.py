@@ -133,7 +133,7 @@ def train_language(
     windows = training_windows(tokens, config.context, config.n)
     training = _Training(model.to(device).train(), windows, config, device, processes)
     kept = checkpoint.load(device if processes == ALONE else CPU) if checkpoint else None
-    begin = processes.told(kept.step if kept else 0)
+    begin = processes.broadcast(kept.step if kept else 0)
     if begin:
         training.go_on_from(begin, kept)
     steps, checks = training.steps, set(_curve_steps(training.steps))
@@ -146,7 +146,7 @@ def train_language(
         if done in checks:
             _check(processes.summed(training.losses[checked:done]), checked)
             checked = done
-        if processes.agreed(checkpoint is not None and done < steps and checkpoint.due):
+        if processes.broadcast_flag(checkpoint is not None and done < steps and checkpoint.due):
             state = training.state(done)
             if checkpoint:
                 checkpoint.save(state)
@@ -345,7 +345,7 @@ class _Training:
         )
 
     def state(self, step: int) -> LanguageState:
-        whole, summed = self.processes.whole, self.processes.summed
+        whole, summed = self.processes.gather, self.processes.summed
         return LanguageState(
             step,
             whole(self.parameters),
@@ -373,7 +373,7 @@ class _Training:
         if kept:  # the sums so far count once
             self.losses[:step] = kept.losses.to(self.device)
             self.wrong.copy_(kept.wrong)
-        drawn = self.processes.told(kept.dropout if kept else torch.empty(0))
+        drawn = self.processes.broadcast(kept.dropout if kept else torch.empty(0))
         now = self._generator().get_state()
         # torch 2.13 reads a view's state from the wrong place
         own = drawn[self.processes.rank * len(now) :][: len(now)].clone()

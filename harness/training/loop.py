@@ -1,6 +1,7 @@
 """The loop that trains one model, or a stack of them, with Adam until each one's stop rule is met.
 
-(fit,) = train(Alone(model), [Row(data, order=Seeds(0).generator("order"), lr=1e-3)], [config])
+group = StackGroup(data, order=Seeds(0).generator("order"), lr=1e-3)
+(fit,) = train(Alone(model), [group], [config])
 
 With an adversary every step is on inputs moved against the model (`adversary.py`); stop rules and
 the figures of a Fit are about the clean inputs all the same.
@@ -53,7 +54,7 @@ class Evaluation(NamedTuple):
     error: float
 
 
-class Row(NamedTuple):
+class StackGroup(NamedTuple):
     """What the models of one row of a stack share: the samples, their order and the learning
     rate."""
 
@@ -85,7 +86,7 @@ class Checkpoint(NamedTuple):
 
 def train(
     program: Program,
-    rows: Sequence[Row],
+    rows: Sequence[StackGroup],
     configs: Sequence[Config],
     start: Checkpoint | None = None,
     keep: Callable[[Checkpoint], None] = lambda _: None,
@@ -158,7 +159,7 @@ def train(
     return [done[m] for m in range(len(configs))]
 
 
-def time_epoch(program: Program, row: Row, batch_size: int) -> float:
+def time_epoch(program: Program, row: StackGroup, batch_size: int) -> float:
     """Seconds of one epoch, the median of five after a first one."""
     models = _Models(program, [row], list(range(len(program(row.data.x_train[None, :1])))))
     seconds = []
@@ -177,7 +178,7 @@ class _Models:
     ignored.
     """
 
-    def __init__(self, program: Program, rows: list[Row], ids: list[int]):
+    def __init__(self, program: Program, rows: list[StackGroup], ids: list[int]):
         self.program, self.rows, self.ids = program, rows, ids
         self.all_rows, self.per_row = rows, len(ids) // len(rows)
         self.first = {name: torch.zeros_like(p) for name, p in program.parameters.items()}
@@ -186,7 +187,7 @@ class _Models:
         self.finished: set[int] = set()
         self.lags: dict[int, Evaluation] = {}
 
-    def row_of(self, model: int) -> Row:
+    def row_of(self, model: int) -> StackGroup:
         return self.all_rows[model // self.per_row]
 
     def epoch(

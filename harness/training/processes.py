@@ -80,16 +80,16 @@ class Processes(NamedTuple):
         )
         return not int(self.summed(torch.tensor(int(not finite), device=device)))
 
-    def told(self, said: T) -> T:
+    def broadcast(self, value: T) -> T:
         """What the first process says. Over the network between the hosts: devices are not
         waited for."""
         if self.count == 1:
-            return said
-        box = [said]
+            return value
+        box = [value]
         dist.broadcast_object_list(box, src=0, device=CPU)
         return box[0]
 
-    def agreed(self, yes: bool) -> bool:
+    def broadcast_flag(self, yes: bool) -> bool:
         """The same for yes or no, quicker: it is asked in every step."""
         if self.count == 1:
             return yes
@@ -105,7 +105,7 @@ class Processes(NamedTuple):
         dist.all_gather(parts, tensor.detach().cpu())
         return torch.cat(parts)
 
-    def whole(self, named: dict[str, Tensor]) -> dict[str, Tensor]:
+    def gather(self, named: dict[str, Tensor]) -> dict[str, Tensor]:
         """The tensors, each in one piece: in the first process, on the CPU; the others get none."""
         if self.count == 1:
             return named

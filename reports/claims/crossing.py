@@ -35,7 +35,7 @@ STATEMENT = Statement(
 )
 
 
-class Half(NamedTuple):
+class AccuracyThreshold(NamedTuple):
     """One accuracy level and the number of parameters that is said to be needed for it."""
 
     column: str
@@ -47,11 +47,11 @@ class Half(NamedTuple):
 
 
 CLEAN = tuple(
-    Half("test_accuracy", "clean accuracy", target, stated, False)
+    AccuracyThreshold("test_accuracy", "clean accuracy", target, stated, False)
     for target, stated in ((0.90, 1e5), (0.95, 1e6))
 )
 ROBUST = tuple(
-    Half("robust_linf", "robust accuracy", target, stated, True)
+    AccuracyThreshold("robust_linf", "robust accuracy", target, stated, True)
     for target, stated in ((0.90, 2e5), (0.95, 3e6))
 )
 
@@ -80,7 +80,7 @@ def check(evidence: Evidence, fits: Fits) -> Finding:
     )
 
 
-def _crossing(half: Half, rows: pd.DataFrame) -> tuple[Sentence, str]:
+def _crossing(half: AccuracyThreshold, rows: pd.DataFrame) -> tuple[Sentence, str]:
     """Where the mean accuracy over seeds first passes the target, and what that says of needing
     the stated size."""
     column, target, stated = half.column, half.target, half.stated

@@ -19,7 +19,7 @@ from harness.measures import STABILITY_CAP, boundary, measure, robust_accuracy
 from harness.sweeps.registry import TaskRef, load_samples
 from harness.sweeps.trial import MEASURE_POINTS
 from harness.task import Data, Seeds
-from harness.training.loop import Row, train
+from harness.training.loop import StackGroup, train
 from harness.training.stack import Alone, Model
 
 CASES: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -86,7 +86,7 @@ def main() -> None:
         torch.manual_seed(seeds.stream("init"))
         model = task.model(config)
         clock = time.perf_counter()
-        train(Alone(model), [Row(data, seeds.generator("order"), config.lr)], [config])
+        train(Alone(model), [StackGroup(data, seeds.generator("order"), config.lr)], [config])
         trained = time.perf_counter()
         (measured,) = measure(Alone(model), [data], [seeds])
         seconds = time.perf_counter() - trained

@@ -34,7 +34,7 @@ from harness.measures.robust_accuracy import linf_distance
 from harness.measures.sensitivity import nearest_l2, nearest_linf
 from harness.sweeps.registry import TaskRef, load_samples
 from harness.task import Data, Seeds
-from harness.training.loop import Row, predicted, train
+from harness.training.loop import StackGroup, predicted, train
 from harness.training.stack import stack
 
 with warnings.catch_warnings():
@@ -88,7 +88,7 @@ def trained(grid: Sequence[dict[str, Any]]) -> tuple[Data, list[nn.Module]]:
         nets.append(task.model(config))
     train(
         stack(nets, data.x_train[:4]),
-        [Row(data, Seeds(0).generator("order"), configs[0].lr)],
+        [StackGroup(data, Seeds(0).generator("order"), configs[0].lr)],
         configs,
     )
     return data, nets

@@ -35,7 +35,7 @@ from harness.run import run
 from harness.store.store import Store
 from harness.sweeps.registry import refs_in
 from harness.sweeps.sweep import Resources, Sweep, parse_sweep
-from harness.sweeps.trial import Batch, Given, Trial
+from harness.sweeps.trial import Batch, RunSettings, Trial
 from harness.terminal.progress import Progress
 from tests.nodes import nodes
 
@@ -122,7 +122,9 @@ def dispatcher(address: str) -> dict[str, float]:
     from harness.dispatch.actors import connect, on_ray
 
     connect(address, Resources())
-    given = Given(cpus=1, gpus=0, seconds=600, weights_bytes=0, measure_points=0, checkpoints=None)
+    given = RunSettings(
+        cpus=1, gpus=0, seconds=600, weights_bytes=0, measure_points=0, checkpoints=None
+    )
 
     def empty(batches: int) -> float:
         clock = time.perf_counter()

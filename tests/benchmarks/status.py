@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from harness.dispatch.retries import Past
+from harness.dispatch.retries import AttemptHistory
 from harness.store.schema import arrow_schema
 from harness.store.store import IDENTITY, Store, SweepRecord
 from harness.terminal.status import status
@@ -108,8 +108,8 @@ def main() -> None:
                 f" {seconds(lambda c=command: subprocess.run(c, check=True, capture_output=True))}",
                 flush=True,
             )
-            took = seconds(lambda at=folder: Past.of(Store.open(at).read(IDENTITY).rows))
-            print(f"{name}: Past {took}", flush=True)
+            took = seconds(lambda at=folder: AttemptHistory.of(Store.open(at).read(IDENTITY).rows))
+            print(f"{name}: AttemptHistory {took}", flush=True)
             print(
                 f"{name}: set_torn_aside()"
                 f" {seconds(lambda folder=folder: Store.open(folder).set_torn_aside())}",

@@ -10,7 +10,7 @@ from harness.sweeps.registry import refs_in
 from harness.sweeps.sweep import load_sweep
 from tests import SOAK_TASK
 from tests.bucket_server import ENVIRONMENT, BucketServer, Every
-from tests.chaos.store_auditor import Result, Runs, Witness
+from tests.chaos.store_auditor import Result, Runs, StoreAuditor
 from tests.nodes import kill
 
 SWEEP = """
@@ -27,7 +27,7 @@ tasks:
 """
 
 
-class BucketWitness(Witness):
+class BucketWitness(StoreAuditor):
     """Of a store in a bucket."""
 
     def __init__(self, server: BucketServer, prefix: str):

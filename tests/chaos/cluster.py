@@ -13,7 +13,7 @@ from subprocess import Popen, TimeoutExpired
 from harness.sweeps.registry import refs_in
 from harness.sweeps.sweep import load_sweep
 from tests import FAILING_TASK
-from tests.chaos.store_auditor import Result, Runs, Witness
+from tests.chaos.store_auditor import Result, Runs, StoreAuditor
 from tests.nodes import Nodes, busy, nodes
 
 SWEEP = """
@@ -42,7 +42,7 @@ def bad_day(
     last the head; `days` times."""
     (folder / "day.yaml").write_text(SWEEP.format(nap=nap, end=16 + trials))
     asked = {t.trial_id for t in load_sweep(str(folder / "day.yaml"), refs_in(FAILING_TASK)).trials}
-    witness = Witness(folder / "rows")
+    witness = StoreAuditor(folder / "rows")
     did = {"nodes lost": 0, "joined late": 0, "notices": 0, "heads lost": 0}
     slept = 0.0
     for _ in range(days):
@@ -106,7 +106,9 @@ def bad_day(
     )
 
 
-def _disturb(cluster: Nodes, witness: Witness, process: Popen[bytes], did: dict[str, int]) -> None:
+def _disturb(
+    cluster: Nodes, witness: StoreAuditor, process: Popen[bytes], did: dict[str, int]
+) -> None:
     """Raises AssertionError where the run ends too early, or does not do what it should with its
     nodes."""
 

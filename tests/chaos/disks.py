@@ -15,7 +15,7 @@ from pathlib import Path
 from harness.sweeps.registry import refs_in
 from harness.sweeps.sweep import load_sweep
 from tests import FAILING_TASK
-from tests.chaos.store_auditor import Result, Runs, Witness
+from tests.chaos.store_auditor import Result, Runs, StoreAuditor
 
 REPOSITORY = Path(__file__).parent.parent.parent
 ALONE = ["unshare", "--user", "--map-root-user", "--mount"]
@@ -62,7 +62,7 @@ def disks(folder: Path, environment: dict[str, str] | None = None) -> list[Resul
 def a_trial_fills_its_disk(folder: Path, disk: Path) -> Result:
     """Its row says so, and its neighbours are ok."""
     (folder / "filler.yaml").write_text(FILLER.format(file=disk / "hoard"))
-    runs, witness = Runs(folder, None), Witness(folder / "rows")
+    runs, witness = Runs(folder, None), StoreAuditor(folder / "rows")
     process = runs.start(
         "run", "filler.yaml", "--task-file", FAILING_TASK, "--store", "rows", "--inline"
     )
@@ -91,7 +91,7 @@ def the_stores_disk_is_full(folder: Path, disk: Path) -> Result:
     room = os.statvfs(disk)
     # a row file takes some 90 kB
     (disk / "ballast").write_bytes(bytes(room.f_bavail * room.f_frsize - 400_000))
-    runs, witness = Runs(folder, None), Witness(disk / "rows")
+    runs, witness = Runs(folder, None), StoreAuditor(disk / "rows")
     arguments = [
         "run",
         "full.yaml",

@@ -8,7 +8,7 @@ import psutil
 from harness.sweeps.registry import refs_in
 from harness.sweeps.sweep import load_sweep
 from tests import FAILING_TASK
-from tests.chaos.store_auditor import Result, Runs, Witness
+from tests.chaos.store_auditor import Result, Runs, StoreAuditor
 
 MORE_BYTES = 2e9
 
@@ -32,7 +32,7 @@ def without_end(folder: Path, environment: dict[str, str]) -> Result:
         "RAY_memory_usage_threshold": f"{threshold:.4f}",
         "RAY_memory_monitor_refresh_ms": "100",
     }
-    runs, witness = Runs(folder, {**environment, **monitored}), Witness(folder / "rows")
+    runs, witness = Runs(folder, {**environment, **monitored}), StoreAuditor(folder / "rows")
     try:
         process = runs.start("run", "hoard.yaml", "--task-file", FAILING_TASK, "--store", "rows")
         if process.wait(600) != 1:

@@ -7,7 +7,7 @@ from pathlib import Path
 from harness.sweeps.registry import refs_in
 from harness.sweeps.sweep import load_sweep
 from tests import SOAK_TASK
-from tests.chaos.store_auditor import Result, Runs, Witness
+from tests.chaos.store_auditor import Result, Runs, StoreAuditor
 
 SWEEP = """
 name: rivals
@@ -29,7 +29,7 @@ def rivals(
 ) -> Result:
     """Both end as if alone. A third run then has nothing to do."""
     (folder / "rivals.yaml").write_text(SWEEP.format(seeds=seeds))
-    runs, witness = Runs(folder, environment), Witness(folder / "rows")
+    runs, witness = Runs(folder, environment), StoreAuditor(folder / "rows")
     arguments = [
         "run",
         "rivals.yaml",

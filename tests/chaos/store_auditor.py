@@ -28,7 +28,7 @@ class Result(NamedTuple):
     failures: list[str]
 
 
-class Witness:
+class StoreAuditor:
     """One store, watched. `failures` says what went wrong; empty when all is well.
 
     `committed`: the row files seen so far and their digests. None may ever vanish or change.

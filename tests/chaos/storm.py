@@ -17,7 +17,7 @@ from pathlib import Path
 from harness.sweeps.registry import refs_in
 from harness.sweeps.sweep import load_sweep
 from tests import SOAK_TASK
-from tests.chaos.store_auditor import Result, Runs, Witness
+from tests.chaos.store_auditor import Result, Runs, StoreAuditor
 from tests.nodes import busy, end, kill
 
 KINDS = ("driver", "worker", "everything")
@@ -65,7 +65,7 @@ class Storm:
             epochs,
         )
         self.draw, self.anywhere, self.pause = draw, anywhere, pause
-        self.runs, self.witness = Runs(folder, environment), Witness(folder / "rows")
+        self.runs, self.witness = Runs(folder, environment), StoreAuditor(folder / "rows")
         self.rounds = self.starts = 0
         self.kills: Counter[str] = Counter()
 

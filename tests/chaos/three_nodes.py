@@ -24,7 +24,7 @@ from reports.fits.slope import Slope
 from reports.law import KindFit, fit_all
 from reports.numbers import Number
 from reports.page import headline_of
-from tests.chaos.store_auditor import Runs, Witness
+from tests.chaos.store_auditor import Runs, StoreAuditor
 from tests.nodes import Nodes, busy, nodes
 
 SMALL = Path(__file__).with_name("universal-small.yaml")
@@ -99,7 +99,7 @@ def run(cluster: Nodes, folder: Path, sweep: Path, store: str, kill_one: bool) -
     """The sweep on the cluster; its rows. Raises RuntimeError when it does not end with every
     trial ok."""
     asked = [t.trial_id for t in load_sweep(str(sweep), {}).trials]
-    runs, witness = Runs(folder, cluster.environment), Witness(folder / store)
+    runs, witness = Runs(folder, cluster.environment), StoreAuditor(folder / store)
     try:
         process = runs.start("run", sweep, "--store", store, "--address", cluster.address)
         while kill_one and process.poll() is None:

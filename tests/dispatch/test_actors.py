@@ -225,7 +225,7 @@ def test_nodes_that_leave_are_no_room(monkeypatch):
         lambda: nodes({"CPU": 4.0, "memory": 9e9}, {"CPU": 8.0, "GPU": 2.0, "memory": 4e9}),
     )
     assert actors._sum(actors._nodes()).cpus == 12 and actors._sum(actors._nodes({"1"})).cpus == 4
-    assert actors.most(4) == (2, 9.0) and actors.most(5) == (2, 4.0)
+    assert actors.max_gpus_and_memory(4) == (2, 9.0) and actors.max_gpus_and_memory(5) == (2, 4.0)
 
 
 @pytest.mark.parametrize(

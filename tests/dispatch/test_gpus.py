@@ -23,18 +23,20 @@ from harness import run as run_module
 from harness.dispatch import actors, worker
 from harness.errors import UserError
 from harness.planning import plan
-from harness.planning.batches import Gpus, make_batches, most_gpus
+from harness.planning.batches import Gpus, make_batches, max_gpus_of
 from harness.planning.machine_speed import calibrated
 from harness.planning.plan import cost_cells, refuse_what_cannot_fit
 from harness.run import Outcome, run
 from harness.store.store import Store
 from harness.sweeps import gpu_shares
 from harness.sweeps.sweep import Resources, Sweep, parse_sweep
-from harness.sweeps.trial import Batch, Given
+from harness.sweeps.trial import Batch, RunSettings
 from harness.terminal.listing import plan_table
 from harness.terminal.progress import Progress
 
-GIVEN = Given(cpus=1, gpus=0.0, seconds=60, weights_bytes=0, measure_points=0, checkpoints=None)
+SETTINGS = RunSettings(
+    cpus=1, gpus=0.0, seconds=60, weights_bytes=0, measure_points=0, checkpoints=None
+)
 
 
 def sweep(resources: str, tasks: str = "[{task: sphere}]", more: str = "") -> Sweep:
@@ -59,10 +61,10 @@ def sweep(resources: str, tasks: str = "[{task: sphere}]", more: str = "") -> Sw
     (16, 8, []),
 ])  # fmt: skip
 def test_the_next_larger_shares(gpus: float, most: int, steps: list[float]):
-    found, share = [], gpu_shares.larger(gpus, most)
+    found, share = [], gpu_shares.next_share(gpus, most)
     while share:
         found.append(share)
-        share = gpu_shares.larger(share, most)
+        share = gpu_shares.next_share(share, most)
     assert found == steps
 
 
@@ -153,7 +155,7 @@ def test_only_language_models_may_be_given_several_gpus():
     ):
         sweep("gpus: 2")
     trial = sweep("gpus: 1").trials[0]
-    assert most_gpus(trial, 8) == 1
+    assert max_gpus_of(trial, 8) == 1
 
 
 def test_small_batches_keep_to_their_own_share_and_the_largest_comes_first():
@@ -228,7 +230,7 @@ class Recorder(worker.Worker):
             os._exit(1)
         kind = {"failure_kind": asked["kind"]} if "kind" in asked else {}
         return [
-            {"bout": (Given(*given).gpus, os.getpid(), ids, began, time.time()), **kind}
+            {"bout": (RunSettings(*given).gpus, os.getpid(), ids, began, time.time()), **kind}
             for _ in stacks[0]
         ]
 
@@ -262,7 +264,7 @@ def pack(two_gpus: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[
             Batch(((replace(trial, seed=ms, config=config),),), gpus, *memory_gb)
             for gpus, ms, *memory_gb in batches
         )
-        found = list(actors.on_ray(queue, None, Resources(cpus=cpus), GIVEN))
+        found = list(actors.on_ray(queue, None, Resources(cpus=cpus), SETTINGS))
         assert len(found) == len(batches) and not queue
         return [Bout(*columns[0]["bout"]) for _, columns in found if "bout" in columns[0]]
 
@@ -319,17 +321,17 @@ def test_a_worker_that_dies_while_it_waits_takes_no_batch_with_it(
     pack, monkeypatch: pytest.MonkeyPatch
 ):
     killed: list[int] = []
-    look = actors._Crew._look
+    look = actors.WorkerPool._look
 
-    def kill_one_and_look(crew: actors._Crew) -> None:
+    def kill_one_and_look(crew: actors.WorkerPool) -> None:
         if crew.idle and not killed:
-            ref = crew.idle[0].handle.work.remote([[{"seed": 0, "config": {}}]], tuple(GIVEN))
+            ref = crew.idle[0].handle.work.remote([[{"seed": 0, "config": {}}]], tuple(SETTINGS))
             killed.append(ray.get(ref)[0]["bout"][1])
             os.kill(killed[0], signal.SIGKILL)
             time.sleep(1.0)  # Ray hears of it in a tenth of that
         look(crew)
 
-    monkeypatch.setattr(actors._Crew, "_look", kill_one_and_look)
+    monkeypatch.setattr(actors.WorkerPool, "_look", kill_one_and_look)
     bouts = pack([(0.0, 10)] * 6, cpus=5)
     assert len(bouts) == 6 and killed and killed[0] not in {b.pid for b in bouts}
 
@@ -385,7 +387,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[Batch]:
     """Every batch that a run gives to its workers, which all run out of memory; the cluster has
     4 GPUs, and 64 GB on its largest node."""
     batches: list[Batch] = []
-    monkeypatch.setattr(actors, "most", lambda cpus: (4, 64.0))
+    monkeypatch.setattr(actors, "max_gpus_and_memory", lambda cpus: (4, 64.0))
 
     def results(
         queue: deque[Batch], resources: Resources, *_: Any

@@ -17,7 +17,7 @@ from harness.store.schema import arrow_schema
 from harness.store.store import Store
 from harness.sweeps.registry import refs_in
 from harness.sweeps.sweep import parse_sweep
-from harness.sweeps.trial import Batch, Given, Trial
+from harness.sweeps.trial import Batch, RunSettings, Trial
 from tests import FAILING_LANGUAGE_TASK
 from tests.tasks.test_text import write_texts
 
@@ -61,7 +61,7 @@ def trial(source: str, how: str, folder: Path) -> Trial:
     return parse_sweep(text, "sweep.yaml", refs_in(FAILING_LANGUAGE_TASK)).trials[0]
 
 
-def start(trial: Trial, given: Given) -> ray.ObjectRef:
+def start(trial: Trial, given: RunSettings) -> ray.ObjectRef:
     plain = [
         [
             {
@@ -75,14 +75,16 @@ def start(trial: Trial, given: Given) -> ray.ObjectRef:
     return submit(HOME, plain, tuple(given), processes=2)
 
 
-def columns(trial: Trial, given: Given) -> dict[str, Any]:
+def columns(trial: Trial, given: RunSettings) -> dict[str, Any]:
     (found,) = ray.get(start(trial, given), timeout=500)
     assert {name for name in found if not name.startswith("_")} <= set(arrow_schema().names)
     return found
 
 
-def given(seconds: float = PLENTY_S, checkpoints: str | None = None, points: int = 0) -> Given:
-    return Given(1, 0, seconds, 10**7, points, checkpoints)
+def given(
+    seconds: float = PLENTY_S, checkpoints: str | None = None, points: int = 0
+) -> RunSettings:
+    return RunSettings(1, 0, seconds, 10**7, points, checkpoints)
 
 
 def processes(folder: Path) -> list[int]:

@@ -205,12 +205,12 @@ TRIAL_IN_A_FRESH_PROCESS = """
 import sys
 from harness.execution.run_batch import run_batch
 from harness.sweeps.sweep import parse_sweep
-from harness.sweeps.trial import Batch, Given
+from harness.sweeps.trial import Batch, RunSettings
 fixed = "{n: 32, d: 4, width: 8, stop: epochs, max_epochs: 2}"
 text = f"name: a\\nseeds: [0]\\ntasks: [{{task: sphere, fixed: {fixed}}}]"
 trials = parse_sweep(text, "sweep.yaml").trials
 before = set(sys.modules)
-columns, = run_batch(Batch((trials,)), Given(1, 0.0, 600.0, 1_000_000, 8, None))
+columns, = run_batch(Batch((trials,)), RunSettings(1, 0.0, 600.0, 1_000_000, 8, None))
 assert columns["status"] == "ok", columns
 new = set(sys.modules) - before
 print(*sorted(name for name in new if name.split(".")[0] in ("torch", "sympy")))

@@ -19,7 +19,7 @@ from harness.noise import Noise
 from harness.store.schema import arrow_schema
 from harness.sweeps.registry import load, load_samples, refs_in
 from harness.sweeps.sweep import parse_sweep
-from harness.sweeps.trial import Batch, Given, Trial
+from harness.sweeps.trial import Batch, RunSettings, Trial
 from harness.task import Data, Seeds, check
 from tests import FAILING_TASK
 
@@ -31,8 +31,10 @@ def trial(task: str, seed: int = 0, **fixed: Any) -> Trial:
     return parse_sweep(text, "sweep.yaml", refs_in(FAILING_TASK)).trials[0]
 
 
-def given(seconds: float = 60, weights_bytes: int = 10**6, measure_points: int = 256) -> Given:
-    return Given(1, 0, seconds, weights_bytes, measure_points, checkpoints=None)
+def given(
+    seconds: float = 60, weights_bytes: int = 10**6, measure_points: int = 256
+) -> RunSettings:
+    return RunSettings(1, 0, seconds, weights_bytes, measure_points, checkpoints=None)
 
 
 def run(
@@ -188,14 +190,14 @@ import harness.execution.limits as limits
 from harness.execution.run_batch import run_batch
 from harness.sweeps.registry import refs_in
 from harness.sweeps.sweep import parse_sweep
-from harness.sweeps.trial import Batch, Given
+from harness.sweeps.trial import Batch, RunSettings
 
 limits.STUCK_S = 0.5
 text = "name: a\\nseeds: [0]\\ntasks:\\n  - task: trouble\\n    fixed: {how: hang}\\n"
 from pathlib import Path
 trials = parse_sweep(text, "sweep.yaml", refs_in(Path(sys.argv[1]))).trials
 print("started", flush=True)
-run_batch(Batch((trials,)), Given(1, 0, 0.5, 0, 256, None))
+run_batch(Batch((trials,)), RunSettings(1, 0, 0.5, 0, 256, None))
 """
 
 

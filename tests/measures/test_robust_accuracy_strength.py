@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from harness.measures import boundary, robust_accuracy
 from harness.sweeps.registry import TaskRef, load_samples
 from harness.task import Data, Seeds
-from harness.training.loop import Row, predicted, train, wrong
+from harness.training.loop import StackGroup, predicted, train, wrong
 from harness.training.stack import Model, stack
 
 WIDTHS = (2, 4, 6, 8, 12, 16, 20, 24, 28, 32)
@@ -68,7 +68,7 @@ def family(name: str) -> Trained:
         torch.manual_seed(k)
         nets.append(task.model(config))
     program = stack(nets, data.x_train[:4])
-    train(program, [Row(data, seeds.generator("order"), configs[0].lr)], configs)
+    train(program, [StackGroup(data, seeds.generator("order"), configs[0].lr)], configs)
     program = stack(nets, data.x_train[:4])  # with the final weights
     program.train(False)
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from harness.measures.boundary import changing
 from harness.measures.jacobian import linearise
-from harness.measures.row_space import Seen
+from harness.measures.row_space import RowSpaceView
 from harness.training.stack import FirstLayer, LayerStack, flat, stack
 from tasks.models import MadryCNN, Standardize, mlp
 
@@ -25,9 +25,9 @@ def points(models: int, each: int = 7, seed: int = 0) -> Tensor:
     return torch.randn(models * each, *SHAPE, generator=torch.Generator().manual_seed(seed))
 
 
-def seen(modules: list[nn.Module]) -> Seen:
+def seen(modules: list[nn.Module]) -> RowSpaceView:
     program, units = stack(modules, points(1)), UNITS[: len(modules)]
-    return Seen(
+    return RowSpaceView(
         flat(program.of_inputs(units), len(modules)),
         len(modules),
         SHAPE,
@@ -55,7 +55,7 @@ def test_moving_along_the_basis_keeps_lengths_and_moving_across_changes_nothing(
 ):
     space, x, v = seen(models(*widths)), points(len(widths)), points(len(widths), seed=1)
     u = space.coordinates(v)
-    along = space.along(u)
+    along = space.lift(u)
     torch.testing.assert_close(space.coordinates(along), u, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(along.flatten(1).norm(dim=1), u.norm(dim=1), rtol=1e-5, atol=1e-6)
     outputs = space.model(space.coordinates(x))
@@ -72,7 +72,7 @@ def test_gradients_are_those_of_the_models_themselves(widths: tuple[int, ...]):
     space, program = seen(modules), stack(modules, points(1))
     own = linearise(flat(program.of_inputs(UNITS[: len(widths)]), len(widths)), x).jacobian
     there = linearise(space.model, space.coordinates(x)).jacobian
-    torch.testing.assert_close(space.along(there), own, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(space.lift(there), own, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(there.norm(dim=2), own.flatten(2).norm(dim=2), rtol=1e-4, atol=1e-5)
 
 
@@ -85,7 +85,7 @@ def test_in_company_a_model_has_the_coordinates_it_has_alone():
 
 def test_the_nearest_point_of_a_hyperplane_lies_along_the_basis():
     w, x = torch.randn(1, 20, generator=torch.Generator().manual_seed(3)), points(1)
-    space = Seen(
+    space = RowSpaceView(
         lambda z: z.flatten(1) @ w.T,
         1,
         SHAPE,
@@ -104,8 +104,8 @@ def test_without_a_first_layer_inputs_are_their_own_coordinates():
     net, x = MadryCNN(1, 2), torch.randn(3, 1, 28, 28)
     program = stack([net, net], x)
     assert not isinstance(program, LayerStack) and program.first_layer() is None
-    space = Seen(flat(program.of_inputs(), 2), 2, x.shape[1:], None)
-    assert space.coordinates(x) is x and space.inputs(x, x + 1).equal(x + 1) and space.along(x) is x
+    space = RowSpaceView(flat(program.of_inputs(), 2), 2, x.shape[1:], None)
+    assert space.coordinates(x) is x and space.inputs(x, x + 1).equal(x + 1) and space.lift(x) is x
 
 
 def sign(x: Tensor) -> Tensor:

@@ -11,10 +11,20 @@ from harness.task import Data, Seeds
 from harness.training.stack import Alone, stack
 from tasks.models import MadryCNN
 from tests.measures.agreement import alike
-from tests.training.toy_models import IMAGE, NETS, ROWS, Build, D, Lot, Residual, configs, over
+from tests.training.toy_models import (
+    IMAGE,
+    NETS,
+    ROWS,
+    Build,
+    D,
+    Residual,
+    ToyModels,
+    configs,
+    over,
+)
 
 
-def assert_measured_as_alone(lot: Lot, points: int, rel: float) -> None:
+def assert_measured_as_alone(lot: ToyModels, points: int, rel: float) -> None:
     samples = [lot.samples[i // lot.per_row] for i in range(len(lot.modules))]
     seeds = [Seeds(lot.kind[i // lot.per_row][0]) for i in range(len(lot.modules))]
     found = measure(stack(lot.modules, samples[0].x_train[:4]), samples, seeds, points)
@@ -44,13 +54,13 @@ MEASURED = {
 def test_measured_stacked_is_measured_alone(
     build: Build, kind: list[tuple[int, float]], outputs: int
 ):
-    lot = Lot.of(build, (8, 3), kind, outputs)
+    lot = ToyModels.of(build, (8, 3), kind, outputs)
     lot.trained(configs(lot, [20] * len(lot.modules)))
     assert_measured_as_alone(lot, points=32, rel=1e-4)
 
 
 def test_cnns_measured_stacked_are_measured_alone():
-    lot = Lot.of(MadryCNN, (2, 1), ROWS["one data set"], 1, n=20, shape=IMAGE)
+    lot = ToyModels.of(MadryCNN, (2, 1), ROWS["one data set"], 1, n=20, shape=IMAGE)
     assert_measured_as_alone(lot, points=4, rel=1e-4)
 
 
@@ -63,7 +73,7 @@ SPHERES = {
 
 @over(SPHERES, "where")
 def test_each_model_is_measured_on_its_own_manifold(where: tuple[bool, ...]):
-    lot = Lot.of(NETS["mlp of depth 1"], (8, 3), ROWS["data sets"], 1)
+    lot = ToyModels.of(NETS["mlp of depth 1"], (8, 3), ROWS["data sets"], 1)
     lot = lot._replace(
         samples=[
             on_the_sphere(d) if on_it else d for d, on_it in zip(lot.samples, where, strict=True)
@@ -73,7 +83,7 @@ def test_each_model_is_measured_on_its_own_manifold(where: tuple[bool, ...]):
 
 
 def test_models_with_fewer_points_are_measured_as_alone():
-    lot = Lot.of(NETS["mlp of depth 1"], (8, 3), ROWS["data sets"], 1)
+    lot = ToyModels.of(NETS["mlp of depth 1"], (8, 3), ROWS["data sets"], 1)
     few = lot.samples[1]
     lot.samples[1] = Data(few.x_train, few.y_train, few.x_test[:10], few.y_test[:10], few.noise)
     assert_measured_as_alone(lot, points=32, rel=1e-4)
@@ -85,12 +95,12 @@ def test_measured_in_pieces_is_measured_alone(
 ):
     monkeypatch.setattr(measured_columns, "TOGETHER_BYTES", models_together * 4 * 32 * D)
     assert_measured_as_alone(
-        Lot.of(NETS["mlp of depth 1"], (8, 3), ROWS["both"][1:], 1), points=32, rel=1e-4
+        ToyModels.of(NETS["mlp of depth 1"], (8, 3), ROWS["both"][1:], 1), points=32, rel=1e-4
     )
 
 
 def test_without_points_there_is_accuracy_alone():
-    lot = Lot.of(NETS["mlp of depth 1"], (8, 3), ROWS["one data set"], 1)
+    lot = ToyModels.of(NETS["mlp of depth 1"], (8, 3), ROWS["one data set"], 1)
     for columns in measure(
         stack(lot.modules, lot.samples[0].x_train[:4]), lot.samples * 2, [Seeds(0)] * 2, 0
     ):

@@ -19,7 +19,7 @@ from harness.planning.expected_epochs import MEASURED, SMALLEST, expected_epochs
 from harness.planning.machine_speed import Calibration, Cost
 from harness.planning.model_shape import Shape, shape_of
 from harness.sweeps.registry import TaskRef, load
-from harness.sweeps.trial import Batch, Given, Trial, canonical_json
+from harness.sweeps.trial import Batch, RunSettings, Trial, canonical_json
 from harness.task import Config
 
 TINY_STEP = Cost(fixed=3e-4, per_flop=1e-11, per_number=2e-9, per_model=0.0)
@@ -527,7 +527,9 @@ def test_trials_that_differ_in_how_they_train_share_a_stack_and_its_data(
     seen.clear()
     columns = run_batch(
         fresh,
-        Given(cpus=1, gpus=0, seconds=60, weights_bytes=0, measure_points=0, checkpoints=None),
+        RunSettings(
+            cpus=1, gpus=0, seconds=60, weights_bytes=0, measure_points=0, checkpoints=None
+        ),
     )
     assert [c["status"] for c in columns] == ["ok"] * len(made)
     assert len(seen) == data_sets == len({c["data_hash"] for c in columns})
@@ -550,7 +552,7 @@ def test_as_stacked_so_alone():
         scale=[1.0, 2.0],
         seeds=(0, 1),
     )
-    given = Given(
+    given = RunSettings(
         cpus=1, gpus=0, seconds=60, weights_bytes=10**6, measure_points=4, checkpoints=None
     )
     (plan,) = planned(made, PADDING_IS_FREE)

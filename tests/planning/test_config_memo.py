@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.planning.config_memo import ReadMemo
+from harness.planning.config_memo import FieldTrackingCache
 from harness.task import Config, Field, Seeds, Size
 from tasks.mnist import MnistConfig
 
@@ -55,7 +55,7 @@ def calls_for(function: Callable[..., Any], configs: list[Toy]) -> int:
     """Calls that a memo makes for all of the configurations, twice over; its answers are the
     function's."""
     counted = Counted(function)
-    memo = ReadMemo(counted)
+    memo = FieldTrackingCache(counted)
     for config in [*configs, *reversed(configs)]:
         assert memo(config) == function(config)
     return counted.calls
@@ -115,7 +115,7 @@ BY_OTHER_WAYS: dict[str, Callable[[Any], Any]] = {
 def test_a_function_that_looks_at_the_configuration_by_other_ways_gets_its_own_answer(
     function: Callable[[Any], Any],
 ):
-    memo = ReadMemo(function)
+    memo = FieldTrackingCache(function)
     for config in toys(width=[2, 8, 16], scale=[0.5, 2.0]) * 2:
         assert memo(config) == function(config)
 
@@ -124,7 +124,7 @@ def test_the_cnn_is_known_by_its_capacity_and_the_mlp_by_its_width():
     counted = Counted(
         lambda c: ("mlp", c.width, c.depth) if c.model == "mlp" else ("cnn", c.capacity)
     )
-    memo = ReadMemo(counted)
+    memo = FieldTrackingCache(counted)
     mlps = [
         MnistConfig(model="mlp", width=w, n=n, label_flip=0.1) for w in (4, 8) for n in (10, 20, 30)
     ]
@@ -161,10 +161,10 @@ def test_one_that_needs_the_true_configuration_gets_it_and_reads_everything():
 
     configs = toys(width=[2, 8], scale=[0.5, 2.0])
     for needs in (strict, lambda c: vars(Toy)["area"].fget(c) + len(type(c).model_fields)):
-        memo = ReadMemo(needs)
+        memo = FieldTrackingCache(needs)
         assert [memo(c) for c in configs * 2] == [needs(c) for c in configs * 2]
     counted = Counted(strict)
-    memo = ReadMemo(counted)
+    memo = FieldTrackingCache(counted)
     for config in configs:
         memo(config)
     first = counted.calls
@@ -174,12 +174,12 @@ def test_one_that_needs_the_true_configuration_gets_it_and_reads_everything():
         8,
         8,
     ] and counted.calls == first, "known by every field"
-    assert ReadMemo(function)(configs[0]) == 2
+    assert FieldTrackingCache(function)(configs[0]) == 2
 
 
 def test_further_arguments_are_part_of_the_key():
     counted = Counted(lambda c, seed, *more: (c.width, seed, *more))
-    memo = ReadMemo(counted)
+    memo = FieldTrackingCache(counted)
     for _ in range(2):
         for width in (2, 8):
             assert memo(Toy(width=width), 0) == (width, 0)
@@ -189,24 +189,24 @@ def test_further_arguments_are_part_of_the_key():
 
 
 def test_the_very_object_comes_back():
-    memo = ReadMemo(lambda c, seed: [c.n, seed])
+    memo = FieldTrackingCache(lambda c, seed: [c.n, seed])
     assert memo(Toy(n=4), 0) is memo(Toy(n=4, lr=0.5), 0)
     assert memo(Toy(n=4), 0) is not memo(Toy(n=4), 1)
 
 
 def test_nothing_is_an_answer_too():
     counted = Counted(lambda c: None)
-    memo = ReadMemo(counted)
+    memo = FieldTrackingCache(counted)
     assert memo(Toy()) is None and memo(Toy(width=3)) is None
     assert counted.calls == 1
 
 
 def test_values_that_are_equal_and_of_different_types_are_kept_apart():
-    memo = ReadMemo(lambda c: str(c.scale))
+    memo = FieldTrackingCache(lambda c: str(c.scale))
     assert memo(Toy.model_construct(scale=1)) == "1"
     assert memo(Toy.model_construct(scale=1.0)) == "1.0"
     assert memo(Toy.model_construct(scale=True)) == "True"
-    shapes = ReadMemo(lambda c: c.shape)
+    shapes = FieldTrackingCache(lambda c: c.shape)
     assert [shapes(Toy(shape=shape)) for shape in ((1, 2), (12,), (), (1, 2))] == [
         (1, 2),
         (12,),
@@ -226,7 +226,7 @@ def test_an_exception_comes_through_and_is_not_remembered(error: type[BaseExcept
             raise error("not now")
         return config.width
 
-    memo = ReadMemo(function)
+    memo = FieldTrackingCache(function)
     assert memo(Toy(width=8)) == 8
     for _ in range(2):
         with pytest.raises(error, match="not now"):
@@ -243,18 +243,18 @@ def test_one_that_fails_on_some_configurations_alone_is_right_on_all():
         return (config.width, config.scale if config.width > 4 else None, config.depth)
 
     configs = toys(scale=[0.5, 2.0], width=[2, 8, 3, 16], depth=[1, 2])
-    memo = ReadMemo(function)
+    memo = FieldTrackingCache(function)
     for config in [*configs, *reversed(configs)]:
         assert memo(config) == function(config)
 
 
 def test_memos_keep_apart_what_two_functions_know():
-    width, scale = ReadMemo(lambda c: c.width), ReadMemo(lambda c: c.scale)
+    width, scale = FieldTrackingCache(lambda c: c.width), FieldTrackingCache(lambda c: c.scale)
     assert (width(Toy(width=3, scale=0.5)), scale(Toy(width=3, scale=0.5))) == (3, 0.5)
 
 
 def test_seeds_make_a_key():
-    memo = ReadMemo(lambda c, seeds: (c.n, seeds.seed))
+    memo = FieldTrackingCache(lambda c, seeds: (c.n, seeds.seed))
     assert memo(Toy(n=5), Seeds(3)) == (5, 3) and memo(Toy(n=5), Seeds(4)) == (5, 4)
 
 
@@ -302,7 +302,7 @@ def test_a_memo_is_its_function_however_that_reads(tree: Any, configs: list[Toy]
         return follow(tree, config), more
 
     counted = Counted(function)
-    memo = ReadMemo(counted)
+    memo = FieldTrackingCache(counted)
     answers = [memo(config, *more) for config in configs]
     assert answers == [function(config, *more) for config in configs]
     assert counted.calls <= len({config.model_dump_json() for config in configs})

@@ -18,7 +18,7 @@ from harness.store import location as folder_module
 from harness.store.location import Folder, LeadsOut, bucket_address, read_kept
 from harness.store.store import RunRecord, Store, SweepRecord, compact, latest
 from harness.sweeps.sweep import parse_sweep
-from harness.sweeps.trial import Batch, Given
+from harness.sweeps.trial import Batch, RunSettings
 from harness.training import checkpoint as checkpoint_module
 from tests.bucket_server import ENVIRONMENT, BucketServer, Every
 from tests.conftest import UNILAW
@@ -364,7 +364,7 @@ def test_checkpoints_lie_in_the_bucket_and_training_goes_on_from_them(
     )
 
     def ran(checkpoints: str | None) -> dict[str, Any]:
-        given = Given(
+        given = RunSettings(
             cpus=1,
             gpus=0,
             seconds=60,

@@ -22,7 +22,7 @@ from harness.planning.plan import plan
 from harness.store.schema import arrow_schema
 from harness.sweeps.registry import TaskRef
 from harness.sweeps.sweep import Sweep, parse_sweep
-from harness.sweeps.trial import Batch, Given, Trial
+from harness.sweeps.trial import Batch, RunSettings, Trial
 from harness.task import Data, Seeds, check
 from tasks.corpora import load_corpus
 from tasks.gpt import WindowGPT
@@ -321,7 +321,7 @@ def test_too_little_text_is_one_sentence(source: str, given: dict[str, Any], sen
 
 
 def run(*stacks: Trial | tuple[Trial, ...], points: int = 0) -> list[dict[str, Any]]:
-    given = Given(1, 0, 600, 10**7, points, checkpoints=None)
+    given = RunSettings(1, 0, 600, 10**7, points, checkpoints=None)
     return run_batch(Batch(tuple(s if isinstance(s, tuple) else (s,) for s in stacks)), given)
 
 

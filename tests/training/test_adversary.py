@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from harness.noise import resample_labels
 from harness.task import Config, Data, Seeds
 from harness.training.adversary import Adversary, adversary_of, count_pass_flops, perturb
-from harness.training.loop import Fit, Row, sample_losses, train, wrong
+from harness.training.loop import Fit, StackGroup, sample_losses, train, wrong
 from harness.training.stack import Alone, Program, stack
 from tasks.mnist import Mnist, MnistConfig
 from tasks.models import mlp
@@ -253,14 +253,14 @@ def config(n: int = N, **about: Any) -> Config:
 KINDS = {"fgsm": {"adversary": "fgsm"}, "pgd": {"adversary": "pgd", "adversary_steps": 5}}
 
 
-def trained(modules: Sequence[nn.Module], rows: list[Row], config: Config) -> list[Fit]:
+def trained(modules: Sequence[nn.Module], rows: list[StackGroup], config: Config) -> list[Fit]:
     fits = train(stack(modules, rows[0].data.x_train[:4]), rows, [config] * len(modules))
     assert all(isinstance(fit, Fit) for fit in fits)
     return [fit for fit in fits if isinstance(fit, Fit)]
 
 
-def row(data: Data, seed: int, lr: float = 1e-2) -> Row:
-    return Row(data, Seeds(seed).generator("order"), lr, Seeds(seed).generator("adversary"))
+def row(data: Data, seed: int, lr: float = 1e-2) -> StackGroup:
+    return StackGroup(data, Seeds(seed).generator("order"), lr, Seeds(seed).generator("adversary"))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -329,7 +329,7 @@ def test_random_starts_need_their_generator():
     with pytest.raises(ValueError, match="every row needs `starts`"):
         train(
             Alone(models("mlp", 1)[0]),
-            [Row(data, Seeds(0).generator("order"), 1e-2)],
+            [StackGroup(data, Seeds(0).generator("order"), 1e-2)],
             [config(**KINDS["pgd"])],
         )
 

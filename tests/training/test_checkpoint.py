@@ -23,12 +23,12 @@ from harness.store.schema import Columns
 from harness.store.store import Store
 from harness.sweeps.registry import TaskRef, refs_in
 from harness.sweeps.sweep import Sweep, parse_sweep
-from harness.sweeps.trial import Batch, Given, Trial
+from harness.sweeps.trial import Batch, RunSettings, Trial
 from harness.task import Config, Data, Seeds
 from harness.terminal.progress import Progress
 from harness.training import checkpoint as checkpoint_module
 from harness.training.checkpoint import TrialCheckpoint
-from harness.training.loop import Checkpoint, Evaluation, Fit, Row, train
+from harness.training.loop import Checkpoint, Evaluation, Fit, StackGroup, train
 from harness.training.stack import Alone, stack
 from tasks.models import MadryCNN, mlp
 from tests import FAILING_TASK
@@ -145,7 +145,11 @@ class Training:
     ) -> Fit:
         (fit,) = train(
             Alone(self.module),
-            [Row(self.data, self.order, 1e-2, self.starts if self.config.adversary else None)],
+            [
+                StackGroup(
+                    self.data, self.order, 1e-2, self.starts if self.config.adversary else None
+                )
+            ],
             [self.config],
             start,
             keep,
@@ -243,13 +247,13 @@ def test_a_stop_rule_is_met_when_it_would_have_been(stop: str, tmp_path: Path):
 
 
 def test_a_whole_stack_goes_on_exactly_too():
-    def lot() -> tuple[list[nn.Module], list[Row], list[Config]]:
+    def lot() -> tuple[list[nn.Module], list[StackGroup], list[Config]]:
         modules = [
             seeded(lambda width=width: mlp(6, width, 1, 1), i)
             for i, width in enumerate([8, 3, 5, 8, 3, 5])
         ]
         rows = [
-            Row(samples(1, (6,), seed), Seeds(seed).generator("order"), lr)
+            StackGroup(samples(1, (6,), seed), Seeds(seed).generator("order"), lr)
             for seed, lr in ((0, 1e-2), (1, 3e-3))
         ]
         return modules, rows, [Training("mlp").config] * 6
@@ -424,7 +428,7 @@ def sweep(text: str) -> Sweep:
 
 
 def ran(trials: Sequence[Trial], checkpoints: str | None) -> list[Columns]:
-    given = Given(
+    given = RunSettings(
         cpus=1, gpus=0, seconds=60, weights_bytes=10**6, measure_points=8, checkpoints=checkpoints
     )
     return run_batch(Batch((tuple(trials),)), given)

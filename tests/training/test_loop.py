@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from harness.errors import TrialFailure
 from harness.noise import Noise, flip_labels, resample_labels
 from harness.task import Config, Data, Seeds
-from harness.training.loop import INTERPOLATION_MSE, Evaluation, Fit, Row, evaluate, train
+from harness.training.loop import INTERPOLATION_MSE, Evaluation, Fit, StackGroup, evaluate, train
 from harness.training.stack import Alone
 
 N, D = 60, 6
@@ -38,7 +38,7 @@ def net(classes: int | None, width: int = 128) -> nn.Module:
 
 def alone(model: nn.Module, samples: Data, config: Config, seed: int = 0) -> Fit | TrialFailure:
     (end,) = train(
-        Alone(model), [Row(samples, Seeds(seed).generator("order"), config.lr)], [config]
+        Alone(model), [StackGroup(samples, Seeds(seed).generator("order"), config.lr)], [config]
     )
     return end
 

@@ -187,7 +187,7 @@ def test_one_process_is_left_as_it_is():
     tensor = torch.arange(3.0)
     assert (
         ALONE.summed(tensor) is tensor
-        and ALONE.told("x") == "x"
+        and ALONE.broadcast("x") == "x"
         and ALONE.stacked(tensor) is tensor
     )
-    assert ALONE.whole({"a": tensor})["a"] is tensor and two_processes.CPU == tensor.device
+    assert ALONE.gather({"a": tensor})["a"] is tensor and two_processes.CPU == tensor.device

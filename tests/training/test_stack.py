@@ -22,9 +22,9 @@ from tests.training.toy_models import (
     ROWS,
     TOY,
     Build,
-    Lot,
     Maxout,
     Residual,
+    ToyModels,
     assert_same_weights,
     assert_trains_as_alone,
     configs,
@@ -38,7 +38,7 @@ from tests.training.toy_models import (
 def test_outputs_in_the_stack_are_the_models_own(
     build: Build, sizes: tuple[int, ...], kind: list[tuple[int, float]], outputs: int
 ):
-    lot = Lot.of(build, sizes, kind, outputs)
+    lot = ToyModels.of(build, sizes, kind, outputs)
     assert_outputs_are_the_models_own(
         lot, LayerStack if isinstance(lot.modules[0], nn.Sequential) else VmapStack
     )
@@ -50,11 +50,11 @@ def test_outputs_of_stacked_cnns_are_the_models_own(
     sizes: tuple[int, ...], kind: list[tuple[int, float]], outputs: int
 ):
     assert_outputs_are_the_models_own(
-        Lot.of(MadryCNN, sizes, kind, outputs, n=7, shape=IMAGE), VmapStack
+        ToyModels.of(MadryCNN, sizes, kind, outputs, n=7, shape=IMAGE), VmapStack
     )
 
 
-def assert_outputs_are_the_models_own(lot: Lot, expected: type) -> None:
+def assert_outputs_are_the_models_own(lot: ToyModels, expected: type) -> None:
     program = stack(lot.modules, lot.samples[0].x_train[:4])
     assert type(program) is (expected if len(lot.modules) > 1 else Alone)
     x = torch.stack([d.x_train for d in lot.samples])
@@ -76,7 +76,7 @@ def assert_outputs_are_the_models_own(lot: Lot, expected: type) -> None:
 def test_weights_after_twenty_steps_are_plain_adams(
     build: Build, sizes: tuple[int, ...], kind: list[tuple[int, float]], outputs: int
 ):
-    lot = Lot.of(build, sizes, kind, outputs)
+    lot = ToyModels.of(build, sizes, kind, outputs)
     assert_trains_as_alone(lot, configs(lot, [5] * len(lot.modules)))
 
 
@@ -84,7 +84,7 @@ def test_weights_after_twenty_steps_are_plain_adams(
 def test_weights_of_cnns_after_twenty_steps_are_plain_adams(
     sizes: tuple[int, ...], kind: list[tuple[int, float]]
 ):
-    lot = Lot.of(MadryCNN, sizes, kind, 10, n=20, shape=IMAGE, double=True)
+    lot = ToyModels.of(MadryCNN, sizes, kind, 10, n=20, shape=IMAGE, double=True)
     assert_trains_as_alone(lot, configs(lot, [5] * len(lot.modules), batch_size=6), atol=1e-9)
 
 
@@ -105,12 +105,12 @@ LEAVING = {
 def test_models_that_leave_and_models_that_stay_are_as_alone(
     build: Build, epochs: list[list[int]], kind: list[tuple[int, float]]
 ):
-    lot = Lot.of(build, (8, 3, 5), kind, 1)
+    lot = ToyModels.of(build, (8, 3, 5), kind, 1)
     assert_trains_as_alone(lot, configs(lot, [k for row in epochs for k in row]))
 
 
 def test_cnns_that_leave_and_cnns_that_stay_are_as_alone():
-    lot = Lot.of(MadryCNN, (2, 1), ROWS["both"][:2], 1, n=12, shape=IMAGE, double=True)
+    lot = ToyModels.of(MadryCNN, (2, 1), ROWS["both"][:2], 1, n=12, shape=IMAGE, double=True)
     assert_trains_as_alone(lot, configs(lot, [1, 3, 4, 2], batch_size=6), atol=1e-9)
 
 
@@ -128,7 +128,9 @@ def test_whoever_leaves_when_all_are_as_alone(draw: st.DataObject):
             st.integers(1, 4), min_size=len(kind) * len(sizes), max_size=len(kind) * len(sizes)
         )
     )
-    lot = Lot.of(NETS["mlp of depth 1"], sizes, kind, draw.draw(st.sampled_from([1, 3])), n=10)
+    lot = ToyModels.of(
+        NETS["mlp of depth 1"], sizes, kind, draw.draw(st.sampled_from([1, 3])), n=10
+    )
     assert_trains_as_alone(lot, configs(lot, epochs, batch_size=4))
 
 
@@ -141,7 +143,7 @@ RULES = [("noise", 300), ("interpolate", 300), ("epochs", 7), ("noise", 2)]
 def test_each_model_leaves_at_its_own_stop_rule(
     build: Build, kind: list[tuple[int, float]], outputs: int
 ):
-    lot = Lot.of(
+    lot = ToyModels.of(
         build, (64, 64, 16, 8), [(seed, 10 * lr) for seed, lr in kind], outputs, n=40, double=True
     )
     made = [configs(lot, [cap], stop)[0] for stop, cap in RULES * len(kind)]
@@ -172,7 +174,7 @@ def hurt(module: nn.Module) -> None:
 def test_a_model_without_a_finite_loss_leaves_its_mates_as_they_would_be_without_it(
     build: Build, kind: list[tuple[int, float]], sick: int
 ):
-    lot, healthy = (Lot.of(build, (8, 3, 5), kind, 1) for _ in range(2))
+    lot, healthy = (ToyModels.of(build, (8, 3, 5), kind, 1) for _ in range(2))
     hurt(lot.modules[sick])
     found, expected = (
         which.trained(configs(which, [4] * len(which.modules))) for which in (lot, healthy)
@@ -191,7 +193,7 @@ def test_a_model_without_a_finite_loss_leaves_its_mates_as_they_would_be_without
 
 
 def test_a_row_that_diverges_in_its_last_epoch_fails_alone():
-    lot = Lot.of(NETS["mlp of depth 1"], (8, 3), [(0, 1e-3), (0, 1e38)], 1)
+    lot = ToyModels.of(NETS["mlp of depth 1"], (8, 3), [(0, 1e-3), (0, 1e38)], 1)
     first, second, *diverged = lot.trained(configs(lot, [1] * 4, batch_size=50))
     assert isinstance(first, Fit) and isinstance(second, Fit)
     for fit in diverged:
@@ -203,7 +205,7 @@ def test_a_row_that_diverges_in_its_last_epoch_fails_alone():
 
 
 def test_all_models_may_fail():
-    lot = Lot.of(NETS["mlp of depth 1"], (8, 3), ROWS["one data set"], 1)
+    lot = ToyModels.of(NETS["mlp of depth 1"], (8, 3), ROWS["one data set"], 1)
     for module in lot.modules:
         hurt(module)
     assert [
@@ -212,7 +214,7 @@ def test_all_models_may_fail():
 
 
 def test_stop_noise_without_noise_is_refused_whichever_model_asks():
-    lot = Lot.of(NETS["mlp of depth 1"], (8, 3), [(0, 1e-3), (1, 1e-3)], 1)
+    lot = ToyModels.of(NETS["mlp of depth 1"], (8, 3), [(0, 1e-3), (1, 1e-3)], 1)
     clean = data(1, 1)
     y, noise = flip_labels(clean.y_train, 0.0, torch.Generator())
     lot.samples[1] = Data(clean.x_train, y, clean.x_test, clean.y_test, noise)
@@ -223,7 +225,7 @@ def test_stop_noise_without_noise_is_refused_whichever_model_asks():
 
 @over({"mlp": NETS["mlp of depth 2"], "residual": Residual}, "build")
 def test_final_weights_are_written_into_the_models_own_parameters(build: Build):
-    lot = Lot.of(build, (8, 3, 5), ROWS["both"], 1)
+    lot = ToyModels.of(build, (8, 3, 5), ROWS["both"], 1)
     own = [list(m.parameters()) for m in lot.modules]
     before = [[p.detach().clone() for p in parameters] for parameters in own]
     lot.trained(configs(lot, [2] * len(lot.modules)))
@@ -276,7 +278,7 @@ def test_of_inputs_alone_a_stack_is_the_same_function(
 @over({"mlp": NETS["mlp of depth 2"], "residual": Residual, "maxout": Maxout}, "build")
 @pytest.mark.parametrize("taken", [[1], [2, 1], [0, 1, 2]], ids=str)
 def test_some_of_a_stack_answer_as_before_and_are_copies(build: Build, taken: list[int]):
-    lot = Lot.of(build, (8, 3, 5), ROWS["one data set"], 1)
+    lot = ToyModels.of(build, (8, 3, 5), ROWS["one data set"], 1)
     x = lot.samples[0].x_train[None]
     program = stack(lot.modules, x[0, :4])
     before = program(x)

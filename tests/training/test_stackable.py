@@ -15,7 +15,7 @@ from tasks.models import Standardize, mlp
 from tests.training.toy_models import (
     ROWS,
     D,
-    Lot,
+    ToyModels,
     assert_same_weights,
     configs,
     data,
@@ -227,9 +227,9 @@ ODD: dict[str, Callable[[], nn.Module]] = {
 @over(ODD, "build")
 @pytest.mark.parametrize("models", [1, 3])
 def test_what_is_not_refused_trains_as_alone(build: Callable[[], nn.Module], models: int):
-    lot = Lot.of(lambda width, outputs: build(), [8] * models, ROWS["both"], 1)
+    lot = ToyModels.of(lambda width, outputs: build(), [8] * models, ROWS["both"], 1)
     if models == 1:
-        lot = Lot(lot.modules[:1], lot.samples[:1], lot.kind[:1])
+        lot = ToyModels(lot.modules[:1], lot.samples[:1], lot.kind[:1])
     made = configs(lot, [5] * len(lot.modules))
     alone = [plainly(m, lot.row_of(i), made[i]) for i, m in enumerate(lot.copies())]
     try:
@@ -259,7 +259,7 @@ def test_chains_of_layers_are_stacked_layer_by_layer(build: Callable[[], nn.Modu
 
 
 def test_frozen_weights_stay_as_they_were():
-    lot = Lot.of(lambda width, outputs: frozen_features(), (8, 8), ROWS["data sets"], 1)
+    lot = ToyModels.of(lambda width, outputs: frozen_features(), (8, 8), ROWS["data sets"], 1)
     before = lot.copies()
     lot.trained(configs(lot, [3] * len(lot.modules)))
     for module, its in zip(lot.modules, before, strict=True):

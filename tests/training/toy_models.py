@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from harness.errors import TrialFailure
 from harness.noise import flip_labels, resample_labels
 from harness.task import Config, Data, Seeds
-from harness.training.loop import Fit, Row, train
+from harness.training.loop import Fit, StackGroup, train
 from harness.training.stack import stack
 from tasks.models import mlp
 
@@ -90,7 +90,7 @@ def seeded(make: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
         return make()
 
 
-class Lot(NamedTuple):
+class ToyModels(NamedTuple):
     """Models, row after row, with what each is trained on."""
 
     modules: list[nn.Module]
@@ -105,7 +105,7 @@ class Lot(NamedTuple):
         kind: Sequence[tuple[int, float]],
         outputs: int,
         **about: Any,
-    ) -> "Lot":
+    ) -> "ToyModels":
         sets = {seed: data(seed, outputs, **about) for seed, _ in kind}
         modules = [
             seeded(lambda size=size: build(size, outputs), i)
@@ -119,13 +119,13 @@ class Lot(NamedTuple):
     def per_row(self) -> int:
         return len(self.modules) // len(self.kind)
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[StackGroup]:
         return [
-            Row(d, Seeds(seed).generator("order"), lr)
+            StackGroup(d, Seeds(seed).generator("order"), lr)
             for d, (seed, lr) in zip(self.samples, self.kind, strict=True)
         ]
 
-    def row_of(self, model: int) -> Row:
+    def row_of(self, model: int) -> StackGroup:
         return self.rows()[model // self.per_row]
 
     def copies(self) -> list[nn.Module]:
@@ -136,7 +136,7 @@ class Lot(NamedTuple):
 
 
 def configs(
-    lot: Lot, max_epochs: Sequence[int], stop: str = "epochs", batch_size: int = 16
+    lot: ToyModels, max_epochs: Sequence[int], stop: str = "epochs", batch_size: int = 16
 ) -> list[Config]:
     n = len(lot.samples[0].x_train)
     return [
@@ -145,7 +145,7 @@ def configs(
     ]
 
 
-def plainly(module: nn.Module, row: Row, config: Config) -> nn.Module:
+def plainly(module: nn.Module, row: StackGroup, config: Config) -> nn.Module:
     """The textbook loop: torch.optim.Adam over shuffled batches, for config.max_epochs epochs."""
     x, y, classes = row.data.x_train, row.data.y_train, row.data.classes
     adam = torch.optim.Adam([p for p in module.parameters() if p.requires_grad], lr=row.lr)
@@ -172,7 +172,7 @@ def assert_same_weights(module: nn.Module, other: nn.Module, atol: float = 1e-5)
         )
 
 
-def assert_trains_as_alone(lot: Lot, made: Sequence[Config], atol: float = 1e-5) -> None:
+def assert_trains_as_alone(lot: ToyModels, made: Sequence[Config], atol: float = 1e-5) -> None:
     alone = [plainly(m, lot.row_of(i), made[i]) for i, m in enumerate(lot.copies())]
     for fit, config in zip(lot.trained(made), made, strict=True):
         assert isinstance(fit, Fit) and (fit.epochs, fit.stop_reason) == (

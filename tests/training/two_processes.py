@@ -93,7 +93,7 @@ def go(
         return p.to_local() if isinstance(p, DTensor) else p
 
     judged = held_out(model, corpus(), CONTEXT, 10_000, CPU, processes)
-    weights = processes.whole(model.state_dict())
+    weights = processes.gather(model.state_dict())
     return {
         "fit": [fit.loss, fit.error, fit.steps, fit.resumed_step],
         "curve": [point.loss for point in fit.curve],
