@@ -8,6 +8,7 @@ and the report follow. A task that has one target per window is an ordinary one
 """
 
 import abc
+import math
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -213,6 +214,9 @@ class LanguageTask(BaseTask):
     `model` and `width`."""
 
     Config: ClassVar[type[LanguageConfig]]  # pyright: ignore[reportIncompatibleVariableOverride]
+    stackable: ClassVar[bool] = False
+    """A trial is large, and has no stop rule that it could share with others."""
+    max_gpus: ClassVar[float] = math.inf
 
     @abc.abstractmethod
     def corpus(self, config: Any) -> Corpus:

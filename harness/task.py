@@ -283,6 +283,10 @@ class BaseTask(abc.ABC):
     anew."""
     Config: ClassVar[type[Config]]
     input_dtype: ClassVar[torch.dtype] = torch.float32
+    stackable: ClassVar[bool] = True
+    """Whether trials with models of one shape family may be trained and measured as one program."""
+    max_gpus: ClassVar[float] = 1
+    """GPUs that one trial can use at the most."""
 
     @abc.abstractmethod
     def input_shape(self, config: Any) -> tuple[int, ...]:

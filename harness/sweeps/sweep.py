@@ -22,7 +22,6 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from harness.errors import UserError, did_you_mean
-from harness.language import LanguageTask
 from harness.store.location import bucket_address
 from harness.store.store import SWEEP_NAME
 from harness.sweeps.gpu_shares import rounded
@@ -222,7 +221,7 @@ def expand(document: Document, from_file: dict[str, TaskRef]) -> Sweep:
             f" is {file.limits.trials}; narrow the grid, or raise limits.trials (at most"
             f" {MAX_GRID_POINTS})"
         )
-    alone = next((c.ref.name for c in cells if not isinstance(load(c.ref), LanguageTask)), None)
+    alone = next((c.ref.name for c in cells if load(c.ref).max_gpus == 1), None)
     if file.resources.gpus != "auto" and file.resources.gpus > 1 and alone:
         raise UserError(
             f"{document.where(('resources', 'gpus'))}: 'resources.gpus' is {file.resources.gpus:g},"
