@@ -353,7 +353,7 @@ def compact(
     ],
 ) -> None:
     """Copy a store into a new one with a single row file."""
-    from harness.store.store import compact as compact_store
+    from harness.store.compact import compact as compact_store
 
     files, rows = compact_store(source, target)
     typer.echo(f"{rows} rows from {files} files, now one file in {target}")

@@ -23,16 +23,15 @@ from harness.measures.counts import params_per_number
 from harness.planning.model_shape import shape_of
 from harness.run import results
 from harness.store import provenance
-from harness.store.schema import COLUMNS, MEASURES_VERSION, SCHEMA_VERSION, arrow_schema
-from harness.store.store import Store, latest
+from harness.store.latest import latest
+from harness.store.schema import MEASURES_VERSION, SCHEMA_VERSION, arrow_schema, measured_columns
+from harness.store.store import Store
 from harness.sweeps.registry import TaskRef, installed, load
 from harness.sweeps.sweep import Limits, Resources
 from harness.sweeps.trial import Batch, RunSettings, Trial
 from harness.terminal.progress import Progress
 
-NAMES = [c.name for c in COLUMNS]
-MEASURED = NAMES[NAMES.index("test_loss") : NAMES.index("pictures") + 1]
-"""Every column that an instrument fills; they stand together in the schema."""
+MEASURED = measured_columns()
 
 TOGETHER = 16
 """Trials measured in one batch, as one stack where their models allow it."""

@@ -16,8 +16,9 @@ from harness.planning.batches import FORECAST_OVERHEAD, Planned, wall_seconds
 from harness.planning.machine_speed import calibrated
 from harness.planning.plan import batches, slots_here
 from harness.store import provenance
+from harness.store.records import RunRecord, SweepRecord
 from harness.store.schema import SCHEMA_VERSION, Columns
-from harness.store.store import RunRecord, Store, SweepRecord
+from harness.store.store import Store
 from harness.sweeps.registry import load
 from harness.sweeps.sweep import Resources, Sweep
 from harness.sweeps.trial import Batch, RunSettings, Trial, canonical_json

@@ -22,8 +22,10 @@ import pandas as pd
 import pyarrow as pa
 
 from harness.errors import UserError
+from harness.store.latest import latest
+from harness.store.records import RunRecord, SweepRecord
 from harness.store.schema import arrow_schema
-from harness.store.store import RunRecord, Store, SweepRecord, latest
+from harness.store.store import Store
 from reports.measures import with_measures
 
 MIN_SIZES = 3

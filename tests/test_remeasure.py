@@ -9,8 +9,9 @@ import pyarrow as pa
 import pytest
 
 from harness.cli import main
+from harness.store.latest import latest
 from harness.store.schema import MEASURES_VERSION, arrow_schema
-from harness.store.store import Store, latest
+from harness.store.store import Store
 
 SWEEP = """
 name: small

@@ -16,8 +16,9 @@ import pandas as pd
 import pytest
 import safetensors
 
+from harness.store.latest import latest
 from harness.store.schema import SCHEMA_VERSION
-from harness.store.store import Store, latest
+from harness.store.store import Store
 from harness.sweeps.registry import refs_in
 from harness.sweeps.sweep import Sweep, parse_sweep
 from harness.terminal.status import status

@@ -20,10 +20,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from harness.errors import UserError
-from harness.store.location import LeadsOut
+from harness.store.column import STR
+from harness.store.folder import LeadsOut
 from harness.store.provenance import VARIABLES
-from harness.store.schema import COLUMNS, STR
-from harness.store.store import RunRecord, Store, SweepRecord
+from harness.store.records import RunRecord, SweepRecord
+from harness.store.schema import COLUMNS
+from harness.store.store import Store
 from harness.sweeps.registry import TaskRef, load
 from harness.sweeps.sweep import parse_sweep
 from harness.sweeps.trial import canonical_json

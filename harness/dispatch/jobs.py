@@ -34,7 +34,7 @@ import harness
 from harness.dispatch.worker import NAMES
 from harness.errors import UserError
 from harness.store import provenance
-from harness.store.location import bucket_address
+from harness.store.address import bucket_address
 from harness.sweeps.registry import TaskRef
 from harness.sweeps.sweep import Sweep, locate
 from harness.sweeps.trial import canonical_json

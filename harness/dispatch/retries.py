@@ -15,7 +15,9 @@ import pandas as pd
 
 from harness.errors import RETRIED_KINDS
 from harness.planning.batches import max_gpus_of
-from harness.store.store import IDENTITY, Store, latest
+from harness.store.index import IDENTITY
+from harness.store.latest import latest
+from harness.store.store import Store
 from harness.sweeps.gpu_shares import named, next_share
 from harness.sweeps.sweep import Resources, Sweep
 from harness.sweeps.trial import Batch, Trial

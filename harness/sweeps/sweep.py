@@ -22,8 +22,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from harness.errors import UserError, did_you_mean
-from harness.store.location import bucket_address
-from harness.store.store import SWEEP_NAME
+from harness.store.address import bucket_address
+from harness.store.records import SWEEP_NAME
 from harness.sweeps.gpu_shares import rounded
 from harness.sweeps.messages import complain, dotted, show, unknown_key
 from harness.sweeps.registry import TaskRef, find, load

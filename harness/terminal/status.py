@@ -8,7 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from harness.errors import strip_control_chars
-from harness.store.store import IDENTITY, Store, newest
+from harness.store.index import IDENTITY
+from harness.store.latest import newest
+from harness.store.store import Store
 from harness.terminal.table import table
 
 

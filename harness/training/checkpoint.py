@@ -18,7 +18,9 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from harness.errors import UserError
-from harness.store.location import Disk, Folder, beside
+from harness.store.disk import Disk
+from harness.store.folder import Folder
+from harness.store.location import beside
 from harness.sweeps.trial import IDENTITY_VERSION, Trial
 from harness.training.loop import Checkpoint, Evaluation
 

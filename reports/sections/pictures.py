@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from harness.errors import UserError
-from harness.store.location import LeadsOut
+from harness.store.folder import LeadsOut
 from harness.store.store import Store
 from reports.evidence import Evidence, records
 from reports.measures import as_list

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 import pyarrow.parquet as pq
 
-from harness.store.store import Store, latest
+from harness.store.latest import latest
+from harness.store.store import Store
 from tests.nodes import end
 
 UNILAW = str(Path(sysconfig.get_path("scripts")) / "unilaw")

@@ -15,7 +15,8 @@ from harness import run as run_module
 from harness.dispatch.retries import PREEMPTIONS, WHOLE_AGAIN
 from harness.errors import FAILURE_KINDS, RETRIED_KINDS, SHARED_KINDS
 from harness.run import Outcome, identity, run
-from harness.store.store import Store, latest
+from harness.store.latest import latest
+from harness.store.store import Store
 from harness.sweeps.sweep import Sweep, parse_sweep
 from harness.sweeps.trial import Batch
 from harness.terminal.progress import Progress

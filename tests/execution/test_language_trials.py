@@ -23,7 +23,8 @@ from harness.language import (
     windows,
 )
 from harness.measures.jacobian import linearise, local_norms, local_norms_of
-from harness.store.store import Store, latest
+from harness.store.latest import latest
+from harness.store.store import Store
 from harness.task import Seeds
 from tasks.gpt import stream_gpt
 from tests.tasks.test_text import run, write_texts

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from harness.store.records import SweepRecord
 from harness.store.schema import MEASURES_VERSION, SCHEMA_VERSION
-from harness.store.store import Store, SweepRecord
+from harness.store.store import Store
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 

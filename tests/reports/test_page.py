@@ -18,7 +18,8 @@ from scipy.stats import spearmanr
 
 import reports.published.tables
 from harness.errors import UserError
-from harness.store.store import RunRecord, Store
+from harness.store.records import RunRecord
+from harness.store.store import Store
 from reports.claims import CHECKED
 from reports.evidence import read_evidence
 from reports.measures import MEASURES
@@ -883,7 +884,8 @@ def test_an_empty_folder_gives_a_page(tmp_path):
 
 
 def test_trials_that_were_asked_for_and_never_ran_are_counted_as_left(tmp_path):
-    from harness.store.store import Store, SweepRecord
+    from harness.store.records import SweepRecord
+    from harness.store.store import Store
 
     folder = make_store(tmp_path / "store", [row()], sweep=False)
     Store(folder).put_sweep(
@@ -932,7 +934,8 @@ def test_the_page_says_how_many_trials_were_trained_together(tmp_path):
 
 
 def test_whatever_a_user_can_name_is_escaped(tmp_path):
-    from harness.store.store import Store, SweepRecord
+    from harness.store.records import SweepRecord
+    from harness.store.store import Store
 
     rows = [row(p, family=HOSTILE, settings={"note": HOSTILE}) for p in (1, 2, 3, 4, 5, 6)] + [
         failed(p=9, failure_message=HOSTILE, task=HOSTILE)

@@ -6,8 +6,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from harness.store.schema import COLUMNS, CORRUPTIONS, CURVE, GROUPS, PICTURES, TOKEN_CHANGES
-from harness.store.store import RunRecord, Store, SweepRecord
+from harness.store.columns.perturbations import CORRUPTIONS, TOKEN_CHANGES
+from harness.store.columns.pictures import CHANGES
+from harness.store.columns.size import GROUPS
+from harness.store.columns.training import CURVE
+from harness.store.records import RunRecord, SweepRecord
+from harness.store.schema import COLUMNS
+from harness.store.store import Store
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -65,7 +70,7 @@ EXAMPLES = {
             "flip_rate": 0.3,
         }
     ],
-    PICTURES: [{"label": "3", "before": "3", "after": "5", "distance": 0.1}],
+    CHANGES: [{"label": "3", "before": "3", "after": "5", "distance": 0.1}],
 }
 
 

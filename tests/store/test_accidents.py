@@ -16,9 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import UserError
-from harness.store import location as folder_module
+from harness.store import disk
+from harness.store.compact import compact
 from harness.store.location import read_kept
-from harness.store.store import Store, compact
+from harness.store.store import Store
 from tests.store.rows import Crash, appended, full_row, names, ran, row
 
 
@@ -31,7 +32,7 @@ def test_nothing_is_visible_before_the_rename(store: Store, monkeypatch: pytest.
         raise Crash
 
     with monkeypatch.context() as patch:
-        patch.setattr(folder_module.os, "replace", crash)
+        patch.setattr(disk.os, "replace", crash)
         with pytest.raises(Crash):
             store.append([row("b")])
     parts = [n for n in names(Path(str(store))) if n.startswith("part-")]

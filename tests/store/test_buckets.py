@@ -14,9 +14,14 @@ import pytest
 from harness.cli import main
 from harness.errors import UserError
 from harness.execution.run_batch import run_batch
-from harness.store import location as folder_module
-from harness.store.location import Folder, LeadsOut, bucket_address, read_kept
-from harness.store.store import RunRecord, Store, SweepRecord, compact, latest
+from harness.store import bucket as bucket_module
+from harness.store.address import bucket_address
+from harness.store.compact import compact
+from harness.store.folder import LeadsOut
+from harness.store.latest import latest
+from harness.store.location import folder_at, read_kept
+from harness.store.records import RunRecord, SweepRecord
+from harness.store.store import Store
 from harness.sweeps.sweep import parse_sweep
 from harness.sweeps.trial import Batch, RunSettings
 from harness.training import checkpoint as checkpoint_module
@@ -117,7 +122,7 @@ def assert_same_results(mine: pd.DataFrame, its: pd.DataFrame, *but: str) -> Non
 
 
 def test_the_operations_of_a_folder(bucket: BucketServer):
-    folder = Folder.at(bucket.uri("a/b"))
+    folder = folder_at(bucket.uri("a/b"))
     assert not folder.there() and folder.entries() == [] and folder.size("x") is None
     folder.put("x", b"one")
     folder.put("x", b"other")
@@ -153,7 +158,7 @@ def test_the_operations_of_a_folder(bucket: BucketServer):
 def test_names_that_lead_out_of_a_folder_are_refused(
     bucket: BucketServer, tmp_path: Path, name: str, kind: str
 ):
-    folder = Folder.at(tmp_path / "in" if kind == "disk" else bucket.uri("in"))
+    folder = folder_at(tmp_path / "in" if kind == "disk" else bucket.uri("in"))
     for work in (
         lambda: folder.put(name, b""),
         lambda: folder.get(name),
@@ -249,7 +254,7 @@ def test_anonymous_access_to_google_is_no_credential():
     address = bucket_address("gs://anonymous@bucket/rows")
     assert (
         address is not None
-        and Folder.at("gs://anonymous@bucket/rows").where == "gs://anonymous@bucket/rows"
+        and folder_at("gs://anonymous@bucket/rows").where == "gs://anonymous@bucket/rows"
     )
 
 
@@ -257,7 +262,7 @@ def test_attempts_that_are_no_number_are_refused(
     bucket: BucketServer, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "many")
-    folder_module._files.cache_clear()
+    bucket_module.file_system.cache_clear()
     with pytest.raises(UserError, match="AWS_MAX_ATTEMPTS is 'many'"):
         Store.create(bucket.uri("rows"))
 
@@ -469,20 +474,20 @@ def test_a_run_through_a_server_that_fails_now_and_then_loses_no_row(
 def test_a_server_that_stays_silent_is_asked_again(
     bucket: BucketServer, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(folder_module, "SILENT_S", 1.0)
-    folder_module._files.cache_clear()
+    monkeypatch.setattr(bucket_module, "SILENT_S", 1.0)
+    bucket_module.file_system.cache_clear()
     bucket.trouble = Every(2, "wait", wait_s=2.5)
-    folder = Folder.at(bucket.uri("rows"))
+    folder = folder_at(bucket.uri("rows"))
     folder.put("a", b"content")
     assert folder.get("a") == b"content" and folder.size("a") == 7
     assert bucket.trouble.met["wait"] >= 1
-    folder_module._files.cache_clear()
+    bucket_module.file_system.cache_clear()
 
 
 def test_an_answer_that_ends_in_its_middle_is_asked_for_again(
     bucket: BucketServer, monkeypatch: pytest.MonkeyPatch
 ):
-    folder = Folder.at(bucket.uri("rows"))
+    folder = folder_at(bucket.uri("rows"))
     folder.put("a", b"content")
     cut_off, asked = [1, 2], []
 
@@ -492,17 +497,17 @@ def test_an_answer_that_ends_in_its_middle_is_asked_for_again(
             if cut_off:
                 raise OSError(
                     "AWS Error INTERNAL_FAILURE during GetObject operation:"
-                    f" {folder_module.CUT_OFF} (try {cut_off.pop()})"
+                    f" {bucket_module.CUT_OFF} (try {cut_off.pop()})"
                 )
             return real.open_input_file(name)
 
-    real = folder.files  # pyright: ignore[reportAttributeAccessIssue]
-    monkeypatch.setattr(type(folder), "files", Files())
+    real = folder.file_system  # pyright: ignore[reportAttributeAccessIssue]
+    monkeypatch.setattr(type(folder), "file_system", Files())
     assert folder.get("a") == b"content" and len(asked) == 3
     cut_off += range(99)
     with pytest.raises(UserError, match="Failed to flush response stream"):
         folder.get("a")
-    assert len(asked) == 3 + folder_module.READS
+    assert len(asked) == 3 + bucket_module.READS
 
 
 def test_a_server_that_stays_down_ends_the_run_in_one_sentence_and_the_same_command_goes_on(
@@ -512,7 +517,7 @@ def test_a_server_that_stays_down_ends_the_run_in_one_sentence_and_the_same_comm
     capfd: pytest.CaptureFixture[str],
 ):
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
-    folder_module._files.cache_clear()
+    bucket_module.file_system.cache_clear()
     (here / "small.yaml").write_text(SWEEP + "limits: {weights_mb: 0.0001}\n")
     command = ("run", "small.yaml", "--inline", "--store", bucket.uri("rows"))
 
@@ -543,7 +548,7 @@ def test_a_server_that_stays_down_ends_the_run_in_one_sentence_and_the_same_comm
     assert len(parts) == 1 and kept > 0 and bucket.names("rows/_tmp") == []
     assert unilaw(monkeypatch, *command) == 0
     assert latest(Store.open(bucket.uri("rows")).read().rows)["status"].eq("ok").sum() == 6
-    folder_module._files.cache_clear()
+    bucket_module.file_system.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -558,7 +563,7 @@ def test_a_server_that_is_not_there_is_said_in_one_sentence(
     capfd: pytest.CaptureFixture[str],
 ):
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    folder_module._files.cache_clear()
+    bucket_module.file_system.cache_clear()
     gone = "s3://bucket/rows?endpoint_override=127.0.0.1:9&scheme=http&region=us-east-1"
     assert unilaw(monkeypatch, *command, gone) == 2
     out, err = capfd.readouterr()
@@ -568,7 +573,7 @@ def test_a_server_that_is_not_there_is_said_in_one_sentence(
         and "connect" in err.lower()
     ), err
     assert [p.name for p in here.iterdir()] == ["small.yaml"]
-    folder_module._files.cache_clear()
+    bucket_module.file_system.cache_clear()
 
 
 def test_google_that_is_not_there_is_said_in_one_sentence(

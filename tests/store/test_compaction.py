@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 
 from harness.errors import UserError
-from harness.store import location as folder_module
+from harness.store import disk
+from harness.store.compact import compact
 from harness.store.location import read_kept
-from harness.store.store import Store, compact
+from harness.store.store import Store
 from tests.store.rows import FAILED, Crash, full_row, names, ran, record, row
 
 
@@ -94,7 +95,7 @@ def test_a_compaction_that_was_killed_is_no_store(
             replace(source, to)
 
         with monkeypatch.context() as patch:
-            patch.setattr(folder_module.os, "replace", killed)
+            patch.setattr(disk.os, "replace", killed)
             try:
                 compact(str(store), target)
                 break

@@ -9,9 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from harness.store import store as store_module
-from harness.store.location import Folder
+from harness.store.folder import Folder
+from harness.store.index import IDENTITY
 from harness.store.schema import arrow_schema
-from harness.store.store import IDENTITY, Store
+from harness.store.store import Store
 from tests.store.rows import names, row
 
 INDEXED = list(IDENTITY)

@@ -15,9 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import UserError
+from harness.store import marker as marker_module
 from harness.store import store as store_module
-from harness.store.schema import COLUMNS, SCHEMA_VERSION, arrow_schema
-from harness.store.store import Store, latest
+from harness.store.latest import latest
+from harness.store.schema import COLUMNS, SCHEMA_VERSION, arrow_schema, measured_columns
+from harness.store.store import Store
 from tests.store.rows import FAILED, NOON, appended, full_row, names, ran, record, row
 
 # The schema
@@ -35,6 +37,13 @@ def test_every_column_says_what_it_means(column):
 
 def test_column_names_are_distinct():
     assert len({c.name for c in COLUMNS}) == len(COLUMNS)
+
+
+def test_measured_columns_stand_together_from_test_loss_to_pictures():
+    names = [column.name for column in COLUMNS]
+    first = names.index("test_loss")
+    last = names.index("pictures")
+    assert measured_columns() == names[first : last + 1]
 
 
 def test_a_files_own_schema_carries_units_and_version(store: Store):
@@ -146,7 +155,8 @@ def test_a_newer_unilaw_marks_the_store_that_it_writes_to(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ):
     with monkeypatch.context() as newer:
-        newer.setattr(store_module, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
+        for module in (marker_module, store_module):
+            newer.setattr(module, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
         Store.create(Path(str(store)))
     with pytest.raises(UserError, match="update unilaw"):
         Store.open(Path(str(store)))
