@@ -66,5 +66,5 @@ def a_bad_server(folder: Path, every: int, environment: dict[str, str]) -> Resul
             runs.end()
         server.trouble = lambda: None
         rows = witness.conclude([t.trial_id for t in trials], failed={})
-        did = {"drivers killed": 1, "requests": trouble.asked, **trouble.met}
+        did = {"drivers killed": 1, "requests": trouble.requests, **trouble.met}
         return Result("bucket", did, witness.counts(rows), witness.failures)
