@@ -55,6 +55,10 @@ class Fits(NamedTuple):
     slopes: dict[tuple[str, str], Slope]
     collapses: list[KindCollapse]
 
+    def slopes_of(self, column: str) -> dict[str, Slope]:
+        """Return the slopes of one measure by kind."""
+        return {kind: slope for (kind, measure), slope in self.slopes.items() if measure == column}
+
 
 def fit_all(trials: pd.DataFrame) -> Fits:
     """Fit the evidence's trials."""
