@@ -155,8 +155,7 @@ def _series(entries: list[Accuracy], colour: str, symbol: str) -> go.Scatter:
         marker={"color": colour, "symbol": f"{symbol}-open", "size": 8},
         text=[
             escape(
-                f"{entry.model.name}: {100 * entry.accuracy:g} %."
-                f" {entry.source} ({entry.verified})"
+                f"{entry.model.name}: {100 * entry.accuracy:g} %. {entry.source} ({entry.verified})"
             )
             for entry in entries
         ],

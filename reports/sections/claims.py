@@ -9,10 +9,7 @@ from reports.sections.section import Section, fill
 def section(evidence: Evidence, fits: Fits) -> Section:
     claims = check_claims(evidence, fits)
     numbers = [
-        number
-        for claim in claims
-        for finding in claim.findings
-        for number in finding.numbers()
+        number for claim in claims for finding in claim.findings for number in finding.numbers()
     ]
     html = fill("claims.html.j2", claims=claims)
     return Section("claims", "Claims, checked against these rows", html, numbers)

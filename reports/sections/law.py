@@ -74,9 +74,7 @@ def _slope_text(key: str, slope: Slope | None, column: str, verdict: str) -> Slo
         return SlopeText(verdict)
     numbers = slope_numbers(key, slope, column)
 
-    text = Sentence(
-        "{b} ({low} to {high})", {name: numbers[name] for name in ("b", "low", "high")}
-    )
+    text = Sentence("{b} ({low} to {high})", {name: numbers[name] for name in ("b", "low", "high")})
 
     basis = "{cells} cells on {curves} curve"
     if slope.curves > 1:

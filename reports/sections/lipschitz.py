@@ -28,9 +28,7 @@ def _charts(evidence: Evidence, fits: Fits):
     classes = evidence.trials[evidence.trials["outputs"].gt(1)]
 
     def draw_scalar(column: str, title: str, **lines):
-        return scatter(
-            evidence, scalar, P_OVER_ND, Axis(column, title), "tests_lipschitz", **lines
-        )
+        return scatter(evidence, scalar, P_OVER_ND, Axis(column, title), "tests_lipschitz", **lines)
 
     def draw_classes(column: str, title: str, **lines):
         return scatter(evidence, classes, P_OVER_ND, Axis(column, title), **lines)
