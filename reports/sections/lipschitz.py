@@ -1,7 +1,10 @@
 """The section "Lipschitz constants": lower estimates, means and upper bounds, each in a chart of
 its own."""
 
+from typing import Any
+
 import pandas as pd
+import plotly.graph_objects as go
 
 from reports.charts.axes import P_OVER_ND, Axis
 from reports.charts.scatter import scatter
@@ -22,15 +25,15 @@ def section(evidence: Evidence, fits: Fits) -> Section | None:
     return Section("lipschitz", title, html, figures=figures)
 
 
-def _charts(evidence: Evidence, fits: Fits):
+def _charts(evidence: Evidence, fits: Fits) -> dict[str, go.Figure | None]:
     """Return the charts by key, None for a chart without a trial."""
     scalar = evidence.trials[evidence.trials["outputs"].eq(1)]
     classes = evidence.trials[evidence.trials["outputs"].gt(1)]
 
-    def draw_scalar(column: str, title: str, **lines):
+    def draw_scalar(column: str, title: str, **lines: Any) -> go.Figure | None:
         return scatter(evidence, scalar, P_OVER_ND, Axis(column, title), "tests_lipschitz", **lines)
 
-    def draw_classes(column: str, title: str, **lines):
+    def draw_classes(column: str, title: str, **lines: Any) -> go.Figure | None:
         return scatter(evidence, classes, P_OVER_ND, Axis(column, title), **lines)
 
     return {

@@ -60,85 +60,105 @@ def pictured(r):
     return r | {"pictures_file": f"_pictures/{r['trial_id']}.png", "pictures": pictures}
 
 
-RICH = (
-    power_law(0.3, 0.3, 0.1, spread=0.05, ns=(100, 200, 400), ds=(8, 16, 32))
-    + [
-        r | {"test_accuracy": 0.5 + 0.02 * i + 0.001 * i**2, "data_hash": f"{i % 3}"}
-        for i, r in enumerate(
-            power_law(
-                0.1,
-                spread=0.05,
-                changes={"family": "other", "isoperimetry": "assumed", **RESAMPLED},
-            )
-        )
-    ]
-    + [
-        row(
-            p,
-            400,
-            9,
-            stop_rule="interpolate",
-            train_error=0.0 if p > 300 else 0.1,
-            stop_reason="interpolated",
-        )
-        for p in (100, 400, 900)
-    ]
-    + [
-        row(p, 4000, 784, test_accuracy=a, **INTERPOLATED)
-        for p, a in ((1000, 0.85), (4000, 0.93), (9000, 0.96))
-    ]
-    + [
-        pictured(
-            row(
-                p, 60_000, 784, s, test_accuracy=1 - 0.01 - 30 * p**-0.8 - 0.001 * s, **INTERPOLATED
-            )
-        )
-        for p in (800, 3000, 10_000, 30_000, 100_000, 300_000)
-        for s in (0, 1)
-    ]
-    + [
-        row(
-            690_000,
-            60_000,
-            784,
-            epochs=15,
-            settings={"batch_size": 5},
-            test_accuracy=0.989,
-            test_accuracy_se=0.001,
-            **EPOCHS,
-        )
-    ]
-    + [
-        row(
-            p,
-            60_000,
-            784,
-            settings={"adversary": "pgd", "adversary_radius": 0.3},
-            robust_accuracy_linf=[0.97, 0.95, a],
-            **EPOCHS,
-        )
-        for p, a in ((52_506, 0.8), (206_954, 0.91), (821_706, 0.93), (3_274_634, 0.96))
-    ]
-    + [
-        row(7, 50, 5, attack_warnings=["no gradient at 9 % of the points", "missed 3 points"]),
-        row(
-            8,
-            50,
-            5,
-            lip_upper_note="no bound is known for Softmax",
-            attack_warnings=["missed 4 points"],
-            lip_upper_product=None,
-        ),
-    ]
-    + of_schema_2([row(p, 60, 6, family="older") for p in (9, 10, 20, 40, 80)])
-    + [
-        text_row(p, s, p**-0.2 * (1 + 0.01 * s))
-        for p in (300, 600, 1200, 2400, 4800, 9600)
-        for s in (0, 1)
-    ]
-    + [pretrained_row(p) for p in (500, 900)]
-    + [failed(p=7)]
+SPHERE = power_law(0.3, 0.3, 0.1, spread=0.05, ns=(100, 200, 400), ds=(8, 16, 32))
+
+CLASSES = power_law(
+    0.1, spread=0.05, changes={"family": "other", "isoperimetry": "assumed", **RESAMPLED}
 )
+for i, class_row in enumerate(CLASSES):
+    class_row["test_accuracy"] = 0.5 + 0.02 * i + 0.001 * i**2
+    class_row["data_hash"] = f"{i % 3}"
+
+ONSET = [
+    row(
+        p,
+        400,
+        9,
+        stop_rule="interpolate",
+        train_error=0.0 if p > 300 else 0.1,
+        stop_reason="interpolated",
+    )
+    for p in (100, 400, 900)
+]
+
+FEW_DIGITS = [
+    row(p, 4000, 784, test_accuracy=accuracy, **INTERPOLATED)
+    for p, accuracy in ((1000, 0.85), (4000, 0.93), (9000, 0.96))
+]
+
+ALL_DIGITS = [
+    pictured(
+        row(
+            p,
+            60_000,
+            784,
+            seed,
+            test_accuracy=1 - 0.01 - 30 * p**-0.8 - 0.001 * seed,
+            **INTERPOLATED,
+        )
+    )
+    for p in (800, 3000, 10_000, 30_000, 100_000, 300_000)
+    for seed in (0, 1)
+]
+
+RECIPE = row(
+    690_000,
+    60_000,
+    784,
+    epochs=15,
+    settings={"batch_size": 5},
+    test_accuracy=0.989,
+    test_accuracy_se=0.001,
+    **EPOCHS,
+)
+
+TRAINED_AGAINST_PGD = [
+    row(
+        p,
+        60_000,
+        784,
+        settings={"adversary": "pgd", "adversary_radius": 0.3},
+        robust_accuracy_linf=[0.97, 0.95, accuracy],
+        **EPOCHS,
+    )
+    for p, accuracy in ((52_506, 0.8), (206_954, 0.91), (821_706, 0.93), (3_274_634, 0.96))
+]
+
+WITH_WARNINGS = [
+    row(7, 50, 5, attack_warnings=["no gradient at 9 % of the points", "missed 3 points"]),
+    row(
+        8,
+        50,
+        5,
+        lip_upper_note="no bound is known for Softmax",
+        attack_warnings=["missed 4 points"],
+        lip_upper_product=None,
+    ),
+]
+
+OLDER = of_schema_2([row(p, 60, 6, family="older") for p in (9, 10, 20, 40, 80)])
+
+TEXT = [
+    text_row(p, seed, p**-0.2 * (1 + 0.01 * seed))
+    for p in (300, 600, 1200, 2400, 4800, 9600)
+    for seed in (0, 1)
+]
+
+RICH = [
+    *SPHERE,
+    *CLASSES,
+    *ONSET,
+    *FEW_DIGITS,
+    *ALL_DIGITS,
+    RECIPE,
+    *TRAINED_AGAINST_PGD,
+    *WITH_WARNINGS,
+    *OLDER,
+    *TEXT,
+    pretrained_row(500),
+    pretrained_row(900),
+    failed(p=7),
+]
 
 
 def at_radius(name: str, radius: float):
