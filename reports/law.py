@@ -145,7 +145,7 @@ def verdict_of(slope: Slope, unmet: str, sign: int) -> str:
     if high < ORDER:
         return "compatible, order not attained"
     if low > ORDER:
-        return "steeper than the law's order: cannot go on for ever under its assumptions"
+        return "steeper than the law allows in the long run"
     if high - low < 2 * NARROW:
         return "attains the law's order"
     return "cannot tell: the interval is too wide"

@@ -99,11 +99,13 @@ def _parabola(n: np.ndarray, loss: np.ndarray) -> Budget:
 
     spare = len(sizes) - 3
     if not spare:
-        return budget._replace(note="three sizes leave nothing to judge a parabola by")
+        return budget._replace(
+            note="a parabola passes through three sizes exactly and leaves no error to judge it by"
+        )
     covariance = np.linalg.inv(design.T @ design) * np.sum((design @ c - y) ** 2) / spare
     ends = _fieller(c, covariance, float(stdtrit(spare, (1 + LEVEL) / 2)))
     if ends is None:
-        return budget._replace(note="the bend is not told from none")
+        return budget._replace(note="the curvature cannot be told from 0")
     return budget._replace(best=Interval(best, *(float(np.exp(end + centre)) for end in ends)))
 
 

@@ -217,7 +217,7 @@ def fit_collapse(rows: pd.DataFrame, column: str) -> Collapse:
     else:
         draws = _curve_bootstrap(free, y, w, curve)
         if np.mean(np.sign(draws[:, 1]) == np.sign(b)) < (1 + LEVEL) / 2:
-            failure = "the exponent of p is not told from 0, so no ratio to it means anything"
+            failure = "the exponent of p cannot be told from 0, so no ratio to it means anything"
         else:
             ratio_n = (b_n / b, *_quantiles(draws[:, 2] / draws[:, 1]))
             if d_varies:

@@ -33,7 +33,8 @@ def headline_of(fits: list[KindFit]) -> Sentence:
     if not_judged:
         parts["not_judged"] = ", ".join(not_judged)
         text += (
-            " Not judged, for want of a known noise level that was met or of sizes: {not_judged}."
+            " No verdict, because the noise level is not known or was not reached, or there are too"
+            " few sizes: {not_judged}."
         )
     return Sentence(text, parts)
 

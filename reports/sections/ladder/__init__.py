@@ -150,7 +150,7 @@ def _moved(conventions: list[Convention]) -> Sentence:
     fitted = [c for c in conventions if not isinstance(c.fit, str)]
     if len(fitted) < 2:
         return Sentence(
-            "The rows give the compute exponent under one way of counting parameters alone."
+            "The rows give the compute exponent under only one way of counting parameters."
         )
     parts = {}
     for i, convention in enumerate(fitted):

@@ -69,8 +69,8 @@ def test_the_headline_sets_language_models_beside_the_other_families(rich):
     order = [head.index(f"{family}: ") for family in ("gpt", "other", "sphere")]
     assert (
         order == sorted(order)
-        and "Not judged" in head
-        and "pretrained" in head[head.index("Not judged") :]
+        and "No verdict" in head
+        and "pretrained" in head[head.index("No verdict") :]
     )
 
 
