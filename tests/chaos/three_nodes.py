@@ -23,7 +23,7 @@ from reports.evidence import read_evidence
 from reports.fits.slope import Slope
 from reports.law import KindFit, fit_all
 from reports.numbers import Number
-from reports.page import headline_of
+from reports.sections.headline import headline_of
 from tests.chaos.store_auditor import Runs, StoreAuditor
 from tests.nodes import Nodes, busy, nodes
 
