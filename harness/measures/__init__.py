@@ -5,6 +5,6 @@ columns.
 """
 
 from harness.measures.columns import measure, on_device
-from harness.measures.sensitivity import STABILITY_CAP
+from harness.measures.stability_columns import STABILITY_CAP
 
 __all__ = ["STABILITY_CAP", "measure", "on_device"]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from harness.measures.jacobian import WHOLE_OUTPUTS, Linearised, along_sphere, linearise
+from harness.measures.jacobian import FEW_OUTPUTS, Linearised, along_sphere, linearise
 from harness.training.stack import Model
 
 RIVALS = 8
@@ -57,7 +57,7 @@ def margin_values(output: Tensor, label: Tensor, classes: int | None) -> Tensor:
 def margins(model: Model, x: Tensor, label: Tensor, classes: int | None) -> Margins:
     """Margins of `label` at x and their gradients, one backward pass per output, or per rival of
     a vocabulary. x: (B, *input_shape)."""
-    if classes is None or classes <= WHOLE_OUTPUTS:
+    if classes is None or classes <= FEW_OUTPUTS:
         return margins_of(linearise(model, x), label, classes)
     x = x.detach().requires_grad_(True)
     nearest = margin_values(model(x), label, classes).topk(RIVALS, dim=1, largest=False)

@@ -16,8 +16,9 @@ from torch.nn import functional as F
 
 from harness.training.stack import Model
 
-WHOLE_OUTPUTS = 32
-"""Up to as many outputs, whole Jacobians cost less than as many products."""
+FEW_OUTPUTS = 32
+"""Up to this many outputs, the whole Jacobian costs less than KRYLOV products. A model with more
+outputs is treated as one over a vocabulary."""
 KRYLOV = 24
 """Dimension of the space in which the largest singular value is looked for."""
 
@@ -61,7 +62,7 @@ def local_norms(model: Model, x: Tensor, classes: int | None, on_sphere: bool) -
     """Spectral norms at the points x (B, *input_shape), along the sphere around 0 where
     `on_sphere`."""
     with torch.no_grad():
-        many = model(x).flatten(1).shape[1] > WHOLE_OUTPUTS
+        many = model(x).flatten(1).shape[1] > FEW_OUTPUTS
     if many:
         outputs = lanczos(model, x, on_sphere)
         logprobs = (

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from harness.language import LanguageTask
-from harness.measures.jacobian import WHOLE_OUTPUTS
+from harness.measures.jacobian import FEW_OUTPUTS
 from harness.planning.expected_epochs import expected_epochs
 from harness.planning.machine_speed import Calibration, Cost
 from harness.planning.memory import PROCESS_BYTES, alone_bytes, stack_bytes
@@ -237,7 +237,7 @@ class _Cost:
             max((m.shape for m in members), key=lambda s: s.p),
         )
         points = self.measure_points * len(members)  # all padded to the largest
-        if largest.outputs > WHOLE_OUTPUTS:
+        if largest.outputs > FEW_OUTPUTS:
             step = self.calibration.training(largest, stacked=False)
             return VOCABULARY_STEPS * step.seconds(
                 points * largest.flops_per_sample,

@@ -11,7 +11,7 @@ for want of figures.
 
 from typing import NamedTuple
 
-from harness.measures.jacobian import WHOLE_OUTPUTS
+from harness.measures.jacobian import FEW_OUTPUTS
 from harness.planning.model_shape import Shape
 from harness.task import Config
 
@@ -41,7 +41,7 @@ def expected_epochs(config: Config, shape: Shape) -> float:
     """Passes over the training set until the stop rule is met, at most the cap."""
     if config.stop == "epochs" or config.adversary:
         return float(config.max_epochs)
-    per_output, vocabulary = shape.p / (config.n * shape.outputs), shape.outputs > WHOLE_OUTPUTS
+    per_output, vocabulary = shape.p / (config.n * shape.outputs), shape.outputs > FEW_OUTPUTS
     if vocabulary:
         too_small = shape.p / config.n < SMALLEST_OF_VOCABULARY
     else:

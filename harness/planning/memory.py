@@ -4,7 +4,7 @@ built."""
 from collections.abc import Iterable
 
 from harness.language import LanguageTask
-from harness.measures.jacobian import WHOLE_OUTPUTS
+from harness.measures.jacobian import FEW_OUTPUTS
 from harness.planning.model_shape import Shape
 from harness.sweeps.registry import load
 from harness.sweeps.trial import MEASURE_POINTS, Trial
@@ -39,7 +39,7 @@ def alone_bytes(trial: Trial, config: Config, shape: Shape, gpus: float = 1.0) -
         )
     measuring = (
         shape.saved_bytes_per_sample * points
-        + 12 * MEASURE_POINTS * min(shape.outputs, WHOLE_OUTPUTS) * shape.numbers
+        + 12 * MEASURE_POINTS * min(shape.outputs, FEW_OUTPUTS) * shape.numbers
     )
     divided = 4 * ADAM_COPIES * (shape.p + shape.p_frozen)
     return stack_bytes([(config, shape)], 1) + measuring - divided * (1 - 1 / max(1.0, gpus))
