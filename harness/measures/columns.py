@@ -16,7 +16,7 @@ from harness.measures.token_changes import token_response
 from harness.store.schema import Columns
 from harness.sweeps.trial import MEASURE_POINTS
 from harness.task import EVALUATION_BATCH, Data, Seeds
-from harness.training.loop import sample_losses, wrong
+from harness.training.evaluation import sample_losses, wrong
 from harness.training.stack import Program
 
 TOGETHER_BYTES = 3_000_000

@@ -36,7 +36,7 @@ from harness.measures.robust_accuracy import (
 )
 from harness.store.schema import Columns
 from harness.task import Data
-from harness.training.loop import predicted, wrong
+from harness.training.evaluation import predicted, wrong
 from harness.training.stack import Model
 
 STABILITY_CAP = 1.0

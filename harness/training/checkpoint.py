@@ -20,7 +20,8 @@ from torch import Tensor
 from harness.errors import UserError
 from harness.store.location import Disk, Folder, beside
 from harness.sweeps.trial import IDENTITY_VERSION, Trial
-from harness.training.loop import Checkpoint, Evaluation
+from harness.training.evaluation import Evaluation
+from harness.training.running_stack import Checkpoint
 
 PARTS = ("parameters", "buffers", "first_moments", "second_moments")
 EVERY_S = 30.0

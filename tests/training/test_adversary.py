@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from harness.noise import resample_labels
 from harness.task import Config, Data, Seeds
 from harness.training.adversary import Adversary, adversary_of, count_pass_flops, perturb
-from harness.training.loop import Fit, StackGroup, sample_losses, train, wrong
+from harness.training.evaluation import sample_losses, wrong
+from harness.training.loop import Fit, StackGroup, train
 from harness.training.stack import Alone, Program, stack
 from tasks.mnist import Mnist, MnistConfig
 from tasks.models import mlp
@@ -326,7 +327,7 @@ def test_training_against_pgd_is_the_textbook_loop():
 
 def test_random_starts_need_their_generator():
     data = samples((D,), 0)
-    with pytest.raises(ValueError, match="every row needs `starts`"):
+    with pytest.raises(ValueError, match="every group needs `starts`"):
         train(
             Alone(models("mlp", 1)[0]),
             [StackGroup(data, Seeds(0).generator("order"), 1e-2)],

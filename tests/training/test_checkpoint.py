@@ -28,7 +28,8 @@ from harness.task import Config, Data, Seeds
 from harness.terminal.progress import Progress
 from harness.training import checkpoint as checkpoint_module
 from harness.training.checkpoint import TrialCheckpoint
-from harness.training.loop import Checkpoint, Evaluation, Fit, StackGroup, train
+from harness.training.evaluation import Evaluation
+from harness.training.loop import Checkpoint, Fit, StackGroup, train
 from harness.training.stack import Alone, stack
 from tasks.models import MadryCNN, mlp
 from tests import FAILING_TASK

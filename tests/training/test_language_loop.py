@@ -23,15 +23,10 @@ from harness.sweeps.registry import TaskRef
 from harness.sweeps.trial import Trial
 from harness.task import Seeds
 from harness.training import checkpoint as checkpoint_module
-from harness.training.language_loop import (
-    CURVE_POINTS,
-    LanguageCheckpoint,
-    LanguageFit,
-    LanguageState,
-    learning_rate,
-    train_language,
-    training_windows,
-)
+from harness.training.language_batches import training_windows
+from harness.training.language_checkpoint import LanguageCheckpoint, LanguageState
+from harness.training.language_loop import CURVE_POINTS, LanguageFit, train_language
+from harness.training.language_steps import learning_rate
 
 CPU = torch.device("cpu")
 VOCABULARY, CONTEXT = 12, 8

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from harness.errors import TrialFailure
 from harness.noise import Noise, flip_labels, resample_labels
 from harness.task import Config, Data, Seeds
-from harness.training.loop import INTERPOLATION_MSE, Evaluation, Fit, StackGroup, evaluate, train
+from harness.training.evaluation import Evaluation, evaluate
+from harness.training.loop import Fit, StackGroup, train
 from harness.training.stack import Alone
+from harness.training.stop_rules import INTERPOLATION_MSE
 
 N, D = 60, 6
 

@@ -159,7 +159,7 @@ def test_gradients_are_clipped_by_the_norm_of_the_whole(folder: Path, tmp_path: 
 
 @pytest.mark.parametrize(("rows", "count"), [(12, 2), (7, 3), (1, 4), (5, 5)])
 def test_slices_are_all_rows_once_and_nearly_equal(rows: int, count: int):
-    parts = [Processes(rank, count).share(np.arange(rows)) for rank in range(count)]
+    parts = [Processes(rank, count).slice_of(np.arange(rows)) for rank in range(count)]
     assert (
         np.concatenate(parts).tolist() == list(range(rows))
         and max(map(len, parts)) - min(map(len, parts)) <= 1
@@ -186,8 +186,8 @@ def test_blocks_are_the_transformers():
 def test_one_process_is_left_as_it_is():
     tensor = torch.arange(3.0)
     assert (
-        ALONE.summed(tensor) is tensor
+        ALONE.all_reduce(tensor) is tensor
         and ALONE.broadcast("x") == "x"
-        and ALONE.stacked(tensor) is tensor
+        and ALONE.all_gather(tensor) is tensor
     )
     assert ALONE.gather({"a": tensor})["a"] is tensor and two_processes.CPU == tensor.device

@@ -13,7 +13,8 @@ from torch.distributed.tensor import DTensor
 from harness.language import Corpus, LanguageConfig
 from harness.measures.next_token import held_out
 from harness.task import Seeds
-from harness.training.language_loop import LanguageCheckpoint, LanguageState, train_language
+from harness.training.language_checkpoint import LanguageCheckpoint, LanguageState
+from harness.training.language_loop import train_language
 from harness.training.processes import Processes
 from tasks.gpt import stream_gpt
 from tests.training.test_language_loop import CPU, any_trial, chain
