@@ -47,8 +47,9 @@ class LanguageCheckpoint(CheckpointFile):
             if not content:
                 return None
             parts, metadata = content
-            named = {part: parts[part] for part in PARTS}
-            state = LanguageState(int(metadata["step"]), **named, **parts["rest"])
+            weights, buffers, first, second = (parts[part] for part in PARTS)
+            step = int(metadata["step"])
+            state = LanguageState(step, weights, buffers, first, second, **parts["rest"])
             return state if len(state.losses) == state.step else None
         except UNREADABLE:
             return None
