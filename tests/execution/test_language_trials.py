@@ -26,7 +26,8 @@ from harness.measures.jacobian import linearise, local_norms, local_norms_of
 from harness.store.store import Store, latest
 from harness.task import Seeds
 from tasks.gpt import stream_gpt
-from tests.tasks.test_text import run, write_texts
+from tests.tasks.inline_trials import run
+from tests.tasks.random_texts import write_texts
 from tests.tasks.test_text_stream import trial
 
 CPU = torch.device("cpu")
