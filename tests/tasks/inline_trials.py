@@ -9,5 +9,10 @@ from harness.sweeps.trial import Batch, RunSettings, Trial
 
 
 def run(*stacks: Trial | tuple[Trial, ...], points: int = 0) -> list[dict[str, Any]]:
-    given = RunSettings(1, 0, 600, 10**7, points, checkpoints=None)
-    return run_batch(Batch(tuple(s if isinstance(s, tuple) else (s,) for s in stacks)), given)
+    """Run stacks of trials, or single trials, and return their rows in order.
+
+    points: number of held-out points on which each model is measured.
+    """
+    settings = RunSettings(1, 0, 600, 10**7, points, checkpoints=None)
+    batch = Batch(tuple(stack if isinstance(stack, tuple) else (stack,) for stack in stacks))
+    return run_batch(batch, settings)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 
 def write_texts(folder: Path, documents: int = 100, words: int = 1400) -> str:
-    """The source of a folder of texts: words of two to seven letters drawn from eighty, one text
-    a document."""
+    """Write a folder of texts, one document each, and return it as a source. The words have two to
+    seven letters and are drawn from eighty."""
     folder.mkdir(parents=True, exist_ok=True)
     draw = random.Random(0)
     known = [

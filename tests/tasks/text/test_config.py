@@ -10,8 +10,6 @@ from harness.measures.counts import count_parameters
 from tests.tasks.inline_trials import run
 from tests.tasks.text.window_trials import TASK, config_of, data_of, sweep, trial
 
-# Size
-
 
 @pytest.mark.parametrize(
     ("width", "heads", "layers", "context", "d_in"),
@@ -20,11 +18,8 @@ from tests.tasks.text.window_trials import TASK, config_of, data_of, sweep, tria
 def test_parameters_by_group(
     source: str, width: int, heads: int, layers: int, context: int, d_in: int
 ):
-    counts = count_parameters(
-        TASK.model(
-            config_of(source, width=width, heads=heads, layers=layers, context=context, d_in=d_in)
-        )
-    )
+    config = config_of(source, width=width, heads=heads, layers=layers, context=context, d_in=d_in)
+    counts = count_parameters(TASK.model(config))
     groups = {group.group: group.trainable for group in counts.groups}
     assert groups == {
         "embedding": d_in * width,
@@ -34,9 +29,8 @@ def test_parameters_by_group(
         "mlp": layers * (8 * width**2 + 5 * width),
         "head": width * 256,
     }
-    assert sum(groups.values()) == counts.trainable and counts.frozen == 0, (
-        "the table is data and no parameter"
-    )
+    assert sum(groups.values()) == counts.trainable
+    assert counts.frozen == 0, "the token table is data, not a parameter"
 
 
 REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
@@ -67,17 +61,16 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
 def test_what_is_refused_is_named(source: str, given: dict[str, Any], words: list[str]):
     with pytest.raises(UserError) as refused:
         sweep(source, **given)
-    said = str(refused.value)
-    assert all(word in said for word in words) and "\n" not in said, said
+    message = str(refused.value)
+    assert all(word in message for word in words), message
+    assert "\n" not in message
 
 
-@pytest.mark.parametrize("asked", ["txt:books", "python-stdlb", ""])
-def test_an_unknown_source_is_refused(asked: str):
-    with pytest.raises(
-        UserError,
-        match=f"the source of text must be 'python-stdlib', .*not {re.escape(repr(asked))}",
-    ):
-        sweep(asked)
+@pytest.mark.parametrize("name", ["txt:books", "python-stdlb", ""])
+def test_an_unknown_source_is_refused(name: str):
+    message = f"the source of text must be 'python-stdlib', .*not {re.escape(repr(name))}"
+    with pytest.raises(UserError, match=message):
+        sweep(name)
 
 
 SHORT: dict[str, tuple[dict[str, Any], str]] = {
@@ -97,4 +90,5 @@ def test_too_little_text_is_one_sentence(source: str, given: dict[str, Any], sen
     with pytest.raises(UserError, match=sentence):
         data_of(source, **given)
     (columns,) = run(trial(source, **given))
-    assert columns["status"] == "failed" and re.search(sentence, columns["failure_message"])
+    assert columns["status"] == "failed"
+    assert re.search(sentence, columns["failure_message"])

@@ -13,7 +13,6 @@ from harness.measures.gradients import linear_distance, margins, slopes
 from harness.measures.jacobian import WHOLE_OUTPUTS, linearise, local_norms, local_norms_of
 from harness.planning.plan import plan
 from harness.store.schema import arrow_schema
-from harness.sweeps.trial import Trial
 from tasks.gpt import WindowGPT
 from tasks.text import HELD_OUT, TextConfig
 from tests.tasks.inline_trials import run
@@ -21,66 +20,59 @@ from tests.tasks.text.window_trials import TASK, sweep, trial
 
 
 def test_a_stack_trains_as_each_alone(source: str):
-    about = dict(n=64, batch_size=16, stop="epochs", max_epochs=5, layers=2)
-    trials = tuple(trial(source, seed, **about) for seed in (0, 1, 2))
-    for mine, alone in zip(run(trials), run(*trials), strict=True):
-        assert (mine["stack_size"], mine["stack_note"], mine["steps"]) == (3, None, 20) and alone[
-            "stack_size"
-        ] == 1
+    fields = dict(n=64, batch_size=16, stop="epochs", max_epochs=5, layers=2)
+    trials = tuple(trial(source, seed, **fields) for seed in (0, 1, 2))
+    for stacked, alone in zip(run(trials), run(*trials), strict=True):
+        assert (stacked["stack_size"], stacked["stack_note"], stacked["steps"]) == (3, None, 20)
+        assert alone["stack_size"] == 1
         for name in ("train_loss", "test_loss", "nll", "brier"):
-            assert mine[name] == pytest.approx(alone[name], rel=1e-5), name
-        own = safetensors.torch.load(alone["_weights"])
-        for name, weight in safetensors.torch.load(mine["_weights"]).items():
-            torch.testing.assert_close(weight, own[name], rtol=0, atol=1e-5)
+            assert stacked[name] == pytest.approx(alone[name], rel=1e-5), name
+
+        weights = safetensors.torch.load(stacked["_weights"])
+        for name, own in safetensors.torch.load(alone["_weights"]).items():
+            torch.testing.assert_close(weights[name], own, rtol=0, atol=1e-5)
 
 
 def test_widths_are_not_padded_to_one_another(source: str):
-    """The norms of GPT-2 would count the padding: such a stack is refused, and each trains as it
-    does alone."""
+    """The norms of GPT-2 would count the padding, so such a stack is refused, and each model trains
+    alone."""
     trials = tuple(trial(source, width=width, stop="epochs", max_epochs=1) for width in (8, 16))
-    for mine, alone in zip(run(trials), run(*trials), strict=True):
-        assert (
-            mine["stack_size"] == 1
-            and "another function" in mine["stack_note"]
-            and mine["train_loss"] == alone["train_loss"]
-        )
+    for unstacked, alone in zip(run(trials), run(*trials), strict=True):
+        assert unstacked["stack_size"] == 1
+        assert "another function" in unstacked["stack_note"]
+        assert unstacked["train_loss"] == alone["train_loss"]
 
 
 def test_a_plan_costs_every_cell(source: str):
-    found = plan(sweep(source, grid="{width: [8, 16], context: [6, 8]}"), print)
-    assert (found.trials, len(found.cells)) == (4, 4)
-    for cell in found.cells:
-        assert cell.d_ambient == 4 * cell.config["context"] and cell.params_per_token == cell.p / 60
-        assert (
-            cell.p == count_parameters(TASK.model(TextConfig.model_validate(cell.config))).trainable
-        )
+    planned = plan(sweep(source, grid="{width: [8, 16], context: [6, 8]}"), print)
+    assert (planned.trials, len(planned.cells)) == (4, 4)
+    for cell in planned.cells:
+        model = TASK.model(TextConfig.model_validate(cell.config))
+        assert cell.p == count_parameters(model).trainable
+        assert cell.params_per_token == cell.p / 60
+        assert cell.d_ambient == 4 * cell.config["context"]
 
 
 @pytest.fixture(scope="module")
-def measured(source: str) -> tuple[Trial, dict[str, Any]]:
-    asked = trial(source, max_epochs=4, n=64, context=5, width=8)
-    (columns,) = run(asked, points=5)
+def row(source: str) -> dict[str, Any]:
+    """Return the row of a trial, measured."""
+    (columns,) = run(trial(source, max_epochs=4, n=64, context=5, width=8), points=5)
     assert columns["status"] == "ok", columns["failure_message"]
-    return asked, columns
+    return columns
 
 
-def test_a_row_has_everything(measured: tuple[Trial, dict[str, Any]]):
-    asked, c = measured
+def test_a_row_has_everything(row: dict[str, Any]):
+    c = row
     assert set(c) - {"_weights", "_pictures"} <= set(arrow_schema().names)
-    assert (c["family"], c["n"], c["tokens_distinct"], c["d_ambient"], c["outputs"]) == (
-        "gpt",
-        64,
-        64,
-        20,
-        256,
-    )
-    assert c["p_over_nd_ambient"] == c["p"] / (64 * 20) and c["params_per_token"] == c["p"] / 64
-    assert (
-        c["p"] == sum(group["trainable"] for group in c["params_by_group"]) and c["p_frozen"] == 0
-    )
+    assert (c["family"], c["n"], c["tokens_distinct"]) == ("gpt", 64, 64)
+    assert (c["d_ambient"], c["outputs"]) == (20, 256)
+    assert c["p_over_nd_ambient"] == c["p"] / (64 * 20)
+    assert c["params_per_token"] == c["p"] / 64
+    assert c["p"] == sum(group["trainable"] for group in c["params_by_group"])
+    assert c["p_frozen"] == 0
     assert (c["noise_kind"], c["eta"], c["sigma2"]) == ("target_resample", 0.3, None)
     assert c["epsilon"] == c["bayes_error"] / 2 == pytest.approx(0.3 * (1 - 1 / 256) / 2)
-    assert c["isoperimetry"] == "assumed" and c["test_n"] == HELD_OUT and c["measure_points"] == 5
+    assert (c["isoperimetry"], c["test_n"], c["measure_points"]) == ("assumed", HELD_OUT, 5)
     for name in (
         "stability_attack_mean",
         "stability_first_order_mean",
@@ -97,32 +89,25 @@ def test_a_row_has_everything(measured: tuple[Trial, dict[str, Any]]):
         "data_unit",
     ):
         assert c[name] is not None and c[name] == c[name], name
-    assert (
-        0 < c["stability_attack_mean"] <= c["stability_cap"]
-        and c["lip_lower_jacobian"] <= c["lip_lower_pairs"]
-    )
-    assert c["nll"] == pytest.approx(c["test_loss"]) and c["gradient_of"] == "margin"
+    assert 0 < c["stability_attack_mean"] <= c["stability_cap"]
+    assert c["lip_lower_jacobian"] <= c["lip_lower_pairs"]
+    assert c["nll"] == pytest.approx(c["test_loss"])
+    assert c["gradient_of"] == "margin"
 
 
-def test_noise_moves_probabilities_the_more_the_longer_it_is(
-    measured: tuple[Trial, dict[str, Any]],
-):
-    kl = measured[1]["noise_kl"]
-    assert (
-        len(kl) == len(measured[1]["noise_radii"])
-        and 0 < kl[0] < kl[-1]
-        and all(k >= 0 for k in kl)
-    )
+def test_noise_moves_probabilities_the_more_the_longer_it_is(row: dict[str, Any]):
+    kl = row["noise_kl"]
+    assert len(kl) == len(row["noise_radii"])
+    assert 0 < kl[0] < kl[-1]
+    assert all(k >= 0 for k in kl)
 
 
-def test_tokens_are_changed_at_every_distance(measured: tuple[Trial, dict[str, Any]]):
-    found = {
-        (change["kind"], change["distance"]): change for change in measured[1]["token_changes"]
-    }
-    assert set(found) == {(kind, d) for kind in ("replaced", "swapped", "typo") for d in (1, 2, 4)}
-    assert found["replaced", 1]["kl"] > 0 and all(
-        0 <= change["flip_rate"] <= 1 for change in found.values()
-    )
+def test_tokens_are_changed_at_every_distance(row: dict[str, Any]):
+    changes = {(change["kind"], change["distance"]): change for change in row["token_changes"]}
+    kinds = ("replaced", "swapped", "typo")
+    assert set(changes) == {(kind, distance) for kind in kinds for distance in (1, 2, 4)}
+    assert changes["replaced", 1]["kl"] > 0
+    assert all(0 <= change["flip_rate"] <= 1 for change in changes.values())
 
 
 # Instruments on a vocabulary, against brute force
@@ -140,18 +125,16 @@ def a_model(vocabulary: int, scale: float) -> nn.Module:
 @pytest.mark.parametrize("vocabulary", [WHOLE_OUTPUTS + 1, 60])
 @pytest.mark.parametrize("scale", [0.2, 0.5])
 def test_margins_over_the_linear_distances_are_among_all_of_them(vocabulary: int, scale: float):
-    model, x = (
-        a_model(vocabulary, scale),
-        torch.randn(12, 6, 4, generator=torch.Generator().manual_seed(1)),
-    )
+    model = a_model(vocabulary, scale)
+    x = torch.randn(12, 6, 4, generator=torch.Generator().manual_seed(1))
     whole = linearise(model, x)
-    label, point = whole.outputs.argmax(1), torch.arange(12)[:, None]
+    label = whole.outputs.argmax(1)
+    point = torch.arange(12)[:, None]
+
     found = margins(model, x, label, vocabulary)
-    assert (
-        found.rivals is not None
-        and found.rivals.shape == (12, 8)
-        and not (found.rivals == label[:, None]).any()
-    )
+    assert found.rivals is not None
+    assert found.rivals.shape == (12, 8)
+    assert not (found.rivals == label[:, None]).any()
     torch.testing.assert_close(
         found.values, whole.outputs[point, label[:, None]] - whole.outputs[point, found.rivals]
     )
@@ -159,6 +142,7 @@ def test_margins_over_the_linear_distances_are_among_all_of_them(vocabulary: int
     torch.testing.assert_close(
         found.gradients, gradients[point, found.rivals], rtol=1e-4, atol=1e-5
     )
+
     gap = whole.outputs.gather(1, label[:, None]) - whole.outputs
     exact = (gap / gradients.flatten(2).norm(dim=2)).nan_to_num(nan=torch.inf).amin(1)
     distance = linear_distance(found, slopes(found))
@@ -169,11 +153,10 @@ def test_margins_over_the_linear_distances_are_among_all_of_them(vocabulary: int
 @pytest.mark.parametrize("scale", [0.2, 0.5])
 @sdpa_kernel(SDPBackend.MATH)
 def test_lanczos_norms_are_those_of_whole_jacobians(scale: float):
-    model, x = a_model(40, scale), torch.randn(5, 6, 4, generator=torch.Generator().manual_seed(1))
-    by_lanczos, whole = (
-        local_norms(model, x, 40, on_sphere=False),
-        local_norms_of(linearise(model, x), x, 40, on_sphere=False),
-    )
+    model = a_model(40, scale)
+    x = torch.randn(5, 6, 4, generator=torch.Generator().manual_seed(1))
+    by_lanczos = local_norms(model, x, 40, on_sphere=False)
+    whole = local_norms_of(linearise(model, x), x, 40, on_sphere=False)
     assert by_lanczos.logprobs is not None and whole.logprobs is not None
     torch.testing.assert_close(by_lanczos.outputs.norm, whole.outputs.norm, rtol=1e-3, atol=0)
     torch.testing.assert_close(by_lanczos.logprobs.norm, whole.logprobs.norm, rtol=1e-3, atol=0)

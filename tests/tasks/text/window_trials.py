@@ -13,44 +13,27 @@ from tasks.text import TextConfig, TextWindows, token_table
 TASK = TextWindows()
 
 
-def config_of(source: str, **given: Any) -> TextConfig:
-    return TextConfig(
-        **{
-            "source": source,
-            "n": 60,
-            "context": 8,
-            "d_in": 4,
-            "width": 8,
-            "layers": 1,
-            "target_resample": 0.3,
-            **given,
-        }
-    )
+SMALL = {"n": 60, "context": 8, "d_in": 4, "width": 8, "layers": 1, "target_resample": 0.3}
+"""What every configuration here has, unless a test asks for something else."""
 
 
-def data_of(source: str, seed: int = 0, **given: Any) -> Data:
-    return TASK.data(config_of(source, **given), Seeds(seed))
+def config_of(source: str, **fields: Any) -> TextConfig:
+    return TextConfig(**{**SMALL, "source": source, **fields})
+
+
+def data_of(source: str, seed: int = 0, **fields: Any) -> Data:
+    return TASK.data(config_of(source, **fields), Seeds(seed))
 
 
 def tokens_of(x: Tensor, vocabulary: int = 256) -> Tensor:
-    """The tokens that inputs were made of."""
-    return (
-        torch.cdist(x.flatten(0, -2), token_table(vocabulary, x.shape[-1]))
-        .argmin(1)
-        .reshape(x.shape[:-1])
-    )
-
-
-# What is refused
+    """Return the tokens that inputs were made of."""
+    distances = torch.cdist(x.flatten(0, -2), token_table(vocabulary, x.shape[-1]))
+    return distances.argmin(1).reshape(x.shape[:-1])
 
 
 def sweep(source: str, grid: str = "{}", seeds: str = "[0]", **fixed: Any) -> Sweep:
-    usual = {"n": 60, "context": 8, "d_in": 4, "width": 8, "layers": 1, "target_resample": 0.3}
-    fixed = {
-        **{name: value for name, value in usual.items() if f"{name}:" not in grid},
-        **fixed,
-        "source": source,
-    }
+    small = {name: value for name, value in SMALL.items() if f"{name}:" not in grid}
+    fixed = {**small, **fixed, "source": source}
     text = (
         f"name: a\nseeds: {seeds}\ntasks:\n  - task: text\n    fixed: {fixed}\n    grid: {grid}\n"
     )
