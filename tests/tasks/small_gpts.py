@@ -9,7 +9,12 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from harness.language import CausalLM
 from tasks.gpt import WindowGPT, stream_gpt
 
-LAYERS, WIDTH, HEADS, CONTEXT, VOCABULARY, D_IN = 2, 32, 4, 12, 50, 8
+LAYERS = 2
+WIDTH = 32
+HEADS = 4
+CONTEXT = 12
+VOCABULARY = 50
+D_IN = 8
 
 
 def seeded(make: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
@@ -26,7 +31,7 @@ def a_window() -> WindowGPT:
 
 
 def stock_gpt2(tied: bool) -> GPT2LMHeadModel:
-    """transformers' own, as it comes, in evaluation mode."""
+    """Return the stock model of transformers, in evaluation mode."""
     config = GPT2Config(
         vocab_size=VOCABULARY,
         n_positions=CONTEXT,
@@ -41,7 +46,7 @@ def stock_gpt2(tied: bool) -> GPT2LMHeadModel:
 
 
 def shaken(model: nn.Module) -> nn.Module:
-    """At weights that are large enough for attention to be far from even, and with no bias zero."""
+    """Move the weights so far that attention is uneven and no bias is zero; return the model."""
     for p in model.parameters():
         p.data += 0.2 * torch.randn(p.shape, generator=torch.Generator().manual_seed(p.numel()))
     return model

@@ -36,7 +36,7 @@ class Warming(nn.Module):
 
 
 class Replacing(Warming):
-    """The same with another tensor for the buffer every time."""
+    """The same, with a new tensor for the buffer in every call."""
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training:
@@ -51,15 +51,15 @@ def tied() -> nn.Module:
 
 
 def half_frozen() -> nn.Module:
-    made = mlp(6, 8, 1, 1)
-    made[1].requires_grad_(False)
-    return made
+    model = mlp(6, 8, 1, 1)
+    model[1].requires_grad_(False)
+    return model
 
 
 def transposed() -> nn.Module:
-    made = mlp(6, 8, 1, 1)
-    made[1].weight = nn.Parameter(torch.randn(6, 8).T)
-    return made
+    model = mlp(6, 8, 1, 1)
+    model[1].weight = nn.Parameter(torch.randn(6, 8).T)
+    return model
 
 
 MODELS: dict[str, tuple[Callable[[], nn.Module], int, tuple[int, ...]]] = {
@@ -78,6 +78,7 @@ EPOCHS = 6
 
 
 def samples(outputs: int, shape: tuple[int, ...], seed: int = 0) -> Data:
+    """Return 18 random samples with noisy labels."""
     draw = torch.Generator().manual_seed(seed)
     x = torch.randn(18, *shape, generator=draw)
     if outputs == 1:
@@ -92,37 +93,33 @@ class CutOff(Exception):
 
 
 class Training:
-    """One trial's training, begun anew: initial weights, order and data from the seeds."""
+    """One trial's training from the beginning: initial weights, order and data from the seeds."""
 
-    def __init__(self, model: str, **about: Any):
+    def __init__(self, model: str, **fields: Any):
         build, outputs, shape = MODELS[model]
-        self.module, self.data = seeded(build), samples(outputs, shape)
-        self.order, self.starts = Seeds(0).generator("order"), Seeds(0).generator("adversary")
-        given = {"n": 18, "batch_size": 4, "stop": "epochs", "max_epochs": EPOCHS, **about}
-        self.config = Config.model_validate(given)
+        self.module = seeded(build)
+        self.data = samples(outputs, shape)
+        self.order = Seeds(0).generator("order")
+        self.starts = Seeds(0).generator("adversary")
+        defaults = {"n": 18, "batch_size": 4, "stop": "epochs", "max_epochs": EPOCHS}
+        self.config = Config.model_validate({**defaults, **fields})
 
     def go(
         self, start: Checkpoint | None = None, keep: Callable[[Checkpoint], None] = lambda _: None
     ) -> Fit:
-        (fit,) = train(
-            Alone(self.module),
-            [
-                StackGroup(
-                    self.data, self.order, 1e-2, self.starts if self.config.adversary else None
-                )
-            ],
-            [self.config],
-            start,
-            keep,
-        )
+        starts = self.starts if self.config.adversary else None
+        group = StackGroup(self.data, self.order, 1e-2, starts)
+        (fit,) = train(Alone(self.module), [group], [self.config], start, keep)
         assert isinstance(fit, Fit)
         return fit
 
-    def until(self, epoch: int, kept: TrialCheckpoint, start: Checkpoint | None = None) -> None:
-        """As far as `epoch`, which is the last to be kept."""
+    def until(
+        self, epoch: int, checkpoint: TrialCheckpoint, start: Checkpoint | None = None
+    ) -> None:
+        """Train until the checkpoint of `epoch` is saved, and no further."""
 
         def keep(state: Checkpoint) -> None:
-            kept.save(state)
+            checkpoint.save(state)
             if state.epoch == epoch:
                 raise CutOff
 
@@ -137,7 +134,7 @@ class Training:
         }
 
 
-def assert_equal_bits(mine: dict[str, Tensor], its: dict[str, Tensor]) -> None:
-    assert mine.keys() == its.keys()
-    for name, tensor in mine.items():
-        assert torch.equal(tensor, its[name]), name
+def assert_equal_bits(tensors: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    assert tensors.keys() == expected.keys()
+    for name, tensor in tensors.items():
+        assert torch.equal(tensor, expected[name]), name

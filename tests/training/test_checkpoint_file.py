@@ -20,36 +20,37 @@ pytestmark = pytest.mark.usefixtures("checkpoints_always_due")
 
 
 def made_up(epoch: int) -> Checkpoint:
-    numbers = (torch.arange(3.0) + k for k in range(4))
-    parameters, buffers, first, second = ({"a.b": t} for t in numbers)
+    numbers = torch.arange(3.0)
     return Checkpoint(
         epoch,
-        parameters,
-        buffers,
-        first,
-        second,
-        [torch.ones(1)],
-        torch.get_rng_state(),
-        {0: Evaluation(0.9, 0.5)},
+        parameters={"a.b": numbers},
+        buffers={"a.b": numbers + 1},
+        first_moments={"a.b": numbers + 2},
+        second_moments={"a.b": numbers + 3},
+        orders=[torch.ones(1)],
+        dropout=torch.get_rng_state(),
+        lags={0: Evaluation(0.9, 0.5)},
     )
 
 
 def test_what_was_saved_comes_back(tmp_path: Path):
-    orders, starts = (
-        [torch.Generator().manual_seed(k).get_state() for k in seeds] for seeds in ((1, 2), (3, 4))
-    )
-    state = made_up(7)._replace(orders=orders, starts=starts)
+    generators = [torch.Generator().manual_seed(seed).get_state() for seed in range(4)]
+    state = made_up(7)._replace(orders=generators[:2], starts=generators[2:])
     checkpoint_in(tmp_path).save(state)
-    found = checkpoint_in(tmp_path).load(CPU)
-    assert found is not None and found.epoch == 7
-    for mine, its in zip(found[1:5], state[1:5], strict=True):
-        assert_equal_bits(mine, its)
-    assert all(map(torch.equal, found.orders, state.orders)) and len(found.orders) == 2
-    assert all(map(torch.equal, found.starts, state.starts)) and len(found.starts) == 2
-    assert torch.equal(found.dropout, state.dropout) and found.lags == state.lags
-    assert [p.name for p in tmp_path.iterdir()] == [f"{any_trial().trial_id}.safetensors"], (
-        "no temporary file stays"
-    )
+
+    loaded = checkpoint_in(tmp_path).load(CPU)
+    assert loaded is not None and loaded.epoch == 7
+    assert_equal_bits(loaded.parameters, state.parameters)
+    assert_equal_bits(loaded.buffers, state.buffers)
+    assert_equal_bits(loaded.first_moments, state.first_moments)
+    assert_equal_bits(loaded.second_moments, state.second_moments)
+    assert len(loaded.orders) == len(loaded.starts) == 2
+    assert all(map(torch.equal, loaded.orders, state.orders))
+    assert all(map(torch.equal, loaded.starts, state.starts))
+    assert torch.equal(loaded.dropout, state.dropout)
+    assert loaded.lags == state.lags
+    # no temporary file stays
+    assert [p.name for p in tmp_path.iterdir()] == [f"{any_trial().trial_id}.safetensors"]
 
 
 def test_no_file_no_checkpoint(tmp_path: Path):
@@ -57,6 +58,7 @@ def test_no_file_no_checkpoint(tmp_path: Path):
 
 
 def saved(folder: Path) -> Path:
+    """Return the file of a training that was cut off after two epochs."""
     Training("mlp").until(2, checkpoint_in(folder))
     return next(folder.iterdir())
 
@@ -72,7 +74,7 @@ DAMAGE: dict[str, Callable[[Path], Any]] = {
     "text": lambda p: p.write_text("a letter\n" * 100),
     "a pickle": lambda p: torch.save({"epoch": 2}, p),
     "no metadata": lambda p: rewrite(p, {}),
-    "no epoch": lambda p: rewrite(p, {k: v for k, v in checkpoint_in(p.parent).made_by.items()}),
+    "no epoch": lambda p: rewrite(p, checkpoint_in(p.parent).made_by),
     "an epoch that is no number": lambda p: rewrite(
         p, {**checkpoint_in(p.parent).made_by, "epoch": "two"}
     ),
@@ -93,10 +95,11 @@ def test_a_damaged_file_is_no_checkpoint(damage: Callable[[Path], Any], tmp_path
 def test_a_checkpoint_that_cannot_be_written_costs_the_checkpoint_and_not_the_trial(tmp_path: Path):
     folder = tmp_path / "folder"
     folder.mkdir()
-    kept = checkpoint_in(folder)
+    checkpoint = checkpoint_in(folder)
     folder.rmdir()
-    whole, other = Training("mlp"), Training("mlp")
-    assert whole.go(keep=kept.save) == other.go() and kept.load(CPU) is None
+    expected = Training("mlp").go()
+    assert Training("mlp").go(keep=checkpoint.save) == expected
+    assert checkpoint.load(CPU) is None
 
 
 def test_a_damaged_file_is_replaced_by_the_next_one(tmp_path: Path):
@@ -129,13 +132,14 @@ def test_saved_at_most_every_so_often(tmp_path: Path, monkeypatch: pytest.Monkey
     now = [100.0]
     monkeypatch.setattr(checkpoint_module, "time", types.SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr(checkpoint_module, "EVERY_S", 30.0)
-    kept, found = checkpoint_in(tmp_path), []
+    checkpoint = checkpoint_in(tmp_path)
+    epochs = []
     for epoch, seconds in enumerate([10, 19, 1, 29, 2, 40, 5], start=1):
         now[0] += seconds
-        kept.save(made_up(epoch))
-        there = kept.load(CPU)
-        found.append(there and there.epoch)
-    assert found == [None, None, 3, 3, 5, 6, 6]
+        checkpoint.save(made_up(epoch))
+        state = checkpoint.load(CPU)
+        epochs.append(state and state.epoch)
+    assert epochs == [None, None, 3, 3, 5, 6, 6]
 
 
 def test_a_folder_that_is_not_there_keeps_none(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 import torch
 from torch import nn
 
-from harness.task import Config, Seeds
-from harness.training.loop import Checkpoint, StackGroup, train
+from harness.errors import TrialFailure
+from harness.task import Seeds
+from harness.training.loop import Checkpoint, Fit, StackGroup, train
 from harness.training.stack import stack
 from tasks.models import mlp
 from tests.training.checkpoint_files import checkpoint_in
@@ -22,8 +24,7 @@ from tests.training.interrupted_training import (
     assert_equal_bits,
     samples,
 )
-from tests.training.test_loop import Recorder
-from tests.training.toy_models import seeded
+from tests.training.toy_models import Recorder, seeded
 
 pytestmark = pytest.mark.usefixtures("checkpoints_always_due")
 
@@ -33,16 +34,18 @@ pytestmark = pytest.mark.usefixtures("checkpoints_always_due")
 def test_training_that_was_cut_off_ends_bit_for_bit_as_one_that_was_not(
     model: str, cuts: list[int], tmp_path: Path
 ):
-    whole = Training(model)
-    expected = whole.go()
-    kept = checkpoint_in(tmp_path)
+    uninterrupted = Training(model)
+    expected = uninterrupted.go()
+
+    checkpoint = checkpoint_in(tmp_path)
     for cut in cuts:
-        Training(model).until(cut, kept, kept.load(CPU))
-    start = kept.load(CPU)
+        Training(model).until(cut, checkpoint, checkpoint.load(CPU))
+    start = checkpoint.load(CPU)
     assert start is not None and start.epoch == cuts[-1]
-    again = Training(model)
-    assert again.go(start) == expected
-    assert_equal_bits(again.state(), whole.state())
+
+    resumed = Training(model)
+    assert resumed.go(start) == expected
+    assert_equal_bits(resumed.state(), uninterrupted.state())
 
 
 @pytest.mark.parametrize("model", ["mlp", "mlp of classes", "cnn"])
@@ -54,75 +57,85 @@ def test_training_that_was_cut_off_ends_bit_for_bit_as_one_that_was_not(
 def test_training_against_an_adversary_goes_on_bit_for_bit_too(
     model: str, adversary: dict[str, Any], tmp_path: Path
 ):
-    about = {**adversary, "adversary_radius": 0.3}
-    whole, natural = Training(model, **about), Training(model)
-    expected = whole.go()
-    assert natural.go() != expected
-    kept = checkpoint_in(tmp_path)
+    fields = {**adversary, "adversary_radius": 0.3}
+    uninterrupted = Training(model, **fields)
+    expected = uninterrupted.go()
+    without_adversary = Training(model)
+    assert without_adversary.go() != expected
+
+    checkpoint = checkpoint_in(tmp_path)
     for cut in (2, 4):
-        Training(model, **about).until(cut, kept, kept.load(CPU))
-    again = Training(model, **about)
-    assert again.go(kept.load(CPU)) == expected
-    assert_equal_bits(again.state(), whole.state())
+        Training(model, **fields).until(cut, checkpoint, checkpoint.load(CPU))
+    resumed = Training(model, **fields)
+    assert resumed.go(checkpoint.load(CPU)) == expected
+    assert_equal_bits(resumed.state(), uninterrupted.state())
 
 
 def test_the_next_epochs_see_the_order_that_they_would_have_seen(tmp_path: Path):
-    def training() -> Training:
-        made = Training("mlp")
-        x = torch.arange(18.0)[:, None]
-        made.module, made.data = seeded(Recorder), dataclasses.replace(made.data, x_train=x)
-        return made
+    def recorded() -> tuple[Training, Recorder]:
+        training = Training("mlp")
+        recorder = Recorder()
+        training.module = recorder
+        training.data = dataclasses.replace(training.data, x_train=torch.arange(18.0)[:, None])
+        return training, recorder
 
-    whole, begun, gone_on, kept = training(), training(), training(), checkpoint_in(tmp_path)
-    whole.go()
-    begun.until(2, kept)
-    gone_on.go(kept.load(CPU))
-    seen: list[Any] = [t.module.seen for t in (whole, begun, gone_on)]
-    assert seen[1] + seen[2] == seen[0] and len(seen[1]) == 2 * 18
+    uninterrupted, all_seen = recorded()
+    uninterrupted.go()
+
+    checkpoint = checkpoint_in(tmp_path)
+    cut_off, seen_before = recorded()
+    cut_off.until(2, checkpoint)
+    resumed, seen_after = recorded()
+    resumed.go(checkpoint.load(CPU))
+
+    assert len(seen_before.seen) == 2 * 18
+    assert seen_before.seen + seen_after.seen == all_seen.seen
 
 
 @pytest.mark.parametrize("stop", ["noise", "interpolate"])
 def test_a_stop_rule_is_met_when_it_would_have_been(stop: str, tmp_path: Path):
-    whole, kept = Training("mlp", stop=stop, max_epochs=500), checkpoint_in(tmp_path)
-    expected = whole.go()
+    uninterrupted = Training("mlp", stop=stop, max_epochs=500)
+    expected = uninterrupted.go()
     assert 3 < expected.epochs < 500
-    Training("mlp", stop=stop, max_epochs=500).until(expected.epochs - 1, kept)
-    again = Training("mlp", stop=stop, max_epochs=500)
-    assert again.go(kept.load(CPU)) == expected
-    assert_equal_bits(again.state(), whole.state())
+
+    checkpoint = checkpoint_in(tmp_path)
+    Training("mlp", stop=stop, max_epochs=500).until(expected.epochs - 1, checkpoint)
+    resumed = Training("mlp", stop=stop, max_epochs=500)
+    assert resumed.go(checkpoint.load(CPU)) == expected
+    assert_equal_bits(resumed.state(), uninterrupted.state())
+
+
+def stacked_models() -> list[nn.Module]:
+    """Return two groups of three widths."""
+    widths = [8, 3, 5, 8, 3, 5]
+    return [seeded(lambda width=width: mlp(6, width, 1, 1), i) for i, width in enumerate(widths)]
+
+
+def train_stack(
+    modules: list[nn.Module],
+    start: Checkpoint | None = None,
+    keep: Callable[[Checkpoint], None] = lambda _: None,
+) -> list[Fit | TrialFailure]:
+    groups = [
+        StackGroup(samples(1, (6,), seed), Seeds(seed).generator("order"), lr)
+        for seed, lr in ((0, 1e-2), (1, 3e-3))
+    ]
+    program = stack(modules, samples(1, (6,)).x_train[:4])
+    return train(program, groups, [Training("mlp").config] * len(modules), start, keep)
 
 
 def test_a_whole_stack_goes_on_exactly_too():
-    def lot() -> tuple[list[nn.Module], list[StackGroup], list[Config]]:
-        modules = [
-            seeded(lambda width=width: mlp(6, width, 1, 1), i)
-            for i, width in enumerate([8, 3, 5, 8, 3, 5])
-        ]
-        rows = [
-            StackGroup(samples(1, (6,), seed), Seeds(seed).generator("order"), lr)
-            for seed, lr in ((0, 1e-2), (1, 3e-3))
-        ]
-        return modules, rows, [Training("mlp").config] * 6
+    uninterrupted = stacked_models()
+    expected = train_stack(uninterrupted)
 
-    def go(modules: list[nn.Module], *more: Any) -> Any:
-        return train(stack(modules, samples(1, (6,)).x_train[:4]), *more)
-
-    modules, rows, configs = lot()
-    kept: list[Checkpoint] = []
-    expected = go(modules, rows, configs)
+    states: dict[int, Checkpoint] = {}
 
     def keep(state: Checkpoint) -> None:
-        if state.epoch == 3:
-            kept.append(
-                copy.deepcopy(
-                    state._replace(
-                        parameters={name: t.detach() for name, t in state.parameters.items()}
-                    )
-                )
-            )
+        weights = {name: p.detach() for name, p in state.parameters.items()}
+        states[state.epoch] = copy.deepcopy(state._replace(parameters=weights))
 
-    go(*lot(), None, keep)
-    again, rows, configs = lot()
-    assert go(again, rows, configs, kept[0]) == expected
-    for mine, its in zip(again, modules, strict=True):
-        assert_equal_bits(mine.state_dict(), its.state_dict())
+    train_stack(stacked_models(), keep=keep)
+    resumed = stacked_models()
+    assert train_stack(resumed, start=states[3]) == expected
+    for module, other in zip(resumed, uninterrupted, strict=True):
+        assert_equal_bits(module.state_dict(), other.state_dict())

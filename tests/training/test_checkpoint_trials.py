@@ -23,8 +23,8 @@ pytestmark = pytest.mark.usefixtures("checkpoints_always_due")
 
 
 def sphere(seed: int = 0, **fixed: Any) -> Trial:
-    given = {"n": 32, "d": 4, "width": 8, "stop": "epochs", "max_epochs": 5, **fixed}
-    return sweep(f"seeds: [{seed}]\ntasks:\n  - task: sphere\n    fixed: {given}\n").trials[0]
+    fixed = {"n": 32, "d": 4, "width": 8, "stop": "epochs", "max_epochs": 5, **fixed}
+    return sweep(f"seeds: [{seed}]\ntasks:\n  - task: sphere\n    fixed: {fixed}\n").trials[0]
 
 
 def sweep(text: str) -> Sweep:
@@ -32,48 +32,47 @@ def sweep(text: str) -> Sweep:
 
 
 def ran(trials: Sequence[Trial], checkpoints: str | None) -> list[Columns]:
-    given = RunSettings(
+    settings = RunSettings(
         cpus=1, gpus=0, seconds=60, weights_bytes=10**6, measure_points=8, checkpoints=checkpoints
     )
-    return run_batch(Batch((tuple(trials),)), given)
+    return run_batch(Batch((tuple(trials),)), settings)
 
 
 TIMES = {"wall_s", "train_s", "measure_s", "measure_share", "peak_bytes", "started_at"}
 
 
-def of_the_result(columns: Columns) -> Columns:
-    return {k: v for k, v in columns.items() if k not in TIMES}
+def without_times(columns: Columns) -> Columns:
+    return {name: value for name, value in columns.items() if name not in TIMES}
 
 
 def test_a_trial_goes_on_from_its_checkpoint_and_says_so(tmp_path: Path):
     pattern = str(tmp_path / "{}.safetensors")
-    (whole,), (first,), (second,) = (
-        ran([sphere()], None),
-        ran([sphere()], pattern),
-        ran([sphere()], pattern),
-    )
-    assert [c["status"] for c in (whole, first, second)] == ["ok"] * 3
-    assert [c["resumed_epoch"] for c in (whole, first, second)] == [None, None, 4]
-    assert (
-        of_the_result(second) | {"resumed_epoch": None}
-        == of_the_result(whole)
-        == of_the_result(first)
-    )
-    assert second["_weights"] == whole["_weights"] and second["epochs"] == 5
+    (without,) = ran([sphere()], None)
+    (first,) = ran([sphere()], pattern)
+    (second,) = ran([sphere()], pattern)
+    assert [row["status"] for row in (without, first, second)] == ["ok"] * 3
+    assert [row["resumed_epoch"] for row in (without, first, second)] == [None, None, 4]
+
+    assert without_times(first) == without_times(without)
+    assert without_times(second) | {"resumed_epoch": None} == without_times(without)
+    assert second["_weights"] == without["_weights"]
+    assert second["epochs"] == 5
 
 
 def test_a_trial_whose_checkpoint_is_damaged_begins_anew(tmp_path: Path):
     pattern = str(tmp_path / "{}.safetensors")
-    (whole,) = ran([sphere()], pattern)
+    (first,) = ran([sphere()], pattern)
     (tmp_path / f"{sphere().trial_id}.safetensors").write_bytes(b"torn")
-    (again,) = ran([sphere()], pattern)
-    assert again["resumed_epoch"] is None and of_the_result(again) == of_the_result(whole)
+    (second,) = ran([sphere()], pattern)
+    assert second["resumed_epoch"] is None
+    assert without_times(second) == without_times(first)
 
 
 def test_trials_of_a_stack_keep_none(tmp_path: Path):
     columns = ran([sphere(), sphere(width=4)], str(tmp_path / "{}.safetensors"))
-    assert [c["stack_size"] for c in columns] == [2, 2] and not list(tmp_path.iterdir())
+    assert [c["stack_size"] for c in columns] == [2, 2]
     assert [c["resumed_epoch"] for c in columns] == [None, None]
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_trial_that_falls_out_of_its_stack_keeps_one(tmp_path: Path):
@@ -116,11 +115,11 @@ def test_dropping_leaves_the_others(tmp_path: Path):
 BY_HAND = Calibration(*[Cost(1e-4, 1e-12, 1e-9, 1e-5)] * 7, slowdown=1.0)
 
 
-def run(asked: Sweep, store: Store, monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """Run it here; gives the ids whose checkpoints are there afterwards."""
+def run(sweep: Sweep, store: Store, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Run a sweep in this process, and return the ids whose checkpoints are there afterwards."""
     monkeypatch.setattr(run_module, "calibrated", lambda threads, say: BY_HAND)
     run_module.run(
-        asked, store, None, inline=True, retry_failed=False, progress=Progress(Console(quiet=True))
+        sweep, store, None, inline=True, retry_failed=False, progress=Progress(Console(quiet=True))
     )
     return {p.stem for p in (Path(str(store)) / "_checkpoints").iterdir()}
 

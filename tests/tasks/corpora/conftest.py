@@ -11,7 +11,7 @@ from tests.tasks.corpora.some_documents import DOCUMENTS, write
 
 @pytest.fixture(autouse=True)
 def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
-    """An empty cache for every test."""
+    """Give every test an empty cache, and return the folder of its corpora."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     load_corpus.cache_clear()
     yield tmp_path / "cache" / "unilaw" / "corpora"
@@ -20,4 +20,5 @@ def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]
 
 @pytest.fixture
 def source(tmp_path: Path) -> str:
+    """Return a source of eight documents: TRAIN and HELD_OUT mixed."""
     return write(tmp_path / "text", DOCUMENTS)

@@ -12,26 +12,28 @@ from harness.language import Corpus
 
 
 def share(document: bytes) -> float:
-    """Where in [0, 1) a document's hash lies: it is held out below 0.05."""
+    """Return where in [0, 1) a document's hash lies: below 0.05 the document is held out."""
     return int(hashlib.sha256(document).hexdigest()[:13], 16) / 16**13
 
 
 def on_side(held_out: bool, count: int, seed: int = 0) -> list[bytes]:
-    """Different documents, all of them of one side."""
+    """Return different documents, all of them on one side."""
     draw = random.Random(seed)
-    found: list[bytes] = []
-    while len(found) < count:
+    documents: list[bytes] = []
+    while len(documents) < count:
         document = f"document {draw.random()} é".encode()
         if (share(document) < 0.05) == held_out:
-            found.append(document)
-    return found
+            documents.append(document)
+    return documents
 
 
-TRAIN, HELD_OUT = on_side(False, 6), on_side(True, 2)
+TRAIN = on_side(False, 6)
+HELD_OUT = on_side(True, 2)
 DOCUMENTS = [*TRAIN[:3], *HELD_OUT, *TRAIN[3:]]
 
 
 def write(folder: Path, texts: list[bytes]) -> str:
+    """Write a file for each text, and return the folder as a source."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, text in enumerate(texts):
         (folder / f"{number:03}.txt").write_bytes(text)
@@ -39,24 +41,17 @@ def write(folder: Path, texts: list[bytes]) -> str:
 
 
 def texts(tokens: np.ndarray) -> list[bytes]:
-    """The documents in tokens that are bytes."""
-    *found, rest = tokens.astype(np.uint8).tobytes().split(b"\0")
+    """Return the documents in tokens that are bytes."""
+    *documents, rest = tokens.astype(np.uint8).tobytes().split(b"\0")
     assert rest == b"", "a separator ends the last document too"
-    return found
+    return documents
 
 
 def same(a: Corpus, b: Corpus) -> bool:
-    return (
-        all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
-        and a.train.dtype == b.train.dtype
-    )
-
-
-# Rows
-
-
-def rows(fields: dict[str, list]) -> datasets.Dataset:
-    return datasets.Dataset.from_dict(fields)
+    """Return whether two corpora are equal in every field, and in the type of their tokens."""
+    if a.train.dtype != b.train.dtype:
+        return False
+    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
 
 
 def jsonl(path: Path, fields: dict[str, list]) -> Path:
@@ -71,7 +66,7 @@ def jsonl(path: Path, fields: dict[str, list]) -> Path:
 
 def parquet(path: Path, fields: dict[str, list]) -> Path:
     path.parent.mkdir(exist_ok=True)
-    rows(fields).to_parquet(path)
+    datasets.Dataset.from_dict(fields).to_parquet(path)
     return path
 
 

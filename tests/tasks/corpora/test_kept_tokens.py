@@ -16,8 +16,6 @@ from tasks.corpora import load_corpus
 from tasks.text_sources import source_identity
 from tests.tasks.corpora.some_documents import DOCUMENTS, TRAIN, on_side, same, texts, write
 
-# The files that keep tokens
-
 
 def only_folder(cache: Path) -> Path:
     (folder,) = cache.iterdir()
@@ -27,18 +25,19 @@ def only_folder(cache: Path) -> Path:
 def test_tokens_are_mapped_from_files_and_made_once(
     own_cache: Path, source: str, monkeypatch: pytest.MonkeyPatch
 ):
-    made = load_corpus(source, "bytes")
-    assert isinstance(made.train, np.memmap) and isinstance(made.held_out, np.memmap)
-    assert sorted(path.name for path in only_folder(own_cache).iterdir()) == [
-        "corpus.json",
-        "held_out.bin",
-        "train.bin",
-    ]
-    assert load_corpus(source, "bytes") is made
+    corpus = load_corpus(source, "bytes")
+    assert isinstance(corpus.train, np.memmap)
+    assert isinstance(corpus.held_out, np.memmap)
+    names = sorted(path.name for path in only_folder(own_cache).iterdir())
+    assert names == ["corpus.json", "held_out.bin", "train.bin"]
+    assert load_corpus(source, "bytes") is corpus
+
     load_corpus.cache_clear()
     monkeypatch.setattr(corpora, "_read", None)
     again = load_corpus(source, "bytes")
-    assert again is not made and same(again, made) and isinstance(again.train, np.memmap)
+    assert again is not corpus
+    assert same(again, corpus)
+    assert isinstance(again.train, np.memmap)
     with pytest.raises(ValueError, match="read-only"):
         again.train[0] = 1
 
@@ -121,16 +120,20 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 def test_damaged_files_are_made_again(
     own_cache: Path, source: str, monkeypatch: pytest.MonkeyPatch, damage: Callable
 ):
-    # Held in memory: what is mapped would change, or vanish, with its file.
+    # A copy in memory: the mapped tokens would change, or vanish, with their file.
     mapped = load_corpus(source, "bytes")
     sound = mapped._replace(train=np.array(mapped.train), held_out=np.array(mapped.held_out))
+
     damage(only_folder(own_cache))
     load_corpus.cache_clear()
     again = load_corpus(source, "bytes")
-    assert same(again, sound) and isinstance(again.train, np.memmap)
+    assert same(again, sound)
+    assert isinstance(again.train, np.memmap)
+
+    # The files are sound from then on, and nothing lies beside them.
     load_corpus.cache_clear()
     monkeypatch.setattr(corpora, "_read", None)
-    assert same(load_corpus(source, "bytes"), sound), "and are sound from then on"
+    assert same(load_corpus(source, "bytes"), sound)
     only_folder(own_cache)
 
 
@@ -150,12 +153,13 @@ def test_the_files_of_another_corpus_are_not_taken_for_this_one(
 def test_without_a_writable_cache_tokens_are_in_memory(
     source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    kept = load_corpus(source, "bytes")
+    mapped = load_corpus(source, "bytes")
     load_corpus.cache_clear()
     (tmp_path / "taken").write_text("a file")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "taken"))
     corpus = load_corpus(source, "bytes")
-    assert same(corpus, kept) and not isinstance(corpus.train, np.memmap)
+    assert same(corpus, mapped)
+    assert not isinstance(corpus.train, np.memmap)
 
 
 def test_a_full_disk_leaves_nothing_behind(
@@ -166,7 +170,8 @@ def test_a_full_disk_leaves_nothing_behind(
 
     monkeypatch.setattr(os, "replace", no_space)
     corpus = load_corpus(source, "bytes")
-    assert not isinstance(corpus.train, np.memmap) and texts(corpus.train) == TRAIN
+    assert not isinstance(corpus.train, np.memmap)
+    assert texts(corpus.train) == TRAIN
     assert list(own_cache.iterdir()) == []
 
 
@@ -178,21 +183,23 @@ def test_processes_that_make_one_corpus_at_once(own_cache: Path, source: str, th
         flip(only_folder(own_cache))
         load_corpus.cache_clear()
     fork = multiprocessing.get_context("fork")
-    together, answers, made = fork.Barrier(3), fork.SimpleQueue(), fork.Value("i", 0)
+    start = fork.Barrier(3)
+    results = fork.SimpleQueue()
+    reads = fork.Value("i", 0)
     read = corpora._read
 
-    def read_and_count(*about):
-        with made.get_lock():
-            made.value += 1
-        return read(*about)
+    def read_and_count(*arguments):
+        with reads.get_lock():
+            reads.value += 1
+        return read(*arguments)
 
     def child():
         corpora._read = read_and_count
-        together.wait(30)
+        start.wait(30)
         corpus = load_corpus(source, "bytes")
-        answers.put(
-            (texts(corpus.train) == TRAIN, isinstance(corpus.train, np.memmap), corpus.content_hash)
-        )
+        is_right = texts(corpus.train) == TRAIN
+        is_mapped = isinstance(corpus.train, np.memmap)
+        results.put((is_right, is_mapped, corpus.content_hash))
 
     children = [fork.Process(target=child) for _ in range(3)]
     for process in children:
@@ -200,8 +207,7 @@ def test_processes_that_make_one_corpus_at_once(own_cache: Path, source: str, th
     for process in children:
         process.join(60)
     assert [process.exitcode for process in children] == [0, 0, 0]
-    assert made.value == 1, "the others wait for the first and read what it made"
-    assert {answers.get() for _ in children} == {
-        (True, True, load_corpus(source, "bytes").content_hash)
-    }
+    assert reads.value == 1, "the others wait for the first and read what it made"
+    expected = (True, True, load_corpus(source, "bytes").content_hash)
+    assert {results.get() for _ in children} == {expected}
     assert (only_folder(own_cache) / "corpus.json").is_file()

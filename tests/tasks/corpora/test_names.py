@@ -6,8 +6,6 @@ from harness.errors import UserError
 from tasks.corpora import load_corpus
 from tasks.text_sources import check_source
 
-# Names
-
 
 @pytest.mark.parametrize(
     "name",
@@ -45,12 +43,12 @@ REFUSED = {
 
 @pytest.mark.parametrize(("name", "hint"), REFUSED.items())
 def test_names_that_are_not(name: str, hint: str):
-    with pytest.raises(
-        ValueError, match="the source of text must be 'python-stdlib', 'hub:NAME', .* 'text:PATH'"
-    ) as refused:
+    allowed = "the source of text must be 'python-stdlib', 'hub:NAME', .* 'text:PATH'"
+    with pytest.raises(ValueError, match=allowed) as refused:
         check_source(name)
     assert f"not {name!r}" in str(refused.value)
     assert hint in str(refused.value)
+
     with pytest.raises(UserError, match="the source of text must be"):
         load_corpus(name, "bytes")
 

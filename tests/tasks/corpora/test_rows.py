@@ -46,9 +46,8 @@ def test_a_folder_of_rows_is_read_in_order_and_by_its_field(
 
 def test_a_field_that_is_not_there(tmp_path: Path):
     path = jsonl(tmp_path / "x.jsonl", {"id": [1], "txt": ["a"]})
-    with pytest.raises(
-        UserError, match=re.escape("has no field 'text'; it has id, txt; did you mean 'txt'?")
-    ):
+    message = "has no field 'text'; it has id, txt; did you mean 'txt'?"
+    with pytest.raises(UserError, match=re.escape(message)):
         load_corpus(f"jsonl:{path}", "bytes")
 
 
@@ -69,20 +68,20 @@ def test_damaged_rows(tmp_path: Path, kind: str):
 
 
 class Hub:
-    """A hub of one data set, streamed row by row from a local file. Remembers what it was asked
-    for and how far it was read."""
+    """A hub of one data set, streamed row by row from a local file. Records the requests and the
+    number of rows read."""
 
     def __init__(self, path: Path):
-        self.load, self.path = datasets.load_dataset, path
-        self.asked: list[tuple] = []
+        self.load = datasets.load_dataset
+        self.path = path
+        self.requests: list[tuple] = []
         self.read = 0
 
     def __call__(self, path: str, name: str | None = None, *, split: str, streaming: bool):
-        self.asked.append((path, name, split))
+        self.requests.append((path, name, split))
         assert streaming
-        return map(
-            self.count, self.load("json", data_files=str(self.path), split="train", streaming=True)
-        )
+        rows = self.load("json", data_files=str(self.path), split="train", streaming=True)
+        return map(self.count, rows)
 
     def count(self, row: dict) -> dict:
         self.read += 1
@@ -91,13 +90,13 @@ class Hub:
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Hub:
-    made = Hub(jsonl(tmp_path / "hub.jsonl", ROWS))
-    monkeypatch.setattr(datasets, "load_dataset", made)
-    return made
+    hub = Hub(jsonl(tmp_path / "hub.jsonl", ROWS))
+    monkeypatch.setattr(datasets, "load_dataset", hub)
+    return hub
 
 
 @pytest.mark.parametrize(
-    ("name", "asked"),
+    ("name", "expected_request"),
     [
         ("hub:wikitext", ("wikitext", None, "train")),
         ("hub:a/b@c-1", ("a/b", "c-1", "train")),
@@ -105,9 +104,11 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Hub:
         ("hub:a/b@c#validation", ("a/b", "c", "validation")),
     ],
 )
-def test_the_hub_is_asked_for_what_the_name_says(hub: Hub, source: str, name: str, asked: tuple):
+def test_the_hub_is_asked_for_what_the_name_says(
+    hub: Hub, source: str, name: str, expected_request: tuple
+):
     corpus = load_corpus(name, "bytes", 1.0)
-    assert hub.asked == [asked]
+    assert hub.requests == [expected_request]
     assert corpus.content_hash == load_corpus(source, "bytes").content_hash
 
 
@@ -121,10 +122,10 @@ def test_what_was_read_from_the_hub_needs_no_network_again(hub: Hub):
     corpus = load_corpus("hub:a", "bytes", 1.0)
     load_corpus.cache_clear()
     assert same(load_corpus("hub:a", "bytes", 1.0), corpus)
-    assert len(hub.asked) == 1
+    assert len(hub.requests) == 1
     load_corpus("hub:a@b", "bytes", 1.0)
     load_corpus("hub:a", "bytes", 2.0)
-    assert len(hub.asked) == 3, "another configuration or amount is another corpus"
+    assert len(hub.requests) == 3, "another configuration or amount is another corpus"
 
 
 def test_the_hub_is_not_read_without_an_end():
@@ -133,13 +134,11 @@ def test_the_hub_is_not_read_without_an_end():
 
 
 def test_the_hub_without_network_says_what_to_use(monkeypatch: pytest.MonkeyPatch):
-    def no_network(**asked):
+    def no_network(**request):
         raise ConnectionError("no route")
 
     monkeypatch.setattr(datasets, "load_dataset", no_network)
     with pytest.raises(UserError) as refused:
         load_corpus("hub:a/b", "bytes", 1.0)
-    assert (
-        "'hub:a/b' could not be read (ConnectionError); without a network use 'python-stdlib'"
-        in str(refused.value)
-    )
+    message = "'hub:a/b' could not be read (ConnectionError); without a network use 'python-stdlib'"
+    assert message in str(refused.value)

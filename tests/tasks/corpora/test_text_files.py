@@ -11,22 +11,15 @@ from tasks.corpora import load_corpus
 from tasks.text_sources import documents
 from tests.tasks.corpora.some_documents import texts, write
 
-# Files of text
-
 
 def test_files_are_read_in_the_order_of_their_paths(tmp_path: Path):
     for name in ("b.txt", "a/z.txt", "a/b/c.txt", "c.txt", "c.md"):
         (tmp_path / "text" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "text" / name).write_text(name)
-    assert list(documents(f"text:{tmp_path / 'text'}")) == [
-        b"a/b/c.txt",
-        b"a/z.txt",
-        b"b.txt",
-        b"c.txt",
-    ]
-    assert list(documents(f"text:{tmp_path / 'text' / 'c.md'}")) == [b"c.md"], (
-        "a file that is named has any name"
-    )
+    in_order = [b"a/b/c.txt", b"a/z.txt", b"b.txt", b"c.txt"]
+    assert list(documents(f"text:{tmp_path / 'text'}")) == in_order
+    # A single file may have any name.
+    assert list(documents(f"text:{tmp_path / 'text' / 'c.md'}")) == [b"c.md"]
 
 
 @pytest.mark.parametrize(
@@ -51,12 +44,8 @@ def test_what_a_document_is_of_a_file(tmp_path: Path, written: bytes, read: list
 def test_a_place_without_files(tmp_path: Path, kind: str, pattern: str):
     (tmp_path / "x.md").write_text("nothing")
     for place in (tmp_path / "no", tmp_path):
-        with pytest.raises(
-            UserError,
-            match=re.escape(
-                f"'{kind}:{place}' is neither a file nor a folder that holds {pattern} files"
-            ),
-        ):
+        message = f"'{kind}:{place}' is neither a file nor a folder that holds {pattern} files"
+        with pytest.raises(UserError, match=re.escape(message)):
             load_corpus(f"{kind}:{place}", "bytes")
 
 
@@ -67,15 +56,14 @@ def test_a_place_without_files(tmp_path: Path, kind: str, pattern: str):
 def test_megabytes_are_whole_documents_from_the_beginning(
     tmp_path: Path, megabytes: float | None, count: int
 ):
-    some = [bytes([97 + number]) * 1000 for number in range(10)]
-    corpus = load_corpus(write(tmp_path / "text", some), "bytes", megabytes)
-    assert sorted(texts(corpus.train) + texts(corpus.held_out)) == some[:count]
+    of_1000_bytes = [bytes([97 + number]) * 1000 for number in range(10)]
+    corpus = load_corpus(write(tmp_path / "text", of_1000_bytes), "bytes", megabytes)
+    assert sorted(texts(corpus.train) + texts(corpus.held_out)) == of_1000_bytes[:count]
 
 
 def test_too_few_megabytes(source: str):
-    with pytest.raises(
-        UserError, match="the source has no document that is read, .* or raise 'megabytes'"
-    ):
+    message = "the source has no document that is read, .* or raise 'megabytes'"
+    with pytest.raises(UserError, match=message):
         load_corpus(source, "bytes", 1e-6)
 
 
@@ -106,11 +94,15 @@ def test_the_library_has_no_tests_no_packages_and_nothing_of_one_machine(
 
 
 def test_the_running_python_s_library_is_real_text():
-    found = list(documents("python-stdlib"))
-    assert 3e6 < sum(map(len, found)) < 3e7 and len(found) > 400
-    whole = b"\n".join(found)
-    assert b"def namedtuple(" in whole and b"class TestCase(" in whole and b"\0" not in whole
-    assert b"class TestNamedTuple(" not in whole, "of its tests"
+    library = list(documents("python-stdlib"))
+    assert len(library) > 400
+    assert 3e6 < sum(map(len, library)) < 3e7
+
+    text = b"\n".join(library)
+    assert b"def namedtuple(" in text
+    assert b"class TestCase(" in text
+    assert b"class TestNamedTuple(" not in text, "which is in its tests"
+    assert b"\0" not in text
 
 
 def test_a_part_of_the_library():

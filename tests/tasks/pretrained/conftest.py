@@ -24,10 +24,11 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def models(source: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a model of every shape, each with a tokenizer, as their save_pretrained
+    """Return a folder with a model of every shape, each with a tokenizer, as their save_pretrained
     writes them."""
     folder = tmp_path_factory.mktemp("models")
-    documents = [path.read_bytes() for path in sorted(Path(source.removeprefix("text:")).iterdir())]
+    texts = Path(source.removeprefix("text:"))
+    documents = [path.read_bytes() for path in sorted(texts.iterdir())]
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=train_bpe(documents, VOCABULARY), eos_token="<|endoftext|>"
     )
@@ -44,12 +45,13 @@ def models(source: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def copied(models: Path, tmp_path: Path) -> Path:
-    """A copy of the GPT-2, to be damaged."""
+    """Return a copy of the GPT-2, for a test to damage."""
     return Path(shutil.copytree(models / "gpt2", tmp_path / "model"))
 
 
 @pytest.fixture(autouse=True)
-def nothing_kept() -> Iterator[None]:
+def no_cached_folder() -> Iterator[None]:
+    """Forget the folders of models, which tests change."""
     model_folder.cache_clear()
     yield
     model_folder.cache_clear()

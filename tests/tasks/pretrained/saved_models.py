@@ -16,7 +16,9 @@ from harness.sweeps.sweep import Sweep, parse_sweep
 from harness.sweeps.trial import Trial
 from tasks.pretrained import Pretrained
 
-VOCABULARY, LONGEST, WIDTH = 400, 32, 16
+VOCABULARY = 400
+LONGEST = 32
+WIDTH = 16
 TASK = Pretrained()
 
 SHAPES: dict[str, PreTrainedConfig] = {

@@ -18,8 +18,6 @@ from tests.tasks.pretrained.saved_models import (
     trial,
 )
 
-# What is refused
-
 
 @pytest.mark.parametrize(
     "model",
@@ -41,12 +39,10 @@ from tests.tasks.pretrained.saved_models import (
     ],
 )
 def test_names_that_are_none(source: str, model: str):
-    with pytest.raises(
-        ValueError,
-        match=(
-            "'model' must be a name on the hub, like 'openai-community/gpt2', or 'folder:PATH', not"
-        ),
-    ):
+    message = (
+        "'model' must be a name on the hub, like 'openai-community/gpt2', or 'folder:PATH', not"
+    )
+    with pytest.raises(ValueError, match=message):
         PretrainedConfig(source=source, model=model)
 
 
@@ -83,8 +79,9 @@ def test_what_is_refused_is_named(
 ):
     with pytest.raises(UserError) as refused:
         sweep(source, f"folder:{models / 'gpt2'}", **given)
-    said = str(refused.value)
-    assert all(word in said for word in words) and "\n" not in said, said
+    message = str(refused.value)
+    assert all(word in message for word in words), message
+    assert "\n" not in message
 
 
 def without_a_weight(folder: Path) -> None:
@@ -139,15 +136,18 @@ def test_models_that_are_refused(source: str, copied: Path, damage: Any, words: 
         config = PretrainedConfig(source=source, model=f"folder:{copied}", context=16)
         TASK.corpus(config)
         TASK.model(config)
-    assert words in str(refused.value) and "\n" not in str(refused.value)
+    message = str(refused.value)
+    assert words in message
+    assert "\n" not in message
 
 
 def test_more_context_than_the_model_reads(source: str, models: Path):
-    with pytest.raises(
-        UserError, match=f"reads {LONGEST} tokens and 'context' is {LONGEST + 1}; lower it"
-    ):
+    message = f"reads {LONGEST} tokens and 'context' is {LONGEST + 1}; lower it"
+    with pytest.raises(UserError, match=message):
         plan(sweep(source, f"folder:{models / 'gpt2'}", context=LONGEST + 1), print)
     (columns,) = run(trial(source, models / "gpt2", context=LONGEST + 1))
-    assert columns["status"] == "failed" and f"reads {LONGEST} tokens" in columns["failure_message"]
+    assert columns["status"] == "failed"
+    assert f"reads {LONGEST} tokens" in columns["failure_message"]
+
     (columns,) = run(trial(source, models / "gpt2", context=LONGEST))
     assert columns["status"] == "ok", columns["failure_message"]

@@ -1,4 +1,4 @@
-"""Models of others: no code of theirs is run, and only named files are downloaded."""
+"""Models made by others: their code is never run, and only files of known kinds are downloaded."""
 
 import json
 from pathlib import Path
@@ -26,26 +26,25 @@ def test_code_that_comes_with_a_model_is_never_run(source: str, copied: Path, tm
     edit_config(copied, auto_map={"AutoConfig": "mine.Mine", "AutoModelForCausalLM": "mine.Mine"})
     try:
         (columns,) = run(trial(source, copied))
-        assert columns["status"] == "ok", columns["failure_message"]  # by transformers' own classes
+        # Loaded by transformers' own classes.
+        assert columns["status"] == "ok", columns["failure_message"]
     except UserError as e:
         assert "could not be loaded" in str(e)
     assert not marker.exists()
 
 
-# The hub
-
-
 class Hub:
-    """What `snapshot_download` was asked for, and the folder or the mistake that it gives."""
+    """Stands in for `snapshot_download`: records its calls, and returns a folder or raises."""
 
-    def __init__(self, gives: Path | Exception):
-        self.gives, self.asked = gives, []
+    def __init__(self, result: Path | Exception):
+        self.result = result
+        self.calls: list[tuple[str, dict[str, Any]]] = []
 
-    def __call__(self, name: str, **about: Any) -> str:
-        self.asked.append((name, about))
-        if isinstance(self.gives, Exception):
-            raise self.gives
-        return str(self.gives)
+    def __call__(self, name: str, **options: Any) -> str:
+        self.calls.append((name, options))
+        if isinstance(self.result, Exception):
+            raise self.result
+        return str(self.result)
 
 
 @pytest.mark.parametrize("revision", [None, "v1"])
@@ -54,28 +53,23 @@ def test_a_model_of_the_hub_is_downloaded_once(
 ):
     hub = Hub(models / "gpt2")
     monkeypatch.setattr("huggingface_hub.snapshot_download", hub)
-    given = {"revision": revision} if revision else {}
-    (c,) = run(sweep(source, "EleutherAI/pythia-70m", **given).trials[0])
-    assert (
-        c["status"] == "ok"
-        and c["tokens_distinct"] == 299_892_736_000
-        and c["n"] == round(299_892_736_000 / 16)
-    )
-    assert hub.asked == [
-        ("EleutherAI/pythia-70m", {"revision": revision, "allow_patterns": MODEL_FILES})
-    ]
-    assert not [
-        pattern for pattern in MODEL_FILES if pattern.endswith((".bin", ".py", ".pt", "*"))
-    ], "no code, no pickles"
+    fixed = {"revision": revision} if revision else {}
+    (c,) = run(sweep(source, "EleutherAI/pythia-70m", **fixed).trials[0])
+    assert c["status"] == "ok"
+    assert c["tokens_distinct"] == 299_892_736_000
+    assert c["n"] == round(299_892_736_000 / 16)
+
+    options = {"revision": revision, "allow_patterns": MODEL_FILES}
+    assert hub.calls == [("EleutherAI/pythia-70m", options)]
+    # no code, no pickles
+    assert not any(pattern.endswith((".bin", ".py", ".pt", "*")) for pattern in MODEL_FILES)
 
 
 def test_a_hub_that_does_not_answer(source: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("huggingface_hub.snapshot_download", Hub(ConnectionError("no route")))
-    with pytest.raises(
-        UserError,
-        match=(
-            r"'openai-community/gpt2' could not be loaded from the hub \(ConnectionError\);"
-            r" .*'folder:PATH'"
-        ),
-    ):
+    message = (
+        r"'openai-community/gpt2' could not be loaded from the hub \(ConnectionError\);"
+        r" .*'folder:PATH'"
+    )
+    with pytest.raises(UserError, match=message):
         sweep(source, "openai-community/gpt2")
