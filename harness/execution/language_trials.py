@@ -32,7 +32,8 @@ from harness.store.schema import Columns
 from harness.sweeps.registry import load
 from harness.sweeps.trial import RunSettings, Trial, refuse_other_data
 from harness.task import Data, Seeds, Text
-from harness.training.language_loop import LanguageCheckpoint, LanguageFit, train_language
+from harness.training.language_checkpoint import LanguageCheckpoint
+from harness.training.language_loop import LanguageFit, train_language
 from harness.training.processes import ALONE, CPU, Processes
 from harness.training.stack import Alone
 

@@ -167,11 +167,11 @@ class SampleTrials:
         self, program: Program, ready: list[_Ready], note: str | None
     ) -> list[Columns]:
         starts = [r.seeds.generator("adversary") if r.config.adversary else None for r in ready]
-        rows = [
+        groups = [
             StackGroup(r.data, r.seeds.generator("order"), r.config.lr, drawn)
             for r, drawn in zip(ready, starts, strict=True)
         ]
-        per_row = sum(_row_key(r) == _row_key(ready[0]) for r in ready)
+        per_group = sum(_row_key(r) == _row_key(ready[0]) for r in ready)
         mine = (
             TrialCheckpoint.at(self.given.checkpoints, ready[0].trial) if len(ready) == 1 else None
         )
@@ -182,7 +182,7 @@ class SampleTrials:
             torch.default_generator.manual_seed(ready[0].seeds.stream("dropout"))
             fits = train(
                 program,
-                rows[::per_row],
+                groups[::per_group],
                 [r.config for r in ready],
                 begin,
                 mine.save if mine else lambda _: None,

@@ -21,7 +21,7 @@ from harness.measures.gradients import (
     slopes,
     steepness,
 )
-from harness.training.loop import predicted
+from harness.training.evaluation import predicted
 from harness.training.stack import Model
 
 SEARCH_STEPS = 32

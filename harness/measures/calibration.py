@@ -23,7 +23,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from harness.training.loop import wrong
+from harness.training.evaluation import wrong
 
 BINS = 15
 RESAMPLES = 200

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from harness.training.loop import predicted, wrong
+from harness.training.evaluation import predicted, wrong
 from harness.training.stack import Model
 
 SIZES = {

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from harness.training.loop import predicted, wrong
+from harness.training.evaluation import predicted, wrong
 from harness.training.stack import Model
 
 RADII = (0.05, 0.1, 0.2, 0.4, 0.8)

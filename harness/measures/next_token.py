@@ -110,7 +110,7 @@ def held_out(
         tokens = torch.from_numpy(corpus.held_out[places].astype(np.int64)).to(device)
         found.append(_by_window(model(tokens[:, :-1]), tokens[:, 1:]))
     windows = _Windows(
-        *(processes.stacked(torch.cat(parts))[:taken] for parts in zip(*found, strict=True))
+        *(processes.all_gather(torch.cat(parts))[:taken] for parts in zip(*found, strict=True))
     )
     loss, loss_se = mean_and_se(windows.loss)
     bits = loss / math.log(2) * corpus.tokens_per_byte

@@ -26,7 +26,7 @@ from harness.measures.gradients import (
     slopes,
     steepness,
 )
-from harness.training.loop import predicted
+from harness.training.evaluation import predicted
 from harness.training.stack import Model
 
 L2_RADII = (0.01, 0.02, 0.04, 0.08, 0.12, 0.16, 0.24, 0.32)

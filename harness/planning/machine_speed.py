@@ -258,8 +258,8 @@ def _training(
     with torch.no_grad():
         outputs = models[0](torch.zeros(1, *shape)).shape[1]
     data = _data(shape, batch * steps, outputs if outputs > 1 else None)
-    row = StackGroup(data, Seeds(0).generator("order"), 1e-3)
-    seconds = time_epoch(stack(models, data.x_train[:4]), row, batch) / steps
+    group = StackGroup(data, Seeds(0).generator("order"), 1e-3)
+    seconds = time_epoch(stack(models, data.x_train[:4]), group, batch) / steps
     samples = len(models) * batch
     flops, saved = (
         samples * count_training_flops(models[0], shape),

@@ -32,7 +32,9 @@ from torch.nn import functional as F
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from harness.language import LanguageConfig
-from harness.training.language_loop import LanguageCheckpoint, learning_rate, train_language
+from harness.training.language_checkpoint import LanguageCheckpoint
+from harness.training.language_loop import train_language
+from harness.training.language_steps import learning_rate
 from tasks.gpt import stream_gpt
 
 

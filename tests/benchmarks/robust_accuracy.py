@@ -34,7 +34,8 @@ from harness.measures.points import Draw, Probe
 from harness.measures.robust_accuracy import linf_distance
 from harness.sweeps.registry import TaskRef, load_samples
 from harness.task import Data, Seeds
-from harness.training.loop import StackGroup, predicted, train
+from harness.training.evaluation import predicted
+from harness.training.loop import StackGroup, train
 from harness.training.stack import stack
 
 with warnings.catch_warnings():

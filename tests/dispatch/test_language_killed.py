@@ -15,7 +15,8 @@ import torch
 from harness.store.store import Store
 from harness.sweeps.sweep import parse_sweep
 from tests import ROOT
-from tests.tasks.test_text import run, write_texts
+from tests.tasks.inline_trials import run
+from tests.tasks.random_texts import write_texts
 
 KILLS = 3
 

@@ -19,7 +19,7 @@ from harness.sweeps.registry import refs_in
 from harness.sweeps.sweep import parse_sweep
 from harness.sweeps.trial import Batch, RunSettings, Trial
 from tests import FAILING_LANGUAGE_TASK
-from tests.tasks.test_text import write_texts
+from tests.tasks.random_texts import write_texts
 
 PLENTY_S = 300.0
 

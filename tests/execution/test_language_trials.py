@@ -27,7 +27,8 @@ from harness.store.latest import latest
 from harness.store.store import Store
 from harness.task import Seeds
 from tasks.gpt import stream_gpt
-from tests.tasks.test_text import run, write_texts
+from tests.tasks.inline_trials import run
+from tests.tasks.random_texts import write_texts
 from tests.tasks.test_text_stream import trial
 
 CPU = torch.device("cpu")

@@ -18,7 +18,8 @@ from harness.sweeps.sweep import Sweep, parse_sweep
 from harness.sweeps.trial import Trial
 from tasks.gpt import size_of_depth
 from tasks.text_stream import TextStream, TextStreamConfig
-from tests.tasks.test_text import run, write_texts
+from tests.tasks.inline_trials import run
+from tests.tasks.random_texts import write_texts
 
 TASK = TextStream()
 
