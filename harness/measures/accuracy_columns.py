@@ -10,7 +10,7 @@ from torch import Tensor
 from harness.measures.calibration import Calibration, calibration
 from harness.store.schema import Columns
 from harness.task import EVALUATION_BATCH, Data
-from harness.training.loop import sample_losses, wrong
+from harness.training.evaluation import sample_losses, wrong
 from harness.training.stack import Program
 
 LEAST_BATCH = 64

@@ -20,7 +20,7 @@ from harness.measures.jacobian import (
 )
 from harness.measures.points import Probe
 from harness.measures.robust_accuracy import linf_distance, nearest_linf_change
-from harness.training.loop import predicted, wrong
+from harness.training.evaluation import predicted, wrong
 
 
 class Local(NamedTuple):

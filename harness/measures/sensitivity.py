@@ -14,7 +14,7 @@ from harness.measures.points import Probe
 from harness.measures.robust_accuracy_columns import robust_accuracy_columns
 from harness.measures.stability_columns import stability_columns
 from harness.store.schema import Columns
-from harness.training.loop import predicted
+from harness.training.evaluation import predicted
 
 
 def sensitivity(probe: Probe, bounds: Sequence[Bound]) -> list[Columns]:
