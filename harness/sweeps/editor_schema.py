@@ -8,7 +8,7 @@ unilaw schema > sweep.schema.json
 from typing import Any
 
 from harness.sweeps.registry import TaskRef, installed, load
-from harness.sweeps.sweep import SweepFile, TaskEntry
+from harness.sweeps.sweep_file import SweepFile, TaskEntry
 
 
 def sweep_schema(from_file: dict[str, TaskRef]) -> dict[str, Any]:

@@ -9,11 +9,13 @@ import torch
 
 from harness.errors import UserError
 from harness.measures.counts import count_training_flops
-from harness.planning.batches import DATA_NUMBER_S, TRIAL_S
-from harness.planning.machine_speed import Calibration, Cost, calibrated
+from harness.planning.costs import Calibration, Cost
+from harness.planning.machine_speed import calibrated
 from harness.planning.plan import batches, cost_cells, plan, refuse_what_cannot_fit, slots_here
+from harness.planning.times import DATA_NUMBER_S, TRIAL_S
 from harness.sweeps.registry import load, refs_in
-from harness.sweeps.sweep import SHIPPED, Sweep, parse_sweep
+from harness.sweeps.shipped import SHIPPED
+from harness.sweeps.sweep import Sweep, parse_sweep
 from harness.sweeps.trial import MEASURE_POINTS
 from harness.training.adversary import count_pass_flops
 from tests import FAILING_TASK
