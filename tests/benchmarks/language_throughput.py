@@ -49,7 +49,6 @@ SHAPES = {
     ],
 }
 
-
 PEAKS = {"H100 PCIe": 756e12, "H100": 989e12, "H200": 989e12, "A100": 312e12}
 """bfloat16 FLOP/s of the makers' data sheets, without sparsity, by part of the GPU's name."""
 
@@ -62,9 +61,8 @@ def by_hand(
     device = turns.device
     model = model.to(device).train()
     forward = torch.compile(model, dynamic=False) if config.compiled else model
-    decayed, rest = (
-        [p for p in model.parameters() if (p.dim() >= 2) == matrix] for matrix in (True, False)
-    )
+    decayed = [p for p in model.parameters() if p.dim() >= 2]
+    rest = [p for p in model.parameters() if p.dim() < 2]
     groups = [
         {"params": decayed, "weight_decay": config.weight_decay},
         {"params": rest, "weight_decay": 0.0},
@@ -80,15 +78,15 @@ def by_hand(
             [torch.from_numpy(tokens[i + 1 : i + 1 + config.context].astype(np.int64)) for i in ix]
         )
         if device.type == "cuda":
-            x, y = (
-                x.pin_memory().to(device, non_blocking=True),
-                y.pin_memory().to(device, non_blocking=True),
-            )
+            x = x.pin_memory().to(device, non_blocking=True)
+            y = y.pin_memory().to(device, non_blocking=True)
+
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(config, step)
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
             logits = forward(x)
             loss = F.cross_entropy(logits.view(-1, logits.size(-1)), y.view(-1), ignore_index=-1)
+
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
         optimizer.step()

@@ -22,8 +22,10 @@ class Shape(NamedTuple):
 class Attention(nn.Module):
     def __init__(self, width: int, heads: int):
         super().__init__()
-        self.heads, self.width = heads, width
-        self.c_attn, self.c_proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.heads = heads
+        self.width = width
+        self.c_attn = nn.Linear(width, 3 * width)
+        self.c_proj = nn.Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         B, T, C = x.size()
@@ -38,11 +40,9 @@ class Attention(nn.Module):
 class Block(nn.Module):
     def __init__(self, width: int, heads: int):
         super().__init__()
-        self.ln_1, self.attn, self.ln_2 = (
-            nn.LayerNorm(width),
-            Attention(width, heads),
-            nn.LayerNorm(width),
-        )
+        self.ln_1 = nn.LayerNorm(width)
+        self.attn = Attention(width, heads)
+        self.ln_2 = nn.LayerNorm(width)
         # GPT-2's tanh form; nanoGPT has the exact one, which takes about as long.
         parts = {
             "c_fc": nn.Linear(width, 4 * width),
@@ -72,12 +72,8 @@ class NanoGPT(nn.Module):
         self.lm_head.weight = tables["wte"].weight
         for name, p in self.named_parameters():
             if p.dim() > 1:
-                nn.init.normal_(
-                    p,
-                    std=(
-                        0.02 / (2 * shape.layers) ** 0.5 if name.endswith("c_proj.weight") else 0.02
-                    ),
-                )
+                into_residual = name.endswith("c_proj.weight")
+                nn.init.normal_(p, std=0.02 / (2 * shape.layers) ** 0.5 if into_residual else 0.02)
             elif name.endswith("bias"):
                 nn.init.zeros_(p)
 

@@ -12,15 +12,19 @@ from harness.training.language_loop import LanguageCheckpoint
 
 
 class Turns(LanguageCheckpoint):
-    """One way's turns: a thread that trains runs until its next step has ended, and then waits to
-    be called again.
+    """The turns of one way of training: its thread runs until its next step has ended, and then
+    waits to be called again.
 
-    `train_language` asks it after each step whether a checkpoint is due; none ever is.
+    `train_language` asks after each step whether a checkpoint is due; none ever is.
     """
 
     def __init__(self, device: torch.device, clock: Callable[[], float]):
-        self.device, self.clock, self.ended, self.seconds = device, clock, False, list[float]()
-        self.go, self.back = threading.Semaphore(0), threading.Semaphore(0)
+        self.device = device
+        self.clock = clock
+        self.ended = False
+        self.seconds: list[float] = []
+        self.go = threading.Semaphore(0)
+        self.back = threading.Semaphore(0)
 
     def load(self, device: torch.device) -> None:
         return None
@@ -68,8 +72,8 @@ def in_turns(
 
     with ThreadPoolExecutor(len(ways)) as pool:
         futures = {name: pool.submit(run, way, turns[name]) for name, way in ways.items()}
-        while waiting := [own for own in turns.values() if not own.ended]:
-            for own in waiting:
+        while not all(own.ended for own in turns.values()):
+            for own in [own for own in turns.values() if not own.ended]:
                 own.go.release()
                 own.back.acquire()
         return {

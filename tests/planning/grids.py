@@ -126,7 +126,6 @@ ADVERSARIES = [
 
 WIDTHS = [4, 16, 64, 256, 1024]
 
-
 SWEEPS: dict[str, Callable[[], list[Trial]]] = {
     "one trial": lambda: trials(SPHERE),
     "widths": lambda: trials(SPHERE, width=WIDTHS, seeds=range(3)),

@@ -186,7 +186,6 @@ COSTS = st.builds(
     st.floats(0, 1e-8),
 )
 
-
 GRID = st.fixed_dictionaries(
     {
         "width": st.lists(st.sampled_from([1, 4, 5, 64, 512]), min_size=1, max_size=4, unique=True),

@@ -13,7 +13,6 @@ from tests.planning.shapes import shape_with
 
 RULES = st.sampled_from(["noise", "interpolate", "epochs"])
 
-
 CONFIGS = st.builds(
     Config,
     n=st.integers(2, 10**6),

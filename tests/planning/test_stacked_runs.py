@@ -25,9 +25,12 @@ CHANGES = {
     "both": (dict(scale=[1.0, 2.0], lr=[1e-3, 2e-3], seeds=(0, 1)), 4),
 }
 
-
 FRESH_SEEDS = itertools.count(1000, 1000)
 """Seeds that this process has made no data for."""
+
+SETTINGS = RunSettings(
+    cpus=1, gpus=0, seconds=60, weights_bytes=0, measure_points=0, checkpoints=None
+)
 
 
 @over(CHANGES, "case")
@@ -35,28 +38,37 @@ def test_trials_that_differ_in_how_they_train_share_a_stack_and_its_data(
     case: tuple[dict[str, Any], int],
 ):
     fields, data_sets = case
-    made = trials(TOY, **{"n": 16, "max_epochs": 3, "batch_size": 8, **fields})
-    (plan,) = planned(made, PADDING_IS_FREE)
-    assert [len(stack) for stack in plan.batch.stacks] == [len(made)]
-    seen: list[int] = sys.modules[type(load(TOY)).__module__].__dict__["MADE"]
+    grid = trials(TOY, **{"n": 16, "max_epochs": 3, "batch_size": 8, **fields})
+    (plan,) = planned(grid, PADDING_IS_FREE)
+    assert [len(stack) for stack in plan.batch.stacks] == [len(grid)]
+
     begin = next(FRESH_SEEDS)
-    fresh = Batch(
-        (tuple(Trial(t.trial_id, t.ref, t.config, begin + t.seed) for t in plan.batch.trials),)
-    )
-    seen.clear()
-    columns = run_batch(
-        fresh,
-        RunSettings(
-            cpus=1, gpus=0, seconds=60, weights_bytes=0, measure_points=0, checkpoints=None
-        ),
-    )
-    assert [c["status"] for c in columns] == ["ok"] * len(made)
-    assert len(seen) == data_sets == len({c["data_hash"] for c in columns})
-    assert {c["stack_size"] for c in columns} == {len(made)}
+    fresh = tuple(Trial(t.trial_id, t.ref, t.config, begin + t.seed) for t in plan.batch.trials)
+    seeds_of_data: list[int] = sys.modules[type(load(TOY)).__module__].__dict__["MADE"]
+    seeds_of_data.clear()
+    columns = run_batch(Batch((fresh,)), SETTINGS)
+
+    assert [c["status"] for c in columns] == ["ok"] * len(grid)
+    assert len(seeds_of_data) == data_sets == len({c["data_hash"] for c in columns})
+    assert {c["stack_size"] for c in columns} == {len(grid)}
+
+
+EQUAL = (
+    "status",
+    "p",
+    "n",
+    "epochs",
+    "steps",
+    "stop_reason",
+    "data_hash",
+    "flops",
+    "train_error",
+)
+CLOSE = ("train_loss", "test_loss", "stability_attack_mean", "lip_lower_grad")
 
 
 def test_as_stacked_so_alone():
-    made = trials(
+    grid = trials(
         TOY,
         n=16,
         batch_size=8,
@@ -67,28 +79,17 @@ def test_as_stacked_so_alone():
         scale=[1.0, 2.0],
         seeds=(0, 1),
     )
-    given = RunSettings(
-        cpus=1, gpus=0, seconds=60, weights_bytes=10**6, measure_points=4, checkpoints=None
-    )
-    (plan,) = planned(made, PADDING_IS_FREE)
-    together = dict(
-        zip([t.trial_id for t in plan.batch.trials], run_batch(plan.batch, given), strict=True)
-    )
-    for trial in made:
-        (alone,) = run_batch(Batch(((trial,),)), given)
-        mine = together[trial.trial_id]
-        assert (mine["stack_size"], alone["stack_size"]) == (16, 1) and mine.keys() == alone.keys()
-        for name in (
-            "status",
-            "p",
-            "n",
-            "epochs",
-            "steps",
-            "stop_reason",
-            "data_hash",
-            "flops",
-            "train_error",
-        ):
-            assert mine[name] == alone[name], name
-        for name in ("train_loss", "test_loss", "stability_attack_mean", "lip_lower_grad"):
-            assert mine[name] == pytest.approx(alone[name], rel=1e-4), name
+    settings = SETTINGS._replace(weights_bytes=10**6, measure_points=4)
+    (plan,) = planned(grid, PADDING_IS_FREE)
+    ids = [t.trial_id for t in plan.batch.trials]
+    stacked = dict(zip(ids, run_batch(plan.batch, settings), strict=True))
+
+    for trial in grid:
+        (alone,) = run_batch(Batch(((trial,),)), settings)
+        together = stacked[trial.trial_id]
+        assert (together["stack_size"], alone["stack_size"]) == (16, 1)
+        assert together.keys() == alone.keys()
+        for name in EQUAL:
+            assert together[name] == alone[name], name
+        for name in CLOSE:
+            assert together[name] == pytest.approx(alone[name], rel=1e-4), name

@@ -79,16 +79,16 @@ def test_measuring_is_paid_for_unless_nothing_is_measured():
 
 def test_convolutions_cost_what_convolutions_cost():
     machine = KNOWN._replace(convolution_alone=Cost(4.0, 0, 0, 0))
-    cnn, mlp = (mnist(n=64, stop="epochs", max_epochs=7, model=model) for model in ("cnn", "mlp"))
-    assert seconds_alone(cnn[0], machine) == pytest.approx(28, abs=0.01)
-    assert seconds_alone(mlp[0], machine) == pytest.approx(7, abs=0.01)
+    (cnn,) = mnist(n=64, stop="epochs", max_epochs=7, model="cnn")
+    (mlp,) = mnist(n=64, stop="epochs", max_epochs=7, model="mlp")
+    assert seconds_alone(cnn, machine) == pytest.approx(28, abs=0.01)
+    assert seconds_alone(mlp, machine) == pytest.approx(7, abs=0.01)
 
 
 def test_attention_costs_what_attention_costs():
     machine = KNOWN._replace(attention_alone=Cost(4.0, 0, 0, 0))
-    assert seconds_alone(
-        text(n=64, stop="epochs", max_epochs=7, width=8), machine, points=0
-    ) == pytest.approx(28, abs=0.01)
+    trial = text(n=64, stop="epochs", max_epochs=7, width=8)
+    assert seconds_alone(trial, machine, points=0) == pytest.approx(28, abs=0.01)
 
 
 def test_measuring_a_vocabulary_costs_training_steps_on_its_points():
@@ -96,9 +96,9 @@ def test_measuring_a_vocabulary_costs_training_steps_on_its_points():
     small, large = (text(n=64, stop="epochs", max_epochs=1, width=width) for width in (8, 64))
     flops = [shape_of(TaskRef("text"), t.load_config()).flops_per_sample for t in (small, large)]
     for trial, each in zip((small, large), flops, strict=True):
-        measuring = seconds_alone(trial, machine, points=100) - seconds_alone(
-            trial, machine, points=0
-        )
+        measured = seconds_alone(trial, machine, points=100)
+        unmeasured = seconds_alone(trial, machine, points=0)
+        measuring = measured - unmeasured
         assert measuring == pytest.approx(VOCABULARY_STEPS * 100 * each * 1e-12)
 
 

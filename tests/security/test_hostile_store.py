@@ -4,6 +4,7 @@ store."""
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,6 @@ from tests.security.canary import SECRET, bytes_by_file
 
 IDS = ("00000000000000aa", "00000000000000bb", "00000000000000cc", "00000000000000dd")
 
-
 WAYS_OUT = (
     "../outside/canary",
     "../../../../../../../../etc/passwd",
@@ -29,7 +29,6 @@ WAYS_OUT = (
     "~/.ssh/id_rsa",
 )
 
-
 ESCAPE = "\x1b]0;owned\x07\x1b[2J"
 
 
@@ -38,19 +37,29 @@ def hostile(tmp_path_factory) -> Path:
     """A folder with `store`, received from somebody who means ill, and `outside`, which no
     command may read from or write to."""
     place = tmp_path_factory.mktemp("received")
-    (place / "outside").mkdir()
-    (place / "outside" / "canary").write_text(SECRET)
-    (place / "outside" / "canary.png").write_bytes(png() + SECRET.encode())
-    (place / "outside" / "canary.safetensors").write_text(SECRET)
+    outside = place / "outside"
+    outside.mkdir()
+    (outside / "canary").write_text(SECRET)
+    (outside / "canary.png").write_bytes(png() + SECRET.encode())
+    (outside / "canary.safetensors").write_text(SECRET)
+
+    store = make_store(place / "store", hostile_rows(), sweep=False)
+    put_hostile_records(store)
+    put_links(store, outside)
+    (store / f"part-{ESCAPE.replace('/', '')}.parquet").write_text("torn")
+    return place
+
+
+def hostile_rows() -> list[dict[str, Any]]:
+    """Rows whose files, ids and texts lead out of the store or steer a terminal."""
     task = load(TaskRef("sphere"))
-    config = canonical_json(task.Config().plain())
-    mine = {
+    of_sphere = {
         "task": "sphere",
         "task_version": task.version,
-        "config_json": config,
+        "config_json": canonical_json(task.Config().plain()),
         "measures_version": 1,
     }
-    ways = [
+    files = [
         *WAYS_OUT,
         "../outside/canary.png",
         "_pictures/../../outside/canary.png",
@@ -58,55 +67,53 @@ def hostile(tmp_path_factory) -> Path:
         f"_pictures/{IDS[3]}.png",
     ]
     rows = [
-        row(10 + k, weights_file=way, pictures_file=way, pictures=[], **mine)
-        for k, way in enumerate(ways)
+        row(10 + k, weights_file=file, pictures_file=file, pictures=[], **of_sphere)
+        for k, file in enumerate(files)
     ]
     rows += [
-        row(90 + k, trial_id=way, weights_file="_weights/x", **mine)
+        row(90 + k, trial_id=way, weights_file="_weights/x", **of_sphere)
         for k, way in enumerate(WAYS_OUT)
     ]
     rows += [
-        row(70 + k, trial_id=i, weights_file=f"_weights/{i}.safetensors", **mine)
+        row(70 + k, trial_id=i, weights_file=f"_weights/{i}.safetensors", **of_sphere)
         for k, i in enumerate(IDS[:2])
     ]
-    rows += [
+    rows.append(
         failed(p=5, task=f"sphere{ESCAPE}", failure_kind=f"bug{ESCAPE}", failure_message=ESCAPE)
-    ]
-    store = make_store(place / "store", rows, sweep=False)
+    )
+    return rows
+
+
+def put_hostile_records(store: Path) -> None:
+    """One good record of a sweep, and records of sweeps and of a run that lead out."""
     Store.open(store).put_sweep(
         SweepRecord(name="made", text="name: made\n", task_source=None, trials={IDS[0]: "sphere"})
     )
-    good = next((store / "_sweeps").glob("*.json")).read_text()
+    sweeps = store / "_sweeps"
+    good = json.loads(next(sweeps.glob("*.json")).read_text())
     for k, way in enumerate(WAYS_OUT):
-        (store / "_sweeps" / f"bad-{k}.json").write_text(
-            json.dumps({**json.loads(good), "name": way})
-        )
-        (store / "_sweeps" / f"worse-{k}.json").write_text(
-            json.dumps({**json.loads(good), "trials": {way: "sphere"}})
-        )
+        (sweeps / f"bad-{k}.json").write_text(json.dumps({**good, "name": way}))
+        (sweeps / f"worse-{k}.json").write_text(json.dumps({**good, "trials": {way: "sphere"}}))
+
+    run = {
+        "sweep": "../up",
+        "began": NOW.isoformat(),
+        "inline": True,
+        "trials": 1,
+        "forecast_s": 0,
+        "seconds": 1,
+    }
     (store / "_runs").mkdir()
-    (store / "_runs" / "bad.json").write_text(
-        json.dumps(
-            {
-                "sweep": "../up",
-                "began": NOW.isoformat(),
-                "inline": True,
-                "trials": 1,
-                "forecast_s": 0,
-                "seconds": 1,
-            }
-        )
-    )
-    (store / f"part-{ESCAPE.replace('/', '')}.parquet").write_text("torn")
-    for folder in ("_weights", "_pictures"):
-        (store / folder).mkdir()
-    for name, target in {
-        f"_weights/{IDS[0]}.safetensors": "canary.safetensors",
-        f"_pictures/{IDS[2]}.png": "canary.png",
-    }.items():
-        (store / name).symlink_to(place / "outside" / target)
+    (store / "_runs" / "bad.json").write_text(json.dumps(run))
+
+
+def put_links(store: Path, outside: Path) -> None:
+    """Weights and pictures that are links to files outside, and to a device without an end."""
+    (store / "_weights").mkdir()
+    (store / "_pictures").mkdir()
+    (store / f"_weights/{IDS[0]}.safetensors").symlink_to(outside / "canary.safetensors")
+    (store / f"_pictures/{IDS[2]}.png").symlink_to(outside / "canary.png")
     (store / f"_pictures/{IDS[3]}.png").symlink_to("/dev/zero")
-    return place
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,6 @@ FORBIDDEN_MODULES = {
     "cloudpickle",
 }
 
-
 FORBIDDEN_CALLS = {
     "torch.load",
     "pd.read_pickle",
@@ -35,9 +34,7 @@ FORBIDDEN_CALLS = {
     "eval",
 }
 
-
 FORBIDDEN_ARGUMENTS = {"allow_pickle", "trust_remote_code", "shell", "weights_only"}
-
 
 EXCEPTIONS = {
     ("harness/sweeps/registry.py", "exec"): "runs the --task-file that its user named",

@@ -23,7 +23,6 @@ from tests.security.canary import SECRET, everything_in
 
 OWN_WORDS = "what the task itself says"
 
-
 TASK = f"""
 import os, signal, time
 from pathlib import Path
@@ -92,40 +91,12 @@ class Ran(NamedTuple):
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory, environment) -> Ran:
     place = tmp_path_factory.mktemp("careless")
-    home, gate = place / f"home-of-{SECRET}", place / "gate"
+    home = place / f"home-of-{SECRET}"
+    gate = place / "gate"
     work = home / "work"
-    for file, text in {
-        ".aws/credentials": (
-            f"[default]\naws_access_key_id = {SECRET}\naws_secret_access_key = {SECRET}\n"
-        ),
-        ".cache/huggingface/token": SECRET,
-        ".netrc": f"machine example.org login me password {SECRET}\n",
-        ".git-credentials": f"https://me:{SECRET}@example.org\n",
-        "work/.env": f"PASSWORD={SECRET}\n",
-        "work/careless.py": TASK,
-        "work/careless.yaml": SWEEP.format(gate=gate),
-    }.items():
-        (home / file).parent.mkdir(parents=True, exist_ok=True)
-        (home / file).write_text(text)
-    names = (
-        "AWS_ACCESS_KEY_ID",
-        "AWS_SECRET_ACCESS_KEY",
-        "AWS_SESSION_TOKEN",
-        "HF_TOKEN",
-        "DATABASE_PASSWORD",
-        "USER",
-        "LOGNAME",
-    )
-    planted = dict.fromkeys(
-        (*names, "GOOGLE_APPLICATION_CREDENTIALS", "WANDB_API_KEY", "RAY_AUTH_TOKEN"), SECRET
-    )
-    theirs = {
-        **environment,
-        **planted,
-        "HOME": str(home),
-        "RAY_AUTH_MODE": "token",
-        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-    }
+    put_files(home, gate)
+    theirs = {**environment, **variables(home)}
+
     command = [
         UNILAW,
         "run",
@@ -146,6 +117,7 @@ def ran(tmp_path_factory, environment) -> Ran:
         listened = addresses_of(in_session(run.pid))
         gate.touch()
         assert run.wait(150) == 1, (place / "said").read_text()
+
     said = (place / "said").read_text()
     for name in ("status", "report"):
         done = subprocess.run(
@@ -159,6 +131,45 @@ def ran(tmp_path_factory, environment) -> Ran:
         assert done.returncode == 0, done.stderr
         said += done.stdout + done.stderr
     return Ran(place / "rows", said, listened)
+
+
+def put_files(home: Path, gate: Path) -> None:
+    """The files in which people keep secrets, and the sweep and its task."""
+    for file, text in {
+        ".aws/credentials": (
+            f"[default]\naws_access_key_id = {SECRET}\naws_secret_access_key = {SECRET}\n"
+        ),
+        ".cache/huggingface/token": SECRET,
+        ".netrc": f"machine example.org login me password {SECRET}\n",
+        ".git-credentials": f"https://me:{SECRET}@example.org\n",
+        "work/.env": f"PASSWORD={SECRET}\n",
+        "work/careless.py": TASK,
+        "work/careless.yaml": SWEEP.format(gate=gate),
+    }.items():
+        (home / file).parent.mkdir(parents=True, exist_ok=True)
+        (home / file).write_text(text)
+
+
+def variables(home: Path) -> dict[str, str]:
+    """The environment variables in which people keep secrets, and some others."""
+    names = (
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "HF_TOKEN",
+        "DATABASE_PASSWORD",
+        "USER",
+        "LOGNAME",
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "WANDB_API_KEY",
+        "RAY_AUTH_TOKEN",
+    )
+    return {
+        **dict.fromkeys(names, SECRET),
+        "HOME": str(home),
+        "RAY_AUTH_MODE": "token",
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    }
 
 
 def addresses_of(pids: Iterable[int]) -> set[Address]:

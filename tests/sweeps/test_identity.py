@@ -83,7 +83,6 @@ OTHER_SPHERE = {
     "adversary_step_size": 0.05,
 }
 
-
 OTHER_MNIST = {
     "n": 20,
     "head": "digits",

@@ -129,7 +129,6 @@ PIECES = [
     "é",
 ]
 
-
 VALID = (
     "name: a\nseeds: [0, 1]\ntasks:\n  - task: sphere\n    fixed: {d: 4}\n    grid:\n      n:"
     " {range: [8, 10]}\n      width: [2, 4]\n"
