@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from harness.dispatch.retries import AttemptHistory, Retries
 from harness.errors import SHARED_KINDS, UserError
 from harness.execution.run_batch import run_batch
-from harness.planning.batches import FORECAST_OVERHEAD, Planned, wall_seconds
 from harness.planning.machine_speed import calibrated
 from harness.planning.plan import batches, slots_here
+from harness.planning.times import FORECAST_OVERHEAD, Planned, wall_seconds
 from harness.store import provenance
 from harness.store.records import RunRecord, SweepRecord
 from harness.store.schema import SCHEMA_VERSION, Columns

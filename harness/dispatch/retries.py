@@ -14,11 +14,10 @@ from typing import NamedTuple
 import pandas as pd
 
 from harness.errors import RETRIED_KINDS
-from harness.planning.batches import max_gpus_of
-from harness.store.index import IDENTITY
-from harness.store.latest import latest
-from harness.store.store import Store
+from harness.planning.gpus import max_gpus
+from harness.store.store import IDENTITY, Store, latest
 from harness.sweeps.gpu_shares import named, next_share
+from harness.sweeps.registry import load
 from harness.sweeps.sweep import Resources, Sweep
 from harness.sweeps.trial import Batch, Trial
 from harness.terminal.progress import Progress
@@ -172,7 +171,7 @@ def with_more(batch: Batch, resources: Resources, inline: bool) -> Batch | None:
         return None
     if batch.gpus:
         more = next_share(
-            batch.gpus, max_gpus_of(batch.trials[0], max(1, min(gpus, resources.max_gpus)))
+            batch.gpus, max_gpus(load(batch.trials[0].ref), max(1, min(gpus, resources.max_gpus)))
         )
         return replace(batch, gpus=more) if more else None
     reserved = batch.memory_gb or resources.memory_gb or 0.0

@@ -12,7 +12,7 @@ from harness.errors import TrialFailure
 from harness.execution.failures import PASSED_ON, failed, failure, text
 from harness.measures import measure, on_device
 from harness.measures.counts import count_parameters, count_training_flops, params_per_number
-from harness.planning.config_memo import FieldTrackingCache
+from harness.planning.field_tracking_cache import FieldTrackingCache
 from harness.planning.model_shape import shape_of
 from harness.store.location import read_kept
 from harness.store.schema import Columns

@@ -23,12 +23,14 @@ from harness import run as run_module
 from harness.dispatch import actors, worker
 from harness.errors import UserError
 from harness.planning import plan
-from harness.planning.batches import Gpus, make_batches, max_gpus_of
+from harness.planning.batches import Gpus, make_batches
+from harness.planning.gpus import max_gpus
 from harness.planning.machine_speed import calibrated
 from harness.planning.plan import cost_cells, refuse_what_cannot_fit
 from harness.run import Outcome, run
 from harness.store.store import Store
 from harness.sweeps import gpu_shares
+from harness.sweeps.registry import load
 from harness.sweeps.sweep import Resources, Sweep, parse_sweep
 from harness.sweeps.trial import Batch, RunSettings
 from harness.terminal.listing import plan_table
@@ -155,7 +157,7 @@ def test_only_language_models_may_be_given_several_gpus():
     ):
         sweep("gpus: 2")
     trial = sweep("gpus: 1").trials[0]
-    assert max_gpus_of(trial, 8) == 1
+    assert max_gpus(load(trial.ref), 8) == 1
 
 
 def test_small_batches_keep_to_their_own_share_and_the_largest_comes_first():

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.planning.config_memo import FieldTrackingCache
+from harness.planning.field_tracking_cache import FieldTrackingCache
 from harness.task import Config, Field, Seeds, Size
 from tasks.mnist import MnistConfig
 

@@ -1,8 +1,8 @@
-"""A memo of a function of a configuration, keyed by the fields that the function reads.
+"""A cache of a function of a configuration, keyed by the fields that the function reads.
 
 Trials of a grid differ in many fields and share most of what is derived from them: a model depends
 on its width and not on the learning rate, data on n and not on the width. Which fields matter is
-seen by handing the function a configuration that notes every field it is asked for.
+found by handing the function a stand-in that notes every field it is asked for.
 """
 
 from collections.abc import Callable, Hashable, Iterator
@@ -18,51 +18,58 @@ class _Result(NamedTuple):
 
 
 class FieldTrackingCache(Generic[R]):
-    """`memo(config, *more)` is `function(config, *more)`; computed once for each combination of
-    what it reads and `more`.
+    """`cache(config, *more)` is `function(config, *more)`, computed once for each combination of
+    the fields that the function reads and `more`.
 
-    The function must depend on nothing else. One that touches the configuration other than by its
-    fields (calls a method of it, say) is taken to read all of them.
+    The function must depend on nothing else. A function that touches the configuration other than
+    by its fields (that calls a method of it, say) is taken to read all fields.
     """
 
     def __init__(self, function: Callable[..., R]):
         self.function = function
+        # A tree of reads. A path holds the fields read so far, with their values; at a path stands
+        # the field that is read next, or the result.
         self.known: dict[Hashable, str | _Result] = {}
 
     def __call__(self, config: Config, *more: Any) -> R:
         path: tuple[Hashable, ...] = more
-        while (found := self.known.get(path)) is not None:
-            if isinstance(found, _Result):
-                return found.value
-            path = (*path, (found, repr(getattr(config, found))))
-        value, read = self._watched(config, *more)
+        step = self.known.get(path)
+        while isinstance(step, str):
+            path = (*path, (step, repr(getattr(config, step))))
+            step = self.known.get(path)
+        if isinstance(step, _Result):
+            return step.value
+
+        value, fields = self._watched(config, *more)
         path = more
-        for field in read:
+        for field in fields:
             self.known[path] = field
             path = (*path, (field, repr(getattr(config, field))))
         self.known[path] = _Result(value)
         return value
 
     def _watched(self, config: Config, *more: Any) -> tuple[R, list[str]]:
+        """Return the function's value, and the fields that it read, in order."""
         read: list[str] = []
         try:
             value = self.function(_Watch(config, read), *more)
-        except (AttributeError, TypeError):  # perhaps because it was handed no true configuration
+        except (AttributeError, TypeError):  # perhaps because the stand-in is no true configuration
             value = self.function(config, *more)
             return value, sorted(type(config).model_fields)
-        # Python decides the first field without looking at any value, the second from the first
-        # one's, and so on: equal values along the way lead to equal fields.
+        # The function chooses the first field without seeing any value, the second after the first
+        # one's value, and so on: equal values along the path lead to equal fields.
         return value, read
 
 
 class _Watch:
-    """Stands in for a configuration and notes the fields that are read; whatever else is asked
-    of it reads them all."""
+    """A stand-in for a configuration that notes the fields that are read; any other access reads
+    them all."""
 
     __slots__ = ("_watched_config", "_watched_reads")
 
     def __init__(self, config: Config, read: list[str]):
-        self._watched_config, self._watched_reads = config, read
+        self._watched_config = config
+        self._watched_reads = read
 
     # So that isinstance(config, SomeConfig) holds.
     @property
