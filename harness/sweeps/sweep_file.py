@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from harness.errors import UserError
 from harness.store.location import bucket_address
-from harness.store.store import SWEEP_NAME
+from harness.store.records import SWEEP_NAME
 from harness.sweeps.gpu_shares import rounded
 from harness.sweeps.messages import show
 from harness.sweeps.trial import MEASURE_POINTS

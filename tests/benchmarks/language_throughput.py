@@ -29,7 +29,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from harness.language import LanguageConfig
-from harness.training.language_loop import learning_rate, train_language
+from harness.training.language_loop import train_language
+from harness.training.language_steps import learning_rate
 from tasks.gpt import stream_gpt
 from tests.benchmarks.nano_gpt import NanoGPT, Shape, Stock, with_weights
 from tests.benchmarks.taking_turns import Turns, Way, in_turns

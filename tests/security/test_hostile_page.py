@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.store.schema import COLUMNS, STR
+from harness.store.column import STR
+from harness.store.schema import COLUMNS
 from harness.store.store import Store, SweepRecord
 from reports.evidence import read_evidence
 from reports.page import render

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.errors import UserError
-from harness.store.location import LeadsOut
+from harness.store.folder import LeadsOut
 from harness.store.store import RunRecord, Store, SweepRecord
 from harness.sweeps.registry import TaskRef, load
 from harness.sweeps.sweep import parse_sweep
