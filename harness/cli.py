@@ -138,7 +138,7 @@ def run(
     cells = cost_cells(loaded, skip_broken=True)
     refuse_what_cannot_fit(cells, loaded, here=address is None)
     if address is not None:  # before anything is written
-        from harness.dispatch.actors import connect
+        from harness.dispatch.cluster import connect
 
         connect(address, loaded.resources, max((cell.gpus or 0.0 for cell in cells), default=0.0))
 
@@ -191,12 +191,12 @@ def launch(
 ) -> None:
     """Run a sweep as a job of a Ray cluster and follow it; once more, and it follows the running
     job. Exits as `run` would there."""
-    from harness.dispatch import jobs
+    from harness.dispatch import job_log, job_server, jobs
     from harness.planning.plan import cost_cells, refuse_what_cannot_fit
     from harness.run import how_to_go_on
     from harness.sweeps.sweep import load_sweep
 
-    client, refs = jobs.connect(address), _refs(task_file)
+    client, refs = job_server.connect(address), _refs(task_file)
     loaded = load_sweep(sweep, refs)
     refuse_what_cannot_fit(cost_cells(loaded, skip_broken=True), loaded, here=False)
     where = jobs.store_for(loaded, store)
@@ -217,11 +217,11 @@ def launch(
         typer.echo(job.submission_id)
         return
     try:
-        details = jobs.follow(client, job.submission_id, lambda text: typer.echo(text, nl=False))
+        details = job_log.follow(client, job.submission_id, lambda text: typer.echo(text, nl=False))
     except KeyboardInterrupt:
         typer.echo(f"detached from {job.submission_id}, which goes on; {ways}", err=True)
         raise typer.Exit(130) from None
-    except jobs.LostSight as e:
+    except job_log.LostSight as e:
         typer.echo(
             f"unilaw: {e}; what has finished is in {where}, and the same command goes on", err=True
         )
@@ -243,9 +243,9 @@ def cancel(
 ) -> None:
     """Stop a job that `launch` started. What it has finished stays, and `launch` goes on from
     there."""
-    from harness.dispatch import jobs
+    from harness.dispatch import job_server, jobs
 
-    typer.echo(jobs.cancel(jobs.connect(address), job))
+    typer.echo(jobs.cancel(job_server.connect(address), job))
 
 
 @app.command()

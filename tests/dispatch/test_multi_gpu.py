@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import ray
 
-from harness.dispatch.actors import HOME
 from harness.dispatch.multi_gpu import reclaim, submit
+from harness.dispatch.worker import HOME
 from harness.execution.run_batch import run_batch
 from harness.store.schema import arrow_schema
 from harness.store.store import Store
