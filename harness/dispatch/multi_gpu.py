@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import ray
@@ -130,27 +131,18 @@ def _coordinate(
 def _process(arguments: dict[str, Any]) -> list[dict[str, Any]]:
     """Run one process's part of the trial and return the trial's columns.
 
-    The part runs in a thread that the time limit need not wait for. Raises RuntimeError with the
-    columns of a failure, which the coordinator reads; Ray Train then ends the other processes.
+    Raises RuntimeError with the columns of a failure, which the coordinator reads; Ray Train then
+    ends the other processes.
     """
     pin_on_node(arguments["home"])
     from datetime import UTC, datetime
 
     import torch
-    import torch.distributed as dist
 
-    from harness.execution.failures import failed, failure
-    from harness.execution.language_trials import LanguageTrials
-    from harness.execution.limits import (
-        HARD_KILL_GRACE_S,
-        flushed_denormals,
-        peak_memory,
-        reset_peak_memory,
-    )
+    import harness.execution.language_trials  # noqa: F401, before the clock of the trial starts
+    from harness.execution.limits import peak_memory, reset_peak_memory
     from harness.execution.run_batch import finish
-    from harness.sweeps.registry import TaskRef
-    from harness.sweeps.trial import RunSettings, Trial
-    from harness.training.processes import Processes
+    from harness.sweeps.trial import RunSettings
 
     settings = RunSettings(*arguments["settings"])
     started = datetime.now(UTC)
@@ -158,37 +150,10 @@ def _process(arguments: dict[str, Any]) -> list[dict[str, Any]]:
     device = torch.device("cpu")
     if settings.gpus:
         device = torch.device("cuda", torch.cuda.current_device())
-    results: list[dict[str, Any]] = []
-
-    def run() -> None:
-        try:
-            ((plain,),) = arguments["stacks"]
-            trial = Trial(plain["trial_id"], TaskRef(*plain["ref"]), plain["config"], plain["seed"])
-            processes = Processes(dist.get_rank(), dist.get_world_size())
-
-            # this and the next two are settings of the thread
-            torch.set_num_threads(settings.cpus)
-            if device.type == "cuda":
-                torch.cuda.set_device(device)
-            with flushed_denormals():
-                results.extend(LanguageTrials(settings, device, processes).run((trial,)))
-        except BaseException as e:
-            results.append(failure(e))
-
     torch.backends.cudnn.allow_tf32 = False  # measures need float32 in full
     reset_peak_memory(device.type)
-    faulthandler.dump_traceback_later(
-        settings.seconds + HARD_KILL_GRACE_S, exit=True, file=sys.__stderr__ or 2
-    )
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(settings.seconds)
-    faulthandler.cancel_dump_traceback_later()
 
-    if results:
-        columns = results[0]
-    else:
-        columns = failed("timeout", f"took longer than the limit of {settings.seconds:g} s")
+    columns = _within_limit(lambda: _part(arguments["stacks"], settings, device), settings.seconds)
     columns = finish(
         columns,
         started,
@@ -205,6 +170,58 @@ def _process(arguments: dict[str, Any]) -> list[dict[str, Any]]:
     raise RuntimeError(columns)
 
 
+def _within_limit(part: Callable[[], dict[str, Any]], seconds: float) -> dict[str, Any]:
+    """Return the columns of the part, or those of a timeout after this many seconds.
+
+    The part runs in a thread, so the limit holds even if the part does not answer. A process that
+    is stuck outside Python is ended HARD_KILL_GRACE_S later.
+    """
+    from harness.execution.failures import failed
+    from harness.execution.limits import HARD_KILL_GRACE_S
+
+    results: list[dict[str, Any]] = []
+    thread = threading.Thread(target=lambda: results.append(part()), daemon=True)
+    faulthandler.dump_traceback_later(
+        seconds + HARD_KILL_GRACE_S, exit=True, file=sys.__stderr__ or 2
+    )
+    thread.start()
+    thread.join(seconds)
+    faulthandler.cancel_dump_traceback_later()
+
+    if results:
+        return results[0]
+    return failed("timeout", f"took longer than the limit of {seconds:g} s")
+
+
+def _part(stacks: list[list[dict[str, Any]]], settings: Any, device: Any) -> dict[str, Any]:
+    """Return the columns of this process's part of the trial, or those of its failure. To be run in
+    a thread of its own."""
+    import torch
+    import torch.distributed as dist
+
+    from harness.execution.failures import failure
+    from harness.execution.language_trials import LanguageTrials
+    from harness.execution.limits import flushed_denormals
+    from harness.sweeps.registry import TaskRef
+    from harness.sweeps.trial import Trial
+    from harness.training.processes import Processes
+
+    try:
+        ((plain,),) = stacks
+        trial = Trial(plain["trial_id"], TaskRef(*plain["ref"]), plain["config"], plain["seed"])
+        processes = Processes(dist.get_rank(), dist.get_world_size())
+
+        # this and the next two are settings of the thread
+        torch.set_num_threads(settings.cpus)
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+        with flushed_denormals():
+            (columns,) = LanguageTrials(settings, device, processes).run((trial,))
+        return columns
+    except BaseException as e:
+        return failure(e)
+
+
 def _failure(e: Exception, waited: float, seconds: float) -> dict[str, Any]:
     """Return the failure columns of a trial whose processes did not reach their end.
 
@@ -212,11 +229,10 @@ def _failure(e: Exception, waited: float, seconds: float) -> dict[str, Any]:
     before the ways in which others ended, and a time limit comes first. `waited` is how long the
     trial took, `seconds` its time limit.
     """
-    from ray.train.v2.api.exceptions import PreemptionError, WorkerGroupError
+    from ray.train.v2.api.exceptions import WorkerGroupError
 
-    from harness.dispatch.ray_internals import actor_lost_its_node, end_of_process
+    from harness.dispatch.ray_internals import end_of_process
     from harness.execution.failures import failed
-    from harness.execution.limits import HARD_KILL_GRACE_S
     from harness.store.schema import MEASURES_VERSION
 
     of_each = list(e.worker_failures.values()) if isinstance(e, WorkerGroupError) else [e]
@@ -234,17 +250,11 @@ def _failure(e: Exception, waited: float, seconds: float) -> dict[str, Any]:
         own = [columns for columns in reports if not _lost_a_peer(columns)]
         return (own or reports)[0]
 
-    message = f"a process of the trial ended: {' '.join(str((ends or of_each)[0]).split())}"
-    if isinstance(e, PreemptionError) or any(actor_lost_its_node(end) for end in ends):
-        kind = "preempted"
-    elif any(isinstance(end, lost.OutOfMemoryError) for end in ends):
-        kind = "oom"
-    elif waited > seconds + HARD_KILL_GRACE_S:
-        kind = "timeout"
+    kind = _kind_of_end(e, ends, waited, seconds)
+    if kind == "timeout":
         message = f"did not answer its limit of {seconds:g} s and lost its processes"
     else:
-        kind = "crash"
-
+        message = f"a process of the trial ended: {' '.join(str((ends or of_each)[0]).split())}"
     return {
         "_weights": None,
         "_pictures": None,
@@ -253,6 +263,23 @@ def _failure(e: Exception, waited: float, seconds: float) -> dict[str, Any]:
         "measures_version": MEASURES_VERSION,
         "ray_version": ray.__version__,
     }
+
+
+def _kind_of_end(e: Exception, ends: list[Exception], waited: float, seconds: float) -> str:
+    """Return the kind of failure of a trial whose processes ended as `ends` says, without a report
+    of their own."""
+    from ray.train.v2.api.exceptions import PreemptionError
+
+    from harness.dispatch.ray_internals import actor_lost_its_node
+    from harness.execution.limits import HARD_KILL_GRACE_S
+
+    if isinstance(e, PreemptionError) or any(actor_lost_its_node(end) for end in ends):
+        return "preempted"
+    if any(isinstance(end, lost.OutOfMemoryError) for end in ends):
+        return "oom"
+    if waited > seconds + HARD_KILL_GRACE_S:
+        return "timeout"
+    return "crash"
 
 
 def _lost_a_peer(columns: dict[str, Any]) -> bool:
