@@ -76,20 +76,24 @@ def _lose_all(cluster: Nodes, folder: Path, auditor: StoreAuditor, did: dict[str
     try:
         _disturb(cluster, auditor, process, did)
         began = time.monotonic()
-        code = process.wait(PATIENCE_S)
+        try:
+            code = process.wait(PATIENCE_S)
+        except TimeoutExpired:
+            auditor.failures.append(
+                f"the run did not end within {PATIENCE_S:g} s of its head's death"
+            )
+            return 0.0
         noticed_s = time.monotonic() - began
         if code == 0 or "Traceback" in runs.output(process):
             auditor.failures.append(
                 f"the run that lost its head ended with {code}: {runs.output(process)}"
             )
         return noticed_s
-    except TimeoutExpired:
-        auditor.failures.append(f"the run did not end within {PATIENCE_S:g} s of its head's death")
     except AssertionError as e:
         auditor.failures.append(f"{e}; {runs.output(process)}")
+        return 0.0
     finally:
         runs.end()
-    return 0.0
 
 
 def _run_to_the_end(cluster: Nodes, folder: Path, auditor: StoreAuditor, within: float) -> None:
