@@ -23,7 +23,8 @@ CHECKED_WITH = ("2.60.0",)
 # Environment variables
 
 ENVIRONMENT = {
-    # Ray sends no usage report over the network. Without it, every run makes such a request.
+    # Ray sends no usage report over the network. Without the variable, every run makes such a
+    # request.
     "RAY_USAGE_STATS_ENABLED": "0",
     # A worker that takes no GPU keeps the node's CUDA_VISIBLE_DEVICES. That is the default of Ray
     # 2.60; without the variable, older versions hide the GPUs and print a warning for each worker.
@@ -39,18 +40,18 @@ for _name, _value in ENVIRONMENT.items():
 
 TRAIN_ENVIRONMENT = {
     # The second version of Ray Train, whose exceptions `multi_gpu.py` reads. It is the default of
-    # Ray 2.60; without it, older versions of Ray raise other exceptions.
+    # Ray 2.60; without the variable, older versions of Ray raise other exceptions.
     "RAY_TRAIN_V2_ENABLED": "1",
-    # Once one process has failed, the others are ended within half a second. Without it, they hold
-    # their GPUs for longer.
+    # Once one process has failed, the others are ended within half a second. Without the variable,
+    # they hold their GPUs for longer.
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
-    # A trial waits for room as long as any task does. Without it, a trial on a full cluster fails
-    # after a timeout.
+    # A trial waits for room as long as any task does. Without the variable, a trial on a full
+    # cluster fails after a timeout.
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "1e9",
     # No Prometheus metrics: nobody collects them.
     "RAY_TRAIN_METRICS_ENABLED": "0",
-    # The processes stay in their folder. Without it, relative paths in configurations lead
-    # elsewhere.
+    # The processes stay in their folder. Without the variable, relative paths in configurations
+    # lead elsewhere.
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     # A process that can no longer reach the others ends after 2 s instead of 30 s.
     "TORCH_PROCESS_GROUP_SHUTDOWN_TIMEOUT_S": "2",
@@ -62,15 +63,15 @@ JOB_ADDRESS_VARIABLES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 
 
 def forget_other_job_addresses() -> None:
-    """Remove JOB_ADDRESS_VARIABLES from this process's environment. Without it, `launch` may submit
-    to another cluster than the one that the user typed."""
+    """Remove JOB_ADDRESS_VARIABLES from this process's environment. Without this, `launch` may
+    submit to another cluster than the one that the user typed."""
     for name in JOB_ADDRESS_VARIABLES:
         os.environ.pop(name, None)
 
 
 VERSION_PATH = "/api/version"
-"""The path at which every job server answers, whoever asks. Without it, `launch` waits without end
-for an address where nothing answers, as Ray's client does."""
+"""The path at which every job server answers, whoever asks. Without this, `launch` waits without
+end for an address where nothing answers, as Ray's client does."""
 
 
 # Private modules and methods
@@ -82,7 +83,7 @@ def only_on_loopback() -> Iterator[None]:
 
     ENABLE_RAY_CLUSTER is False by default on macOS and Windows, where Ray then chooses 127.0.0.1.
     On Linux, Ray listens on every interface, the job server of each node included, and refuses a
-    loopback address as an argument. Without it, anybody on the network reaches a run's Ray.
+    loopback address as an argument. Without this, anybody on the network reaches a run's Ray.
     """
     from ray._private import ray_constants
 
@@ -97,7 +98,7 @@ def only_on_loopback() -> Iterator[None]:
 def leaving_nodes() -> Collection[str]:
     """Return the ids of the nodes that are about to be taken away, as by a cloud's spot notice.
 
-    Ray's public list of nodes does not tell. Without it, batches go to nodes that are about to
+    Ray's public list of nodes does not tell. Without this, batches go to nodes that are about to
     leave, and the worker processes that die there count as crashes of their trials.
     """
     from ray._private.state import state
@@ -113,7 +114,7 @@ def is_alive(actor: Any) -> bool:
     """Return whether an actor is alive, as far as this process has been told.
 
     Ray knows it only of an actor that has been called at least once. There is no public way to ask.
-    Without it, an actor that died while idle takes the next batch with it.
+    Without this, an actor that died while idle takes the next batch with it.
     """
     return actor._get_local_state() == ACTOR_ALIVE
 
@@ -122,7 +123,7 @@ def placement_groups_here(table: dict[str, Any], job_id: str) -> list[str]:
     """Return the ids of the placement groups in Ray's table that this driver's job still holds.
 
     An id ends with the id of its job, in hexadecimal; the table names the job nowhere else. Without
-    it, the next trial over several GPUs waits for ever for the GPUs of one that was cancelled.
+    this, the next trial over several GPUs waits for ever for the GPUs of one that was cancelled.
     """
     return [
         group_id
@@ -135,7 +136,7 @@ def end_of_process(failure: Exception) -> Exception:
     """Return why a process of Ray Train ended: the error behind a WorkerHealthCheckFailedError,
     which is private, or the failure itself.
 
-    Without it, every process that ran out of memory or lost its node is a crash.
+    Without this, every process that ran out of memory or lost its node is a crash.
     """
     return getattr(failure, "health_check_failure", failure)
 
@@ -144,15 +145,15 @@ def end_of_process(failure: Exception) -> Exception:
 
 NODE_DIED_TEXT = "its node has died"
 """What the head writes as the cause of death of an actor whose node is gone. The exception has no
-field for it. Without it, the loss of a node counts as an attempt of its trials."""
+field for it. Without this, the loss of a node counts as an attempt of its trials."""
 
 NO_SUCH_JOB_TEXT = "status code 404"
 """What the job client says when the server answers that it has no such job. The RuntimeError has no
-field for the code. Without it, `launch` asks a new head about a lost job for two minutes."""
+field for the code. Without this, `launch` asks a new head about a lost job for two minutes."""
 
 JOB_EXISTS_TEXT = "{submission_id} already exists"
-"""What a job server answers when a job's id is taken. Without it, of two users that launch the same
-sweep at the same moment, one gets an error instead of the other's job."""
+"""What a job server answers when a job's id is taken. Without this, of two users that launch the
+same sweep at the same moment, one gets an error instead of the other's job."""
 
 JOB_LOGGERS = ("ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk")
 """Loggers that set a level of their own, below that of the logger "ray", and report every upload.
