@@ -175,13 +175,13 @@ def launch(
 ) -> None:
     """Run a sweep as a job of a Ray cluster and follow it; once more, and it follows the running
     job. Exits as `run` would there."""
-    from harness.dispatch import jobs
+    from harness.dispatch import job_server
     from harness.dispatch.launch import launch as launch_sweep
     from harness.planning.plan import cost_cells, refuse_what_cannot_fit
     from harness.run import how_to_go_on
     from harness.sweeps.sweep import load_sweep
 
-    client = jobs.connect(address)
+    client = job_server.connect(address)
     refs = _refs(task_file)
     loaded = load_sweep(sweep, refs)
     refuse_what_cannot_fit(cost_cells(loaded, skip_broken=True), loaded, here=False)
@@ -209,9 +209,9 @@ def cancel(
 ) -> None:
     """Stop a job that `launch` started. What it has finished stays, and `launch` goes on from
     there."""
-    from harness.dispatch import jobs
+    from harness.dispatch import job_server, jobs
 
-    typer.echo(jobs.cancel(jobs.connect(address), job))
+    typer.echo(jobs.cancel(job_server.connect(address), job))
 
 
 @app.command()

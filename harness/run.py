@@ -58,7 +58,7 @@ def run(
     store.put_sweep(
         SweepRecord(name=sweep.name, text=sweep.text, task_source=task_source, trials=asked)
     )
-    past = AttemptHistory.read(store, progress)
+    past = AttemptHistory.read(store, progress.say)
     store.drop_checkpoints(past.ok)  # a run may be killed between a row and this
     todo = [t for t in sweep.trials if past.wants(t, sweep.limits.attempts, retry_failed)]
     finished_before = sum(t.trial_id in past.ok for t in sweep.trials)
@@ -199,7 +199,7 @@ def results(
     if inline:
         yield from _inline(queue, given)
     else:
-        from harness.dispatch.actors import on_ray
+        from harness.dispatch.run_batches import on_ray
 
         # Ray tells of dead workers on stdout, which is for results
         with contextlib.redirect_stdout(sys.stderr):

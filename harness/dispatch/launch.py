@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from ray.job_submission import JobSubmissionClient
 
-from harness.dispatch import jobs
+from harness.dispatch import job_log, jobs
 from harness.sweeps.registry import TaskRef
 from harness.sweeps.sweep import Sweep
 
@@ -45,11 +45,11 @@ def launch(
         return 0
 
     try:
-        details = jobs.follow(client, job.submission_id, write)
+        details = job_log.follow(client, job.submission_id, write)
     except KeyboardInterrupt:
         say(f"detached from {job.submission_id}, which goes on; {how_to}")
         return INTERRUPTED
-    except jobs.LostSight as e:
+    except job_log.LostSight as e:
         say(f"unilaw: {e}; what has finished is in {store_there}, and the same command goes on")
         return 1
     say(jobs.how_it_ended(details))

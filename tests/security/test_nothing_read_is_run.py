@@ -39,7 +39,7 @@ FORBIDDEN_ARGUMENTS = {"allow_pickle", "trust_remote_code", "shell", "weights_on
 EXCEPTIONS = {
     ("harness/sweeps/registry.py", "exec"): "runs the --task-file that its user named",
     (
-        "harness/dispatch/actors.py",
+        "harness/dispatch/worker_pool.py",
         "cloudpickle",
     ): "sends harness/dispatch/worker.py to workers by value",
     ("harness/dispatch/multi_gpu.py", "cloudpickle"): "the same",
