@@ -16,7 +16,8 @@ import pandas as pd
 
 from harness.errors import RETRIED_KINDS
 from harness.planning.gpus import max_gpus
-from harness.store.store import IDENTITY, Store, latest
+from harness.store.latest import latest
+from harness.store.store import IDENTITY, Store
 from harness.sweeps.gpu_shares import named, next_share
 from harness.sweeps.registry import load
 from harness.sweeps.sweep import Resources, Sweep

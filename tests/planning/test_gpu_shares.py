@@ -7,10 +7,10 @@ from harness.errors import UserError
 from harness.planning import plan
 from harness.planning.batches import Gpus, make_batches
 from harness.planning.gpus import max_gpus
-from harness.sweeps.registry import load
 from harness.planning.machine_speed import calibrated
 from harness.planning.plan import cost_cells, refuse_what_cannot_fit
 from harness.sweeps import gpu_shares
+from harness.sweeps.registry import load
 from harness.sweeps.sweep import Sweep, parse_sweep
 from harness.terminal.listing import plan_table
 
