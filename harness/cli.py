@@ -114,7 +114,7 @@ def run(
     cells = cost_cells(loaded, skip_broken=True)
     refuse_what_cannot_fit(cells, loaded, here=address is None)
     if address is not None:  # before anything is written
-        from harness.dispatch.actors import connect
+        from harness.dispatch.cluster import connect
 
         connect(address, loaded.resources, max((cell.gpus or 0.0 for cell in cells), default=0.0))
 
