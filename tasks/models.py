@@ -2,7 +2,7 @@
 
 Both are plain nn.Sequential, so that an instrument can walk through the layers. A layer of one's
 own that says `lipschitz: float`, its Lipschitz constant in l2
-(harness/measures/lipschitz_upper.py), lets the whole model have a bound; one that says `affine: (a,
+(harness/measures/layer_constants.py), lets the whole model have a bound; one that says `affine: (a,
 b)`, being a·x + b, costs nothing where an MLP is measured (harness/training/stack.py).
 """
 
