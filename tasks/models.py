@@ -2,7 +2,7 @@
 
 Both are plain nn.Sequential, so that an instrument can walk through the layers. A custom layer can
 declare two facts about itself. With `lipschitz: float`, its Lipschitz constant in l2, the whole
-model has an upper bound (harness/measures/lipschitz_upper.py). With `affine: (a, b)`, if it is the
+model has an upper bound (harness/measures/layer_constants.py). With `affine: (a, b)`, if it is the
 function a·x + b, it costs nothing when an MLP is measured (harness/training/layer_stack.py).
 """
 
