@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from harness.measures import boundary
 from harness.measures.boundary import WANDER_DIRECTIONS, Stability, l2_distance, stability
 from harness.measures.gradients import linear_distance, margins, slopes
-from harness.training.loop import predicted
+from harness.training.evaluation import predicted
 from harness.training.stack import Model
 
 CAP = 1.0

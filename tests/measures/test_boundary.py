@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from harness.measures import boundary
 from harness.measures.boundary import Stability
-from harness.training.loop import predicted
+from harness.training.evaluation import predicted
 from tests.measures.exact_distance import trained_net
 from tests.measures.searches import (
     CAP,
