@@ -194,16 +194,16 @@ def test_in_the_first_layers_coordinates_a_model_has_the_same_figures(
     with torch.random.fork_rng():
         torch.manual_seed(1)
         model = mlp(D, width, 1, classes or 1)
-    seen, hidden = (
-        measured(model, data(classes)),
-        measured(nn.Sequential(nn.Dropout(0.0), model), data(classes)),
-    )
+    known = measured(model, data(classes))
+    hidden = measured(nn.Sequential(nn.Dropout(0.0), model), data(classes))
     searched = ("stability_attack", "robust_accuracy", "attack_warnings")
     for name, value in hidden.items():
         if not name.startswith(searched):
-            assert alike(name, seen[name], value, MEASURE_POINTS), name
-    assert seen["stability_attack_mean"] == pytest.approx(hidden["stability_attack_mean"], rel=0.02)
-    assert seen["robust_accuracy_linf"] == pytest.approx(
+            assert alike(name, known[name], value, MEASURE_POINTS), name
+    assert known["stability_attack_mean"] == pytest.approx(
+        hidden["stability_attack_mean"], rel=0.02
+    )
+    assert known["robust_accuracy_linf"] == pytest.approx(
         hidden["robust_accuracy_linf"], abs=3 / MEASURE_POINTS
     )
 
