@@ -122,8 +122,8 @@ class Pretrained(LanguageTask):
 
     def corpus(self, config: PretrainedConfig) -> Corpus:
         folder = _folder(config)
-        corpus = load_corpus(config.source, f"folder:{folder}", config.megabytes)
         vocabulary = model_shape(folder).vocab_size
+        corpus = load_corpus(config.source, f"folder:{folder}", config.megabytes)
         if corpus.vocabulary > vocabulary:
             raise UserError(
                 f"the model '{config.model}' has {vocabulary:,} tokens and its tokenizer"
