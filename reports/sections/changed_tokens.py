@@ -67,7 +67,9 @@ def changed_tokens(evidence: Evidence) -> ChangedTokens | None:
     if not curves:
         return None
     sentences = [_sentence(curve) for curve in curves]
-    return ChangedTokens(_figures(curves), [said for said in sentences if said is not None])
+    return ChangedTokens(
+        _figures(curves), [sentence for sentence in sentences if sentence is not None]
+    )
 
 
 def _figures(curves: list[Curve]) -> dict[str, go.Figure]:

@@ -54,12 +54,12 @@ class Ladder(NamedTuple):
 
 
 def section(evidence: Evidence, fits: Fits) -> Section | None:
-    found = ladders(evidence)
-    if not found:
+    shown = ladders(evidence)
+    if not shown:
         return None
-    numbers = [number for ladder in found for number in ladder.numbers()]
-    figures = {ladder.key: ladder.figure for ladder in found}
-    html = fill("ladder.html.j2", ladders=found, figures=figures)
+    numbers = [number for ladder in shown for number in ladder.numbers()]
+    figures = {ladder.key: ladder.figure for ladder in shown}
+    html = fill("ladder.html.j2", ladders=shown, figures=figures)
     return Section("ladder", "Compute-optimal ladder", html, numbers, figures)
 
 
