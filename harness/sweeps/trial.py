@@ -64,7 +64,7 @@ class Batch:
             middle = len(self.stacks) // 2
             halves = self.stacks[:middle], self.stacks[middle:]
         else:
-            (stack,) = self.stacks
+            stack = self.stacks[0]
             middle = len(stack) // 2
             halves = (stack[:middle],), (stack[middle:],)
         first, second = halves

@@ -33,7 +33,7 @@ from harness.training.language_loop import train_language
 from harness.training.language_steps import learning_rate
 from tasks.gpt import stream_gpt
 from tests.benchmarks.nano_gpt import NanoGPT, Shape, Stock, with_weights
-from tests.benchmarks.taking_turns import Turns, Way, in_turns
+from tests.benchmarks.taking_turns import Run, Turns, Way, in_turns
 
 SHAPES = {
     "cpu": [
@@ -123,15 +123,53 @@ def some_text(length: int) -> np.ndarray:
 def measured(
     shape: Shape, device: torch.device, compiled: bool, clock: Callable[[], float]
 ) -> dict[str, Any]:
-    """Tokens per second of every way, and their ratios to nanoGPT's."""
+    """Tokens per second of every way of training, and their ratios to nanoGPT's."""
+    torch.manual_seed(0)
+    nano = NanoGPT(shape)
+    ways = ways_to_train(nano, shape, device, compiled)
+    if device.type == "cpu":
+        runs = in_turns(ways, device, clock)
+    else:  # all at once would not fit into a GPU's memory, and a GPU is seldom shared
+        runs = dict[str, Run]()
+        for name, way in ways.items():
+            runs |= in_turns({name: way}, device, clock)
+
+    nanos = runs["nanoGPT"]
+    differences = [
+        abs(a - b) for run in runs.values() for a, b in zip(run.losses, nanos.losses, strict=True)
+    ]
+    tokens = shape.batch * shape.context
+    speed = {name: tokens / statistics.median(run.seconds) for name, run in runs.items()}
+    p = sum(w.numel() for w in nano.parameters())
+    flops_per_s = {name: flops_per_token(shape, p) * s for name, s in speed.items()}
+    figures = {
+        "parameters": p,
+        "tokens_per_s": speed,
+        "ratios": {
+            name: statistics.median(nanos.seconds / run.seconds) for name, run in runs.items()
+        },
+        "largest_difference_in_loss": max(differences),
+        "flops_per_s": flops_per_s,
+    }
+    if device.type == "cuda":
+        gpu = torch.cuda.get_device_name()
+        peak = next((flops for part, flops in PEAKS.items() if part in gpu), None)
+        figures["model_flops_utilisation"] = {
+            name: flops / peak if peak else None for name, flops in flops_per_s.items()
+        }
+    return figures
+
+
+def ways_to_train(
+    nano: NanoGPT, shape: Shape, device: torch.device, compiled: bool
+) -> dict[str, Way]:
+    """Every way of training, each from its own copy of nanoGPT's weights."""
     n = shape.batch * shape.steps
     tokens = some_text(n * shape.context + 1)
     precision = "bfloat16" if device.type == "cuda" else "float32"
     config = LanguageConfig(
         n=n, context=shape.context, batch_size=shape.batch, warmup=0.2, precision=precision
     )
-    torch.manual_seed(0)
-    nano = NanoGPT(shape)
 
     def fresh() -> NanoGPT:
         copy = NanoGPT(shape)
@@ -157,40 +195,14 @@ def measured(
         # In this order: train_language makes the compiler forget what it compiled before.
         ways["unilaw, compiled"] = lambda turns: by_unilaw(ours(), tokens, through, turns)
         ways["nanoGPT, compiled"] = lambda turns: by_hand(fresh(), tokens, through, turns)
-    # All at once would not fit into a GPU's memory, and a GPU is seldom shared.
-    together = [ways] if device.type == "cpu" else [{name: way} for name, way in ways.items()]
-    runs = {name: run for some in together for name, run in in_turns(some, device, clock).items()}
-    nanos = runs["nanoGPT"]
-    difference = max(
-        abs(a - b) for run in runs.values() for a, b in zip(run.losses, nanos.losses, strict=True)
-    )
-    p = sum(w.numel() for w in nano.parameters())
-    # As nanoGPT estimates it, after Chowdhery et al. 2022, appendix B: positions are looked up and
-    # not multiplied.
-    flops_per_token = (
-        6 * (p - shape.context * shape.width) + 12 * shape.layers * shape.width * shape.context
-    )
-    speed = {
-        name: shape.batch * shape.context / statistics.median(run.seconds)
-        for name, run in runs.items()
-    }
-    found = {
-        "parameters": p,
-        "tokens_per_s": speed,
-        "ratios": {
-            name: statistics.median(nanos.seconds / run.seconds) for name, run in runs.items()
-        },
-        "largest_difference_in_loss": difference,
-        "flops_per_s": {name: flops_per_token * s for name, s in speed.items()},
-    }
-    if device.type == "cuda":
-        peak = next(
-            (flops for part, flops in PEAKS.items() if part in torch.cuda.get_device_name()), None
-        )
-        found["model_flops_utilisation"] = {
-            name: f / peak if peak else None for name, f in found["flops_per_s"].items()
-        }
-    return found
+    return ways
+
+
+def flops_per_token(shape: Shape, p: int) -> int:
+    """As nanoGPT estimates it, after Chowdhery et al. 2022, appendix B: positions are looked up and
+    not multiplied."""
+    multiplied = p - shape.context * shape.width
+    return 6 * multiplied + 12 * shape.layers * shape.width * shape.context
 
 
 def main(device: torch.device, compiled: bool, busy: bool) -> None:
@@ -199,20 +211,20 @@ def main(device: torch.device, compiled: bool, busy: bool) -> None:
     clock = time.process_time if busy else time.perf_counter
     results = {}
     for shape in SHAPES[device.type]:
-        found = measured(shape, device, compiled, clock)
+        figures = measured(shape, device, compiled, clock)
         name = f"{shape.layers} × {shape.width}"
-        results[name] = found
-        difference = found["largest_difference_in_loss"]
+        results[name] = figures
+        difference = figures["largest_difference_in_loss"]
         print(
-            f"{name}: {found['parameters']:,} parameters, {shape.batch} windows of {shape.context};"
-            f" losses agree to {difference:.1e}",
+            f"{name}: {figures['parameters']:,} parameters, {shape.batch} windows of"
+            f" {shape.context}; losses agree to {difference:.1e}",
             flush=True,
         )
-        for way, speed in found["tokens_per_s"].items():
-            use = found.get("model_flops_utilisation", {}).get(way)
+        for way, speed in figures["tokens_per_s"].items():
+            use = figures.get("model_flops_utilisation", {}).get(way)
             share = "" if use is None else f"  {100 * use:5.1f} % of the GPU's peak"
             print(
-                f"  {way:<32} {speed:12,.0f} tokens/s  {found['ratios'][way]:5.2f} ×"
+                f"  {way:<32} {speed:12,.0f} tokens/s  {figures['ratios'][way]:5.2f} ×"
                 f" nanoGPT{share}",
                 flush=True,
             )
@@ -237,5 +249,5 @@ if __name__ == "__main__":
     options.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     options.add_argument("--compiled", action="store_true")
     options.add_argument("--busy", action="store_true")
-    given = options.parse_args()
-    main(torch.device(given.device), given.compiled, given.busy)
+    chosen = options.parse_args()
+    main(torch.device(chosen.device), chosen.compiled, chosen.busy)

@@ -73,34 +73,37 @@ class Toy(Task):
 TOY = TaskRef("toy", "toys.py", TOYS)
 
 
-SPHERE, MNIST = TaskRef("sphere"), TaskRef("mnist")
+SPHERE = TaskRef("sphere")
+MNIST = TaskRef("mnist")
 
 
 def trials(ref: TaskRef, seeds: Sequence[int] = (0,), **fields: Any) -> list[Trial]:
     """A grid: every field that is a list takes each of its values."""
     grid = {name: value if isinstance(value, list) else [value] for name, value in fields.items()}
     cells = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-    made = [load(ref).Config.model_validate(cell).plain() for cell in cells]
+    configs = [load(ref).Config.model_validate(cell).plain() for cell in cells]
     return [
         Trial(f"{ref.name} {seed} {canonical_json(config)}", ref, config, seed)
-        for config in made
+        for config in configs
         for seed in seeds
     ]
 
 
 def mnist(**fields: Any) -> list[Trial]:
+    """A grid of MNIST trials with a fifth of the labels flipped."""
     return trials(MNIST, **{"label_flip": 0.2, **fields})
 
 
 def text(**fixed: Any) -> Trial:
+    """A GPT's trial."""
     config = load(TaskRef("text")).Config.model_validate({"target_resample": 0.2, **fixed})
     return Trial("0" * 16, TaskRef("text"), config.plain(), 0)  # no corpus is read to plan
 
 
 def planned(
-    made: Sequence[Trial], machine: Calibration = LIKE_A_LAPTOP, points: int = 256, **limits: float
+    grid: Sequence[Trial], machine: Calibration = LIKE_A_LAPTOP, points: int = 256, **limits: float
 ) -> list[Planned]:
-    return make_batches(made, machine, points, **{"seconds_per_trial": 600.0, **limits})
+    return make_batches(grid, machine, points, **{"seconds_per_trial": 600.0, **limits})
 
 
 def stacks(plan: Sequence[Planned]) -> list[tuple[Trial, ...]]:

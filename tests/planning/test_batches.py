@@ -36,25 +36,25 @@ from tests.planning.machines import KNOWN, MACHINES, PADDING_IS_FREE, STACKING_I
 @over(MACHINES, "machine")
 class TestEveryPlan:
     @pytest.fixture
-    def made(self, sweep: Callable[[], list[Trial]]) -> list[Trial]:
+    def grid(self, sweep: Callable[[], list[Trial]]) -> list[Trial]:
         return sweep()
 
-    def test_every_trial_is_in_one_batch(self, made: list[Trial], machine: Calibration):
+    def test_every_trial_is_in_one_batch(self, grid: list[Trial], machine: Calibration):
         assert Counter(
-            t.trial_id for p in planned(made, machine) for t in p.batch.trials
-        ) == Counter(t.trial_id for t in made)
+            t.trial_id for p in planned(grid, machine) for t in p.batch.trials
+        ) == Counter(t.trial_id for t in grid)
 
-    def test_the_same_trials_give_the_same_batches(self, made: list[Trial], machine: Calibration):
-        assert planned(made, machine) == planned(list(made), machine)
+    def test_the_same_trials_give_the_same_batches(self, grid: list[Trial], machine: Calibration):
+        assert planned(grid, machine) == planned(list(grid), machine)
 
-    def test_the_longest_batch_is_first(self, made: list[Trial], machine: Calibration):
-        seconds = [p.seconds for p in planned(made, machine)]
+    def test_the_longest_batch_is_first(self, grid: list[Trial], machine: Calibration):
+        seconds = [p.seconds for p in planned(grid, machine)]
         assert seconds == sorted(seconds, reverse=True) and min(seconds) >= 0
 
     def test_a_stack_holds_one_family_and_one_number_of_samples(
-        self, made: list[Trial], machine: Calibration
+        self, grid: list[Trial], machine: Calibration
     ):
-        for stack in stacks(planned(made, machine)):
+        for stack in stacks(planned(grid, machine)):
             if len(stack) > 1:
                 alike = {
                     (
@@ -69,8 +69,8 @@ class TestEveryPlan:
                 }
                 assert len(alike) == 1
 
-    def test_a_stacks_rows_are_a_rectangle(self, made: list[Trial], machine: Calibration):
-        for stack in stacks(planned(made, machine)):
+    def test_a_stacks_rows_are_a_rectangle(self, grid: list[Trial], machine: Calibration):
+        for stack in stacks(planned(grid, machine)):
             if len(stack) > 1:
                 rows = [list(row) for _, row in itertools.groupby(stack, key=row_of)]
                 assert len({tuple(shape(t).sizes for t in row) for row in rows}) == 1, (
@@ -79,18 +79,18 @@ class TestEveryPlan:
                 assert len({row_of(row[0]) for row in rows}) == len(rows), "a row lies together"
 
     def test_a_batch_is_never_dearer_than_its_trials_alone(
-        self, made: list[Trial], machine: Calibration
+        self, grid: list[Trial], machine: Calibration
     ):
-        for p in planned(made, machine):
+        for p in planned(grid, machine):
             if p.seconds:
                 assert p.seconds <= sum(seconds_alone(t, machine) for t in p.batch.trials) * (
                     1 + 1e-9
                 )
 
     def test_a_model_of_a_stack_fits_into_the_largest(
-        self, made: list[Trial], machine: Calibration
+        self, grid: list[Trial], machine: Calibration
     ):
-        for stack in stacks(planned(made, machine)):
+        for stack in stacks(planned(grid, machine)):
             if len(stack) > 1:
                 largest = max((shape(t) for t in stack), key=lambda s: s.p)
                 for t in stack:
@@ -125,55 +125,55 @@ def test_a_stack_has_one_adversary():
 
 
 def test_a_narrow_net_is_not_padded_to_a_wide_one_where_that_costs_more():
-    made = mnist(width=[4, 1024], n=4000, stop="epochs", max_epochs=20, seeds=range(4))
-    assert all(len({t.config["width"] for t in stack}) == 1 for stack in stacks(planned(made)))
+    grid = mnist(width=[4, 1024], n=4000, stop="epochs", max_epochs=20, seeds=range(4))
+    assert all(len({t.config["width"] for t in stack}) == 1 for stack in stacks(planned(grid)))
 
 
 def test_neighbouring_widths_share_a_stack_where_that_pays():
-    made = mnist(width=[4, 5, 6, 1000, 1024], stop="epochs", max_epochs=3, seeds=range(2))
-    together = {frozenset(t.config["width"] for t in stack) for stack in stacks(planned(made))}
+    grid = mnist(width=[4, 5, 6, 1000, 1024], stop="epochs", max_epochs=3, seeds=range(2))
+    together = {frozenset(t.config["width"] for t in stack) for stack in stacks(planned(grid))}
     assert frozenset({4, 5, 6}) in together
     assert not any({6, 1000} <= widths for widths in together)
 
 
 def test_all_widths_share_a_stack_where_padding_is_free():
-    made = trials(SPHERE, width=WIDTHS, stop="epochs", max_epochs=3, seeds=range(2))
-    assert [len(stack) for stack in stacks(planned(made, PADDING_IS_FREE, 0))] == [10]
+    grid = trials(SPHERE, width=WIDTHS, stop="epochs", max_epochs=3, seeds=range(2))
+    assert [len(stack) for stack in stacks(planned(grid, PADDING_IS_FREE, 0))] == [10]
 
 
 def test_nothing_is_stacked_where_that_is_dear():
-    made = SWEEPS["everything"]()
-    assert all(len(stack) == 1 for stack in stacks(planned(made, STACKING_IS_DEAR)))
+    grid = SWEEPS["everything"]()
+    assert all(len(stack) == 1 for stack in stacks(planned(grid, STACKING_IS_DEAR)))
 
 
 def test_sizes_of_which_neither_holds_the_other_are_not_padded_to_one_another():
-    made = trials(TOY, width=[4, 64], other=[4, 64])
-    for stack in stacks(planned(made, PADDING_IS_FREE)):
+    grid = trials(TOY, width=[4, 64], other=[4, 64])
+    for stack in stacks(planned(grid, PADDING_IS_FREE)):
         sizes = {(t.config["width"], t.config["other"]) for t in stack}
         assert not {(4, 64), (64, 4)} <= sizes
 
 
 def test_a_batch_of_several_is_planned_to_leave_its_time_limit_alone():
-    made = trials(SPHERE, n=256, width=[8, 9], stop="epochs", max_epochs=50, seeds=range(60))
+    grid = trials(SPHERE, n=256, width=[8, 9], stop="epochs", max_epochs=50, seeds=range(60))
     machine = KNOWN._replace(alone=Cost(1e-3, 0, 0, 0), stacked=Cost(1e-3, 0, 0, 1e-4))
-    hasty, patient = (planned(made, machine, seconds_per_trial=limit) for limit in (0.8, 4000.0))
+    hasty, patient = (planned(grid, machine, seconds_per_trial=limit) for limit in (0.8, 4000.0))
     assert len(hasty) > len(patient) > 1
     assert max(p.seconds for p in hasty) < 0.8 / 2
 
 
 def test_small_trials_are_put_together_until_they_are_worth_a_workers_while():
-    made = trials(SPHERE, n=[16 + k for k in range(60)], width=4, stop="epochs", max_epochs=1)
-    plan = planned(made, STACKING_IS_DEAR, points=0)
+    grid = trials(SPHERE, n=[16 + k for k in range(60)], width=4, stop="epochs", max_epochs=1)
+    plan = planned(grid, STACKING_IS_DEAR, points=0)
     assert len(plan) == 1 and len(plan[0].batch.stacks) == 60
     assert plan[0].seconds == pytest.approx(
-        sum(seconds_alone(t, STACKING_IS_DEAR, 0) for t in made)
+        sum(seconds_alone(t, STACKING_IS_DEAR, 0) for t in grid)
     )
 
 
 def test_a_long_trial_waits_for_nobody():
     (long,) = trials(SPHERE, n=4096, stop="epochs", max_epochs=500)
-    made = [*trials(SPHERE, n=[16, 17, 18], width=4, stop="epochs", max_epochs=1), long]
-    assert planned(made)[0].batch == Batch(((long,),))
+    grid = [*trials(SPHERE, n=[16, 17, 18], width=4, stop="epochs", max_epochs=1), long]
+    assert planned(grid)[0].batch == Batch(((long,),))
 
 
 RULES = st.sampled_from(["noise", "interpolate", "epochs"])

@@ -16,22 +16,22 @@ from tests.planning.shapes import shape_with
 
 @pytest.mark.parametrize("cap", [10**6, 3 * 10**6, 10**7])
 def test_a_stack_takes_no_more_memory_than_it_may(cap: int, monkeypatch: pytest.MonkeyPatch):
-    made = trials(SPHERE, width=[8, 9, 10, 512], seeds=range(20), stop="epochs", max_epochs=3)
+    grid = trials(SPHERE, width=[8, 9, 10, 512], seeds=range(20), stop="epochs", max_epochs=3)
     monkeypatch.setattr(batches_module, "STACK_BYTES", cap)
     monkeypatch.setattr(batches_module, "BATCH_S", (1e6, 1e6))
-    assert_within(cap, stacks(planned(made, PADDING_IS_FREE)))
+    assert_within(cap, stacks(planned(grid, PADDING_IS_FREE)))
 
 
 def test_a_stack_takes_no_more_than_half_of_what_its_worker_has_left(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    made = trials(SPHERE, width=[8, 9, 10, 512], seeds=range(20), stop="epochs", max_epochs=3)
+    grid = trials(SPHERE, width=[8, 9, 10, 512], seeds=range(20), stop="epochs", max_epochs=3)
     monkeypatch.setattr(batches_module, "BATCH_S", (1e6, 1e6))
     room = 10**6
-    plan = planned(made, PADDING_IS_FREE, memory_bytes=PROCESS_BYTES + 2 * room)
+    plan = planned(grid, PADDING_IS_FREE, memory_bytes=PROCESS_BYTES + 2 * room)
     assert_within(room, stacks(plan))
-    crowded = planned(made, PADDING_IS_FREE, memory_bytes=1)
-    assert all(len(stack) == 1 for stack in stacks(crowded)) and len(stacks(crowded)) == len(made)
+    crowded = planned(grid, PADDING_IS_FREE, memory_bytes=1)
+    assert all(len(stack) == 1 for stack in stacks(crowded)) and len(stacks(crowded)) == len(grid)
 
 
 def assert_within(cap: int, found: list[tuple[Trial, ...]]) -> None:
@@ -43,10 +43,10 @@ def assert_within(cap: int, found: list[tuple[Trial, ...]]) -> None:
 
 
 def test_a_stack_holds_no_more_models_than_it_may(monkeypatch: pytest.MonkeyPatch):
-    made = trials(SPHERE, width=[8, 9, 10], seeds=range(30), stop="epochs", max_epochs=1)
+    grid = trials(SPHERE, width=[8, 9, 10], seeds=range(30), stop="epochs", max_epochs=1)
     monkeypatch.setattr(batches_module, "STACK_TRIALS", 16)
     monkeypatch.setattr(batches_module, "BATCH_S", (1e6, 1e6))
-    assert 3 <= max(len(stack) for stack in stacks(planned(made, PADDING_IS_FREE))) <= 16
+    assert 3 <= max(len(stack) for stack in stacks(planned(grid, PADDING_IS_FREE))) <= 16
 
 
 def with_shape(config: Config, shape: Shape) -> ResolvedTrial:

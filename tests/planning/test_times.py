@@ -1,4 +1,4 @@
-"""How long trials and runs take, worked out by hand for made-up machines."""
+"""How long trials and runs take, worked out by hand for grid-up machines."""
 
 import pytest
 from hypothesis import given
@@ -43,8 +43,8 @@ def test_an_adversarys_passes_take_their_time():
 
 
 def test_equal_trials_alone_are_each_as_dear():
-    made = trials(SPHERE, seeds=range(5))
-    assert len({seconds_alone(t, LIKE_A_LAPTOP) for t in made}) == 1
+    grid = trials(SPHERE, seeds=range(5))
+    assert len({seconds_alone(t, LIKE_A_LAPTOP) for t in grid}) == 1
 
 
 def test_seconds_alone_by_hand():
@@ -58,8 +58,8 @@ def test_a_stack_costs_its_longest_trials_steps_where_models_cost_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setattr(batches_module, "BATCH_S", (1e6, 1e6))
-    made = trials(SPHERE, n=64, stop="epochs", max_epochs=[2, 5], width=[8, 9])
-    (plan,) = planned([*made, *trials(SPHERE, n=64, stop="epochs", max_epochs=20, width=8)], KNOWN)
+    grid = trials(SPHERE, n=64, stop="epochs", max_epochs=[2, 5], width=[8, 9])
+    (plan,) = planned([*grid, *trials(SPHERE, n=64, stop="epochs", max_epochs=20, width=8)], KNOWN)
     assert [len(stack) for stack in plan.batch.stacks] == [5]
     assert plan.seconds == pytest.approx(20, abs=0.02)
 
