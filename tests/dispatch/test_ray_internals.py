@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import ray
 from ray import exceptions as lost
+from ray.actor import ActorHandle
 from ray.util.placement_group import placement_group_table
 
 from harness.dispatch import ray_internals
@@ -150,7 +151,7 @@ def test_leaving_nodes_are_what_ray_says_is_draining(monkeypatch: pytest.MonkeyP
 
 def test_the_state_of_a_live_actor_has_the_number_that_is_compared():
     assert ray_internals.ACTOR_ALIVE == GCS.ActorTableData.ALIVE
-    assert callable(ray.actor.ActorHandle._get_local_state)
+    assert callable(ActorHandle._get_local_state)
 
 
 @pytest.mark.parametrize(
