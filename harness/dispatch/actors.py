@@ -33,7 +33,8 @@ from harness.dispatch import multi_gpu, worker
 from harness.errors import SHARED_KINDS, UserError
 from harness.execution.failures import text
 from harness.execution.limits import HARD_KILL_GRACE_S
-from harness.store.schema import MEASURES_VERSION, Columns
+from harness.execution.trial_result import TrialResult
+from harness.store.schema import MEASURES_VERSION
 from harness.sweeps.gpu_shares import SMALLEST
 from harness.sweeps.sweep import Resources
 from harness.sweeps.trial import Batch, RunSettings
@@ -98,7 +99,7 @@ class RunningBatch(NamedTuple):
 
 def on_ray(
     queue: deque[Batch], address: str | None, resources: Resources, given: RunSettings
-) -> Iterator[tuple[Batch, list[Columns]]]:
+) -> Iterator[tuple[Batch, list[TrialResult]]]:
     """Run the queue's batches and yield each with its columns as it ends, in order of ending.
 
     The caller may append to the queue between results. `address` is a running cluster's ("auto" or
@@ -241,7 +242,7 @@ class WorkerPool:
             actor = _Actor(self.worker.options(**options).remote(), need)
             self.starting[actor.handle.node.remote(HOME)] = actor
 
-    def ended(self) -> Iterator[tuple[Batch, list[Columns]]]:
+    def ended(self) -> Iterator[tuple[Batch, list[TrialResult]]]:
         """Wait a second at most for something to end, and give what did."""
         waiting = [*self.flights, *self.starting]
         if not waiting:
@@ -271,7 +272,7 @@ class WorkerPool:
         self.failed_starts = 0
         self.idle.append(actor._replace(node=node))
 
-    def on_finished(self, ref: ray.ObjectRef) -> tuple[Batch, list[Columns]]:
+    def on_finished(self, ref: ray.ObjectRef) -> tuple[Batch, list[TrialResult]]:
         flight = self.flights.pop(ref)
 
         def leaves() -> bool:
@@ -289,7 +290,7 @@ class WorkerPool:
         if flight.actor:
             self.idle.append(flight.actor)
             # whatever it holds is not to be trusted
-            if any(c.get("failure_kind") in SHARED_KINDS for c in columns):
+            if any(result.failure_kind in SHARED_KINDS for result in columns):
                 self._end([flight.actor])
         if flight.batch.gpus > 1 and not any(
             other.batch.gpus > 1 for other in self.flights.values()
@@ -503,7 +504,7 @@ def _result(
     waited: float,
     overdue: float | None,
     leaves: Callable[[], bool] | None,
-) -> list[Columns]:
+) -> list[TrialResult]:
     """The batch's columns, or the reason why there are none as failure columns for each of its
     trials.
 
@@ -512,7 +513,7 @@ def _result(
     None where there is but this machine.
     """
     try:
-        return ray.get(ref)
+        return [TrialResult(*values) for values in ray.get(ref)]
     except lost.OutOfMemoryError as e:
         kind, message = (
             "oom",
@@ -551,19 +552,16 @@ def _result(
             "crash",
             f"Ray could not run the batch: {type(e).__name__}: {_first_line(e)}",
         )
-    failed = {
-        "_weights": None,
-        "_pictures": None,
+    columns = {
         "status": "failed",
         "failure_kind": kind,
         "failure_message": text(message)[:2000],
         "wall_s": waited,
         "gpus": batch.gpus,
+        "measures_version": MEASURES_VERSION,
+        "ray_version": ray.__version__,
     }
-    return [
-        {**failed, "measures_version": MEASURES_VERSION, "ray_version": ray.__version__}
-        for _ in batch.trials
-    ]
+    return [TrialResult(columns) for _ in batch.trials]
 
 
 def _with_its_node(e: lost.RayError) -> bool:

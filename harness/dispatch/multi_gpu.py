@@ -86,7 +86,7 @@ def reclaim() -> None:
 
 def _coordinate(
     home: str, stacks: list[list[dict[str, Any]]], given: tuple[Any, ...], processes: int
-) -> list[dict[str, Any]]:
+) -> list[tuple[Any, ...]]:
     """Start the processes, and wait for them."""
     pin_on_node(home)
     from ray.train import FailureConfig, RunConfig, ScalingConfig
@@ -126,12 +126,12 @@ def _coordinate(
         try:
             columns = trainer.fit().return_value
         except (TrainingFailedError, lost.RayError) as e:
-            columns = [_failure(e, time.monotonic() - began, limits.seconds)]
+            columns = [(_failure(e, time.monotonic() - began, limits.seconds), None, None)]
     assert columns is not None
     return columns
 
 
-def _process(sent: dict[str, Any]) -> list[dict[str, Any]]:
+def _process(sent: dict[str, Any]) -> list[tuple[Any, ...]]:
     """One of the processes: its part of the trial, in a thread that the time limit need not wait
     for.
 
@@ -153,6 +153,7 @@ def _process(sent: dict[str, Any]) -> list[dict[str, Any]]:
         reset_peak_memory,
     )
     from harness.execution.run_batch import finish
+    from harness.execution.trial_result import TrialResult
     from harness.sweeps.registry import TaskRef
     from harness.sweeps.trial import RunSettings, Trial
     from harness.training.processes import Processes
@@ -161,7 +162,7 @@ def _process(sent: dict[str, Any]) -> list[dict[str, Any]]:
     device = (
         torch.device("cuda", torch.cuda.current_device()) if given.gpus else torch.device("cpu")
     )
-    found: list[dict[str, Any]] = []
+    found: list[TrialResult] = []
 
     def run() -> None:
         try:
@@ -193,24 +194,24 @@ def _process(sent: dict[str, Any]) -> list[dict[str, Any]]:
     thread.start()
     thread.join(given.seconds)
     faulthandler.cancel_dump_traceback_later()
-    columns = (
+    result = (
         found[0]
         if found
         else failed("timeout", f"took longer than the limit of {given.seconds:g} s")
     )
-    columns = finish(
-        columns,
+    result = finish(
+        result,
         started,
         time.perf_counter() - clock,
         peak_memory(device.type),
         device.type,
         given.gpus,
     )
-    if columns["status"] == "ok":
-        return [columns]
-    if _lost_another(columns):
+    if result.failure_kind is None:
+        return [tuple(result)]
+    if _lost_another(result.columns):
         time.sleep(LOST_PEER_S)
-    raise RuntimeError(columns)
+    raise RuntimeError(result.columns)
 
 
 def _failure(e: Exception, waited: float, seconds: float) -> dict[str, Any]:
@@ -251,7 +252,7 @@ def _failure(e: Exception, waited: float, seconds: float) -> dict[str, Any]:
     else:
         kind = "crash"
     about = {"wall_s": waited, "measures_version": MEASURES_VERSION, "ray_version": ray.__version__}
-    return {"_weights": None, "_pictures": None, **failed(kind, message), **about}
+    return {**failed(kind, message).columns, **about}
 
 
 def _lost_another(columns: dict[str, Any]) -> bool:

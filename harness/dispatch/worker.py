@@ -31,8 +31,8 @@ class Worker:
 
     def work(
         self, stacks: list[list[dict[str, Any]]], given: tuple[Any, ...]
-    ) -> list[dict[str, Any]]:
-        """`harness.execution.run_batch.run_batch` in a worker."""
+    ) -> list[tuple[Any, ...]]:
+        """`harness.execution.run_batch.run_batch` in a worker, each TrialResult as a tuple."""
         from harness.execution.run_batch import run_batch
         from harness.sweeps.registry import TaskRef
         from harness.sweeps.trial import Batch, RunSettings, Trial
@@ -41,7 +41,7 @@ class Worker:
             tuple(Trial(t["trial_id"], TaskRef(*t["ref"]), t["config"], t["seed"]) for t in stack)
             for stack in stacks
         )
-        return run_batch(Batch(trials), RunSettings(*given))
+        return [tuple(result) for result in run_batch(Batch(trials), RunSettings(*given))]
 
 
 def pin_on_node(home: str) -> None:

@@ -10,6 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from harness.measures.calibration import calibration
 from harness.measures.dataset import describe
+from harness.measures.measured import Measured
 from harness.measures.points import STARTS, Draw, Probe
 from harness.measures.sensitivity import certified_bound, sensitivity
 from harness.measures.token_changes import token_response
@@ -27,17 +28,18 @@ processor's cache is the limit."""
 @sdpa_kernel(SDPBackend.MATH)
 def measure(
     program: Program, samples: Sequence[Data], seeds: Sequence[Seeds], points: int = MEASURE_POINTS
-) -> list[Columns]:
+) -> list[Measured]:
     """Every measured column of each trained model of a program, in evaluation mode and float32 or
     better.
 
     `samples` and `seeds` have one entry per model. Sensitivity is measured on `points` held-out
     points, right or wrong, drawn from the trial's own `measure` stream; with 0 points its columns
-    are left out, as they are for a model whose loss is not finite. `_pictures`, where there are
-    images, holds a PNG. Attention runs as plain matmuls: fused kernels have no forward derivative.
+    are left out, as they are for a model whose loss is not finite. Attention runs as plain matmuls:
+    fused kernels have no forward derivative.
     """
     program.train(False)
     columns: list[Columns] = [{} for _ in samples]
+    pictures: list[bytes | None] = [None for _ in samples]
     for models in _rows(samples):
         part = program if len(models) == len(samples) else program.take(models)
         part.train(False)
@@ -66,10 +68,10 @@ def measure(
                     module, text, draw.rows, draw.y, seeds[m].generator("tokens")
                 )
                 columns[m]["token_changes"] = [change._asdict() for change in changes]
-            columns[m] |= (
-                describe(samples[m]) | {"data_unit": drawn[id(samples[m]), seeds[m]].unit} | found
-            )
-    return columns
+            columns[m] |= describe(samples[m]) | found.columns
+            columns[m]["data_unit"] = drawn[id(samples[m]), seeds[m]].unit
+            pictures[m] = found.pictures
+    return [Measured(c, p) for c, p in zip(columns, pictures, strict=True)]
 
 
 def _rows(samples: Sequence[Data]) -> list[list[int]]:

@@ -22,7 +22,8 @@ from harness.measures.jacobian import (
 )
 from harness.measures.lipschitz_lower import Lower, Pairs, departures, steepest_pairs, summary
 from harness.measures.lipschitz_upper import certified_distance, log_probability_factor, upper
-from harness.measures.picture_strip import strip
+from harness.measures.measured import Measured
+from harness.measures.picture_strip import Strip, strip
 from harness.measures.points import Probe
 from harness.measures.robust_accuracy import (
     L2_RADII,
@@ -68,8 +69,8 @@ def certified_bound(module: nn.Module, data: Data, unit: float) -> Bound:
     )
 
 
-def sensitivity(probe: Probe, bounds: Sequence[Bound]) -> list[Columns]:
-    """The sensitivity columns of each model."""
+def sensitivity(probe: Probe, bounds: Sequence[Bound]) -> list[Measured]:
+    """The sensitivity columns and the pictures of each model."""
     outputs, label, margins, norms = _at_points(probe)
     nearest = nearest_l2(probe, margins)
     distance = l2_distance(probe.x, nearest.change)
@@ -80,13 +81,17 @@ def sensitivity(probe: Probe, bounds: Sequence[Bound]) -> list[Columns]:
         _lipschitz(probe, margins, norms, bounds),
         _adversarial(probe, margins, nearest, distance, right, noisy, bounds),
         _perturbed(probe, noisy),
-        _pictures(probe, nearest, distance, label) if probe.images else [],
     ]
+    strips = _strips(probe, nearest, distance, label) if probe.images else []
     columns: list[Columns] = [{} for _ in probe.draws]
     for part in parts:
         for mine, more in zip(columns, part, strict=False):
             mine |= more
-    return columns
+    measured = [Measured(mine) for mine in columns]
+    for m, drawn in enumerate(strips):
+        if drawn:
+            measured[m] = Measured(columns[m] | {"pictures": drawn.rows}, drawn.png)
+    return measured
 
 
 def _at_points(probe: Probe) -> tuple[Tensor, Tensor, Margins, LocalNorms]:
@@ -394,13 +399,13 @@ def _perturbed(probe: Probe, noisy: NoiseResponse) -> list[Columns]:
     return columns
 
 
-def _pictures(probe: Probe, nearest: Nearest, distance: Tensor, label: Tensor) -> list[Columns]:
+def _strips(probe: Probe, nearest: Nearest, distance: Tensor, label: Tensor) -> list[Strip | None]:
     """For the first points of each model."""
     if not probe.box or probe.x.shape[1] not in (1, 3):
         return []
     units = probe.units()
     after = predicted(probe.model(nearest.change.nan_to_num(0.0)), probe.classes)
-    columns = []
+    strips = []
     for m in range(probe.models):
         mine = _of(probe, m)
         drawn = strip(
@@ -412,8 +417,8 @@ def _pictures(probe: Probe, nearest: Nearest, distance: Tensor, label: Tensor) -
             _words(after[mine], probe.classes),
             distance[mine].tolist(),
         )
-        columns.append({"_pictures": drawn.png, "pictures": drawn.rows} if drawn else {})
-    return columns
+        strips.append(drawn)
+    return strips
 
 
 def _words(labels: Tensor, classes: int | None) -> list[str]:

@@ -22,6 +22,7 @@ from rich.console import Console
 from harness import run as run_module
 from harness.dispatch import actors, worker
 from harness.errors import UserError
+from harness.execution.trial_result import TrialResult
 from harness.planning import plan
 from harness.planning.batches import Gpus, make_batches, max_gpus_of
 from harness.planning.machine_speed import calibrated
@@ -214,7 +215,7 @@ class Recorder(worker.Worker):
 
     def work(
         self, stacks: list[list[dict[str, Any]]], given: tuple[Any, ...]
-    ) -> list[dict[str, Any]]:
+    ) -> list[tuple[Any, ...]]:
         import ray
 
         began = time.time()
@@ -229,10 +230,8 @@ class Recorder(worker.Worker):
         if "corpse" in asked:
             os._exit(1)
         kind = {"failure_kind": asked["kind"]} if "kind" in asked else {}
-        return [
-            {"bout": (RunSettings(*given).gpus, os.getpid(), ids, began, time.time()), **kind}
-            for _ in stacks[0]
-        ]
+        bout = {"bout": (RunSettings(*given).gpus, os.getpid(), ids, began, time.time()), **kind}
+        return [(bout, None, None) for _ in stacks[0]]
 
 
 @pytest.fixture(scope="module")
@@ -266,7 +265,8 @@ def pack(two_gpus: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[
         )
         found = list(actors.on_ray(queue, None, Resources(cpus=cpus), SETTINGS))
         assert len(found) == len(batches) and not queue
-        return [Bout(*columns[0]["bout"]) for _, columns in found if "bout" in columns[0]]
+        columns = [results[0].columns for _, results in found]
+        return [Bout(*c["bout"]) for c in columns if "bout" in c]
 
     return go
 
@@ -373,8 +373,6 @@ def test_batches_that_differ_in_reserved_memory_alone_all_end(pack):
 
 def oom(message: str = "no memory") -> dict[str, Any]:
     return {
-        "_weights": None,
-        "_pictures": None,
         "measures_version": 1,
         "status": "failed",
         "failure_kind": "oom",
@@ -391,12 +389,12 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[Batch]:
 
     def results(
         queue: deque[Batch], resources: Resources, *_: Any
-    ) -> Iterator[tuple[Batch, list[dict[str, Any]]]]:
+    ) -> Iterator[tuple[Batch, list[TrialResult]]]:
         while queue:
             batch = queue.popleft()
             batches.append(batch)
-            columns = oom() | {"gpus": batch.gpus}
-            yield batch, [columns for _ in batch.trials]
+            result = TrialResult(oom() | {"gpus": batch.gpus})
+            yield batch, [result for _ in batch.trials]
 
     monkeypatch.setattr(run_module, "results", results)
     return batches

@@ -14,6 +14,7 @@ from rich.console import Console
 from harness import run as run_module
 from harness.dispatch.retries import PREEMPTIONS, WHOLE_AGAIN
 from harness.errors import FAILURE_KINDS, RETRIED_KINDS, SHARED_KINDS
+from harness.execution.trial_result import TrialResult
 from harness.run import Outcome, identity, run
 from harness.store.store import Store, latest
 from harness.sweeps.sweep import Sweep, parse_sweep
@@ -31,14 +32,9 @@ def sweep(attempts: int = 2, trials: int = 1) -> Sweep:
     )
 
 
-def columns(kind: str | None) -> dict:
+def result(kind: str | None) -> TrialResult:
     failed = {"status": "failed", "failure_kind": kind, "failure_message": f"a {kind}"}
-    return {
-        "_weights": None,
-        "_pictures": None,
-        "measures_version": 1,
-        **(failed if kind else {"status": "ok"}),
-    }
+    return TrialResult({"measures_version": 1, **(failed if kind else {"status": "ok"})})
 
 
 @pytest.fixture
@@ -47,14 +43,14 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
     is like the last."""
 
     def prepare(*kinds: str | None) -> None:
-        def results(queue: deque[Batch], *_) -> Iterator[tuple[Batch, list[dict]]]:
+        def results(queue: deque[Batch], *_) -> Iterator[tuple[Batch, list[TrialResult]]]:
             told = 0
             while queue:
                 batch = queue.popleft()
                 yield (
                     batch,
                     [
-                        columns(kinds[min(told + i, len(kinds) - 1)])
+                        result(kinds[min(told + i, len(kinds) - 1)])
                         for i in range(len(batch.trials))
                     ],
                 )
@@ -83,10 +79,10 @@ def remember(asked: Sweep, store: Store, *kinds: str | None) -> None:
     for k, kind in enumerate(kinds, start=1):
         row = {
             **identity(asked.trials[0], k, "a"),
-            **columns(kind),
+            **result(kind).columns,
             "finished_at": datetime(2026, 1, 1, 12, k, tzinfo=UTC),
         }
-        store.append([{name: value for name, value in row.items() if not name.startswith("_")}])
+        store.append([row])
 
 
 def tries(kind: str, limit: int) -> int:
@@ -178,7 +174,7 @@ def test_a_batch_that_is_lost_whole_is_cut_until_the_poison_is_alone(
     seen: list[int] = []
     lost_together = 0
 
-    def results(queue: deque[Batch], *_) -> Iterator[tuple[Batch, list[dict]]]:
+    def results(queue: deque[Batch], *_) -> Iterator[tuple[Batch, list[TrialResult]]]:
         nonlocal lost_together
         while queue:
             batch = queue.popleft()
@@ -187,7 +183,7 @@ def test_a_batch_that_is_lost_whole_is_cut_until_the_poison_is_alone(
             yield (
                 batch,
                 [
-                    columns(kind if any(t.seed == 1 for t in batch.trials) else None)
+                    result(kind if any(t.seed == 1 for t in batch.trials) else None)
                     for _ in batch.trials
                 ],
             )
@@ -267,11 +263,11 @@ def test_a_batch_that_loses_its_node_runs_again_as_it_was_before_it_is_cut(
 ):
     seen: list[int] = []
 
-    def results(queue: deque[Batch], *_) -> Iterator[tuple[Batch, list[dict]]]:
+    def results(queue: deque[Batch], *_) -> Iterator[tuple[Batch, list[TrialResult]]]:
         while queue:
             batch = queue.popleft()
             seen.append(len(batch.trials))
-            yield batch, [columns("preempted" if len(seen) <= lost else None) for _ in batch.trials]
+            yield batch, [result("preempted" if len(seen) <= lost else None) for _ in batch.trials]
 
     monkeypatch.setattr(run_module, "results", results)
     assert go(sweep(trials=3), store).ok == 3

@@ -13,7 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from harness.cli import main
 from harness.errors import UserError
-from harness.execution.language_trials import EMBEDDED_WINDOWS, LastPosition, embedded
+from harness.execution.embedded_windows import EMBEDDED_WINDOWS, LastPosition, embedded
 from harness.language import (
     Corpus,
     LanguageConfig,

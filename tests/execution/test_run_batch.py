@@ -40,8 +40,8 @@ def given(
 def run(
     made: Trial, seconds: float = 60, weights_bytes: int = 10**6, measure_points: int = 256
 ) -> dict[str, Any]:
-    (columns,) = run_batch(Batch(((made,),)), given(seconds, weights_bytes, measure_points))
-    return columns
+    (result,) = run_batch(Batch(((made,),)), given(seconds, weights_bytes, measure_points))
+    return result.columns | {"weights": result.weights}
 
 
 FAILURES = {
@@ -64,7 +64,7 @@ def test_failures_are_columns(how: str, expected: tuple[str, str]):
     assert expected[1] in columns["failure_message"]
     assert len(columns["failure_message"]) <= 2000
     assert (
-        columns["_weights"] is None
+        columns["weights"] is None
         and columns["torch_version"] == torch.__version__
         and columns["wall_s"] > 0
     )
@@ -164,7 +164,8 @@ def test_a_neighbour_in_the_batch_is_not_harmed(stacked: bool):
         trial("trouble", how="nan"),
         trial("trouble", seed=1),
     )
-    columns = run_batch(Batch((trials,) if stacked else tuple((t,) for t in trials)), given())
+    results = run_batch(Batch((trials,) if stacked else tuple((t,) for t in trials)), given())
+    columns = [result.columns for result in results]
     assert [c.get("failure_kind") for c in columns] == ["bug", None, "nan", None]
     assert [(columns[i]["stack_size"], columns[i]["stack_note"]) for i in (1, 3)] == [
         (3 if stacked else 1, None)
@@ -242,7 +243,7 @@ def test_same_seed_same_columns_bit_for_bit(task: str, fixed: dict[str, Any]):
         for columns in (first, again)
     )
     assert one == two
-    assert first["_weights"] != other["_weights"]
+    assert first["weights"] != other["weights"]
     assert first["data_hash"] != other["data_hash"]
     assert first["train_loss"] != other["train_loss"]
 
@@ -254,7 +255,7 @@ def done(request: pytest.FixtureRequest) -> tuple[Trial, dict[str, Any]]:
 
 
 def test_columns_are_in_the_schema(done: tuple[Trial, dict[str, Any]]):
-    assert set(done[1]) - {"_weights", "_pictures"} <= set(arrow_schema().names)
+    assert set(done[1]) - {"weights"} <= set(arrow_schema().names)
 
 
 def test_columns_agree_with_each_other(done: tuple[Trial, dict[str, Any]]):
@@ -291,7 +292,7 @@ def test_columns_agree_with_each_other(done: tuple[Trial, dict[str, Any]]):
 def test_weights_are_the_final_weights(done: tuple[Trial, dict[str, Any]]):
     made, c = done
     task, config = load_samples(made.ref), made.load_config()
-    weights = safetensors.torch.load(c["_weights"])
+    weights = safetensors.torch.load(c["weights"])
     assert sum(t.numel() for t in weights.values()) == c["p"] + c["p_frozen"]
     model = task.model(config)
     model.load_state_dict(weights)
@@ -311,7 +312,7 @@ def test_weights_are_the_final_weights(done: tuple[Trial, dict[str, Any]]):
 def test_initial_weights_come_from_the_init_stream(seed: int):
     made = trial("trouble", seed, lr=1e-30)  # a step that moves no weight
     before = torch.random.get_rng_state()
-    weights = safetensors.torch.load(run(made)["_weights"])
+    weights = safetensors.torch.load(run(made)["weights"])
     assert torch.equal(torch.random.get_rng_state(), before), (
         "the process's own generator is left alone"
     )
@@ -324,8 +325,8 @@ def test_initial_weights_come_from_the_init_stream(seed: int):
 
 def test_weights_above_the_limit_are_not_kept():
     made = trial("trouble", width=100)  # 601 parameters of 4 bytes
-    assert run(made, weights_bytes=2403)["_weights"] is None
-    assert run(made, weights_bytes=2404)["_weights"] is not None
+    assert run(made, weights_bytes=2403)["weights"] is None
+    assert run(made, weights_bytes=2404)["weights"] is not None
 
 
 def test_tied_weights_count_once_and_can_be_kept():
@@ -333,7 +334,7 @@ def test_tied_weights_count_once_and_can_be_kept():
     assert columns["status"] == "ok", columns.get("failure_message")
     assert columns["p"] == 16 + 4 + 4 + (4 * 4 + 4) + (4 + 1)
     assert sum(g["trainable"] for g in columns["params_by_group"]) == columns["p"]
-    weights = safetensors.torch.load(columns["_weights"])
+    weights = safetensors.torch.load(columns["weights"])
     assert torch.equal(weights["0.weight"], weights["1.weight"])
 
 
@@ -347,7 +348,7 @@ def test_sensitivity_is_measured_on_the_points_asked_for():
     some, none = run(made, measure_points=50), run(made, measure_points=0)
     assert some["measure_points"] == 50
     assert "measure_points" not in none and "stability_attack_mean" not in none
-    assert none["test_accuracy"] == some["test_accuracy"] and none["_weights"] == some["_weights"]
+    assert none["test_accuracy"] == some["test_accuracy"] and none["weights"] == some["weights"]
 
 
 def test_a_worker_with_other_data_under_the_same_name_trains_nothing(

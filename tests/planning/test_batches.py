@@ -525,12 +525,13 @@ def test_trials_that_differ_in_how_they_train_share_a_stack_and_its_data(
         (tuple(Trial(t.trial_id, t.ref, t.config, begin + t.seed) for t in plan.batch.trials),)
     )
     seen.clear()
-    columns = run_batch(
+    results = run_batch(
         fresh,
         RunSettings(
             cpus=1, gpus=0, seconds=60, weights_bytes=0, measure_points=0, checkpoints=None
         ),
     )
+    columns = [result.columns for result in results]
     assert [c["status"] for c in columns] == ["ok"] * len(made)
     assert len(seen) == data_sets == len({c["data_hash"] for c in columns})
     assert {c["stack_size"] for c in columns} == {len(made)}
@@ -560,8 +561,8 @@ def test_as_stacked_so_alone():
         zip([t.trial_id for t in plan.batch.trials], run_batch(plan.batch, given), strict=True)
     )
     for trial in made:
-        (alone,) = run_batch(Batch(((trial,),)), given)
-        mine = together[trial.trial_id]
+        (result,) = run_batch(Batch(((trial,),)), given)
+        alone, mine = result.columns, together[trial.trial_id].columns
         assert (mine["stack_size"], alone["stack_size"]) == (16, 1) and mine.keys() == alone.keys()
         for name in (
             "status",

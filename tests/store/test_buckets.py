@@ -372,8 +372,9 @@ def test_checkpoints_lie_in_the_bucket_and_training_goes_on_from_them(
             measure_points=8,
             checkpoints=checkpoints,
         )
-        (columns,) = run_batch(Batch((sweep.trials,)), given)
-        return {k: v for k, v in columns.items() if k not in TIMES}
+        (result,) = run_batch(Batch((sweep.trials,)), given)
+        columns = {k: v for k, v in result.columns.items() if k not in TIMES}
+        return columns | {"weights": result.weights}
 
     whole, first, second = ran(None), ran(store.checkpoints()), ran(store.checkpoints())
     trial_id = sweep.trials[0].trial_id

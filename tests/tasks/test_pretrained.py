@@ -24,7 +24,7 @@ from transformers import (
 )
 
 from harness.errors import UserError
-from harness.execution.language_trials import LastPosition
+from harness.execution.embedded_windows import LastPosition
 from harness.planning.plan import plan
 from harness.store.store import Store
 from harness.sweeps.sweep import Sweep, parse_sweep
@@ -167,7 +167,7 @@ def test_a_row_of_a_model_of_which_nothing_is_known(source: str, models: Path):
         "train_loss",
         "train_error",
         "loss_curve",
-        "_weights",
+        "weights",
     ):
         assert c[name] is None, name
     assert not {name for name in c if name.startswith("p_over_nd")}

@@ -322,7 +322,8 @@ def test_too_little_text_is_one_sentence(source: str, given: dict[str, Any], sen
 
 def run(*stacks: Trial | tuple[Trial, ...], points: int = 0) -> list[dict[str, Any]]:
     given = RunSettings(1, 0, 600, 10**7, points, checkpoints=None)
-    return run_batch(Batch(tuple(s if isinstance(s, tuple) else (s,) for s in stacks)), given)
+    batch = Batch(tuple(s if isinstance(s, tuple) else (s,) for s in stacks))
+    return [result.columns | {"weights": result.weights} for result in run_batch(batch, given)]
 
 
 def test_a_stack_trains_as_each_alone(source: str):
@@ -334,8 +335,8 @@ def test_a_stack_trains_as_each_alone(source: str):
         ] == 1
         for name in ("train_loss", "test_loss", "nll", "brier"):
             assert mine[name] == pytest.approx(alone[name], rel=1e-5), name
-        own = safetensors.torch.load(alone["_weights"])
-        for name, weight in safetensors.torch.load(mine["_weights"]).items():
+        own = safetensors.torch.load(alone["weights"])
+        for name, weight in safetensors.torch.load(mine["weights"]).items():
             torch.testing.assert_close(weight, own[name], rtol=0, atol=1e-5)
 
 
@@ -371,7 +372,7 @@ def measured(source: str) -> tuple[Trial, dict[str, Any]]:
 
 def test_a_row_has_everything(measured: tuple[Trial, dict[str, Any]]):
     asked, c = measured
-    assert set(c) - {"_weights", "_pictures"} <= set(arrow_schema().names)
+    assert set(c) - {"weights"} <= set(arrow_schema().names)
     assert (c["family"], c["n"], c["tokens_distinct"], c["d_ambient"], c["outputs"]) == (
         "gpt",
         64,
