@@ -57,7 +57,7 @@ class SampleTrials:
         model, its loss) fails only that one."""
         prepared, results = _prepare_each(trials, self._prepared_to_train)
 
-        for indices in _rectangles(prepared):
+        for indices in _stacks(prepared):
             stack_results = self._run_stack([prepared[i] for i in indices])
             results |= zip(indices, stack_results, strict=True)
         return [results[i] for i in range(len(trials))]
@@ -97,114 +97,114 @@ class SampleTrials:
         model = initialised(task, config, seeds).to(self.device)
         return _Prepared(trial, task, config, seeds, data, data_hash, model)
 
-    def _run_stack(self, group: list[_Prepared]) -> list[TrialResult]:
+    def _run_stack(self, members: list[_Prepared]) -> list[TrialResult]:
         """Train and measure trials as one program; when that fails, each by itself."""
         try:
-            return self._train_and_measure(_stacked(group), group, note=None)
+            return self._train_and_measure(_stacked(members), members, note=None)
         except PASSED_ON:
             raise
         except BaseException as e:
-            if len(group) == 1:
+            if len(members) == 1:
                 return [failure(e)]
             why = str(e) if isinstance(e, CannotStack) else f"{type(e).__name__}: {e}"
 
         # After the except clause, whose traceback holds the failed stack in memory.
         note = text(why)[:LONGEST_NOTE]
-        return [caught(self._run_alone, prepared.trial, note) for prepared in group]
+        return [caught(self._run_alone, member.trial, note) for member in members]
 
     def _run_alone(self, trial: Trial, note: str) -> TrialResult:
         """Run a trial of a stack that failed again from the beginning."""
-        group = [self._prepare(trial)]
-        (result,) = self._train_and_measure(_stacked(group), group, note)
+        members = [self._prepare(trial)]
+        (result,) = self._train_and_measure(_stacked(members), members, note)
         return result
 
     def _train_and_measure(
-        self, program: Program, group: list[_Prepared], note: str | None
+        self, program: Program, members: list[_Prepared], note: str | None
     ) -> list[TrialResult]:
         clock = time.perf_counter()
-        fits, resumed_epoch = self._train(program, group)
+        fits, resumed_epoch = self._train(program, members)
         train_s = time.perf_counter() - clock
 
         clock = time.perf_counter()
         fitted = [m for m, fit in enumerate(fits) if isinstance(fit, Fit)]
-        measured = dict(zip(fitted, self._measure([group[m] for m in fitted]), strict=True))
+        measured = dict(zip(fitted, self._measure([members[m] for m in fitted]), strict=True))
         measure_s = time.perf_counter() - clock
 
         epochs = sum(fit.epochs for fit in fits if isinstance(fit, Fit))
         results = []
-        for m, (prepared, fit) in enumerate(zip(group, fits, strict=True)):
+        for m, (member, fit) in enumerate(zip(members, fits, strict=True)):
             if isinstance(fit, TrialFailure):
                 results.append(failure(fit))
                 continue
             about_stack = {
-                "stack_size": len(group),
+                "stack_size": len(members),
                 "stack_note": note,
                 "resumed_epoch": resumed_epoch,
                 **timing_columns(train_s * fit.epochs / epochs, measure_s / len(fitted)),
             }
-            results.append(caught(self._result, prepared, fit, measured[m], about_stack))
+            results.append(caught(self._result, member, fit, measured[m], about_stack))
         return results
 
     def _train(
-        self, program: Program, group: list[_Prepared]
+        self, program: Program, members: list[_Prepared]
     ) -> tuple[Sequence[Fit | TrialFailure], int | None]:
         """Return each trial's fit, and the epoch of the checkpoint that training went on from."""
-        rows = [
+        groups = [
             StackGroup(
-                prepared.data,
-                prepared.seeds.generator("order"),
-                prepared.config.lr,
-                prepared.seeds.generator("adversary") if prepared.config.adversary else None,
+                member.data,
+                member.seeds.generator("order"),
+                member.config.lr,
+                member.seeds.generator("adversary") if member.config.adversary else None,
             )
-            for prepared in group
+            for member in members
         ]
-        models_per_row = sum(_row_key(prepared) == _row_key(group[0]) for prepared in group)
+        models_per_group = sum(_group_key(m) == _group_key(members[0]) for m in members)
 
         checkpoint = None
-        if len(group) == 1:
-            checkpoint = TrialCheckpoint.at(self.settings.checkpoints, group[0].trial)
+        if len(members) == 1:
+            checkpoint = TrialCheckpoint.at(self.settings.checkpoints, members[0].trial)
         begin = checkpoint.load(self.device) if checkpoint else None
 
         with torch.random.fork_rng(devices=[]):
             # The first trial's stream stands for all: modules that draw in training never share a
             # stack.
-            torch.default_generator.manual_seed(group[0].seeds.stream("dropout"))
+            torch.default_generator.manual_seed(members[0].seeds.stream("dropout"))
             fits = train(
                 program,
-                rows[::models_per_row],
-                [prepared.config for prepared in group],
+                groups[::models_per_group],
+                [member.config for member in members],
                 begin,
                 checkpoint.save if checkpoint else lambda _: None,
             )
         return fits, begin.epoch if begin else None
 
-    def _measure(self, group: list[_Prepared]) -> list[Measured]:
+    def _measure(self, members: list[_Prepared]) -> list[Measured]:
         """Measure trained models as one stack, or one by one where training has made a stack
         impossible."""
-        if not group:
+        if not members:
             return []
         try:
-            program = _stacked(group)
+            program = _stacked(members)
         except CannotStack:
-            return [self._measure_one(prepared) for prepared in group]
-        samples = [prepared.data for prepared in group]
-        seeds = [prepared.seeds for prepared in group]
+            return [self._measure_one(member) for member in members]
+        samples = [member.data for member in members]
+        seeds = [member.seeds for member in members]
         return measure(program, samples, seeds, self.settings.measure_points)
 
     def _measure_one(self, prepared: _Prepared) -> Measured:
         (measured,) = self._measure([prepared])
         return measured
 
-    def _measure_or_fail(self, group: list[_Prepared]) -> Sequence[Measured | TrialResult]:
+    def _measure_or_fail(self, members: list[_Prepared]) -> Sequence[Measured | TrialResult]:
         """Measure trained models together; when that fails, each by itself, so that a model that
         cannot be measured costs only its own trial."""
         try:
-            return self._measure(group)
+            return self._measure(members)
         except PASSED_ON:
             raise
         except BaseException:
             pass
-        return [caught(self._measure_one, prepared) for prepared in group]
+        return [caught(self._measure_one, member) for member in members]
 
     def _result(
         self, prepared: _Prepared, fit: Fit, measured: Measured, about_stack: Columns
@@ -233,12 +233,12 @@ def _prepare_each(
     return prepared, failures
 
 
-def _stacked(group: list[_Prepared]) -> Program:
+def _stacked(members: list[_Prepared]) -> Program:
     """Return the models as one program. Raises CannotStack."""
-    return stack([prepared.model for prepared in group], group[0].data.x_train[:4])
+    return stack([member.model for member in members], members[0].data.x_train[:4])
 
 
-def _row_key(prepared: _Prepared) -> tuple[Any, ...]:
+def _group_key(prepared: _Prepared) -> tuple[Any, ...]:
     """Models with equal keys see the same samples in the same order at the same learning rate,
     against the same adversary."""
     return (
@@ -250,23 +250,23 @@ def _row_key(prepared: _Prepared) -> tuple[Any, ...]:
     )
 
 
-def _rectangles(prepared: dict[int, _Prepared]) -> list[list[int]]:
-    """Cut the trials into stacks whose rows are equally long, and return their positions row after
-    row: all in one stack where the rows are alike, else one stack for each row."""
-    rows: dict[tuple[Any, ...], list[int]] = {}
+def _stacks(prepared: dict[int, _Prepared]) -> list[list[int]]:
+    """Cut the trials into stacks whose groups are equally large, and return their positions group
+    after group: one stack where the groups are alike, else one for each group."""
+    groups: dict[tuple[Any, ...], list[int]] = {}
     for i, one in prepared.items():
-        rows.setdefault(_row_key(one), []).append(i)
+        groups.setdefault(_group_key(one), []).append(i)
 
     kinds = set()
-    for row in rows.values():
-        first = prepared[row[0]]
-        step_and_adversary = _row_key(first)[-2:]
+    for positions in groups.values():
+        first = prepared[positions[0]]
         data = first.data
-        kinds.add((len(row), data.x_train.shape, data.classes, data.box, step_and_adversary))
+        step_and_adversary = _group_key(first)[-2:]
+        kinds.add((len(positions), data.x_train.shape, data.classes, data.box, step_and_adversary))
 
     if len(kinds) == 1:
-        return [[i for row in rows.values() for i in row]]
-    return list(rows.values())
+        return [[i for positions in groups.values() for i in positions]]
+    return list(groups.values())
 
 
 def _measured_again(measured: Measured, data_hash: str, seconds: float) -> TrialResult:

@@ -326,7 +326,7 @@ def test_a_worker_that_dies_while_it_waits_takes_no_batch_with_it(
     def kill_one_and_look(crew: actors.WorkerPool) -> None:
         if crew.idle and not killed:
             ref = crew.idle[0].handle.work.remote([[{"seed": 0, "config": {}}]], tuple(SETTINGS))
-            killed.append(ray.get(ref)[0]["bout"][1])
+            killed.append(ray.get(ref)[0][0]["bout"][1])
             os.kill(killed[0], signal.SIGKILL)
             time.sleep(1.0)  # Ray hears of it in a tenth of that
         look(crew)
