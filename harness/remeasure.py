@@ -91,8 +91,11 @@ def remeasure(
         checkpoints=None,
         trained=store.weights(),
     )
-    ended = results(queue, resources, settings, address, inline) if queue else ()
-    for batch, batch_results in ended:
+    # No name for the generator: an error that leaves the loop closes it at once, which cancels what
+    # is in flight.
+    for batch, batch_results in (
+        results(queue, resources, settings, address, inline) if queue else ()
+    ):
         lost = any(result.failure_kind in SHARED_KINDS for result in batch_results)
         if lost and len(batch.trials) > 1:
             queue.extend(batch.halves())

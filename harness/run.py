@@ -82,8 +82,11 @@ def run(
     ledger = _Ledger(sweep, store, queue.batches, retries, progress)
     if queue.batches:
         settings = settings_of(sweep, store)
-        ended = results(queue.batches, sweep.resources, settings, address, inline)
-        for batch, batch_results in ended:
+        # No name for the generator: an error that leaves the loop closes it at once, which cancels
+        # what is in flight.
+        for batch, batch_results in results(
+            queue.batches, sweep.resources, settings, address, inline
+        ):
             ledger.enter(batch, batch_results)
     progress.stop()
 
