@@ -9,19 +9,20 @@ from harness.dispatch import ray_internals
 from harness.dispatch.error_lines import first_line, last_line
 from harness.errors import UserError
 from harness.execution.failures import text
-from harness.store.schema import MEASURES_VERSION, Columns
+from harness.execution.trial_result import TrialResult
+from harness.store.schema import MEASURES_VERSION
 from harness.sweeps.trial import Batch
 
 
-def columns_of(
+def results_of(
     ref: ray.ObjectRef,
     batch: Batch,
     waited: float,
     overdue: float | None,
     node_leaves: Callable[[], bool] | None,
-) -> list[Columns]:
-    """Return the columns of a batch that has ended, one entry for each trial; failure columns with
-    the reason if the batch was lost.
+) -> list[TrialResult]:
+    """Return the results of a batch that has ended, one for each trial; failures with the reason if
+    the batch was lost.
 
     `waited` is how long the batch was at work, in seconds. `overdue` is the time limit in seconds
     if the batch lost its process for exceeding it. `node_leaves` tells whether the batch's node has
@@ -31,7 +32,7 @@ def columns_of(
     Raises UserError when this machine's Ray has died.
     """
     try:
-        return ray.get(ref)
+        return [TrialResult(*values) for values in ray.get(ref)]
     except lost.LocalRayletDiedError:
         raise UserError(
             "this machine's Ray died; finished trials are in the store, so run the same command"
@@ -40,9 +41,7 @@ def columns_of(
     except lost.RayError as e:
         kind, message = _reason(e, overdue, node_leaves)
 
-    failed = {
-        "_weights": None,
-        "_pictures": None,
+    columns = {
         "status": "failed",
         "failure_kind": kind,
         "failure_message": text(message)[:2000],
@@ -51,7 +50,7 @@ def columns_of(
         "measures_version": MEASURES_VERSION,
         "ray_version": ray.__version__,
     }
-    return [dict(failed) for _ in batch.trials]
+    return [TrialResult(dict(columns)) for _ in batch.trials]
 
 
 def _reason(

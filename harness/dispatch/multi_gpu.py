@@ -82,7 +82,7 @@ def reclaim() -> None:
 
 def _coordinate(
     home: str, stacks: list[list[dict[str, Any]]], settings: tuple[Any, ...], processes: int
-) -> list[dict[str, Any]]:
+) -> list[tuple[Any, ...]]:
     """Start the processes, wait for them, and return the trial's columns."""
     pin_on_node(home)
     from ray.train import FailureConfig, RunConfig, ScalingConfig
@@ -120,15 +120,16 @@ def _coordinate(
             run_config=RunConfig(name="trial", storage_path=folder, failure_config=no_retries),
         )
         try:
-            columns = trainer.fit().return_value
+            results = trainer.fit().return_value
         except (TrainingFailedError, lost.RayError) as e:
-            columns = [_failure(e, time.monotonic() - began, limits.seconds)]
+            columns = _failure(e, time.monotonic() - began, limits.seconds)
+            results = [(columns, None, None)]
 
-    assert columns is not None
-    return columns
+    assert results is not None
+    return results
 
 
-def _process(arguments: dict[str, Any]) -> list[dict[str, Any]]:
+def _process(arguments: dict[str, Any]) -> list[tuple[Any, ...]]:
     """Run one process's part of the trial and return the trial's columns.
 
     Raises RuntimeError with the columns of a failure, which the coordinator reads; Ray Train then
@@ -153,25 +154,25 @@ def _process(arguments: dict[str, Any]) -> list[dict[str, Any]]:
     torch.backends.cudnn.allow_tf32 = False  # measures need float32 in full
     reset_peak_memory(device.type)
 
-    columns = _within_limit(lambda: _part(arguments["stacks"], settings, device), settings.seconds)
-    columns = finish(
-        columns,
+    result = _within_limit(lambda: _part(arguments["stacks"], settings, device), settings.seconds)
+    result = finish(
+        result,
         started,
         time.perf_counter() - clock,
         peak_memory(device.type),
         device.type,
         settings.gpus,
     )
-    if columns["status"] == "ok":
-        return [columns]
+    if result.failure_kind is None:
+        return [tuple(result)]
 
-    if _lost_a_peer(columns):
+    if _lost_a_peer(result.columns):
         time.sleep(LOST_PEER_S)
-    raise RuntimeError(columns)
+    raise RuntimeError(result.columns)
 
 
-def _within_limit(part: Callable[[], dict[str, Any]], seconds: float) -> dict[str, Any]:
-    """Return the columns of the part, or those of a timeout after this many seconds.
+def _within_limit(part: Callable[[], Any], seconds: float) -> Any:
+    """Return the TrialResult of the part, or that of a timeout after this many seconds.
 
     The part runs in a thread, so the limit holds even if the part does not answer. A process that
     is stuck outside Python is ended HARD_KILL_GRACE_S later.
@@ -179,7 +180,7 @@ def _within_limit(part: Callable[[], dict[str, Any]], seconds: float) -> dict[st
     from harness.execution.failures import failed
     from harness.execution.limits import HARD_KILL_GRACE_S
 
-    results: list[dict[str, Any]] = []
+    results: list[Any] = []
     thread = threading.Thread(target=lambda: results.append(part()), daemon=True)
     faulthandler.dump_traceback_later(
         seconds + HARD_KILL_GRACE_S, exit=True, file=sys.__stderr__ or 2
@@ -193,9 +194,9 @@ def _within_limit(part: Callable[[], dict[str, Any]], seconds: float) -> dict[st
     return failed("timeout", f"took longer than the limit of {seconds:g} s")
 
 
-def _part(stacks: list[list[dict[str, Any]]], settings: Any, device: Any) -> dict[str, Any]:
-    """Return the columns of this process's part of the trial, or those of its failure. To be run in
-    a thread of its own."""
+def _part(stacks: list[list[dict[str, Any]]], settings: Any, device: Any) -> Any:
+    """Return the TrialResult of this process's part of the trial, or that of its failure. To be run
+    in a thread of its own."""
     import torch
     import torch.distributed as dist
 
@@ -216,8 +217,8 @@ def _part(stacks: list[list[dict[str, Any]]], settings: Any, device: Any) -> dic
         if device.type == "cuda":
             torch.cuda.set_device(device)
         with flushed_denormals():
-            (columns,) = LanguageTrials(settings, device, processes).run((trial,))
-        return columns
+            (result,) = LanguageTrials(settings, device, processes).run((trial,))
+        return result
     except BaseException as e:
         return failure(e)
 
@@ -256,9 +257,7 @@ def _failure(e: Exception, waited: float, seconds: float) -> dict[str, Any]:
     else:
         message = f"a process of the trial ended: {' '.join(str((ends or of_each)[0]).split())}"
     return {
-        "_weights": None,
-        "_pictures": None,
-        **failed(kind, message),
+        **failed(kind, message).columns,
         "wall_s": waited,
         "measures_version": MEASURES_VERSION,
         "ray_version": ray.__version__,

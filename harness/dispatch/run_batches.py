@@ -1,4 +1,4 @@
-"""Run a queue of batches on Ray and yield their columns.
+"""Run a queue of batches on Ray and yield their results.
 
 Nothing here decides what to run or how to react to a failure: `harness/run.py` does so through
 the batches that it puts into the queue. `worker_pool.py` keeps the worker processes, `cluster.py`
@@ -16,19 +16,19 @@ import ray
 from harness.dispatch.cluster import connect
 from harness.dispatch.worker_pool import WorkerPool
 from harness.errors import UserError
-from harness.store.schema import Columns
+from harness.execution.trial_result import TrialResult
 from harness.sweeps.sweep import Resources
 from harness.sweeps.trial import Batch, RunSettings
 
 
 def on_ray(
     queue: deque[Batch], address: str | None, resources: Resources, settings: RunSettings
-) -> Iterator[tuple[Batch, list[Columns]]]:
-    """Run the queue's batches and yield each with its columns as it ends, in order of ending.
+) -> Iterator[tuple[Batch, list[TrialResult]]]:
+    """Run the queue's batches and yield each with its results as it ends, in order of ending.
 
     The caller may append to the queue between results. `address` is that of a running cluster
     ("auto" or HOST:PORT); None starts Ray on this machine for the duration, unless this process has
-    one already. A batch whose worker died yields failure columns. Closing the generator cancels
+    one already. A batch whose worker died yields failures. Closing the generator cancels
     what is in flight.
 
     Raises UserError when there is no cluster at the address, when the cluster has no room for a

@@ -39,8 +39,9 @@ class Worker:
 
     def work(
         self, stacks: list[list[dict[str, Any]]], settings: tuple[Any, ...]
-    ) -> list[dict[str, Any]]:
-        """Run `harness.execution.run_batch.run_batch` in this process and return its columns."""
+    ) -> list[tuple[Any, ...]]:
+        """Run `harness.execution.run_batch.run_batch` in this process and return each result as
+        a tuple: the driver may have loaded the class from another place."""
         from harness.execution.run_batch import run_batch
         from harness.sweeps.registry import TaskRef
         from harness.sweeps.trial import Batch, RunSettings, Trial
@@ -49,7 +50,8 @@ class Worker:
             tuple(Trial(t["trial_id"], TaskRef(*t["ref"]), t["config"], t["seed"]) for t in stack)
             for stack in stacks
         )
-        return run_batch(Batch(trials), RunSettings(*settings))
+        results = run_batch(Batch(trials), RunSettings(*settings))
+        return [tuple(result) for result in results]
 
 
 def pin_on_node(home: str) -> None:

@@ -27,7 +27,7 @@ from harness.dispatch.cluster import (
 from harness.dispatch.error_lines import first_line, last_line
 from harness.errors import SHARED_KINDS, UserError
 from harness.execution.limits import HARD_KILL_GRACE_S
-from harness.store.schema import Columns
+from harness.execution.trial_result import TrialResult
 from harness.sweeps.sweep import Resources
 from harness.sweeps.trial import Batch, RunSettings
 
@@ -105,9 +105,9 @@ class WorkerPool:
         if not queue and self.head.is_remote:
             self._kill(self.idle)  # so that a cluster can give their nodes back
 
-    def finished(self) -> Iterator[tuple[Batch, list[Columns]]]:
+    def finished(self) -> Iterator[tuple[Batch, list[TrialResult]]]:
         """Wait up to FINISHED_WAIT_S for something to finish, and yield the batches that did with
-        their columns."""
+        their results."""
         waiting = [*self.running, *self.starting]
         if not waiting:
             time.sleep(FINISHED_WAIT_S)
@@ -252,10 +252,10 @@ class WorkerPool:
         self.failed_starts = 0
         self.idle.append(actor._replace(node=node))
 
-    def _batch_finished(self, ref: ray.ObjectRef) -> tuple[Batch, list[Columns]]:
-        """Return the batch with its columns, and make its actor idle if it can be trusted."""
+    def _batch_finished(self, ref: ray.ObjectRef) -> tuple[Batch, list[TrialResult]]:
+        """Return the batch with its results, and make its actor idle if it can be trusted."""
         running = self.running.pop(ref)
-        columns = losses.columns_of(
+        results = losses.results_of(
             ref,
             running.batch,
             waited=time.monotonic() - running.began,
@@ -266,14 +266,14 @@ class WorkerPool:
         if running.actor:
             self.idle.append(running.actor)
             # after such a failure, whatever the process holds is not to be trusted
-            if any(c.get("failure_kind") in SHARED_KINDS for c in columns):
+            if any(result.failure_kind in SHARED_KINDS for result in results):
                 self._kill([running.actor])
 
         several_gpus_at_work = any(other.batch.gpus > 1 for other in self.running.values())
         if running.batch.gpus > 1 and not several_gpus_at_work:
             multi_gpu.reclaim()
 
-        return running.batch, columns
+        return running.batch, results
 
     def _leaves(self, running: RunningBatch) -> Callable[[], bool]:
         """Return a function that tells whether the batch's node has notice that it will be taken

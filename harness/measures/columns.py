@@ -17,6 +17,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from harness.measures.accuracy_columns import accuracy_columns
 from harness.measures.certified_bound import certified_bound
 from harness.measures.dataset import describe
+from harness.measures.measured import Measured
 from harness.measures.points import STARTS, Draw, Probe
 from harness.measures.sensitivity import sensitivity
 from harness.measures.token_changes import token_response
@@ -33,14 +34,14 @@ processor's cache is the limit."""
 @sdpa_kernel(SDPBackend.MATH)
 def measure(
     program: Program, samples: Sequence[Data], seeds: Sequence[Seeds], points: int = MEASURE_POINTS
-) -> list[Columns]:
+) -> list[Measured]:
     """Return every measured column of each trained model of a program, computed in evaluation mode
     and float32 or better.
 
     `samples` and `seeds` have one entry per model. Sensitivity is measured on `points` held-out
     points, right or wrong, drawn from the trial's own `measure` stream. Its columns are left out
-    with 0 points, and for a model whose loss is not finite. `_pictures`, where there are
-    images, holds a PNG. Attention runs as plain matmuls: fused kernels have no forward derivative.
+    with 0 points, and for a model whose loss is not finite. Attention runs as plain
+    matmuls: fused kernels have no forward derivative.
     """
     program.train(False)
     columns: list[Columns] = [{} for _ in samples]
@@ -51,8 +52,9 @@ def measure(
         for m, of_model in zip(models, accuracies, strict=True):
             columns[m] = of_model
 
+    measured = [Measured(of_model) for of_model in columns]
     if points == 0:
-        return columns
+        return measured
     finite = [m for m in range(len(samples)) if math.isfinite(columns[m]["test_loss"])]
     for chosen in _together([samples[m] for m in finite], points):
         models = [finite[i] for i in chosen]
@@ -61,8 +63,8 @@ def measure(
             part, [samples[m] for m in models], [seeds[m] for m in models], points
         )
         for m, of_model in zip(models, sensitive, strict=True):
-            columns[m] |= of_model
-    return columns
+            measured[m] = Measured(columns[m] | of_model.columns, of_model.pictures)
+    return measured
 
 
 def _part(program: Program, models: list[int], of_all: int) -> Program:
@@ -74,8 +76,8 @@ def _part(program: Program, models: list[int], of_all: int) -> Program:
 
 def _at_points(
     program: Program, samples: Sequence[Data], seeds: Sequence[Seeds], points: int
-) -> list[Columns]:
-    """Return the columns of each model that are measured on a draw of points."""
+) -> list[Measured]:
+    """Return the columns and the picture of each model that are measured on a draw of points."""
     draws = _draws(samples, seeds, points)
     probe = Probe(program, samples, draws)
     bounds = [
@@ -83,12 +85,13 @@ def _at_points(
         for m, (data, draw) in enumerate(zip(samples, draws, strict=True))
     ]
 
-    columns = []
+    measured = []
     for m, of_model in enumerate(sensitivity(probe, bounds)):
         tokens = _token_columns(program.unstack(m), samples[m], draws[m], seeds[m])
         about_data = describe(samples[m]) | {"data_unit": draws[m].unit}
-        columns.append(tokens | about_data | of_model)
-    return columns
+        columns = tokens | about_data | of_model.columns
+        measured.append(Measured(columns, of_model.pictures))
+    return measured
 
 
 def _draws(samples: Sequence[Data], seeds: Sequence[Seeds], points: int) -> list[Draw]:

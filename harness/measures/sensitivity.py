@@ -8,8 +8,9 @@ from harness.measures.at_points import evaluate_at_points
 from harness.measures.boundary import Nearest
 from harness.measures.certified_bound import Bound
 from harness.measures.lipschitz_columns import lipschitz_columns
+from harness.measures.measured import Measured
 from harness.measures.perturbation_columns import corruption_columns, noise_columns
-from harness.measures.picture_strip import strip
+from harness.measures.picture_strip import Strip, strip
 from harness.measures.points import Probe
 from harness.measures.robust_accuracy_columns import robust_accuracy_columns
 from harness.measures.stability_columns import stability_columns
@@ -17,8 +18,9 @@ from harness.store.schema import Columns
 from harness.training.evaluation import predicted
 
 
-def sensitivity(probe: Probe, bounds: Sequence[Bound]) -> list[Columns]:
-    """Return the sensitivity columns of each model; `bounds` has one entry per model."""
+def sensitivity(probe: Probe, bounds: Sequence[Bound]) -> list[Measured]:
+    """Return the sensitivity columns and the picture of each model; `bounds` has one entry per
+    model."""
     at = evaluate_at_points(probe)
     groups = [
         stability_columns(probe, at, bounds),
@@ -26,23 +28,29 @@ def sensitivity(probe: Probe, bounds: Sequence[Bound]) -> list[Columns]:
         robust_accuracy_columns(probe, at, bounds),
         noise_columns(probe, at.noise),
         corruption_columns(probe),
-        _pictures(probe, at.nearest, at.distance, at.local.label) if probe.images else [],
     ]
 
     columns: list[Columns] = [{} for _ in probe.draws]
     for group in groups:
         for of_model, more in zip(columns, group, strict=False):
             of_model |= more
-    return columns
+
+    measured = [Measured(of_model) for of_model in columns]
+    if probe.images:
+        strips = _strips(probe, at.nearest, at.distance, at.local.label)
+        for m, drawn in enumerate(strips):
+            if drawn:
+                measured[m] = Measured(columns[m] | {"pictures": drawn.rows}, drawn.png)
+    return measured
 
 
-def _pictures(probe: Probe, nearest: Nearest, distance: Tensor, label: Tensor) -> list[Columns]:
+def _strips(probe: Probe, nearest: Nearest, distance: Tensor, label: Tensor) -> list[Strip | None]:
     """Draw the nearest label changes of each model's first points."""
     if not probe.box or probe.x.shape[1] not in (1, 3):
         return []
     units = probe.units()
     after = predicted(probe.model(nearest.change.nan_to_num(0.0)), probe.classes)
-    columns = []
+    strips = []
     for m in range(probe.models):
         points = probe.points_of(m)
         drawn = strip(
@@ -54,8 +62,8 @@ def _pictures(probe: Probe, nearest: Nearest, distance: Tensor, label: Tensor) -
             _words(after[points], probe.classes),
             distance[points].tolist(),
         )
-        columns.append({"_pictures": drawn.png, "pictures": drawn.rows} if drawn else {})
-    return columns
+        strips.append(drawn)
+    return strips
 
 
 def _words(labels: Tensor, classes: int | None) -> list[str]:

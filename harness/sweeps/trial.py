@@ -60,14 +60,13 @@ class Batch:
         if len(self.trials) < 2:
             raise ValueError("a batch of one trial has no halves")
 
-        if len(self.stacks) > 1:
-            middle = len(self.stacks) // 2
-            halves = self.stacks[:middle], self.stacks[middle:]
-        else:
-            stack = self.stacks[0]
-            middle = len(stack) // 2
-            halves = (stack[:middle],), (stack[middle:],)
-        first, second = halves
+        several = len(self.stacks) > 1
+        parts = self.stacks if several else tuple((trial,) for trial in self.trials)
+        first = parts[: len(parts) // 2]
+        second = parts[len(parts) // 2 :]
+        if not several:  # the trials of one stack stay together
+            first = (sum(first, ()),)
+            second = (sum(second, ()),)
         return replace(self, stacks=first), replace(self, stacks=second)
 
 

@@ -120,6 +120,6 @@ def test_a_trial_that_is_killed_three_times_ends_bit_for_bit_as_one_that_was_not
         assert row[name] == whole[name], name
     assert [dict(point) for point in row["loss_curve"]] == whole["loss_curve"]
     kept = safetensors.torch.load((tmp_path / "rows" / row["weights_file"]).read_bytes())
-    for name, tensor in safetensors.torch.load(whole["_weights"]).items():
+    for name, tensor in safetensors.torch.load(whole["weights"]).items():
         assert torch.equal(tensor, kept[name]), name
     assert not list(tmp_path.glob("rows/_checkpoints/[!_]*")), "the trial has its row"

@@ -72,9 +72,9 @@ def start(trial: Trial, settings: RunSettings) -> ray.ObjectRef:
 
 
 def columns_of(trial: Trial, settings: RunSettings) -> dict[str, Any]:
-    (columns,) = ray.get(start(trial, settings), timeout=500)
-    assert {name for name in columns if not name.startswith("_")} <= set(arrow_schema().names)
-    return columns
+    ((columns, weights, _),) = ray.get(start(trial, settings), timeout=500)
+    assert set(columns) <= set(arrow_schema().names)
+    return columns | {"weights": weights}
 
 
 def settings(
@@ -141,7 +141,8 @@ def test_killed_it_is_a_crash_and_then_goes_on_to_what_one_process_finds(
     assert two["resumed_step"] in (4, 5)
     assert len(processes(tmp_path)) == 4
 
-    (one,) = run_batch(Batch(((killed,),)), settings(points=3))
+    (alone,) = run_batch(Batch(((killed,),)), settings(points=3))
+    one = alone.columns
     assert one["status"] == "ok"
     losses = [point["loss"] for point in one["loss_curve"]]
     assert [point["loss"] for point in two["loss_curve"]] == pytest.approx(losses, rel=1e-5)
@@ -153,7 +154,7 @@ def test_killed_it_is_a_crash_and_then_goes_on_to_what_one_process_finds(
         assert two[name] == pytest.approx(one[name], rel=1e-2), name
     note = "one model over 2 processes; instruments on the whole of it, on one cpu"
     assert two["stack_note"] == note and not one["stack_note"]
-    assert len(two["_weights"]) == len(one["_weights"])
+    assert len(two["weights"]) == len(alone.weights or b"")
 
 
 def test_out_of_memory_in_one_process_ends_both_and_stays_oom(

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from harness import run as run_module
 from harness.dispatch import cluster
+from harness.execution.trial_result import TrialResult
 from harness.run import Outcome, run
-from harness.store.schema import Columns
 from harness.store.store import Store
 from harness.sweeps.sweep import Sweep, parse_sweep
 from harness.sweeps.trial import Batch
@@ -26,8 +26,6 @@ GPT = (
 )
 
 OUT_OF_MEMORY = {
-    "_weights": None,
-    "_pictures": None,
     "measures_version": 1,
     "status": "failed",
     "failure_kind": "oom",
@@ -42,11 +40,12 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> list[Batch]:
     batches: list[Batch] = []
     monkeypatch.setattr(cluster, "max_gpus_and_memory", lambda cpus: (4, 64.0))
 
-    def results(queue: deque[Batch], *_: Any) -> Iterator[tuple[Batch, list[Columns]]]:
+    def results(queue: deque[Batch], *_: Any) -> Iterator[tuple[Batch, list[TrialResult]]]:
         while queue:
             batch = queue.popleft()
             batches.append(batch)
-            yield batch, [OUT_OF_MEMORY | {"gpus": batch.gpus} for _ in batch.trials]
+            result = TrialResult(OUT_OF_MEMORY | {"gpus": batch.gpus})
+            yield batch, [result for _ in batch.trials]
 
     monkeypatch.setattr(run_module, "results", results)
     return batches

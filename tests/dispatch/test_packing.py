@@ -53,7 +53,7 @@ class Recorder(worker.Worker):
 
     def work(
         self, stacks: list[list[dict[str, Any]]], settings: tuple[Any, ...]
-    ) -> list[dict[str, Any]]:
+    ) -> list[tuple[Any, ...]]:
         import ray
 
         began = time.time()
@@ -72,7 +72,7 @@ class Recorder(worker.Worker):
         gpu_ids = tuple(map(str, ray.get_gpu_ids()))
         bout = (RunSettings(*settings).gpus, os.getpid(), gpu_ids, began, time.time())
         failure = {"failure_kind": config["kind"]} if "kind" in config else {}
-        return [{"bout": bout, **failure} for _ in stacks[0]]
+        return [({"bout": bout, **failure}, None, None) for _ in stacks[0]]
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,8 @@ def pack(two_gpus: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[
 
         results = list(on_ray(queue, None, Resources(cpus=cpus), SETTINGS))
         assert len(results) == len(batches) and not queue
-        return [Bout(*columns[0]["bout"]) for _, columns in results if "bout" in columns[0]]
+        columns = [batch_results[0].columns for _, batch_results in results]
+        return [Bout(*c["bout"]) for c in columns if "bout" in c]
 
     return run
 
@@ -170,7 +171,7 @@ def test_a_worker_that_dies_while_it_waits_takes_no_batch_with_it(
     def kill_one_and_refresh(pool: WorkerPool) -> None:
         if pool.idle and not killed:
             plain = [[{"seed": 0, "config": {}}]]
-            (columns,) = ray.get(pool.idle[0].handle.work.remote(plain, tuple(SETTINGS)))
+            ((columns, _, _),) = ray.get(pool.idle[0].handle.work.remote(plain, tuple(SETTINGS)))
             killed.append(Bout(*columns["bout"]).pid)
             os.kill(killed[0], signal.SIGKILL)
             time.sleep(1.0)  # Ray hears of it in a tenth of that

@@ -207,8 +207,8 @@ fixed = "{n: 32, d: 4, width: 8, stop: epochs, max_epochs: 2}"
 text = f"name: a\\nseeds: [0]\\ntasks: [{{task: sphere, fixed: {fixed}}}]"
 trials = parse_sweep(text, "sweep.yaml").trials
 before = set(sys.modules)
-columns, = run_batch(Batch((trials,)), RunSettings(1, 0.0, 600.0, 1_000_000, 8, None))
-assert columns["status"] == "ok", columns
+result, = run_batch(Batch((trials,)), RunSettings(1, 0.0, 600.0, 1_000_000, 8, None))
+assert result.failure_kind is None, result.columns
 new = set(sys.modules) - before
 print(*sorted(name for name in new if name.split(".")[0] in ("torch", "sympy")))
 """

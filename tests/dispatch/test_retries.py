@@ -14,6 +14,7 @@ from rich.console import Console
 from harness import run as run_module
 from harness.dispatch.retries import PREEMPTIONS, WHOLE_AGAIN
 from harness.errors import FAILURE_KINDS, RETRIED_KINDS, SHARED_KINDS
+from harness.execution.trial_result import TrialResult
 from harness.run import Outcome, identity, run
 from harness.store.latest import latest
 from harness.store.store import Store
@@ -32,14 +33,9 @@ def sweep(attempts: int = 2, trials: int = 1) -> Sweep:
     )
 
 
-def columns(kind: str | None) -> dict:
+def result(kind: str | None) -> TrialResult:
     failed = {"status": "failed", "failure_kind": kind, "failure_message": f"a {kind}"}
-    return {
-        "_weights": None,
-        "_pictures": None,
-        "measures_version": 1,
-        **(failed if kind else {"status": "ok"}),
-    }
+    return TrialResult({"measures_version": 1, **(failed if kind else {"status": "ok"})})
 
 
 @pytest.fixture
@@ -48,13 +44,13 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
     is like the last."""
 
     def prepare(*kinds: str | None) -> None:
-        def results(queue: deque[Batch], *_) -> Iterator[tuple[Batch, list[dict]]]:
+        def results(queue: deque[Batch], *_) -> Iterator[tuple[Batch, list[TrialResult]]]:
             remaining = list(kinds)
             while queue:
                 batch = queue.popleft()
                 answered = []
                 for _trial in batch.trials:
-                    answered.append(columns(remaining[0]))
+                    answered.append(result(remaining[0]))
                     if len(remaining) > 1:
                         remaining.pop(0)
                 yield batch, answered
@@ -82,10 +78,10 @@ def remember(asked: Sweep, store: Store, *kinds: str | None) -> None:
     for k, kind in enumerate(kinds, start=1):
         row = {
             **identity(asked.trials[0], k, "a"),
-            **columns(kind),
+            **result(kind).columns,
             "finished_at": datetime(2026, 1, 1, 12, k, tzinfo=UTC),
         }
-        store.append([{name: value for name, value in row.items() if not name.startswith("_")}])
+        store.append([row])
 
 
 def tries(kind: str, limit: int) -> int:
@@ -178,14 +174,14 @@ def test_a_batch_that_is_lost_whole_is_cut_until_the_poison_is_alone(
     sizes: list[int] = []
     lost_together = 0
 
-    def results(queue: deque[Batch], *_) -> Iterator[tuple[Batch, list[dict]]]:
+    def results(queue: deque[Batch], *_) -> Iterator[tuple[Batch, list[TrialResult]]]:
         nonlocal lost_together
         while queue:
             batch = queue.popleft()
             sizes.append(len(batch.trials))
             is_lost = any(t.seed == 1 for t in batch.trials)
             lost_together += is_lost and len(batch.trials) > 1
-            yield batch, [columns(kind if is_lost else None) for _ in batch.trials]
+            yield batch, [result(kind if is_lost else None) for _ in batch.trials]
 
     monkeypatch.setattr(run_module, "results", results)
     outcome = go(sweep(trials=trials), store)
@@ -262,12 +258,12 @@ def test_a_batch_that_loses_its_node_runs_again_as_it_was_before_it_is_cut(
 ):
     sizes: list[int] = []
 
-    def results(queue: deque[Batch], *_) -> Iterator[tuple[Batch, list[dict]]]:
+    def results(queue: deque[Batch], *_) -> Iterator[tuple[Batch, list[TrialResult]]]:
         while queue:
             batch = queue.popleft()
             sizes.append(len(batch.trials))
             kind = "preempted" if len(sizes) <= lost else None
-            yield batch, [columns(kind) for _ in batch.trials]
+            yield batch, [result(kind) for _ in batch.trials]
 
     monkeypatch.setattr(run_module, "results", results)
     assert go(sweep(trials=3), store).ok == 3

@@ -38,7 +38,7 @@ def by_value() -> Iterator[None]:
 def test_it_arrives_where_another_package_has_our_name(sent: Any, by_value: None, tmp_path: Path):
     done = subprocess.run(
         [sys.executable, "-c", ARRIVE],
-        input=cloudpickle.dumps(sent),
+        input=cloudpickle.dumps(sent),  # pyright: ignore[reportPrivateImportUsage]
         cwd=folder_with_namesakes(tmp_path),
         capture_output=True,
         timeout=120,

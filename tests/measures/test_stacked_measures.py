@@ -28,11 +28,11 @@ def assert_measured_as_alone(lot: ToyModels, points: int, rel: float) -> None:
     samples = [lot.samples[i // lot.per_group] for i in range(len(lot.modules))]
     seeds = [Seeds(lot.kind[i // lot.per_group][0]) for i in range(len(lot.modules))]
     found = measure(stack(lot.modules, samples[0].x_train[:4]), samples, seeds, points)
-    for mine, module, sample, seed in zip(found, lot.copies(), samples, seeds, strict=True):
-        alone = measure(Alone(module), [sample], [seed], points)[0]
-        assert mine.keys() == alone.keys()
-        for name, value in alone.items():
-            assert alike(name, mine[name], value, points, rel), name
+    for stacked, module, sample, seed in zip(found, lot.copies(), samples, seeds, strict=True):
+        (alone,) = measure(Alone(module), [sample], [seed], points)
+        assert stacked.columns.keys() == alone.columns.keys()
+        for name, value in alone.columns.items():
+            assert alike(name, stacked.columns[name], value, points, rel), name
 
 
 def on_the_sphere(sample: Data) -> Data:
@@ -101,7 +101,7 @@ def test_measured_in_pieces_is_measured_alone(
 
 def test_without_points_there_is_accuracy_alone():
     lot = ToyModels.of(NETS["mlp of depth 1"], (8, 3), GROUPS["one data set"], 1)
-    for columns in measure(
+    for columns, _ in measure(
         stack(lot.modules, lot.samples[0].x_train[:4]), lot.samples * 2, [Seeds(0)] * 2, 0
     ):
         assert (

@@ -46,7 +46,7 @@ def test_trials_that_differ_in_how_they_train_share_a_stack_and_its_data(
     fresh = tuple(Trial(t.trial_id, t.ref, t.config, begin + t.seed) for t in plan.batch.trials)
     seeds_of_data: list[int] = sys.modules[type(load(TOY)).__module__].__dict__["MADE"]
     seeds_of_data.clear()
-    columns = run_batch(Batch((fresh,)), SETTINGS)
+    columns = [result.columns for result in run_batch(Batch((fresh,)), SETTINGS)]
 
     assert [c["status"] for c in columns] == ["ok"] * len(grid)
     assert len(seeds_of_data) == data_sets == len({c["data_hash"] for c in columns})
@@ -85,8 +85,9 @@ def test_as_stacked_so_alone():
     stacked = dict(zip(ids, run_batch(plan.batch, settings), strict=True))
 
     for trial in grid:
-        (alone,) = run_batch(Batch(((trial,),)), settings)
-        together = stacked[trial.trial_id]
+        (result,) = run_batch(Batch(((trial,),)), settings)
+        alone = result.columns
+        together = stacked[trial.trial_id].columns
         assert (together["stack_size"], alone["stack_size"]) == (16, 1)
         assert together.keys() == alone.keys()
         for name in EQUAL:

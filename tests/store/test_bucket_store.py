@@ -123,8 +123,9 @@ def test_checkpoints_lie_in_the_bucket_and_training_goes_on_from_them(
             measure_points=8,
             checkpoints=checkpoints,
         )
-        (columns,) = run_batch(Batch((sweep.trials,)), settings)
-        return {name: value for name, value in columns.items() if name not in TIMES}
+        (result,) = run_batch(Batch((sweep.trials,)), settings)
+        columns = {k: value for k, value in result.columns.items() if k not in TIMES}
+        return columns | {"weights": result.weights}
 
     whole = trained(None)
     assert trained(store.checkpoints()) == whole

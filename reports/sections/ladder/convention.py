@@ -141,7 +141,7 @@ def _table(fit: Scaling, source: Source) -> dict[str, Sentence]:
 
 def _basis(fit: Scaling, source: Source) -> Sentence:
     """State a fit's objective, δ, filter, draws and held-out errors."""
-    parts = {
+    parts: dict[str, Number | str] = {
         "delta": source.number("delta", fit.delta, "Huber's δ"),
         "objective": source.number(
             "objective", fit.objective, "sum of Huber's loss of log residuals at the minimum"

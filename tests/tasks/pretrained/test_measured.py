@@ -45,7 +45,7 @@ def test_a_row_of_a_model_of_which_nothing_is_known(source: str, models: Path):
         "train_loss",
         "train_error",
         "loss_curve",
-        "_weights",
+        "weights",
     ):
         assert c[name] is None, name
     assert not {name for name in c if name.startswith("p_over_nd")}

@@ -28,8 +28,8 @@ def test_a_stack_trains_as_each_alone(source: str):
         for name in ("train_loss", "test_loss", "nll", "brier"):
             assert stacked[name] == pytest.approx(alone[name], rel=1e-5), name
 
-        weights = safetensors.torch.load(stacked["_weights"])
-        for name, own in safetensors.torch.load(alone["_weights"]).items():
+        weights = safetensors.torch.load(stacked["weights"])
+        for name, own in safetensors.torch.load(alone["weights"]).items():
             torch.testing.assert_close(weights[name], own, rtol=0, atol=1e-5)
 
 
@@ -63,7 +63,7 @@ def row(source: str) -> dict[str, Any]:
 
 def test_a_row_has_everything(row: dict[str, Any]):
     c = row
-    assert set(c) - {"_weights", "_pictures"} <= set(arrow_schema().names)
+    assert set(c) - {"weights"} <= set(arrow_schema().names)
     assert (c["family"], c["n"], c["tokens_distinct"]) == ("gpt", 64, 64)
     assert (c["d_ambient"], c["outputs"]) == (20, 256)
     assert c["p_over_nd_ambient"] == c["p"] / (64 * 20)
