@@ -16,6 +16,8 @@ const CHOICE_LABELS = {
 const PLOTLY_CONFIG = {
   responsive: true,
   displaylogo: false,
+  // The page sends nothing anywhere. Plotly 7.1 would offer to upload each chart to its maker.
+  showSendToCloud: false,
   modeBarButtonsToRemove: ["select2d", "lasso2d"],
 };
 
