@@ -1,8 +1,8 @@
-"""Parameters by group, FLOPs and saved bytes, counted rather than estimated; all work on the meta
-device.
+"""Count parameters by group, FLOPs and saved bytes. Everything works on the meta device.
 
-The parameter convention decides scaling conclusions (science notes, item 11), so groups are kept
-apart and their sum is checked against `numel`.
+Which parameters are counted decides scaling conclusions: in nanochat, the best number of tokens per
+parameter moved from 20 to 10.5 to 4 with the convention. So groups are kept apart, and their sum is
+checked against `numel`.
 """
 
 from collections.abc import Iterator, Mapping
