@@ -1,5 +1,5 @@
 # make demo   set up, run the quickstart sweep, write its report
-# make test   set up, run the tests (network or no network)
+# make test   set up, run the tests; needs no network beyond the package index
 # make fast   the tests that need no Ray and are quick: under a minute
 # make check  format, lint, types
 # make bench  ratios against what a user would do instead

@@ -70,7 +70,7 @@ def read_evidence(where: str | Path) -> Evidence:
 
 
 def _refuse_other_rows(ok: pd.DataFrame) -> None:
-    """Raise UserError on a row that no unilaw wrote: a store may come from anybody."""
+    """Raise UserError on a row that unilaw did not write: a store may come from anybody."""
     for trial_id, config, stop_rule in zip(
         ok["trial_id"], ok["config_json"], ok["stop_rule"], strict=True
     ):

@@ -36,7 +36,7 @@ def follow(
     """Write the job's log from its beginning and as it grows. Return the job's details when it has
     ended.
 
-    A connection that drops is opened again, and the log goes on where it stopped. Raises LostSight
+    Reopens a dropped connection and resumes the log where it stopped. Raises LostSight
     when the server has not answered for LOST_S, or answers that it has no such job.
     """
     address = client.get_address()

@@ -59,7 +59,7 @@ def pack(
 
 
 def _copy_packages(folder: Path) -> None:
-    """Copy the packages of this installation, and note the commit that they are of."""
+    """Copy the packages of this installation, and record which commit they come from."""
     for name in NAMES:
         shutil.copytree(
             Path(HOME) / name,

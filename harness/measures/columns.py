@@ -3,7 +3,7 @@ draw of points.
 
 To add an instrument: write it as a function in its own file, beside its source; call it in the file
 of its group (`stability_columns.py`, `lipschitz_columns.py`, …; a new group joins the list in
-`sensitivity.py`); and declare its columns in `harness/store/schema.py`, raising MEASURES_VERSION.
+`sensitivity.py`); and declare its columns in `harness/store/columns/`, raising MEASURES_VERSION in `schema.py`.
 """
 
 import dataclasses

@@ -56,7 +56,7 @@ COLUMNS: tuple[Column, ...] = (
     *COST,
     *PROVENANCE,
 )
-"""Every column, in the order in which row files and the README show them."""
+"""Every column, in the order in which row files and docs/columns.md show them."""
 
 
 def measured_columns() -> list[str]:

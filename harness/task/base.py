@@ -52,7 +52,7 @@ class BaseTask(abc.ABC):
 
     def tokens_distinct(self, config: Any) -> int | None:
         """Return how many different targets the model is trained on: one per sample, unless a
-        sample holds several. None where nobody knows."""
+        sample holds several. None if unknown."""
         return config.n
 
     def samples_distinct(self, config: Any) -> float | None:

@@ -178,8 +178,8 @@ def layers_of(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Mod
 
 
 def _is_elementwise(layer: nn.Module) -> bool:
-    """Return whether a layer acts on each number alone, and alike in every model: a layer with
-    parameters of its own does not."""
+    """Return whether a layer acts on each number separately and is the same in every model. A layer
+    with its own parameters is not."""
     if any(True for _ in layer.parameters()):
         return False
     return type(layer) in ELEMENTWISE or getattr(layer, "elementwise", False)
