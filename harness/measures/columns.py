@@ -1,9 +1,10 @@
 """Every measured column of trained models: accuracy over the whole held-out set, sensitivity on a
 draw of points.
 
-To add an instrument: write it as a function in its own file, beside its source; call it in the file
+To add an instrument, write it as a function in its own file, beside its source. Call it in the file
 of its group (`stability_columns.py`, `lipschitz_columns.py`, …; a new group joins the list in
-`sensitivity.py`); and declare its columns in `harness/store/columns/`, raising MEASURES_VERSION in `schema.py`.
+`sensitivity.py`). Declare its columns in `harness/store/columns/`, and raise MEASURES_VERSION in
+`harness/store/schema.py`.
 """
 
 import dataclasses
