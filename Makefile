@@ -1,9 +1,8 @@
 # make demo   set up, run the quickstart sweep, write its report
 # make test   set up, run the tests; needs no network beyond the package index
-# make fast   the tests that need no Ray and are quick: under a minute
 # make check  format, lint, types
 # make bench  ratios against what a user would do instead
-# make oldest the quick tests, sweeps and a report with the lowest versions that pyproject.toml allows
+# make oldest every command's help, sweeps, reports and measures with the lowest versions that pyproject.toml allows
 # make newest the same with the newest versions of everything but torch
 # make chaos  kill drivers, workers, nodes and heads, fill disks and memory, and count what is lost
 
@@ -13,7 +12,7 @@ BIN    := $(VENV)/bin
 # The exact spelling torch==X lets pip take a CPU build where one is configured. For another build: make TORCH="torch==2.12.0".
 TORCH  ?= $(shell sed -n '/^torch==/p' constraints.txt)
 
-.PHONY: setup demo test fast check bench oldest newest chaos hooks
+.PHONY: setup demo test check bench oldest newest chaos hooks
 setup: $(VENV)/.runtime
 
 $(VENV)/.runtime: pyproject.toml constraints.txt
@@ -36,10 +35,6 @@ demo: $(VENV)/.runtime
 test: $(VENV)/.testing
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-QUICK := -m "not ray and not slow and not gpu"
-fast: $(VENV)/.testing
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(QUICK)
-
 check: $(VENV)/.testing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -57,6 +52,7 @@ bench: $(VENV)/.benching
 	$(BIN)/python -m tests.benchmarks.language_throughput
 	$(BIN)/python -m tests.benchmarks.scale
 
+VERSIONED := tests/test_smoke.py tests/test_cli.py tests/reports tests/sweeps tests/measures
 # Each in an environment of its own, made anew. torch comes first and stays, so that a CPU build is kept.
 oldest: RESOLVE := --resolution lowest-direct
 newest: RESOLVE := --upgrade
@@ -65,8 +61,7 @@ oldest newest: $(VENV)/.testing
 	$(PYTHON) -m venv .venv-$@
 	.venv-$@/bin/python -m pip install --quiet $(TORCH)
 	$(BIN)/uv pip install --quiet --python .venv-$@/bin/python $(RESOLVE) --editable '.[test]' $(TORCH)
-	.venv-$@/bin/python -m pytest -n 2 --dist loadfile $(QUICK)
-	.venv-$@/bin/python -m pytest tests/test_smoke.py tests/reports/test_browser.py
+	.venv-$@/bin/python -m pytest -n 2 --dist loadfile $(VERSIONED)
 
 chaos: $(VENV)/.testing
 	$(BIN)/python -m tests.chaos

@@ -32,7 +32,6 @@ def test_every_command_has_help(tmp_path, unilaw):
         assert not re.search(r"--[A-Z]", shown.stdout), command
 
 
-@pytest.mark.ray
 @pytest.mark.parametrize("how", [[], ["--inline"]], ids=["ray", "inline"])
 def test_a_sweep_and_its_report(how: list[str], tmp_path, unilaw):
     (tmp_path / "smoke.yaml").write_text(SWEEP)

@@ -17,9 +17,6 @@ USER_FILES = "_given"
 """The folder of the files that the user named. They lie apart from the packages: a task file may be
 called random.py."""
 
-COMMIT_FILE = "_commit.json"
-"""Where the job reads the commit of its code, since it carries no git repository."""
-
 
 def base_id(sweep: Sweep, task_file: TaskRef | None, store: str) -> str:
     """Return the job's id, unilaw-NAME-HASH. Its hash is made of the sweep's text and trials, the
@@ -69,4 +66,4 @@ def _copy_packages(folder: Path) -> None:
 
     code = provenance.of_code()
     commit = {key: code[key] for key in ("commit", "dirty") if key in code}
-    (folder / COMMIT_FILE).write_text(json.dumps(commit))
+    (folder / provenance.COMMIT_FILE).write_text(json.dumps(commit))

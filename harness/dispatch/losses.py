@@ -8,7 +8,7 @@ from ray import exceptions as lost
 from harness.dispatch import ray_internals
 from harness.dispatch.error_lines import first_line, last_line
 from harness.errors import UserError
-from harness.execution.failures import text
+from harness.execution.failures import LONGEST_MESSAGE, text
 from harness.execution.trial_result import TrialResult
 from harness.store.schema import MEASURES_VERSION
 from harness.sweeps.trial import Batch
@@ -44,7 +44,7 @@ def results_of(
     columns = {
         "status": "failed",
         "failure_kind": kind,
-        "failure_message": text(message)[:2000],
+        "failure_message": text(message)[:LONGEST_MESSAGE],
         "wall_s": waited,
         "gpus": batch.gpus,
         "measures_version": MEASURES_VERSION,

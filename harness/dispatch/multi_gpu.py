@@ -1,10 +1,10 @@
 """One language model's trial over several GPUs: Ray Train's TorchTrainer, one process for each GPU,
 all of them in one placement group.
 
-    columns = ray.get(submit(home, stacks, settings, processes=4))
+    results = ray.get(submit(home, stacks, settings, processes=4))
 
 A coordinating task without resources starts the processes, waits for them, and returns what
-`harness.dispatch.worker.Worker.work` would: the columns of the first process, or of a failure. As
+`harness.dispatch.worker.Worker.work` would: the result of the first process, or of a failure. As
 there, what runs on other nodes is sent by value and imports this package only after `pin_on_node`:
 `_coordinate`, `_process` and every function that they name may use nothing of the package before.
 """
@@ -83,7 +83,7 @@ def reclaim() -> None:
 def _coordinate(
     home: str, stacks: list[list[dict[str, Any]]], settings: tuple[Any, ...], processes: int
 ) -> list[tuple[Any, ...]]:
-    """Start the processes, wait for them, and return the trial's columns."""
+    """Start the processes, wait for them, and return the trial's result."""
     pin_on_node(home)
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
@@ -130,7 +130,7 @@ def _coordinate(
 
 
 def _process(arguments: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """Run one process's part of the trial and return the trial's columns.
+    """Run one process's part of the trial and return the trial's result.
 
     Raises RuntimeError with the columns of a failure, which the coordinator reads; Ray Train then
     ends the other processes.
@@ -197,17 +197,18 @@ def _within_limit(part: Callable[[], Any], seconds: float) -> Any:
 def _part(stacks: list[list[dict[str, Any]]], settings: Any, device: Any) -> Any:
     """Return the TrialResult of this process's part of the trial, or that of its failure. To be run
     in a thread of its own."""
-    import torch
-    import torch.distributed as dist
-
     from harness.execution.failures import failure
-    from harness.execution.language_trials import LanguageTrials
-    from harness.execution.limits import flushed_denormals
-    from harness.sweeps.registry import TaskRef
-    from harness.sweeps.trial import Trial
-    from harness.training.processes import Processes
 
     try:
+        import torch
+        import torch.distributed as dist
+
+        from harness.execution.language_trials import LanguageTrials
+        from harness.execution.limits import flushed_denormals
+        from harness.sweeps.registry import TaskRef
+        from harness.sweeps.trial import Trial
+        from harness.training.processes import Processes
+
         ((plain,),) = stacks
         trial = Trial(plain["trial_id"], TaskRef(*plain["ref"]), plain["config"], plain["seed"])
         processes = Processes(dist.get_rank(), dist.get_world_size())

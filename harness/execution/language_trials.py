@@ -17,7 +17,7 @@ from harness.language import CausalLM, Corpus, LanguageConfig, LanguageTask
 from harness.measures import Measured, measure
 from harness.measures.next_token import held_out, last_word
 from harness.noise import Noise
-from harness.planning.memory import LEAST_POINTS, MEASURING_BYTES
+from harness.planning.memory import MEASURING_BYTES, points_within_memory
 from harness.planning.model_shape import Shape
 from harness.planning.resolved import resolve
 from harness.store.location import read_kept
@@ -187,8 +187,7 @@ class LanguageTrials:
         model = prepared.model.eval()
         data = embedded(prepared.task, config, prepared.corpus, model, prepared.seeds, device)
 
-        points_that_fit = MEASURING_BYTES // prepared.shape.saved_bytes_per_sample
-        points = min(self.settings.measure_points, max(LEAST_POINTS, points_that_fit))
+        points = points_within_memory(self.settings.measure_points, prepared.shape)
         (measured,) = measure(Alone(LastPosition(model)), [data], [prepared.seeds], points)
         return measured
 

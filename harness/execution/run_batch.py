@@ -61,6 +61,9 @@ def run_batch(batch: Batch, settings: RunSettings) -> list[TrialResult]:
         stopped = failed("oom", f"{type(e).__name__}: {e}")
 
     unfinished = len(batch.trials) - len(results)
+    if not unfinished:  # the limit rang after the last stack
+        return results
+
     wall_s = (time.perf_counter() - clock) / unfinished
     peak_bytes = peak_memory(device)
     return results + [

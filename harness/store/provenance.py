@@ -16,6 +16,9 @@ from typing import Any
 
 import harness
 
+COMMIT_FILE = "_commit.json"
+"""Lies beside the packages that `unilaw launch` sends to a cluster, and names their commit."""
+
 VARIABLES = (
     # Threads of the libraries below torch, which `threads` does not show
     "OMP_NUM_THREADS",
@@ -54,8 +57,7 @@ def of_code() -> dict[str, Any]:
     commit and whether there are uncommitted changes."""
     root = Path(harness.__file__).resolve().parent.parent
 
-    # `unilaw launch` writes this file beside the packages that it sends to a cluster.
-    sent = root / "_commit.json"
+    sent = root / COMMIT_FILE
     if sent.exists():
         return {"unilaw_version": harness.__version__, **json.loads(sent.read_text())}
 

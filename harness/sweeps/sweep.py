@@ -124,11 +124,12 @@ def _refuse_more_gpus_than_one_trial_uses(
         return
 
     for cells in entries:
-        if load(cells.ref).max_gpus == 1:
+        most = load(cells.ref).max_gpus
+        if gpus > most:
             raise UserError(
                 f"{document.where(('resources', 'gpus'))}: 'resources.gpus' is {gpus:g}, and a"
-                f" trial of the task '{cells.ref.name}' uses at most 1; only language models train"
-                " on several"
+                f" trial of the task '{cells.ref.name}' uses at most {most:g}; only language models"
+                " train on several"
             )
 
 
