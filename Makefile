@@ -1,7 +1,9 @@
 # make demo   set up, run the quickstart sweep, write its report
-# make test   set up, run the tests (network or no network)
+# make test   set up, run the tests; needs no network beyond the package index
 # make check  format, lint, types
 # make bench  ratios against what a user would do instead
+# make oldest every command's help, sweeps, reports and measures with the lowest versions that pyproject.toml allows
+# make newest the same with the newest versions of everything but torch
 # make chaos  kill drivers, workers, nodes and heads, fill disks and memory, and count what is lost
 
 PYTHON ?= python3
@@ -10,7 +12,7 @@ BIN    := $(VENV)/bin
 # The exact spelling torch==X lets pip take a CPU build where one is configured. For another build: make TORCH="torch==2.12.0".
 TORCH  ?= $(shell sed -n '/^torch==/p' constraints.txt)
 
-.PHONY: setup demo test check bench chaos hooks
+.PHONY: setup demo test check bench oldest newest chaos hooks
 setup: $(VENV)/.runtime
 
 $(VENV)/.runtime: pyproject.toml constraints.txt
@@ -49,6 +51,17 @@ bench: $(VENV)/.benching
 	$(BIN)/python -m tests.benchmarks.robust_accuracy
 	$(BIN)/python -m tests.benchmarks.language_throughput
 	$(BIN)/python -m tests.benchmarks.scale
+
+VERSIONED := tests/test_smoke.py tests/test_cli.py tests/reports tests/sweeps tests/measures
+# Each in an environment of its own, made anew. torch comes first and stays, so that a CPU build is kept.
+oldest: RESOLVE := --resolution lowest-direct
+newest: RESOLVE := --upgrade
+oldest newest: $(VENV)/.testing
+	rm -rf .venv-$@
+	$(PYTHON) -m venv .venv-$@
+	.venv-$@/bin/python -m pip install --quiet $(TORCH)
+	$(BIN)/uv pip install --quiet --python .venv-$@/bin/python $(RESOLVE) --editable '.[test]' $(TORCH)
+	.venv-$@/bin/python -m pytest -n 2 --dist loadfile $(VERSIONED)
 
 chaos: $(VENV)/.testing
 	$(BIN)/python -m tests.chaos

@@ -5,13 +5,35 @@ import json
 import os
 import shlex
 import sys
+from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import harness
-from harness.errors import UserError, did_you_mean, strip_control_chars
+from harness.errors import UserError, strip_control_chars
+from harness.terminal.options import (
+    Again,
+    Detach,
+    Inline,
+    JobArgument,
+    JobServer,
+    OneTrial,
+    Points,
+    RayAddress,
+    RetryFailed,
+    RowStore,
+    RowStoreOfJob,
+    StoreArgument,
+    SweepArgument,
+    TaskFile,
+)
+
+if TYPE_CHECKING:  # everything else is imported by the command that needs it: --help stays quick
+    from harness.store.store import Store
+    from harness.sweeps.registry import TaskRef
+    from harness.sweeps.sweep import Sweep
 
 app = typer.Typer(
     name="unilaw",
@@ -21,24 +43,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-SweepArgument = Annotated[
-    str, typer.Argument(metavar="SWEEP", help="A sweep file, or the name of a shipped sweep.")
-]
-TaskFile = Annotated[
-    Path | None,
-    typer.Option("--task-file", metavar="FILE.py", help="A file that defines further tasks."),
-]
-StoreArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="STORE",
-        help="What `unilaw run` has written: a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX.",
-    ),
-]
 
-
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"unilaw {harness.__version__}")
         raise typer.Exit
 
@@ -74,79 +81,45 @@ def plan(
     from harness.sweeps.sweep import load_sweep
     from harness.terminal.listing import plan_table
 
-    made = make_plan(
-        load_sweep(sweep, _refs(task_file)), say=lambda line: typer.echo(line, err=True)
-    )
+    loaded = load_sweep(sweep, _refs(task_file))
+    costs = make_plan(loaded, say=lambda line: typer.echo(line, err=True))
     if as_json:
-        typer.echo(
-            json.dumps({**made._asdict(), "cells": [c._asdict() for c in made.cells]}, indent=1)
-        )
+        cells = [cell._asdict() for cell in costs.cells]
+        typer.echo(json.dumps({**costs._asdict(), "cells": cells}, indent=1))
     else:
-        typer.echo(plan_table(made))
+        typer.echo(plan_table(costs))
 
 
 @app.command()
 def run(
     sweep: SweepArgument,
-    store: Annotated[
-        str | None,
-        typer.Option(
-            metavar="STORE",
-            help="Where rows go, a folder, s3://… or gs://…; default: the sweep file's store.",
-        ),
-    ] = None,
-    address: Annotated[
-        str | None, typer.Option(metavar="ADDR", help="A running Ray cluster: auto or HOST:PORT.")
-    ] = None,
-    inline: Annotated[
-        bool, typer.Option("--inline", help="In this process, without Ray; for debugging.")
-    ] = False,
+    store: RowStore = None,
+    address: RayAddress = None,
+    inline: Inline = False,
     task_file: TaskFile = None,
-    trial: Annotated[
-        str | None,
-        typer.Option(metavar="ID", help="Only the trial with this id (or its beginning)."),
-    ] = None,
-    retry_failed: Annotated[
-        bool,
-        typer.Option("--retry-failed", help="Run every failed trial again, whatever its kind."),
-    ] = False,
+    trial: OneTrial = None,
+    retry_failed: RetryFailed = False,
 ) -> None:
     """Run what the store does not have yet. Exits with 1 when trials failed."""
-    import dataclasses
-
     from harness.planning.plan import cost_cells, refuse_what_cannot_fit
     from harness.run import how_to_go_on
     from harness.run import run as run_sweep
-    from harness.store.store import Store
     from harness.sweeps.sweep import load_sweep
     from harness.terminal.progress import Progress
 
     loaded = load_sweep(sweep, _refs(task_file))
     if trial is not None:
-        chosen = tuple(t for t in loaded.trials if t.trial_id.startswith(trial))
-        if not chosen:
-            ids = [t.trial_id for t in loaded.trials]
-            raise UserError(
-                f"--trial {trial}: the sweep '{loaded.name}' has no such"
-                f" trial{did_you_mean(trial, ids)}"
-            )
-        loaded = dataclasses.replace(loaded, trials=chosen)
-    if inline and address is not None:
-        raise UserError(
-            "--inline runs in this process and --address on a cluster; give one of them"
-        )
+        loaded = loaded.only(trial)
+    _refuse_inline_on_a_cluster(inline, address)
     cells = cost_cells(loaded, skip_broken=True)
     refuse_what_cannot_fit(cells, loaded, here=address is None)
     if address is not None:  # before anything is written
-        from harness.dispatch.actors import connect
+        from harness.dispatch.cluster import connect
 
         connect(address, loaded.resources, max((cell.gpus or 0.0 for cell in cells), default=0.0))
 
     progress = Progress()
-    try:
-        opened = Store.create(loaded.store if store is None else store)
-    except UserError as e:
-        raise UserError(f"{loaded.store_where}: {e}" if store is None else str(e)) from None
+    opened = _create_store(loaded, store)
     try:
         outcome = run_sweep(loaded, opened, address, inline, retry_failed, progress)
     except KeyboardInterrupt:
@@ -157,118 +130,102 @@ def run(
         raise typer.Exit(130) from None
     finally:
         progress.stop()
+
     failed = sum(outcome.failed.values()) + outcome.given_up
-    kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(outcome.failed.items()))
     typer.echo(
-        f"{outcome.ok} ok, {failed} failed{f' ({kinds})' if kinds else ''},"
+        f"{outcome.ok} ok, {failed} failed{_by_kind(outcome.failed)},"
         f" {outcome.finished_before} finished before, {outcome.seconds:.0f} s; rows in {opened}"
     )
     if failed:
         raise typer.Exit(1)
 
 
-Address = Annotated[
-    str, typer.Option(metavar="URL", help="A Ray cluster's job server, http://HEAD:8265.")
-]
+def _create_store(sweep: "Sweep", store: str | None) -> "Store":
+    """Open the store that the command names, or the sweep file's; raise UserError at the line that
+    names it."""
+    from harness.store.store import Store
+
+    try:
+        return Store.create(sweep.store if store is None else store)
+    except UserError as e:
+        raise UserError(f"{sweep.store_where}: {e}" if store is None else str(e)) from None
+
+
+def _refuse_inline_on_a_cluster(inline: bool, address: str | None) -> None:
+    if inline and address is not None:
+        raise UserError(
+            "--inline runs in this process and --address on a cluster; give one of them"
+        )
+
+
+def _by_kind(failed: "Counter[str]") -> str:
+    """Return " (2 bug, 1 oom)"; empty when nothing failed."""
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(failed.items()))
+    return f" ({kinds})" if kinds else ""
 
 
 @app.command()
 def launch(
     sweep: SweepArgument,
-    address: Address,
-    store: Annotated[
-        str | None,
-        typer.Option(metavar="URI", help="s3://…, gs://… or an absolute path on the head."),
-    ] = None,
+    address: JobServer,
+    store: RowStoreOfJob = None,
     task_file: TaskFile = None,
-    detach: Annotated[
-        bool, typer.Option("--detach", help="Print the job's id and leave it running.")
-    ] = False,
-    retry_failed: Annotated[
-        bool,
-        typer.Option("--retry-failed", help="Run every failed trial again, whatever its kind."),
-    ] = False,
+    detach: Detach = False,
+    retry_failed: RetryFailed = False,
 ) -> None:
     """Run a sweep as a job of a Ray cluster and follow it; once more, and it follows the running
     job. Exits as `run` would there."""
-    from harness.dispatch import jobs
+    from harness.dispatch import job_server
+    from harness.dispatch.launch import launch as launch_sweep
     from harness.planning.plan import cost_cells, refuse_what_cannot_fit
     from harness.run import how_to_go_on
     from harness.sweeps.sweep import load_sweep
 
-    client, refs = jobs.connect(address), _refs(task_file)
+    client = job_server.connect(address)
+    refs = _refs(task_file)
     loaded = load_sweep(sweep, refs)
     refuse_what_cannot_fit(cost_cells(loaded, skip_broken=True), loaded, here=False)
-    where = jobs.store_for(loaded, store)
-    job = jobs.submit(client, loaded, refs, where, retry_failed)
-    again = shlex.join(a for a in shlex.split(how_to_go_on(sys.argv)) if a != "--detach")
-    ways = (
-        f"to follow it: {again}; to stop it: unilaw cancel {job.submission_id} --address {address}"
+
+    same_command = shlex.split(how_to_go_on(sys.argv))
+    exit_code = launch_sweep(
+        client,
+        address,
+        loaded,
+        refs,
+        store,
+        retry_failed,
+        detach,
+        how_to_follow=shlex.join(a for a in same_command if a != "--detach"),
+        write=lambda text: typer.echo(text, nl=False),
+        say=lambda line: typer.echo(line, err=True),
     )
-    typer.echo(
-        f"{job.submission_id} {'is running there already' if job.attached else 'is submitted'}; its"
-        f" rows go to {where}",
-        err=True,
-    )
-    if job.attached and retry_failed:
-        typer.echo("--retry-failed changes nothing about a job that is running already", err=True)
-    if detach:
-        typer.echo(ways, err=True)
-        typer.echo(job.submission_id)
-        return
-    try:
-        details = jobs.follow(client, job.submission_id, lambda text: typer.echo(text, nl=False))
-    except KeyboardInterrupt:
-        typer.echo(f"detached from {job.submission_id}, which goes on; {ways}", err=True)
-        raise typer.Exit(130) from None
-    except jobs.LostSight as e:
-        typer.echo(
-            f"unilaw: {e}; what has finished is in {where}, and the same command goes on", err=True
-        )
-        raise typer.Exit(1) from None
-    typer.echo(jobs.how_it_ended(details), err=True)
-    raise typer.Exit(jobs.exit_code(details))
+    raise typer.Exit(exit_code)
 
 
 @app.command()
 def cancel(
-    job: Annotated[
-        str,
-        typer.Argument(
-            metavar="SWEEP|ID",
-            help="A sweep file, a shipped sweep's name, or what `launch` printed.",
-        ),
-    ],
-    address: Address,
+    job: JobArgument,
+    address: JobServer,
 ) -> None:
     """Stop a job that `launch` started. What it has finished stays, and `launch` goes on from
     there."""
-    from harness.dispatch import jobs
+    from harness.dispatch import job_server, jobs
 
-    typer.echo(jobs.cancel(jobs.connect(address), job))
+    typer.echo(jobs.cancel(job_server.connect(address), job))
 
 
 @app.command()
 def measure(
     store: StoreArgument,
     task_file: TaskFile = None,
-    points: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="Held-out points; default: the instruments' own."),
-    ] = None,
-    again: Annotated[
-        bool, typer.Option("--again", help="Also trials that have today's measures.")
-    ] = False,
+    points: Points = None,
+    again: Again = False,
     cpus: Annotated[int, typer.Option(min=1, help="CPU cores, and torch threads, per batch.")] = 1,
     gpus: Annotated[
         float, typer.Option(min=0, help="GPUs per batch; a fraction below 1 shares one.")
     ] = 0,
-    address: Annotated[
-        str | None, typer.Option(metavar="ADDR", help="A running Ray cluster: auto or HOST:PORT.")
-    ] = None,
-    inline: Annotated[
-        bool, typer.Option("--inline", help="In this process, without Ray; for debugging.")
-    ] = False,
+    address: RayAddress = None,
+    inline: Inline = False,
 ) -> None:
     """Measure kept weights with today's instruments; nothing is trained again. Exits with 1 when
     some could not be measured."""
@@ -279,18 +236,17 @@ def measure(
     from harness.sweeps.trial import MEASURE_POINTS
     from harness.terminal.progress import Progress
 
-    if inline and address is not None:
-        raise UserError(
-            "--inline runs in this process and --address on a cluster; give one of them"
-        )
+    _refuse_inline_on_a_cluster(inline, address)
     if gpus not in (0, 1) and rounded(gpus) is None:
         raise UserError(
             f"--gpus {gpus:g}: must be 0, 1, or a share 1/k of one GPU (0.5, 0.3333, 0.25, …)"
         )
-    resources, progress = Resources(cpus=cpus, gpus=gpus), Progress()
-    Store.open(store)
+
+    resources = Resources(cpus=cpus, gpus=gpus)
+    progress = Progress()
+    Store.open(store)  # refuses what is no store, which create() would make into one
     try:
-        found = remeasure(
+        outcome = remeasure(
             Store.create(store),
             _refs(task_file),
             resources,
@@ -308,13 +264,13 @@ def measure(
         raise typer.Exit(130) from None
     finally:
         progress.stop()
-    kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(found.failed.items()))
+
     typer.echo(
-        f"{found.measured} measured, {found.failed.total()} not{f' ({kinds})' if kinds else ''},"
-        f" {found.current} up to date, {found.without_weights} without kept weights; rows in"
+        f"{outcome.measured} measured, {outcome.failed.total()} not{_by_kind(outcome.failed)},"
+        f" {outcome.current} up to date, {outcome.without_weights} without kept weights; rows in"
         f" {store}"
     )
-    if found.failed:
+    if outcome.failed:
         raise typer.Exit(1)
 
 
@@ -353,7 +309,7 @@ def compact(
     ],
 ) -> None:
     """Copy a store into a new one with a single row file."""
-    from harness.store.store import compact as compact_store
+    from harness.store.compact import compact as compact_store
 
     files, rows = compact_store(source, target)
     typer.echo(f"{rows} rows from {files} files, now one file in {target}")
@@ -367,7 +323,8 @@ def schema(task_file: TaskFile = None) -> None:
     typer.echo(json.dumps(sweep_schema(_refs(task_file)), indent=1))
 
 
-def _refs(task_file: Path | None):
+def _refs(task_file: Path | None) -> "dict[str, TaskRef]":
+    """Return the tasks that a --task-file defines, by name."""
     from harness.sweeps.registry import refs_in
 
     return refs_in(task_file) if task_file else {}

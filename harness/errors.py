@@ -14,18 +14,17 @@ NaN, a time limit or an exception comes back identically: those are run again on
 (`--retry-failed`)."""
 
 SHARED_KINDS = frozenset({"oom", "crash", "preempted", "timeout"})
-"""Kinds that a trial can bring upon its batch. They say nothing about which trial it was, so
-trials of a batch of several are run again apart, without a row, until the one that does it is
-alone."""
+"""Kinds that one trial can bring upon its whole batch. They do not say which trial it was, so the
+trials of a batch of several are run again apart, without a row, until the culprit is alone."""
 
 
 class UserError(Exception):
-    """Bad input: one clear sentence per mistake, shown without a traceback; the command exits
-    with 2."""
+    """Bad input: one clear sentence per mistake, shown without a traceback. The command exits with
+    2."""
 
 
 class TrialFailure(Exception):
-    """Raised inside a trial; becomes a row with `kind` and the message."""
+    """Raised inside a trial. Its row gets the kind and the message."""
 
     def __init__(self, kind: FailureKind, message: str):
         super().__init__(message)
@@ -33,15 +32,16 @@ class TrialFailure(Exception):
 
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
-    """`"; did you mean 'width'?"`, or nothing when no allowed word is close."""
+    """Return `"; did you mean 'width'?"`, or nothing when no allowed word is close."""
     close = difflib.get_close_matches(str(word), list(allowed), n=1, cutoff=0.6)
     return f"; did you mean '{close[0]}'?" if close else ""
 
 
 CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+"""Every control character but the newline."""
 
 
-def strip_control_chars(said: str) -> str:
-    """Text from a store or a task, without the characters that would steer the reader's
+def strip_control_chars(text: str) -> str:
+    """Replace the characters in a store's or a task's text that would steer the reader's
     terminal."""
-    return CONTROLS.sub("\N{REPLACEMENT CHARACTER}", said)
+    return CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -21,7 +21,7 @@ from harness.task import BaseTask, Config, Field
 if TYPE_CHECKING:  # its import takes seconds, and trials without text need none of it
     from transformers import PreTrainedModel
 
-GROUPS = {
+GROUPS: dict[str, tuple[str, ...]] = {
     "norm": ("norm", "ln_"),
     "position": ("wpe", "embed_positions", "position_embeddings"),
     "head": ("head", "embed_out"),
@@ -29,11 +29,11 @@ GROUPS = {
     "attention": ("attn", "attention"),
     "mlp": ("mlp", "fc", "dense"),
 }
-"""Words of a parameter's name that tell its group; the first that is found counts."""
+"""Group → words in the names of its parameters. The first group with a word in the name counts."""
 
 
 class Corpus(NamedTuple):
-    """Documents as tokens, some of them held out whole. Arrays are memory-mapped and shared by
+    """Documents as tokens, some of them held out whole. The arrays are memory-mapped and shared by
     all trials of a node."""
 
     train: np.ndarray
@@ -51,34 +51,36 @@ class Corpus(NamedTuple):
 
     @property
     def tokens_per_byte(self) -> float:
-        """Held-out tokens, separators left out, per byte of text."""
+        """Held-out tokens per byte of text, without the separators."""
         return float((self.held_out != self.separator).sum()) / self.held_out_bytes
 
 
 def windows(tokens: np.ndarray, separator: int, length: int) -> np.ndarray:
-    """(W, length) windows that do not overlap and hold no separator: each document cut from its
-    beginning, rests dropped."""
+    """Return (W, length) windows that do not overlap and hold no separator. Each document is cut
+    from its beginning, and what is too short for a window is dropped."""
     return windows_at(tokens, window_begins(tokens, separator, length), length)
 
 
 def window_begins(tokens: np.ndarray, separator: int, length: int) -> np.ndarray:
-    """(W,) where the same windows begin."""
-    ends = np.flatnonzero(tokens == separator)
-    begins = np.concatenate([[0], ends[:-1] + 1])
-    counts = (ends - begins) // length
-    first = np.repeat(begins, counts)
-    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    return first + within * length
+    """Return (W,) the positions at which the windows of `windows` begin."""
+    document_ends = np.flatnonzero(tokens == separator)
+    document_begins = np.concatenate([[0], document_ends[:-1] + 1])
+    counts = (document_ends - document_begins) // length
+
+    first = np.repeat(document_begins, counts)
+    windows_before = np.repeat(np.cumsum(counts) - counts, counts)
+    within_document = np.arange(counts.sum()) - windows_before
+    return first + within_document * length
 
 
 def windows_at(tokens: np.ndarray, begins: np.ndarray, length: int) -> np.ndarray:
-    """(W, length) tokens from each of `begins` (W,) on."""
+    """Return (W, length) the tokens from each of `begins` (W,) on."""
     return np.asarray(tokens)[begins[:, None] + np.arange(length)]
 
 
 class LanguageConfig(Config):
-    """A single pass over n windows, every position a target. AdamW, linear warmup, cosine down
-    to a share of the peak."""
+    """Training over n windows, every position a target, usually in a single pass: AdamW with a
+    linear warmup and a cosine down to a share of the peak."""
 
     n: int = Field(
         default=8192,
@@ -128,16 +130,17 @@ class LanguageConfig(Config):
 
     @property
     def passed_together(self) -> int:
+        """Windows of one forward and backward pass."""
         return self.micro_batch or self.samples_per_step
 
     @property
     def evaluated_together(self) -> int:
-        """The windows of one pass: the training text is never evaluated as a whole."""
+        """Windows of one pass: the training text is never evaluated as a whole."""
         return self.passed_together
 
     @property
     def samples_in_memory(self) -> int:
-        """None: the tokens are memory-mapped."""
+        """Zero: the tokens are memory-mapped."""
         return 0
 
     @model_validator(mode="after")
@@ -156,13 +159,14 @@ class LanguageConfig(Config):
 
     @property
     def samples_per_step(self) -> int:
-        """At least 1, so that a model that is not trained has 0 steps in an epoch of 0 windows."""
+        """`batch_size`, or n where it is smaller; at least 1, so that a model that is not trained
+        has 0 steps in an epoch of 0 windows."""
         return max(1, super().samples_per_step)
 
 
 def transformer_group(parameter: str) -> str:
-    """embedding, position, attention, mlp, norm or head, from a parameter's name in transformers'
-    models of the GPT kind.
+    """Return embedding, position, attention, mlp, norm, head or other, from a parameter's name in
+    transformers' models of the GPT kind.
 
     >>> transformer_group("transformer.h.0.attn.c_proj.weight")
     'attention'
@@ -182,30 +186,33 @@ class CausalLM(nn.Module):
         self.transformer = transformer
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(B, T) int64 to (B, T, vocabulary) logits, position t from the tokens up to t."""
-        given = {}
-        # where it is only counted; without these transformers looks at values, and there are none
+        """Return (B, T, vocabulary) logits of (B, T) int64 tokens. Those at position t depend on
+        the tokens up to t."""
+        options = {}
         if tokens.device.type == "meta":
+            # The model is only counted. Without these options transformers looks at the tokens'
+            # values, and on the meta device there are none.
             length = tokens.shape[1]
-            given = {
+            options = {
                 "attention_mask": torch.ones(1, 1, length, length, dtype=torch.bool, device="meta"),
                 "position_ids": torch.zeros(1, length, dtype=torch.int64, device="meta"),
             }
-        return self.transformer(input_ids=tokens, use_cache=False, **given).logits
+        return self.transformer(input_ids=tokens, use_cache=False, **options).logits
 
     def group_of(self, parameter: str) -> str:
-        """The group that a parameter counts in."""
+        """Return the group that a parameter counts in."""
         return transformer_group(parameter)
 
     def table(self) -> Tensor:
-        """(vocabulary, width): the learned input embedding of every token."""
+        """Return (vocabulary, width) the learned input embedding of every token."""
         embedding = self.transformer.get_input_embeddings()
         assert isinstance(embedding, nn.Embedding)
-        # as it is applied: some are scaled
-        return embedding(torch.arange(embedding.num_embeddings, device=embedding.weight.device))
+        tokens = torch.arange(embedding.num_embeddings, device=embedding.weight.device)
+        # Through the layer and not its weight: some models scale their embeddings.
+        return embedding(tokens)
 
     def last(self, x: Tensor) -> Tensor:
-        """(B, T, width) embeddings to the (B, vocabulary) logits after the last one."""
+        """Return (B, vocabulary) logits after the last of (B, T, width) embeddings."""
         return self.transformer(inputs_embeds=x, use_cache=False, logits_to_keep=1).logits[:, -1]
 
 
@@ -214,55 +221,57 @@ class LanguageTask(BaseTask):
     `model` and `width`."""
 
     Config: ClassVar[type[LanguageConfig]]  # pyright: ignore[reportIncompatibleVariableOverride]
+    input_dtype: ClassVar[torch.dtype] = torch.int64
     stackable: ClassVar[bool] = False
-    """A trial is large, and has no stop rule that it could share with others."""
+    """A trial is large, and its stop rule could not be shared with others."""
     max_gpus: ClassVar[float] = math.inf
 
     @abc.abstractmethod
     def corpus(self, config: Any) -> Corpus:
-        """The tokens. Called once per process and content; should read from a file that the
+        """Return the tokens. Called once per process and content; should read from a file that the
         node's processes share."""
 
     @abc.abstractmethod
     def model(self, config: Any) -> CausalLM:
-        """The model: untrained where `max_epochs` is above 0. Also called on the meta device, to
-        count."""
+        """Return the model, untrained where `max_epochs` is above 0. Also called on the meta
+        device, to count."""
 
     @abc.abstractmethod
     def width(self, config: Any) -> int:
-        """Numbers in the embedding of one token."""
+        """Return how many numbers the embedding of one token holds."""
 
     def tokens_distinct(self, config: Any) -> int | None:
-        """Every position of every window is a target. A task whose models come trained gives a
-        published figure, or None."""
+        """Return how many targets there are: every position of every window. A task whose models
+        come trained gives a published figure, or None."""
         return config.n * config.context
 
     def samples_distinct(self, config: Any) -> float | None:
-        """Windows: n·d is tokens · width, whether it is counted by token or by window."""
+        """Return the number of windows: n·d is tokens · width, whether one counts by token or by
+        window."""
         tokens = self.tokens_distinct(config)
         return tokens / config.context if tokens else None
 
     def tokens_seen(self, config: Any) -> int | None:
-        """Targets trained on, repeats counted."""
+        """Return how many targets the model is trained on, repeats counted."""
         return config.n * config.context * config.max_epochs
 
     def byte_tokens(self, config: Any) -> bool:
-        """Whether a token is a byte."""
+        """Return whether a token is a byte."""
         return False
 
     def last_words(self, config: Any) -> list[tuple[Tensor, Tensor]]:
-        """Texts whose last word is to be predicted: the tokens before it and its own, no longer
-        together than the model reads."""
+        """Return texts whose last word is to be predicted, each as the tokens before the word and
+        the word's own. Together they must not be longer than the model reads."""
         return []
 
     def fingerprint(self, config: Any) -> str:
+        """Return the hash of the corpus."""
         return self.corpus(config).content_hash
 
     def input_shape(self, config: Any) -> tuple[int, ...]:
+        """Return the shape of one window of tokens."""
         return (config.context,)
 
     def d_ambient(self, config: Any) -> int:
-        """Numbers in a window of embeddings."""
+        """Return how many numbers a window of embeddings holds."""
         return config.context * self.width(config)
-
-    input_dtype = torch.int64

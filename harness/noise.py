@@ -16,8 +16,8 @@ NoiseKind = Literal["none", "label_flip", "label_resample", "target_resample", "
 
 @dataclass(frozen=True)
 class Noise:
-    """What was done to the labels. `sigma2` belongs to ±1 targets; `bayes_error` to every label
-    (for a ±1 target, to its sign)."""
+    """The noise injected into the labels, and its level. `sigma2` exists for ±1 targets only;
+    `bayes_error` is that of the label, for a ±1 target that of its sign."""
 
     kind: NoiseKind
     eta: float | None
@@ -27,7 +27,7 @@ class Noise:
     @property
     def level(self) -> float:
         """The quantity that a fit has to get below: σ² for ±1 targets, R* for classes."""
-        return self.sigma2 if self.sigma2 is not None else self.bayes_error
+        return self.bayes_error if self.sigma2 is None else self.sigma2
 
     @property
     def epsilon(self) -> float:
@@ -36,8 +36,10 @@ class Noise:
 
 
 def flip_labels(y: Tensor, eta: float, generator: torch.Generator) -> tuple[Tensor, Noise]:
-    """Flip each ±1 label with probability `eta` ≤ 1/2: σ² = 4η(1−η), R* = η. y: (n,) of ±1.; the
-    same shape comes back."""
+    """Flip each ±1 label with probability `eta` ≤ 1/2: σ² = 4η(1−η), R* = η.
+
+    y: (n,) of ±1. The labels returned have the same shape.
+    """
     flipped = torch.rand(len(y), generator=generator) < eta
     noise = Noise("label_flip" if eta > 0 else "none", eta, eta, sigma2=4 * eta * (1 - eta))
     return torch.where(flipped, -y, y), noise
@@ -50,10 +52,10 @@ def resample_labels(
     generator: torch.Generator,
     kind: Literal["label_resample", "target_resample"] = "label_resample",
 ) -> tuple[Tensor, Noise]:
-    """Redraw each label uniformly from all `classes` with probability `eta`: R* = η(1 − 1/K). y:
-    (n,) int64.
+    """Redraw each label uniformly from all K `classes` with probability `eta`: R* = η(1 − 1/K).
 
-    `kind` is what rows call it: a label of an image, or the target token of a window.
+    y: (n,) int64. `kind` is the noise's name in the rows: label_resample for labels of images,
+    target_resample for the target tokens of windows.
     """
     redrawn = torch.rand(len(y), generator=generator) < eta
     fresh = torch.randint(classes, (len(y),), generator=generator)

@@ -1,8 +1,7 @@
-"""`unilaw measure STORE`: measure kept weights with today's instruments, without training anything
-again.
+"""`unilaw measure STORE`: measure kept weights with today's instruments, without training again.
 
 Each trial gets a new row: its old one with the measured columns replaced, a newer
-`measures_version`, and when and by which code it was measured; its data are read again from where
+`measures_version`, and when and by which code it was measured. Its data are read again from where
 the row says. The old rows stay in the store, behind the new ones in the latest view.
 """
 
@@ -10,7 +9,6 @@ import json
 import re
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -18,29 +16,34 @@ import pandas as pd
 import pyarrow as pa
 
 from harness.errors import SHARED_KINDS, UserError
-from harness.language import LanguageTask
+from harness.execution.trial_result import TrialResult
 from harness.measures.counts import params_per_number
-from harness.planning.model_shape import shape_of
+from harness.planning.resolved import ResolvedTrial, resolve
 from harness.run import results
 from harness.store import provenance
-from harness.store.schema import COLUMNS, MEASURES_VERSION, SCHEMA_VERSION, arrow_schema
-from harness.store.store import Store, latest
+from harness.store.latest import latest
+from harness.store.schema import (
+    MEASURES_VERSION,
+    SCHEMA_VERSION,
+    Columns,
+    arrow_schema,
+    measured_columns,
+)
+from harness.store.store import Store
 from harness.sweeps.registry import TaskRef, installed, load
 from harness.sweeps.sweep import Limits, Resources
 from harness.sweeps.trial import Batch, RunSettings, Trial
 from harness.terminal.progress import Progress
 
-NAMES = [c.name for c in COLUMNS]
-MEASURED = NAMES[NAMES.index("test_loss") : NAMES.index("pictures") + 1]
-"""Every column that an instrument fills; they stand together in the schema."""
+MEASURED = measured_columns()
 
 TOGETHER = 16
 """Trials measured in one batch, as one stack where their models allow it."""
 
 
 class Remeasured(NamedTuple):
-    """Trials with new rows; trials that have today's measures already, or no kept weights; and
-    those that could not be measured."""
+    """Counts of trials: with new rows; with today's measures already; without kept weights; and
+    those that could not be measured, by kind of failure."""
 
     measured: int
     current: int
@@ -64,26 +67,21 @@ def remeasure(
     Tasks of a task file must be given in `refs`: the copy in a store is never run, as anybody may
     have written it. Raises UserError when a task is not known.
     """
-    contents = store.read()
-    for problem in contents.problems:
-        progress.say(problem)
-    newest = latest(contents.rows)
-    ok = newest[newest["status"] == "ok"]
-    old = ok if again else ok[ok["measures_version"] < MEASURES_VERSION]
-    todo = old[old["weights_file"].notna()]
-    rows = {row["trial_id"]: row for row in _plain(todo)}
-    failed: Counter[str] = Counter()
-    trials = []
-    for row in rows.values():
-        trial = _trial(row, refs)
-        if isinstance(trial, str):
-            failed["unknown"] += 1
-            progress.say(f"cannot be measured: {trial}")
-        else:
-            trials.append(trial)
+    outdated = _outdated(store, again, progress)
+    trials, failed = _trials(outdated.rows, refs, progress)
+
     gpus = float(resources.gpus)
-    queue = deque(replace(batch, gpus=gpus) for batch in _batches(trials))
-    given = RunSettings(
+    queue = deque(_batches(trials, gpus))
+    progress.start(
+        dict.fromkeys((t.trial_id for t in trials), 1.0),
+        finished_before=outdated.current,
+        given_up=0,
+        batches=len(queue),
+        forecast=None,
+    )
+
+    measured = 0
+    settings = RunSettings(
         cpus=resources.cpus,
         gpus=gpus,
         seconds=Limits().seconds_per_trial,
@@ -92,63 +90,99 @@ def remeasure(
         checkpoints=None,
         trained=store.weights(),
     )
-    measured = 0
-    work = dict.fromkeys((t.trial_id for t in trials), 1.0)
-    progress.start(
-        work, finished_before=len(ok) - len(old), given_up=0, batches=len(queue), forecast=None
-    )
-    for batch, found in results(queue, resources, given, address, inline) if queue else ():
-        if len(batch.trials) > 1 and any(c.get("failure_kind") in SHARED_KINDS for c in found):
+    # No name for the generator: an error that leaves the loop closes it at once, which cancels what
+    # is in flight.
+    for batch, batch_results in (
+        results(queue, resources, settings, address, inline) if queue else ()
+    ):
+        lost = any(result.failure_kind in SHARED_KINDS for result in batch_results)
+        if lost and len(batch.trials) > 1:
             queue.extend(batch.halves())
             continue
-        new = []
-        for trial, columns in zip(batch.trials, found, strict=True):
-            row = rows[trial.trial_id]
-            kind, message = columns.get("failure_kind"), columns.get("failure_message")
-            if not kind and columns["data_hash"] != row["data_hash"]:
-                kind, message = "data", "its data are not those it was trained on"
+
+        new_rows = []
+        for trial, result in zip(batch.trials, batch_results, strict=True):
+            row = outdated.rows[trial.trial_id]
+            kind, message = _failure(row, result)
             progress.advance(trial, kind, message)
             if kind:
                 failed[kind] += 1
-                continue
-            picture = columns["_measured"].pop("_pictures", None)
-            new.append(
-                _new_row(row, columns)
-                | (
-                    {"pictures_file": store.put_pictures(trial.trial_id, picture)}
-                    if picture
-                    else {}
-                )
-            )
-        if new:
-            store.append(new)
-        measured += len(new)
+            else:
+                new_rows.append(_new_row(row, result, store))
+        if new_rows:
+            store.append(new_rows)
+        measured += len(new_rows)
     progress.stop()
-    return Remeasured(measured, len(ok) - len(old), len(old) - len(todo), failed)
+    return Remeasured(measured, outdated.current, outdated.without_weights, failed)
 
 
-def _plain(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as the store takes them: None for what is null, lists as lists."""
+class _Outdated(NamedTuple):
+    """The rows to measure again, by trial id, and how many of the others there are."""
+
+    rows: dict[str, Columns]
+    current: int
+    without_weights: int
+
+
+def _outdated(store: Store, again: bool, progress: Progress) -> _Outdated:
+    contents = store.read()
+    for problem in contents.problems:
+        progress.say(problem)
+
+    newest = latest(contents.rows)
+    ok = newest[newest["status"] == "ok"]
+    old = ok if again else ok[ok["measures_version"] < MEASURES_VERSION]
+    kept = old[old["weights_file"].notna()]
+    return _Outdated(
+        rows={row["trial_id"]: row for row in _plain(kept)},
+        current=len(ok) - len(old),
+        without_weights=len(old) - len(kept),
+    )
+
+
+def _plain(rows: pd.DataFrame) -> list[Columns]:
+    """Return rows as the store takes them: None for what is null, lists as lists."""
     return pa.Table.from_pandas(rows, schema=arrow_schema(), preserve_index=False).to_pylist()
 
 
-def _trial(row: dict[str, Any], refs: Mapping[str, TaskRef]) -> Trial | str:
-    """The trial of a row, or why it cannot be made again. Its id is the row's own: how ids are
-    made may have changed since."""
-    name, trial_id = row["task"], row["trial_id"]
+def _trials(
+    rows: Mapping[str, Columns], refs: Mapping[str, TaskRef], progress: Progress
+) -> tuple[list[Trial], Counter[str]]:
+    """Return the trials of the rows, and the count of those that cannot be made again."""
+    trials = []
+    failed: Counter[str] = Counter()
+    for row in rows.values():
+        trial = _trial(row, refs)
+        if isinstance(trial, str):
+            failed["unknown"] += 1
+            progress.say(f"cannot be measured: {trial}")
+        else:
+            trials.append(trial)
+    return trials, failed
+
+
+def _trial(row: Columns, refs: Mapping[str, TaskRef]) -> Trial | str:
+    """Return the trial of a row, or why it cannot be made again. Its id is the row's own: how ids
+    are made may have changed since. Raises UserError when the row's task is not installed."""
+    name = row["task"]
+    trial_id = row["trial_id"]
     if not re.fullmatch(r"[0-9a-f]{16}", trial_id):  # it becomes part of file names
         return f"a row's trial id is {trial_id[:40]!r}, which is none"
+
     ref = refs.get(name) or (TaskRef(name) if name in installed() else None)
     if ref is None:
         raise UserError(
             f"the store has trials of the task '{name}', which is not installed; name its file with"
             " --task-file"
         )
-    if load(ref).version != row["task_version"]:
+
+    version = load(ref).version
+    if version != row["task_version"]:
         return (
             f"{trial_id} is of version {row['task_version']} of the task '{name}', and here it is"
-            f" {load(ref).version}"
+            f" {version}"
         )
+
     trial = Trial(trial_id, ref, json.loads(row["config_json"]), row["seed"])
     try:
         trial.load_config()
@@ -160,35 +194,44 @@ def _trial(row: dict[str, Any], refs: Mapping[str, TaskRef]) -> Trial | str:
     return trial
 
 
-def _batches(trials: list[Trial]) -> list[Batch]:
-    """TOGETHER at a time, models of one shape family next to each other and those of one size
-    nearest."""
-    families: dict[tuple[Any, ...], list[tuple[int, Trial]]] = {}
+def _batches(trials: list[Trial], gpus: float) -> list[Batch]:
+    """Return TOGETHER trials at a time, models of one shape family next to each other and those of
+    similar size nearest. Trials that cannot be stacked go alone."""
+    families: dict[tuple[Any, ...], list[ResolvedTrial]] = {}
     for trial in trials:
-        config = trial.load_config()
-        shape = shape_of(trial.ref, config)
-        families.setdefault((trial.ref, shape.family, shape.input_shape, shape.outputs), []).append(
-            (shape.p, trial)
-        )
+        resolved = resolve(trial)
+        shape = resolved.shape
+        family = (trial.ref, shape.family, shape.input_shape, shape.outputs)
+        families.setdefault(family, []).append(resolved)
+
     batches = []
     for members in families.values():
-        members.sort(key=lambda member: -member[0])
-        size = 1 if isinstance(load(members[0][1].ref), LanguageTask) else TOGETHER
-        batches += [
-            Batch((tuple(t for _, t in members[i : i + size]),))
-            for i in range(0, len(members), size)
-        ]
+        members.sort(key=lambda member: -member.shape.p)
+        size = TOGETHER if members[0].task.stackable else 1
+        for begin in range(0, len(members), size):
+            stack = tuple(member.trial for member in members[begin : begin + size])
+            batches.append(Batch((stack,), gpus))
     return batches
 
 
-def _new_row(row: dict[str, Any], columns: dict[str, Any]) -> dict[str, Any]:
-    """The old row with everything measured anew; where and how it was trained stays as it was."""
-    measured = columns["_measured"]
-    return {
+def _failure(row: Columns, result: TrialResult) -> tuple[str | None, str | None]:
+    """Return the kind and the message of what stands against a new row; None and None when nothing
+    does."""
+    if result.failure_kind:
+        return result.failure_kind, result.columns["failure_message"]
+    if result.columns["data_hash"] != row["data_hash"]:
+        return "data", "its data are not those it was trained on"
+    return None, None
+
+
+def _new_row(row: Columns, result: TrialResult, store: Store) -> Columns:
+    """Return the old row with everything measured anew, and put its picture into the store. Where
+    and how the trial was trained stays as it was."""
+    columns = result.columns
+    new_row = {
         **row,
-        **dict.fromkeys(MEASURED),
-        **measured,
-        **params_per_number(row["p"], row["n"], row["d_ambient"], measured),
+        **{name: columns.get(name) for name in MEASURED},
+        **params_per_number(row["p"], row["n"], row["d_ambient"], columns),
         "measure_s": columns["measure_s"],
         "measure_share": columns["measure_s"] / (row["train_s"] + columns["measure_s"]),
         "measures_version": MEASURES_VERSION,
@@ -197,3 +240,6 @@ def _new_row(row: dict[str, Any], columns: dict[str, Any]) -> dict[str, Any]:
         "finished_at": datetime.now(UTC),
         "schema_version": SCHEMA_VERSION,
     }
+    if result.pictures:
+        new_row["pictures_file"] = store.put_pictures(row["trial_id"], result.pictures)
+    return new_row

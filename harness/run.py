@@ -1,6 +1,7 @@
-"""A run, told top to bottom: what is left to do, workers, rows, retries, what to say at the end."""
+"""A run, told top to bottom: what is left to do, batches to workers, rows to the store, retries."""
 
 import contextlib
+import shlex
 import sys
 import time
 from collections import Counter, deque
@@ -11,10 +12,13 @@ from typing import Any, NamedTuple
 
 from harness.dispatch.retries import AttemptHistory, Retries
 from harness.errors import SHARED_KINDS, UserError
+from harness.execution.failures import LONGEST_MESSAGE
 from harness.execution.run_batch import run_batch
-from harness.planning.batches import FORECAST_OVERHEAD, Planned, wall_seconds
+from harness.execution.trial_result import TrialResult
+from harness.planning.batches import Planned
 from harness.planning.machine_speed import calibrated
 from harness.planning.plan import batches, slots_here
+from harness.planning.times import FORECAST_OVERHEAD, wall_seconds
 from harness.store import provenance
 from harness.store.schema import SCHEMA_VERSION, Columns
 from harness.store.store import RunRecord, Store, SweepRecord
@@ -47,84 +51,46 @@ def run(
     retry_failed: bool,
     progress: Progress,
 ) -> Outcome:
-    """Run what the store lacks. Rows are written as batches end; a KeyboardInterrupt leaves them
-    there and passes on."""
-    clock, began = time.perf_counter(), datetime.now(UTC)
-    for said in store.set_torn_aside():
-        progress.say(f"set aside: {said}")
-    task_source = next((t.ref.source for t in sweep.trials if t.ref.source is not None), None)
-    asked = {t.trial_id: t.ref.name for t in sweep.trials}
-    store.put_sweep(
-        SweepRecord(name=sweep.name, text=sweep.text, task_source=task_source, trials=asked)
-    )
-    past = AttemptHistory.read(store, progress)
-    store.drop_checkpoints(past.ok)  # a run may be killed between a row and this
+    """Run the trials that the store lacks. Rows are written as batches end; a KeyboardInterrupt
+    leaves them there and passes on.
+
+    Raises UserError when `inline` is asked for and a trial takes several GPUs.
+    """
+    clock = time.perf_counter()
+    began = datetime.now(UTC)
+
+    for torn_file in store.set_torn_aside():
+        progress.say(f"set aside: {torn_file}")
+    store.put_sweep(_sweep_record(sweep))
+
+    past = AttemptHistory.read(store, progress.say)
+    # An earlier run may have been killed between writing a row and this.
+    store.drop_checkpoints(past.ok)
     todo = [t for t in sweep.trials if past.wants(t, sweep.limits.attempts, retry_failed)]
     finished_before = sum(t.trial_id in past.ok for t in sweep.trials)
     given_up = len(sweep.trials) - finished_before - len(todo)
-    planned, forecast = _planned(todo, sweep, inline, progress) if todo else ([], 0.0)
-    queue = deque(p.batch for p in planned)
-    work = {t.trial_id: p.seconds / len(p.batch.trials) for p in planned for t in p.batch.trials}
-    del planned
-    if inline and any(batch.gpus > 1 for batch in queue):
-        raise UserError(
-            "--inline runs in this process, on one GPU, and some trials of this sweep take several:"
-            " leave it out"
-        )
-    retries = Retries(past, todo, sweep, inline, retry_failed)
-    ok, failed = 0, Counter()
+
+    queue = _queue_of(todo, sweep, inline, progress)
     progress.start(
-        work,
+        queue.work,
         finished_before=finished_before,
         given_up=given_up,
-        batches=len(queue),
-        forecast=forecast,
+        batches=len(queue.batches),
+        forecast=queue.forecast_s,
     )
-    for batch, found in (
-        results(queue, sweep.resources, given_by(sweep, store), address, inline) if queue else ()
-    ):
-        rows, suspects = [], []
-        for trial, columns in zip(batch.trials, found, strict=True):
-            kind = columns.get("failure_kind")
-            if kind in SHARED_KINDS and len(batch.trials) > 1:
-                suspects.append(trial.trial_id)
-                continue
-            row = {**identity(trial, retries.attempt[trial.trial_id], sweep.name), **columns}
-            weights, pictures = row.pop("_weights"), row.pop("_pictures")
-            row["weights_file"] = store.put_weights(trial.trial_id, weights) if weights else None
-            row["pictures_file"] = (
-                store.put_pictures(trial.trial_id, pictures) if pictures else None
-            )
-            rows.append(row)
-            again = retries.of_one(trial.trial_id, batch, kind) if kind else None
-            if again:
-                queue.append(again)
-                progress.say(
-                    f"{trial.trial_id} {trial.ref.name}: {kind}, {retries.how(batch, again)}:"
-                    f" {row['failure_message']}"
-                )
-                continue
-            if kind == "oom":
-                row["failure_message"] = f"{retries.tried(trial.trial_id)}{row['failure_message']}"[
-                    :2000
-                ]
-            ok, failed = ok + (kind is None), failed + Counter([kind] if kind else [])
-            progress.advance(trial, kind, row.get("failure_message"))
-        if rows:
-            store.append(rows)
-        store.drop_checkpoints(
-            [row["trial_id"] for row in rows if row.get("failure_kind") not in SHARED_KINDS]
-        )
-        if suspects:
-            lost = next(c for c in found if c.get("failure_kind") in SHARED_KINDS)
-            again = retries.of_several(batch, suspects, lost["failure_kind"])
-            queue.extend(again)
-            how = "together" if again == [batch] else "apart"
-            progress.say(
-                f"{len(suspects)} trials of a batch of {len(batch.trials)} to run again {how}:"
-                f" {lost['failure_message']}"
-            )
+
+    retries = Retries(past, todo, sweep, inline, retry_failed)
+    ledger = _Ledger(sweep, store, queue.batches, retries, progress)
+    if queue.batches:
+        settings = settings_of(sweep, store)
+        # No name for the generator: an error that leaves the loop closes it at once, which cancels
+        # what is in flight.
+        for batch, batch_results in results(
+            queue.batches, sweep.resources, settings, address, inline
+        ):
+            ledger.enter(batch, batch_results)
     progress.stop()
+
     seconds = time.perf_counter() - clock
     if todo:
         record = RunRecord(
@@ -132,55 +98,66 @@ def run(
             began=began,
             inline=inline,
             trials=len(todo),
-            forecast_s=forecast,
+            forecast_s=queue.forecast_s,
             seconds=seconds,
         )
         store.put_run(record)
-    return Outcome(finished_before, ok, failed, given_up, seconds)
+    return Outcome(finished_before, ledger.ok, ledger.failed, given_up, seconds)
+
+
+def _sweep_record(sweep: Sweep) -> SweepRecord:
+    sources = (t.ref.source for t in sweep.trials if t.ref.source is not None)
+    return SweepRecord(
+        name=sweep.name,
+        text=sweep.text,
+        task_source=next(sources, None),
+        trials={t.trial_id: t.ref.name for t in sweep.trials},
+    )
+
+
+# What is left to do
+
+
+class _Queue(NamedTuple):
+    batches: deque[Batch]
+    work: dict[str, float]
+    """Trial id → seconds of work expected."""
+    forecast_s: float
+    """Seconds that everything should take on this machine."""
+
+
+def _queue_of(todo: list[Trial], sweep: Sweep, inline: bool, progress: Progress) -> _Queue:
+    """Cut the trials into batches. Raises UserError when one needs several GPUs and runs inline."""
+    if not todo:
+        return _Queue(deque(), {}, 0.0)
+
+    planned, forecast_s = _planned(todo, sweep, inline, progress)
+    if inline and any(p.batch.gpus > 1 for p in planned):
+        raise UserError(
+            "--inline runs in this process, on one GPU, and some trials of this sweep take several:"
+            " leave it out"
+        )
+
+    work = {}
+    for p in planned:
+        seconds_each = p.seconds / len(p.batch.trials)
+        work |= {trial.trial_id: seconds_each for trial in p.batch.trials}
+    return _Queue(deque(p.batch for p in planned), work, forecast_s)
 
 
 def _planned(
     todo: list[Trial], sweep: Sweep, inline: bool, progress: Progress
 ) -> tuple[list[Planned], float]:
-    """The batches, and the seconds that all of it should take on this machine."""
+    """Return the batches, and the seconds that all of them should take on this machine."""
     calibration = calibrated(sweep.resources.cpus, progress.say)
     planned = batches(sweep, todo, calibration)
     slots = 1 if inline else slots_here(sweep)
-    return planned, FORECAST_OVERHEAD * wall_seconds(planned, slots, calibration.slowdown) + (
-        0.0 if inline else START_S
-    )
+    forecast_s = FORECAST_OVERHEAD * wall_seconds(planned, slots, calibration.slowdown)
+    return planned, forecast_s if inline else forecast_s + START_S
 
 
-def identity(trial: Trial, attempt: int, sweep: str) -> dict[str, Any]:
-    """The columns that are known before a trial starts."""
-    task, config = load(trial.ref), trial.load_config()
-    return {
-        "trial_id": trial.trial_id,
-        "attempt": attempt,
-        "sweep": sweep,
-        "task": trial.ref.name,
-        "task_version": task.version,
-        "seed": trial.seed,
-        "config_json": canonical_json(trial.config),
-        "settings_json": canonical_json(config.settings() | _read_from(task, config)),
-        "finished_at": datetime.now(UTC),
-        "schema_version": SCHEMA_VERSION,
-        **provenance.of_code(),  # of the driver; a worker that answers says its own
-    }
-
-
-def _read_from(task: BaseTask, config: Config) -> dict[str, str]:
-    """Data that are read, and not made by the task, are a setting: another corpus is another
-    curve."""
-    return (
-        {}
-        if type(task).fingerprint is Task.fingerprint
-        else {"data": task.fingerprint(config)[:12]}
-    )
-
-
-def given_by(sweep: Sweep, store: Store) -> RunSettings:
-    """What every batch of a sweep is run with."""
+def settings_of(sweep: Sweep, store: Store) -> RunSettings:
+    """Return what every batch of a sweep is run with."""
     return RunSettings(
         cpus=sweep.resources.cpus,
         gpus=0.0,
@@ -191,30 +168,159 @@ def given_by(sweep: Sweep, store: Store) -> RunSettings:
     )
 
 
+# Batches to workers
+
+
 def results(
-    queue: deque[Batch], resources: Resources, given: RunSettings, address: str | None, inline: bool
-) -> Iterator[tuple[Batch, list[Columns]]]:
-    """Batches as they end, with their columns; the queue may grow meanwhile."""
+    queue: deque[Batch],
+    resources: Resources,
+    settings: RunSettings,
+    address: str | None,
+    inline: bool,
+) -> Iterator[tuple[Batch, list[TrialResult]]]:
+    """Yield batches as they end, with the results of their trials. The queue may grow
+    meanwhile."""
     if inline:
-        yield from _inline(queue, given)
-    else:
-        from harness.dispatch.actors import on_ray
+        yield from _inline(queue, settings)
+        return
 
-        # Ray tells of dead workers on stdout, which is for results
-        with contextlib.redirect_stdout(sys.stderr):
-            yield from on_ray(queue, address, resources, given)
+    from harness.dispatch.run_batches import on_ray
+
+    # Ray reports dead workers on stdout, which is for results.
+    with contextlib.redirect_stdout(sys.stderr):
+        yield from on_ray(queue, address, resources, settings)
 
 
-def _inline(queue: deque[Batch], given: RunSettings) -> Iterator[tuple[Batch, list[Columns]]]:
-    """The same calls in this process, one after another: for a debugger, and to check Ray
+def _inline(
+    queue: deque[Batch], settings: RunSettings
+) -> Iterator[tuple[Batch, list[TrialResult]]]:
+    """Make the same calls in this process, one after another: for a debugger, and to check Ray
     against."""
     while queue:
         batch = queue.popleft()
-        yield batch, run_batch(batch, given._replace(gpus=batch.gpus))
+        yield batch, run_batch(batch, settings._replace(gpus=batch.gpus))
+
+
+# Results to the store
+
+
+class _Ledger:
+    """What becomes of results: rows in the store, failed trials back in the queue, and counts."""
+
+    def __init__(
+        self,
+        sweep: Sweep,
+        store: Store,
+        queue: deque[Batch],
+        retries: Retries,
+        progress: Progress,
+    ):
+        self.sweep = sweep
+        self.store = store
+        self.queue = queue
+        self.retries = retries
+        self.progress = progress
+        self.ok = 0
+        self.failed: Counter[str] = Counter()
+
+    def enter(self, batch: Batch, batch_results: list[TrialResult]) -> None:
+        """Write the rows of a batch that has ended, and queue what has to run again."""
+        rows = []
+        suspects = []
+        for trial, result in zip(batch.trials, batch_results, strict=True):
+            if result.failure_kind in SHARED_KINDS and len(batch.trials) > 1:
+                suspects.append(trial.trial_id)
+                continue
+            row = self._row(trial, result)
+            self._run_again_or_count(trial, batch, row)
+            rows.append(row)
+
+        if rows:
+            self.store.append(rows)
+        unshared = [r["trial_id"] for r in rows if r.get("failure_kind") not in SHARED_KINDS]
+        self.store.drop_checkpoints(unshared)
+
+        if suspects:
+            lost = next(r for r in batch_results if r.failure_kind in SHARED_KINDS)
+            self._run_suspects_again(batch, suspects, lost)
+
+    def _row(self, trial: Trial, result: TrialResult) -> Columns:
+        """Return the trial's row, and put the files that it names into the store."""
+        weights = result.weights
+        pictures = result.pictures
+        return {
+            **identity(trial, self.retries.attempt[trial.trial_id], self.sweep.name),
+            **result.columns,
+            "weights_file": self.store.put_weights(trial.trial_id, weights) if weights else None,
+            "pictures_file": (
+                self.store.put_pictures(trial.trial_id, pictures) if pictures else None
+            ),
+        }
+
+    def _run_again_or_count(self, trial: Trial, batch: Batch, row: Columns) -> None:
+        """Queue a failed trial that deserves another attempt; count every other one."""
+        kind = row.get("failure_kind")
+        if kind is None:
+            self.ok += 1
+            self.progress.advance(trial, None, None)
+            return
+
+        again = self.retries.of_one(trial.trial_id, batch, kind)
+        if again:
+            self.queue.append(again)
+            self.progress.say(
+                f"{trial.trial_id} {trial.ref.name}: {kind}, {self.retries.how(batch, again)}:"
+                f" {row['failure_message']}"
+            )
+            return
+
+        if kind == "oom":
+            message = self.retries.tried(trial.trial_id) + row["failure_message"]
+            row["failure_message"] = message[:LONGEST_MESSAGE]
+        self.failed[kind] += 1
+        self.progress.advance(trial, kind, row["failure_message"])
+
+    def _run_suspects_again(self, batch: Batch, suspects: list[str], lost: TrialResult) -> None:
+        """Queue the trials of a batch that were lost together: `lost` says how."""
+        kind = lost.failure_kind
+        assert kind is not None
+        again = self.retries.of_several(batch, suspects, kind)
+        self.queue.extend(again)
+
+        how = "together" if again == [batch] else "apart"
+        self.progress.say(
+            f"{len(suspects)} trials of a batch of {len(batch.trials)} to run again {how}:"
+            f" {lost.columns['failure_message']}"
+        )
+
+
+def identity(trial: Trial, attempt: int, sweep: str) -> dict[str, Any]:
+    """Return the columns that are known before a trial starts."""
+    task = load(trial.ref)
+    config = trial.load_config()
+    return {
+        "trial_id": trial.trial_id,
+        "attempt": attempt,
+        "sweep": sweep,
+        "task": trial.ref.name,
+        "task_version": task.version,
+        "seed": trial.seed,
+        "config_json": canonical_json(trial.config),
+        "settings_json": canonical_json(config.settings() | _data_setting(task, config)),
+        "finished_at": datetime.now(UTC),
+        "schema_version": SCHEMA_VERSION,
+        **provenance.of_code(),  # the driver's; a worker that answers says its own
+    }
+
+
+def _data_setting(task: BaseTask, config: Config) -> dict[str, str]:
+    """Return the setting that stands for data that are read, not made by the task's code: another
+    corpus is another curve."""
+    if type(task).fingerprint is Task.fingerprint:
+        return {}
+    return {"data": task.fingerprint(config)[:12]}
 
 
 def how_to_go_on(arguments: list[str]) -> str:
-    """The command line that continues an interrupted run."""
-    import shlex
-
+    """Return the command line that continues an interrupted run."""
     return shlex.join([Path(arguments[0]).name, *arguments[1:]])

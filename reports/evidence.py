@@ -22,8 +22,10 @@ import pandas as pd
 import pyarrow as pa
 
 from harness.errors import UserError
+from harness.store.latest import latest
+from harness.store.records import RunRecord, SweepRecord
 from harness.store.schema import arrow_schema
-from harness.store.store import RunRecord, Store, SweepRecord, latest
+from harness.store.store import Store
 from reports.measures import with_measures
 
 MIN_SIZES = 3
@@ -68,7 +70,7 @@ def read_evidence(where: str | Path) -> Evidence:
 
 
 def _refuse_other_rows(ok: pd.DataFrame) -> None:
-    """Raise UserError on a row that no unilaw wrote: a store may come from anybody."""
+    """Raise UserError on a row that unilaw did not write: a store may come from anybody."""
     for trial_id, config, stop_rule in zip(
         ok["trial_id"], ok["config_json"], ok["stop_rule"], strict=True
     ):
@@ -89,20 +91,21 @@ def _refuse_other_rows(ok: pd.DataFrame) -> None:
 
 
 def _whole_types(ok: pd.DataFrame) -> pd.DataFrame:
-    """Integers and booleans as such again: pandas widened them because failed rows lack them."""
+    """Return integers and booleans as such again: pandas widened them because failed rows lack
+    them."""
     wanted = {f.name: "int64" for f in arrow_schema() if pa.types.is_integer(f.type)}
     wanted |= {f.name: "bool" for f in arrow_schema() if pa.types.is_boolean(f.type)}
     return ok.astype({name: kind for name, kind in wanted.items() if ok[name].notna().all()})
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as dictionaries of plain Python values."""
+    """Return rows as dictionaries of plain Python values."""
     return [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")]
 
 
 def _derive(ok: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
-    """Adds adversary, kind, curve, cell, x_law, complete, whole, in_fit, tests_stability,
-    tests_lipschitz and why_hollow to ok rows.
+    """Return the ok rows with adversary, kind, curve, cell, x_law, complete, whole, in_fit,
+    tests_stability, tests_lipschitz and why_hollow.
 
     adversary: what the model was trained against, "none" without one. kind: family, target, noise
     level, stop rule and adversary, which share one slope. curve: one kind and one setting of
@@ -112,7 +115,7 @@ def _derive(ok: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
     """
     t = ok.copy()
     t["adversary"] = pd.Series(
-        [str(json.loads(c).get("adversary") or "none") for c in t["config_json"]],
+        [str(json.loads(config).get("adversary") or "none") for config in t["config_json"]],
         index=t.index,
         dtype=object,
     )
@@ -122,37 +125,46 @@ def _derive(ok: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
     # Models that came trained are no seeds of one another, even where their sizes are equal.
     t["cell"] = t["curve"] + " " + size.mask(t["stop_reason"].eq(NOT_TRAINED), t["config_json"])
     t["x_law"] = t["p"] / (t["n"] * t["d_ambient"])
-    settled = t["stop_reason"].ne("epoch_cap") | t["stop_rule"].eq("epochs")
+
     lost = set(zip(failed["task"], failed["config_json"], strict=True))
+    configurations = zip(t["task"], t["config_json"], strict=True)
     t["complete"] = pd.Series(
-        [key not in lost for key in zip(t["task"], t["config_json"], strict=True)],
-        index=t.index,
-        dtype=bool,
+        [configuration not in lost for configuration in configurations], index=t.index, dtype=bool
     )
+
     trained = t["stop_reason"].ne(NOT_TRAINED)
+    settled = t["stop_reason"].ne("epoch_cap") | t["stop_rule"].eq("epochs")
     learnt = (_learnt(t) | t["stop_rule"].ne("epochs") | t["epsilon"].gt(0)) & trained
     t["whole"] = (settled & learnt & t["complete"]).groupby(t["cell"]).transform("all").astype(bool)
+
     onset = t["p"].where(t["whole"]).groupby(t["curve"]).transform("min").fillna(np.inf)
     past = t["whole"] & t["p"].gt(onset)
     t["in_fit"] = past & t["p"].where(past).groupby(t["curve"]).transform("nunique").ge(MIN_SIZES)
+
     t["tests_lipschitz"] = settled & t["below_noise"].eq(True)
     t["tests_stability"] = t["tests_lipschitz"] & t["below_bayes_error"].eq(True)
-    t["why_hollow"] = np.select(
-        [t["tests_stability"], ~trained, t["epsilon"].eq(0), ~settled, t["tests_lipschitz"]],
-        [
-            "",
-            "came trained: outside the law's noise condition",
-            "no injected noise: outside the law's noise condition",
-            "stopped at its cap on epochs, above the noise level",
-            "squared error below the noise, but not the 0-1 error",
-        ],
-        "stopped above the noise level",
-    )
+    t["why_hollow"] = _why_hollow(t, trained, settled)
     return t
 
 
+def _why_hollow(t: pd.DataFrame, trained: pd.Series, settled: pd.Series) -> np.ndarray:
+    """Return why each trial does not test the stability form; empty where it does."""
+    reasons = [
+        (t["tests_stability"], ""),
+        (~trained, "came trained: outside the law's noise condition"),
+        (t["epsilon"].eq(0), "no injected noise: outside the law's noise condition"),
+        (~settled, "stopped at its cap on epochs, above the noise level"),
+        (t["tests_lipschitz"], "squared error below the noise, but not the 0-1 error"),
+    ]
+    return np.select(
+        [applies for applies, _ in reasons],
+        [reason for _, reason in reasons],
+        "stopped above the noise level",
+    )
+
+
 def _learnt(t: pd.DataFrame) -> pd.Series:
-    """Whether a net without injected noise is better than one that has learnt nothing.
+    """Return whether a net without injected noise is better than one that has learnt nothing.
 
     Its training error is at most half of guessing's; of a language model whose every position is a
     target (more targets than samples, or bits per byte) the training loss is at most LEARNT ·
@@ -165,6 +177,7 @@ def _learnt(t: pd.DataFrame) -> pd.Series:
 
 
 def _kind(row: dict[str, Any]) -> str:
+    """Return the name of the row's kind."""
     # vocabularies differ between sizes of one published family, by padding alone
     if row["stop_reason"] == NOT_TRAINED:
         return f"{row['family']}, as published"
@@ -178,16 +191,16 @@ def _kind(row: dict[str, Any]) -> str:
 def _noise(row: dict[str, Any]) -> str:
     if not row["epsilon"] > 0:
         return "no injected noise"
-    done = {
+    share_changed = {
         "label_flip": "flipped",
         "label_resample": "resampled",
         "target_resample": "resampled",
-    }.get(row["noise_kind"])
-    if done:
-        return f"{100 * row['eta']:g} % {done}"
+    }
+    if row["noise_kind"] in share_changed:
+        return f"{100 * row['eta']:g} % {share_changed[row['noise_kind']]}"
     return "pure noise" if row["sigma2"] == 1 else f"σ² {row['sigma2']:g}"
 
 
 def fit_rows(trials: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """The rows of a kind that enter fits."""
+    """Return the rows of a kind that enter fits."""
     return trials[trials["kind"].eq(kind) & trials["in_fit"]]

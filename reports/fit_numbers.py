@@ -14,7 +14,7 @@ MADE_OF = {
 
 
 def slope_numbers(key: str, slope: Slope, column: str) -> dict[str, Number]:
-    """The figures of a slope as numbers, by field name (slope as b)."""
+    """Return the figures of a slope as numbers, by field name (slope as b)."""
     how = (
         f"least squares on log {MADE_OF.get(column, column)} against log p with one intercept per"
         " curve, cells past the onset"
@@ -36,22 +36,30 @@ def slope_numbers(key: str, slope: Slope, column: str) -> dict[str, Number]:
     }
 
 
-def collapse_numbers(found: KindCollapse) -> dict[str, Number]:
-    """Exponents, ratios with their ends, and held-out errors of one collapse test; what was not
-    found is left out."""
-    c = found.collapse
+def collapse_numbers(test: KindCollapse) -> dict[str, Number]:
+    """Return exponents, ratios with their ends, and held-out errors of one collapse test. Figures
+    that the test could not determine are left out."""
+    collapse = test.collapse
+    figures = {
+        "b": collapse.b,
+        "b_n": collapse.b_n,
+        "b_d": collapse.b_d,
+        "cells": collapse.cells,
+        "curves": collapse.curves,
+    }
+    for name, (ratio, low, high) in (("b_n/b", collapse.ratio_n), ("b_d/b", collapse.ratio_d)):
+        figures |= {name: ratio, f"{name} low": low, f"{name} high": high}
+    figures |= {f"error {form}": error for form, error in collapse.errors.items()}
+
     how = (
         "least squares on log stability_attack_mean against log p, log n, log d over cells past the"
         " onset and below the noise"
     )
-    values = {"b": c.b, "b_n": c.b_n, "b_d": c.b_d, "cells": c.cells, "curves": c.curves}
-    for name, ratio in (("b_n/b", c.ratio_n), ("b_d/b", c.ratio_d)):
-        values |= {name: ratio[0], f"{name} low": ratio[1], f"{name} high": ratio[2]}
-    values |= {f"error {form}": error for form, error in c.errors.items()}
+    key = f"collapse:{test.kind}:{test.settings}"
     styles = {"b": "signed", "b_n": "signed", "b_d": "signed", "cells": "int", "curves": "int"}
-    key = f"collapse:{found.kind}:{found.settings}"
-    return {
-        name: Number(f"{key}:{name}", value, f"{name}; {how}", c.trials, styles.get(name, "sig3"))
-        for name, value in values.items()
-        if np.isfinite(value)
-    }
+    numbers = {}
+    for name, value in figures.items():
+        if np.isfinite(value):
+            style = styles.get(name, "sig3")
+            numbers[name] = Number(f"{key}:{name}", value, f"{name}; {how}", collapse.trials, style)
+    return numbers

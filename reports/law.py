@@ -55,6 +55,10 @@ class Fits(NamedTuple):
     slopes: dict[tuple[str, str], Slope]
     collapses: list[KindCollapse]
 
+    def slopes_of(self, column: str) -> dict[str, Slope]:
+        """Return the slopes of one measure by kind."""
+        return {kind: slope for (kind, measure), slope in self.slopes.items() if measure == column}
+
 
 def fit_all(trials: pd.DataFrame) -> Fits:
     """Fit the evidence's trials."""
@@ -63,65 +67,66 @@ def fit_all(trials: pd.DataFrame) -> Fits:
 
 
 def fit_slopes(trials: pd.DataFrame) -> dict[tuple[str, str], Slope]:
-    """The slope of every measure against p, by kind in alphabetical order and measure in the
+    """Fit the slope of every measure against p, by kind in alphabetical order and measure in the
     order of MEASURES."""
     slopes = {}
     for kind in sorted(trials["kind"].unique()):
-        rows, scalar = fit_rows(trials, kind), _scalar(trials, kind)
-        allowed = [m for m in MEASURES if m.targets in ("all", "±1" if scalar else "classes")]
-        slopes |= {(kind, m.column): fit_slope(rows, m.column) for m in allowed}
+        rows = fit_rows(trials, kind)
+        scalar = bool(trials.loc[trials["kind"].eq(kind), "outputs"].eq(1).all())
+        targets = ("all", "±1" if scalar else "classes")
+        for measure in MEASURES:
+            if measure.targets in targets:
+                slopes[kind, measure.column] = fit_slope(rows, measure.column)
     return slopes
 
 
-def _scalar(trials: pd.DataFrame, kind: str) -> bool:
-    return bool(trials.loc[trials["kind"].eq(kind), "outputs"].eq(1).all())
-
-
 def fit_kinds(trials: pd.DataFrame, slopes: dict[tuple[str, str], Slope]) -> list[KindFit]:
-    """Verdicts of every kind that has ok rows, in alphabetical order."""
-    fits = []
-    for kind in sorted(trials["kind"].unique()):
-        rows, every = fit_rows(trials, kind), trials[trials["kind"].eq(kind)]
-        noisy = bool(every["epsilon"].gt(0).all())
-        stability, lipschitz = slopes[kind, STABILITY], slopes.get((kind, LOWER))
-        condition = _unmet(
+    """Return the verdicts of every kind that has ok rows, in alphabetical order."""
+    kinds = sorted(trials["kind"].unique())
+    return [_fit_kind(trials, kind, slopes) for kind in kinds]
+
+
+def _fit_kind(trials: pd.DataFrame, kind: str, slopes: dict[tuple[str, str], Slope]) -> KindFit:
+    rows = fit_rows(trials, kind)
+    every = trials[trials["kind"].eq(kind)]
+    noisy = bool(every["epsilon"].gt(0).all())
+
+    stability = slopes[kind, STABILITY]
+    unmet = _unmet(
+        rows,
+        noisy,
+        "tests_stability",
+        "the 0-1 training error is not below half the Bayes error in every fitted trial",
+    )
+    verdict = verdict_of(stability, unmet, +1)
+    if every["stop_reason"].eq(NOT_TRAINED).all():
+        verdict = CAME_TRAINED
+
+    lipschitz = slopes.get((kind, LOWER))
+    lipschitz_verdict = "not drawn for classes: the scale of logits means nothing"
+    if lipschitz:
+        lipschitz_unmet = _unmet(
             rows,
             noisy,
-            "tests_stability",
-            "the 0-1 training error is not below half the Bayes error in every fitted trial",
+            "tests_lipschitz",
+            "the squared error is not below the noise in every fitted trial",
         )
-        verdict = (
-            CAME_TRAINED
-            if every["stop_reason"].eq(NOT_TRAINED).all()
-            else verdict_of(stability, condition, +1)
-        )
-        lipschitz_verdict = "not drawn for classes: the scale of logits means nothing"
-        if lipschitz:
-            unmet = _unmet(
-                rows,
-                noisy,
-                "tests_lipschitz",
-                "the squared error is not below the noise in every fitted trial",
-            )
-            lipschitz_verdict = verdict_of(lipschitz, unmet, -1)
-        judged = not condition and not stability.failure
-        fits.append(
-            KindFit(
-                kind,
-                str(every["family"].iloc[0]),
-                noisy,
-                judged,
-                stability,
-                lipschitz,
-                verdict,
-                lipschitz_verdict,
-            )
-        )
-    return fits
+        lipschitz_verdict = verdict_of(lipschitz, lipschitz_unmet, -1)
+
+    return KindFit(
+        kind,
+        family=str(every["family"].iloc[0]),
+        noisy=noisy,
+        judged=not unmet and not stability.failure,
+        stability=stability,
+        lipschitz=lipschitz,
+        verdict=verdict,
+        lipschitz_verdict=lipschitz_verdict,
+    )
 
 
 def _unmet(rows: pd.DataFrame, noisy: bool, column: str, why: str) -> str:
-    """Why the fitted rows do not test the law, or nothing when they do."""
+    """Return why the fitted rows do not test the law, or nothing when they do."""
     if not noisy:
         return "no injected noise: outside the law's condition, no verdict"
     if rows["stop_rule"].eq("epochs").any():
@@ -130,8 +135,8 @@ def _unmet(rows: pd.DataFrame, noisy: bool, column: str, why: str) -> str:
 
 
 def verdict_of(slope: Slope, unmet: str, sign: int) -> str:
-    """The verdict that a slope allows, or `unmet`: why it gets none. sign: +1 where the law
-    bounds growth (stability), −1 where it bounds a fall."""
+    """Return the verdict that a slope allows, or `unmet`, the reason why there is none. sign: +1
+    where the law bounds growth (stability), −1 where it bounds a fall."""
     if slope.failure:
         return f"cannot tell: {slope.failure}"
     if unmet:
@@ -140,25 +145,25 @@ def verdict_of(slope: Slope, unmet: str, sign: int) -> str:
     if high < ORDER:
         return "compatible, order not attained"
     if low > ORDER:
-        return "steeper than the law's order: cannot go on for ever under its assumptions"
+        return "steeper than the law allows in the long run"
     if high - low < 2 * NARROW:
         return "attains the law's order"
     return "cannot tell: the interval is too wide"
 
 
 def fit_collapses(trials: pd.DataFrame) -> list[KindCollapse]:
-    """The collapse test for every kind and setting below the noise in which n varies."""
-    found = []
+    """Fit the collapse for every kind and setting below the noise in which n varies."""
+    collapses = []
     for kind in sorted(trials["kind"].unique()):
         rows = fit_rows(trials, kind)
         rows = rows[rows["tests_stability"]]
         for settings, group in rows.groupby(rows["settings_json"].map(without_n_and_d)):
             if group["n"].nunique() > 1:
-                found.append(KindCollapse(kind, str(settings), fit_collapse(group, STABILITY)))
-    return found
+                collapses.append(KindCollapse(kind, str(settings), fit_collapse(group, STABILITY)))
+    return collapses
 
 
 def without_n_and_d(settings_json: str) -> str:
-    """Settings less the two that the collapse is about, as JSON."""
+    """Return the settings but the two that the collapse is about, as JSON."""
     settings = json.loads(settings_json)
     return json.dumps({k: v for k, v in settings.items() if k not in ("n", "d")}, sort_keys=True)

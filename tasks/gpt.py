@@ -1,10 +1,11 @@
 """GPT-2 (Radford et al. 2019) by transformers, of any size: one model for streams of tokens, one
 for windows of embeddings.
 
-Both are the library's own modules, set up so that they train as fast as a loop written by hand
-(tests/benchmarks/language_throughput.py): GELU's tanh form as one kernel instead of eight, and
-attention under names of its own, for which transformers builds no mask. Building one waits for the
-GPU in every step, and in a compiled model it would keep attention from its fast kernel.
+Both are the library's own modules, set up so that they train as fast as a hand-written loop
+(tests/benchmarks/language_throughput.py). GELU's tanh form is one kernel instead of eight.
+Attention is registered under names of its own, for which transformers builds no mask: building one
+waits for the GPU in every step, and in a compiled model the mask would keep attention from its fast
+kernel.
 """
 
 from typing import Any
@@ -27,8 +28,8 @@ def fused_attention(
     dropout: float = 0.0,
     **rest: Any,
 ) -> tuple[Tensor, None]:
-    """(B, heads, T, size) each to (B, T, heads, size). Windows are whole and nothing is cached,
-    so that causal is all there is."""
+    """Map (B, heads, T, size) each to (B, T, heads, size). Windows are whole and nothing is cached,
+    so the causal mask is the only one needed."""
     y = F.scaled_dot_product_attention(
         query, key, value, dropout_p=dropout, is_causal=True, scale=scaling
     )
@@ -44,9 +45,11 @@ def plain_attention(
     scaling: float,
     **rest: Any,
 ) -> tuple[Tensor, None]:
-    """The same by matmuls, for models that train stacked: torch.func cannot vectorise the fused
-    kernel of a CPU."""
-    q, k, v = (part.flatten(0, 1) for part in (query, key, value))
+    """Do the same by matmuls, for models that train stacked: torch.func cannot vectorise a CPU's
+    fused kernel."""
+    q = query.flatten(0, 1)
+    k = key.flatten(0, 1)
+    v = value.flatten(0, 1)
     above = torch.full((q.shape[1], q.shape[1]), -torch.inf, dtype=q.dtype, device=q.device).triu(1)
     shares = torch.baddbmm(above, q, k.mT, alpha=scaling).softmax(-1)
     return (shares @ v).unflatten(0, query.shape[:2]).transpose(1, 2), None
@@ -65,7 +68,7 @@ def gpt2_config(
     tied: bool = True,
     dropout: float = 0.0,
 ) -> GPT2Config:
-    """GPT-2 of that size. `tied`: the head is the transposed token embedding."""
+    """Return GPT-2's configuration for a size. tied: the head is the transposed token embedding."""
     config = GPT2Config(
         vocab_size=vocabulary,
         n_positions=context,
@@ -86,13 +89,14 @@ def gpt2_config(
 
 
 def size_of_depth(depth: int) -> tuple[int, int]:
-    """Width and heads of a model of `depth` layers: one dial from 1e4 parameters to beyond 1e9.
+    """Return width and heads of a model of `depth` layers: one dial from 1e4 parameters to beyond
+    1e9.
 
     Width is 16 times the depth up to 4 layers, 64 times from 16 layers on, as in GPT-2's small
-    model, and about 4·depth² between. Loss hardly depends on that ratio (Kaplan et al. 2020,
-    section 3.1 and figure 5); 64 throughout would begin near 1e5 parameters, and 16 throughout
-    would need 69 layers for 1e9. The size of a head is a power of two, 8 to 64, that leaves four
-    heads where it can.
+    model, and about 4·depth² between. Loss hardly depends on this ratio (Kaplan et al. 2020,
+    section 3.1 and figure 5). A ratio of 64 throughout would begin near 1e5 parameters, and one of
+    16 would need 69 layers for 1e9. The size of a head is a power of two from 8 to 64, chosen to
+    give four heads where possible.
 
     | depth | width | heads | parameters (256 tokens, context 128) |
     | ----- | ----- | ----- | ------------------------------------ |
@@ -120,28 +124,28 @@ def stream_gpt(
     tied: bool = True,
     dropout: float = 0.0,
 ) -> CausalLM:
-    """Learned token and position embeddings, logits at every position. GPT-2's initial weights."""
-    return CausalLM(
-        GPT2LMHeadModel(gpt2_config(layers, width, heads, context, vocabulary, tied, dropout))
-    )
+    """Return a model with learned token and position embeddings, logits at every position, and
+    GPT-2's initial weights."""
+    config = gpt2_config(layers, width, heads, context, vocabulary, tied, dropout)
+    return CausalLM(GPT2LMHeadModel(config))
 
 
 class WindowGPT(nn.Module):
-    """Windows of embedded tokens (B, context, d_in) to the (B, vocabulary) logits after the last
-    one.
+    """Map windows of embedded tokens (B, context, d_in) to the (B, vocabulary) logits after the
+    last token.
 
-    A learned projection stands where GPT-2 has its token embedding, so that inputs keep their space
-    whatever the width.
+    A learned projection takes the place of GPT-2's token embedding, so that inputs lie in the same
+    space whatever the width.
     """
 
     def __init__(
         self, d_in: int, width: int, layers: int, heads: int, context: int, vocabulary: int
     ):
         super().__init__()
-        # One token: the table is made before it can be taken out, and must not be large.
+        # A vocabulary of 1: the token table is made before it is taken out, and must be small.
         config = gpt2_config(layers, width, heads, context, vocabulary=1)
         config._attn_implementation = "plain_causal"
-        # the positions add a learned vector already
+        # No bias: the position embeddings already add a learned vector.
         self.projection = nn.Linear(d_in, width, bias=False)
         self.body = GPT2Model(config)
         self.body.wte = None
@@ -150,8 +154,9 @@ class WindowGPT(nn.Module):
             nn.init.normal_(layer.weight, std=config.initializer_range)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.body(inputs_embeds=self.projection(x)).last_hidden_state[:, -1])
+        hidden = self.body(inputs_embeds=self.projection(x)).last_hidden_state
+        return self.head(hidden[:, -1])
 
     def group_of(self, parameter: str) -> str:
-        """The group that a parameter counts in; the projection stands for the embedding."""
+        """Return the group that a parameter counts in; the projection counts as the embedding."""
         return transformer_group(parameter)

@@ -6,7 +6,7 @@ unilaw run mnist-law
 from typing import Literal
 
 from pydantic import field_validator, model_validator
-from torch import nn
+from torch import Tensor, nn
 
 from harness.errors import UserError, did_you_mean
 from harness.noise import flip_labels, resample_labels
@@ -17,7 +17,8 @@ from tasks.models import MadryCNN, Standardize, mlp
 PIXELS = (0.0, 1.0)
 """The range of a pixel."""
 
-PIXEL_MEAN, PIXEL_STD = 0.1307, 0.3081
+PIXEL_MEAN = 0.1307
+PIXEL_STD = 0.3081
 """Mean and standard deviation of the 60 000 training images' pixels on [0, 1]."""
 
 
@@ -90,14 +91,18 @@ class MnistConfig(Config):
                 f"source 'mnist-5k' has 4000 training digits and n is {self.n}; use 'hub' or"
                 " 'idx:PATH' for more"
             )
-        foreign = {"mlp": {"capacity"}, "cnn": {"width", "depth"}}[
-            self.model
-        ] & self.model_fields_set
-        if any(getattr(self, f) != type(self).model_fields[f].default for f in foreign):
-            raise ValueError(
-                f"{' and '.join(sorted(foreign))} cannot be set for model '{self.model}'"
-            )
+        self._check_size_fields()
         return self
+
+    def _check_size_fields(self) -> None:
+        """Raise ValueError when a size of the other model is set, except to its default."""
+        of_other_model = {"capacity"} if self.model == "mlp" else {"width", "depth"}
+        given = of_other_model & self.model_fields_set
+        defaults = type(self).model_fields
+        if any(getattr(self, name) != defaults[name].default for name in given):
+            raise ValueError(
+                f"{' and '.join(sorted(given))} cannot be set for model '{self.model}'"
+            )
 
 
 class Mnist(Task):
@@ -126,22 +131,25 @@ class Mnist(Task):
         rows = stratified(digits.y_train, config.n, seeds.generator("data"))
         x_train = digits.x_train[rows].unsqueeze(1).float() / 255
         x_test = digits.x_test.unsqueeze(1).float() / 255
-        labels, test_labels, noise_draw = (
-            digits.y_train[rows],
-            digits.y_test,
-            seeds.generator("noise"),
-        )
+        labels = digits.y_train[rows]
+        draw = seeds.generator("noise")
+
         if config.head == "parity":
-            y, noise = flip_labels(2.0 * (labels % 2) - 1, config.label_flip, noise_draw)
-            return Data(x_train, y, x_test, 2.0 * (test_labels % 2) - 1, noise, box=PIXELS)
-        y, noise = resample_labels(labels, 10, config.label_resample, noise_draw)
-        return Data(x_train, y, x_test, test_labels, noise, classes=10, box=PIXELS)
+            y, noise = flip_labels(_parity(labels), config.label_flip, draw)
+            return Data(x_train, y, x_test, _parity(digits.y_test), noise, box=PIXELS)
+
+        y, noise = resample_labels(labels, 10, config.label_resample, draw)
+        return Data(x_train, y, x_test, digits.y_test, noise, classes=10, box=PIXELS)
 
     def model(self, config: MnistConfig) -> nn.Module:
         outputs = 1 if config.head == "parity" else 10
-        body = (
-            mlp(784, config.width, config.depth, outputs)
-            if config.model == "mlp"
-            else MadryCNN(config.capacity, outputs)
-        )
+        if config.model == "mlp":
+            body = mlp(784, config.width, config.depth, outputs)
+        else:
+            body = MadryCNN(config.capacity, outputs)
         return nn.Sequential(Standardize(PIXEL_MEAN, PIXEL_STD), body)
+
+
+def _parity(labels: Tensor) -> Tensor:
+    """Return +1 for odd digits and −1 for even ones."""
+    return 2.0 * (labels % 2) - 1

@@ -1,12 +1,12 @@
-"""Text in the law's own setting: a GPT fits the token after each of n windows, some of those
+"""Text in the law's own setting: a GPT fits the token after each of n windows, with some of these
 targets redrawn at random.
 
 One window is one sample with one target. Its tokens are embedded by a fixed random table, the same
-for every model, and then projected by a learned layer: a learned table would move the input space,
-its dimension and its distances along with the model's size. So x lies in R^(context·d_in), and n·d
-is the number of tokens in the windows times d_in.
+for every model, and then projected by a learned layer. With a learned table the input space, its
+dimension and its distances would change with the model's size. So x lies in R^(context·d_in), and
+n·d is the number of tokens in the windows times d_in.
 
-unilaw run gpt-law
+    unilaw run gpt-law
 """
 
 from functools import lru_cache
@@ -20,15 +20,21 @@ from harness.errors import UserError
 from harness.language import Corpus, windows
 from harness.noise import resample_labels
 from harness.task import Config, Data, Field, Seeds, Size, Source, Task, Text
-from tasks.corpora import check_source, check_tokenizer, load_corpus, vocabulary_size
+from tasks.corpora import load_corpus
 from tasks.gpt import WindowGPT
+from tasks.text_sources import check_source
+from tasks.tokenizers import check_tokenizer, vocabulary_size
 
 HELD_OUT = 1000
+"""Number of held-out windows."""
+
 TABLE_SEED = 20210526
+"""Seed of the token table, and of the choice of held-out windows: both are the same for every
+trial."""
 
 
 class TextConfig(Config):
-    """The model: `layers` of GPT-2 of `width`, in float32 and without dropout."""
+    """The model is GPT-2 of `layers` blocks and `width`, in float32 and without dropout."""
 
     n: int = Field(
         default=1024, ge=10, le=100_000_000, description="training windows, all different"
@@ -41,15 +47,15 @@ class TextConfig(Config):
         default=None,
         gt=0,
         le=1e6,
-        description="of text that are read from the source; all of a local one if left out",
+        description="10⁶ bytes of text to read from the source; all of a local source if left out",
     )
     tokenizer: str = Field(
         default="bytes",
-        description="bytes, bpe-N (N tokens, trained on the source), or the hub: or folder: of one",
+        description="bytes, bpe-N (N tokens, trained on the source), hub:NAME or folder:PATH",
     )
     context: int = Field(default=16, ge=1, le=100_000, description="tokens in a window")
     d_in: int = Field(
-        default=8, ge=1, le=10_000, description="numbers in a token's fixed random embedding"
+        default=8, ge=1, le=10_000, description="length of a token's fixed random embedding"
     )
     target_resample: float = Field(
         default=0.0,
@@ -100,18 +106,18 @@ class TextWindows(Task):
         train, held_out = _windows(
             config.source, config.tokenizer, config.megabytes, config.context + 1
         )
-        drawn = _different(train, config.n, seeds.generator("data"), "training")
-        table = token_table(corpus.vocabulary, config.d_in)
+        sampled = _sample_different(train, config.n, seeds.generator("data"), "training")
         y, noise = resample_labels(
-            drawn[:, -1],
+            sampled[:, -1],
             corpus.vocabulary,
             config.target_resample,
             seeds.generator("noise"),
             kind="target_resample",
         )
+        table = token_table(corpus.vocabulary, config.d_in)
         text = Text(held_out[:, :-1], table, byte_tokens=config.tokenizer == "bytes")
         return Data(
-            table[drawn[:, :-1]],
+            table[sampled[:, :-1]],
             y,
             table[text.tokens],
             held_out[:, -1],
@@ -128,12 +134,10 @@ class TextWindows(Task):
 
 
 def token_table(vocabulary: int, d_in: int) -> Tensor:
-    """(vocabulary, d_in) float32: a fixed Gaussian embedding of every token, of mean squared
+    """Return (vocabulary, d_in) float32: a fixed Gaussian embedding of every token, of mean squared
     length 1."""
-    return (
-        torch.randn(vocabulary, d_in, generator=torch.Generator().manual_seed(TABLE_SEED))
-        / d_in**0.5
-    )
+    draw = torch.Generator().manual_seed(TABLE_SEED)
+    return torch.randn(vocabulary, d_in, generator=draw) / d_in**0.5
 
 
 def _corpus(config: TextConfig) -> Corpus:
@@ -144,34 +148,37 @@ def _corpus(config: TextConfig) -> Corpus:
 def _windows(
     source: str, tokenizer: str, megabytes: float | None, length: int
 ) -> tuple[np.ndarray, Tensor]:
-    """(W, length) training windows, and (HELD_OUT, length) held-out ones, the same for every
-    trial."""
+    """Return all training windows, (W, length), and the held-out windows, (HELD_OUT, length), which
+    are the same for every trial."""
     corpus = load_corpus(source, tokenizer, megabytes)
+    train = windows(corpus.train, corpus.separator, length)
+    held_out = windows(corpus.held_out, corpus.separator, length)
     draw = torch.Generator().manual_seed(TABLE_SEED)
-    held_out = _different(
-        windows(corpus.held_out, corpus.separator, length), HELD_OUT, draw, "held-out"
-    )
-    return windows(corpus.train, corpus.separator, length), held_out
+    return train, _sample_different(held_out, HELD_OUT, draw, "held-out")
 
 
-def _different(among: np.ndarray, n: int, generator: torch.Generator, of: str) -> Tensor:
-    """(n, length) int64: windows drawn without replacement, no two with the same input, nested in
-    n.
+def _sample_different(
+    all_windows: np.ndarray, n: int, generator: torch.Generator, kind: str
+) -> Tensor:
+    """Return (n, length) int64: windows drawn without replacement, no two with the same input. The
+    windows for a smaller n are the first of those for a larger one.
 
     One input with two targets can never be fitted, however large the model. Raises UserError where
-    there are too few.
+    there are fewer than n different windows; `kind` is their name in the message.
     """
-    order = torch.randperm(len(among), generator=generator).numpy()
-    seen: set[bytes] = set()
-    kept: list[int] = []
+    order = torch.randperm(len(all_windows), generator=generator).numpy()
+    inputs: set[bytes] = set()
+    rows: list[int] = []
     for row in order:
-        key = among[row, :-1].tobytes()
-        if key not in seen:
-            seen.add(key)
-            kept.append(row)
-            if len(kept) == n:
-                return torch.from_numpy(among[np.array(kept)].astype(np.int64))
+        window_input = all_windows[row, :-1].tobytes()
+        if window_input in inputs:
+            continue
+        inputs.add(window_input)
+        rows.append(row)
+        if len(rows) == n:
+            return torch.from_numpy(all_windows[np.array(rows)].astype(np.int64))
+
     raise UserError(
-        f"the source has {len(kept):,} different {of} windows of {among.shape[1] - 1} tokens, and"
-        f" {n:,} are needed"
+        f"the source has {len(rows):,} different {kind} windows of {all_windows.shape[1] - 1}"
+        f" tokens, and {n:,} are needed"
     )

@@ -1,10 +1,11 @@
 """Text as language models are trained on it: GPT-2 from scratch, every position a target, a single
 pass.
 
-These cells lie outside the law's noise condition: their place on the axis p/(n·d) is arithmetic.
-What they give is loss, accuracy and sensitivity along a ladder of sizes and token budgets.
+The law's noise condition does not hold here, so the place of these trials on the axis p/(n·d) is
+arithmetic. Their results are loss, accuracy and sensitivity along a ladder of sizes and token
+budgets.
 
-unilaw run gpt-ladder
+    unilaw run gpt-ladder
 """
 
 from typing import Any
@@ -13,12 +14,14 @@ from pydantic import field_validator, model_validator
 
 from harness.language import CausalLM, Corpus, LanguageConfig, LanguageTask
 from harness.task import Field, Size, Source
-from tasks.corpora import check_source, check_tokenizer, load_corpus, vocabulary_size
+from tasks.corpora import load_corpus
 from tasks.gpt import size_of_depth, stream_gpt
+from tasks.text_sources import check_source
+from tasks.tokenizers import check_tokenizer, vocabulary_size
 
 
 class TextStreamConfig(LanguageConfig):
-    """One dial, `depth`, sets width and heads; or name them."""
+    """One dial, `depth`, sets width and heads; both can also be given."""
 
     source: str = Source(
         "python-stdlib",
@@ -28,11 +31,11 @@ class TextStreamConfig(LanguageConfig):
         default=None,
         gt=0,
         le=1e6,
-        description="of text that are read from the source; all of a local one if left out",
+        description="10⁶ bytes of text to read from the source; all of a local source if left out",
     )
     tokenizer: str = Field(
         default="bytes",
-        description="bytes, bpe-N (N tokens, trained on the source), or the hub: or folder: of one",
+        description="bytes, bpe-N (N tokens, trained on the source), hub:NAME or folder:PATH",
     )
     depth: int = Size(
         2,
@@ -57,7 +60,7 @@ class TextStreamConfig(LanguageConfig):
         default=True, description="whether the head is the transposed token embedding"
     )
     dropout: float = Field(
-        default=0.0, ge=0, lt=1, description="share of numbers dropped in training"
+        default=0.0, ge=0, lt=1, description="share of activations dropped in training"
     )
 
     _source = field_validator("source")(check_source)
@@ -76,7 +79,7 @@ class TextStreamConfig(LanguageConfig):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Width and heads."""
+        """Return width and heads."""
         width, heads = size_of_depth(self.depth)
         return self.width or width, self.heads or heads
 

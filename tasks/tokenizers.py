@@ -1,9 +1,11 @@
 """How text becomes tokens, always named explicitly; asking for one tokenizer never gives another.
 
-bytes         a token is a byte of UTF-8: 256 tokens, of which byte 0, which text does not hold,
-separates documents bpe-N         N tokens, at least 257: byte-pair encoding of bytes as in GPT-2
-(Radford et al. 2019), trained on the corpus hub:NAME      a published tokenizer from the Hugging
-Face hub, `transformers.AutoTokenizer` folder:PATH   the same from a folder of its files
+bytes         a token is a byte of UTF-8: 256 tokens; byte 0, which does not occur in text,
+              separates documents
+bpe-N         N tokens, at least 257: byte-pair encoding of bytes as in GPT-2 (Radford et al. 2019),
+              trained on the corpus
+hub:NAME      a published tokenizer from the Hugging Face hub, `transformers.AutoTokenizer`
+folder:PATH   the same from a folder of its files
 """
 
 import hashlib
@@ -21,36 +23,38 @@ if TYPE_CHECKING:
     import tokenizers
 
 SEPARATOR = "<|endoftext|>"
+
 SMALLEST_BPE = 257
+"""Every byte, and the separator."""
+
 BPE_LEAST_COUNT = 2
 """A pair that occurs once is no pattern: merging it would only copy the training text into the
 vocabulary."""
 
 TOKENIZER_FILES = ("*.json", "*.txt", "*.model", "*.tiktoken")
-"""What a tokenizer is read from in a folder, which may hold a model's weights beside it."""
+"""A tokenizer's files in a folder, which may also hold a model's weights."""
 
 
 class Tokenizer(NamedTuple):
-    """A function from documents to tokens, with what a model needs to know of it."""
+    """A function from documents to tokens, with what a model needs to know about the tokens."""
 
     vocabulary: int
     """Tokens are 0 … vocabulary − 1, the separator among them."""
     separator: int
     """The token that stands between documents."""
     encode: Callable[[Sequence[bytes]], Iterable[Sequence[int] | np.ndarray]]
-    """UTF-8 documents to the tokens of each, without separators: one that is written out in a
-    document is ordinary text."""
+    """UTF-8 documents to the tokens of each, without separators. A separator that is spelled out in
+    a document is ordinary text."""
 
 
 def check_tokenizer(tokenizer: str) -> str:
-    """The name as it is. Raises ValueError with what is allowed."""
-    size = re.fullmatch(r"bpe-([1-9]\d{0,8})", tokenizer)
-    if (
-        tokenizer == "bytes"
-        or (size and int(size[1]) >= SMALLEST_BPE)
-        or re.fullmatch(r"(hub|folder):.+", tokenizer)
-    ):
+    """Return the name as it is. Raises ValueError with what is allowed."""
+    bpe = re.fullmatch(r"bpe-([1-9]\d{0,8})", tokenizer)
+    is_bpe = bpe and int(bpe[1]) >= SMALLEST_BPE
+    is_published = re.fullmatch(r"(hub|folder):.+", tokenizer)
+    if tokenizer == "bytes" or is_bpe or is_published:
         return tokenizer
+
     rest = tokenizer.partition(":")[2]
     allowed = ["bytes", f"bpe-{SMALLEST_BPE}", "bpe-1024", f"hub:{rest}", f"folder:{rest}"]
     raise ValueError(
@@ -61,7 +65,7 @@ def check_tokenizer(tokenizer: str) -> str:
 
 
 def vocabulary_size(tokenizer: str) -> int:
-    """How many tokens there are. Only a published tokenizer has to be read for it."""
+    """Return the number of tokens. Only a published tokenizer has to be read for it."""
     if tokenizer == "bytes":
         return 256
     if tokenizer.startswith("bpe-"):
@@ -70,44 +74,47 @@ def vocabulary_size(tokenizer: str) -> int:
 
 
 def tokenizer_identity(tokenizer: str) -> str:
-    """A string that is another when a text could have other tokens: the name, and for a folder its
-    files.
+    """Return a string that differs when a text could have other tokens: the name, and for a folder
+    the hash of its files.
 
-    A published tokenizer is taken not to change under its name, so that one used before needs no
+    A published tokenizer is assumed not to change under its name, so that one used before needs no
     network.
     """
     if not tokenizer.startswith("folder:"):
         return tokenizer
     folder = Path(tokenizer.removeprefix("folder:"))
     digest = hashlib.sha256()
-    for path in sorted({path for pattern in TOKENIZER_FILES for path in folder.glob(pattern)}):
+    paths = {path for pattern in TOKENIZER_FILES for path in folder.glob(pattern)}
+    for path in sorted(paths):
         digest.update(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return f"folder {digest.hexdigest()}"
 
 
 def make_tokenizer(tokenizer: str, documents: Sequence[bytes]) -> Tokenizer:
-    """The named tokenizer; `documents`, UTF-8, are what one of the corpus's own is trained on.
-    Raises UserError."""
+    """Return the named tokenizer. `documents`, in UTF-8, are the training text of a bpe-N. Raises
+    UserError where it cannot be trained or loaded."""
     if tokenizer == "bytes":
-        return Tokenizer(
-            256, 0, lambda documents: [np.frombuffer(document, np.uint8) for document in documents]
-        )
+        return Tokenizer(vocabulary=256, separator=0, encode=_encode_bytes)
+
     if tokenizer.startswith("bpe-"):
-        made = train_bpe(documents, vocabulary_size(tokenizer))
+        bpe = train_bpe(documents, vocabulary_size(tokenizer))
+
+        def encode_bpe(documents: Sequence[bytes]) -> list[list[int]]:
+            return [encoding.ids for encoding in bpe.encode_batch_fast(_decoded(documents))]
+
         # The separator is token 0: a trainer puts special tokens first.
-        return Tokenizer(
-            made.get_vocab_size(),
-            0,
-            lambda documents: [
-                encoding.ids for encoding in made.encode_batch_fast(_decoded(documents))
-            ],
-        )
+        return Tokenizer(bpe.get_vocab_size(), separator=0, encode=encode_bpe)
+
     return _published(tokenizer)
 
 
+def _encode_bytes(documents: Sequence[bytes]) -> list[np.ndarray]:
+    return [np.frombuffer(document, np.uint8) for document in documents]
+
+
 def train_bpe(documents: Sequence[bytes], size: int) -> "tokenizers.Tokenizer":
-    """Byte-level BPE of exactly `size` tokens: the separator, 256 bytes, and the pairs merged. The
-    order of documents is nothing to it.
+    """Train byte-level BPE of exactly `size` tokens: the separator, 256 bytes, and merged pairs.
+    The order of the documents does not matter.
 
     Raises UserError where the text has too few pairs that occur more than once.
     """
@@ -130,29 +137,29 @@ def train_bpe(documents: Sequence[bytes], size: int) -> "tokenizers.Tokenizer":
             f" {bpe.get_vocab_size()} tokens; use 'bpe-{bpe.get_vocab_size()}' at most, or a larger"
             " corpus"
         )
-    bpe.encode_special_tokens = True  # a separator that is written out in a document is text
+    bpe.encode_special_tokens = True  # a separator spelled out in a document is text
     return bpe
 
 
 @lru_cache(maxsize=2)
 def _published(tokenizer: str) -> Tokenizer:
+    """Return a tokenizer of the hub or of a folder. Raises UserError where it cannot be loaded."""
     from transformers import AutoTokenizer
 
-    where = tokenizer.partition(":")[2]
-    if tokenizer.startswith("folder:") and not Path(where).is_dir():
+    name_or_path = tokenizer.partition(":")[2]
+    if tokenizer.startswith("folder:") and not Path(name_or_path).is_dir():
         raise UserError(
             f"the tokenizer '{tokenizer}' is not a folder; it needs the files that a tokenizer's"
             " save_pretrained writes"
         )
     try:
         loaded: Any = AutoTokenizer.from_pretrained(
-            where, trust_remote_code=False, split_special_tokens=True
+            name_or_path, trust_remote_code=False, split_special_tokens=True
         )
     except Exception as e:
-        # the hub's client raises many types when there is no network, and so do damaged files
-        instead = (
-            "without a network use 'folder:PATH', " if tokenizer.startswith("hub:") else "use "
-        )
+        # The hub's client raises many types when there is no network, and so do damaged files.
+        is_hub = tokenizer.startswith("hub:")
+        instead = "without a network use 'folder:PATH', " if is_hub else "use "
         raise UserError(
             f"the tokenizer '{tokenizer}' could not be loaded ({type(e).__name__});"
             f" {instead}'bytes' or 'bpe-N' (trained on the corpus)"
@@ -164,8 +171,8 @@ def _published(tokenizer: str) -> Tokenizer:
         )
 
     def encode(documents: Sequence[bytes]) -> list[list[int]]:
-        # verbose: the warning that a text is longer than the model's context, which is cut into
-        # windows later.
+        # Not verbose: transformers would warn of texts longer than the model's context, but these
+        # are cut into windows later.
         return loaded(
             _decoded(documents),
             add_special_tokens=False,
@@ -173,7 +180,7 @@ def _published(tokenizer: str) -> Tokenizer:
             verbose=False,
         )["input_ids"]
 
-    # Identifiers may have gaps, so that the number of tokens is not enough.
+    # The identifiers may have gaps, so the vocabulary can be larger than the number of tokens.
     return Tokenizer(max(loaded.get_vocab().values()) + 1, loaded.eos_token_id, encode)
 
 

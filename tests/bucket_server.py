@@ -1,9 +1,9 @@
-"""An S3 server on loopback that can be told to fail: moto's, behind a function that is asked about
-every request.
+"""An S3 server on loopback that fails when told to: moto's server, behind a function that decides
+what each request meets with.
 
-with BucketServer() as server:
-    server.trouble = Every(3, "500", "SlowDown", "wait")
-    Store.create(server.uri("rows"))
+    with BucketServer() as server:
+        server.trouble = Every(3, "500", "SlowDown", "wait")
+        Store.create(server.uri("rows"))
 """
 
 import itertools
@@ -27,23 +27,36 @@ ENVIRONMENT = {
     "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
 }
 
+"""Credentials for the server, and no others: neither an instance role nor the user's files."""
+
 ERROR = (
     '<?xml version="1.0" encoding="UTF-8"?><Error><Code>{code}</Code><Message>on'
     " purpose</Message><RequestId>0</RequestId></Error>"
 )
 
+STATUS_AND_CODE = {
+    "500": ("500 Internal Server Error", "InternalError"),
+    "SlowDown": ("503 Slow Down", "SlowDown"),
+}
+
 
 class Every:
-    """Every k-th request meets with trouble, of the kinds in turn: 500, SlowDown (503) or wait."""
+    """Every k-th request meets with trouble. The kinds take turns: 500, SlowDown (503) or wait."""
 
     def __init__(self, k: int, *kinds: str, wait_s: float = 1.5):
-        self.k, self.kinds, self.wait_s = k, itertools.cycle(kinds), wait_s
-        self.asked, self.met, self.lock = 0, Counter[str](), threading.Lock()
+        self.k = k
+        self.kinds = itertools.cycle(kinds)
+        self.wait_s = wait_s
+
+        self.requests = 0
+        self.met = Counter[str]()
+        """How many requests met with each kind of trouble."""
+        self.lock = threading.Lock()
 
     def __call__(self) -> str | None:
         with self.lock:
-            self.asked += 1
-            if self.asked % self.k:
+            self.requests += 1
+            if self.requests % self.k:
                 return None
             kind = next(self.kinds)
             self.met[kind] += 1
@@ -54,11 +67,13 @@ class Every:
 
 
 class BucketServer:
-    """One bucket, named `bucket`. `trouble` gives what a request meets with: None, "500" or
-    "SlowDown"; it may sleep."""
+    """A server with one bucket, named `bucket`."""
 
     def __init__(self):
         self.trouble: Callable[[], str | None] = lambda: None
+        """Called for each request; returns what the request meets with: None, "500" or "SlowDown".
+        The function may sleep."""
+
         self.app = DomainDispatcherApplication(create_backend_app)
         self.server = make_server(
             "127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet
@@ -74,12 +89,12 @@ class BucketServer:
         return f"s3://bucket/{prefix}?{self.options}"
 
     def names(self, prefix: str) -> list[str]:
-        """Every object below the prefix, without it; all of the bucket's for ""."""
+        """Return the names of the objects below a prefix, relative to it; "" means the whole
+        bucket."""
         below = f"bucket/{prefix}".rstrip("/")
-        found = self.files.get_file_info(
-            pyarrow.fs.FileSelector(below, recursive=True, allow_not_found=True)
-        )
-        return sorted(f.path.removeprefix(f"{below}/") for f in found if f.is_file)
+        selector = pyarrow.fs.FileSelector(below, recursive=True, allow_not_found=True)
+        objects = [info for info in self.files.get_file_info(selector) if info.is_file]
+        return sorted(info.path.removeprefix(f"{below}/") for info in objects)
 
     def put(self, name: str, content: bytes) -> None:
         with self.files.open_output_stream(f"bucket/{name}") as stream:
@@ -118,11 +133,11 @@ class BucketServer:
         kind = self.trouble()
         if kind is None:
             return self.app(environ, start)
-        status, code = {
-            "500": ("500 Internal Server Error", "InternalError"),
-            "SlowDown": ("503 Slow Down", "SlowDown"),
-        }[kind]
-        get_input_stream(environ).read()  # what stays unread would be taken for the next request
+
+        # An unread body would be taken for the next request.
+        get_input_stream(environ).read()
+
+        status, code = STATUS_AND_CODE[kind]
         body = ERROR.format(code=code).encode()
         start(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
         return [body] if environ["REQUEST_METHOD"] != "HEAD" else []
@@ -130,4 +145,4 @@ class BucketServer:
 
 class _Quiet(WSGIRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Nothing: requests are not what a test's output is for."""
+        """Log nothing, to keep requests out of a test's output."""

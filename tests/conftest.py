@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-# before torch: two xdist workers with two threads each only wait for each other
+# Set before torch is imported: two xdist workers with two threads each only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 UNILAW = str(Path(sysconfig.get_path("scripts")) / "unilaw")
@@ -20,7 +20,7 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """All tests of a file go to one xdist worker, so that a Ray run made for a module happens
+    """Send all tests of a file to one xdist worker, so that a Ray run made for a module happens
     once."""
     from xdist.scheduler import LoadFileScheduling
 
@@ -43,8 +43,8 @@ batches."""
 
 @pytest.fixture(scope="session", autouse=True)
 def calibration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """CALIBRATION as this machine's own, for this process and those it starts: no test times the
-    machine."""
+    """Make CALIBRATION this machine's own, for this process and those it starts, so that no test
+    times the machine."""
     from harness.planning.machine_speed import calibration_file
 
     shared = tmp_path_factory.getbasetemp()
@@ -63,42 +63,42 @@ def calibration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def environment(calibration: None) -> dict[str, str]:
-    """This process's environment without a terminal's width or colours, and with the hub
+    """Return this process's environment without a terminal's width or colours, and with the hub
     switched off."""
-    kept = {
-        k: v
-        for k, v in os.environ.items()
-        if k not in ("COLUMNS", "FORCE_COLOR", "RAY_ADDRESS", "PYTHONPATH")
-    }
-    return {**kept, "HF_HUB_OFFLINE": "1"}
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    for name in ("COLUMNS", "FORCE_COLOR", "RAY_ADDRESS", "PYTHONPATH"):
+        environment.pop(name, None)
+    return environment
 
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A hub that answers at once: with as many digits as MNIST has, all of them blank zeros, and
-    with an empty text in GPT-2's tokens."""
+    """Put a hub in place that answers at once: with as many digits as MNIST has, all of them blank
+    zeros, and with an empty text in GPT-2's tokens."""
     import numpy as np
 
     from harness.language import Corpus
     from tasks import digits, text_stream
 
-    own, size = text_stream.load_corpus, text_stream.vocabulary_size
-    text = Corpus(
-        np.zeros(0, np.uint16), np.zeros(0, np.uint16), 50_257, 50_256, 1, "an empty text"
-    )
-    monkeypatch.setattr(
-        text_stream,
-        "load_corpus",
-        lambda source, *how: text if source.startswith("hub:") else own(source, *how),
-    )
-    monkeypatch.setattr(
-        text_stream,
-        "vocabulary_size",
-        lambda name: 50_257 if name.startswith("hub:") else size(name),
-    )
+    own_load_corpus = text_stream.load_corpus
+    own_vocabulary_size = text_stream.vocabulary_size
+    no_tokens = np.zeros(0, np.uint16)
+    empty = Corpus(no_tokens, no_tokens, 50_257, 50_256, 1, "an empty text")
 
-    split = [(np.zeros((n, 28, 28), np.uint8), np.zeros(n, np.int64)) for n in (60_000, 10_000)]
-    monkeypatch.setattr(digits, "_from_hub", lambda: (*split[0], *split[1]))
+    def load_corpus(source: str, *how: object) -> Corpus:
+        return empty if source.startswith("hub:") else own_load_corpus(source, *how)
+
+    def vocabulary_size(tokenizer: str) -> int:
+        return 50_257 if tokenizer.startswith("hub:") else own_vocabulary_size(tokenizer)
+
+    def blank_digits() -> tuple[np.ndarray, ...]:
+        train = np.zeros((60_000, 28, 28), np.uint8), np.zeros(60_000, np.int64)
+        test = np.zeros((10_000, 28, 28), np.uint8), np.zeros(10_000, np.int64)
+        return *train, *test
+
+    monkeypatch.setattr(text_stream, "load_corpus", load_corpus)
+    monkeypatch.setattr(text_stream, "vocabulary_size", vocabulary_size)
+    monkeypatch.setattr(digits, "_from_hub", blank_digits)
     digits.load_digits.cache_clear()
     yield
     digits.load_digits.cache_clear()
@@ -106,8 +106,8 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def unilaw(environment: dict[str, str]) -> Command:
-    """`unilaw(*arguments, cwd=folder)` as a user would type it; gives exit code, stdout and
-    stderr."""
+    """Return the command as a user would type it: `unilaw(*arguments, cwd=folder)` gives exit code,
+    stdout and stderr."""
 
     def call(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
         command = [UNILAW, *map(str, arguments)]

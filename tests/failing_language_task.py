@@ -26,11 +26,12 @@ class LanguageTroubleConfig(TextStreamConfig):
 
 
 class Troubled(CausalLM):
-    """As many passes as steps: the batch is one piece."""
+    """GPT that counts its passes, which are as many as its steps: each batch is one piece."""
 
     def __init__(self, whole: CausalLM, config: LanguageTroubleConfig):
         super().__init__(whole.transformer)
-        self.config, self.passes = config, 0
+        self.config = config
+        self.passes = 0
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         if self.training and dist.is_initialized():

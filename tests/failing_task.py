@@ -1,5 +1,5 @@
-"""A task file whose trials go wrong in the way that their configuration names; the tests of runs
-are made of it."""
+"""A task file whose trials go wrong in the way that their configuration names, for the tests of
+runs."""
 
 import ctypes
 import math
@@ -73,7 +73,8 @@ class Trouble(Task):
         if config.how == "not-data":
             return {"x": [1.0], "y": "up"}  # pyright: ignore[reportReturnType]
         draw = seeds.generator("data")
-        x, x_test = torch.randn(config.n, 4, generator=draw), torch.randn(32, 4, generator=draw)
+        x = torch.randn(config.n, 4, generator=draw)
+        x_test = torch.randn(32, 4, generator=draw)
         y, noise = flip_labels(x[:, 0].sign(), 0.2, seeds.generator("noise"))
         if config.how == "nan":
             x = x * 1e30  # squared errors then overflow
@@ -93,15 +94,16 @@ class Trouble(Task):
         if config.how == "inf":
             nn.init.constant_(layers[-1].bias, math.inf)
         if config.how == "tied":
-            twins = nn.Linear(4, 4), nn.Linear(4, 4)
-            twins[1].weight = twins[0].weight
-            layers = [*twins, *layers]
+            first = nn.Linear(4, 4)
+            second = nn.Linear(4, 4)
+            second.weight = first.weight
+            layers = [first, second, *layers]
         return nn.Sequential(*layers)
 
 
 class Fuse(nn.Module):
-    """Passes its input on, but for the accident at the third call: after a stack has tried its
-    models, while it trains.
+    """Passes its input on. From the third call on it has the accident: a stack has then tried its
+    models, and trains.
 
     A stack calls its first trial's modules in place of all others'.
     """
@@ -110,7 +112,8 @@ class Fuse(nn.Module):
 
     def __init__(self, config: TroubleConfig):
         super().__init__()
-        self.config, self.calls = config, 0
+        self.config = config
+        self.calls = 0
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self.calls += x.device.type != "meta"
@@ -120,14 +123,14 @@ class Fuse(nn.Module):
 
 
 MOST_MB = 8192
-"""Where a trial that allocates without end ends after all, for the machine's sake."""
+"""Megabytes at which a trial that allocates without end stops, for the machine's sake."""
 
 JUNK = b"\x00\xff\xfe\r\x1b[2J\x1b]0;title\x07" + bytes(range(256)) * 64 + b"no newline at the end"
-"""Not UTF-8, with zeros and a terminal's commands."""
+"""Bytes that are not UTF-8, with zeros and a terminal's commands among them."""
 
 
 class NotAnException(BaseException):
-    """As Rust extensions raise for a panic."""
+    """The kind of exception that Rust extensions raise for a panic."""
 
 
 def accident(config: TroubleConfig) -> None:

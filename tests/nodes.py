@@ -5,8 +5,8 @@ machine.
         command = [UNILAW, "run", "a.yaml", "--address", cluster.address]
         subprocess.run(command, env=cluster.environment)
 
-A node is known by the session that its `ray start` leads: all of its processes are in it, and
-nothing else is.
+A node is known by the session that its `ray start` leads: all of the node's processes are in that
+session, and nothing else is.
 """
 
 import contextlib
@@ -26,42 +26,48 @@ from typing import NamedTuple
 RAY = str(Path(sysconfig.get_path("scripts")) / "ray")
 
 START_S = 90.0
-"""A node is up in 5 s, or in 30 s where the machine is busy."""
+"""How long to wait for a node. It is up in 5 s, or in 30 s on a busy machine."""
 
-SOON = {"RAY_health_check_initial_delay_ms": "1000", "RAY_health_check_period_ms": "1000"}
-"""When a head looks after its nodes; Ray's own periods have it miss a lost one for half a
-minute."""
+HEALTH_CHECKS = {"RAY_health_check_initial_delay_ms": "1000", "RAY_health_check_period_ms": "1000"}
+"""How often a head checks its nodes. With Ray's own periods, it would notice the loss of a node
+after half a minute."""
 
 TRIES = 3
-"""Of a node's start, in which Ray gives up waiting for itself where the machine is swamped."""
+"""How often a node is started: on a swamped machine, Ray gives up waiting for its own processes."""
+
+OBJECT_STORE_BYTES = 80_000_000
+"""The size of a node's object store, about the smallest that Ray allows."""
 
 
 class Node(NamedTuple):
-    """A running node. `session`: also the process id of its `ray start`. `id`: Ray's, in
-    hexadecimal."""
+    """A running node."""
 
     process: subprocess.Popen[bytes]
     id: str
+    """Ray's id of the node, in hexadecimal."""
     log: Path
 
     @property
     def session(self) -> int:
+        """The session of all its processes; also the process id of its `ray start`."""
         return self.process.pid
 
 
 class Nodes:
-    """A cluster whose nodes come and go. `environment`: of every process that talks to it, the
-    token included."""
+    """A cluster whose nodes come and go."""
 
     def __init__(self, cpus: int, folder: Path, environment: dict[str, str] | None):
-        self.cpus, self.folder, self.port = cpus, folder, free_port()
-        token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        self.cpus = cpus
+        self.folder = folder
+        self.port = free_port()
         self.environment = {
             **(environment or os.environ),
-            **token,
-            **SOON,
+            **HEALTH_CHECKS,
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": secrets.token_hex(32),
             "RAY_USAGE_STATS_ENABLED": "0",
         }
+        """Of every process that talks to the cluster, the token included."""
         self.head: Node | None = None
         self.workers: list[Node] = []
         self._started: list[subprocess.Popen[bytes]] = []
@@ -71,9 +77,9 @@ class Nodes:
         return f"127.0.0.1:{self.port}"
 
     def start_head(self) -> Node:
-        """Start a head at the cluster's address; a new one knows nothing of a dead one's nodes.
+        """Start a head at the cluster's address. A new head knows nothing of a dead one's nodes.
 
-        Raises RuntimeError when it does not come up.
+        Raises RuntimeError when the head does not come up.
         """
         self.head = self._start(
             "--head",
@@ -84,15 +90,15 @@ class Nodes:
         return self.head
 
     def add(self) -> Node:
-        """Start one more node; it has joined when this returns. Raises RuntimeError when it does
-        not come up."""
+        """Start one more node, and return when it has joined. Raises RuntimeError when it does not
+        come up."""
         node = self._start(f"--address={self.address}")
         self.workers.append(node)
         return node
 
     def kill(self, node: Node) -> None:
-        """Lose the node as one loses a machine: all of its processes at once, and nobody is
-        told."""
+        """Lose the node as one loses a machine: all of its processes at once, without notice to
+        anybody."""
         end(node.session)
         node.process.wait()
         if node is self.head:
@@ -101,49 +107,50 @@ class Nodes:
             self.workers.remove(node)
 
     def give_notice(self, node: Node, seconds: int) -> None:
-        """Say that the node will be taken away in so many seconds, as a cloud's spot notice
-        does: it gets no new work."""
-        reason = [
+        """Announce that the node will be taken away in this many seconds, as a cloud's spot notice
+        does. The node gets no new work."""
+        command = [
+            RAY,
+            "drain-node",
+            f"--address={self.address}",
+            f"--node-id={node.id}",
             "--reason=DRAIN_NODE_REASON_PREEMPTION",
             "--reason-message=spot notice",
             f"--deadline-remaining-seconds={seconds}",
         ]
-        command = [RAY, "drain-node", f"--address={self.address}", f"--node-id={node.id}", *reason]
         subprocess.run(
             command, env=self.environment, check=True, capture_output=True, timeout=START_S
         )
 
     def end(self) -> None:
-        """Leave nothing running."""
+        """Kill every node, whether it is still there or not."""
         for process in self._started:
             end(process.pid)
             process.wait()
 
     def _start(self, *options: str) -> Node:
-        said = ""
+        log = ""
         for _ in range(TRIES):
-            node = self._try(*options)
+            node = self._try_to_start(*options)
             deadline = time.monotonic() + START_S
             while node.process.poll() is None and time.monotonic() < deadline:
                 if "Ray runtime started" in node.log.read_text():
                     return node
                 time.sleep(0.1)
-            said = node.log.read_text()
+            log = node.log.read_text()
             end(node.session)
-        raise RuntimeError(f"a Ray node did not start: {said}")
+        raise RuntimeError(f"a Ray node did not start: {log}")
 
-    def _try(self, *options: str) -> Node:
-        node_id, log = (
-            secrets.token_hex(28),
-            self.folder / f"start-{sum(1 for _ in self.folder.glob('start-*'))}.log",
-        )
-        size = [f"--num-cpus={self.cpus}", "--object-store-memory=80000000"]
+    def _try_to_start(self, *options: str) -> Node:
+        node_id = secrets.token_hex(28)
+        log = self.folder / f"start-{len(self._started)}.log"
+        size = [f"--num-cpus={self.cpus}", f"--object-store-memory={OBJECT_STORE_BYTES}"]
         ports = ["--min-worker-port=0", "--max-worker-port=0", "--dashboard-agent-listen-port=0"]
-        with log.open("wb") as said:
+        with log.open("wb") as out:
             process = subprocess.Popen(
                 [RAY, "start", "--block", *options, *size, *ports],
                 env={**self.environment, "RAY_OVERRIDE_NODE_ID_FOR_TESTING": node_id},
-                stdout=said,
+                stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
@@ -153,9 +160,9 @@ class Nodes:
 
 @contextlib.contextmanager
 def nodes(n: int, cpus: int = 1, environment: dict[str, str] | None = None) -> Iterator[Nodes]:
-    """A cluster of n nodes, one of them the head, each with so many CPUs; token authentication
-    is on. Ends what it started."""
-    # short: sockets below it may have 107 characters
+    """Run a cluster of n nodes, one of them the head, each with this many CPUs, with token
+    authentication. Ends what it started."""
+    # a short path: that of a socket below it may have 107 characters
     folder = Path(tempfile.mkdtemp(prefix="unilaw-"))
     cluster = Nodes(cpus, folder, environment)
     try:
@@ -169,29 +176,32 @@ def nodes(n: int, cpus: int = 1, environment: dict[str, str] | None = None) -> I
 
 
 def free_port() -> int:
+    """Return a port of this machine's loopback that nothing listens on now."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
 
 
 def in_session(session: int) -> dict[int, str]:
-    """Process id and command line of the processes of a session: for a run's, the command, Ray,
-    and Ray's workers."""
-    found = {}
+    """Return the command line of each process of a session, by process id. A run's session holds
+    the command, Ray, and Ray's workers. Zombies do not count."""
+    command_lines = {}
     for entry in Path("/proc").iterdir():
-        with contextlib.suppress(OSError, IndexError):  # it ended while we looked
-            state, *numbers = (
-                (entry / "stat").read_text().rpartition(")")[2].split()
-                if entry.name.isdigit()
-                else ("Z",)
-            )
-            if state != "Z" and int(numbers[2]) == session:
-                found[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")
-    return found
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError, ValueError):  # it ended while we looked
+            # after the command's name, in parentheses: state, parent, process group, session, …
+            _, _, fields = (entry / "stat").read_text().rpartition(")")
+            state, _, _, its_session, *_ = fields.split()
+            if state != "Z" and int(its_session) == session:
+                command_line = (entry / "cmdline").read_text()
+                command_lines[int(entry.name)] = command_line.replace("\0", " ")
+    return command_lines
 
 
 def busy(*sessions: int) -> list[int]:
-    """Ids of the workers that are at a batch now; Ray names a worker after what it runs."""
+    """Return the process ids of the workers that are at a batch now. Ray names a worker's process
+    after what the worker runs."""
     return [
         pid
         for session in sessions
@@ -201,16 +211,16 @@ def busy(*sessions: int) -> list[int]:
 
 
 def kill(pid: int) -> None:
-    """SIGKILL, unless it is gone already."""
+    """Send SIGKILL to the process, unless it is gone already."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
 
 
 def end(session: int) -> None:
-    """Kill all of a session, its leader first, so that it cannot write down the deaths of the
-    others.
+    """Kill every process of a session. The leader goes first, so that it cannot record the deaths
+    of the others.
 
-    Raises RuntimeError when processes of it do not die.
+    Raises RuntimeError when processes of the session do not die.
     """
     for _ in range(200):
         for pid in sorted(in_session(session), key=lambda pid: pid != session):

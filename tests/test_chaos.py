@@ -1,4 +1,4 @@
-"""The short forms of tests/chaos/: what happens to runs loses nothing."""
+"""The short forms of tests/chaos/: whatever happens to runs, nothing is lost."""
 
 import io
 import random
@@ -10,7 +10,7 @@ from rich.console import Console
 
 from harness.run import run
 from harness.store.store import Store
-from harness.sweeps.sweep import parse_sweep
+from harness.sweeps.sweep import Sweep, parse_sweep
 from harness.terminal.progress import Progress
 from tests.chaos.cluster import bad_day
 from tests.chaos.disks import can_mount, disks
@@ -41,9 +41,11 @@ def test_a_run_that_is_killed_in_every_way_loses_nothing(
     )
     result = storm.break_loose(["worker", "driver", "everything"])
     assert result.failures == []
-    assert result.did == dict.fromkeys(KINDS, 1) and result.found["runs"] >= 3
+    assert result.did == dict.fromkeys(KINDS, 1)
+    assert result.found["runs"] >= 3
     assert result.found["ok"] == result.found["trials"] == 19 * result.found["sweeps"]
-    assert result.found["stacked"] > 0 and result.found["row_files"] > 3
+    assert result.found["stacked"] > 0
+    assert result.found["row_files"] > 3
 
 
 @linux
@@ -66,10 +68,10 @@ def test_a_full_disk_costs_the_trial_that_filled_it_or_ends_the_run_with_a_sente
     tmp_path: Path, environment: dict[str, str]
 ):
     of_trial, of_store = disks(tmp_path, environment)
-    assert of_trial.failures == [] and of_trial.found["failed_rows"] == {"bug": 1}
-    assert (
-        of_store.failures == [] and of_store.found["row_files_when_full"] < of_store.found["trials"]
-    )
+    assert of_trial.failures == []
+    assert of_trial.found["failed_rows"] == {"bug": 1}
+    assert of_store.failures == []
+    assert of_store.found["row_files_when_full"] < of_store.found["trials"]
 
 
 @linux
@@ -79,10 +81,16 @@ def test_two_drivers_on_one_store_lose_nothing_and_show_nothing_twice(
 ):
     result = rivals(tmp_path, seeds=1, inline=True, environment=environment)
     assert result.failures == []
-    assert result.found["ok"] == result.found["trials"] == 8 and result.found["done_twice"] > 0
+    assert result.found["ok"] == result.found["trials"] == 8
+    assert result.found["done_twice"] > 0
 
 
-def test_what_a_killed_run_left_of_a_finished_trials_checkpoint_goes_with_the_next_run(
+def run_inline(sweep: Sweep, store: Store) -> None:
+    progress = Progress(Console(file=io.StringIO()))
+    run(sweep, store, address=None, inline=True, retry_failed=False, progress=progress)
+
+
+def test_the_next_run_removes_checkpoints_that_a_killed_run_left_of_finished_trials(
     tmp_path: Path,
 ):
     asked = parse_sweep(
@@ -90,25 +98,23 @@ def test_what_a_killed_run_left_of_a_finished_trials_checkpoint_goes_with_the_ne
     )
     folder = tmp_path / "rows"
     store = Store.create(folder)
-    finished, other = asked.trials[0].trial_id, "0" * 16
-    run(asked, store, None, True, False, Progress(Console(file=io.StringIO())))
-    for name in (
-        f"{finished}.safetensors",
-        f"_tmp-{finished}.safetensors-77",
-        f"{other}.safetensors",
-    ):
-        (folder / "_checkpoints" / name).touch()
-    run(asked, store, None, True, False, Progress(Console(file=io.StringIO())))
+    finished = asked.trials[0].trial_id
+    other = "0" * 16
+    run_inline(asked, store)
+    checkpoints = folder / "_checkpoints"
+    (checkpoints / f"{finished}.safetensors").touch()
+    (checkpoints / f"_tmp-{finished}.safetensors-77").touch()
+    (checkpoints / f"{other}.safetensors").touch()
+
+    run_inline(asked, store)
     assert [path.name for path in (folder / "_checkpoints").iterdir()] == [f"{other}.safetensors"]
 
 
 def test_the_comparison_of_two_reports_tells_another_slope_from_another_seed(tmp_path: Path):
-    one, again, steeper = (
-        make_store(tmp_path / name, power_law(b, spread=0.05, seed=seed))
-        for name, b, seed in (("a", 0.4, 0), ("b", 0.4, 1), ("c", 0.9, 0))
-    )
-    assert all(line.inside for line in compare(one, again))
-    assert {line.name for line in compare(one, steeper) if not line.inside} >= {
-        "headline:sphere:low",
-        "headline:sphere:high",
-    }
+    one = make_store(tmp_path / "a", power_law(0.4, spread=0.05, seed=0))
+    another_seed = make_store(tmp_path / "b", power_law(0.4, spread=0.05, seed=1))
+    steeper = make_store(tmp_path / "c", power_law(0.9, spread=0.05, seed=0))
+
+    assert all(line.inside for line in compare(one, another_seed))
+    outside = {line.name for line in compare(one, steeper) if not line.inside}
+    assert outside >= {"headline:sphere:low", "headline:sphere:high"}

@@ -155,3 +155,19 @@ def test_the_readmes_make_targets_exist():
     makefile = (ROOT / "Makefile").read_text()
     for target in set(re.findall(r"`?make (\w+)", (ROOT / "README.md").read_text())) - {"and"}:
         assert re.search(rf"^{target}:", makefile, re.M), target
+
+
+MAX_LINES = 350
+"""Lines that a file may have: more is more than one idea."""
+
+
+def test_no_file_is_longer_than_one_idea():
+    folders = ("harness", "tasks", "clusters", "reports", "tests")
+    over = {
+        str(path.relative_to(ROOT))
+        for folder in folders
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in (".py", ".j2", ".css", ".js")
+        and len(path.read_text().splitlines()) > MAX_LINES
+    }
+    assert not over

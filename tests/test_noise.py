@@ -22,13 +22,12 @@ def test_flip_rate_and_variance(eta: float):
     flipped, noise = flip_labels(y, eta, draw())
     se = math.sqrt(eta * (1 - eta) / N)
     assert abs(float((flipped != y).float().mean()) - eta) <= 4 * se
-    assert noise == Noise(
-        "label_flip" if eta else "none", eta, bayes_error=eta, sigma2=4 * eta * (1 - eta)
-    )
-    # σ² is the variance of the label given x: what is left around the conditional mean (1 − 2η)·y.
-    assert float((flipped - (1 - 2 * eta) * y).square().mean()) == pytest.approx(
-        4 * eta * (1 - eta), abs=16 * se
-    )
+    sigma2 = 4 * eta * (1 - eta)
+    kind = "label_flip" if eta else "none"
+    assert noise == Noise(kind, eta, bayes_error=eta, sigma2=sigma2)
+    # σ² is the variance of the label given x, so around the conditional mean (1 − 2η)·y.
+    variance = float((flipped - (1 - 2 * eta) * y).square().mean())
+    assert variance == pytest.approx(sigma2, abs=16 * se)
     assert set(flipped.tolist()) == {-1.0, 1.0}
 
 
@@ -36,9 +35,8 @@ def test_flip_rate_and_variance(eta: float):
 def test_the_bayes_error_of_a_flipped_sign_is_the_best_guessers_error(eta: float):
     y = torch.ones(N)
     flipped, noise = flip_labels(y, eta, draw())
-    assert abs(float((flipped != y).float().mean()) - noise.bayes_error) <= 4 * math.sqrt(
-        eta * (1 - eta) / N
-    )
+    se = math.sqrt(eta * (1 - eta) / N)
+    assert abs(float((flipped != y).float().mean()) - noise.bayes_error) <= 4 * se
 
 
 @pytest.mark.parametrize("eta", [0.0, 0.05, 0.3, 1.0])
@@ -47,11 +45,11 @@ def test_resample_rate_and_bayes_error(classes: int, eta: float):
     y = torch.arange(N) % classes
     redrawn, noise = resample_labels(y, classes, eta, draw())
     bayes = eta * (1 - 1 / classes)
-    assert abs(float((redrawn != y).float().mean()) - bayes) <= 4 * math.sqrt(
-        bayes * (1 - bayes) / N
-    )
+    se = math.sqrt(bayes * (1 - bayes) / N)
+    assert abs(float((redrawn != y).float().mean()) - bayes) <= 4 * se
     assert noise == Noise("label_resample" if eta else "none", eta, bayes_error=bayes)
-    assert redrawn.dtype == torch.int64 and 0 <= int(redrawn.min()) and int(redrawn.max()) < classes
+    assert redrawn.dtype == torch.int64
+    assert 0 <= int(redrawn.min()) and int(redrawn.max()) < classes
 
 
 def test_redrawn_labels_are_uniform_over_all_classes():

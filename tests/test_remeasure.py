@@ -7,10 +7,18 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pytest
+from safetensors.torch import load_file, save_file
 
 from harness.cli import main
+from harness.execution import sample_trials
+from harness.execution.run_batch import run_batch
+from harness.remeasure import MEASURED
+from harness.store import provenance
+from harness.store.latest import latest
 from harness.store.schema import MEASURES_VERSION, arrow_schema
-from harness.store.store import Store, latest
+from harness.store.store import Store
+from harness.sweeps.sweep import parse_sweep
+from harness.sweeps.trial import Batch, RunSettings
 
 SWEEP = """
 name: small
@@ -65,10 +73,10 @@ def test_everything_measured_is_new_and_everything_trained_is_as_it_was(
     assert unilaw(monkeypatch, "measure", str(store), *(["--inline"] if inline else [])) == 0
     assert len(rows(store)) == 12
     after = latest(rows(store)).set_index("trial_id").loc[before.index]
-    assert (
-        after["measures_version"].eq(MEASURES_VERSION).all() and after["measured_at"].notna().all()
-    )
-    assert after["stability_attack_mean"].lt(1).all() and after["lip_upper_product"].notna().all()
+    assert after["measures_version"].eq(MEASURES_VERSION).all()
+    assert after["measured_at"].notna().all()
+    assert after["stability_attack_mean"].lt(1).all()
+    assert after["lip_upper_product"].notna().all()
     for column in (
         "attempt",
         "p",
@@ -105,6 +113,26 @@ def test_it_finds_what_the_trial_itself_measured(tmp_path: Path, monkeypatch: py
         assert second[column].tolist() == pytest.approx(first[column].tolist(), rel=1e-3), column
 
 
+def test_every_measured_column_is_one_that_a_new_row_takes(tmp_path: Path):
+    fixed = "{n: 30, label_flip: 0.2, width: 4, max_epochs: 1}"
+    text = f"name: a\nseeds: [0]\ntasks:\n  - {{task: mnist, fixed: {fixed}}}\n"
+    (trial,) = parse_sweep(text, "a.yaml").trials
+    batch = Batch(((trial,),))
+    settings = RunSettings(1, 0, 60, 10**6, measure_points=8, checkpoints=None)
+    (trained,) = run_batch(batch, settings)
+    assert trained.weights is not None
+    (tmp_path / f"{trial.trial_id}.safetensors").write_bytes(trained.weights)
+
+    kept = str(tmp_path / "{}.safetensors")
+    (again,) = run_batch(batch, settings._replace(trained=kept))
+    about_process = {"wall_s", "peak_bytes", "gpus", "started_at", "measures_version"}
+    about_trial = {"status", "data_hash", "measure_s"}
+    others = about_process | about_trial | provenance.of_worker("cpu").keys()
+    assert again.columns["status"] == "ok"
+    assert again.columns.keys() - others <= set(MEASURED)
+    assert again.pictures is not None and trained.pictures is not None
+
+
 def test_a_second_time_there_is_nothing_to_do(
     store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
@@ -136,11 +164,9 @@ def test_data_that_are_not_those_trained_on_are_refused(
         part.unlink()
     Store.open(store).append([{**row, "data_hash": "0" * 64} for row in table])
     assert unilaw(monkeypatch, "measure", str(store), "--inline") == 1
-    said = capsys.readouterr()
-    assert (
-        "0 measured, 6 not (6 data)" in said.out
-        and "its data are not those it was trained on" in said.err
-    )
+    captured = capsys.readouterr()
+    assert "0 measured, 6 not (6 data)" in captured.out
+    assert "its data are not those it was trained on" in captured.err
 
 
 TASK = """
@@ -160,12 +186,8 @@ def test_a_task_file_in_the_store_is_never_run(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(TASK)
     (tmp_path / "mine.yaml").write_text(SWEEP.replace("sphere", "mine"))
-    assert (
-        unilaw(
-            monkeypatch, "run", "mine.yaml", "--task-file", "mine.py", "--inline", "--store", "s"
-        )
-        == 0
-    )
+    run = ("run", "mine.yaml", "--task-file", "mine.py", "--inline", "--store", "s")
+    assert unilaw(monkeypatch, *run) == 0
     record = next((tmp_path / "s" / "_sweeps").glob("*.json"))
     planted = tmp_path / "planted"
     evil = json.loads(record.read_text())
@@ -181,7 +203,7 @@ def test_a_task_file_in_the_store_is_never_run(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "sentence"),
     [
         (["nowhere"], "there is no store 'nowhere'"),
         (["old", "--inline", "--address", "auto"], "give one of them"),
@@ -194,10 +216,10 @@ def test_bad_input_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],
-    said: str,
+    sentence: str,
 ):
     assert unilaw(monkeypatch, "measure", *arguments) == 2
-    assert said in capsys.readouterr().err
+    assert sentence in capsys.readouterr().err
 
 
 def replace_rows(folder: Path, change) -> None:
@@ -225,7 +247,7 @@ def test_trials_of_many_sizes_of_data_are_measured_together(
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "sentence"),
     [
         ({"trial_id": "../../escaped"}, "a row's trial id is '../../escaped', which is none"),
         ({"task_version": 7}, "is of version 7 of the task 'sphere', and here it is 1"),
@@ -240,24 +262,23 @@ def test_a_row_that_cannot_be_made_again_is_said_and_left(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     change: dict,
-    said: str,
+    sentence: str,
 ):
     replace_rows(store, lambda i, row: change if i == 0 else {})
     assert unilaw(monkeypatch, "measure", str(store), "--inline") == 1
-    told = capsys.readouterr()
-    assert said in told.err and "5 measured, 1 not (1 unknown)" in told.out
-    assert (
-        not list(store.parent.glob("*.png")) and not (store.parent / "escaped.safetensors").exists()
-    )
+    captured = capsys.readouterr()
+    assert sentence in captured.err
+    assert "5 measured, 1 not (1 unknown)" in captured.out
+    assert not list(store.parent.glob("*.png"))
+    assert not (store.parent / "escaped.safetensors").exists()
 
 
 def test_a_model_that_has_no_finite_loss_gets_no_row(
     store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    from safetensors.torch import load_file, save_file
-
     first = sorted((store / "_weights").iterdir())[0]
-    save_file({name: tensor * float("nan") for name, tensor in load_file(first).items()}, first)
+    nan_weights = {name: tensor * float("nan") for name, tensor in load_file(first).items()}
+    save_file(nan_weights, first)
     assert unilaw(monkeypatch, "measure", str(store), "--inline") == 1
     assert "5 measured, 1 not (1 nan)" in capsys.readouterr().out
     newest = latest(rows(store)).set_index("trial_id")
@@ -268,16 +289,14 @@ def test_a_model_that_has_no_finite_loss_gets_no_row(
 def test_a_model_that_cannot_be_measured_costs_only_itself(
     store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    from harness.execution import sample_trials as supervised
-
-    measure = supervised.measure
+    measure = sample_trials.measure
 
     def refuses_seed_1(program, samples, seeds, points):
         if any(s.seed == 1 for s in seeds):
             raise RuntimeError("an instrument gave up")
         return measure(program, samples, seeds, points)
 
-    monkeypatch.setattr(supervised, "measure", refuses_seed_1)
+    monkeypatch.setattr(sample_trials, "measure", refuses_seed_1)
     assert unilaw(monkeypatch, "measure", str(store), "--inline") == 1
     assert "3 measured, 3 not (3 bug)" in capsys.readouterr().out
     newest = latest(rows(store))
@@ -292,8 +311,6 @@ def test_what_todays_instruments_do_not_give_does_not_stay(
     )
     assert unilaw(monkeypatch, "measure", str(store), "--inline") == 0
     newest = latest(rows(store))
-    assert (
-        newest["ece"].lt(1).all()
-        and newest["nll"].isna().all()
-        and newest["pictures_file"].isna().all()
-    )
+    assert newest["ece"].lt(1).all()
+    assert newest["nll"].isna().all()
+    assert newest["pictures_file"].isna().all()

@@ -1,7 +1,7 @@
 """`unilaw run` on Ray, end to end: every kind of failure beside good trials, running again, and the
 same figures inline.
 
-Everything is run from a folder that holds packages named like ours, each of which raises when it is
+Every command runs in a folder that holds packages named like ours, each of which raises when it is
 imported.
 """
 
@@ -16,8 +16,9 @@ import pandas as pd
 import pytest
 import safetensors
 
+from harness.store.latest import latest
 from harness.store.schema import SCHEMA_VERSION
-from harness.store.store import Store, latest
+from harness.store.store import Store
 from harness.sweeps.registry import refs_in
 from harness.sweeps.sweep import Sweep, parse_sweep
 from harness.terminal.status import status
@@ -44,8 +45,8 @@ MIXED = INLINE.replace("name: inline", "name: mixed\nlimits: {attempts: 2}") + "
   - task: trouble
     fixed: {n: 18, how: kill-once, marker: MARKER, max_epochs: 2000}
 """  # fmt: skip
-"""Other n, so that INLINE's trials are in the same stacks; so many epochs, so that kill-once is
-a batch of its own."""
+"""INLINE's trials and more. The others have another n, so that INLINE's are in the same stacks as
+inline. kill-once has many epochs, so that it is a batch of its own."""
 
 LATE = """\
 name: late
@@ -68,7 +69,7 @@ class Ran(NamedTuple):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A user's working folder: sweeps, a task file, and packages of their own that must not be
+    """A user's working folder: sweeps, a task file, and the user's own packages, which must not be
     taken for ours."""
     folder = tmp_path_factory.mktemp("user")
     for name in ("harness", "tasks", "clusters", "reports"):
@@ -103,12 +104,11 @@ def mixed(unilaw, folder: Path) -> Ran:
 
 
 def attempts_at(ran: Ran, how: str) -> list[dict[str, Any]]:
-    mine = ran.rows[[json.loads(str(text)).get("how") == how for text in ran.rows["config_json"]]]
-    mine = mine.sort_values("attempt").astype(object)
-    return [
-        {str(k): v for k, v in row.items()}
-        for row in mine.where(mine.notna(), None).to_dict("records")
-    ]
+    """The rows of the trial that goes wrong in this way, None for what is null."""
+    same = [json.loads(str(text)).get("how") == how for text in ran.rows["config_json"]]
+    rows = ran.rows[same].sort_values("attempt").astype(object)
+    records = rows.where(rows.notna(), None).to_dict("records")
+    return [{str(name): value for name, value in record.items()} for record in records]
 
 
 # Failures beside good trials
@@ -140,7 +140,8 @@ def test_each_failure_is_a_row_per_attempt(mixed: Ran, how: str, expected: tuple
     assert [r["failure_kind"] for r in rows] == expected[0]
     assert [r["attempt"] for r in rows] == list(range(1, len(rows) + 1))
     for row in rows:
-        assert row["status"] == "failed" and expected[1] in row["failure_message"]
+        assert row["status"] == "failed"
+        assert expected[1] in row["failure_message"]
         assert row["weights_file"] is None and row["p"] is None
         assert row["wall_s"] > 0 and row["ray_version"]
 
@@ -163,13 +164,10 @@ def test_every_trial_asked_for_has_a_row(mixed: Ran):
 def test_weights_are_in_the_store(mixed: Ran):
     ok = latest(mixed.rows).query("status == 'ok'")
     for row in ok.to_dict("records"):
-        with safetensors.safe_open(
-            mixed.folder / "rows" / row["weights_file"], framework="numpy"
-        ) as weights:
-            assert (
-                sum(math.prod(weights.get_slice(key).get_shape()) for key in weights.keys())
-                == row["p"] + row["p_frozen"]
-            )
+        path = mixed.folder / "rows" / row["weights_file"]
+        with safetensors.safe_open(path, framework="numpy") as weights:
+            shapes = [weights.get_slice(key).get_shape() for key in weights.keys()]
+        assert sum(map(math.prod, shapes)) == row["p"] + row["p_frozen"]
     kept = {p.name for p in (mixed.folder / "rows" / "_weights").iterdir()}
     assert kept == {f"{trial_id}.safetensors" for trial_id in ok["trial_id"]}
 
@@ -186,11 +184,8 @@ def test_plain_pandas_reads_the_same_rows(mixed: Ran):
 
 
 def test_status_counts_what_there_is(mixed: Ran):
-    counted = {
-        t.task: (t.done, dict(t.failed), t.left)
-        for t in status(Store.open(mixed.folder / "rows")).tasks
-    }
-    assert counted == {
+    tasks = status(Store.open(mixed.folder / "rows")).tasks
+    assert {t.task: (t.done, dict(t.failed), t.left) for t in tasks} == {
         "trouble": (2, {"bug": 2, "crash": 1, "nan": 1, "oom": 1}, 0),
         "sphere": (1, {}, 0),
         "mnist": (2, {}, 0),
@@ -276,9 +271,8 @@ def test_inline_gives_the_rows_that_ray_gives_bit_for_bit(unilaw, mixed: Ran):
     assert done.returncode == 1, done.stderr
     assert done.stdout.startswith("4 ok, 3 failed (2 bug, 1 nan), 0 finished before")
     inline = rows_of(mixed.folder, "inline").sort_values("trial_id", ignore_index=True)
-    on_ray = mixed.rows[mixed.rows["trial_id"].isin(inline["trial_id"])].sort_values(
-        "trial_id", ignore_index=True
-    )
+    same_trials = mixed.rows["trial_id"].isin(inline["trial_id"])
+    on_ray = mixed.rows[same_trials].sort_values("trial_id", ignore_index=True)
     assert len(inline) == len(on_ray) == 7
     pd.testing.assert_frame_equal(
         inline.drop(columns=NOT_MEASURED),
@@ -291,6 +285,5 @@ def test_inline_gives_the_rows_that_ray_gives_bit_for_bit(unilaw, mixed: Ran):
     )
     assert inline["ray_version"].isna().all() and on_ray["ray_version"].notna().all()
     for name in inline["weights_file"].dropna():
-        assert (mixed.folder / "inline" / name).read_bytes() == (
-            mixed.folder / "rows" / name
-        ).read_bytes()
+        weights = (mixed.folder / "inline" / name).read_bytes()
+        assert weights == (mixed.folder / "rows" / name).read_bytes()

@@ -1,10 +1,9 @@
-"""A run that is cut off, by Ctrl-C or by losing its driver, keeps what was finished and
-completes when run again."""
+"""A run that is cut off, by Ctrl-C or by losing its driver, keeps what was finished and completes
+when run again."""
 
 import os
 import signal
 import subprocess
-import sysconfig
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 
 from harness.store.store import Store
 from tests import FAILING_TASK
+from tests.conftest import UNILAW
 from tests.nodes import in_session
 
 pytestmark = pytest.mark.skipif(
@@ -29,17 +29,19 @@ tasks:
     fixed: {nap: 1.0, max_epochs: 2000}
     grid: {n: {range: [16, 24]}}
 """
-"""So many epochs that every trial is a batch of its own."""
+"""With this many epochs, every trial is a batch of its own."""
+
 ARGUMENTS = ["run", "slow.yaml", "--task-file", str(FAILING_TASK), "--store", "rows"]
 
 
 def working(session: int) -> list[str]:
-    """What could still run trials: the driver, Ray's scheduler and its workers."""
-    own = ("ray::IDLE", "ray::Worker")
+    """Return the command lines of the processes that could still run trials: the driver, Ray's
+    scheduler and its workers."""
+    workers = ("ray::IDLE", "ray::Worker")
     return [
-        c
-        for c in in_session(session).values()
-        if "unilaw" in c or "raylet" in c.split(" ")[0] or c.startswith(own)
+        command
+        for command in in_session(session).values()
+        if "unilaw" in command or "raylet" in command.split(" ")[0] or command.startswith(workers)
     ]
 
 
@@ -48,17 +50,21 @@ def half_way(tmp_path: Path, environment: dict[str, str]) -> Iterator[subprocess
     """A run in a session of its own, with at least two of its eight trials done and more under
     way."""
     (tmp_path / "slow.yaml").write_text(SLOW)
-    command = [str(Path(sysconfig.get_path("scripts")) / "unilaw"), *ARGUMENTS]
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    before = signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # what a shell starts in the background ignores it, and so do its children
+    # what a shell starts in the background ignores the signal, and so do its children
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         process = subprocess.Popen(
-            command, cwd=tmp_path, env=environment, start_new_session=True, **streams
+            [UNILAW, *ARGUMENTS],
+            cwd=tmp_path,
+            env=environment,
+            start_new_session=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
     finally:
         signal.signal(signal.SIGINT, before)
+
     try:
         while len(list(tmp_path.glob("rows/part-*"))) < 2:
             assert process.poll() is None, process.communicate()
@@ -71,14 +77,14 @@ def half_way(tmp_path: Path, environment: dict[str, str]) -> Iterator[subprocess
 
 
 def finish(unilaw, folder: Path) -> None:
-    """Run again; every trial is then there, none of the finished ones twice."""
+    """Run again. Every trial must then be there, and no finished one twice."""
     before = Store.open(folder / "rows").read()
     assert before.problems == [] and 2 <= len(before.rows) < TRIALS
     done = unilaw(*ARGUMENTS, cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(
-        f"{TRIALS - len(before.rows)} ok, 0 failed, {len(before.rows)} finished before"
-    )
+    finished = len(before.rows)
+    assert done.stdout.startswith(f"{TRIALS - finished} ok, 0 failed, {finished} finished before")
+
     rows = pd.read_parquet(folder / "rows")
     assert (rows["trial_id"].nunique(), len(rows)) == (TRIALS, TRIALS)
     assert set(rows["status"]) == {"ok"} and set(rows["attempt"]) == {1}
@@ -89,11 +95,11 @@ def test_ctrl_c_says_how_to_go_on(unilaw, half_way: subprocess.Popen[str], tmp_p
     os.killpg(half_way.pid, signal.SIGINT)
     out, err = half_way.communicate(timeout=120)
     assert half_way.returncode == 130
-    assert (
-        err.splitlines()[-1]
-        == f"interrupted; finished trials are in rows. To go on: unilaw {' '.join(ARGUMENTS)}"
-    )
-    assert "Traceback" not in err and out == ""
+    how_to_go_on = f"unilaw {' '.join(ARGUMENTS)}"
+    last_line = f"interrupted; finished trials are in rows. To go on: {how_to_go_on}"
+    assert err.splitlines()[-1] == last_line
+    assert "Traceback" not in err
+    assert out == ""
     assert working(half_way.pid) == [], "nothing goes on in the background"
     finish(unilaw, tmp_path)
 

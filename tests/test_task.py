@@ -53,15 +53,12 @@ def test_size_and_source_fields_are_known():
 
 def test_settings_are_what_stays_fixed_along_a_curve():
     small, large = SphereConfig(width=2), SphereConfig(width=512)
-    assert (
-        small.settings()
-        == large.settings()
-        == {k: v for k, v in small.plain().items() if k != "width"}
-    )
+    without_size = {k: v for k, v in small.plain().items() if k != "width"}
+    assert small.settings() == large.settings() == without_size
     assert SphereConfig(n=9).settings() != SphereConfig(n=10).settings()
 
 
-# What does not exist, for identity
+# Optional fields, which leave identities as they were
 
 
 class OptionalConfig(Config):
@@ -71,7 +68,7 @@ class OptionalConfig(Config):
 
 
 @pytest.mark.parametrize(
-    ("given", "there", "gone"),
+    ("fields", "present", "absent"),
     [
         (
             {},
@@ -91,15 +88,18 @@ class OptionalConfig(Config):
         ),
     ],
 )
-def test_a_field_that_is_none_by_default_does_not_exist(
-    given: dict[str, Any], there: dict[str, Any], gone: set[str]
+def test_a_field_that_is_none_by_default_is_left_out(
+    fields: dict[str, Any], present: dict[str, Any], absent: set[str]
 ):
-    config = OptionalConfig.model_validate(given)
-    for said in (config.plain(), config.plain(without=["source"]), config.settings()):
-        assert {k: v for k, v in there.items() if k != "source"}.items() <= said.items()
-        assert not gone & said.keys()
+    config = OptionalConfig.model_validate(fields)
+    present_but_source = {k: v for k, v in present.items() if k != "source"}
+    for values in (config.plain(), config.plain(without=["source"]), config.settings()):
+        assert present_but_source.items() <= values.items()
+        assert not absent & values.keys()
+
     assert OptionalConfig.model_validate(config.plain()) == config, "nothing is lost"
-    assert "source" in config.plain() and "source" not in config.settings()
+    assert "source" in config.plain()
+    assert "source" not in config.settings()
 
 
 EARLIER = {
@@ -107,16 +107,18 @@ EARLIER = {
     "5e4fa2997dc0bfd2": ("sphere", {"n": 128, "d": 8, "width": 8, "max_epochs": 1000}),
     "4c84e2683d67de61": ("mnist", {"n": 500, "label_flip": 0.1, "width": 4, "max_epochs": 300}),
 }
-"""Trials of the sweeps quickstart, sphere-law and mnist-law, by the ids that they have had from
-the first version on."""
+"""Trials of the sweeps quickstart, sphere-law and mnist-law, by their ids, which are the same since
+the first version."""
 
 
 @pytest.mark.parametrize("trial_id", EARLIER)
 def test_earlier_trials_keep_their_ids(trial_id: str):
     name, fields = EARLIER[trial_id]
-    trial = make_trial(TaskRef(name), load(TaskRef(name)).Config.model_validate(fields), 0)
+    ref = TaskRef(name)
+    config = load(ref).Config.model_validate(fields)
+    trial = make_trial(ref, config, 0)
     assert trial.trial_id == trial_id
-    assert trial.load_config() == load(TaskRef(name)).Config.model_validate(fields)
+    assert trial.load_config() == config
 
 
 def test_every_field_of_an_adversary_is_part_of_the_identity():
@@ -133,14 +135,15 @@ def test_every_field_of_an_adversary_is_part_of_the_identity():
             "adversary_step_size": 0.05,
         },
     ]
-    made = [make_trial(TaskRef("sphere"), SphereConfig.model_validate(kind), 0) for kind in kinds]
-    assert len({trial.trial_id for trial in made}) == len(kinds)
+    ref = TaskRef("sphere")
+    trials = [make_trial(ref, SphereConfig.model_validate(kind), 0) for kind in kinds]
+    assert len({trial.trial_id for trial in trials}) == len(kinds)
 
 
 # Adversaries
 
 
-def test_what_is_left_out_of_pgd_is_written_down():
+def test_fields_left_out_of_pgd_are_filled_in():
     """Madry et al.'s 40 steps of 0.01 at radius 0.3, and in proportion."""
     config = Config(adversary="pgd", adversary_radius=0.3)
     assert (config.adversary_steps, config.adversary_step_size) == (40, pytest.approx(0.01))
@@ -151,14 +154,13 @@ def test_what_is_left_out_of_pgd_is_written_down():
         adversary_steps=40,
         adversary_step_size=config.adversary_step_size,
     )
-    assert config == spelt_out and config.plain() == spelt_out.plain()
-    assert Config(
-        adversary="pgd", adversary_radius=0.6, adversary_steps=8
-    ).adversary_step_size == pytest.approx(0.1)
-    assert (
-        Config(adversary="pgd", adversary_radius=0.3, adversary_step_size=0.5).adversary_step_size
-        == 0.5
-    )
+    assert config == spelt_out
+    assert config.plain() == spelt_out.plain()
+
+    fewer_steps = Config(adversary="pgd", adversary_radius=0.6, adversary_steps=8)
+    assert fewer_steps.adversary_step_size == pytest.approx(0.1)
+    own_step_size = Config(adversary="pgd", adversary_radius=0.3, adversary_step_size=0.5)
+    assert own_step_size.adversary_step_size == 0.5
 
 
 @pytest.mark.parametrize(
@@ -260,18 +262,16 @@ def test_the_data_unit_with_known_answers():
 
 
 def test_the_data_unit_belongs_to_the_data_set_and_hardly_moves_with_n():
-    few, many = (
-        load_samples(TaskRef("mnist")).data(MnistConfig(n=n, stop="epochs"), Seeds(0)).unit()
-        for n in (10, 4000)
-    )
+    mnist = load_samples(TaskRef("mnist"))
+    few = mnist.data(MnistConfig(n=10, stop="epochs"), Seeds(0)).unit()
+    many = mnist.data(MnistConfig(n=4000, stop="epochs"), Seeds(0)).unit()
     assert few == pytest.approx(many, rel=0.02)
 
 
 @pytest.mark.parametrize("d", [2, 8, 64, 1024])
 def test_the_data_unit_of_a_sphere_is_near_one(d: int):
-    assert data(on_sphere(4000, d, torch.Generator().manual_seed(0))).unit() == pytest.approx(
-        1.0, abs=0.01
-    )
+    points = on_sphere(4000, d, torch.Generator().manual_seed(0))
+    assert data(points).unit() == pytest.approx(1.0, abs=0.01)
 
 
 def test_the_content_hash_sees_every_tensor():
@@ -282,13 +282,12 @@ def test_the_content_hash_sees_every_tensor():
         torch.zeros(2),
         Noise("none", 0.0, 0.0),
     )
-    changed = [
-        dataclasses.replace(
-            base, **{name: getattr(base, name).clone().index_fill_(0, torch.tensor([1]), 1)}
-        )
-        for name in ("x_train", "y_train", "x_test", "y_test")
-    ]
-    assert len({base.content_hash(), *(c.content_hash() for c in changed)}) == 5
-    assert (
-        dataclasses.replace(base, x_train=torch.zeros(2, 3).T).content_hash() == base.content_hash()
-    ), "strides do not matter"
+    hashes = {base.content_hash()}
+    for name in ("x_train", "y_train", "x_test", "y_test"):
+        changed = getattr(base, name).clone()
+        changed[1] = 1
+        hashes.add(dataclasses.replace(base, **{name: changed}).content_hash())
+    assert len(hashes) == 5
+
+    other_strides = dataclasses.replace(base, x_train=torch.zeros(2, 3).T)
+    assert other_strides.content_hash() == base.content_hash(), "strides do not matter"

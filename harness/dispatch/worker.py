@@ -1,28 +1,36 @@
-"""What Ray workers run, and how it makes sure that it runs this package and not a namesake.
+"""What Ray workers run, and how a worker makes sure that it runs this package and not a namesake.
 
-`harness`, `tasks`, `clusters` and `reports` are names that a user's own folder may well hold, and
-Ray puts the driver's working folder in front of the workers' import path. So this module is sent by
-value (see `harness/dispatch/actors.py`): at its top it may import nothing of this package.
+A user's own folder may well hold a `harness`, `tasks`, `clusters` or `reports`, and Ray puts the
+driver's working folder in front of the workers' import path. So this module is sent by value (see
+`harness/dispatch/worker_pool.py`): its top may import nothing of this package.
 """
 
 import importlib.machinery
 import importlib.util
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 NAMES = ("harness", "tasks", "clusters", "reports")
+"""The packages of this installation."""
+
+HOME = str(Path(__file__).resolve().parent.parent.parent)
+"""The folder that holds the packages on this machine. For the driver only: a worker gets the
+driver's folder as an argument."""
 
 
 class Worker:
-    """A process that holds what its batches take, between them too: its imports, its CUDA
-    context, compiled models and data."""
+    """A process that keeps what its batches take, between them too: its imports, its CUDA context,
+    compiled models and data."""
 
     def node(self, home: str) -> str:
-        """Ray's name of the node that it is on, once it is there and ready to work. `home` is
-        the folder that holds the packages on the driver's machine; a node that lacks it uses the
-        unilaw installed there. Raises ImportError when there is neither."""
-        import ray  # here: every command imports this file for `pin`
+        """Return Ray's id of the node that this process is on, once it is ready to work.
+
+        `home` is the folder that holds the packages on the driver's machine. A node that lacks the
+        folder uses the unilaw that is installed there. Raises ImportError when there is neither.
+        """
+        import ray  # here, because every command imports this file for `pin`
 
         pin_on_node(home)
         import harness.execution.run_batch  # noqa: F401, so that no batch's time goes into loading torch
@@ -30,9 +38,10 @@ class Worker:
         return ray.get_runtime_context().get_node_id()
 
     def work(
-        self, stacks: list[list[dict[str, Any]]], given: tuple[Any, ...]
-    ) -> list[dict[str, Any]]:
-        """`harness.execution.run_batch.run_batch` in a worker."""
+        self, stacks: list[list[dict[str, Any]]], settings: tuple[Any, ...]
+    ) -> list[tuple[Any, ...]]:
+        """Run `harness.execution.run_batch.run_batch` in this process and return each result as
+        a tuple: the driver may have loaded the class from another place."""
         from harness.execution.run_batch import run_batch
         from harness.sweeps.registry import TaskRef
         from harness.sweeps.trial import Batch, RunSettings, Trial
@@ -41,37 +50,36 @@ class Worker:
             tuple(Trial(t["trial_id"], TaskRef(*t["ref"]), t["config"], t["seed"]) for t in stack)
             for stack in stacks
         )
-        return run_batch(Batch(trials), RunSettings(*given))
+        results = run_batch(Batch(trials), RunSettings(*settings))
+        return [tuple(result) for result in results]
 
 
 def pin_on_node(home: str) -> None:
-    """`pin` to `home`, or to the unilaw that is installed here. Raises ImportError when there is
-    neither."""
-    homes = [
-        p
-        for p in (home, *sys.path)
-        if os.path.isfile(os.path.join(p, "harness", "dispatch", "worker.py"))
-    ]
-    if not homes:
-        raise ImportError("unilaw is not installed on this node")
-    pin(homes[0])
+    """`pin` the packages of `home`, or else those of the unilaw that is installed on this node.
+    Raises ImportError when there is neither."""
+    for folder in (home, *sys.path):
+        if os.path.isfile(os.path.join(folder, "harness", "dispatch", "worker.py")):
+            pin(folder)
+            return
+    raise ImportError("unilaw is not installed on this node")
 
 
 def pin(home: str) -> None:
     """Import our packages from the folder `home`, in place of any others of the same names.
 
-    Once a package is in sys.modules its submodules are found through its own path, so this settles
-    every later import. Raises ImportError when `home` lacks one.
+    Once a package is in sys.modules, its submodules are found through the package's own path, so
+    this settles every later import. Raises ImportError when `home` lacks one of the packages.
     """
     for name in NAMES:
         spec = importlib.machinery.PathFinder.find_spec(name, [home])
         if spec is None or spec.loader is None or spec.origin is None:
             raise ImportError(f"unilaw's package '{name}' is not in {home}")
+
         loaded_from = getattr(sys.modules.get(name), "__file__", None)
-        if loaded_from is not None and os.path.realpath(loaded_from) == os.path.realpath(
-            spec.origin
-        ):
+        right_one = os.path.realpath(spec.origin)
+        if loaded_from is not None and os.path.realpath(loaded_from) == right_one:
             continue
+
         for loaded in [m for m in sys.modules if m == name or m.startswith(f"{name}.")]:
             del sys.modules[loaded]
         module = importlib.util.module_from_spec(spec)

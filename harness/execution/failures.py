@@ -1,50 +1,90 @@
-"""Failures as columns: whatever a trial raises, named."""
+"""Failures as results: whatever a trial raises gets a kind and a message."""
 
+import math
 import os
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 import torch
 
 from harness.errors import TrialFailure
 from harness.execution.limits import TimeIsUp
+from harness.execution.trial_result import TrialResult
 from harness.store.schema import Columns
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 PASSED_ON = (TimeIsUp, KeyboardInterrupt)
-"""All that a trial may raise without failing by itself. It may raise anything: a Rust
-extension's panic is no Exception."""
+"""What ends the whole batch when a trial raises it. Anything else fails that trial alone, Exception
+or not: a panic in a Rust extension is none."""
 
 OUT_OF_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "_STATUS_ALLOC_FAILED")
-"""What a RuntimeError says that is about memory: torch's allocator on CPU, CUDA itself, cuBLAS
-and cuDNN."""
+"""Words of a RuntimeError that is about memory: from torch's allocator on the CPU, from CUDA, and
+from cuBLAS and cuDNN."""
+
+LONGEST_MESSAGE = 2000
+"""Characters of a failure's message that a row keeps."""
 
 
-def failed(kind: str, message: str) -> Columns:
-    """The columns of a failed trial."""
-    return {"status": "failed", "failure_kind": kind, "failure_message": text(message)[:2000]}
+def caught(step: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | TrialResult:
+    """Return what `step` returns, or the failure that it raised. PASSED_ON is raised again."""
+    try:
+        return step(*args, **kwargs)
+    except PASSED_ON:
+        raise
+    except BaseException as e:
+        return failure(e)
 
 
-def text(said: str) -> str:
-    """What a user's code said, as text that every store can hold (no lone surrogates)."""
-    return said.encode("utf-8", "replace").decode("utf-8")
+def failed(kind: str, message: str) -> TrialResult:
+    """Return the result of a failed trial."""
+    return TrialResult({
+        "status": "failed",
+        "failure_kind": kind,
+        "failure_message": text(message)[:LONGEST_MESSAGE],
+    })  # fmt: skip
 
 
-def failure(e: BaseException) -> Columns:
-    """The columns for whatever a trial raised; what is neither about memory nor about a GPU that
-    answers nobody any more is a bug."""
+def text(words: str) -> str:
+    """Return a user's words as text that every store can hold: without lone surrogates."""
+    return words.encode("utf-8", "replace").decode("utf-8")
+
+
+def failure(e: BaseException) -> TrialResult:
+    """Return the failure that stands for an exception: a TrialFailure's own kind, oom, crash for a
+    GPU that no longer answers, and bug for everything else."""
     if isinstance(e, TrialFailure):
         return failed(e.kind, str(e))
-    out_of_memory = isinstance(e, MemoryError | torch.OutOfMemoryError) or (
-        isinstance(e, RuntimeError) and any(words in str(e) for words in OUT_OF_MEMORY)
-    )
-    if isinstance(e, torch.AcceleratorError) and not out_of_memory:
+
+    if _is_about_memory(e):
+        return failed("oom", f"{type(e).__name__}: {e}")
+
+    if isinstance(e, torch.AcceleratorError):
         return failed("crash", f"the GPU's context is lost: {e}")
-    return failed(
-        "oom" if out_of_memory else "bug",
-        f"{type(e).__name__}: {e}" + ("" if out_of_memory else _last_line(e)),
-    )
+
+    return failed("bug", f"{type(e).__name__}: {e}{_last_line(e)}")
+
+
+def refuse_infinite_loss(measured: Columns) -> None:
+    """Raise TrialFailure when the loss on held-out data is infinite or not a number."""
+    loss = measured["test_loss"]
+    if not math.isfinite(loss):
+        raise TrialFailure("nan", f"the loss on held-out data is {loss}")
+
+
+def _is_about_memory(e: BaseException) -> bool:
+    if isinstance(e, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(e, RuntimeError) and any(words in str(e) for words in OUT_OF_MEMORY)
 
 
 def _last_line(e: BaseException) -> str:
+    """Return ` (file:line)` of where the exception was raised; empty without a traceback."""
     tb = e.__traceback__
-    while tb and tb.tb_next:
+    if tb is None:
+        return ""
+
+    while tb.tb_next:
         tb = tb.tb_next
-    return f" ({os.path.basename(tb.tb_frame.f_code.co_filename)}:{tb.tb_lineno})" if tb else ""
+    return f" ({os.path.basename(tb.tb_frame.f_code.co_filename)}:{tb.tb_lineno})"

@@ -1,5 +1,5 @@
-"""What holds a batch in bounds, and what is asked of the process around it: time limit, denormal
-numbers, peak memory."""
+"""Limits and settings of the process that a batch runs in: time, GPU memory, denormal numbers, and
+the count of peak memory."""
 
 import contextlib
 import faulthandler
@@ -14,22 +14,23 @@ import torch
 from harness.sweeps.gpu_shares import allocator_fraction
 
 HARD_KILL_GRACE_S = 20.0
-"""A batch that does not answer its time limit (stuck outside Python) loses its process this much
-later, if that is a worker's."""
+"""Seconds after its time limit until a batch that does not answer it (stuck outside Python) loses
+its process. Only workers' processes are ended."""
 
 STUCK_S = 15.0
-"""After its time limit, a process that has not answered writes to its standard error where it is
-stuck."""
+"""Seconds after its time limit until a process that has not answered it writes to standard error
+where it is stuck."""
 
 
 class TimeIsUp(BaseException):
-    """Not an Exception, so that no `except Exception` inside a trial can swallow it."""
+    """Raised in a batch whose time limit has passed. Not an Exception, so that no
+    `except Exception` inside a trial can swallow it."""
 
 
 @contextlib.contextmanager
 def flushed_denormals() -> Iterator[None]:
-    """Numbers below 1e-38 count as 0: Adam's first moments get there, and made steps up to three
-    times slower."""
+    """Count numbers below 1e-38 as 0. Adam's first moments get that small, and made steps up to
+    three times slower."""
     torch.set_flush_denormal(True)
     try:
         yield
@@ -39,8 +40,11 @@ def flushed_denormals() -> Iterator[None]:
 
 @contextlib.contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise TimeIsUp in the running code after `seconds`; code that cannot notice is told of on
-    standard error."""
+    """Raise TimeIsUp in the running code after `seconds`. When the code cannot be interrupted, its
+    stack is written to standard error STUCK_S later.
+
+    Raises RuntimeError outside the main thread, which alone receives signals.
+    """
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError(
             "a trial must run in its process's main thread, where its time limit can reach it"
@@ -61,14 +65,13 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 def bound_gpu_memory(gpus: float) -> None:
-    """Let torch fill this process's share of its GPU and no more, so that its neighbours keep
-    theirs."""
+    """Limit torch to this process's share of its GPU, so that the neighbours keep theirs."""
     gpu_bytes = torch.cuda.mem_get_info()[1]
     torch.cuda.set_per_process_memory_fraction(allocator_fraction(gpus, gpu_bytes))
 
 
 def reset_peak_memory(device: str) -> None:
-    """Begin to count anew."""
+    """Begin to count peak memory anew."""
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
         return
@@ -77,8 +80,8 @@ def reset_peak_memory(device: str) -> None:
 
 
 def peak_memory(device: str) -> int | None:
-    """Bytes at most since then: of the GPU, or of the process where the system says; None where
-    it does not."""
+    """Return the most bytes in use since the count began: on the GPU, or in the process. None where
+    the system does not say."""
     if device == "cuda":
         return torch.cuda.max_memory_allocated()
     with contextlib.suppress(OSError), open("/proc/self/status") as f:

@@ -1,8 +1,6 @@
-"""What a worker does with a batch: its stacks one after another, inside its limits, every result a
-row's columns.
+"""What a worker does with a batch: its stacks one after another, inside its limits.
 
-The same function runs in the driver (`--inline`) and in Ray workers. It returns plain values, never
-objects of this package, so a result can be read by a driver that found the package elsewhere.
+The same function runs in the driver (`--inline`) and in Ray workers.
 """
 
 import time
@@ -10,8 +8,8 @@ from datetime import UTC, datetime
 
 import torch
 
-# by torch itself at an optimizer's first step: interrupted there by a time limit, it would stay
-# half loaded for good
+# torch imports this itself at an optimizer's first step. A time limit that interrupts the import
+# would leave the module half loaded for good.
 import torch._dynamo
 
 from harness.execution.failures import failed
@@ -25,76 +23,107 @@ from harness.execution.limits import (
     time_limit,
 )
 from harness.execution.sample_trials import SampleTrials
+from harness.execution.trial_result import TrialResult
 from harness.store import provenance
-from harness.store.schema import MEASURES_VERSION, Columns
+from harness.store.schema import MEASURES_VERSION
 from harness.sweeps.registry import load
-from harness.sweeps.trial import Batch, RunSettings
+from harness.sweeps.trial import Batch, RunSettings, Trial
 from harness.task import Task
 
 
-def run_batch(batch: Batch, given: RunSettings) -> list[Columns]:
-    """The columns of each trial of the batch, in order, plus `_weights` (safetensors bytes or
-    None) and, where there are images, `_pictures` (a PNG)."""
-    torch.set_num_threads(given.cpus)
+def run_batch(batch: Batch, settings: RunSettings) -> list[TrialResult]:
+    """Return the result of each trial of the batch, in order.
+
+    When time or memory runs out, the trials of the stack under way and of all later ones fail.
+    """
+    torch.set_num_threads(settings.cpus)
     torch.backends.cudnn.allow_tf32 = False  # measures need float32 in full
-    device = "cuda" if given.gpus > 0 else "cpu"
+    device = "cuda" if settings.gpus > 0 else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
-        no_gpu = failed("bug", "resources.gpus asks for a GPU and torch sees none in this process")
-        return [
-            finish(no_gpu, datetime.now(UTC), 0.0, None, "cpu", given.gpus) for _ in batch.trials
-        ]
+        return _without_gpu(batch, settings)
     if device == "cuda":
-        bound_gpu_memory(given.gpus)
-    columns: list[Columns] = []
+        bound_gpu_memory(settings.gpus)
+
+    results: list[TrialResult] = []
     reset_peak_memory(device)
-    started, clock = datetime.now(UTC), time.perf_counter()
+    started = datetime.now(UTC)
+    clock = time.perf_counter()
     try:
-        with time_limit(given.seconds), flushed_denormals():
-            for trials in batch.stacks:
-                started, clock = datetime.now(UTC), time.perf_counter()
-                way = SampleTrials if isinstance(load(trials[0].ref), Task) else LanguageTrials
-                worker = way(given, torch.device(device))
-                found = (
-                    worker.measure_again(trials, given.trained)
-                    if given.trained
-                    else worker.run(trials)
-                )
-                wall = time.perf_counter() - clock
-                shares = _shares(
-                    [c.get("train_s", 0.0) + c.get("measure_s", 0.0) for c in found], wall
-                )
-                columns += [
-                    finish(c, started, s, peak_memory(device), device, given.gpus)
-                    for c, s in zip(found, shares, strict=True)
-                ]
+        with time_limit(settings.seconds), flushed_denormals():
+            for stack in batch.stacks:
+                started = datetime.now(UTC)
+                clock = time.perf_counter()
+                results += _run_stack(stack, settings, device)
+        return results
     except TimeIsUp:
-        stopped = failed("timeout", f"took longer than the limit of {given.seconds:g} s")
+        stopped = failed("timeout", f"took longer than the limit of {settings.seconds:g} s")
     except (MemoryError, torch.OutOfMemoryError) as e:
         stopped = failed("oom", f"{type(e).__name__}: {e}")
-    else:
-        return columns
-    left = len(batch.trials) - len(columns)
-    wall = (time.perf_counter() - clock) / left
-    return columns + [
-        finish(stopped, started, wall, peak_memory(device), device, given.gpus) for _ in range(left)
+
+    unfinished = len(batch.trials) - len(results)
+    if not unfinished:  # the limit rang after the last stack
+        return results
+
+    wall_s = (time.perf_counter() - clock) / unfinished
+    peak_bytes = peak_memory(device)
+    return results + [
+        finish(stopped, started, wall_s, peak_bytes, device, settings.gpus)
+        for _ in range(unfinished)
     ]
 
 
-def _shares(own: list[float], wall: float) -> list[float]:
-    """What a stack did for no trial in particular, shared equally, on top of each one's own."""
-    common = max(0.0, wall - sum(own)) / len(own)
+def _without_gpu(batch: Batch, settings: RunSettings) -> list[TrialResult]:
+    no_gpu = failed("bug", "resources.gpus asks for a GPU and torch sees none in this process")
+    started = datetime.now(UTC)
+    return [finish(no_gpu, started, 0.0, None, "cpu", settings.gpus) for _ in batch.trials]
+
+
+def _run_stack(trials: tuple[Trial, ...], settings: RunSettings, device: str) -> list[TrialResult]:
+    """Run the trials of one stack, which are all of one task."""
+    started = datetime.now(UTC)
+    clock = time.perf_counter()
+
+    runner = SampleTrials if isinstance(load(trials[0].ref), Task) else LanguageTrials
+    runs = runner(settings, torch.device(device))
+    if settings.trained:
+        results = runs.measure_again(trials, settings.trained)
+    else:
+        results = runs.run(trials)
+
+    wall_s = _shares(results, time.perf_counter() - clock)
+    peak_bytes = peak_memory(device)
+    return [
+        finish(result, started, seconds, peak_bytes, device, settings.gpus)
+        for result, seconds in zip(results, wall_s, strict=True)
+    ]
+
+
+def _shares(results: list[TrialResult], wall_s: float) -> list[float]:
+    """Return each trial's share of a stack's seconds: its own training and measuring, and an equal
+    part of the rest."""
+    own = [
+        result.columns.get("train_s", 0.0) + result.columns.get("measure_s", 0.0)
+        for result in results
+    ]
+    common = max(0.0, wall_s - sum(own)) / len(own)
     return [seconds + common for seconds in own]
 
 
 def finish(
-    columns: Columns, started: datetime, wall: float, peak: int | None, device: str, gpus: float
-) -> Columns:
-    """A trial's columns with what is known of its process; `wall` in seconds, `peak` in bytes."""
-    about = {
-        "wall_s": wall,
-        "peak_bytes": peak,
+    result: TrialResult,
+    started: datetime,
+    wall_s: float,
+    peak_bytes: int | None,
+    device: str,
+    gpus: float,
+) -> TrialResult:
+    """Return a trial's result with the columns that are about the process it ran in."""
+    about_process = {
+        "wall_s": wall_s,
+        "peak_bytes": peak_bytes,
         "gpus": gpus,
         "started_at": started,
         "measures_version": MEASURES_VERSION,
     }
-    return {"_weights": None, "_pictures": None, **columns, **about, **provenance.of_worker(device)}
+    columns = {**result.columns, **about_process, **provenance.of_worker(device)}
+    return result._replace(columns=columns)

@@ -1,34 +1,39 @@
 """Trials that fit labelled samples: a stack of them from data to measured columns, with every
 failure caught and named."""
 
-import math
 import time
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from safetensors import torch as safetensors
 
 from harness.errors import TrialFailure
-from harness.execution.failures import PASSED_ON, failed, failure, text
-from harness.measures import measure, on_device
-from harness.measures.counts import count_parameters, count_training_flops, params_per_number
-from harness.planning.config_memo import FieldTrackingCache
+from harness.execution.failures import PASSED_ON, caught, failure, refuse_infinite_loss, text
+from harness.execution.kept_data import KeptData
+from harness.execution.model_weights import initialised, weights_file
+from harness.execution.row_columns import model_columns, noise_columns, timing_columns
+from harness.execution.trial_result import TrialResult
+from harness.measures import Measured, measure
+from harness.measures.counts import count_training_flops
 from harness.planning.model_shape import shape_of
 from harness.store.location import read_kept
 from harness.store.schema import Columns
-from harness.sweeps.registry import TaskRef, load_samples
+from harness.sweeps.registry import load_samples
 from harness.sweeps.trial import RunSettings, Trial, refuse_other_data
-from harness.task import BaseTask, Config, Data, Seeds, Task, check
+from harness.task import Config, Data, Seeds, Task
 from harness.training.adversary import adversary_of, count_pass_flops
 from harness.training.checkpoint import TrialCheckpoint
 from harness.training.loop import Fit, StackGroup, train
 from harness.training.stack import CannotStack, Program, stack
 
-KEPT_NUMBERS = 100_000_000
-"""Data kept for the next batch of the same worker, which often needs them again: 0.4 GB."""
+LONGEST_NOTE = 500
+"""Characters of a `stack_note` that a row keeps."""
+
+_KEPT = KeptData()
 
 
-class _Ready(NamedTuple):
+class _Prepared(NamedTuple):
     """A trial with its data made and its model initialised."""
 
     trial: Trial
@@ -40,298 +45,273 @@ class _Ready(NamedTuple):
     model: torch.nn.Module
 
 
-class _Kept:
-    """Data that this process has made, once for all trials that read the same fields; forgotten
-    all at once when it is much."""
-
-    def __init__(self):
-        self.memos: dict[TaskRef, FieldTrackingCache[tuple[Data, str]]] = {}
-        self.numbers = 0
-
-    def data(self, ref: TaskRef) -> FieldTrackingCache[tuple[Data, str]]:
-        """A memo of (config, seed, device) → the samples on the device, checked, and their hash."""
-        if self.numbers > KEPT_NUMBERS:
-            self.memos, self.numbers = {}, 0
-        if ref not in self.memos:
-            self.memos[ref] = FieldTrackingCache(
-                lambda config, seed, device: self._make(ref, config, seed, device)
-            )
-        return self.memos[ref]
-
-    def _make(self, ref: TaskRef, config: Config, seed: int, device: str) -> tuple[Data, str]:
-        task = load_samples(ref)
-        data = task.data(config, Seeds(seed))
-        check(data, task.input_shape(config), config.n)
-        self.numbers += data.x_train.numel() + data.x_test.numel()
-        return on_device(data, torch.device(device)), data.content_hash()
-
-
-_KEPT = _Kept()
-
-
 class SampleTrials:
-    """A stack's way through."""
+    """Trains and measures the trials of one stack on one device."""
 
-    def __init__(self, given: RunSettings, device: torch.device):
-        self.given, self.device = given, device
+    def __init__(self, settings: RunSettings, device: torch.device):
+        self.settings = settings
+        self.device = device
 
-    def run(self, trials: tuple[Trial, ...]) -> list[Columns]:
-        """The trials of one stack. What fails for one alone (its data, its model, its loss)
-        fails that one alone."""
-        ready: dict[int, _Ready] = {}
-        columns: dict[int, Columns] = {}
-        for i, trial in enumerate(trials):
-            try:
-                refuse_other_data(trial)
-                ready[i] = self._prepare(trial)
-            except PASSED_ON:
-                raise
-            except BaseException as e:
-                columns[i] = failure(e)
-        for models in _rectangles(ready):
-            group = [ready[i] for i in models]
-            try:
-                program, note = stack([r.model for r in group], group[0].data.x_train[:4]), None
-                found = self._train_and_measure(program, group, note)
-            except PASSED_ON:
-                raise
-            except BaseException as e:
-                if len(group) == 1:
-                    found = [failure(e)]
-                else:
-                    why = str(e) if isinstance(e, CannotStack) else f"{type(e).__name__}: {e}"
-                    found = [self._alone(r.trial, text(why)[:500]) for r in group]
-            columns |= dict(zip(models, found, strict=True))
-        return [columns[i] for i in range(len(trials))]
+    def run(self, trials: tuple[Trial, ...]) -> list[TrialResult]:
+        """Return each trial's result, in order. What fails for one trial alone (its data, its
+        model, its loss) fails only that one."""
+        prepared, results = _prepare_each(trials, self._prepared_to_train)
 
-    def measure_again(self, trials: tuple[Trial, ...], trained: str) -> list[Columns]:
-        """The measured columns of trials with kept weights, in `_measured`, with the hash of the
-        data they were measured on."""
-        ready: dict[int, _Ready] = {}
-        columns: dict[int, Columns] = {}
-        for i, trial in enumerate(trials):
-            try:
-                ready[i] = self._prepare(trial)
-                ready[i].model.load_state_dict(safetensors.load(read_kept(trained, trial.trial_id)))
-            except PASSED_ON:
-                raise
-            except BaseException as e:
-                columns[i] = failure(e)
-                ready.pop(i, None)
+        for indices in _stacks(prepared):
+            stack_results = self._run_stack([prepared[i] for i in indices])
+            results |= zip(indices, stack_results, strict=True)
+        return [results[i] for i in range(len(trials))]
+
+    def measure_again(self, trials: tuple[Trial, ...], trained: str) -> list[TrialResult]:
+        """Measure the kept weights of each trial. The columns are the measured ones, the hash of
+        the data that they were measured on, and seconds."""
+
+        def restored(trial: Trial) -> _Prepared:
+            prepared = self._prepare(trial)
+            weights = safetensors.load(read_kept(trained, trial.trial_id))
+            prepared.model.load_state_dict(weights)
+            return prepared
+
+        prepared, results = _prepare_each(trials, restored)
+
         clock = time.perf_counter()
-        found: dict[int, Columns] = {}
-        try:
-            found = dict(zip(ready, self._measure(list(ready.values())), strict=True))
-        except PASSED_ON:
-            raise
-        except BaseException:  # one of them, perhaps: each by itself then
-            for i, r in ready.items():
-                try:
-                    found[i] = self._measure([r])[0]
-                except PASSED_ON:
-                    raise
-                except BaseException as e:
-                    columns[i] = failure(e)
-        seconds = (time.perf_counter() - clock) / max(1, len(ready))
-        for i, measured in found.items():
-            if not math.isfinite(measured["test_loss"]):
-                columns[i] = failed("nan", f"the loss on held-out data is {measured['test_loss']}")
-                continue
-            columns[i] = {
-                "status": "ok",
-                "_measured": measured,
-                "data_hash": ready[i].data_hash,
-                "measure_s": seconds,
-            }
-        return [columns[i] for i in range(len(trials))]
+        measured = self._measure_or_fail(list(prepared.values()))
+        seconds = (time.perf_counter() - clock) / max(1, len(prepared))
 
-    def _alone(self, trial: Trial, note: str) -> Columns:
-        """Again from the beginning, for a trial of a stack that did not work out."""
+        for (i, trial), found in zip(prepared.items(), measured, strict=True):
+            if isinstance(found, TrialResult):
+                results[i] = found
+            else:
+                results[i] = caught(_measured_again, found, trial.data_hash, seconds)
+        return [results[i] for i in range(len(trials))]
+
+    def _prepared_to_train(self, trial: Trial) -> _Prepared:
+        refuse_other_data(trial)
+        return self._prepare(trial)
+
+    def _prepare(self, trial: Trial) -> _Prepared:
+        task = load_samples(trial.ref)
+        config = trial.load_config()
+        seeds = Seeds(trial.seed)
+        data, data_hash = _KEPT.of(trial.ref, config, trial.seed, self.device)
+        model = initialised(task, config, seeds).to(self.device)
+        return _Prepared(trial, task, config, seeds, data, data_hash, model)
+
+    def _run_stack(self, members: list[_Prepared]) -> list[TrialResult]:
+        """Train and measure trials as one program; when that fails, each by itself."""
         try:
-            ready = self._prepare(trial)
-            return self._train_and_measure(
-                stack([ready.model], ready.data.x_train[:4]), [ready], note
-            )[0]
+            return self._train_and_measure(_stacked(members), members, note=None)
         except PASSED_ON:
             raise
         except BaseException as e:
-            return failure(e)
+            if len(members) == 1:
+                return [failure(e)]
+            why = str(e) if isinstance(e, CannotStack) else f"{type(e).__name__}: {e}"
 
-    def _prepare(self, trial: Trial) -> _Ready:
-        task, config, seeds = load_samples(trial.ref), trial.load_config(), Seeds(trial.seed)
-        data, data_hash = _KEPT.data(trial.ref)(config, trial.seed, str(self.device))
-        model = initialised(task, config, seeds).to(self.device)
-        return _Ready(trial, task, config, seeds, data, data_hash, model)
+        # After the except clause, whose traceback holds the failed stack in memory.
+        note = text(why)[:LONGEST_NOTE]
+        return [caught(self._run_alone, member.trial, note) for member in members]
+
+    def _run_alone(self, trial: Trial, note: str) -> TrialResult:
+        """Run a trial of a stack that failed again from the beginning."""
+        members = [self._prepare(trial)]
+        (result,) = self._train_and_measure(_stacked(members), members, note)
+        return result
 
     def _train_and_measure(
-        self, program: Program, ready: list[_Ready], note: str | None
-    ) -> list[Columns]:
-        starts = [r.seeds.generator("adversary") if r.config.adversary else None for r in ready]
-        rows = [
-            StackGroup(r.data, r.seeds.generator("order"), r.config.lr, drawn)
-            for r, drawn in zip(ready, starts, strict=True)
-        ]
-        per_row = sum(_row_key(r) == _row_key(ready[0]) for r in ready)
-        mine = (
-            TrialCheckpoint.at(self.given.checkpoints, ready[0].trial) if len(ready) == 1 else None
-        )
-        begin = mine.load(self.device) if mine else None
+        self, program: Program, members: list[_Prepared], note: str | None
+    ) -> list[TrialResult]:
         clock = time.perf_counter()
+        fits, resumed_epoch = self._train(program, members)
+        train_s = time.perf_counter() - clock
+
+        clock = time.perf_counter()
+        fitted = [m for m, fit in enumerate(fits) if isinstance(fit, Fit)]
+        measured = dict(zip(fitted, self._measure([members[m] for m in fitted]), strict=True))
+        measure_s = time.perf_counter() - clock
+
+        epochs = sum(fit.epochs for fit in fits if isinstance(fit, Fit))
+        results = []
+        for m, (member, fit) in enumerate(zip(members, fits, strict=True)):
+            if isinstance(fit, TrialFailure):
+                results.append(failure(fit))
+                continue
+            about_stack = {
+                "stack_size": len(members),
+                "stack_note": note,
+                "resumed_epoch": resumed_epoch,
+                **timing_columns(train_s * fit.epochs / epochs, measure_s / len(fitted)),
+            }
+            results.append(caught(self._result, member, fit, measured[m], about_stack))
+        return results
+
+    def _train(
+        self, program: Program, members: list[_Prepared]
+    ) -> tuple[Sequence[Fit | TrialFailure], int | None]:
+        """Return each trial's fit, and the epoch of the checkpoint that training went on from."""
+        groups = [
+            StackGroup(
+                member.data,
+                member.seeds.generator("order"),
+                member.config.lr,
+                member.seeds.generator("adversary") if member.config.adversary else None,
+            )
+            for member in members
+        ]
+        models_per_group = sum(_group_key(m) == _group_key(members[0]) for m in members)
+
+        checkpoint = None
+        if len(members) == 1:
+            checkpoint = TrialCheckpoint.at(self.settings.checkpoints, members[0].trial)
+        begin = checkpoint.load(self.device) if checkpoint else None
+
         with torch.random.fork_rng(devices=[]):
-            # modules that draw in training never share a stack
-            torch.default_generator.manual_seed(ready[0].seeds.stream("dropout"))
+            # The first trial's stream stands for all: modules that draw in training never share a
+            # stack.
+            torch.default_generator.manual_seed(members[0].seeds.stream("dropout"))
             fits = train(
                 program,
-                rows[::per_row],
-                [r.config for r in ready],
+                groups[::models_per_group],
+                [member.config for member in members],
                 begin,
-                mine.save if mine else lambda _: None,
+                checkpoint.save if checkpoint else lambda _: None,
             )
-        train_s = time.perf_counter() - clock
-        clock = time.perf_counter()
-        fine = [m for m, fit in enumerate(fits) if isinstance(fit, Fit)]
-        measured = dict(zip(fine, self._measure([ready[m] for m in fine]), strict=True))
-        measure_s = time.perf_counter() - clock
-        epochs = sum(fit.epochs for fit in fits if isinstance(fit, Fit))
-        columns = []
-        for m, (r, fit) in enumerate(zip(ready, fits, strict=True)):
-            if isinstance(fit, TrialFailure):
-                columns.append(failure(fit))
-            elif not math.isfinite(measured[m]["test_loss"]):
-                columns.append(
-                    failed("nan", f"the loss on held-out data is {measured[m]['test_loss']}")
-                )
-            else:
-                stacking = {
-                    "stack_size": len(ready),
-                    "stack_note": note,
-                    "resumed_epoch": begin.epoch if begin else None,
-                }
-                seconds = {
-                    "train_s": train_s * fit.epochs / epochs,
-                    "measure_s": measure_s / len(fine),
-                }
-                seconds["measure_share"] = seconds["measure_s"] / sum(seconds.values())
-                columns.append(
-                    _columns(r, fit, measured[m], self.given.weights_bytes) | stacking | seconds
-                )
-        return columns
+        return fits, begin.epoch if begin else None
 
-    def _measure(self, ready: list[_Ready]) -> list[Columns]:
-        """As one stack, or one by one where training has made that impossible."""
-        if not ready:
+    def _measure(self, members: list[_Prepared]) -> list[Measured]:
+        """Measure trained models as one stack, or one by one where training has made a stack
+        impossible."""
+        if not members:
             return []
         try:
-            program = stack([r.model for r in ready], ready[0].data.x_train[:4])
+            program = _stacked(members)
         except CannotStack:
-            return [self._measure([r])[0] for r in ready]
-        return measure(
-            program, [r.data for r in ready], [r.seeds for r in ready], self.given.measure_points
-        )
+            return [self._measure_one(member) for member in members]
+        samples = [member.data for member in members]
+        seeds = [member.seeds for member in members]
+        return measure(program, samples, seeds, self.settings.measure_points)
+
+    def _measure_one(self, prepared: _Prepared) -> Measured:
+        (measured,) = self._measure([prepared])
+        return measured
+
+    def _measure_or_fail(self, members: list[_Prepared]) -> Sequence[Measured | TrialResult]:
+        """Measure trained models together; when that fails, each by itself, so that a model that
+        cannot be measured costs only its own trial."""
+        try:
+            return self._measure(members)
+        except PASSED_ON:
+            raise
+        except BaseException:
+            pass
+        return [caught(self._measure_one, member) for member in members]
+
+    def _result(
+        self, prepared: _Prepared, fit: Fit, measured: Measured, about_stack: Columns
+    ) -> TrialResult:
+        """Return the result of a trained and measured trial. Raises TrialFailure when its held-out
+        loss is not finite."""
+        refuse_infinite_loss(measured.columns)
+        columns = _columns(prepared, fit, measured.columns) | about_stack
+        weights = weights_file(prepared.model, self.settings.weights_bytes)
+        return TrialResult(columns, weights, measured.pictures)
 
 
-def initialised(task: BaseTask, config: Config, seeds: Seeds) -> torch.nn.Module:
-    """The task's model with the trial's own first weights; the process's generator is left as it
-    was."""
-    with torch.random.fork_rng(devices=[]):
-        # torch.manual_seed also notes a traceback for CUDA, each time
-        torch.default_generator.manual_seed(seeds.stream("init"))
-        return task.model(config)
+def _prepare_each(
+    trials: tuple[Trial, ...], step: Callable[[Trial], _Prepared]
+) -> tuple[dict[int, _Prepared], dict[int, TrialResult]]:
+    """Prepare each trial. Both dictionaries are by position: the trials that are ready, and the
+    failures of those that are not."""
+    prepared: dict[int, _Prepared] = {}
+    failures: dict[int, TrialResult] = {}
+    for i, trial in enumerate(trials):
+        one = caught(step, trial)
+        if isinstance(one, TrialResult):
+            failures[i] = one
+        else:
+            prepared[i] = one
+    return prepared, failures
 
 
-def _row_key(ready: _Ready) -> tuple[Any, ...]:
+def _stacked(members: list[_Prepared]) -> Program:
+    """Return the models as one program. Raises CannotStack."""
+    return stack([member.model for member in members], members[0].data.x_train[:4])
+
+
+def _group_key(prepared: _Prepared) -> tuple[Any, ...]:
     """Models with equal keys see the same samples in the same order at the same learning rate,
     against the same adversary."""
     return (
-        id(ready.data),
-        ready.trial.seed,
-        ready.config.lr,
-        ready.config.samples_per_step,
-        adversary_of(ready.config),
+        id(prepared.data),
+        prepared.trial.seed,
+        prepared.config.lr,
+        prepared.config.samples_per_step,
+        adversary_of(prepared.config),
     )
 
 
-def _rectangles(ready: dict[int, _Ready]) -> list[list[int]]:
-    """The trials cut into stacks of equally long rows, row after row: all of them, or each row
-    by itself."""
-    rows: dict[tuple[Any, ...], list[int]] = {}
-    for i, r in ready.items():
-        rows.setdefault(_row_key(r), []).append(i)
-    first = [ready[row[0]] for row in rows.values()]
-    alike = {
-        (len(row), r.data.x_train.shape, r.data.classes, r.data.box, _row_key(r)[-2:])
-        for r, row in zip(first, rows.values(), strict=True)
-    }
-    return [[i for row in rows.values() for i in row]] if len(alike) == 1 else list(rows.values())
+def _stacks(prepared: dict[int, _Prepared]) -> list[list[int]]:
+    """Cut the trials into stacks whose groups are equally large, and return their positions group
+    after group: one stack where the groups are alike, else one for each group."""
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for i, one in prepared.items():
+        groups.setdefault(_group_key(one), []).append(i)
+
+    kinds = set()
+    for positions in groups.values():
+        first = prepared[positions[0]]
+        data = first.data
+        step_and_adversary = _group_key(first)[-2:]
+        kinds.add((len(positions), data.x_train.shape, data.classes, data.box, step_and_adversary))
+
+    if len(kinds) == 1:
+        return [[i for positions in groups.values() for i in positions]]
+    return list(groups.values())
 
 
-def _columns(ready: _Ready, fit: Fit, measured: Columns, weights_bytes: int) -> Columns:
-    trial, task, config, _, data, data_hash, model = ready
-    counts = count_parameters(model)
+def _measured_again(measured: Measured, data_hash: str, seconds: float) -> TrialResult:
+    refuse_infinite_loss(measured.columns)
+    columns = {"status": "ok", **measured.columns, "data_hash": data_hash, "measure_s": seconds}
+    return TrialResult(columns, pictures=measured.pictures)
+
+
+def _columns(prepared: _Prepared, fit: Fit, measured: Columns) -> Columns:
+    task = prepared.task
+    config = prepared.config
+    data = prepared.data
+    noise = data.noise
+    outputs = 1 if data.classes is None else data.classes
+    size = model_columns(task, config, prepared.model, outputs, measured)
+    reached = fit.loss if data.classes is None else fit.error
     return {
         "status": "ok",
-        "family": text(task.family(config)),
-        "p": counts.trainable,
-        "p_frozen": counts.frozen,
-        "params_by_group": [g._asdict() for g in counts.groups],
-        "n": config.n,
-        "d_ambient": task.d_ambient(config),
-        "outputs": 1 if data.classes is None else data.classes,
-        "tokens_distinct": config.n,
+        **measured,
+        **size,
+        **noise_columns(noise, config.n, on_sphere=data.manifold == "unit-sphere"),
         "tokens_seen": config.n * fit.epochs,
-        "params_per_token": counts.trainable / config.n,
-        **_law_columns(data, config.n, config.stop, fit),
+        "stop_rule": config.stop,
+        "stop_reason": fit.stop_reason,
+        "below_noise": noise.epsilon > 0 and reached <= noise.level - noise.epsilon,
+        "below_bayes_error": noise.bayes_error > 0 and fit.error <= noise.bayes_error / 2,
         "epochs": fit.epochs,
         "steps": fit.steps,
         "train_loss": fit.loss,
         "train_error": fit.error,
-        **measured,
-        **params_per_number(counts.trainable, config.n, task.d_ambient(config), measured),
-        "flops": float(_flops_per_sample(ready) * config.n * fit.epochs),
-        "flops_6nd": 6.0 * counts.trainable * config.n * fit.epochs,
-        "data_hash": data_hash,
-        "_weights": weights(model, weights_bytes),
+        "flops": float(_flops_per_sample(prepared) * config.n * fit.epochs),
+        "flops_6nd": 6.0 * size["p"] * config.n * fit.epochs,
+        "data_hash": prepared.data_hash,
     }
 
 
-def _flops_per_sample(ready: _Ready) -> int:
-    """Counted once per shape of model; on the model itself where it cannot be built without its
-    data."""
+def _flops_per_sample(prepared: _Prepared) -> int:
+    """Return the FLOPs that one sample costs in one epoch. They are counted once per shape of
+    model, or on the model itself where it cannot be built without its data."""
+    config = prepared.config
     try:
-        return shape_of(ready.trial.ref, ready.config).training_flops(ready.config)
+        return shape_of(prepared.trial.ref, config).training_flops(config)
     except Exception:
-        shape, passes = ready.task.input_shape(ready.config), ready.config.adversary_passes
-        return count_training_flops(ready.model, shape) + (
-            passes and passes * count_pass_flops(ready.model, shape)
-        )
-
-
-def _law_columns(data: Data, n: int, stop: str, fit: Fit) -> Columns:
-    noise = data.noise
-    reached = fit.loss if data.classes is None else fit.error
-    return {
-        "noise_kind": noise.kind,
-        "eta": noise.eta,
-        "sigma2": noise.sigma2,
-        "bayes_error": noise.bayes_error,
-        "epsilon": noise.epsilon,
-        "stop_rule": stop,
-        "stop_reason": fit.stop_reason,
-        "below_noise": noise.epsilon > 0 and reached <= noise.level - noise.epsilon,
-        "below_bayes_error": noise.bayes_error > 0 and fit.error <= noise.bayes_error / 2,
-        "isoperimetry": "proved" if data.manifold == "unit-sphere" else "assumed",
-        # Bubeck & Sellke 2021, Theorem 3: 8⁴ k log(8k/δ) ≤ n ε², here with k = 1 and δ = 0.05.
-        "law_n_large_enough": (
-            n * noise.epsilon**2 >= 8**4 * float(torch.log(torch.tensor(8 / 0.05)))
-        ),
-    }
-
-
-def weights(model: torch.nn.Module, limit: int) -> bytes | None:
-    state = model.state_dict()
-    if sum(t.numel() * t.element_size() for t in state.values()) > limit:
-        return None
-    # clone: tied ones share memory
-    return safetensors.save(
-        {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
-    )
+        shape = prepared.task.input_shape(config)
+        flops = count_training_flops(prepared.model, shape)
+        if config.adversary_passes:
+            flops += config.adversary_passes * count_pass_flops(prepared.model, shape)
+        return flops

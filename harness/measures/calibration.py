@@ -1,16 +1,16 @@
-"""Whether predicted probabilities are true: expected calibration error, negative log-likelihood and
-Brier score.
+"""How well predicted probabilities are calibrated: expected calibration error, negative
+log-likelihood (NLL) and Brier score.
 
 K logits give probabilities by softmax. A scalar f that was fitted to a ±1 target by squared loss
-estimates E[y|x], so that (1 + f)/2, cut off at 0 and 1, estimates the probability of +1; it is no
-likelihood, and there is no NLL.
+estimates E[y|x], so (1 + f)/2, clipped to [0, 1], estimates the probability of +1. It is no
+likelihood, so there is no NLL.
 
 The expected calibration error is the one of Guo et al. 2017 (arXiv 1706.04599): over 15 equal bins
-of the predicted label's probability, the mean distance between how probable the labels were said to
-be and how many were right. This plug-in figure is biased upwards (Bröcker 2012; Kumar et al. 2019,
-arXiv 1909.10155): of N samples of a perfectly calibrated forecast it is √(2/π) Σ √(N_b · mean of
-p(1 − p) in bin b)/N on average, which is of order √(bins/N) and at most 0.4·√(15/N), 0.015 at N =
-10 000. An error that small has a standard error that is too large, up to 1.7 times.
+of the predicted label's probability, the mean distance between the predicted probability and the
+share of labels that were right. This plug-in figure is biased upwards (Bröcker 2012; Kumar et al.
+2019, arXiv 1909.10155): for N samples of a perfectly calibrated forecast it is √(2/π) Σ √(N_b ·
+mean of p(1 − p) in bin b)/N on average, which is of order √(bins/N) and at most 0.4·√(15/N), 0.015
+at N = 10 000. The standard error of an error that small is too large, up to 1.7 times.
 
 A model that was trained on noisy labels and is judged by clean ones is right more often than it
 says: against clean labels the best possible forecast of labels like those it was trained on has an
@@ -23,14 +23,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from harness.training.loop import wrong
+from harness.training.evaluation import wrong
 
 BINS = 15
 RESAMPLES = 200
-"""Bootstrap replicates behind the standard error of the calibration error, which they give to
-within 5 %."""
+"""Bootstrap replicates. They give the standard error of the calibration error to within 5 %."""
 CHUNK = 1024
-"""Held-out samples that are weighted at once, which bounds the memory."""
+"""Held-out samples that are weighted at once: a bound on the memory."""
 
 
 class Calibration(NamedTuple):
@@ -51,88 +50,96 @@ class Calibration(NamedTuple):
 
 @torch.no_grad()
 def calibration(outputs: Tensor, targets: Tensor, classes: int | None) -> list[Calibration]:
-    """Each of M models judged. outputs: (M, N, K), or (M, N, 1) for a ±1 target; targets: (N,), or
-    (M, N) for each its own.
+    """Return the calibration of each of M models.
 
-    A real-valued target counts as its sign.
+    outputs: (M, N, K), or (M, N, 1) for a ±1 target. targets: (N,), or (M, N) where each model has
+    its own. A real-valued target counts as its sign.
     """
     scores = [
         _scores(output, target, classes)
         for output, target in zip(outputs, targets.expand(outputs.shape[:2]), strict=True)
     ]
-    errors = _calibration_errors(
-        torch.stack([s.confidence for s in scores]), torch.stack([s.right for s in scores])
-    )
-    judged = []
-    for (ece, ece_se), score in zip(errors, scores, strict=True):
+    confidence = torch.stack([score.confidence for score in scores])
+    right = torch.stack([score.right for score in scores])
+
+    calibrations = []
+    for error, score in zip(_calibration_errors(confidence, right), scores, strict=True):
+        ece, ece_se = error
         nll, nll_se = (None, None) if score.nll is None else mean_and_se(score.nll)
-        judged.append(Calibration(ece, ece_se, nll, nll_se, *mean_and_se(score.brier)))
-    return judged
+        brier, brier_se = mean_and_se(score.brier)
+        calibrations.append(Calibration(ece, ece_se, nll, nll_se, brier, brier_se))
+    return calibrations
 
 
 class _Scores(NamedTuple):
-    """One model's samples, (N,) each: the predicted label's probability, whether it is right,
-    and the two proper scores."""
+    """One model's samples, (N,) each."""
 
     confidence: Tensor
+    """Probability of the predicted label."""
     right: Tensor
+    """Bool: the predicted label is the target."""
     nll: Tensor | None
     brier: Tensor
 
 
 def _scores(output: Tensor, target: Tensor, classes: int | None) -> _Scores:
-    right, output = ~wrong(output, target, classes), output.double()
+    right = ~wrong(output, target, classes)
+    output = output.double()
     if classes is None:
         plus = ((1 + output[:, 0]) / 2).clamp(0, 1)
-        return _Scores(
-            torch.maximum(plus, 1 - plus), right, None, 2 * (plus - (target >= 0).double()).square()
-        )
+        confidence = torch.maximum(plus, 1 - plus)
+        brier = 2 * (plus - (target >= 0).double()).square()
+        return _Scores(confidence, right, None, brier)
+
     log_probability = output.log_softmax(1)
-    probability, of_label = log_probability.exp(), log_probability.gather(1, target[:, None])[:, 0]
-    brier = probability.square().sum(1) - 2 * of_label.exp() + 1
-    return _Scores(probability.max(1).values, right, -of_label, brier)
+    probability = log_probability.exp()
+    of_target = log_probability.gather(1, target[:, None])[:, 0]
+    brier = probability.square().sum(1) - 2 * of_target.exp() + 1
+    return _Scores(probability.max(1).values, right, -of_target, brier)
 
 
 def bin_of(confidence: Tensor) -> Tensor:
-    """Bins of probabilities, of the same shape: bin b holds those in (b/BINS, (b + 1)/BINS]."""
+    """Return the bins of probabilities, in the same shape: bin b holds (b/BINS, (b + 1)/BINS]."""
     return (confidence * BINS).ceil().long().clamp(1, BINS) - 1
 
 
 def mean_and_se(values: Tensor) -> tuple[float, float]:
-    """Mean of (N,) values and its standard error, NaN for a single one."""
-    return float(values.mean()), (
-        float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else math.nan
-    )
+    """Return the mean of (N,) values and its standard error, NaN for a single value."""
+    mean = float(values.mean())
+    se = float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+    return mean, se
 
 
 def _calibration_errors(confidence: Tensor, right: Tensor) -> list[tuple[float, float]]:
-    """From (M, N) of each: every model's error and its standard error, NaN for a single sample.
+    """Return every model's error and its standard error, NaN for a single sample, from (M, N) of
+    each.
 
-    The bootstrap is Rubin's (1981): instead of being drawn anew, every sample gets an exponentially
-    distributed weight, which has the same mean and variance as the times that it would be drawn.
-    The weights are the same for every model and in every call, so that a model's figures do not
-    depend on its company.
+    The bootstrap is Rubin's (1981): instead of being drawn again, every sample gets an
+    exponentially distributed weight, which has the same mean and variance as the number of times
+    that the sample would be drawn. The weights are the same for every model and in every call, so
+    that a model's figures do not depend on its company.
     """
     models, n = confidence.shape
-    gaps, generator = right.double() - confidence, torch.Generator().manual_seed(0)
+    gaps = right.double() - confidence
     bins = bin_of(confidence)
+    generator = torch.Generator().manual_seed(0)
+
     sums = torch.zeros(models, BINS).to(gaps)
     resampled = torch.zeros(models, RESAMPLES, BINS, device=gaps.device)
     size = torch.zeros(RESAMPLES, device=gaps.device)
     for begin in range(0, n, CHUNK):
-        part = slice(begin, begin + CHUNK)
-        by_bin = (
-            torch.zeros(*gaps[:, part].shape, BINS)
-            .to(gaps)
-            .scatter_(2, bins[:, part, None], gaps[:, part, None])
-        )
-        weights = (
-            torch.empty(RESAMPLES, by_bin.shape[1])
-            .exponential_(generator=generator)
-            .to(gaps.device)
-        )
+        gap = gaps[:, begin : begin + CHUNK]
+        by_bin = torch.zeros(*gap.shape, BINS).to(gaps)
+        by_bin.scatter_(2, bins[:, begin : begin + CHUNK, None], gap[:, :, None])
+        weights = torch.empty(RESAMPLES, gap.shape[1]).exponential_(generator=generator)
+        weights = weights.to(gaps.device)
         sums += by_bin.sum(1)
         resampled += weights @ by_bin.float()
         size += weights.sum(1)
-    spread = (resampled.abs().sum(2) / size).std(1) if n > 1 else torch.full((models,), math.nan)
-    return list(zip((sums.abs().sum(1) / n).tolist(), spread.tolist(), strict=True))
+
+    errors = sums.abs().sum(1) / n
+    if n > 1:
+        spread = (resampled.abs().sum(2) / size).std(1)
+    else:
+        spread = torch.full((models,), math.nan)
+    return list(zip(errors.tolist(), spread.tolist(), strict=True))

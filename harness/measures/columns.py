@@ -1,138 +1,168 @@
-"""Every measured column of trained models: accuracy over the whole held-out set, sensitivity on
-a draw of points."""
+"""Every measured column of trained models: accuracy over the whole held-out set, sensitivity on a
+draw of points.
+
+To add an instrument, write it as a function in its own file, beside its source. Call it in the file
+of its group (`stability_columns.py`, `lipschitz_columns.py`, …; a new group joins the list in
+`sensitivity.py`). Declare its columns in `harness/store/columns/`, and raise MEASURES_VERSION in
+`harness/store/schema.py`.
+"""
 
 import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 
 import torch
+from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from harness.measures.calibration import calibration
+from harness.measures.accuracy_columns import accuracy_columns
+from harness.measures.certified_bound import certified_bound
 from harness.measures.dataset import describe
+from harness.measures.measured import Measured
 from harness.measures.points import STARTS, Draw, Probe
-from harness.measures.sensitivity import certified_bound, sensitivity
+from harness.measures.sensitivity import sensitivity
 from harness.measures.token_changes import token_response
 from harness.store.schema import Columns
 from harness.sweeps.trial import MEASURE_POINTS
-from harness.task import EVALUATION_BATCH, Data, Seeds
-from harness.training.loop import sample_losses, wrong
+from harness.task import Data, Seeds
 from harness.training.stack import Program
 
 TOGETHER_BYTES = 3_000_000
-"""Models are measured together while their points take no more than this: beyond, the
+"""Models are measured together while their points take no more than this: beyond it, the
 processor's cache is the limit."""
 
 
 @sdpa_kernel(SDPBackend.MATH)
 def measure(
     program: Program, samples: Sequence[Data], seeds: Sequence[Seeds], points: int = MEASURE_POINTS
-) -> list[Columns]:
-    """Every measured column of each trained model of a program, in evaluation mode and float32 or
-    better.
+) -> list[Measured]:
+    """Return every measured column of each trained model of a program, computed in evaluation mode
+    and float32 or better.
 
     `samples` and `seeds` have one entry per model. Sensitivity is measured on `points` held-out
-    points, right or wrong, drawn from the trial's own `measure` stream; with 0 points its columns
-    are left out, as they are for a model whose loss is not finite. `_pictures`, where there are
-    images, holds a PNG. Attention runs as plain matmuls: fused kernels have no forward derivative.
+    points, right or wrong, drawn from the trial's own `measure` stream. Its columns are left out
+    with 0 points, and for a model whose loss is not finite. Attention runs as plain
+    matmuls: fused kernels have no forward derivative.
     """
     program.train(False)
     columns: list[Columns] = [{} for _ in samples]
+
     for models in _rows(samples):
-        part = program if len(models) == len(samples) else program.take(models)
-        part.train(False)
-        for m, held_out in zip(models, _held_out(part, [samples[m] for m in models]), strict=True):
-            columns[m] = held_out
+        part = _part(program, models, len(samples))
+        accuracies = accuracy_columns(part, [samples[m] for m in models])
+        for m, of_model in zip(models, accuracies, strict=True):
+            columns[m] = of_model
+
+    measured = [Measured(of_model) for of_model in columns]
+    if points == 0:
+        return measured
     finite = [m for m in range(len(samples)) if math.isfinite(columns[m]["test_loss"])]
-    for chosen in _together([samples[m] for m in finite], points) if points else ():
+    for chosen in _together([samples[m] for m in finite], points):
         models = [finite[i] for i in chosen]
-        part = program if len(models) == len(samples) else program.take(models)
-        part.train(False)
-        drawn: dict[tuple[int, Seeds], Draw] = {}
-        for m in models:
-            if (id(samples[m]), seeds[m]) not in drawn:
-                drawn[id(samples[m]), seeds[m]] = Draw(samples[m], seeds[m], points)
-        probe = Probe(
-            part, [samples[m] for m in models], [drawn[id(samples[m]), seeds[m]] for m in models]
+        part = _part(program, models, len(samples))
+        sensitive = _at_points(
+            part, [samples[m] for m in models], [seeds[m] for m in models], points
         )
-        bounds = [
-            certified_bound(program.unstack(m), samples[m], draw.unit)
-            for m, draw in zip(models, probe.draws, strict=True)
-        ]
-        for m, found in zip(models, sensitivity(probe, bounds), strict=True):
-            if text := samples[m].text:
-                draw, module = drawn[id(samples[m]), seeds[m]], part.unstack(models.index(m)).eval()
-                changes = token_response(
-                    module, text, draw.rows, draw.y, seeds[m].generator("tokens")
-                )
-                columns[m]["token_changes"] = [change._asdict() for change in changes]
-            columns[m] |= (
-                describe(samples[m]) | {"data_unit": drawn[id(samples[m]), seeds[m]].unit} | found
-            )
-    return columns
+        for m, of_model in zip(models, sensitive, strict=True):
+            measured[m] = Measured(columns[m] | of_model.columns, of_model.pictures)
+    return measured
+
+
+def _part(program: Program, models: list[int], of_all: int) -> Program:
+    """Return a program of some of the models, in evaluation mode; the program itself for all."""
+    part = program if len(models) == of_all else program.take(models)
+    part.train(False)
+    return part
+
+
+def _at_points(
+    program: Program, samples: Sequence[Data], seeds: Sequence[Seeds], points: int
+) -> list[Measured]:
+    """Return the columns and the picture of each model that are measured on a draw of points."""
+    draws = _draws(samples, seeds, points)
+    probe = Probe(program, samples, draws)
+    bounds = [
+        certified_bound(program.unstack(m), data, draw.unit)
+        for m, (data, draw) in enumerate(zip(samples, draws, strict=True))
+    ]
+
+    measured = []
+    for m, of_model in enumerate(sensitivity(probe, bounds)):
+        tokens = _token_columns(program.unstack(m), samples[m], draws[m], seeds[m])
+        about_data = describe(samples[m]) | {"data_unit": draws[m].unit}
+        columns = tokens | about_data | of_model.columns
+        measured.append(Measured(columns, of_model.pictures))
+    return measured
+
+
+def _draws(samples: Sequence[Data], seeds: Sequence[Seeds], points: int) -> list[Draw]:
+    """Return each model's draw, made once for all models that share data set and seed."""
+    drawn: dict[tuple[int, Seeds], Draw] = {}
+    draws = []
+    for data, seed in zip(samples, seeds, strict=True):
+        key = (id(data), seed)
+        if key not in drawn:
+            drawn[key] = Draw(data, seed, points)
+        draws.append(drawn[key])
+    return draws
+
+
+def _token_columns(module: nn.Module, data: Data, draw: Draw, seeds: Seeds) -> Columns:
+    """Return a model's answer to changed tokens; nothing where its inputs are not text."""
+    if not data.text:
+        return {}
+    generator = seeds.generator("tokens")
+    responses = token_response(module.eval(), data.text, draw.rows, draw.y, generator)
+    return {"token_changes": [response._asdict() for response in responses]}
 
 
 def _rows(samples: Sequence[Data]) -> list[list[int]]:
-    """The models in rows that share a data set: all of them at once where the rows are equally
-    long, else each row."""
+    """Return the models in rows that share a data set: all of them at once where the rows are
+    equally long and lie one after another, else row by row."""
     by_data: dict[int, list[int]] = {}
     for m, data in enumerate(samples):
         by_data.setdefault(id(data), []).append(m)
     rows = list(by_data.values())
-    alike = {(len(row), samples[row[0]].x_test.shape) for row in rows}
-    whole = [m for row in rows for m in row]
-    return [whole] if len(alike) == 1 and whole == list(range(len(samples))) else rows
+
+    in_order = [m for row in rows for m in row] == list(range(len(samples)))
+    shapes = {(len(row), samples[row[0]].x_test.shape) for row in rows}
+    if len(shapes) == 1 and in_order:
+        return [list(range(len(samples)))]
+    return rows
 
 
 def _together(samples: Sequence[Data], points: int) -> Iterator[list[int]]:
-    """Neighbouring models with the same kind of target, space and number of points, at most
-    TOGETHER_BYTES of points at a time."""
+    """Yield runs of neighbouring models that have the same kind of target, input space and number
+    of points, at most TOGETHER_BYTES of points at a time."""
     kinds = [
-        (min(points, len(d.x_test)), len(d.x_train[:STARTS]), d.classes, d.manifold, d.box)
-        for d in samples
+        (
+            min(points, len(data.x_test)),
+            len(data.x_train[:STARTS]),
+            data.classes,
+            data.manifold,
+            data.box,
+        )
+        for data in samples
     ]
     begin = 0
     for end in range(1, len(samples) + 1):
-        size = 4 * kinds[begin][0] * samples[begin].x_test[0].numel() * (end - begin + 1)
-        if end == len(samples) or kinds[end] != kinds[begin] or size > TOGETHER_BYTES:
+        count = end - begin + 1  # models, if the one at `end` joins
+        bytes_with_next = 4 * kinds[begin][0] * samples[begin].x_test[0].numel() * count
+        if end == len(samples) or kinds[end] != kinds[begin] or bytes_with_next > TOGETHER_BYTES:
             yield list(range(begin, end))
             begin = end
 
 
-@torch.no_grad()
-def _held_out(program: Program, samples: Sequence[Data]) -> list[Columns]:
-    """Accuracy, loss and calibration over the whole held-out set. The models lie in rows that
-    share a data set."""
-    rows = list({id(data): data for data in samples}.values())
-    size = max(EVALUATION_BATCH // len(rows), 64)
-    parts = [
-        program(torch.stack([d.x_test[begin : begin + size] for d in rows]))
-        for begin in range(0, len(rows[0].x_test), size)
-    ]
-    outputs = torch.cat(parts, dim=1)
-    columns = []
-    judged = calibration(outputs, torch.stack([d.y_test for d in samples]), samples[0].classes)
-    for output, data, about in zip(outputs, samples, judged, strict=True):
-        n, accuracy = (
-            len(data.x_test),
-            1 - float(wrong(output, data.y_test, data.classes).double().mean()),
-        )
-        columns.append({
-            "test_loss": float(sample_losses(output, data.y_test, data.classes).double().mean()),
-            "test_accuracy": accuracy,
-            "test_accuracy_se": math.sqrt(accuracy * (1 - accuracy) / n),
-            "test_n": n,
-            **about._asdict(),
-        })  # fmt: skip
-    return columns
-
-
 def on_device(data: Data, device: torch.device) -> Data:
-    """The same data with its tensors on `device`."""
-    tensors = ("x_train", "y_train", "x_test", "y_test")
-    text = data.text and data.text._replace(
-        tokens=data.text.tokens.to(device), table=data.text.table.to(device)
-    )
+    """Return the same data with its tensors on `device`."""
+    text = data.text
+    if text:
+        text = text._replace(tokens=text.tokens.to(device), table=text.table.to(device))
     return dataclasses.replace(
-        data, text=text, **{name: getattr(data, name).to(device) for name in tensors}
+        data,
+        x_train=data.x_train.to(device),
+        y_train=data.y_train.to(device),
+        x_test=data.x_test.to(device),
+        y_test=data.y_test.to(device),
+        text=text,
     )

@@ -3,9 +3,8 @@ five severities each.
 
 Four corruptions of MNIST-C (Mu & Gilmer 2019, arXiv 1906.02337) with the sizes of its published
 code, of which blur and contrast are ImageNet-C's (Hendrycks & Dietterich 2019, arXiv 1903.12261).
-Pixels are counted as they are, so that the sizes are meant for images of some 30 pixels a side. One
-thing is other than in MNIST-C: a shift goes along one axis instead of both at once, where five
-pixels leave less than chance of a digit.
+Sizes are in pixels and are meant for images of some 30 pixels a side. Unlike in MNIST-C, a shift
+goes along one axis: along both at once, five pixels leave less than chance of a digit.
 
     directions = draw_directions(len(x), generator)
     right, flipped = corruption_response(model, x, y, 10, directions, box=(0.0, 1.0))
@@ -20,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from harness.training.loop import predicted, wrong
+from harness.training.evaluation import predicted, wrong
 from harness.training.stack import Model
 
 SIZES = {
@@ -30,7 +29,7 @@ SIZES = {
     "contrast": (0.6, 0.7, 0.8, 0.9, 0.95),
 }
 """Pixels; degrees (MNIST-C's 0.2 … 1 radian); the Gaussian's standard deviation in pixels; share
-of the contrast that is taken away. A size of 0 is the image itself."""
+of the contrast that is removed. A size of 0 is the image itself."""
 
 BLUR_REACH = 4.0
 """Standard deviations at which the Gaussian is cut off."""
@@ -55,23 +54,22 @@ VARIATIONS = tuple(
 
 
 class CorruptionResponse(NamedTuple):
-    """Per point and entry of VARIATIONS, (B, 20) bool: the corrupted image's label is right; it
-    is not the clean image's."""
+    """Each point's answer to each of VARIATIONS, (B, 20) bool."""
 
     right: Tensor
+    """The corrupted image's label is right."""
     flipped: Tensor
+    """The corrupted image's label is not the clean image's."""
 
 
 def draw_directions(points: int, generator: torch.Generator) -> Tensor:
-    """(points, 3): where each point is shifted to, as (right, down), and the sense it is turned in,
-    +1 counterclockwise.
+    """Draw each point's directions, (points, 3): the heading of a shift as (right, down), and the
+    sense of a rotation, +1 counterclockwise.
 
     A point keeps its directions through all severities.
     """
-    heading, turn = (
-        torch.randint(4, (points,), generator=generator),
-        torch.randint(2, (points,), generator=generator),
-    )
+    heading = torch.randint(4, (points,), generator=generator)
+    turn = torch.randint(2, (points,), generator=generator)
     return torch.cat([torch.tensor(HEADINGS)[heading], 1.0 - 2.0 * turn[:, None]], dim=1)
 
 
@@ -84,10 +82,13 @@ def corruption_response(
     directions: Tensor,
     box: tuple[float, float],
 ) -> CorruptionResponse:
-    """The model at x (B, C, H, W) and at x under every corruption. y: (B,) labels; `directions`
-    and `box` as in `corrupt`."""
+    """Compare the model at x (B, C, H, W) with the model at x under every corruption.
+
+    y: (B,) labels; `directions` and `box` as in `corrupt`.
+    """
     clean = predicted(model(x), classes)
-    right, flipped = [], []
+    right: list[Tensor] = []
+    flipped: list[Tensor] = []
     for _, corrupted in corruptions(x, directions, box):
         output = model(corrupted)
         right.append(~wrong(output, y, classes))
@@ -96,24 +97,24 @@ def corruption_response(
 
 
 def corruption_rows(right: Tensor, flipped: Tensor) -> list[dict[str, Any]]:
-    """One model's response, (B, 20) each, as the entries of the column `corruptions`."""
-    accuracies, flip_rates = (hits.double().mean(0).tolist() for hits in (right, flipped))
+    """Return one model's response, (B, 20) each, as the entries of the column `corruptions`."""
+    accuracies = right.double().mean(0).tolist()
+    flip_rates = flipped.double().mean(0).tolist()
     return [
         {
             **variation._asdict(),
-            "accuracy": a,
-            "accuracy_se": math.sqrt(a * (1 - a) / len(right)),
-            "flip_rate": flips,
+            "accuracy": accuracy,
+            "accuracy_se": math.sqrt(accuracy * (1 - accuracy) / len(right)),
+            "flip_rate": flip_rate,
         }
-        for variation, a, flips in zip(VARIATIONS, accuracies, flip_rates, strict=True)
+        for variation, accuracy, flip_rate in zip(VARIATIONS, accuracies, flip_rates, strict=True)
     ]
 
 
 def corruptions(
     x: Tensor, directions: Tensor, box: tuple[float, float]
 ) -> Iterator[tuple[Variation, Tensor]]:
-    """x under every corruption, made one after another in order of VARIATIONS. Arguments as in
-    `corrupt`."""
+    """Yield x under every corruption, in the order of VARIATIONS. Arguments as in `corrupt`."""
     for variation in VARIATIONS:
         yield variation, corrupt(x, variation.kind, variation.size, directions, box)
 
@@ -121,31 +122,35 @@ def corruptions(
 def corrupt(
     x: Tensor, kind: str, size: float, directions: Tensor, box: tuple[float, float]
 ) -> Tensor:
-    """The images x (B, C, H, W) under one corruption, same shape, within the box.
+    """Return the images x (B, C, H, W) under one corruption, same shape, within the box.
 
     `directions`: (B, 3) as from `draw_directions`; `box`: least and greatest value of a pixel, in
-    the numbers of x. What a shift or a rotation uncovers is filled with the least value.
+    the numbers of x. Pixels that a shift or a rotation uncovers get the least value.
     """
     if kind == "shift":
         return _moved(x, _shift(x, size * directions[:, :2]), *box)
     if kind == "rotation":
         return _moved(x, _rotation(x, math.radians(size) * directions[:, 2]), *box)
     if kind == "blur":
-        return (_blur(x.shape[2], size).to(x) @ x @ _blur(x.shape[3], size).to(x).T).clamp(*box)
+        along_columns = _blur(x.shape[2], size).to(x)
+        along_rows = _blur(x.shape[3], size).to(x)
+        return (along_columns @ x @ along_rows.T).clamp(*box)
     mean = x.mean((2, 3), keepdim=True)
     return (mean + (1 - size) * (x - mean)).clamp(*box)
 
 
 def _moved(x: Tensor, maps: Tensor, lo: float, hi: float) -> Tensor:
-    """Each image, interpolated between its four nearest pixels, where its affine map (B, 2, 3)
-    sends the output's coordinates."""
+    """Move each image by its affine map (B, 2, 3) from output to input coordinates, interpolating
+    between the four nearest pixels."""
     grid = F.affine_grid(maps.to(x), list(x.shape), align_corners=False)
     return (F.grid_sample(x - lo, grid, align_corners=False) + lo).clamp(lo, hi)
 
 
 def _shift(x: Tensor, pixels: Tensor) -> Tensor:
-    """(B, 2, 3) maps from output to input coordinates, of which a side of the image is 2 long.
-    pixels: (B, 2) right and down."""
+    """Return the maps (B, 2, 3) that shift each image by `pixels` (B, 2), right and down.
+
+    Maps go from output to input coordinates, in which a side of the image is 2 long.
+    """
     maps = torch.eye(2, 3).repeat(len(x), 1, 1).to(pixels)
     maps[:, 0, 2] = -2 / x.shape[3] * pixels[:, 0]
     maps[:, 1, 2] = -2 / x.shape[2] * pixels[:, 1]
@@ -153,22 +158,22 @@ def _shift(x: Tensor, pixels: Tensor) -> Tensor:
 
 
 def _rotation(x: Tensor, angles: Tensor) -> Tensor:
-    """The same for a rotation around the middle by (B,) angles in radians, counterclockwise
-    where rows run downwards."""
-    maps, longer = torch.zeros(len(x), 2, 3).to(angles), x.shape[2] / x.shape[3]
+    """Return the maps (B, 2, 3) that rotate each image around its middle by `angles` (B,) in
+    radians, counterclockwise where rows run downwards."""
+    height_over_width = x.shape[2] / x.shape[3]
+    maps = torch.zeros(len(x), 2, 3).to(angles)
     maps[:, 0, 0] = maps[:, 1, 1] = angles.cos()
-    maps[:, 0, 1] = -longer * angles.sin()
-    maps[:, 1, 0] = angles.sin() / longer
+    maps[:, 0, 1] = -height_over_width * angles.sin()
+    maps[:, 1, 0] = angles.sin() / height_over_width
     return maps
 
 
 def _blur(side: int, sigma: float) -> Tensor:
-    """(side, side) matrix that averages a line of pixels with Gaussian weights; beyond its ends
-    the line goes on as its last pixel."""
+    """Return the (side, side) matrix that averages a line of pixels with Gaussian weights; beyond
+    its ends the line goes on as its last pixel."""
     reach = int(BLUR_REACH * sigma + 0.5)
     offsets = torch.arange(-reach, reach + 1)
     weights = torch.softmax(-offsets.double().square() / (2 * max(sigma, 1e-3) ** 2), dim=0)
     sources = (torch.arange(side)[:, None] + offsets).clamp(0, side - 1)
-    return torch.zeros(side, side, dtype=torch.double).scatter_add_(
-        1, sources, weights.expand(side, -1).contiguous()
-    )
+    by_pixel = weights.expand(side, -1).contiguous()
+    return torch.zeros(side, side, dtype=torch.double).scatter_add_(1, sources, by_pixel)

@@ -1,10 +1,10 @@
-"""What the inputs of a data set are like, whatever is learnt from them: effective dimension and
-pairwise distances.
+"""The inputs of a data set, whatever is learnt from them: effective dimension and pairwise
+distances.
 
     columns = describe(data)
 
-Worked out once per set of inputs, then taken from this process's memory or from a file in the
-user's cache folder.
+They are computed once per set of inputs, then taken from this process's memory or from a file in
+the user's cache folder.
 """
 
 import contextlib
@@ -23,41 +23,42 @@ from harness.store.schema import Columns
 from harness.task import Data
 
 POINTS = 1000
-"""Inputs drawn. Each shipped task holds out at least so many, so that estimates which depend on
+"""Inputs drawn. Each shipped task holds out at least this many, so that estimates which depend on
 their number do not move with n."""
 DATASET_VERSION = 1
-"""Raised when a column is worked out in another way."""
+"""Raised when a column is computed in another way."""
 
 _described: dict[str, Columns] = {}
 
 
 def describe(data: Data) -> Columns:
-    """The columns d_points to d_mle_spread and pair_distance_*, of training and held-out inputs
-    together, which the unit is made of."""
-    drawn, unit = drawn_inputs(data), data.unit()
+    """Return the columns d_points to d_mle_spread and pair_distance_*, of training and held-out
+    inputs together, as for the data unit."""
+    drawn = drawn_inputs(data)
+    unit = data.unit()
     key = _key(drawn, unit)
     if key not in _described:
-        _described[key] = _kept(key) or _keep(
-            key, {**dimension(drawn)._asdict(), **pair_distances(drawn, unit)._asdict()}
-        )
+        _described[key] = _kept(key) or _keep(key, _computed(drawn, unit))
     return dict(_described[key])
 
 
+def _computed(drawn: Tensor, unit: float) -> Columns:
+    return {**dimension(drawn)._asdict(), **pair_distances(drawn, unit)._asdict()}
+
+
 def drawn_inputs(data: Data) -> Tensor:
-    """(at most POINTS, *input_shape) inputs on the CPU, drawn without replacement, in their
-    order."""
+    """Return (at most POINTS, *input_shape) inputs on the CPU, drawn without replacement, in the
+    data set's own order."""
     n = len(data.x_train)
-    rows = (
-        torch.randperm(n + len(data.x_test), generator=torch.Generator().manual_seed(0))[:POINTS]
-        .sort()
-        .values
-    )
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randperm(n + len(data.x_test), generator=generator)[:POINTS].sort().values
     rows = rows.to(data.x_train.device)
     return torch.cat([data.x_train[rows[rows < n]], data.x_test[rows[rows >= n] - n]]).cpu()
 
 
 def _key(drawn: Tensor, unit: float) -> str:
-    """SHA-256 of all that the columns are made from: the drawn inputs, the unit, and how.
+    """Return the SHA-256 of everything that the columns depend on: the drawn inputs, the unit, and
+    the code's version.
 
     So two data sets with one key have the same columns. A change of inputs that were not drawn
     changes the unit, or nothing; the other tens of thousands need not be hashed.
@@ -67,37 +68,32 @@ def _key(drawn: Tensor, unit: float) -> str:
 
 
 def dataset_file(key: str) -> Path:
-    """Where the columns of a data set are kept."""
-    return (
-        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        / "unilaw"
-        / "datasets"
-        / f"{key}.json"
-    )
+    """Return the path of the file that keeps a data set's columns."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "unilaw" / "datasets" / f"{key}.json"
 
 
 def _kept(key: str) -> Columns | None:
-    """The columns from the file; None where there is none, or none that can be read."""
+    """Return the columns from the file; None where there is no file, or none that can be read."""
     # RuntimeError: a user without a home
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RuntimeError):
         kept = json.loads(dataset_file(key).read_text())
-        quantiles = [
-            float(quantile)
-            for quantile, _ in zip(kept["pair_distance_quantiles"], QUANTILES, strict=True)
-        ]
+        dimensions = Dimension(
+            int(kept["d_points"]), *(float(kept[field]) for field in Dimension._fields[1:])
+        )
+        quantiles = [float(quantile) for quantile in kept["pair_distance_quantiles"]]
+        if len(quantiles) != len(QUANTILES):
+            return None
         pairs = PairDistances(
             float(kept["pair_distance_mean"]), float(kept["pair_distance_sd"]), quantiles
         )
-        found = Dimension(
-            int(kept["d_points"]), *(float(kept[field]) for field in Dimension._fields[1:])
-        )
-        return {**found._asdict(), **pairs._asdict()}
+        return {**dimensions._asdict(), **pairs._asdict()}
     return None
 
 
 def _keep(key: str, columns: Columns) -> Columns:
-    """Write the columns to their file, and give them back. A machine without a writable home
-    works them out in every process."""
+    """Write the columns to their file, and return them. On a machine without a writable home every
+    process computes them again."""
     with contextlib.suppress(OSError, RuntimeError):
         path = dataset_file(key)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from harness.training.loop import predicted, wrong
+from harness.training.evaluation import predicted, wrong
 from harness.training.stack import Model
 
 RADII = (0.05, 0.1, 0.2, 0.4, 0.8)
@@ -15,30 +15,36 @@ RADII = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
 class NoiseResponse(NamedTuple):
-    """Per point and radius of RADII, (B, R). Bool: the noisy input's label is right; it is not the
-    clean input's.
-
-    Float: `change` is ‖f(x + noise) − f(x)‖ over the outputs, in their own unit. Of a linear map W
-    its mean square is ‖W‖_F² r²/d. `kl` is KL(p_clean ‖ p_noisy) of the classes' softmax
-    probabilities, in nats; None for a ±1 target, whose f is no distribution.
-    """
+    """Each point's answer at each radius of RADII, (B, R)."""
 
     right: Tensor
+    """Bool: the noisy input's label is right."""
     flipped: Tensor
+    """Bool: the noisy input's label is not the clean input's."""
     change: Tensor
+    """‖f(x + noise) − f(x)‖ over the outputs, in their own unit. Of a linear map W its mean square
+    is ‖W‖_F² r²/d."""
     kl: Tensor | None
+    """KL(p_clean ‖ p_noisy) of the classes' softmax probabilities, in nats; None for a ±1 target,
+    whose f is no distribution."""
 
 
 @torch.no_grad()
 def noise_response(
     model: Model, x: Tensor, y: Tensor, classes: int | None, normal: Tensor
 ) -> NoiseResponse:
-    """One noise draw per point, scaled to every radius. x (in data units) and `normal` (standard
-    normal numbers): (B, *input_shape)."""
+    """Return the answers to one noise draw per point, scaled to every radius.
+
+    x (in data units) and `normal` (standard normal numbers): (B, *input_shape).
+    """
     clean = model(x)
     label = predicted(clean, classes)
     direction = normal / math.sqrt(x[0].numel())
-    right, flipped, change, kl = [], [], [], []
+
+    right: list[Tensor] = []
+    flipped: list[Tensor] = []
+    change: list[Tensor] = []
+    kl: list[Tensor] = []
     for radius in RADII:
         noisy = model(x + radius * direction)
         right.append(~wrong(noisy, y, classes))
@@ -46,20 +52,22 @@ def noise_response(
         change.append((noisy - clean).norm(dim=1))
         if classes is not None:
             kl.append(kl_divergence(clean, noisy))
-    divergence = torch.stack(kl, dim=1) if kl else None
+
     return NoiseResponse(
         torch.stack(right, dim=1),
         torch.stack(flipped, dim=1),
         torch.stack(change, dim=1),
-        divergence,
+        torch.stack(kl, dim=1) if kl else None,
     )
 
 
 def kl_divergence(clean: Tensor, other: Tensor) -> Tensor:
-    """(B,) KL(p_clean ‖ p_other) ≥ 0 in nats, float64, of the distributions with logits (B, K).
+    """Return KL(p_clean ‖ p_other) ≥ 0 (B,) in nats, float64, of the distributions with logits
+    (B, K).
 
-    In float64 because it is a sum of differences that nearly cancel: of a small change δ of the
-    logits it is of order δ², and what is left of rounding below 0 is cut off.
+    In float64 because it is a sum of differences that nearly cancel: for a small change δ of the
+    logits the sum is of order δ². Rounding below 0 is cut off.
     """
-    p, q = clean.double().log_softmax(1), other.double().log_softmax(1)
+    p = clean.double().log_softmax(1)
+    q = other.double().log_softmax(1)
     return (p.exp() * (p - q)).sum(1).clamp(min=0)

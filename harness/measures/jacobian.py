@@ -8,6 +8,7 @@ comes from the eigenvalues of JJᵀ. With many (a vocabulary) it is found by Lan
 from products Jv and uᵀJ alone. Either way the norm carries the residual of its singular pair.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -16,10 +17,14 @@ from torch.nn import functional as F
 
 from harness.training.stack import Model
 
-WHOLE_OUTPUTS = 32
-"""Up to as many outputs, whole Jacobians cost less than as many products."""
+FEW_OUTPUTS = 32
+"""Up to this many outputs, the whole Jacobian costs less than KRYLOV products. A model with more
+outputs is treated as one over a vocabulary."""
 KRYLOV = 24
 """Dimension of the space in which the largest singular value is looked for."""
+EXHAUSTED = 1e-4
+"""A new direction of that space that is shorter than this, over what it was before the known
+directions were taken out, is rounding."""
 
 
 class Linearised(NamedTuple):
@@ -30,7 +35,7 @@ class Linearised(NamedTuple):
 
 
 class Singular(NamedTuple):
-    """Largest singular values (B,), their right vectors v (B, D), and the relative residuals
+    """Largest singular values σ (B,), their right vectors v (B, D), and the relative residuals
     ‖JᵀJv − σ²v‖ / σ² (B,), 0 where σ is."""
 
     norm: Tensor
@@ -46,7 +51,7 @@ class LocalNorms(NamedTuple):
 
 
 def linearise(model: Model, x: Tensor) -> Linearised:
-    """Outputs and whole Jacobians at x (B, *input_shape), one backward pass per output."""
+    """Return outputs and whole Jacobians at x (B, *input_shape), one backward pass per output."""
     x = x.detach().requires_grad_(True)
     outputs = model(x).reshape(len(x), -1)
     count = outputs.shape[1]
@@ -58,59 +63,65 @@ def linearise(model: Model, x: Tensor) -> Linearised:
 
 
 def local_norms(model: Model, x: Tensor, classes: int | None, on_sphere: bool) -> LocalNorms:
-    """Spectral norms at the points x (B, *input_shape), along the sphere around 0 where
+    """Return the spectral norms at the points x (B, *input_shape), along the sphere around 0 where
     `on_sphere`."""
     with torch.no_grad():
-        many = model(x).flatten(1).shape[1] > WHOLE_OUTPUTS
-    if many:
-        outputs = lanczos(model, x, on_sphere)
-        logprobs = (
-            lanczos(lambda z: F.log_softmax(model(z), dim=1), x, on_sphere)
-            if classes is not None
-            else None
-        )
-        return LocalNorms(outputs, logprobs)
-    return local_norms_of(linearise(model, x), x, classes, on_sphere)
+        outputs = model(x).flatten(1).shape[1]
+    if outputs <= FEW_OUTPUTS:
+        return local_norms_of(linearise(model, x), x, classes, on_sphere)
+
+    def log_probabilities(z: Tensor) -> Tensor:
+        return F.log_softmax(model(z), dim=1)
+
+    return LocalNorms(
+        lanczos(model, x, on_sphere),
+        None if classes is None else lanczos(log_probabilities, x, on_sphere),
+    )
 
 
 def local_norms_of(at: Linearised, x: Tensor, classes: int | None, on_sphere: bool) -> LocalNorms:
-    """The same from what is known of the model at the points."""
-    jacobian = along_sphere(at.jacobian.flatten(2), x) if on_sphere else at.jacobian.flatten(2)
+    """Return the same norms, of a model that is linearised at the points already."""
+    jacobian = at.jacobian.flatten(2)
+    if on_sphere:
+        jacobian = along_sphere(jacobian, x)
     outputs = spectral_norm(jacobian)
     if classes is None:
         return LocalNorms(outputs, None)
+
     # ∇log p_k = ∇z_k − Σ p_j ∇z_j
-    return LocalNorms(outputs, spectral_norm(jacobian - at.outputs.softmax(1)[:, None] @ jacobian))
+    mean_row = at.outputs.softmax(1)[:, None] @ jacobian
+    return LocalNorms(outputs, spectral_norm(jacobian - mean_row))
 
 
 def along_sphere(rows: Tensor, x: Tensor) -> Tensor:
-    """Vectors (B, K, D) less their part along x (B, *shape): tangent to the sphere around 0
+    """Return vectors (B, K, D) less their part along x (B, *shape): tangent to the sphere around 0
     through x."""
     outward = F.normalize(x.flatten(1), dim=1)[:, :, None]
     return rows - (rows @ outward) * outward.mT
 
 
 def spectral_norm(jacobian: Tensor) -> Singular:
-    """Largest singular values of whole Jacobians (B, K, D)."""
+    """Return the largest singular values of whole Jacobians (B, K, D)."""
     if jacobian.shape[1] == 1:
         row = jacobian[:, 0]
         norm = row.norm(dim=1)
         return Singular(norm, F.normalize(row, dim=1), torch.zeros_like(norm))
+
     values, vectors = torch.linalg.eigh(jacobian @ jacobian.mT)
-    norm, left = values[:, -1].clamp(min=0).sqrt(), vectors[:, :, -1:]
+    norm = values[:, -1].clamp(min=0).sqrt()
+    left = vectors[:, :, -1:]
     right = F.normalize((jacobian.mT @ left)[:, :, 0], dim=1)
-    return Singular(
-        norm, right, _residual((jacobian.mT @ (jacobian @ right[:, :, None]))[:, :, 0], right, norm)
-    )
+    gram_right = (jacobian.mT @ (jacobian @ right[:, :, None]))[:, :, 0]
+    return Singular(norm, right, _residual(gram_right, right, norm))
 
 
 def lanczos(model: Model, x: Tensor, on_sphere: bool) -> Singular:
-    """Largest singular values at x (B, *input_shape), from the Krylov space of JᵀJ and a random
-    vector per point, kept orthogonal.
+    """Return the largest singular values at x (B, *input_shape), from the Krylov space of JᵀJ and a
+    random vector per point, kept orthogonal.
 
     A power iteration spends the same products Jv and uᵀJ and looks at the last vector alone: on 40
     outputs of near sizes it was still 1 % short after 40 of them. The largest Ritz value never
-    exceeds σ²; where its residual is not small, it may fall short of it.
+    exceeds σ²; where its residual is not small, it may fall short of σ².
     """
     draw = torch.Generator().manual_seed(0x5EED)
     pullback = torch.func.vjp(model, x)[1]
@@ -122,35 +133,46 @@ def lanczos(model: Model, x: Tensor, on_sphere: bool) -> Singular:
         pushed = torch.func.jvp(model, (x,), (v.reshape(x.shape),))[1]
         return tangent(pullback(pushed)[0].flatten(1)).detach()
 
-    basis, images = (
-        [F.normalize(tangent(torch.randn(x.flatten(1).shape, generator=draw).to(x)), dim=1)],
-        [],
-    )
-    for step in range(KRYLOV):
+    start = torch.randn(x.flatten(1).shape, generator=draw).to(x)
+    basis = [F.normalize(tangent(start), dim=1)]
+    images = [gram(basis[0])]
+    for _ in range(KRYLOV - 1):
+        basis.append(_orthogonal_direction(images[-1], torch.stack(basis, dim=2), tangent))
         images.append(gram(basis[-1]))
-        if step + 1 < KRYLOV:
-            known, new = torch.stack(basis, dim=2), images[-1]
-            # Once the space is exhausted, what is left is rounding: a zero vector adds nothing.
-            least = 1e-4 * new.norm(dim=1, keepdim=True)
-            for _ in range(2):  # once is not enough in float32
-                new = tangent(new - (known @ (known.mT @ new[:, :, None]))[:, :, 0])
-                length = new.norm(dim=1, keepdim=True)
-                new, least = (
-                    torch.where(length > least, new / length.clamp(min=1e-30), 0.0),
-                    torch.full_like(least, 0.5),
-                )
-            basis.append(new)
-    q, aq = torch.stack(basis, dim=2), torch.stack(images, dim=2)
-    projected = q.mT @ aq
+
+    q = torch.stack(basis, dim=2)
+    gram_q = torch.stack(images, dim=2)
+    projected = q.mT @ gram_q
     values, vectors = torch.linalg.eigh((projected + projected.mT) / 2)
-    norm, top = values[:, -1].clamp(min=0).sqrt(), vectors[:, :, -1:]
+    norm = values[:, -1].clamp(min=0).sqrt()
+    top = vectors[:, :, -1:]
     direction = (q @ top)[:, :, 0]
-    return Singular(
-        norm, F.normalize(direction, dim=1), _residual((aq @ top)[:, :, 0], direction, norm)
-    )
+    residual = _residual((gram_q @ top)[:, :, 0], direction, norm)
+    return Singular(norm, F.normalize(direction, dim=1), residual)
+
+
+def _orthogonal_direction(
+    image: Tensor, known: Tensor, tangent: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Return unit vectors (B, D): the images (B, D) less their parts along the known orthonormal
+    vectors (B, D, k).
+
+    Once the space is exhausted, rounding is all that remains; the vector is then zero, which adds
+    nothing.
+    """
+    direction = image
+    least = EXHAUSTED * image.norm(dim=1, keepdim=True)
+    for _ in range(2):  # once is not enough in float32
+        along_known = (known @ (known.mT @ direction[:, :, None]))[:, :, 0]
+        direction = tangent(direction - along_known)
+        length = direction.norm(dim=1, keepdim=True)
+        unit = direction / length.clamp(min=1e-30)
+        direction = torch.where(length > least, unit, 0.0)
+        least = torch.full_like(least, 0.5)
+    return direction
 
 
 def _residual(gram_v: Tensor, v: Tensor, norm: Tensor) -> Tensor:
-    """(B,) ‖JᵀJv − σ²v‖ / σ² of vectors (B, D)."""
+    """Return ‖JᵀJv − σ²v‖ / σ² (B,) of vectors v (B, D) and their images JᵀJv."""
     off = (gram_v - norm.square()[:, None] * v).norm(dim=1)
     return torch.where(norm > 0, off / norm.square().clamp(min=1e-30), 0.0)

@@ -1,11 +1,11 @@
 """Lower estimates of a Lipschitz constant: difference quotients ‖f(u) − f(v)‖ / ‖u − v‖ made large
 by gradient ascent.
 
-Whatever pair is found, the constant is at least its quotient. The largest ‖J‖₂ over sampled points,
-the usual figure, understates it by up to a half on early-stopped wide networks: the steepest place
+The constant is at least the quotient of any pair. The largest ‖J‖₂ over sampled points, the usual
+figure, understates the constant by up to a half on early-stopped wide networks: the steepest place
 lies between the points. So the ascent begins at the steepest points known, with u and v a little
-apart along the steepest direction, and at pairs of training points; where it ends, the Jacobian is
-looked at again.
+apart along the steepest direction, and at pairs of training points. Where it ends, the Jacobian's
+norm is taken again.
 """
 
 import math
@@ -15,43 +15,48 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from harness.measures.boundary import column
 from harness.measures.jacobian import local_norms
 from harness.training.stack import Model
 
 STEPS = 30
 FIRST_STEP, LAST_STEP = 0.7, 0.02
 """Length of a step over ‖u − v‖, falling along a cosine. A pair has to get out of the data to be
-steep: with a first step of 0.2 the largest quotient is 2.5 % smaller on spheres, 7 % on CNNs, 10
-% on MLPs; with 1.0 it is up to 2 % larger, and rounding decides what is found on tiny networks."""
+steep: with a first step of 0.2 the largest quotient is 2.5 % smaller on spheres, 7 % on CNNs, 10 %
+on MLPs. With 1.0 it is up to 2 % larger, and rounding decides the result on tiny networks."""
 APART = 0.1
 """First ‖u − v‖ of the pairs that begin at steep points, in data units."""
 LEAST_APART = 0.02
 LEAST_CHANGE = 2e-3
-"""Of the outputs themselves. Nearer pairs, and smaller changes, would measure float32's
-rounding, 1e-7 of the outputs."""
+"""Least ‖f(u) − f(v)‖ that counts, over the outputs' own size. Nearer pairs, and smaller changes,
+would measure float32's rounding, 1e-7 of the outputs."""
 AGREE = 0.05
 EXCEEDS = 1.001
-"""A Jacobian's norm beats a pair's quotient from this factor on; below it is the same slope and
-rounding."""
+"""A Jacobian's norm beats a pair's quotient from this factor on. Below it, both are the same slope
+up to rounding."""
 
 
 class Pairs(NamedTuple):
-    """Per point of departure: the largest quotient seen from it (B,), ‖u − v‖ there (B,), 0
-    where the Jacobian in the middle was larger, and that middle (B, *input_shape)."""
+    """The steepest pair that the ascent met, for each pair that it began with."""
 
     quotient: Tensor
+    """(B,) the largest quotient, or the norm of the Jacobian in the middle where that is larger."""
     distance: Tensor
+    """(B,) ‖u − v‖ there, 0 where the Jacobian in the middle was larger."""
     middle: Tensor
+    """(B, *input_shape)"""
 
 
 class Lower(NamedTuple):
-    """Of one model: the best over its restarts, the distance of its pair, the share of restarts
-    that ended within AGREE of it, and where it is."""
+    """One model's best restart."""
 
     largest: float
     distance: float
+    """‖u − v‖ of its pair."""
     agreement: float
+    """Share of restarts that ended within AGREE of the best."""
     at: Tensor
+    """The middle of the pair."""
 
 
 def steepest_pairs(model: Model, u: Tensor, v: Tensor, on_sphere: bool) -> Pairs:
@@ -64,83 +69,84 @@ def steepest_pairs(model: Model, u: Tensor, v: Tensor, on_sphere: bool) -> Pairs
     radius = u.flatten(1).norm(dim=1) if on_sphere else None
 
     def placed(z: Tensor) -> Tensor:
-        return (
-            z
-            if radius is None
-            else F.normalize(z.flatten(1), dim=1).mul(radius[:, None]).reshape(z.shape)
-        )
+        """Put inputs back on the sphere that they came from."""
+        if radius is None:
+            return z
+        return F.normalize(z.flatten(1), dim=1).mul(radius[:, None]).reshape(z.shape)
 
-    u, v = placed(u), placed(v)
-    best, distance, ends = u.new_zeros(len(u)), u.new_zeros(len(u)), u
+    u = placed(u)
+    v = placed(v)
+    best = u.new_zeros(len(u))
+    distance = u.new_zeros(len(u))
+    middle = u
     for k in range(STEPS + 1):
         pair = torch.cat([u, v]).detach().requires_grad_(True)
-        a, b = model(_interleaved(pair)).reshape(len(u), 2, -1).unbind(1)
-        change, apart = (
-            (a - b).norm(dim=1),
-            (pair[: len(u)] - pair[len(u) :]).flatten(1).norm(dim=1),
-        )
+        at_u, at_v = model(_interleaved(pair)).reshape(len(u), 2, -1).unbind(1)
+        change = (at_u - at_v).norm(dim=1)
+        apart = (pair[: len(u)] - pair[len(u) :]).flatten(1).norm(dim=1)
+
         with torch.no_grad():
-            heard = change > LEAST_CHANGE * torch.maximum(a.abs().amax(dim=1), b.abs().amax(dim=1))
-            better = (change / apart > best) & (apart >= 0.9 * LEAST_APART) & heard
-            best, distance = (
-                torch.where(better, change / apart, best),
-                torch.where(better, apart, distance),
-            )
-            ends = torch.where(_column(better, u), (u + v) / 2, ends)
+            size = torch.maximum(at_u.abs().amax(dim=1), at_v.abs().amax(dim=1))
+            above_rounding = (apart >= 0.9 * LEAST_APART) & (change > LEAST_CHANGE * size)
+            better = (change / apart > best) & above_rounding
+            best = torch.where(better, change / apart, best)
+            distance = torch.where(better, apart, distance)
+            middle = torch.where(column(better, u), (u + v) / 2, middle)
         if k == STEPS:
             break
-        (gradient,) = torch.autograd.grad((change.clamp(min=1e-20).log() - apart.log()).sum(), pair)
+
+        log_quotient = change.clamp(min=1e-20).log() - apart.log()
+        (gradient,) = torch.autograd.grad(log_quotient.sum(), pair)
         schedule = LAST_STEP + (FIRST_STEP - LAST_STEP) * (1 + math.cos(math.pi * k / STEPS)) / 2
         with torch.no_grad():
-            step = F.normalize(gradient.flatten(1), dim=1).reshape(pair.shape) * _column(
-                (schedule * apart).repeat(2), pair
-            )
-            u, v = (placed(z) for z in _at_least_apart(*(pair + step).chunk(2)))
-    at_end = local_norms(model, placed(ends), None, on_sphere).outputs.norm
-    local = at_end > EXCEEDS * best
+            uphill = F.normalize(gradient.flatten(1), dim=1).reshape(pair.shape)
+            step = uphill * column((schedule * apart).repeat(2), pair)
+            u, v = _at_least_apart(*(pair + step).chunk(2))
+            u = placed(u)
+            v = placed(v)
+
+    middle = placed(middle)
+    in_middle = local_norms(model, middle, None, on_sphere).outputs.norm
+    steeper = in_middle > EXCEEDS * best
     return Pairs(
-        torch.where(local, at_end, best).detach(),
-        torch.where(local, 0.0, distance).detach(),
-        placed(ends).detach(),
+        torch.where(steeper, in_middle, best).detach(),
+        torch.where(steeper, 0.0, distance).detach(),
+        middle.detach(),
     )
 
 
 def departures(x: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
-    """Pairs (u, v) APART around each x (B, *input_shape) along unit vectors (B, D)."""
+    """Return pairs (u, v) APART around each x (B, *input_shape) along unit vectors (B, D)."""
     half = APART / 2 * direction.reshape(x.shape)
     return x + half, x - half
 
 
-def summary(found: Pairs, steepest: float, at: Tensor) -> Lower:
-    """The best of one model's restarts, or the largest Jacobian norm known, `steepest` at the
-    point `at`, where none exceeded it."""
-    largest, best = found.quotient.max(dim=0)
-    agreement = float((found.quotient >= (1 - AGREE) * largest).float().mean())
+def summary(pairs: Pairs, steepest: float, at: Tensor) -> Lower:
+    """Return the best of one model's restarts, or the largest Jacobian norm known, `steepest` at
+    the point `at`, where no restart exceeds it."""
+    largest, best = pairs.quotient.max(dim=0)
+    agreement = float((pairs.quotient >= (1 - AGREE) * largest).float().mean())
     if EXCEEDS * largest > steepest:
         return Lower(
             max(float(largest), steepest),
-            float(found.distance[best]),
+            float(pairs.distance[best]),
             agreement,
-            found.middle[best],
+            pairs.middle[best],
         )
     return Lower(steepest, 0.0, agreement, at)
 
 
 def _interleaved(pair: Tensor) -> Tensor:
-    """(u₁ … u_B, v₁ … v_B) as (u₁, v₁, u₂, v₂, …), which keeps what belongs to one model
+    """Return (u₁ … u_B, v₁ … v_B) as (u₁, v₁, u₂, v₂, …), so that inputs of one model stay
     together."""
     return torch.stack(pair.chunk(2), dim=1).flatten(0, 1)
 
 
 def _at_least_apart(u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-    """The same pair, moved apart to LEAST_APART where it is nearer."""
-    middle, half = (u + v) / 2, (u - v) / 2
+    """Return the same pair, moved apart to LEAST_APART where it is nearer."""
+    middle = (u + v) / 2
+    half = (u - v) / 2
     length = half.flatten(1).norm(dim=1)
-    half = half * _column(
-        torch.where(length > 0, (LEAST_APART / 2 / length).clamp(min=1.0), 1.0), half
-    )
+    factor = torch.where(length > 0, (LEAST_APART / 2 / length).clamp(min=1.0), 1.0)
+    half = half * column(factor, half)
     return middle + half, middle - half
-
-
-def _column(v: Tensor, like: Tensor) -> Tensor:
-    return v.reshape(-1, *[1] * (like.dim() - 1))

@@ -1,8 +1,8 @@
-"""What models are measured with: held-out points, points to begin from, random directions. The same
-for every model of a grid.
+"""The points and directions that models are measured with: held-out points, points to begin from,
+random directions. They are the same for every model of a grid.
 
-The points of several models lie one after another in one flat batch, and a model's copies of a
-point side by side.
+The points of several models lie one after another in one flat batch, so that a model's points lie
+side by side.
 """
 
 from collections.abc import Sequence
@@ -18,22 +18,25 @@ from harness.task import Data, Seeds
 from harness.training.stack import Model, Program, flat
 
 STARTS = 1024
-"""Training points among which a nearest one with another label is looked for."""
+"""Training points among which the nearest one with another label is looked for."""
 
 
 class Draw:
-    """What one data set is measured with under one seed. Inputs are in data units."""
+    """The points and random numbers that one data set is measured with under one seed. Inputs are
+    in data units."""
 
     def __init__(self, data: Data, seeds: Seeds, points: int):
         device = data.x_test.device
-        rows = torch.randperm(len(data.x_test), generator=seeds.generator("measure"))[:points].to(
-            device
-        )
         self.unit = data.unit()
-        self.rows = rows
-        self.x, self.y = data.x_test[rows] / self.unit, data.y_test[rows]
+
+        order = torch.randperm(len(data.x_test), generator=seeds.generator("measure"))
+        self.rows = order[:points].to(device)
+        self.x = data.x_test[self.rows] / self.unit
+        self.y = data.y_test[self.rows]
+
         self.centre = data.x_train.mean(0) / self.unit
         self.starts = data.x_train[:STARTS] / self.unit
+
         pairs = torch.randint(
             len(data.x_train), (2, points), generator=seeds.generator("off_data")
         ).to(device)
@@ -42,6 +45,7 @@ class Draw:
         self.off_data = (self.train + self.partners) / 2
         if data.manifold == "unit-sphere":
             self.off_data = F.normalize(self.off_data, dim=1) / self.unit
+
         self.normal = torch.randn(self.x.shape, generator=seeds.generator("input_noise")).to(self.x)
         self.wander = torch.randn(
             WANDER_DIRECTIONS, *self.x.shape, generator=seeds.generator("wander")
@@ -50,45 +54,52 @@ class Draw:
 
 
 class Probe:
-    """Some models and the draws of their data sets, one for each model; all of one kind of
-    target, space and size."""
+    """Some models and the draws of their data sets, one for each model. All have the same kind of
+    target, the same input space and the same number of points."""
 
     def __init__(self, program: Program, samples: Sequence[Data], draws: Sequence[Draw]):
-        self.draws, self.models = list(draws), len(draws)
-        self.classes, self.box = samples[0].classes, samples[0].box
-        self.on_sphere, self.images = (
-            samples[0].manifold == "unit-sphere",
-            samples[0].x_test.dim() == 4 and samples[0].box is not None,
-        )
-        self.x, self.y = self.all("x"), torch.cat([d.y for d in draws])
-        unit = torch.tensor([d.unit for d in draws], device=self.x.device)
+        self.draws = list(draws)
+        self.models = len(draws)
+        self.classes = samples[0].classes
+        self.box = samples[0].box
+        self.on_sphere = samples[0].manifold == "unit-sphere"
+        self.images = samples[0].x_test.dim() == 4 and samples[0].box is not None
+
+        self.x = self.all("x")
+        self.y = torch.cat([draw.y for draw in draws])
+
+        unit = torch.tensor([draw.unit for draw in draws], device=self.x.device)
         self.model: Model = flat(program.of_inputs(unit), self.models)
-        """Of inputs in data units."""
+        """The models as functions of inputs in data units."""
         self.raw: Model = flat(program.of_inputs(), self.models)
-        """Of inputs in their own numbers."""
-        self.seen = RowSpaceView(
+        """The models as functions of inputs in their own numbers."""
+        self.row_space = RowSpaceView(
             self.model,
             self.models,
             self.x.shape[1:],
             None if self.on_sphere else program.first_layer(unit),
         )
-        """Coordinates in which ℓ2 instruments work."""
+        """The models as functions of the coordinates in which ℓ2 instruments work."""
 
     def all(self, name: str) -> Tensor:
-        """An attribute of the draws, one after another."""
-        return torch.cat([getattr(d, name) for d in self.draws])
+        """Return one attribute of the draws, joined: (M·B, …)."""
+        return torch.cat([getattr(draw, name) for draw in self.draws])
 
     def coordinates(self, name: str) -> Tensor:
-        """Of inputs that are an attribute of the draws, one after another."""
-        return self.seen.coordinates(self.all(name))
+        """Return the row-space coordinates of the inputs that are an attribute of the draws."""
+        return self.row_space.coordinates(self.all(name))
 
     def each(self, values: Tensor) -> Tensor:
-        """(M·B, …) as (M, B, …)."""
+        """Return (M·B, …) as (M, B, …)."""
         return values.unflatten(0, (self.models, -1))
 
+    def points_of(self, model: int) -> slice:
+        """Return the places of one model's points in the flat batch."""
+        size = len(self.x) // self.models
+        return slice(model * size, (model + 1) * size)
+
     def units(self) -> Tensor:
-        """(M·B, 1, …): every point's data unit, to multiply into x."""
-        units = torch.tensor([d.unit for d in self.draws], device=self.x.device)
-        return units.repeat_interleave(len(self.x) // self.models).reshape(
-            -1, *[1] * (self.x.dim() - 1)
-        )
+        """Return every point's data unit, (M·B, 1, …), to multiply into x."""
+        units = torch.tensor([draw.unit for draw in self.draws], device=self.x.device)
+        of_points = units.repeat_interleave(len(self.x) // self.models)
+        return of_points.reshape(-1, *[1] * (self.x.dim() - 1))

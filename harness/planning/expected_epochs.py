@@ -5,24 +5,29 @@ Optimiser steps to the stop rule, over the 1 091 trials of the shipped sweeps' f
 it, follow a·n^b·(p/(n·K))^c within a factor of 1.6 (one standard deviation), K outputs, for MLPs on
 the sphere and on MNIST alike. GPTs below the noise of a vocabulary follow the same form with
 exponents of their own, within 1.4 over the 50 trials of gpt-law's first run. Models too small for
-their data never meet it and run to their cap; of adversarially trained ones the same is assumed,
-for want of figures.
+their data never meet the rule and run to their cap. Adversarially trained models are assumed to run
+to their cap too: there are no figures for them.
 """
 
 from typing import NamedTuple
 
-from harness.measures.jacobian import WHOLE_OUTPUTS
+from harness.measures.jacobian import FEW_OUTPUTS
 from harness.planning.model_shape import Shape
 from harness.task import Config
 
 
 class _Steps(NamedTuple):
+    """Coefficients of a·n^b·(p/(n·K))^c, in optimiser steps."""
+
     a: float
     b: float
     c: float
 
 
-MEASURED = {"noise": _Steps(7.2, 0.75, -0.46), "interpolate": _Steps(38.0, 0.57, -0.40)}
+MEASURED = {
+    "noise": _Steps(7.2, 0.75, -0.46),
+    "interpolate": _Steps(38.0, 0.57, -0.40),
+}
 
 MEASURED_ON_VOCABULARIES = {
     "noise": _Steps(4.3, 0.77, -0.21),
@@ -38,19 +43,22 @@ cap."""
 
 
 def expected_epochs(config: Config, shape: Shape) -> float:
-    """Passes over the training set until the stop rule is met, at most the cap."""
+    """Return the passes over the training set until the stop rule is met, at most the cap."""
+    cap = float(config.max_epochs)
     if config.stop == "epochs" or config.adversary:
-        return float(config.max_epochs)
-    per_output, vocabulary = shape.p / (config.n * shape.outputs), shape.outputs > WHOLE_OUTPUTS
-    if vocabulary:
-        too_small = shape.p / config.n < SMALLEST_OF_VOCABULARY
+        return cap
+
+    per_sample = shape.p / config.n
+    per_output = shape.p / (config.n * shape.outputs)
+    if shape.outputs > FEW_OUTPUTS:
+        too_small = per_sample < SMALLEST_OF_VOCABULARY
+        steps = MEASURED_ON_VOCABULARIES[config.stop]
     else:
-        too_small = (per_output if config.stop == "noise" else shape.p / config.n) < SMALLEST[
-            config.stop
-        ]
+        parameters = per_output if config.stop == "noise" else per_sample
+        too_small = parameters < SMALLEST[config.stop]
+        steps = MEASURED[config.stop]
     if too_small:
-        return float(config.max_epochs)
-    a, b, c = (MEASURED_ON_VOCABULARIES if vocabulary else MEASURED)[config.stop]
-    return min(
-        float(config.max_epochs), max(1.0, a * config.n**b * per_output**c / config.steps_per_epoch)
-    )
+        return cap
+
+    epochs = steps.a * config.n**steps.b * per_output**steps.c / config.steps_per_epoch
+    return min(cap, max(1.0, epochs))

@@ -1,63 +1,86 @@
-"""Bytes that a trial and a stack take of their process and of a GPU, known before anything is
-built."""
+"""Bytes that a trial or a stack takes of its process and of a GPU, known before any tensor is
+allocated."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from harness.language import LanguageTask
-from harness.measures.jacobian import WHOLE_OUTPUTS
+from harness.measures.jacobian import FEW_OUTPUTS
 from harness.planning.model_shape import Shape
-from harness.sweeps.registry import load
-from harness.sweeps.trial import MEASURE_POINTS, Trial
-from harness.task import Config
+from harness.planning.resolved import ResolvedTrial
+from harness.sweeps.trial import MEASURE_POINTS
 
 PROCESS_BYTES = 600_000_000
 """A worker with torch loaded and nothing to do, as seen resident on Linux."""
 
+NUMBER_BYTES = 4
+"""Of one float32."""
+
 ADAM_COPIES = 4
 """Weights, gradients and Adam's two moments."""
+
+DATA_COPIES = 3
+"""Copies of a group's samples that a worker holds."""
+
+GRADIENT_COPIES = 3
+"""Copies of the gradients towards every rival that measuring holds."""
 
 INPUT_COPIES = 5
 """An adversary's inputs, their gradients, the ball's two ends, and the next inputs."""
 
-MEASURING_BYTES, LEAST_POINTS = 8_000_000_000, 4
-"""What the instruments' gradients may keep: of a large model fewer points are measured (the row
-says how many), at least so many."""
+MEASURING_BYTES = 8_000_000_000
+"""Bytes that the instruments' gradients may keep. A large model is measured on fewer points; its
+row says on how many."""
+
+LEAST_POINTS = 4
+"""Points that even the largest model is measured on."""
 
 
-def alone_bytes(trial: Trial, config: Config, shape: Shape, gpus: float = 1.0) -> float:
-    """What a trial alone takes beyond its process, of each of its GPUs: training, and measuring
-    with its gradients towards every rival.
+def alone_bytes(resolved: ResolvedTrial, gpus: float = 1.0) -> float:
+    """Return the bytes that a trial alone takes beyond its process, of each of its GPUs: training,
+    and measuring with its gradients towards every rival.
 
-    Over several GPUs weights, gradients and moments are divided; what is kept for the backward pass
-    is not.
+    Over several GPUs the weights, gradients and moments are divided; activations kept for the
+    backward pass are not.
     """
-    points = max(MEASURE_POINTS, config.evaluated_together)
-    if isinstance(load(trial.ref), LanguageTask):
-        points = min(
-            MEASURE_POINTS,
-            max(LEAST_POINTS, MEASURING_BYTES // max(1, shape.saved_bytes_per_sample)),
-        )
-    measuring = (
-        shape.saved_bytes_per_sample * points
-        + 12 * MEASURE_POINTS * min(shape.outputs, WHOLE_OUTPUTS) * shape.numbers
-    )
-    divided = 4 * ADAM_COPIES * (shape.p + shape.p_frozen)
-    return stack_bytes([(config, shape)], 1) + measuring - divided * (1 - 1 / max(1.0, gpus))
+    shape = resolved.shape
+    if resolved.task.stackable:
+        points = max(MEASURE_POINTS, resolved.config.evaluated_together)
+    else:  # too large to be stacked: it is measured by itself, on as many points as there is room
+        points = points_within_memory(MEASURE_POINTS, shape)
+
+    activations = shape.saved_bytes_per_sample * points
+    rivals = min(shape.outputs, FEW_OUTPUTS)
+    gradients = NUMBER_BYTES * GRADIENT_COPIES * MEASURE_POINTS * rivals * shape.numbers
+    measuring = activations + gradients
+
+    divisible = NUMBER_BYTES * ADAM_COPIES * (shape.p + shape.p_frozen)
+    held_elsewhere = divisible * (1 - 1 / max(1.0, gpus))
+    return stack_bytes([resolved], 1) + measuring - held_elsewhere
 
 
-def stack_bytes(members: Iterable[tuple[Config, Shape]], rows: int) -> int:
-    """What training and measuring a stack takes beyond its process: optimiser state,
-    activations, each row's data thrice."""
-    members = list(members)
-    config, shape = members[0]
-    parameters = max(s.p + s.p_frozen for _, s in members) * len(members)
-    training = config.passed_together * len(members)
-    evaluating = config.evaluated_together * len(members) // rows
-    activations = max(s.saved_bytes_per_sample for _, s in members) * max(training, evaluating)
-    moved = 4 * INPUT_COPIES * training * shape.numbers if config.adversary else 0
-    return (
-        4 * ADAM_COPIES * parameters
-        + activations
-        + moved
-        + 12 * rows * config.samples_in_memory * shape.numbers
-    )
+def points_within_memory(points: int, shape: Shape) -> int:
+    """Return how many of `points` are measured so that activations stay within MEASURING_BYTES, at
+    least LEAST_POINTS."""
+    fitting = MEASURING_BYTES // max(1, shape.saved_bytes_per_sample)
+    return min(points, max(LEAST_POINTS, fitting))
+
+
+def stack_bytes(stack: Sequence[ResolvedTrial], groups: int) -> int:
+    """Return the bytes that training and measuring a stack takes beyond its process: optimiser
+    state, activations, and the samples of its `groups` of trials that share them."""
+    config = stack[0].config
+    shape = stack[0].shape
+
+    largest = max(s.p + s.p_frozen for s in (r.shape for r in stack))
+    optimizer = NUMBER_BYTES * ADAM_COPIES * largest * len(stack)
+
+    trained_together = config.passed_together * len(stack)
+    evaluated_together = config.evaluated_together * len(stack) // groups
+    saved = max(r.shape.saved_bytes_per_sample for r in stack)
+    activations = saved * max(trained_together, evaluated_together)
+
+    perturbed = 0
+    if config.adversary:
+        perturbed = NUMBER_BYTES * INPUT_COPIES * trained_together * shape.numbers
+
+    samples = NUMBER_BYTES * DATA_COPIES * groups * config.samples_in_memory * shape.numbers
+    return optimizer + activations + perturbed + samples

@@ -1,21 +1,24 @@
-"""What a configuration's model is, counted on torch's meta device: a billion parameters allocate
-none."""
+"""The size of a configuration's model, counted on torch's meta device, where a billion parameters
+allocate no memory."""
 
 import math
 from functools import cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
+from torch import nn
 
 from harness.measures.counts import count_parameters, count_saved_bytes, count_training_flops
-from harness.planning.config_memo import FieldTrackingCache
+from harness.planning.field_tracking_cache import FieldTrackingCache
 from harness.sweeps.registry import TaskRef, load
-from harness.task import Config
+from harness.task import BaseTask, Config
 from harness.training.adversary import count_pass_flops
+
+LayerKind = Literal["linear", "convolution", "attention"]
 
 
 class Shape(NamedTuple):
-    """A model's and its input's sizes. Models of one `family` can be padded to one another's
+    """The sizes of a model and of its input. Models of one `family` can be padded to one another's
     shapes and stacked."""
 
     p: int
@@ -25,17 +28,19 @@ class Shape(NamedTuple):
     flops_per_sample: int
     """Forward and backward."""
     pass_flops_per_sample: int
-    """Forward, and backward to the input: one pass of the adversary; 0 without one."""
+    """Forward, and backward to the input: one pass of the adversary; 0 without an adversary."""
     saved_bytes_per_sample: int
-    """What autograd keeps between the two."""
+    """Bytes that autograd keeps between forward and backward."""
     sizes: tuple[tuple[int, ...], ...]
     """Every parameter's shape."""
     family: str
-    """Names and kinds of the model's modules and parameters."""
+    """Names and classes of the model's modules; names of its parameters and whether they train."""
+    kind: LayerKind
+    """The kind of layer that decides the speed of a training step."""
 
     def training_flops(self, config: Config) -> int:
-        """FLOPs that one sample costs in one epoch: an adversary's passes, then forward and
-        backward."""
+        """Return the FLOPs that one sample costs in one epoch: the adversary's passes, then forward
+        and backward."""
         return self.flops_per_sample + config.adversary_passes * self.pass_flops_per_sample
 
     @property
@@ -45,37 +50,52 @@ class Shape(NamedTuple):
 
 
 def shape_of(ref: TaskRef, config: Config) -> Shape:
-    """The shape of the model that the configuration asks for; computed once for all that agree in
-    what the model reads.
+    """Return the shape of the configuration's model.
 
-    Raises whatever the task's model() or input_shape() raises.
+    Computed once for all configurations that agree in the fields that the model reads. Raises
+    whatever the task's model() or input_shape() raises.
     """
-    return _memo(ref)(config)
+    return _cached_shape(ref)(config)
 
 
 @cache
-def _memo(ref: TaskRef) -> FieldTrackingCache[Shape]:
+def _cached_shape(ref: TaskRef) -> FieldTrackingCache[Shape]:
     task = load(ref)
+    return FieldTrackingCache(lambda config: _count(task, config))
 
-    def shape(config: Config) -> Shape:
-        with torch.device("meta"):
-            model = task.model(config)
-            input_shape = tuple(task.input_shape(config))
-            outputs = model(torch.zeros(1, *input_shape, dtype=task.input_dtype)).shape[-1]
-        counts = count_parameters(model)
-        return Shape(
-            p=counts.trainable,
-            p_frozen=counts.frozen,
-            input_shape=input_shape,
-            outputs=outputs,
-            flops_per_sample=count_training_flops(model, input_shape, task.input_dtype),
-            pass_flops_per_sample=count_pass_flops(model, input_shape) if config.adversary else 0,
-            saved_bytes_per_sample=count_saved_bytes(model, input_shape, task.input_dtype),
-            sizes=tuple(tuple(p.shape) for p in model.parameters()),
-            family=" ".join(
-                [f"{name}:{type(module).__name__}" for name, module in model.named_modules()]
-                + [f"{name}:{p.requires_grad}" for name, p in model.named_parameters()]
-            ),
-        )
 
-    return FieldTrackingCache(shape)
+def _count(task: BaseTask, config: Config) -> Shape:
+    """Build the model on the meta device and count."""
+    with torch.device("meta"):
+        model = task.model(config)
+        input_shape = tuple(task.input_shape(config))
+        outputs = model(torch.zeros(1, *input_shape, dtype=task.input_dtype)).shape[-1]
+
+    parameters = count_parameters(model)
+    return Shape(
+        p=parameters.trainable,
+        p_frozen=parameters.frozen,
+        input_shape=input_shape,
+        outputs=outputs,
+        flops_per_sample=count_training_flops(model, input_shape, task.input_dtype),
+        pass_flops_per_sample=count_pass_flops(model, input_shape) if config.adversary else 0,
+        saved_bytes_per_sample=count_saved_bytes(model, input_shape, task.input_dtype),
+        sizes=tuple(tuple(p.shape) for p in model.parameters()),
+        family=_family(model),
+        kind=_kind(model),
+    )
+
+
+def _family(model: nn.Module) -> str:
+    modules = [f"{name}:{type(module).__name__}" for name, module in model.named_modules()]
+    parameters = [f"{name}:{p.requires_grad}" for name, p in model.named_parameters()]
+    return " ".join(modules + parameters)
+
+
+def _kind(model: nn.Module) -> LayerKind:
+    classes = [type(module).__name__ for module in model.modules()]
+    if any("Attention" in name for name in classes):
+        return "attention"
+    if any("Conv2d" in name for name in classes):
+        return "convolution"
+    return "linear"

@@ -2,8 +2,8 @@
 cell, batches and seconds.
 
 Models are built on torch's meta device, so counting a billion parameters allocates none. FLOPs and
-tokens are upper figures, at the cap on epochs. Seconds are a forecast: this machine's calibration,
-and the epochs that trials of this size have needed.
+tokens are upper bounds, at the cap on epochs. Seconds are a forecast, from this machine's
+calibration and the epochs that trials of this size have needed.
 """
 
 import os
@@ -14,19 +14,14 @@ from typing import Any, NamedTuple
 import torch
 
 from harness.errors import UserError
-from harness.planning.batches import (
-    FORECAST_OVERHEAD,
-    Gpus,
-    Planned,
-    make_batches,
-    share_alone,
-    wall_seconds,
-)
-from harness.planning.machine_speed import Calibration, calibrated
+from harness.planning.batches import make_batches
+from harness.planning.costs import Calibration
+from harness.planning.gpus import Gpus, share_alone
+from harness.planning.machine_speed import calibrated
 from harness.planning.memory import PROCESS_BYTES, alone_bytes
-from harness.planning.model_shape import shape_of
+from harness.planning.resolved import resolve
+from harness.planning.times import FORECAST_OVERHEAD, Planned, wall_seconds
 from harness.sweeps.gpu_shares import named
-from harness.sweeps.registry import load
 from harness.sweeps.sweep import Resources, Sweep
 from harness.sweeps.trial import Trial, canonical_json
 
@@ -51,8 +46,8 @@ class Cell(NamedTuple):
     memory_bytes: int
     """Of one process, and of one GPU where it trains on one."""
     gpus: float | None
-    """The share of a GPU, or GPUs, that a trial of it alone is given; 0 on CPU; None when
-    nothing that is allowed holds it."""
+    """The share of a GPU, or GPUs, that a trial of it alone is given; 0 on CPU; None when no
+    allowed share holds it."""
 
 
 class Plan(NamedTuple):
@@ -74,13 +69,14 @@ class Plan(NamedTuple):
 
 
 def plan(sweep: Sweep, say: Callable[[str], None]) -> Plan:
-    """Cost every cell, with as many batches at a time as this machine has room for; `say` hears of
-    a calibration.
+    """Cost every cell, with as many batches at a time as this machine has room for; `say` is told
+    of a calibration.
 
     Raises UserError when a cell cannot fit into the memory that one trial may use.
     """
     cells = cost_cells(sweep)
     refuse_what_cannot_fit(cells, sweep, here=True)
+
     calibration = calibrated(sweep.resources.cpus, say)
     planned = batches(sweep, sweep.trials, calibration)
     slots = slots_here(sweep)
@@ -102,12 +98,14 @@ def plan(sweep: Sweep, say: Callable[[str], None]) -> Plan:
 
 
 def batches(sweep: Sweep, trials: Sequence[Trial], calibration: Calibration) -> list[Planned]:
-    """How `unilaw run` runs these trials of the sweep."""
-    memory, gpus = _memory_here(sweep), gpus_of(sweep.resources)
+    """Return the batches in which `unilaw run` runs these trials of the sweep."""
+    memory = _memory_here(sweep)
+    gpus = gpus_of(sweep.resources)
     if isinstance(gpus, Gpus):
         memory = min(memory, gpus.bytes)
     elif gpus and (gpu_bytes := _gpu_bytes(sweep.resources)):
         memory = min(memory, PROCESS_BYTES + gpu_bytes * min(1.0, gpus))
+
     return make_batches(
         trials,
         calibration,
@@ -119,10 +117,14 @@ def batches(sweep: Sweep, trials: Sequence[Trial], calibration: Calibration) -> 
 
 
 def gpus_of(resources: Resources) -> float | Gpus:
-    """What every batch is given, or what each is to get its share of. Raises UserError when
-    nobody says what a GPU holds."""
+    """Return the GPUs that every batch is given, or for `auto` the GPUs that shares are chosen
+    from.
+
+    Raises UserError when the memory of a GPU is neither given nor visible.
+    """
     if resources.gpus != "auto":
         return resources.gpus
+
     gpu_bytes = _gpu_bytes(resources)
     if not gpu_bytes:
         raise UserError(
@@ -133,7 +135,7 @@ def gpus_of(resources: Resources) -> float | Gpus:
 
 
 def _gpu_bytes(resources: Resources) -> float | None:
-    """What one GPU holds: `resources.gpu_memory_gb`, or the memory of this machine's; None
+    """Return the memory of one GPU: `resources.gpu_memory_gb`, or that of this machine's; None
     without either."""
     if resources.gpu_memory_gb:
         return resources.gpu_memory_gb * 1e9
@@ -141,83 +143,40 @@ def _gpu_bytes(resources: Resources) -> float | None:
 
 
 def cost_cells(sweep: Sweep, skip_broken: bool = False) -> list[Cell]:
-    """The cost of every distinct configuration, in sweep order, without a clock.
+    """Return the cost of every distinct configuration, in sweep order. Nothing is timed.
 
-    Raises UserError when a task's model() does; with `skip_broken` such cells are left out (they
-    run into a row).
+    Raises UserError when a task's model() raises; with `skip_broken` such cells are left out (their
+    trials fail when they run, and become rows).
     """
     by_cell: dict[tuple[Any, ...], list[Trial]] = {}
     for trial in sweep.trials:
         by_cell.setdefault((trial.ref, canonical_json(trial.config)), []).append(trial)
-    cells, gpus = [], gpus_of(sweep.resources)
+
+    gpus = gpus_of(sweep.resources)
+    cells: list[Cell] = []
     for trials in by_cell.values():
         try:
             cells.append(_cost(trials[0], len(trials), gpus))
         except (Exception, SystemExit) as e:
-            if not skip_broken:
-                what = (
-                    f"the model of task '{trials[0].ref.name}' raises {type(e).__name__} for"
-                    f" {trials[0].config}: {e}"
-                )
-                raise UserError(" ".join(what.split())[:1000]) from None
+            if skip_broken:
+                continue
+            message = (
+                f"the model of task '{trials[0].ref.name}' raises {type(e).__name__} for"
+                f" {trials[0].config}: {e}"
+            )
+            raise UserError(" ".join(message.split())[:1000]) from None
     return cells
 
 
-def slots_here(sweep: Sweep) -> int:
-    """How many batches this machine runs at a time."""
-    return max(1, min((os.cpu_count() or 1) // sweep.resources.cpus, len(sweep.trials)))
-
-
-def refuse_what_cannot_fit(cells: list[Cell], sweep: Sweep, here: bool) -> None:
-    """Raise UserError when a cell needs more memory than one trial may use:
-    `resources.memory_gb`, or its share of this machine's when the sweep runs `here`; a cluster's
-    nodes, and what a GPU holds, are not known before they are asked."""
-    resources, slots = sweep.resources, slots_here(sweep)
-    _refuse_what_no_gpus_hold(cells, resources)
-    if not resources.memory_gb and (not here or resources.gpus):
-        return
-    limit = _memory_here(sweep)
-    too_large = [c for c in cells if c.memory_bytes > limit]
-    if too_large:
-        worst = max(too_large, key=lambda c: c.memory_bytes)
-        whose = (
-            "resources.memory_gb"
-            if resources.memory_gb
-            else f"this machine's memory for each of {slots} trials at a time"
-        )
-        raise UserError(
-            f"{len(too_large)} of {len(cells)} cells cannot fit: the largest, {worst.task} with p ="
-            f" {worst.p:,}, needs about {worst.memory_bytes / 1e9:.1f} GB and {whose} is"
-            f" {limit / 1e9:.1f} GB ({worst.config})"
-        )
-
-
-def _refuse_what_no_gpus_hold(cells: list[Cell], resources: Resources) -> None:
-    too_large = [c for c in cells if c.gpus is None]
-    if too_large:
-        worst = max(too_large, key=lambda c: c.memory_bytes)
-        whose = "resources.gpu_memory_gb" if resources.gpu_memory_gb else "this machine's GPU"
-        raise UserError(
-            f"{len(too_large)} of {len(cells)} cells cannot fit: the largest, {worst.task} with p ="
-            f" {worst.p:,}, needs about {worst.memory_bytes / 1e9:.1f} GB on one GPU, {whose} is"
-            f" {(_gpu_bytes(resources) or 0) / 1e9:.1f} GB, and at most resources.max_gpus ="
-            f" {resources.max_gpus} divide a language model's weights, nothing else's"
-            f" ({worst.config})"
-        )
-
-
-def _memory_here(sweep: Sweep) -> float:
-    """What one worker may take: `resources.memory_gb`, or its share of this machine's memory."""
-    if sweep.resources.memory_gb:
-        return sweep.resources.memory_gb * 1e9
-    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) / slots_here(sweep)
-
-
 def _cost(trial: Trial, seeds: int, gpus: float | Gpus) -> Cell:
-    config = trial.load_config()
-    shape = shape_of(trial.ref, config)
-    task, samples = load(trial.ref), config.n * config.max_epochs
-    distinct = task.tokens_distinct(config)
+    resolved = resolve(trial)
+    config = resolved.config
+    task = resolved.task
+    shape = resolved.shape
+
+    d_ambient = task.d_ambient(config)
+    tokens = task.tokens_distinct(config)
+    samples = task.samples_distinct(config)
     return Cell(
         task=trial.ref.name,
         # with the fields that are None, so that cells can be compared field by field
@@ -226,15 +185,80 @@ def _cost(trial: Trial, seeds: int, gpus: float | Gpus) -> Cell:
         p=shape.p,
         p_frozen=shape.p_frozen,
         n=config.n,
-        d_ambient=task.d_ambient(config),
-        tokens_distinct=distinct,
-        params_per_token=shape.p / distinct if distinct else None,
-        p_over_nd=(
-            shape.p / (n * task.d_ambient(config)) if (n := task.samples_distinct(config)) else None
-        ),
-        tokens_seen_at_most=(distinct or 0) * config.max_epochs,
+        d_ambient=d_ambient,
+        tokens_distinct=tokens,
+        params_per_token=shape.p / tokens if tokens else None,
+        p_over_nd=shape.p / (samples * d_ambient) if samples else None,
+        tokens_seen_at_most=(tokens or 0) * config.max_epochs,
         steps_at_most=config.steps_per_epoch * config.max_epochs,
-        flops_at_most=float(shape.training_flops(config) * samples),
-        memory_bytes=PROCESS_BYTES + round(alone_bytes(trial, config, shape)),
-        gpus=share_alone(trial, config, shape, gpus) if isinstance(gpus, Gpus) else gpus,
+        flops_at_most=float(shape.training_flops(config) * config.n * config.max_epochs),
+        memory_bytes=PROCESS_BYTES + round(alone_bytes(resolved)),
+        gpus=share_alone(resolved, gpus) if isinstance(gpus, Gpus) else gpus,
     )
+
+
+def slots_here(sweep: Sweep) -> int:
+    """Return how many batches this machine runs at a time."""
+    return max(1, min((os.cpu_count() or 1) // sweep.resources.cpus, len(sweep.trials)))
+
+
+def refuse_what_cannot_fit(cells: list[Cell], sweep: Sweep, here: bool) -> None:
+    """Raise UserError when a cell needs more memory than one trial may use.
+
+    The limit is `resources.memory_gb`, or the trial's share of this machine's memory when the sweep
+    runs `here`. The memory of a cluster's nodes and of their GPUs is not known before they are
+    asked.
+    """
+    resources = sweep.resources
+    _refuse_what_no_gpus_hold(cells, resources)
+    if not resources.memory_gb and (not here or resources.gpus):
+        return
+
+    limit = _memory_here(sweep)
+    too_large = [c for c in cells if c.memory_bytes > limit]
+    if not too_large:
+        return
+
+    limited_by = "resources.memory_gb"
+    if not resources.memory_gb:
+        limited_by = f"this machine's memory for each of {slots_here(sweep)} trials at a time"
+    raise UserError(
+        f"{_largest_of(too_large, cells)} and {limited_by} is {limit / 1e9:.1f} GB"
+        f" ({_largest(too_large).config})"
+    )
+
+
+def _refuse_what_no_gpus_hold(cells: list[Cell], resources: Resources) -> None:
+    too_large = [c for c in cells if c.gpus is None]
+    if not too_large:
+        return
+
+    limited_by = "resources.gpu_memory_gb" if resources.gpu_memory_gb else "this machine's GPU"
+    raise UserError(
+        f"{_largest_of(too_large, cells)} on one GPU, {limited_by} is"
+        f" {(_gpu_bytes(resources) or 0) / 1e9:.1f} GB, and at most resources.max_gpus ="
+        f" {resources.max_gpus} divide a language model's weights, nothing else's"
+        f" ({_largest(too_large).config})"
+    )
+
+
+def _largest(cells: list[Cell]) -> Cell:
+    return max(cells, key=lambda c: c.memory_bytes)
+
+
+def _largest_of(too_large: list[Cell], cells: list[Cell]) -> str:
+    """Return the beginning of a refusal: how many cells do not fit, and what the largest needs."""
+    largest = _largest(too_large)
+    return (
+        f"{len(too_large)} of {len(cells)} cells cannot fit: the largest, {largest.task} with p ="
+        f" {largest.p:,}, needs about {largest.memory_bytes / 1e9:.1f} GB"
+    )
+
+
+def _memory_here(sweep: Sweep) -> float:
+    """Return the bytes that one worker may take: `resources.memory_gb`, or its share of this
+    machine's memory."""
+    if sweep.resources.memory_gb:
+        return sweep.resources.memory_gb * 1e9
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return float(machine) / slots_here(sweep)

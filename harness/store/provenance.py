@@ -1,7 +1,7 @@
-"""What a row says about where it came from: code, versions, hardware, and the few environment
-variables of an explicit list.
+"""Where a row came from: code, versions, hardware, and a short list of environment variables.
 
-Nothing else of the environment is ever copied: it holds keys and tokens, and rows are passed on.
+No other variable of the environment is ever copied: some hold keys and tokens, and rows are passed
+on.
 """
 
 import json
@@ -16,11 +16,14 @@ from typing import Any
 
 import harness
 
+COMMIT_FILE = "_commit.json"
+"""Lies beside the packages that `unilaw launch` sends to a cluster, and names their commit."""
+
 VARIABLES = (
     # Threads of the libraries below torch, which `threads` does not show
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
-    # Which kernels are chosen, and so the last bits of every sum
+    # The choice of kernels, which decides the last bits of every sum
     "ATEN_CPU_CAPABILITY",
     "MKL_CBWR",
     "ONEDNN_DEFAULT_FPMATH_MODE",
@@ -29,53 +32,62 @@ VARIABLES = (
     "CUBLAS_WORKSPACE_CONFIG",
     "NCCL_ALGO",
     "NCCL_PROTO",
-    # How fast a GPU works, and when its memory ends
+    # The speed of a GPU, and when its memory runs out
     "CUDA_VISIBLE_DEVICES",
     "CUDA_LAUNCH_BLOCKING",
     "PYTORCH_ALLOC_CONF",
     "PYTORCH_CUDA_ALLOC_CONF",
     "NCCL_P2P_DISABLE",
     "NCCL_IB_DISABLE",
-    # How full a node's memory may be before Ray ends a worker
+    # How full a node's memory may be before Ray kills a worker
     "RAY_memory_usage_threshold",
-    # Whether data and tokenizers may come from the network, or from its cache alone
+    # Whether data and tokenizers may be downloaded, or come from the local cache alone
     "HF_HUB_OFFLINE",
 )
-"""Variables whose values rows keep: they change a trial's numbers, speed or memory. None of them
-holds a path, a name or a key."""
+"""Variables whose values rows keep, because they change a trial's numbers, speed or memory. None of
+them holds a path, a name or a key."""
+
+GIT_S = 10
+"""Seconds after which a call of git is given up."""
 
 
 @cache
 def of_code() -> dict[str, Any]:
-    """The package's version and, when it runs from a git checkout of its own, commit and dirty
-    flag."""
+    """Return the package's version and, when the package runs from a git checkout of its own, the
+    commit and whether there are uncommitted changes."""
     root = Path(harness.__file__).resolve().parent.parent
-    commit = dirty = None
-    sent = root / "_commit.json"  # beside the packages that `unilaw launch` sends to a cluster
+
+    sent = root / COMMIT_FILE
     if sent.exists():
         return {"unilaw_version": harness.__version__, **json.loads(sent.read_text())}
+
+    commit = None
+    dirty = None
     if (root / ".git").exists():
         commit = _git(root, "rev-parse", "HEAD")
-        status = _git(root, "status", "--porcelain", "--untracked-files=no")
-        dirty = None if status is None else bool(status)
+        changes = _git(root, "status", "--porcelain", "--untracked-files=no")
+        dirty = None if changes is None else bool(changes)
     return {"unilaw_version": harness.__version__, "commit": commit, "dirty": dirty}
 
 
 def _git(root: Path, *arguments: str) -> str | None:
+    """Return the output of a git command, or None when it fails."""
+    command = ["git", "-C", str(root), *arguments]
     try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=GIT_S)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
 
 
 def of_worker(device: str) -> dict[str, Any]:
-    """Code, versions, hardware and environment of this process. `device` is a torch device
-    string."""
+    """Return the code, versions, hardware and environment of this process.
+
+    device: a torch device string.
+    """
     import torch
 
+    environment = {name: os.environ[name] for name in VARIABLES if name in os.environ}
     return {
         **of_code(),
         "python_version": platform.python_version(),
@@ -84,19 +96,17 @@ def of_worker(device: str) -> dict[str, Any]:
         "cpu": _cpu_model(),
         "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name(device) if device.startswith("cuda") else None,
-        "environment_json": json.dumps(
-            {name: os.environ[name] for name in VARIABLES if name in os.environ}
-        ),
+        "environment_json": json.dumps(environment),
     }
 
 
 def _ray_version() -> str | None:
-    """Ray's version when this process is one of Ray's, else None."""
-    return _version_of("ray") if "ray" in sys.modules else None
+    """Return Ray's version when this process has imported Ray, else None."""
+    return _installed_version("ray") if "ray" in sys.modules else None
 
 
 @cache
-def _version_of(package: str) -> str | None:
+def _installed_version(package: str) -> str | None:
     try:
         return version(package)
     except PackageNotFoundError:
@@ -105,6 +115,7 @@ def _version_of(package: str) -> str | None:
 
 @cache
 def _cpu_model() -> str:
+    """Return the processor's model, or less exact words for it on systems without /proc."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

@@ -31,12 +31,16 @@ _MUST_BE = {
     "too_long": "a list with at most {max_length} entries",
     "string_too_short": "at least {min_length} character long",
     "string_too_long": "at most {max_length} characters long",
+    "string_pattern_mismatch": (
+        "lower-case letters, digits, '-' and '_', starting with a letter or digit, at most 64"
+    ),
     "literal_error": "{expected}",
 }
+"""What a value must be, by pydantic's type of error; with fields of the error's context."""
 
 
 def show(value: Any) -> str:
-    """A value as it may stand in a sentence: short, on one line."""
+    """Return a value as it may stand in a sentence: short, on one line."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
@@ -44,42 +48,35 @@ def show(value: Any) -> str:
 def complain(
     error: ValidationError, document: Document, model: type[BaseModel], at: Path_ = ()
 ) -> UserError:
-    """All of `error`'s findings, a sentence a line, each with file:line. `at` is where `model`
-    was read."""
+    """Return all of pydantic's complaints, a sentence a line, each with file:line. `at` is the path
+    in the document that `model` was read from."""
     return UserError("\n".join(_sentence(e, document, model, at) for e in error.errors()))
 
 
 def _sentence(e: ErrorDetails, document: Document, model: type[BaseModel], at: Path_) -> str:
+    kind = e["type"]
     path = (*at, *e["loc"])
+    where = document.where(path)
     name = dotted(path)
-    if e["type"] == "extra_forbidden":
-        return unknown_key(path, keys_at(model, e["loc"][:-1]), document)
-    if e["type"] == "missing":
-        return f"{document.where(path)}: '{name}' is missing"
     context: Mapping[str, Any] = e.get("ctx") or {}
-    if e["type"] == "value_error":
-        return f"{document.where(path)}: {context['error']}"
-    if e["type"] == "string_pattern_mismatch":
-        hint = (
-            "lower-case letters, digits, '-' and '_', starting with a letter or digit, at most 64"
-        )
-        return f"{document.where(path)}: '{name}' must be {hint}, not {show(e['input'])}"
-    must = _MUST_BE.get(e["type"])
-    if must is None:
-        return f"{document.where(path)}: '{name}' is wrong: {e['msg']} (given: {show(e['input'])})"
-    hint = (
-        did_you_mean(str(e["input"]), _choices(model, e["loc"]))
-        if e["type"] == "literal_error"
-        else ""
-    )
-    return (
-        f"{document.where(path)}: '{name}' must be {must.format(**context)}, not"
-        f" {show(e['input'])}{hint}"
-    )
+    if kind == "extra_forbidden":
+        return unknown_key(path, keys_at(model, e["loc"][:-1]), document)
+    if kind == "missing":
+        return f"{where}: '{name}' is missing"
+    if kind == "value_error":
+        return f"{where}: {context['error']}"
+
+    must_be = _MUST_BE.get(kind)
+    if must_be is None:
+        return f"{where}: '{name}' is wrong: {e['msg']} (given: {show(e['input'])})"
+    hint = ""
+    if kind == "literal_error":
+        hint = did_you_mean(str(e["input"]), _choices(model, e["loc"]))
+    return f"{where}: '{name}' must be {must_be.format(**context)}, not {show(e['input'])}{hint}"
 
 
 def unknown_key(path: Path_, allowed: Iterable[str], document: Document) -> str:
-    """The sentence for a key that is not there."""
+    """Return the sentence for a key that is not allowed."""
     allowed = sorted(allowed)
     inside = f" in '{dotted(path[:-1])}'" if path[:-1] else ""
     return (
@@ -89,21 +86,18 @@ def unknown_key(path: Path_, allowed: Iterable[str], document: Document) -> str:
 
 
 def dotted(path: Path_) -> str:
-    """`tasks[0].grid.width` for a path."""
-    out = ""
+    """Return a path as `tasks[0].grid.width`."""
+    text = ""
     for part in path:
-        out += (
-            f"[{part}]"
-            if isinstance(part, int)
-            else f".{str(part)[:60]}"
-            if out
-            else str(part)[:60]
-        )
-    return out or "the file"
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += f"{'.' if text else ''}{part[:60]}"
+    return text or "the file"
 
 
 def keys_at(model: type[BaseModel], loc: Path_) -> list[str]:
-    """The keys allowed where `loc` leads, walking nested models."""
+    """Return the keys that the model allows at `loc`, walking nested models."""
     for part in loc:
         if isinstance(part, int):
             continue

@@ -1,5 +1,5 @@
-"""Where a task's name leads: the built-in ones, those of installed packages, and a file named on
-the command line.
+"""The tasks that a name can mean: built-in ones, those of installed packages, and those of a file
+named on the command line.
 
 A task travels to workers as a `TaskRef`. For a task file that is its source text, so a node that
 does not have the file runs the same code, and the text's hash is part of every trial's identity.
@@ -32,8 +32,8 @@ ENTRY_POINT_GROUP = "unilaw.tasks"
 
 
 class TaskRef(NamedTuple):
-    """How any process finds a task again. `source` is the text of a task file, `file` the name
-    it had."""
+    """The data by which any process finds a task again. `source` is the text of a task file, `file`
+    the name of that file."""
 
     name: str
     file: str | None = None
@@ -43,20 +43,22 @@ class TaskRef(NamedTuple):
     def source_hash(self) -> str | None:
         """SHA-256 of a task file's text; None for an installed task, whose version stands for
         its code."""
-        return hashlib.sha256(self.source.encode()).hexdigest() if self.source is not None else None
+        if self.source is None:
+            return None
+        return hashlib.sha256(self.source.encode()).hexdigest()
 
 
 def installed() -> dict[str, str]:
-    """Name → "module:Class" of the built-in tasks and of other packages' entry points."""
+    """Return name → "module:Class" of the built-in tasks and of other packages' entry points."""
     points = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)
     return {**{p.name: p.value for p in points}, **BUILT_IN}
 
 
 def refs_in(path: Path) -> dict[str, TaskRef]:
-    """The tasks that a file defines, by name.
+    """Return the tasks that a file defines, by name.
 
-    Raises UserError when it cannot be read or run, defines no task, or takes an installed task's
-    name.
+    Raises UserError when the file cannot be read or run, defines no task, or takes an installed
+    task's name.
     """
     try:
         source = path.read_text()
@@ -71,27 +73,28 @@ def refs_in(path: Path) -> dict[str, TaskRef]:
             f"--task-file {path}: raises {type(e).__name__} when it is run:"
             f" {' '.join(str(e).split())}"
         ) from None
-    found = {}
+
+    refs: dict[str, TaskRef] = {}
     for task in _tasks_of(module):
         _check(task, path)
-        if task.name in found:
+        if task.name in refs:
             raise UserError(f"--task-file {path}: two tasks are called '{task.name}'")
         if task.name in installed():
             raise UserError(
                 f"--task-file {path}: the task name '{task.name}' is taken by an installed task;"
                 " choose another"
             )
-        found[task.name] = TaskRef(task.name, str(path), source)
-    if not found:
+        refs[task.name] = TaskRef(task.name, str(path), source)
+    if not refs:
         raise UserError(
             f"--task-file {path}: defines no task; it needs a subclass of harness.task.Task with a"
             " name"
         )
-    return found
+    return refs
 
 
 def find(name: str, from_file: dict[str, TaskRef]) -> TaskRef:
-    """The task called `name`, or UserError with the nearest name."""
+    """Return the task called `name`; raise UserError, with the nearest name, for an unknown one."""
     known = {**{n: TaskRef(n) for n in installed()}, **from_file}
     if name not in known:
         raise UserError(
@@ -103,10 +106,14 @@ def find(name: str, from_file: dict[str, TaskRef]) -> TaskRef:
 
 @cache
 def load(ref: TaskRef) -> BaseTask:
-    """The task itself, in this process."""
+    """Return the task itself, made once in this process.
+
+    Raises UserError when an installed task cannot be imported.
+    """
     if ref.source is not None:
         module = _module_from(ref.file or "task file", ref.source)
         return next(task for task in _tasks_of(module) if task.name == ref.name)()
+
     module_name, _, attribute = installed()[ref.name].partition(":")
     try:
         return getattr(importlib.import_module(module_name), attribute)()
@@ -118,7 +125,7 @@ def load(ref: TaskRef) -> BaseTask:
 
 
 def load_samples(ref: TaskRef) -> Task:
-    """The same of a task that fits labelled samples."""
+    """Return a task that fits labelled samples, as `load` does."""
     task = load(ref)
     assert isinstance(task, Task)
     return task
@@ -128,10 +135,11 @@ def _module_from(file: str, source: str) -> types.ModuleType:
     name = f"unilaw_task_{hashlib.sha256(source.encode()).hexdigest()[:16]}"
     if name in sys.modules:
         return sys.modules[name]
+
     module = types.ModuleType(name)
     module.__file__ = file
     sys.modules[name] = module  # pydantic looks annotations up here
-    # lines in tracebacks
+    # so that tracebacks show the file's lines
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     try:
         exec(compile(source, file, "exec"), module.__dict__)
@@ -142,11 +150,15 @@ def _module_from(file: str, source: str) -> types.ModuleType:
 
 
 def _tasks_of(module: types.ModuleType) -> list[type[BaseTask]]:
-    own = [v for v in vars(module).values() if isinstance(v, type) and issubclass(v, BaseTask)]
-    return [t for t in own if t.__module__ == module.__name__ and "name" in vars(t)]
+    """Return the tasks that the module defines itself and that have a name of their own."""
+    classes = [value for value in vars(module).values() if isinstance(value, type)]
+    tasks = [c for c in classes if issubclass(c, BaseTask) and c.__module__ == module.__name__]
+    return [task for task in tasks if "name" in vars(task)]
 
 
 def _check(task: type[BaseTask], path: Path) -> None:
+    """Raise UserError when the task lacks a name, a method, or a configuration whose fields all
+    have defaults."""
     if not (isinstance(task.name, str) and task.name.isprintable() and task.name):
         raise UserError(
             f"--task-file {path}: the name of {task.__name__} must be a text, not {task.name!r}"

@@ -27,51 +27,55 @@ class Trial:
     seed: int
 
     def load_config(self) -> Config:
-        """The validated configuration."""
+        """Return the validated configuration."""
         # JSON mode: tuples travel as lists
         return load(self.ref).Config.model_validate_json(canonical_json(self.config))
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one worker runs in one call: stacks of trials, one after another. A stack is trained
+    """The trials that one worker runs in one call: stacks, one after another. A stack is trained
     as one program."""
 
     stacks: tuple[tuple[Trial, ...], ...]
     gpus: float = 0.0
-    """The share of one GPU, or the number of them, that it runs with."""
+    """The share of one GPU, or the number of GPUs, that the batch runs with."""
     memory_gb: float | None = None
-    """Memory to reserve, where more than the sweep's: after a trial ran out of that."""
+    """Memory to reserve, after a trial ran out of the sweep's; None: as much as the sweep says."""
 
     @property
     def trials(self) -> tuple[Trial, ...]:
-        """All of them, in order."""
+        """All trials of the batch, in order."""
         return tuple(trial for stack in self.stacks for trial in stack)
 
     def only(self, trial_ids: Iterable[str]) -> "Batch":
-        """The batch with these trials alone."""
+        """Return the batch with these trials alone."""
         wanted = set(trial_ids)
         stacks = (tuple(t for t in stack if t.trial_id in wanted) for stack in self.stacks)
         return replace(self, stacks=tuple(stack for stack in stacks if stack))
 
     def halves(self) -> "tuple[Batch, Batch]":
-        """The batch cut in two, between stacks if it has several. Raises ValueError on a single
-        trial."""
+        """Return the batch cut in two, between stacks if it has several. Raises ValueError on a
+        single trial."""
         if len(self.trials) < 2:
             raise ValueError("a batch of one trial has no halves")
-        whole = self.stacks if len(self.stacks) > 1 else tuple((trial,) for trial in self.trials)
-        first, second = whole[: len(whole) // 2], whole[len(whole) // 2 :]
-        if len(self.stacks) > 1:
-            return replace(self, stacks=first), replace(self, stacks=second)
-        return replace(self, stacks=(sum(first, ()),)), replace(self, stacks=(sum(second, ()),))
+
+        several = len(self.stacks) > 1
+        parts = self.stacks if several else tuple((trial,) for trial in self.trials)
+        first = parts[: len(parts) // 2]
+        second = parts[len(parts) // 2 :]
+        if not several:  # the trials of one stack stay together
+            first = (sum(first, ()),)
+            second = (sum(second, ()),)
+        return replace(self, stacks=first), replace(self, stacks=second)
 
 
 class RunSettings(NamedTuple):
-    """What a batch is run with. Plain values: it travels to workers as a tuple."""
+    """The settings that a batch is run with. Plain values: they travel to workers as a tuple."""
 
     cpus: int
     gpus: float
-    """The batch's own."""
+    """The batch's own share."""
     seconds: float
     """Time limit of the whole batch; the driver runs the halves of a batch of several again, so
     each trial can have it alone."""
@@ -79,19 +83,19 @@ class RunSettings(NamedTuple):
     """Final weights up to this size come back."""
     measure_points: int
     checkpoints: str | None
-    """Where trials that train alone keep a checkpoint, {} for their ids; None, or a folder that
-    this machine does not see: nowhere."""
+    """Where trials that train alone keep a checkpoint, with {} for their ids. None, or a folder
+    that this machine does not see: no checkpoint is kept."""
     trained: str | None = None
-    """Where final weights lie, {} for the trials' ids: they are measured again instead of being
-    trained."""
+    """Where final weights lie, with {} for the trials' ids: they are measured again, and nothing is
+    trained. None: the trials are trained."""
 
 
 def make_trial(ref: TaskRef, config: Config, seed: int) -> Trial:
-    """The trial for a validated configuration.
+    """Return the trial for a validated configuration.
 
-    Its id covers the task's name, version and source, the configuration with its defaults, the
-    data's content and the seed. It leaves out resources, store, limits and measures: those do not
-    change what is trained.
+    The trial's id covers the task's name, version and source, the configuration with its defaults,
+    the data's content and the seed. The id leaves out resources, store, limits and measures: they
+    do not change what is trained.
     """
     task = load(ref)
     identity = {
@@ -108,15 +112,14 @@ def make_trial(ref: TaskRef, config: Config, seed: int) -> Trial:
 
 
 def refuse_other_data(trial: Trial) -> None:
-    """Raise TrialFailure where this process would train on other data than the one that made the
-    trial.
+    """Raise TrialFailure where this process would train on other data than the trial was made for.
 
-    A folder of the same name, or the standard library of another Python, is another data set: the
-    id tells.
+    A folder of the same name, or the standard library of another Python, may be another data set:
+    the trial's id tells.
     """
     task = load(trial.ref)
     if type(task).fingerprint is Task.fingerprint:
-        return  # made by the task's own code
+        return  # the data are made by the task's own code
     if make_trial(trial.ref, trial.load_config(), trial.seed).trial_id != trial.trial_id:
         raise TrialFailure(
             "bug",
@@ -126,5 +129,5 @@ def refuse_other_data(trial: Trial) -> None:
 
 
 def canonical_json(value: Any) -> str:
-    """JSON with sorted keys and no spare spaces: equal values give equal text."""
+    """Return JSON with sorted keys and no spare spaces: equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -35,23 +35,24 @@ Path_ = tuple[str | int, ...]
 
 @dataclass
 class Document:
-    """`value` is built of dict, list, str, int, float, bool and None alone."""
+    """A YAML file. `value` is built of dict, list, str, int, float, bool and None alone."""
 
     source: str
     text: str
     value: Any = None
     lines: dict[Path_, int] = field(default_factory=dict)
+    """The line of every key and value."""
 
     def where(self, path: Path_) -> str:
-        """`file:line` of the nearest enclosing key or value of `path`."""
+        """Return `file:line` of the nearest enclosing key or value of `path`."""
         while path and path not in self.lines:
             path = path[:-1]
         return f"{self.source}:{self.lines.get(path, 1)}"
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that refuses anchors, aliases and deep nesting while composing, before anything
-    can grow."""
+    """A SafeLoader that refuses anchors, aliases and deep nesting while composing, before a small
+    file can grow."""
 
     depth = 0
 
@@ -78,7 +79,7 @@ class _Refused(yaml.MarkedYAMLError):
 
 
 def read_document(path: Path) -> Document:
-    """Read and check a YAML file. Raises UserError with the line for everything that is not
+    """Read and check a YAML file. Raises UserError, with the line, for everything that is not
     plain data."""
     try:
         raw = path.read_bytes()
@@ -95,16 +96,16 @@ def read_document(path: Path) -> Document:
 
 
 def parse_document(text: str, source: str) -> Document:
-    """As `read_document`, from text; `source` names it in messages."""
+    """Check a YAML text as `read_document` does; `source` names it in messages."""
     try:
         node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as e:
         mark = e.problem_mark or e.context_mark
         line = mark.line + 1 if mark else 1
-        what = ", ".join(part for part in (e.context, e.problem) if part)
-        raise UserError(
-            f"{source}:{line}: {what if isinstance(e, _Refused) else f'is not valid YAML: {what}'}"
-        ) from None
+        problem = ", ".join(part for part in (e.context, e.problem) if part)
+        if not isinstance(e, _Refused):
+            problem = f"is not valid YAML: {problem}"
+        raise UserError(f"{source}:{line}: {problem}") from None
     except yaml.reader.ReaderError as e:
         line = text[: e.position].count("\n") + 1
         raise UserError(
@@ -117,12 +118,14 @@ def parse_document(text: str, source: str) -> Document:
         ) from None
     if node is None:
         raise UserError(f"{source}:1: is empty; a sweep file needs at least name, seeds and tasks")
+
     document = Document(source, text)
     document.value = _build(node, (), document)
     return document
 
 
 def _build(node: yaml.Node, path: Path_, document: Document) -> Any:
+    """Return a node's plain value, and note its lines in the document."""
     line = node.start_mark.line + 1
     here = f"{document.source}:{line}"
     document.lines.setdefault(path, line)
@@ -130,8 +133,10 @@ def _build(node: yaml.Node, path: Path_, document: Document) -> Any:
         raise UserError(
             f"{here}: the tag {_short(node.tag)!r} is not allowed; a sweep file is plain data"
         )
+
     if isinstance(node, yaml.ScalarNode):
-        return node.value if node.style in ("'", '"', "|", ">") else _scalar(node.value, here)
+        quoted = node.style in ("'", '"', "|", ">")
+        return node.value if quoted else _scalar(node.value, here)
     if isinstance(node, yaml.SequenceNode):
         return [_build(child, (*path, i), document) for i, child in enumerate(node.value)]
     return dict(_items(node, path, document))
@@ -148,6 +153,7 @@ def _items(node: yaml.Node, path: Path_, document: Document) -> Iterator[tuple[s
                 f"{document.source}:{line}: the tag '{_short(key_node.tag)}' is not allowed; a"
                 " sweep file is plain data"
             )
+
         key = key_node.value
         if key in seen:
             raise UserError(

@@ -5,97 +5,73 @@ from collections.abc import Sequence
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
-from harness.planning.plan import Plan
+from harness.planning.plan import Cell, Plan
 from harness.store.schema import COLUMNS
 from harness.sweeps.gpu_shares import named
 from harness.sweeps.registry import TaskRef, installed, load
 from harness.terminal.table import table
 
+SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+"""How pydantic's bounds are written."""
+
 
 def listing(from_file: dict[str, TaskRef]) -> str:
-    """Every task's fields (type, default, meaning) and every column (unit, kind of bound,
+    """Return every task's fields (type, default, meaning) and every column (unit, kind of bound,
     meaning)."""
-    parts = []
-    for name, ref in sorted({**{n: TaskRef(n) for n in installed()}, **from_file}.items()):
-        task = load(ref)
-        fields = [
-            (
-                key,
-                _type(f.annotation, f.metadata),
-                json.dumps(f.get_default(call_default_factory=True), default=str),
-                f.description or "",
-            )
-            for key, f in task.Config.model_fields.items()
-        ]
-        parts += [
-            (
-                f"{name} (version {task.version}):"
-                f" {(task.__doc__ or 'no description').strip().splitlines()[0]}"
-            ),
-            table(("field", "type", "default", "meaning"), fields),
-        ]
+    refs = {**{name: TaskRef(name) for name in installed()}, **from_file}
+    tasks = [part for name, ref in sorted(refs.items()) for part in _task(name, ref)]
     columns = [(c.name, str(c.type).split("<")[0], c.unit, c.bound, c.meaning) for c in COLUMNS]
-    parts += [
-        (
-            "Every task reports these columns. “is” says what a measured figure is of the quantity"
-            " meant: a lower bound, an estimate or an upper bound; without a word it is the thing"
-            " itself."
-        ),
-        table(("column", "type", "unit", "is", "meaning"), columns),
-    ]
-    return "\n".join(parts)
+    return "\n".join(
+        [
+            *tasks,
+            (
+                "Every task reports these columns. “is” says what a measured figure is of the"
+                " quantity meant: a lower bound, an estimate or an upper bound; without a word it"
+                " is the thing itself."
+            ),
+            table(("column", "type", "unit", "is", "meaning"), columns),
+        ]
+    )
+
+
+def _task(name: str, ref: TaskRef) -> tuple[str, str]:
+    """Return a task's heading and the table of its fields."""
+    task = load(ref)
+    description = (task.__doc__ or "no description").strip().splitlines()[0]
+    fields = []
+    for key, field in task.Config.model_fields.items():
+        default = json.dumps(field.get_default(call_default_factory=True), default=str)
+        field_type = _type(field.annotation, field.metadata)
+        fields.append((key, field_type, default, field.description or ""))
+    return (
+        f"{name} (version {task.version}): {description}",
+        table(("field", "type", "default", "meaning"), fields),
+    )
 
 
 def _type(annotation: Any, metadata: Sequence[Any]) -> str:
+    """Return a field's type with its bounds, as `int ≥ 1 ≤ 20` or `fgsm | pgd | null`."""
+    arguments = get_args(annotation)
     if get_origin(annotation) is Literal:
-        return " | ".join(map(str, get_args(annotation)))
-    if NoneType in get_args(annotation):
-        return " | ".join(
-            [*(_type(a, metadata) for a in get_args(annotation) if a is not NoneType), "null"]
-        )
-    if get_args(annotation):
+        return " | ".join(map(str, arguments))
+    if NoneType in arguments:
+        others = [_type(a, metadata) for a in arguments if a is not NoneType]
+        return " | ".join([*others, "null"])
+    if arguments:
         return str(annotation)
-    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
-    bounds = [
-        f"{sign} {getattr(m, name)}"
-        for m in metadata
-        for name, sign in signs.items()
-        if getattr(m, name, None) is not None
-    ]
+
+    bounds = []
+    for constraint in metadata:
+        for name, sign in SIGNS.items():
+            bound = getattr(constraint, name, None)
+            if bound is not None:
+                bounds.append(f"{sign} {bound}")
     return " ".join([annotation.__name__, *bounds])
 
 
 def plan_table(plan: Plan) -> str:
-    """One line per cell, then the sums and how the trials are batched. "≤" marks figures at the
-    cap on epochs."""
-    keys = {
-        task: dict.fromkeys(k for c in plan.cells if c.task == task for k in c.config)
-        for task in {c.task for c in plan.cells}
-    }
-    varied = {
-        task: [
-            k
-            for k in fields
-            if len({str(c.config.get(k)) for c in plan.cells if c.task == task}) > 1
-        ]
-        for task, fields in keys.items()
-    }
-    rows = [
-        (
-            c.task,
-            " ".join(f"{k}={c.config[k]}" for k in varied[c.task] if c.config.get(k) is not None),
-            c.seeds,
-            f"{c.p:,}",
-            _or_unknown(c.tokens_distinct, ","),
-            _or_unknown(c.p_over_nd, ".2e"),
-            _or_unknown(c.params_per_token, ".3g"),
-            f"{c.tokens_seen_at_most:,}",
-            f"{c.flops_at_most:.1e}",
-            f"{c.memory_bytes / 1e9:.1f} GB",
-            *([named(c.gpus or 0)] if plan.batches_by_gpus else []),
-        )
-        for c in plan.cells
-    ]
+    """Return one line per cell, then the sums and how the trials are batched. "≤" marks figures at
+    the cap on epochs."""
     head = (
         "task",
         "cell",
@@ -108,14 +84,44 @@ def plan_table(plan: Plan) -> str:
         "≤ FLOPs",
         "memory",
     )
+    varied = {task: _varied_fields(plan, task) for task in {c.task for c in plan.cells}}
+    rows = [_cell_row(cell, varied[cell.task]) for cell in plan.cells]
     if plan.batches_by_gpus:
         head = (*head, "alone on")
+        rows = [(*row, named(cell.gpus or 0)) for row, cell in zip(rows, plan.cells, strict=True)]
+    return f"{table(head, rows)}\n{_sums(plan)}"
+
+
+def _varied_fields(plan: Plan, task: str) -> list[str]:
+    """Return the fields in which the task's cells differ."""
+    configs = [cell.config for cell in plan.cells if cell.task == task]
+    fields = dict.fromkeys(field for config in configs for field in config)
+    return [field for field in fields if len({str(config.get(field)) for config in configs}) > 1]
+
+
+def _cell_row(cell: Cell, varied: Sequence[str]) -> tuple[Any, ...]:
+    values = [f"{k}={cell.config[k]}" for k in varied if cell.config.get(k) is not None]
+    return (
+        cell.task,
+        " ".join(values),
+        cell.seeds,
+        f"{cell.p:,}",
+        _or_unknown(cell.tokens_distinct, ","),
+        _or_unknown(cell.p_over_nd, ".2e"),
+        _or_unknown(cell.params_per_token, ".3g"),
+        f"{cell.tokens_seen_at_most:,}",
+        f"{cell.flops_at_most:.1e}",
+        f"{cell.memory_bytes / 1e9:.1f} GB",
+    )
+
+
+def _sums(plan: Plan) -> str:
     repeated = f" ({plan.repeated} asked for twice run once)" if plan.repeated else ""
     apart = plan.trials - plan.stacked_trials
     shares = "".join(
         f" {count} batches with {share} each." for share, count in plan.batches_by_gpus.items()
     )
-    total = (
+    return (
         f"{plan.sweep}: {len(plan.cells)} cells, {plan.trials} trials{repeated}, ≤"
         f" {plan.flops_at_most:.1e} FLOPs (≤: if every trial ran to its cap on epochs).\nIn"
         f" {plan.batches} batches: {plan.stacked_trials} trials in {plan.stacks} stacks trained as"
@@ -123,7 +129,6 @@ def plan_table(plan: Plan) -> str:
         f" cheapest.{shares}\nForecast: {plan.trial_seconds:.0f} s of work, {plan.wall_seconds:.0f}"
         f" s with {plan.slots} batches at a time here."
     )
-    return f"{table(head, rows)}\n{total}"
 
 
 def _or_unknown(number: float | None, form: str) -> str:

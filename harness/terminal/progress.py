@@ -17,17 +17,23 @@ PLAIN_EVERY_S = 10.0
 
 
 class Progress:
-    """Trials done, failed and left, the rate, and the time left by the share of the work that is
-    done: the first trials to end are the longest."""
+    """Trials done, failed and left, the rate, and the time left.
+
+    The time left follows from the share of the work that is done, not of the trials: the first
+    trials to end are the longest.
+    """
 
     def __init__(self, console: Console | None = None):
         self.console = console or Console(file=sys.stderr, highlight=False, soft_wrap=True)
         self.bar: RichProgress | None = None
         self.share: Mapping[str, float] = {}
-        self.total = self.done = self.failed = 0
+        self.total = 0
+        self.done = 0
+        self.failed = 0
         self.work = 0.0
         self.forecast: float | None = None
-        self.began = self.last_line = time.monotonic()
+        self.began = time.monotonic()
+        self.last_line = self.began
 
     def start(
         self,
@@ -37,19 +43,22 @@ class Progress:
         batches: int,
         forecast: float | None,
     ) -> None:
-        """Begin: trials to run, each with its work in any unit, in so many batches, in
-        `forecast` seconds here; the rest are finished or given up."""
-        total = self.total = len(work)
+        """Say what is to be done, and put up the bar.
+
+        `work` holds the trials to run, each with its work in any unit; they run in `batches`
+        batches and should take `forecast` seconds here. The other trials are finished or given up.
+        """
+        total = len(work)
+        self.total = total
         self.forecast = forecast
-        whole = sum(work.values())
-        self.share = {
-            trial_id: its / whole if whole else 1 / total for trial_id, its in work.items()
-        }
-        self.began = self.last_line = time.monotonic()
-        about = "" if forecast is None else f", about {forecast:.0f} s on this machine"
-        notes = [
-            f"{total} trials to run in {batches} batches{about}" if total else "0 trials to run"
-        ]
+        self.share = _shares(work)
+        self.began = time.monotonic()
+        self.last_line = self.began
+
+        notes = ["0 trials to run"]
+        if total:
+            about = "" if forecast is None else f", about {forecast:.0f} s on this machine"
+            notes = [f"{total} trials to run in {batches} batches{about}"]
         if finished_before:
             notes.append(f"{finished_before} finished before")
         if given_up:
@@ -57,6 +66,7 @@ class Progress:
                 f"{given_up} failed before and not worth retrying (--retry-failed runs them again)"
             )
         self.say(", ".join(notes))
+
         if self.console.is_terminal and total:
             columns = (
                 BarColumn(),
@@ -69,12 +79,13 @@ class Progress:
             self.bar.start()
 
     def advance(self, trial: Trial, kind: str | None, message: str | None) -> None:
-        """One trial is over for this run: ok, or failed for good."""
+        """Count one trial that is over for this run: ok, or failed for good."""
         self.done += 1
         self.work = min(1.0, self.work + self.share[trial.trial_id])  # sums of shares round
         if kind:
             self.failed += 1
             self.say(f"{trial.trial_id} {trial.ref.name}: {kind}: {message}")
+
         elapsed = time.monotonic() - self.began
         rate = self.done / elapsed if elapsed else 0.0
         if self.bar:
@@ -93,19 +104,22 @@ class Progress:
             )
 
     def _left(self, elapsed: float) -> float:
-        """Seconds, by the work that is done; what is under way counts for nothing, so at first
-        no more than the forecast says."""
+        """Return the seconds left, by the work that is done.
+
+        Trials under way count for nothing, so the rate is too low at first: the seconds left are at
+        most the forecast's.
+        """
         if self.done == self.total:
             return 0.0
+
         by_rate = elapsed * (1 / self.work - 1) if self.work else math.inf
-        return (
-            by_rate
-            if self.forecast is None
-            else min(by_rate, (1 - self.work) * max(self.forecast, elapsed))
-        )
+        if self.forecast is None:
+            return by_rate
+        by_forecast = (1 - self.work) * max(self.forecast, elapsed)
+        return min(by_rate, by_forecast)
 
     def say(self, line: str) -> None:
-        """A line above the bar; never read as markup."""
+        """Print a line above the bar; nothing in it is read as markup."""
         self.console.print(strip_control_chars(line), markup=False)
 
     def stop(self) -> None:
@@ -113,3 +127,11 @@ class Progress:
         if self.bar:
             self.bar.stop()
             self.bar = None
+
+
+def _shares(work: Mapping[str, float]) -> dict[str, float]:
+    """Return each trial's share of all work; equal shares when there is none."""
+    whole = sum(work.values())
+    if not whole:
+        return {trial_id: 1 / len(work) for trial_id in work}
+    return {trial_id: of_trial / whole for trial_id, of_trial in work.items()}

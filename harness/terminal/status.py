@@ -4,12 +4,18 @@ from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from harness.errors import strip_control_chars
-from harness.store.store import IDENTITY, Store, newest
+from harness.store.index import IDENTITY
+from harness.store.latest import newest
+from harness.store.store import Store
 from harness.terminal.table import table
+
+OK = "ok"
+"""The outcome of a trial that did not fail."""
 
 
 class TaskStatus(NamedTuple):
@@ -22,60 +28,81 @@ class TaskStatus(NamedTuple):
 
 
 class Status(NamedTuple):
+    """The status of every task, the rows of the store, and what is wrong with it."""
+
     tasks: list[TaskStatus]
     rows: int
     problems: list[str]
 
 
 def status(store: Store) -> Status:
-    """Count the latest view against what the sweeps recorded in the store asked for."""
+    """Count the latest row of every trial against the trials that the store's sweeps asked for."""
     contents = store.read(IDENTITY)
-    view = contents.rows[["trial_id", "task", "status", "failure_kind"]].iloc[newest(contents.rows)]
-    outcome = view["failure_kind"].where(view["status"].eq("failed"), "ok")
-    counted = view.groupby([view["task"], outcome]).size().reset_index().itertuples(index=False)
-    counts = {(str(task), str(kind)): int(count) for task, kind, count in counted}
-    sweeps = store.sweeps()  # a trial may be in several
-    ids, tasks_asked = (
-        [i for sweep in sweeps for i in sweep.trials],
-        [task for sweep in sweeps for task in sweep.trials.values()],
-    )
-    known = pc.SetLookupOptions(pa.array(view["trial_id"], pa.string()))
-    seen = pc.call_function("is_in", [pa.array(ids, pa.string())], known).to_numpy(
-        zero_copy_only=False
-    )
-    left = Counter({ids[i]: tasks_asked[i] for i in np.flatnonzero(~seen)}.values())
+    latest = contents.rows[["trial_id", "task", "status", "failure_kind"]]
+    latest = latest.iloc[newest(contents.rows)]
+
+    counts = _count(latest)
+    left = _left(store, latest)
     tasks = []
     for task in sorted({task for task, _ in counts} | set(left)):
         failed = Counter(
-            {kind: count for (its, kind), count in counts.items() if its == task and kind != "ok"}
+            {
+                kind: count
+                for (task_of_kind, kind), count in counts.items()
+                if task_of_kind == task and kind != OK
+            }
         )
-        tasks.append(TaskStatus(task, counts.get((task, "ok"), 0), failed, left[task]))
+        tasks.append(TaskStatus(task, counts.get((task, OK), 0), failed, left[task]))
     return Status(tasks, len(contents.rows), contents.problems)
 
 
+def _count(latest: pd.DataFrame) -> dict[tuple[str, str], int]:
+    """Return the trials of each task by outcome: ok, or the kind of failure."""
+    outcome = latest["failure_kind"].where(latest["status"].eq("failed"), OK)
+    sizes = latest.groupby([latest["task"], outcome]).size().reset_index()
+    return {
+        (str(task), str(kind)): int(count) for task, kind, count in sizes.itertuples(index=False)
+    }
+
+
+def _left(store: Store, latest: pd.DataFrame) -> Counter[str]:
+    """Return how many trials of each task have no row yet."""
+    ids: list[str] = []
+    tasks: list[str] = []
+    for sweep in store.sweeps():
+        ids += sweep.trials.keys()
+        tasks += sweep.trials.values()
+
+    # Arrow's lookup, because a store may hold a million trials
+    with_rows = pc.SetLookupOptions(pa.array(latest["trial_id"], pa.string()))
+    has_row = pc.call_function("is_in", [pa.array(ids, pa.string())], with_rows)
+    missing = np.flatnonzero(~has_row.to_numpy(zero_copy_only=False))
+    task_of = {ids[i]: tasks[i] for i in missing}  # a trial may be in several sweeps
+    return Counter(task_of.values())
+
+
 def status_table(status: Status) -> str:
-    """Done, failed and left, by task."""
+    """Return the table of trials done, failed and left, by task."""
     if not status.tasks:
         lines = ["no trials yet"]
     else:
         rows = [
-            (
-                t.task,
-                t.done,
-                sum(t.failed.values()),
-                ", ".join(f"{n} {k}" for k, n in sorted(t.failed.items())),
-                t.left,
-            )
-            for t in status.tasks
+            (task.task, task.done, task.failed.total(), _kinds(task.failed), task.left)
+            for task in status.tasks
         ]
-        tasks = status.tasks
-        done, failed, left = (
-            sum(counts)
-            for counts in zip(*((t.done, t.failed.total(), t.left) for t in tasks), strict=True)
+        total = (
+            "all",
+            sum(task.done for task in status.tasks),
+            sum(task.failed.total() for task in status.tasks),
+            "",
+            sum(task.left for task in status.tasks),
         )
-        rows.append(("all", done, failed, "", left))
         lines = [
-            table(("task", "done", "failed", "kinds", "left"), rows),
+            table(("task", "done", "failed", "kinds", "left"), [*rows, total]),
             f"{status.rows} rows, one per attempt",
         ]
     return "\n".join([*lines, *map(strip_control_chars, status.problems)])
+
+
+def _kinds(failed: Counter[str]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(failed.items()))

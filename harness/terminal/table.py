@@ -1,4 +1,4 @@
-"""A table as text: for a terminal as wide as that is, elsewhere wide enough for most."""
+"""A table as text: as wide as the terminal, elsewhere wide enough for most tables."""
 
 import io
 import shutil
@@ -15,17 +15,24 @@ PLAIN_WIDTH = 200
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Cells as text, columns side by side under their heads."""
-    made = Table(box=None, pad_edge=False, header_style="bold")
+    """Return the cells as text, columns side by side under their heads."""
+    columns = Table(box=None, pad_edge=False, header_style="bold")
     for i, name in enumerate(head):
-        made.add_column(name, overflow="fold", no_wrap=i == 0)
+        columns.add_column(name, overflow="fold", no_wrap=i == 0)
     for row in rows:
-        made.add_row(*(strip_control_chars(str(v)).replace("[", r"\[") for v in row))
-    terminal = sys.stdout.isatty()
+        columns.add_row(*(_plain(value) for value in row))
+
+    in_terminal = sys.stdout.isatty()
+    text = io.StringIO()
     console = Console(
-        file=io.StringIO(),
-        width=shutil.get_terminal_size().columns if terminal else PLAIN_WIDTH,
-        force_terminal=terminal,
+        file=text,
+        width=shutil.get_terminal_size().columns if in_terminal else PLAIN_WIDTH,
+        force_terminal=in_terminal,
     )
-    console.print(made)
-    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())  # pyright: ignore[reportAttributeAccessIssue]
+    console.print(columns)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+
+
+def _plain(value: Any) -> str:
+    """Return a cell's text, of which rich takes nothing for markup."""
+    return strip_control_chars(str(value)).replace("[", r"\[")

@@ -1,9 +1,9 @@
 """Checkpoints of long trials: one safetensors file each, written while training goes on, from which
 it goes on exactly.
 
-checkpoint = TrialCheckpoint.at("folder/{}.safetensors", trial)  # or
-s3://bucket/rows/_checkpoints/{}.safetensors train(program, rows, configs,
-start=checkpoint.load(device), keep=checkpoint.save)
+    # the folder may be a bucket's: s3://bucket/rows/_checkpoints/{}.safetensors
+    checkpoint = TrialCheckpoint.at("folder/{}.safetensors", trial)
+    train(program, groups, configs, start=checkpoint.load(device), keep=checkpoint.save)
 """
 
 import contextlib
@@ -18,9 +18,12 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from harness.errors import UserError
-from harness.store.location import Disk, Folder, beside
+from harness.store.disk import Disk
+from harness.store.folder import Folder
+from harness.store.location import beside
 from harness.sweeps.trial import IDENTITY_VERSION, Trial
-from harness.training.loop import Checkpoint, Evaluation
+from harness.training.evaluation import Evaluation
+from harness.training.running_stack import Checkpoint
 
 PARTS = ("parameters", "buffers", "first_moments", "second_moments")
 EVERY_S = 30.0
@@ -28,12 +31,12 @@ EVERY_S = 30.0
 model: one step)."""
 
 QUICK_S = 1.5
-"""Seconds of writing from which on checkpoints are kept rarer: they never take more than a
-twentieth of the time."""
+"""Writing that takes longer than these seconds makes checkpoints rarer, so that they never take
+more than a twentieth of the time."""
 
 UNREADABLE = (OSError, UserError, SafetensorError, KeyError, ValueError, TypeError, AttributeError)
-"""What reading a file raises that is not there, cannot be reached, is torn, or holds other
-things than it should."""
+"""Errors of reading a file that is missing, out of reach, torn, or holds other things than it
+should."""
 
 Parts = dict[str, dict[str, Tensor]]
 """Named tensors by the part of training that they belong to."""
@@ -44,114 +47,127 @@ class CheckpointFile:
     the trial that wrote it."""
 
     def __init__(self, folder: Folder, name: str, trial: Trial):
-        self.folder, self.name = folder, name
-        # Exactly means: the same training code, the same torch, the same trial.
+        self.folder = folder
+        self.name = name
+        # Training goes on exactly only with the same training code, torch and trial.
         self.made_by = {
             "trial_id": trial.trial_id,
             "identity_version": str(IDENTITY_VERSION),
             "torch": torch.__version__,
         }
-        self.last, self.took = time.monotonic(), 0.0
+        self.written_at = time.monotonic()
+        self.write_s = 0.0
 
     @classmethod
     def at(cls, pattern: str | None, trial: Trial) -> Self | None:
-        """The trial's, for a path or a bucket's address with {} in place of its id; None where
-        this machine does not see the folder, which the driver makes on a disk that workers may
-        not share."""
+        """Return the trial's file; None where there is no pattern, or no folder on this machine.
+
+        pattern: a path or a bucket's address, with {} in place of the trial's id. The driver makes
+        the folder, on a disk that workers may not share.
+        """
         if not pattern:
             return None
         folder, name = beside(pattern.format(trial.trial_id))
-        return None if isinstance(folder, Disk) and not folder.there() else cls(folder, name, trial)
+        if isinstance(folder, Disk) and not folder.there():
+            return None
+        return cls(folder, name, trial)
 
     @property
     def due(self) -> bool:
-        """Whether EVERY_S have passed since the last one, or longer where writing takes long."""
-        return time.monotonic() - self.last >= EVERY_S * max(1.0, self.took / QUICK_S)
+        """Return whether EVERY_S have passed since the last write, or longer where writing is
+        slow."""
+        interval = EVERY_S * max(1.0, self.write_s / QUICK_S)
+        return time.monotonic() - self.written_at >= interval
 
-    def write(self, parts: Parts, **said: int) -> None:
-        """Replace the file by one with these tensors and, in its metadata, these numbers."""
+    def write(self, parts: Parts, **numbers: int) -> None:
+        """Replace the file by one with these tensors, and with these numbers in its metadata."""
         clock = time.monotonic()
         tensors = {
-            f"{part}/{name}": t.detach().to("cpu", copy=True).contiguous()
+            f"{part}/{name}": tensor.detach().to("cpu", copy=True).contiguous()
             for part, named in parts.items()
-            for name, t in named.items()
+            for name, tensor in named.items()
         }
-        content = save(
-            tensors, metadata={**self.made_by, **{key: str(number) for key, number in said.items()}}
-        )
+        metadata = {**self.made_by, **{key: str(number) for key, number in numbers.items()}}
+        content = save(tensors, metadata=metadata)
+
         if not isinstance(self.folder, Disk) or self.folder.there():
             with contextlib.suppress(UserError):  # a full disk costs the checkpoint, not the trial
                 self.folder.put(self.name, content)
-        self.last = time.monotonic()
-        self.took = self.last - clock
+        self.written_at = time.monotonic()
+        self.write_s = self.written_at - clock
 
     def read(
         self, parts: Iterable[str], device: torch.device
     ) -> tuple[Parts, dict[str, str]] | None:
-        """These parts, those of PARTS on the device, and the metadata; None when other code or
-        another trial wrote the file.
+        """Return the tensors of these parts, and the metadata; None when other code or another
+        trial wrote the file.
 
-        Raises one of UNREADABLE when there is none, or when it is torn.
+        The tensors of PARTS are on the device, all others on the CPU. Raises one of UNREADABLE when
+        there is no file, or when it is torn.
         """
         content = self.folder.get(self.name)
-        said = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get(
-            "__metadata__", {}
-        )
-        if {key: said.get(key) for key in self.made_by} != self.made_by:
+        # A safetensors file begins with the length of its header, 8 bytes, and the header as JSON.
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        metadata = header.get("__metadata__", {})
+        if {key: metadata.get(key) for key in self.made_by} != self.made_by:
             return None
-        found: Parts = {part: {} for part in parts}
+
+        by_part: Parts = {part: {} for part in parts}
         for key, tensor in load(content).items():
             part, _, name = key.partition("/")
-            found[part][name] = tensor.to(device if part in PARTS else "cpu")
-        if (
-            not found["parameters"].keys()
-            == found["first_moments"].keys()
-            == found["second_moments"].keys()
-        ):
+            by_part[part][name] = tensor.to(device if part in PARTS else "cpu")
+
+        names = by_part["parameters"].keys()
+        if by_part["first_moments"].keys() != names or by_part["second_moments"].keys() != names:
             return None
-        return found, said
+        return by_part, metadata
 
 
 class TrialCheckpoint(CheckpointFile):
     """A trial of labelled samples, between two epochs."""
 
     def save(self, state: Checkpoint) -> None:
-        """Write, if it is due."""
+        """Write the state, if a checkpoint is due."""
         if not self.due:
             return
         parts = {part: getattr(state, part) for part in PARTS}
-        parts["generators"] = {
-            str(g): drawn for g, drawn in enumerate([state.dropout, *state.orders])
-        }
-        parts["starts"] = {str(g): drawn for g, drawn in enumerate(state.starts)}
+        parts["generators"] = _numbered([state.dropout, *state.orders])
+        parts["starts"] = _numbered(state.starts)
         parts["lags"] = {
             str(model): torch.tensor(lag, dtype=torch.float64) for model, lag in state.lags.items()
         }
         self.write(parts, epoch=state.epoch)
 
     def load(self, device: torch.device) -> Checkpoint | None:
-        """What was saved last; None when there is nothing, or when it is torn or was written by
-        other code."""
+        """Return the state that was saved last; None when there is none, when it is torn, or when
+        other code wrote it."""
         try:
-            found = self.read((*PARTS, "generators", "starts", "lags"), device)
-            if not found:
+            content = self.read((*PARTS, "generators", "starts", "lags"), device)
+            if not content:
                 return None
-            parts, said = found
-            dropout, *orders = [
-                parts["generators"][str(g)] for g in range(len(parts["generators"]))
-            ]
+            parts, metadata = content
+
+            dropout, *orders = _in_order(parts["generators"])
             if not orders:
                 return None
             lags = {int(model): Evaluation(*lag.tolist()) for model, lag in parts["lags"].items()}
-            starts = [parts["starts"][str(g)] for g in range(len(parts["starts"]))]
             named = {part: parts[part] for part in PARTS}
             return Checkpoint(
-                int(said["epoch"]),
+                int(metadata["epoch"]),
                 orders=orders,
                 dropout=dropout,
                 lags=lags,
-                starts=starts,
+                starts=_in_order(parts["starts"]),
                 **named,
             )
         except UNREADABLE:
             return None
+
+
+def _numbered(tensors: Iterable[Tensor]) -> dict[str, Tensor]:
+    return {str(number): tensor for number, tensor in enumerate(tensors)}
+
+
+def _in_order(numbered: dict[str, Tensor]) -> list[Tensor]:
+    """Return the tensors that `_numbered` was given. Raises KeyError when one is missing."""
+    return [numbered[str(number)] for number in range(len(numbered))]

@@ -15,9 +15,12 @@ from reports.law import Fits
 from reports.numbers import Number, Sentence
 from reports.published.tables import LanguageModel, language_models
 
-STATED_NEED, STATED_DATA = 1.75e14, 500e9
-"""Of the claim: the parameters that would do, and the tokens of GPT-3's data set."""
-GPT3, RUMOURED = "GPT-3 175B", "rumoured 1e14"
+STATED_NEED = 1.75e14
+"""Parameters that would do, according to the claim."""
+STATED_DATA = 500e9
+"""Tokens of GPT-3's data set, according to the claim."""
+GPT3 = "GPT-3 175B"
+RUMOURED = "rumoured 1e14"
 
 STATEMENT = Statement(
     "C7",
@@ -40,7 +43,7 @@ class Convention(NamedTuple):
 
 
 def named(name: str) -> LanguageModel:
-    """The published model of this name."""
+    """Return the published model of this name."""
     (model,) = (m for m in language_models() if m.name == name)
     return model
 
@@ -66,20 +69,20 @@ CONVENTIONS = (TOKEN, IMPLIED, WIDTH, POSITION)
 
 
 def needed(model: LanguageModel, convention: Convention) -> float | None:
-    """n·d, which is the p of p = n·d; None where tokens or shape are unknown."""
+    """Return n·d, the p of p = n·d; None where tokens or shape are unknown."""
     numbers = convention.numbers(model)
     return model.tokens * numbers if model.tokens and numbers else None
 
 
 def orders_short(parameters: float, need: float) -> float:
-    """Orders of magnitude by which `parameters` falls short of n·d; negative beyond it."""
+    """Return the orders of magnitude by which `parameters` falls short of n·d; negative beyond."""
     return log10(need / parameters)
 
 
 def published(
     key: str, value: float, model: LanguageModel, how: str, style: str = "sig3"
 ) -> Number:
-    """A number about a published model: `how` over its source."""
+    """Return a number about a published model; `how` is followed by the model's source."""
     return Number(
         f"{key}:{model.name}:{how}", value, f"{how}; published: {model.source}", (), style
     )
@@ -98,10 +101,12 @@ def _need(model: LanguageModel, convention: Convention) -> float:
 def _short(
     model: LanguageModel, convention: Convention, data: LanguageModel | None = None
 ) -> tuple[Number, str]:
-    """The distance in orders and its side; on the tokens and shape of `data`, the model's own if
-    left out."""
+    """Return the distance in orders and its side. data: the model whose tokens and shape count,
+    the model itself if left out."""
     value = orders_short(model.parameters, _need(data or model, convention))
-    how = f"|log10(n·d / p)|, {convention.key}" + (f", on {data.name}'s tokens" if data else "")
+    how = f"|log10(n·d / p)|, {convention.key}"
+    if data:
+        how += f", on {data.name}'s tokens"
     return published("C7", abs(value), model, how), "short" if value > 0 else "beyond"
 
 
@@ -130,7 +135,8 @@ def _by_width() -> Sentence:
 
 def _claims_own() -> Sentence:
     m = named(GPT3)
-    tokens, width = _known(m.tokens), _known(m.d_model)
+    tokens = _known(m.tokens)
+    width = _known(m.d_model)
     short, side = _short(m, IMPLIED)
     parts = {
         "need": published("C7", STATED_NEED / 1e12, m, "n·d, implied, in trillions"),
@@ -178,7 +184,8 @@ def _extremes() -> Sentence:
 
 
 def _rumoured() -> Sentence:
-    m, data = named(RUMOURED), named(GPT3)
+    m = named(RUMOURED)
+    data = named(GPT3)
     parts: dict[str, Any] = {
         "p": published("C7", m.parameters / 1e12, m, "parameters, in trillions"),
         "data": data.name,
@@ -195,29 +202,23 @@ def _rumoured() -> Sentence:
 
 
 def _others() -> list[Sentence]:
-    """The largest model of every other group by d_model, and the groups without a place."""
-    largest = {m.group: m for m in language_models()}
-    found: list[Sentence] = []
-    for m in largest.values():
-        if m.group in (named(GPT3).group, named(RUMOURED).group):
-            continue
-        if m.place is None:
-            found.append(
-                Sentence(
-                    "{name}: how many tokens it was trained on was not published, so it has no"
-                    " place.",
-                    {"name": m.name},
-                )
-            )
-            continue
-        short, side = _short(m, WIDTH)
-        parts = {
-            "name": m.name,
-            "place": published("C7", m.place, m, "p / (n·d), width"),
-            "short": short,
-            "side": side,
-        }
-        found.append(
-            Sentence("{name}, with d_model: p/(n·d) is {place}, {short} orders {side}.", parts)
+    """State the place of the largest model of every other group, with d_model numbers a token."""
+    elsewhere = (named(GPT3).group, named(RUMOURED).group)
+    largest = {model.group: model for model in language_models() if model.group not in elsewhere}
+    return [_other(model) for model in largest.values()]
+
+
+def _other(model: LanguageModel) -> Sentence:
+    if model.place is None:
+        return Sentence(
+            "{name}: how many tokens it was trained on was not published, so it has no place.",
+            {"name": model.name},
         )
-    return found
+    short, side = _short(model, WIDTH)
+    parts = {
+        "name": model.name,
+        "place": published("C7", model.place, model, "p / (n·d), width"),
+        "short": short,
+        "side": side,
+    }
+    return Sentence("{name}, with d_model: p/(n·d) is {place}, {short} orders {side}.", parts)

@@ -3,6 +3,7 @@
 from reports.claims.claim import UNTESTED, Finding, Statement, verdict_over
 from reports.evidence import Evidence
 from reports.fit_numbers import slope_numbers
+from reports.fits.slope import Slope
 from reports.law import Fits
 from reports.measures import MEASURES
 from reports.numbers import Number, Sentence
@@ -17,43 +18,58 @@ STATEMENT = Statement(
     " contradicted if one lies wholly on the other, undecided otherwise.",
 )
 
+VERDICTS = {1: "supported", -1: "contradicted", 0: "undecided"}
+MORE_ROBUST = {1: "more robust with size", -1: "less robust with size", 0: "no sign"}
+GUARANTEES_MORE = {
+    1: "guarantees more with size, not counted",
+    -1: "guarantees less with size, not counted",
+    0: "no sign, not counted",
+}
+"""By the sign of a slope: +1 on the robust side of 0, -1 on the other, 0 where its interval
+contains 0."""
+
 
 def check(evidence: Evidence, fits: Fits) -> Finding:
-    findings, signs = [], []
-    measures = {m.column: m for m in MEASURES}
+    measures = {measure.column: measure for measure in MEASURES}
+    sentences = []
+    signs = []
     for (kind, column), slope in fits.slopes.items():
         if slope.failure:
             continue
-        sign = measures[column].robust * (1 if slope.low > 0 else -1 if slope.high < 0 else 0)
-        word = {1: "more robust with size", -1: "less robust with size", 0: "no sign"}[sign]
-        if measures[column].telling:
+        measure = measures[column]
+        sign = measure.robust * _side_of_zero(slope)
+        if measure.telling:
             signs.append(sign)
-        else:
-            word = {1: "guarantees more with size", -1: "guarantees less with size", 0: "no sign"}[
-                sign
-            ] + ", not counted"
         parts = {
             "kind": kind,
-            "name": measures[column].name,
-            "word": word,
+            "name": measure.name,
+            "word": MORE_ROBUST[sign] if measure.telling else GUARANTEES_MORE[sign],
             **slope_numbers(f"C8:{kind}:{column}", slope, column),
         }
-        findings.append(
+        sentences.append(
             Sentence("{kind}: {name}, slope {b} ({low} to {high}), {cells} cells: {word}.", parts)
         )
-    if not findings:
+    if not sentences:
         return UNTESTED
-    ids = tuple(evidence.trials["trial_id"])
-    counts = {1: "robust", -1: "fragile", 0: "open"}
+    verdict = verdict_over(VERDICTS[sign] for sign in signs)
+    return Finding(verdict, [_summary(signs, tuple(evidence.trials["trial_id"])), *sentences])
+
+
+def _side_of_zero(slope: Slope) -> int:
+    """Return the side on which the whole interval lies; 0 where it contains 0."""
+    if slope.low > 0:
+        return 1
+    return -1 if slope.high < 0 else 0
+
+
+def _summary(signs: list[int], trials: tuple[str, ...]) -> Sentence:
+    how = "number of the slopes below that count"
     parts = {
-        word: Number(
-            f"C8:{word}", signs.count(s), "number of the slopes below that count", ids, "int"
-        )
-        for s, word in counts.items()
+        name: Number(f"C8:{name}", signs.count(sign), how, trials, "int")
+        for name, sign in (("robust", 1), ("fragile", -1), ("open", 0))
     }
-    summary = (
+    return Sentence(
         "Of the slopes below {robust} lie on the robust side of 0, {fragile} on the other, and"
-        " {open} intervals contain 0."
+        " {open} intervals contain 0.",
+        parts,
     )
-    verdict = verdict_over({1: "supported", -1: "contradicted", 0: "undecided"}[s] for s in signs)
-    return Finding(verdict, [Sentence(summary, parts), *findings])

@@ -32,20 +32,16 @@ UNTESTED = Finding(NOT_TESTED, [])
 
 
 def verdict_over(parts: Iterable[str]) -> str:
-    """Of a statement that several sets of rows bear on: contradicted if any contradicts it,
-    supported if all support it."""
-    found = set(parts)
-    return (
-        "contradicted"
-        if "contradicted" in found
-        else "supported"
-        if found == {"supported"}
-        else "undecided"
-    )
+    """Return the verdict on a statement that several sets of rows bear on: contradicted if any
+    contradicts it, supported if all support it."""
+    verdicts = set(parts)
+    if "contradicted" in verdicts:
+        return "contradicted"
+    return "supported" if verdicts == {"supported"} else "undecided"
 
 
 def clean_digits(trials: pd.DataFrame) -> pd.DataFrame:
-    """Whole cells of the ten-class MNIST task without injected noise."""
+    """Return whole cells of the ten-class MNIST task without injected noise."""
     return trials[
         trials["task"].eq("mnist")
         & trials["outputs"].eq(10)

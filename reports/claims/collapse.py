@@ -1,10 +1,13 @@
 """C2: fitting smoothly takes p ≈ n·d. Do n and d act through p/(n·d)?"""
 
+from typing import Any
+
 import numpy as np
 
 from reports.claims.claim import UNTESTED, Finding, Statement
 from reports.evidence import Evidence
 from reports.fit_numbers import collapse_numbers
+from reports.fits.slope import Collapse
 from reports.law import Fits, KindCollapse
 from reports.numbers import Sentence
 
@@ -21,42 +24,51 @@ STATEMENT = Statement(
 
 
 def check(evidence: Evidence, fits: Fits) -> Finding:
-    findings = [_sentence(c) for c in fits.collapses]
-    judged = [c.collapse for c in fits.collapses if not c.collapse.failure]
-    if not findings:
+    if not fits.collapses:
         return UNTESTED
-    against = [
-        any(not low <= 1 <= high for _, low, high in (c.ratio_n, c.ratio_d) if np.isfinite(low))
-        and c.errors["free"] < c.errors["p/(n·d)"]
-        for c in judged
-    ]
-    if any(against):
-        return Finding("contradicted", findings)
-    both = [c for c in judged if np.isfinite(c.ratio_d[1])]
-    narrow = [
-        all(
-            low <= 1 <= high and high - low <= 1 and low > 0
-            for _, low, high in (c.ratio_n, c.ratio_d)
-        )
-        and c.errors["p/(n·d)"] <= c.errors["p/n"]
-        for c in both
-    ]
-    return Finding("supported" if both and all(narrow) else "undecided", findings)
+    sentences = [_sentence(collapse) for collapse in fits.collapses]
+    judged = [c.collapse for c in fits.collapses if not c.collapse.failure]
+
+    if any(_contradicts(collapse) for collapse in judged):
+        return Finding("contradicted", sentences)
+    of_n_and_d = [collapse for collapse in judged if np.isfinite(collapse.ratio_d[1])]
+    supported = of_n_and_d and all(_supports(collapse) for collapse in of_n_and_d)
+    return Finding("supported" if supported else "undecided", sentences)
 
 
-def _sentence(found: KindCollapse) -> Sentence:
-    """The ratios of one collapse test in a line, or why there are none."""
-    numbers = collapse_numbers(found)
-    text, parts = "", {}
-    for i, name in enumerate(name for name in ("b_n/b", "b_d/b") if f"{name} low" in numbers):
-        text += f"{', ' if i else ''}{name} = {{v{i}}} ({{l{i}}} to {{h{i}}})"
-        parts |= {
-            f"v{i}": numbers[name],
-            f"l{i}": numbers[f"{name} low"],
-            f"h{i}": numbers[f"{name} high"],
-        }
-    if found.collapse.failure:
-        text += "; {why}" if text else "{why}"
-    return Sentence(
-        "{kind}: " + text + ".", {"kind": found.kind, "why": found.collapse.failure, **parts}
+def _contradicts(collapse: Collapse) -> bool:
+    excludes_one = any(
+        np.isfinite(low) and not low <= 1 <= high
+        for _, low, high in (collapse.ratio_n, collapse.ratio_d)
     )
+    return excludes_one and collapse.errors["free"] < collapse.errors["p/(n·d)"]
+
+
+def _supports(collapse: Collapse) -> bool:
+    holds_one = all(
+        low <= 1 <= high and high - low <= 1 and low > 0
+        for _, low, high in (collapse.ratio_n, collapse.ratio_d)
+    )
+    return holds_one and collapse.errors["p/(n·d)"] <= collapse.errors["p/n"]
+
+
+def _sentence(collapse: KindCollapse) -> Sentence:
+    """State the ratios of one collapse test, or why there are none."""
+    numbers = collapse_numbers(collapse)
+    parts: dict[str, Any] = {"kind": collapse.kind, "why": collapse.collapse.failure}
+    phrases = []
+    for ratio in ("b_n/b", "b_d/b"):
+        if f"{ratio} low" not in numbers:
+            continue
+        i = len(phrases)
+        phrases.append(f"{ratio} = {{v{i}}} ({{l{i}}} to {{h{i}}})")
+        parts |= {
+            f"v{i}": numbers[ratio],
+            f"l{i}": numbers[f"{ratio} low"],
+            f"h{i}": numbers[f"{ratio} high"],
+        }
+
+    text = ", ".join(phrases)
+    if collapse.collapse.failure:
+        text += "; {why}" if text else "{why}"
+    return Sentence("{kind}: " + text + ".", parts)

@@ -35,6 +35,10 @@ STATEMENT = Statement(
 )
 
 
+WIDEST_BRACKET = 4
+"""The largest factor between the ends of a bracket that supports a number inside it."""
+
+
 class AccuracyThreshold(NamedTuple):
     """One accuracy level and the number of parameters that is said to be needed for it."""
 
@@ -58,115 +62,122 @@ ROBUST = tuple(
 
 def check(evidence: Evidence, fits: Fits) -> Finding:
     digits = clean_digits(evidence.trials)
-    trained = digits[digits["adversary"].eq("pgd") & digits["family"].eq("mnist-cnn")]
-    trained = trained[
-        (trained["robust_linf_radius"] - LINF_RADIUS).abs().lt(1e-6)
-        & trained["robust_linf"].notna()
+    standard = digits[digits["adversary"].eq("none")]
+    at_radius = (digits["robust_linf_radius"] - LINF_RADIUS).abs().lt(1e-6)
+    robust = digits[
+        digits["adversary"].eq("pgd")
+        & digits["family"].eq("mnist-cnn")
+        & at_radius
+        & digits["robust_linf"].notna()
     ]
-    parts = [
-        (half, rows)
-        for half in CLEAN
-        for _, rows in digits[digits["adversary"].eq("none")].groupby("curve", sort=False)
-    ]
-    parts += [(half, rows) for half in ROBUST for _, rows in trained.groupby("curve", sort=False)]
-    if not parts:
+
+    sentences: list[Sentence] = []
+    verdicts: list[str] = []
+    for thresholds, trials in ((CLEAN, standard), (ROBUST, robust)):
+        for threshold in thresholds:
+            for _, curve in trials.groupby("curve", sort=False):
+                sentence, verdict = _crossing(threshold, curve)
+                sentences.append(sentence)
+                verdicts.append(verdict)
+    if not verdicts:
         return UNTESTED
-    found = [_crossing(half, rows) for half, rows in parts]
-    beside = [
-        s for _, rows in trained.groupby("curve", sort=False) for s in _beside_published(rows)
-    ]
-    return Finding(
-        verdict_over(verdict for _, verdict in found), [sentence for sentence, _ in found] + beside
-    )
+
+    for _, curve in robust.groupby("curve", sort=False):
+        sentences += _beside_published(curve)
+    return Finding(verdict_over(verdicts), sentences)
 
 
-def _crossing(half: AccuracyThreshold, rows: pd.DataFrame) -> tuple[Sentence, str]:
-    """Where the mean accuracy over seeds first passes the target, and what that says of needing
-    the stated size."""
-    column, target, stated = half.column, half.target, half.stated
+def _crossing(threshold: AccuracyThreshold, rows: pd.DataFrame) -> tuple[Sentence, str]:
+    """State where a curve's mean accuracy over seeds first passes the target, and judge what that
+    says of needing the stated size."""
+    column = threshold.column
+    target = threshold.target
     mean = rows.groupby("p")[column].mean().sort_index()
-    p, accuracy = mean.index.to_numpy(float), mean.to_numpy(float)
-    n, ids, key = (
-        int(rows["n"].iloc[0]),
-        tuple(rows["trial_id"]),
-        f"C4:{rows['curve'].iloc[0]}:{column}:{target:g}",
-    )
+    p = mean.index.to_numpy(float)
+    accuracy = mean.to_numpy(float)
+    n = int(rows["n"].iloc[0])
+    trials = tuple(rows["trial_id"])
+    key = f"C4:{rows['curve'].iloc[0]}:{column}:{target:g}"
+
+    def number(name: str, value: float, how: str, style: str = "int") -> Number:
+        return Number(f"{key}:{name}", value, how, trials, style)
+
     parts: dict[str, Any] = {
         "kind": rows["kind"].iloc[0],
-        "name": half.name,
-        "n": Number(f"{key}:n", n, "column n", ids, "int"),
+        "name": threshold.name,
+        "n": number("n", n, "column n"),
         "target": f"{target:.0%}".replace("%", " %"),
-        "best": Number(
-            f"{key}:best",
-            float(accuracy.max()),
-            f"largest mean {column} over seeds",
-            ids,
-            "percent",
+        "best": number(
+            "best", float(accuracy.max()), f"largest mean {column} over seeds", "percent"
         ),
-        "largest": Number(f"{key}:largest", float(p.max()), "largest p", ids, "int"),
+        "largest": number("largest", float(p.max()), "largest p"),
     }
-    above = np.flatnonzero(accuracy >= target)
-    if not len(above):
+
+    passing = np.flatnonzero(accuracy >= target)
+    if not len(passing):
         text = "{kind}, n = {n}: {target} {name} not reached; best {best}, up to p = {largest}"
-        verdict = "contradicted" if n >= ALL_DIGITS and p.max() >= stated else "undecided"
-    elif above[0] == 0:
-        parts["at"] = Number(f"{key}:at", float(p[0]), "smallest p of the grid", ids, "int")
+        tried = n >= ALL_DIGITS and p.max() >= threshold.stated
+        verdict = "contradicted" if tried else "undecided"
+    elif passing[0] == 0:
+        parts["at"] = number("at", float(p[0]), "smallest p of the grid")
         text = (
             "{kind}, n = {n}: {target} {name} already passed at the smallest size, p = {at}; best"
             " {best}"
         )
-        verdict = "contradicted" if p[0] < stated else "undecided"
+        verdict = "contradicted" if p[0] < threshold.stated else "undecided"
     else:
-        i = int(above[0])
-        seeds = [
-            _crossing_at(one.set_index("p")[column].sort_index(), target)
-            for _, one in rows.groupby("seed")
-        ]
-        passed = [at for at in seeds if np.isfinite(at)]
+        low = float(p[passing[0] - 1])
+        high = float(p[passing[0]])
         how = (
             f"linear in log p between neighbouring sizes of the mean {column} over seeds, at"
             f" {target:g}"
         )
         parts |= {
-            "at": Number(f"{key}:at", _crossing_at(mean, target), how, ids, "int"),
-            "low": Number(
-                f"{key}:low", float(p[i - 1]), "largest p before the crossing", ids, "int"
-            ),
-            "high": Number(f"{key}:high", float(p[i]), "smallest p after the crossing", ids, "int"),
-            "first": Number(
-                f"{key}:first seed", min(passed), "smallest crossing of a single seed", ids, "int"
-            ),
-            "last": Number(
-                f"{key}:last seed", max(passed), "largest crossing of a single seed", ids, "int"
-            ),
-            "passing": Number(f"{key}:seeds passing", len(passed), "seeds that cross", ids, "int"),
-            "seeds": Number(f"{key}:seeds", len(seeds), "seeds", ids, "int"),
+            "at": number("at", _crossing_at(mean, target), how),
+            "low": number("low", low, "largest p before the crossing"),
+            "high": number("high", high, "smallest p after the crossing"),
+        }
+
+        seeds = [
+            _crossing_at(seed.set_index("p")[column].sort_index(), target)
+            for _, seed in rows.groupby("seed")
+        ]
+        crossed = [at for at in seeds if np.isfinite(at)]
+        parts |= {
+            "first": number("first seed", min(crossed), "smallest crossing of a single seed"),
+            "last": number("last seed", max(crossed), "largest crossing of a single seed"),
+            "passing": number("seeds passing", len(crossed), "seeds that cross"),
+            "seeds": number("seeds", len(seeds), "seeds"),
         }
         text = (
             "{kind}, n = {n}: {target} {name} passed at p ≈ {at} (between {low} and {high}; {first}"
             " to {last} over the {passing} of {seeds} seeds that pass); best {best}"
         )
-        narrow = p[i] / p[i - 1] <= 4
-        verdict = (
-            "contradicted"
-            if p[i] < stated
-            else "supported"
-            if p[i - 1] <= stated <= p[i] and narrow
-            else "undecided"
-        )
-    if half.only_upper and verdict == "contradicted":
+        verdict = _bracket_verdict(low, high, threshold.stated)
+
+    if threshold.only_upper and verdict == "contradicted":
         verdict = "undecided"
     return Sentence(text + ": {verdict}.", parts | {"verdict": verdict}), verdict
 
 
+def _bracket_verdict(low: float, high: float, stated: float) -> str:
+    """Judge the stated size by the sizes just before and just after the crossing."""
+    if high < stated:
+        return "contradicted"
+    if low <= stated and high / low <= WIDEST_BRACKET:
+        return "supported"
+    return "undecided"
+
+
 def _crossing_at(accuracy: pd.Series, target: float) -> float:
-    """The p at which accuracy over p (index, ascending) first passes `target`; NaN when it does
-    not."""
-    p, a = accuracy.index.to_numpy(float), accuracy.to_numpy(float)
-    above = np.flatnonzero(a >= target)
-    if not len(above):
+    """Return the p at which accuracy over p (index, ascending) first passes `target`, linear in
+    log p; NaN when it does not."""
+    p = accuracy.index.to_numpy(float)
+    a = accuracy.to_numpy(float)
+    passing = np.flatnonzero(a >= target)
+    if not len(passing):
         return float("nan")
-    i = int(above[0])
+    i = int(passing[0])
     if i == 0:
         return float(p[0])
     share = (target - a[i - 1]) / (a[i] - a[i - 1])
@@ -174,51 +185,46 @@ def _crossing_at(accuracy: pd.Series, target: float) -> float:
 
 
 def _beside_published(rows: pd.DataFrame) -> list[Sentence]:
-    """Robust accuracy beside the published figures, at their sizes: interpolated in log p, never
-    beyond the sizes trained."""
+    """Set a curve's robust accuracy beside the published figures, at their sizes: interpolated in
+    log p, never beyond the sizes trained."""
     mean = rows.groupby("p")["robust_linf"].mean().sort_index()
-    p, said = mean.index.to_numpy(float), []
+    p = mean.index.to_numpy(float)
+
+    sentences = []
     for size in sorted({point.parameters for point in madry2018()}):
-        if 0.99 * p[0] <= size <= 1.01 * p[-1]:
-            ours = float(np.interp(np.log(size), np.log(p), mean.to_numpy(float)))
-            said.append(
-                _beside(
-                    size, ours, rows, [point for point in madry2018() if point.parameters == size]
-                )
-            )
-    return said
+        if not 0.99 * p[0] <= size <= 1.01 * p[-1]:
+            continue
+        ours = float(np.interp(np.log(size), np.log(p), mean.to_numpy(float)))
+        points = [point for point in madry2018() if point.parameters == size]
+        sentences.append(_comparison(size, ours, rows, points))
+    return sentences
 
 
-def _beside(size: int, ours: float, rows: pd.DataFrame, points: list[Published]) -> Sentence:
-    """At one size: ours, each published figure, and the differences."""
-    ids, key = tuple(rows["trial_id"]), f"C4:{rows['curve'].iloc[0]}:{size}"
+def _comparison(size: int, ours: float, rows: pd.DataFrame, points: list[Published]) -> Sentence:
+    """State at one size our accuracy, each published figure, and the differences."""
+    trials = tuple(rows["trial_id"])
+    key = f"C4:{rows['curve'].iloc[0]}:{size}"
+    how = "mean robust_linf over seeds, linear in log p between neighbouring sizes"
+    source = f"published: {points[0].source}"
     parts: dict[str, Any] = {
         "kind": rows["kind"].iloc[0],
-        "n": Number(f"{key}:our n", int(rows["n"].iloc[0]), "column n", ids, "int"),
-        "p": Number(f"{key}:published p", size, f"published: {points[0].source}", (), "int"),
-        "ours": Number(
-            f"{key}:ours",
-            ours,
-            "mean robust_linf over seeds, linear in log p between neighbouring sizes",
-            ids,
-            "percent",
-        ),
+        "n": Number(f"{key}:our n", int(rows["n"].iloc[0]), "column n", trials, "int"),
+        "p": Number(f"{key}:published p", size, source, (), "int"),
+        "ours": Number(f"{key}:ours", ours, how, trials, "percent"),
     }
-    text = "{kind}, n = {n}, p = {p}: robust accuracy {ours}. Madry et al.’s model of that size: "
+
+    phrases = []
     for i, point in enumerate(points):
-        parts[f"v{i}"] = Number(
-            f"{key}:{point.key}", point.accuracy, f"published: {point.source}", (), "percent"
-        )
-        parts[f"d{i}"] = Number(
-            f"{key}:minus {point.key}",
-            100 * (ours - point.accuracy),
-            "ours less theirs",
-            ids,
-            "points",
-        )
-        parts[f"a{i}"] = point.attack
-        text += (
-            f"{', ' if i else ''}{'about ' if point.approximate else ''}{{v{i}}} under {{a{i}}}"
-            f" (ours {{d{i}}} points)"
-        )
-    return Sentence(text + ".", parts)
+        theirs = f"published: {point.source}"
+        difference = 100 * (ours - point.accuracy)
+        parts |= {
+            f"v{i}": Number(f"{key}:{point.key}", point.accuracy, theirs, (), "percent"),
+            f"d{i}": Number(
+                f"{key}:minus {point.key}", difference, "ours less theirs", trials, "points"
+            ),
+            f"a{i}": point.attack,
+        }
+        about = "about " if point.approximate else ""
+        phrases.append(f"{about}{{v{i}}} under {{a{i}}} (ours {{d{i}}} points)")
+    text = "{kind}, n = {n}, p = {p}: robust accuracy {ours}. Madry et al.’s model of that size: "
+    return Sentence(text + ", ".join(phrases) + ".", parts)

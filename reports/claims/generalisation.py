@@ -2,6 +2,7 @@
 cells."""
 
 import numpy as np
+import pandas as pd
 from scipy.stats import rankdata
 
 from reports.claims.claim import UNTESTED, Finding, Statement, verdict_over
@@ -12,6 +13,12 @@ from reports.measures import STABILITY
 from reports.numbers import Number, Sentence
 
 MIN_CELLS = 6
+WORDS = {
+    "supported": "together",
+    "contradicted": "one against the other",
+    "undecided": "no sign",
+}
+"""How a sentence says each verdict."""
 
 STATEMENT = Statement(
     "C10",
@@ -25,49 +32,65 @@ STATEMENT = Statement(
 
 
 def check(evidence: Evidence, fits: Fits) -> Finding:
-    t = evidence.trials
-    # pure noise, of ±1 targets or classes
-    guessed = t["sigma2"].eq(1.0) | (t["outputs"].gt(1) & t["eta"].eq(1.0))
-    t = t[t["whole"] & ~guessed & t[STABILITY].notna() & t["test_accuracy"].notna()]
-    found, verdicts = [], []
-    for _, rows in t.groupby(["kind", "n", "d_ambient"]):
-        kind, n, d = rows["kind"].iloc[0], int(rows["n"].iloc[0]), int(rows["d_ambient"].iloc[0])
+    trials = evidence.trials
+    several_classes = trials["outputs"].gt(1)
+    pure_noise = trials["sigma2"].eq(1.0) | (several_classes & trials["eta"].eq(1.0))
+    measured = trials[STABILITY].notna() & trials["test_accuracy"].notna()
+    trials = trials[trials["whole"] & ~pure_noise & measured]
+
+    sentences = []
+    verdicts = []
+    for _, rows in trials.groupby(["kind", "n", "d_ambient"]):
         cells = rows.groupby("cell")[[STABILITY, "test_accuracy"]].mean()
         if len(cells) < MIN_CELLS or (cells.nunique() < 2).any():
             continue
-        rho, low, high = rank_correlation(
-            cells[STABILITY].to_numpy(), cells["test_accuracy"].to_numpy()
-        )
-        verdict = "supported" if low > 0 else "contradicted" if high < 0 else "undecided"
-        key, ids = f"C10:{kind}:{n}:{d}", tuple(rows["trial_id"])
-        how = "Spearman, stability_attack_mean and test_accuracy, means over the seeds of each cell"
-        parts = {
-            "kind": kind,
-            "n": Number(f"{key}:n", n, "column n", ids, "int"),
-            "d": Number(f"{key}:d", d, "column d_ambient", ids, "int"),
-            "rho": Number(f"{key}:rho", rho, how, ids, "signed"),
-            "low": Number(f"{key}:low", low, f"{how}; bootstrap over cells", ids, "signed"),
-            "high": Number(f"{key}:high", high, f"{how}; bootstrap over cells", ids, "signed"),
-            "cells": Number(f"{key}:cells", len(cells), "number of cells", ids, "int"),
-            "word": {
-                "supported": "together",
-                "contradicted": "one against the other",
-                "undecided": "no sign",
-            }[verdict],
-        }
-        found.append(
-            Sentence(
-                "{kind}, n = {n}, d = {d}: rank correlation {rho} ({low} to {high}) over {cells}"
-                " cells: {word}.",
-                parts,
-            )
-        )
+        sentence, verdict = _correlation(rows, cells)
+        sentences.append(sentence)
         verdicts.append(verdict)
-    return Finding(verdict_over(verdicts), found) if found else UNTESTED
+    return Finding(verdict_over(verdicts), sentences) if sentences else UNTESTED
+
+
+def _correlation(rows: pd.DataFrame, cells: pd.DataFrame) -> tuple[Sentence, str]:
+    """State the correlation over the cells of these rows, with its verdict."""
+    kind = rows["kind"].iloc[0]
+    n = int(rows["n"].iloc[0])
+    d = int(rows["d_ambient"].iloc[0])
+    trials = tuple(rows["trial_id"])
+
+    rho, low, high = rank_correlation(
+        cells[STABILITY].to_numpy(), cells["test_accuracy"].to_numpy()
+    )
+    if low > 0:
+        verdict = "supported"
+    elif high < 0:
+        verdict = "contradicted"
+    else:
+        verdict = "undecided"
+
+    def number(name: str, value: float, how: str, style: str) -> Number:
+        return Number(f"C10:{kind}:{n}:{d}:{name}", value, how, trials, style)
+
+    how = "Spearman, stability_attack_mean and test_accuracy, means over the seeds of each cell"
+    parts = {
+        "kind": kind,
+        "n": number("n", n, "column n", "int"),
+        "d": number("d", d, "column d_ambient", "int"),
+        "rho": number("rho", rho, how, "signed"),
+        "low": number("low", low, f"{how}; bootstrap over cells", "signed"),
+        "high": number("high", high, f"{how}; bootstrap over cells", "signed"),
+        "cells": number("cells", len(cells), "number of cells", "int"),
+        "word": WORDS[verdict],
+    }
+    text = (
+        "{kind}, n = {n}, d = {d}: rank correlation {rho} ({low} to {high}) over {cells} cells:"
+        " {word}."
+    )
+    return Sentence(text, parts), verdict
 
 
 def rank_correlation(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
-    """Spearman's ρ of x and y (K,) with its interval's ends: percentile bootstrap over the K pairs.
+    """Return Spearman's ρ of x and y (K,) with its interval's ends: percentile bootstrap over the
+    K pairs.
 
     Ties share their mean rank; draws in which one side is constant are left out.
     """

@@ -1,6 +1,8 @@
 """C6: MNIST needs 1e7 to 1e9 parameters for 100 %. Where does the test error level off, and what
 is it at 1e7?"""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -17,7 +19,8 @@ from reports.fits.saturation import Saturation, fit_saturation
 from reports.law import Fits
 from reports.numbers import Number, Sentence
 
-FROM, TO = 1e7, 1e9
+FROM = 1e7
+TO = 1e9
 
 STATEMENT = Statement(
     "C6",
@@ -36,76 +39,83 @@ def check(evidence: Evidence, fits: Fits) -> Finding:
     digits = clean_digits(evidence.trials)
     digits = digits[digits["adversary"].eq("none") & digits["test_n"].notna()]
     largest = digits[digits["n"].eq(digits.groupby("kind")["n"].transform("max"))]
-    found = [_limit(rows) for _, rows in largest.groupby("curve", sort=False)]
-    found = [f for f in found if f is not None]
-    return (
-        Finding(verdict_over(verdict for _, verdict in found), [sentence for sentence, _ in found])
-        if found
-        else UNTESTED
-    )
+
+    sentences = []
+    verdicts = []
+    for _, rows in largest.groupby("curve", sort=False):
+        limit = _limit(rows)
+        if limit is not None:
+            sentence, verdict = limit
+            sentences.append(sentence)
+            verdicts.append(verdict)
+    return Finding(verdict_over(verdicts), sentences) if sentences else UNTESTED
 
 
 def _limit(rows: pd.DataFrame) -> tuple[Sentence, str] | None:
-    """One curve's line; None when it has too few sizes and none of them is without error."""
-    cells = (
+    """Return one curve's sentence and verdict; None when the curve has too few sizes and none of
+    them is without error."""
+    trials = tuple(rows["trial_id"])
+    key = f"C6:{rows['curve'].iloc[0]}"
+    parts: dict[str, Any] = {
+        "kind": rows["kind"].iloc[0],
+        "n": Number(f"{key}:n", int(rows["n"].iloc[0]), "column n", trials, "int"),
+    }
+    all_digits = bool(rows["n"].ge(ALL_DIGITS).all())
+    sizes = (
         rows.assign(error=1 - rows["test_accuracy"])
         .groupby("p")
         .agg(error=("error", "mean"), rows=("error", "size"))
         .sort_index()
     )
-    flawless = cells.index[cells["error"].le(0)]
-    whole = bool(rows["n"].ge(ALL_DIGITS).all())
-    one_digit = 1 / float(rows["test_n"].max())
-    used = cells[cells["error"].gt(0)]
-    fit = fit_saturation(
-        used.index.to_numpy(float), used["error"].to_numpy(), used["rows"].to_numpy(float)
-    )
-    ids, key = tuple(rows["trial_id"]), f"C6:{rows['curve'].iloc[0]}"
-    parts = {
-        "kind": rows["kind"].iloc[0],
-        "n": Number(f"{key}:n", int(rows["n"].iloc[0]), "column n", ids, "int"),
-    }
+
+    flawless = sizes.index[sizes["error"].le(0)]
     if len(flawless):
         first = float(flawless[0])
-        verdict = (
-            "supported"
-            if FROM <= first <= TO
-            else "contradicted"
-            if first < FROM and whole
-            else "undecided"
-        )
-        parts |= {
-            "first": Number(
-                f"{key}:first", first, "smallest p with test_accuracy = 1 in every seed", ids, "int"
-            ),
-            "verdict": verdict,
-        }
-        return (
-            Sentence(
-                "{kind}, n = {n}: every held-out digit right at p = {first}: {verdict}.", parts
-            ),
-            verdict,
-        )
+        how = "smallest p with test_accuracy = 1 in every seed"
+        parts["first"] = Number(f"{key}:first", first, how, trials, "int")
+        parts["verdict"] = _flawless_verdict(first, all_digits)
+        text = "{kind}, n = {n}: every held-out digit right at p = {first}: {verdict}."
+        return Sentence(text, parts), parts["verdict"]
+
+    sizes = sizes[sizes["error"].gt(0)]  # leaves out sizes whose accuracy is not known
+    fit = fit_saturation(
+        sizes.index.to_numpy(float), sizes["error"].to_numpy(), sizes["rows"].to_numpy(float)
+    )
     if fit is None:
         return None
+    one_digit = 1 / float(rows["test_n"].max())
     levels_off = fit.asymptote_interval()[0] > one_digit and not fit.at_bound
-    verdict = "contradicted" if whole and levels_off else "undecided"
-    return _sentence(fit, used, key, ids, parts | {"verdict": verdict}), verdict
+    parts["verdict"] = "contradicted" if all_digits and levels_off else "undecided"
+    return _sentence(fit, sizes, key, trials, parts), parts["verdict"]
+
+
+def _flawless_verdict(first: float, all_digits: bool) -> str:
+    """Judge the smallest p at which every held-out digit is right."""
+    if FROM <= first <= TO:
+        return "supported"
+    return "contradicted" if first < FROM and all_digits else "undecided"
 
 
 def _sentence(
-    fit: Saturation, used: pd.DataFrame, key: str, ids: tuple[str, ...], parts: dict
+    fit: Saturation,
+    sizes: pd.DataFrame,
+    key: str,
+    trials: tuple[str, ...],
+    parts: dict[str, Any],
 ) -> Sentence:
+    """State where the fitted error levels off, and what it is at the stated size."""
     how = (
         "1 − test_accuracy = e_inf + A·p^−α, least squares on relative errors of cells, variable"
         " projection"
     )
-    (low, high), (at, at_low, at_high) = fit.asymptote_interval(), fit.at(FROM)
 
     def number(name: str, value: float, style: str = "percent2") -> Number:
-        return Number(f"{key}:{name}", value, f"{name}; {how}", ids, style)
+        return Number(f"{key}:{name}", value, f"{name}; {how}", trials, style)
 
-    smallest, largest = float(used.index.min()), float(used.index.max())
+    low, high = fit.asymptote_interval()
+    at, at_low, at_high = fit.at(FROM)
+    smallest = float(sizes.index.min())
+    largest = float(sizes.index.max())
     parts = parts | {
         "limit": number("asymptote", fit.asymptote),
         "low": number("asymptote low", low),
@@ -116,19 +126,17 @@ def _sentence(
         "at_low": number("at 1e7 low", at_low),
         "at_high": number("at 1e7 high", at_high),
         "stated": number("at", FROM, "sig3"),
-        "cells": number("cells", len(used), "int"),
-        "from": Number(f"{key}:from", smallest, "smallest p", ids, "int"),
-        "to": Number(f"{key}:to", largest, "largest p", ids, "int"),
+        "cells": number("cells", len(sizes), "int"),
+        "from": Number(f"{key}:from", smallest, "smallest p", trials, "int"),
+        "to": Number(f"{key}:to", largest, "largest p", trials, "int"),
     }
-    text = "{kind}, n = {n}: error levels off at {limit} ({low} to {high}), exponent {alpha}; "
-    text += "at p = {stated} it is {at} ({at_low} to {at_high})"
-    beyond = ", extrapolated from" if FROM > largest else ", fitted to"
-    bound = "; the exponent is at its bound, so the level is not identified" if fit.at_bound else ""
-    return Sentence(
-        text
-        + beyond
-        + " {cells} sizes, p = {from} to {to}, none missed by more than a factor {miss}"
-        + bound
-        + ": {verdict}.",
-        parts,
+
+    text = (
+        "{kind}, n = {n}: error levels off at {limit} ({low} to {high}), exponent {alpha}; "
+        "at p = {stated} it is {at} ({at_low} to {at_high})"
     )
+    text += ", extrapolated from" if FROM > largest else ", fitted to"
+    text += " {cells} sizes, p = {from} to {to}, none missed by more than a factor {miss}"
+    if fit.at_bound:
+        text += "; the exponent is at its bound, so the level is not identified"
+    return Sentence(text + ": {verdict}.", parts)

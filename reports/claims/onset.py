@@ -1,5 +1,7 @@
 """C1: n parameters fit n points. The onset of fitting every pure-noise label, against n."""
 
+import pandas as pd
+
 from reports.claims.claim import UNTESTED, Finding, Statement
 from reports.evidence import Evidence
 from reports.law import Fits
@@ -18,55 +20,61 @@ STATEMENT = Statement(
 
 
 def check(evidence: Evidence, fits: Fits) -> Finding:
-    t = evidence.trials
-    pure = t[t["stop_rule"].eq("interpolate") & t["sigma2"].eq(1.0)]
-    findings, brackets = [], []
-    for curve, rows in pure.groupby("curve", sort=False):
-        fitted = (
-            (rows["train_error"].eq(0) & rows["complete"]).groupby(rows["p"]).all().sort_index()
-        )
-        if not fitted.any():
+    trials = evidence.trials
+    pure_noise = trials[trials["stop_rule"].eq("interpolate") & trials["sigma2"].eq(1.0)]
+    findings = []
+    brackets = []
+    for curve, rows in pure_noise.groupby("curve", sort=False):
+        onset = _onset(rows)
+        if onset is None:
             continue
         n = int(rows["n"].iloc[0])
-        first = int(fitted.index[fitted][0])
-        below = [int(p) for p in fitted.index if p < first]
-        if not below:
-            continue
-        key, ids = f"C1:{curve}", tuple(rows["trial_id"])
-        how = "train_error over all seeds at each p, this curve"
-        parts = {
-            "kind": rows["kind"].iloc[0],
-            "n": Number(f"{key}:n", n, "column n", ids, "int"),
-            "d": Number(f"{key}:d", int(rows["d_ambient"].iloc[0]), "column d_ambient", ids, "int"),
-            "first": Number(
-                f"{key}:first", first, f"smallest p with train_error = 0; {how}", ids, "int"
-            ),
-            "below": Number(
-                f"{key}:below",
-                max(below),
-                f"largest p before it with train_error > 0; {how}",
-                ids,
-                "int",
-            ),
-            "low": Number(f"{key}:low", max(below) / n, "that p over n", ids),
-            "high": Number(f"{key}:high", first / n, "that p over n", ids),
-            "cap": Number(
-                f"{key}:cap", int(rows["epochs"].max()), "largest number of epochs", ids, "int"
-            ),
-        }
-        text = (
-            "{kind}, n = {n}, d = {d}: every label fitted at p = {first}, not at {below} in up to"
-            " {cap} epochs, "
-        )
-        text += "so p/n between {low} and {high}."
-        findings.append(Sentence(text, parts))
-        brackets.append((n, max(below) / n, first / n))
+        below, first = onset
+        findings.append(_sentence(str(curve), rows, below, first))
+        brackets.append((n, below / n, first / n))
     if not findings:
         return UNTESTED
-    near = {n for n, low, high in brackets if low >= 1 / 3 and high <= 3}
+
     if all(high < 1 / 3 for _, _, high in brackets):
         return Finding("contradicted", findings)
-    return Finding(
-        "supported" if len(near) >= 2 and near == {n for n, _, _ in brackets} else "undecided",
-        findings,
+    every = {n for n, _, _ in brackets}
+    near = {n for n, low, high in brackets if low >= 1 / 3 and high <= 3}
+    supported = len(near) >= 2 and near == every
+    return Finding("supported" if supported else "undecided", findings)
+
+
+def _onset(rows: pd.DataFrame) -> tuple[int, int] | None:
+    """Return the largest p below the onset and the first p at which every label of every seed is
+    fitted; None without either."""
+    right = rows["train_error"].eq(0) & rows["complete"]
+    fitted = right.groupby(rows["p"]).all().sort_index()
+    if not fitted.any():
+        return None
+    first = int(fitted.index[fitted][0])
+    below = [int(p) for p in fitted.index if p < first]
+    return (max(below), first) if below else None
+
+
+def _sentence(curve: str, rows: pd.DataFrame, below: int, first: int) -> Sentence:
+    trials = tuple(rows["trial_id"])
+    n = int(rows["n"].iloc[0])
+
+    def number(name: str, value: float, how: str, style: str = "int") -> Number:
+        return Number(f"C1:{curve}:{name}", value, how, trials, style)
+
+    how = "train_error over all seeds at each p, this curve"
+    parts = {
+        "kind": rows["kind"].iloc[0],
+        "n": number("n", n, "column n"),
+        "d": number("d", int(rows["d_ambient"].iloc[0]), "column d_ambient"),
+        "first": number("first", first, f"smallest p with train_error = 0; {how}"),
+        "below": number("below", below, f"largest p before it with train_error > 0; {how}"),
+        "low": number("low", below / n, "that p over n", "sig3"),
+        "high": number("high", first / n, "that p over n", "sig3"),
+        "cap": number("cap", int(rows["epochs"].max()), "largest number of epochs"),
+    }
+    return Sentence(
+        "{kind}, n = {n}, d = {d}: every label fitted at p = {first}, not at {below} in up to"
+        " {cap} epochs, so p/n between {low} and {high}.",
+        parts,
     )

@@ -22,23 +22,31 @@ STATEMENT = Statement(
     " nothing of robustness.",
 )
 
+WORDS = {
+    "supported": "rises",
+    "contradicted": "falls",
+    "undecided": "neither rises nor falls",
+}
+"""How a sentence says each verdict."""
+
 
 def check(evidence: Evidence, fits: Fits) -> Finding:
-    found = [_series(points) for points in compared()]
-    first = Sentence("Published figures, not measured here:")
-    return Finding(
-        verdict_over(verdict for _, verdict in found), [first, *(sentence for sentence, _ in found)]
-    )
+    sentences = [Sentence("Published figures, not measured here:")]
+    verdicts = []
+    for points in compared():
+        verdict = judged([point.accuracy for point in points])
+        sentences.append(_sentence(points, verdict))
+        verdicts.append(verdict)
+    return Finding(verdict_over(verdicts), sentences)
 
 
 def compared() -> list[list[Accuracy]]:
-    """The three sizes' points of every benchmark, harness and number of shots that has all
+    """Return the three sizes' points of every benchmark, harness and number of shots that has all
     three."""
     series: dict[tuple[str, str, str], dict[str, Accuracy]] = {}
     for point in accuracies():
-        series.setdefault((point.benchmark, point.harness, point.shots), {})[point.model.name] = (
-            point
-        )
+        of_one_table = series.setdefault((point.benchmark, point.harness, point.shots), {})
+        of_one_table[point.model.name] = point
     return [
         [points[size] for size in SIZES]
         for points in series.values()
@@ -47,36 +55,30 @@ def compared() -> list[list[Accuracy]]:
 
 
 def judged(values: list[float]) -> str:
-    """supported if each value exceeds the one before, contradicted if one is less."""
-    steps = [later - earlier for earlier, later in pairwise(values)]
-    return "contradicted" if min(steps) < 0 else "supported" if min(steps) > 0 else "undecided"
+    """Return supported if each value exceeds the one before, contradicted if one is less."""
+    smallest_step = min(later - earlier for earlier, later in pairwise(values))
+    if smallest_step < 0:
+        return "contradicted"
+    return "supported" if smallest_step > 0 else "undecided"
 
 
-def _series(points: list[Accuracy]) -> tuple[Sentence, str]:
-    verdict = judged([point.accuracy for point in points])
-    word = {"supported": "rises", "contradicted": "falls", "undecided": "neither rises nor falls"}[
-        verdict
-    ]
+def _sentence(points: list[Accuracy], verdict: str) -> Sentence:
     parts: dict[str, Any] = {
         "benchmark": points[0].benchmark,
         "shots": points[0].shots,
-        "word": word,
+        "word": WORDS[verdict],
     }
     for i, point in enumerate(points):
         how = f"published: {point.source}"
         parts[f"v{i}"] = Number(f"C9:{point.key}", point.accuracy, how, (), "percent")
         parts[f"n{i}"] = point.model.name
-        if i:
-            gain = 100 * (point.accuracy - points[i - 1].accuracy)
-            parts[f"d{i}"] = Number(
-                f"C9:minus {points[i - 1].key}:{point.key}",
-                gain,
-                f"its difference; {how}",
-                (),
-                "points",
-            )
-    text = (
+        if i > 0:
+            before = points[i - 1]
+            gain = 100 * (point.accuracy - before.accuracy)
+            key = f"C9:minus {before.key}:{point.key}"
+            parts[f"d{i}"] = Number(key, gain, f"its difference; {how}", (), "points")
+    return Sentence(
         "{benchmark}, {shots}: {v0} at {n0}, {v1} at {n1}, {v2} at {n2}, {d1} and {d2} points:"
-        " {word}."
+        " {word}.",
+        parts,
     )
-    return Sentence(text, parts), verdict

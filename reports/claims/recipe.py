@@ -1,14 +1,19 @@
 """C5: a 688 K-parameter MNIST model reaches 99.2 % after 15 epochs at batch size 5."""
 
 import json
+from typing import Any
+
+import pandas as pd
 
 from reports.claims.claim import ALL_DIGITS, UNTESTED, Finding, Statement, clean_digits
 from reports.evidence import Evidence, records
 from reports.law import Fits
 from reports.numbers import Number, Sentence
 
-PARAMETERS, TOLERANCE = 688_000, 0.10
-EPOCHS, BATCH = 15, 5
+PARAMETERS = 688_000
+TOLERANCE = 0.10
+EPOCHS = 15
+BATCH = 5
 STATED = 0.992
 ERRORS = 2
 """Standard errors below which an accuracy is told from the stated one."""
@@ -26,41 +31,48 @@ STATEMENT = Statement(
 
 
 def check(evidence: Evidence, fits: Fits) -> Finding:
-    t = clean_digits(evidence.trials)
-    sized = (t["p"] / PARAMETERS - 1).abs().le(TOLERANCE)
-    batch = t["config_json"].map(lambda text: json.loads(str(text)).get("batch_size"))
-    mine = t[
-        sized
-        & t["n"].ge(ALL_DIGITS)
-        & t["adversary"].eq("none")
-        & t["epochs"].eq(EPOCHS)
-        & batch.eq(BATCH)
-    ]
-    if mine.empty:
-        return UNTESTED
-    found: list[Sentence] = []
+    sentences: list[Sentence] = []
     by_kind: dict[str, list[bool]] = {}
-    for row in records(mine):
-        key, ids = f"C5:{row['trial_id']}", (row["trial_id"],)
+    for row in records(_recipe_trials(evidence)):
         reached = row["test_accuracy"] + ERRORS * row["test_accuracy_se"] >= STATED
         by_kind.setdefault(row["kind"], []).append(reached)
-        parts = {
-            "kind": row["kind"],
-            "p": Number(f"{key}:p", row["p"], "column p", ids, "int"),
-            "accuracy": Number(
-                f"{key}:accuracy", row["test_accuracy"], "column test_accuracy", ids, "percent2"
-            ),
-            "se": Number(
-                f"{key}:se", row["test_accuracy_se"], "column test_accuracy_se", ids, "percent2"
-            ),
-            "n": Number(f"{key}:n", row["test_n"], "column test_n", ids, "int"),
-            "word": "reaches it, within the error" if reached else "falls short",
-        }
-        found.append(
-            Sentence("{kind}, p = {p}: {accuracy} ± {se} of {n} held-out digits: {word}.", parts)
-        )
+        sentences.append(_sentence(row, reached))
+    if not sentences:
+        return UNTESTED
+
     if any(all(reached) for reached in by_kind.values()):
-        return Finding("supported", found)
-    return Finding(
-        "undecided" if any(any(reached) for reached in by_kind.values()) else "contradicted", found
-    )
+        return Finding("supported", sentences)
+    if any(any(reached) for reached in by_kind.values()):
+        return Finding("undecided", sentences)
+    return Finding("contradicted", sentences)
+
+
+def _recipe_trials(evidence: Evidence) -> pd.DataFrame:
+    """Return the trials that follow the recipe."""
+    trials = clean_digits(evidence.trials)
+    sized = (trials["p"] / PARAMETERS - 1).abs().le(TOLERANCE)
+    batch = trials["config_json"].map(lambda text: json.loads(str(text)).get("batch_size"))
+    return trials[
+        sized
+        & trials["n"].ge(ALL_DIGITS)
+        & trials["adversary"].eq("none")
+        & trials["epochs"].eq(EPOCHS)
+        & batch.eq(BATCH)
+    ]
+
+
+def _sentence(row: dict[str, Any], reached: bool) -> Sentence:
+    trial = row["trial_id"]
+
+    def number(name: str, column: str, style: str) -> Number:
+        return Number(f"C5:{trial}:{name}", row[column], f"column {column}", (trial,), style)
+
+    parts = {
+        "kind": row["kind"],
+        "p": number("p", "p", "int"),
+        "accuracy": number("accuracy", "test_accuracy", "percent2"),
+        "se": number("se", "test_accuracy_se", "percent2"),
+        "n": number("n", "test_n", "int"),
+        "word": "reaches it, within the error" if reached else "falls short",
+    }
+    return Sentence("{kind}, p = {p}: {accuracy} ± {se} of {n} held-out digits: {word}.", parts)

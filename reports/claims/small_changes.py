@@ -24,52 +24,54 @@ STATEMENT = Statement(
 
 
 def check(evidence: Evidence, fits: Fits) -> Finding:
-    t = evidence.trials
-    changes = t["pictures"].map(found_changes)
-    shown = t.loc[pair_distances(t, "50 %").index]
-    shown = shown[changes[shown.index].map(len).gt(0)]
-    found, small = [], []
+    trials = evidence.trials
+    lengths = trials["pictures"].map(changed_lengths)
+    shown = trials.loc[pair_distances(trials, "50 %").index]
+    shown = shown[lengths[shown.index].map(len).gt(0)]
+
+    sentences = []
+    small = []
     for kind, rows in shown.groupby("kind"):
-        change = float(pd.Series([d for row in changes[rows.index] for d in row]).median())
+        changes = [length for row in lengths[rows.index] for length in row]
+        change = float(pd.Series(changes).median())
         apart = float(pair_distances(rows, "50 %").median())
-        key, ids = f"C11:{kind}", tuple(rows["trial_id"])
-        parts = {
-            "kind": kind,
-            "changes": Number(
-                f"{key}:changes",
-                sum(map(len, changes[rows.index])),
-                "entries of pictures with another answer",
-                ids,
-                "int",
-            ),
-            "models": Number(f"{key}:models", len(rows), "trials with such entries", ids, "int"),
-            "change": Number(f"{key}:change", change, "median distance over those entries", ids),
-            "apart": Number(
-                f"{key}:apart",
-                apart,
-                "50 % quantile of pair_distance_quantiles, median over trials",
-                ids,
-            ),
-            "share": Number(
-                f"{key}:share", change / apart, "the one over the other", ids, "percent"
-            ),
-        }
-        text = (
-            "{kind}: the {changes} changes pictured, of {models} models, have a median length of"
-            " {change} data units; two different inputs "
-        )
-        found.append(Sentence(text + "are {apart} apart, so the change is {share} of that.", parts))
+        sentences.append(_sentence(str(kind), rows, len(changes), change, apart))
         small.append(change < SMALL * apart)
-    return Finding("supported" if all(small) else "undecided", found) if found else UNTESTED
+    if not sentences:
+        return UNTESTED
+    return Finding("supported" if all(small) else "undecided", sentences)
 
 
-def found_changes(pictures: object) -> list[float]:
-    """Lengths of the changes that turned an answer."""
-    return [
-        p["distance"]
-        for p in as_list(pictures)
-        if p["distance"] is not None
-        and math.isfinite(p["distance"])
-        and p["before"] != p["after"]
-        and p["after"] is not None
-    ]
+def _sentence(kind: str, rows: pd.DataFrame, changes: int, change: float, apart: float) -> Sentence:
+    trials = tuple(rows["trial_id"])
+
+    def number(name: str, value: float, how: str, style: str = "sig3") -> Number:
+        return Number(f"C11:{kind}:{name}", value, how, trials, style)
+
+    parts = {
+        "kind": kind,
+        "changes": number("changes", changes, "entries of pictures with another answer", "int"),
+        "models": number("models", len(rows), "trials with such entries", "int"),
+        "change": number("change", change, "median distance over those entries"),
+        "apart": number(
+            "apart", apart, "50 % quantile of pair_distance_quantiles, median over trials"
+        ),
+        "share": number("share", change / apart, "the one over the other", "percent"),
+    }
+    return Sentence(
+        "{kind}: the {changes} changes pictured, of {models} models, have a median length of"
+        " {change} data units; two different inputs are {apart} apart, so the change is {share} of"
+        " that.",
+        parts,
+    )
+
+
+def changed_lengths(pictures: object) -> list[float]:
+    """Return the lengths of the changes that turned an answer, in data units."""
+    lengths = []
+    for change in as_list(pictures):
+        length = change["distance"]
+        turned = change["after"] is not None and change["before"] != change["after"]
+        if turned and length is not None and math.isfinite(length):
+            lengths.append(length)
+    return lengths

@@ -11,7 +11,8 @@ from reports.law import Fits
 from reports.measures import pair_distances
 from reports.numbers import Number, Sentence
 
-DIAMETER, TYPICAL = 2.0, math.sqrt(2)
+DIAMETER = 2.0
+TYPICAL = math.sqrt(2)
 NEARLY = 1.9
 
 STATEMENT = Statement(
@@ -29,41 +30,43 @@ def check(evidence: Evidence, fits: Fits) -> Finding:
     on_sphere = on_sphere.loc[pair_distances(on_sphere, "50 %").index]
     if on_sphere.empty:
         return UNTESTED
+
     dimensions = sorted(on_sphere["d_ambient"].unique())
     ends = [dimensions[0], dimensions[-1]] if len(dimensions) > 1 else dimensions
-    found = [_distances(int(d), on_sphere[on_sphere["d_ambient"].eq(d)]) for d in ends]
-    low, fifth, high = (found[-1].parts[name].value for name in ("low", "fifth", "high"))
+    sentences = [_distances(int(d), on_sphere[on_sphere["d_ambient"].eq(d)]) for d in ends]
+
+    largest = sentences[-1].parts
+    low = largest["low"].value
+    high = largest["high"].value
     if high < DIAMETER and low <= TYPICAL <= high:
-        return Finding("contradicted", found)
-    return Finding("supported" if fifth >= NEARLY else "undecided", found)
+        return Finding("contradicted", sentences)
+    supported = largest["fifth"].value >= NEARLY
+    return Finding("supported" if supported else "undecided", sentences)
 
 
 def _distances(d: int, rows: pd.DataFrame) -> Sentence:
-    """Quantiles of the distance in radii, each the median over data sets of this d."""
+    """State quantiles of the distance in radii, each the median over data sets of this d."""
     rows = rows.drop_duplicates("data_hash")
-    ids, key = tuple(rows["trial_id"]), f"C3:{d}"
+    trials = tuple(rows["trial_id"])
+
+    def number(name: str, value: float, how: str, style: str = "sig3") -> Number:
+        return Number(f"C3:{d}:{name}", value, how, trials, style)
 
     def radii(name: str, quantile: str) -> Number:
         how = f"pair_distance_quantiles × data_unit, {quantile} quantile; median over data sets"
-        return Number(
-            f"{key}:{name}",
-            float((pair_distances(rows, quantile) * rows["data_unit"]).median()),
-            how,
-            ids,
-        )
+        in_radii = pair_distances(rows, quantile) * rows["data_unit"]
+        return number(name, float(in_radii.median()), how)
 
     mean = float((rows["pair_distance_mean"] * rows["data_unit"]).median())
     parts = {
-        "d": Number(f"{key}:d", d, "column d_ambient", ids, "int"),
-        "mean": Number(
-            f"{key}:mean", mean, "pair_distance_mean × data_unit; median over data sets", ids
-        ),
+        "d": number("d", d, "column d_ambient", "int"),
+        "mean": number("mean", mean, "pair_distance_mean × data_unit; median over data sets"),
         "low": radii("low", "1 %"),
         "high": radii("high", "99 %"),
         "fifth": radii("fifth", "5 %"),
     }
-    text = (
+    return Sentence(
         "d = {d}: two points are {mean} radii apart on average, nearly all of them between {low}"
-        " and {high}; 95 % beyond {fifth}."
+        " and {high}; 95 % beyond {fifth}.",
+        parts,
     )
-    return Sentence(text, parts)

@@ -62,8 +62,8 @@ class _Place(NamedTuple):
 
 
 def search(form: Form, runs: Runs) -> tuple[np.ndarray, np.ndarray]:
-    """Parameters (S, k) and objective (S,) at the minimum that each of the form's starts leads to,
-    the best first.
+    """Return parameters (S, k) and objective (S,) at the minimum that each of the form's starts
+    leads to, the best first.
 
     By variable projection: coefficients are found at the exponents of every start before all
     parameters move.
@@ -79,12 +79,19 @@ def search(form: Form, runs: Runs) -> tuple[np.ndarray, np.ndarray]:
 def minimise(
     form: Form, z: np.ndarray, runs: Runs, weights: np.ndarray, fixed: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """P minima (P, k) and their objectives (P,), from the starts z (P, k), for weights (P, K).
-    fixed: parameters that stay."""
+    """Return P minima (P, k) and their objectives (P,), from the starts z (P, k), for weights
+    (P, K). fixed: parameters that stay.
+
+    Each of the P searches leaves the loop when its next step promises next to nothing.
+    """
     held_all = np.zeros(len(form.low), bool) if fixed is None else fixed
-    z, cost = np.clip(z, form.low, form.high), np.empty(len(z))
-    result, left = z.copy(), np.arange(len(z))
-    here, damping = _look(form, z, runs, weights), np.ones(len(z))
+    z = np.clip(z, form.low, form.high)
+    cost = np.empty(len(z))
+    result = z.copy()
+    searching = np.arange(len(z))
+    here = _look(form, z, runs, weights)
+    damping = np.ones(len(z))
+
     for _ in range(STEPS):
         held = (
             held_all
@@ -96,30 +103,38 @@ def minimise(
         there = _look(form, ahead, runs, weights)
         better = there.cost < here.cost
         z = np.where(better[:, None], ahead, z)
-        here = _Place(
-            *(
-                np.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old)
-                for new, old in zip(there, here, strict=True)
-            )
-        )
+        here = _choose(better, there, here)
+
         negligible = TOLERANCE * (here.cost + DELTA**2 * weights.sum(1) * 1e-3)
         done = (promised * (1 + damping) < negligible) | (damping > 1e12)
         damping = np.where(better, damping / 4, damping * 4)
-        result[left[done]], cost[left[done]] = z[done], here.cost[done]
+        result[searching[done]] = z[done]
+        cost[searching[done]] = here.cost[done]
         if done.all():
             return result, cost
-        z, damping, weights, left, here = (
-            z[~done],
-            damping[~done],
-            weights[~done],
-            left[~done],
-            _Place(*(v[~done] for v in here)),
-        )
-    result[left], cost[left] = z, here.cost
+
+        z = z[~done]
+        damping = damping[~done]
+        weights = weights[~done]
+        searching = searching[~done]
+        here = _Place(*(value[~done] for value in here))
+    result[searching] = z
+    cost[searching] = here.cost
     return result, cost
 
 
+def _choose(better: np.ndarray, there: _Place, here: _Place) -> _Place:
+    """Return `there` for the searches that are better there, and `here` for the others."""
+    return _Place(
+        *(
+            np.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+            for new, old in zip(there, here, strict=True)
+        )
+    )
+
+
 def _look(form: Form, z: np.ndarray, runs: Runs, weights: np.ndarray) -> _Place:
+    """Return the objective and its derivatives at z (P, k)."""
     log_f, slopes = form.evaluate(z, runs.x, runs.y)
     residual = log_f - runs.log_loss
     size = np.abs(residual)
@@ -135,7 +150,7 @@ def _look(form: Form, z: np.ndarray, runs: Runs, weights: np.ndarray) -> _Place:
 
 
 def _step(here: _Place, held: np.ndarray, damping: np.ndarray) -> np.ndarray:
-    """(P, k): the damped Newton step in the parameters that are not held."""
+    """Return the damped Newton step, (P, k), in the parameters that are not held."""
     k = held.shape[1]
     curvature = here.inner + damping[:, None, None] * here.outer
     # A parameter that nothing depends on, such as the exponent of a coefficient of 0, has no

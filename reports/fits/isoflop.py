@@ -41,12 +41,12 @@ class Budget(NamedTuple):
     note: str = ""
 
     def at(self, n: np.ndarray) -> np.ndarray:
-        """The parabola at n parameters."""
+        """Return the parabola's loss at n parameters."""
         return np.polynomial.polynomial.polyval(np.log(n) - self.centre, self.curve)
 
 
 def budgets_of(compute: np.ndarray) -> np.ndarray:
-    """(K,) number of each run's budget, from the least compute on."""
+    """Return the number of each run's budget, (K,), from the least compute on."""
     order = np.argsort(compute, kind="stable")
     label = np.empty(len(compute), int)
     label[order] = np.concatenate([[0], np.cumsum(np.diff(np.log(compute[order])) > np.log(APART))])
@@ -54,60 +54,64 @@ def budgets_of(compute: np.ndarray) -> np.ndarray:
 
 
 def fit_budgets(n: np.ndarray, d: np.ndarray, loss: np.ndarray, budget: np.ndarray) -> list[Budget]:
-    """A parabola per budget with at least three sizes. n, d, loss, budget: (K,), one entry per
-    run."""
-    found = []
+    """Fit a parabola to each budget with at least three sizes. n, d, loss, budget: (K,), one entry
+    per run."""
+    budgets = []
     for label in np.unique(budget):
-        mine = budget == label
-        if len(np.unique(n[mine])) >= MIN_SIZES:
-            found.append(
-                _parabola(n[mine], loss[mine])._replace(
-                    compute=float(np.exp(np.log(6.0 * n[mine] * d[mine]).mean())), runs=mine
-                )
-            )
-    return found
+        runs = budget == label
+        if len(np.unique(n[runs])) < MIN_SIZES:
+            continue
+        compute = float(np.exp(np.log(6.0 * n[runs] * d[runs]).mean()))
+        budgets.append(_parabola(n[runs], loss[runs])._replace(compute=compute, runs=runs))
+    return budgets
 
 
 def _parabola(n: np.ndarray, loss: np.ndarray) -> Budget:
+    """Fit a budget's parabola; its compute and runs are for the caller to fill in."""
     sizes, member = np.unique(n, return_inverse=True)
     y = np.bincount(member, loss) / np.bincount(member)
     centre = float(np.log(sizes).mean())
     u = np.log(sizes) - centre
     design = np.column_stack([np.ones_like(u), u, u * u])
     c = np.linalg.lstsq(design, y, rcond=None)[0]
+
     nan = float("nan")
-    made = Budget(
-        nan,
-        len(sizes),
-        float(sizes[0]),
-        float(sizes[-1]),
-        Interval(nan, nan, nan),
-        nan,
-        centre,
-        (c[0], c[1], c[2]),
-        np.array([], bool),
+    budget = Budget(
+        compute=nan,
+        sizes=len(sizes),
+        smallest=float(sizes[0]),
+        largest=float(sizes[-1]),
+        best=Interval(nan, nan, nan),
+        loss=nan,
+        centre=centre,
+        curve=(c[0], c[1], c[2]),
+        runs=np.array([], bool),
     )
     if c[2] <= 0:
-        return made._replace(failure="the loss has no minimum between its ends")
+        return budget._replace(failure="the loss has no minimum between its ends")
     lowest = -c[1] / (2 * c[2])
     if not u[0] < lowest < u[-1]:
-        return made._replace(failure="the minimum lies beyond the sizes tried")
-    best, spare = float(np.exp(lowest + centre)), len(sizes) - 3
-    made = made._replace(
-        best=Interval(best, nan, nan), loss=float(c[0] + c[1] * lowest + c[2] * lowest**2)
-    )
+        return budget._replace(failure="the minimum lies beyond the sizes tried")
+
+    best = float(np.exp(lowest + centre))
+    least = float(c[0] + c[1] * lowest + c[2] * lowest**2)
+    budget = budget._replace(best=Interval(best, nan, nan), loss=least)
+
+    spare = len(sizes) - 3
     if not spare:
-        return made._replace(note="three sizes leave nothing to judge a parabola by")
+        return budget._replace(
+            note="a parabola passes through three sizes exactly and leaves no error to judge it by"
+        )
     covariance = np.linalg.inv(design.T @ design) * np.sum((design @ c - y) ** 2) / spare
     ends = _fieller(c, covariance, float(stdtrit(spare, (1 + LEVEL) / 2)))
     if ends is None:
-        return made._replace(note="the bend is not told from none")
-    return made._replace(best=Interval(best, *(float(np.exp(end + centre)) for end in ends)))
+        return budget._replace(note="the curvature cannot be told from 0")
+    return budget._replace(best=Interval(best, *(float(np.exp(end + centre)) for end in ends)))
 
 
 def _fieller(c: np.ndarray, covariance: np.ndarray, quantile: float) -> tuple[float, float] | None:
-    """The u at which |c1 + 2·c2·u| is at most quantile standard errors of it; None where they
-    have no end."""
+    """Return the ends of the u at which |c1 + 2·c2·u| is at most `quantile` of its standard errors
+    (Fieller); None where these u have no end."""
     q2 = quantile**2
     square = 4 * (c[2] ** 2 - q2 * covariance[2, 2])
     middle = 4 * (c[1] * c[2] - q2 * covariance[1, 2])
@@ -119,14 +123,18 @@ def _fieller(c: np.ndarray, covariance: np.ndarray, quantile: float) -> tuple[fl
 
 
 def size_exponent(budgets: list[Budget]) -> Interval | None:
-    """The exponent of the best N in compute: least squares of logarithms over budgets with a
-    minimum; None with fewer than two. Student's interval, NaN for two budgets."""
+    """Return the exponent of the best N in compute, by least squares of logarithms over budgets
+    with a minimum; None with fewer than two. The interval is Student's, NaN for two budgets."""
     known = [b for b in budgets if not b.failure]
     if len(known) < 2:
         return None
-    x, y = np.log([b.compute for b in known]), np.log([b.best.value for b in known])
-    x, y = x - x.mean(), y - y.mean()
-    slope, spare = float(x @ y / (x @ x)), len(known) - 2
+    x = np.log([b.compute for b in known])
+    y = np.log([b.best.value for b in known])
+    x = x - x.mean()
+    y = y - y.mean()
+    slope = float(x @ y / (x @ x))
+
+    spare = len(known) - 2
     if not spare:
         return Interval(slope, float("nan"), float("nan"))
     half = float(

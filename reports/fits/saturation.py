@@ -21,8 +21,8 @@ EXPONENTS = np.geomspace(0.05, 3, 60)
 
 class Saturation(NamedTuple):
     """The form and its bootstrap draws. `largest_miss`: the largest |log(fitted / measured)| of
-    a cell. `at_bound`: α lies at the end of its range, where e_inf is not identified. `widen`:
-    of intervals, see `fit_saturation`."""
+    a cell. `at_bound`: α lies at the end of its range, where e_inf is not identified. `widen`: the
+    factor that widens intervals, see `fit_saturation`."""
 
     asymptote: float
     scale: float
@@ -34,7 +34,7 @@ class Saturation(NamedTuple):
     widen: float
 
     def at(self, p: float) -> tuple[float, float, float]:
-        """The value at p with its interval's ends."""
+        """Return the value at p with its interval's ends."""
         e, a, alpha = self.draws.T
         value = self.asymptote + self.scale * p**-self.exponent
         return value, *self._ends(value, e + a * p**-alpha)
@@ -44,9 +44,9 @@ class Saturation(NamedTuple):
 
     def _ends(self, value: float, draws: np.ndarray) -> tuple[float, float]:
         low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        return max(float(value + (low - value) * self.widen), 0.0), float(
-            value + (high - value) * self.widen
-        )
+        low = float(value + (low - value) * self.widen)
+        high = float(value + (high - value) * self.widen)
+        return max(low, 0.0), high
 
 
 def fit_saturation(p: np.ndarray, error: np.ndarray, rows: np.ndarray) -> Saturation | None:
@@ -61,33 +61,36 @@ def fit_saturation(p: np.ndarray, error: np.ndarray, rows: np.ndarray) -> Satura
     if len(np.unique(p)) < MIN_SIZES:
         return None
     weights = (rows / error**2)[None, :]
+
     rng = np.random.default_rng(SEED)
     times = rng.multinomial(len(p), np.full(len(p), 1 / len(p)), size=REPLICATES)
-    times = times[np.array([len(np.unique(p[t > 0])) >= 3 for t in times])]
+    enough_sizes = np.array([len(np.unique(p[t > 0])) >= 3 for t in times])
+    times = times[enough_sizes]
+
     ((e, a, alpha),) = _best(p, error, weights)
     miss = np.abs(np.log((e + a * p**-alpha) / error)).max()
     inside = EXPONENTS[0] * 1.001 < alpha < EXPONENTS[-1] / 1.001
     return Saturation(
-        float(e),
-        float(a),
-        float(alpha),
-        _best(p, error, weights * times),
-        float(miss),
-        not inside,
-        np.sqrt(len(p) / (len(p) - 3)),
+        asymptote=float(e),
+        scale=float(a),
+        exponent=float(alpha),
+        draws=_best(p, error, weights * times),
+        largest_miss=float(miss),
+        at_bound=not inside,
+        widen=np.sqrt(len(p) / (len(p) - 3)),
     )
 
 
 def _best(p: np.ndarray, y: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """(R, 3) asymptote, scale and exponent of the best form for each row of weights w (R, K): a
-    grid of exponents, then twice a finer one around its best."""
+    """Return asymptote, scale and exponent, (R, 3), of the best form for each row of weights w
+    (R, K), by a grid of exponents and then twice a finer one around its best."""
     each = np.arange(len(w))
     exponents = np.broadcast_to(EXPONENTS, (len(w), len(EXPONENTS)))
     for _ in range(2):
         best = _project(p, y, w, exponents)[2].argmin(axis=1)
-        low, high = (
-            exponents[each, np.clip(best + step, 0, exponents.shape[1] - 1)] for step in (-1, 1)
-        )
+        last = exponents.shape[1] - 1
+        low = exponents[each, np.clip(best - 1, 0, last)]
+        high = exponents[each, np.clip(best + 1, 0, last)]
         exponents = np.geomspace(low, high, 41, axis=1)
     e, a, cost = _project(p, y, w, exponents)
     best = cost.argmin(axis=1)
@@ -97,17 +100,25 @@ def _best(p: np.ndarray, y: np.ndarray, w: np.ndarray) -> np.ndarray:
 def _project(
     p: np.ndarray, y: np.ndarray, w: np.ndarray, exponents: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """e_inf ≥ 0, A ≥ 0 and the cost, each (R, G): weighted least squares for weights w (R, K) at
-    exponents (R, G)."""
+    """Return e_inf ≥ 0, A ≥ 0 and the cost, each (R, G), by weighted least squares for weights w
+    (R, K) at exponents (R, G)."""
     q = np.exp(-exponents[:, :, None] * np.log(p / p.min()))  # (R, G, K), 1 at the smallest size
-    mass, sum_y, sum_yy = w.sum(1)[:, None], (w @ y)[:, None], (w @ y**2)[:, None]
-    sum_q, sum_qq, sum_qy = (
-        (q**power @ v[:, :, None])[:, :, 0] for power, v in ((1, w), (2, w), (1, w * y))
-    )
+    mass = w.sum(1)[:, None]
+    sum_y = (w @ y)[:, None]
+    sum_yy = (w @ y**2)[:, None]
+    sum_q = (q @ w[:, :, None])[:, :, 0]
+    sum_qq = (q**2 @ w[:, :, None])[:, :, 0]
+    sum_qy = (q @ (w * y)[:, :, None])[:, :, 0]
+
     spread = np.maximum(mass * sum_qq - sum_q**2, 1e-300)
     a = (mass * sum_qy - sum_q * sum_y) / spread
     e = (sum_y - a * sum_q) / mass
-    e, a = np.where(a < 0, sum_y / mass, e), np.maximum(a, 0)
-    e, a = np.maximum(e, 0), np.where(e < 0, sum_qy / sum_qq, a)
+
+    # Where one of them is negative it is 0, and the other is the best one alone.
+    e = np.where(a < 0, sum_y / mass, e)
+    a = np.maximum(a, 0)
+    a = np.where(e < 0, sum_qy / sum_qq, a)
+    e = np.maximum(e, 0)
+
     cost = sum_yy - 2 * (e * sum_y + a * sum_qy) + e**2 * mass + 2 * e * a * sum_q + a**2 * sum_qq
     return e, a * p.min() ** exponents, cost

@@ -27,11 +27,15 @@ MIN_VALUES = 3
 """Distinct N, and distinct D, below which an exponent is not told from the floor E."""
 FEW_CELLS = 10
 """Below, also the minimum that a bootstrap draw ends in is often not its least."""
-HELD_OUT_SHARE, HELD_OUT_CELLS = 0.2, 3
+HELD_OUT_SHARE = 0.2
+HELD_OUT_CELLS = 3
+"""Of the cells, those of most compute are held out: this share, and at least this many."""
 EXPONENTS = (0.01, 3.0)
+"""The range of α and β."""
 LEAST = 1e-8
 """A coefficient this small, in units of the typical loss, is 0."""
 COLLINEAR = 0.95
+"""Correlation of log N and log D above which α and β are hardly told apart."""
 
 
 class Interval(NamedTuple):
@@ -69,7 +73,7 @@ class Scaling(NamedTuple):
     warnings: tuple[str, ...]
 
     def at(self, n: np.ndarray, d: np.ndarray) -> np.ndarray:
-        """The fitted loss at n parameters and d tokens."""
+        """Return the fitted loss at n parameters and d tokens."""
         return (
             self.E.value + self.A.value * n**-self.alpha.value + self.B.value * d**-self.beta.value
         )
@@ -85,59 +89,60 @@ def fit_scaling(n: np.ndarray, d: np.ndarray, loss: np.ndarray) -> Scaling | str
     each held the truth 28 to 30 times in 30: rather too wide than too narrow.
     """
     places, cell = np.unique(np.column_stack([n, d]), axis=0, return_inverse=True)
-    cell, k = cell.ravel(), len(places)
+    cell = cell.ravel()
+    k = len(places)
     if k < MIN_CELLS or min(len(np.unique(n)), len(np.unique(d))) < MIN_VALUES:
         return "too few pairs of size and tokens for five parameters"
+
     logs = [np.log(np.asarray(v, float)) for v in (n, d, loss)]
     centre = [float(v.mean()) for v in logs]
     runs = Runs(*(v - c for v, c in zip(logs, centre, strict=True)))
-    found, costs = search(CHINCHILLA, runs)
+    minima, costs = search(CHINCHILLA, runs)
+    best = minima[:1]
     agreement = float(np.mean(costs <= costs[0] * 1.001 + 1e-12))
+
     times = _resampled(places)
-    draws, _ = minimise(
-        CHINCHILLA, np.repeat(found[:1], len(times), axis=0), runs, times[:, cell].astype(float)
-    )
-    fit, spread = _in_units(found[:1], centre)[0], _in_units(draws, centre)
+    starts = np.repeat(best, len(times), axis=0)
+    draws, _ = minimise(CHINCHILLA, starts, runs, times[:, cell].astype(float))
+
+    fit = _in_units(best, centre)[0]
+    spread = _in_units(draws, centre)
     widen = np.sqrt(k / (k - 5))
-    e, a, b, alpha, beta = (
-        _interval(value, drawn, widen, log)
-        for value, drawn, log in zip(fit, spread.T, (False, True, True, False, False), strict=True)
-    )
     ratio = _interval(
         fit[4] / (fit[3] + fit[4]), spread[:, 4] / (spread[:, 3] + spread[:, 4]), widen
     )
-    ratio = ratio._replace(high=min(ratio.high, 1.0))
-    errors, out = _held_out(runs, cell, places)
-    warnings = _warnings(found[0], costs, agreement, places, bool(errors))
+
+    errors, held_out_cells = _held_out(runs, cell, places)
     return Scaling(
-        e,
-        a,
-        b,
-        alpha,
-        beta,
-        ratio,
-        float(costs[0]),
-        DELTA,
-        agreement,
-        len(costs),
-        errors,
-        out,
-        k,
-        len(runs.x),
-        spread,
-        warnings,
+        E=_interval(fit[0], spread[:, 0], widen),
+        A=_interval(fit[1], spread[:, 1], widen, log=True),
+        B=_interval(fit[2], spread[:, 2], widen, log=True),
+        alpha=_interval(fit[3], spread[:, 3], widen),
+        beta=_interval(fit[4], spread[:, 4], widen),
+        compute_exponent=ratio._replace(high=min(ratio.high, 1.0)),
+        objective=float(costs[0]),
+        delta=DELTA,
+        agreement=agreement,
+        starts=len(costs),
+        held_out=errors,
+        held_out_cells=held_out_cells,
+        cells=k,
+        runs=len(runs.x),
+        draws=spread,
+        warnings=_warnings(minima[0], agreement, places, bool(errors)),
     )
 
 
 def _in_units(z: np.ndarray, centre: list[float]) -> np.ndarray:
-    """(P, 5) E, A, B, α, β in nats, parameters and tokens. A coefficient at its end is 0."""
+    """Return E, A, B, α, β, (P, 5), in nats, parameters and tokens. A coefficient at its end is
+    0."""
     coefficients = np.where(z[:, :3] > LEAST, z[:, :3], 0) * np.exp(centre[2])
     per = np.exp(np.column_stack([np.zeros(len(z)), z[:, 3] * centre[0], z[:, 4] * centre[1]]))
     return np.column_stack([coefficients * per, z[:, 3:]])
 
 
 def _resampled(places: np.ndarray) -> np.ndarray:
-    """(REPLICATES, cells) times each cell is drawn."""
+    """Return how often each cell is drawn, (REPLICATES, cells)."""
     k = len(places)
     times = np.random.default_rng(SEED).multinomial(k, np.full(k, 1 / k), size=20 * REPLICATES)
     drawn = times > 0
@@ -149,7 +154,7 @@ def _resampled(places: np.ndarray) -> np.ndarray:
 
 
 def _interval(value: float, draws: np.ndarray, widen: float, log: bool = False) -> Interval:
-    """The percentile interval of something ≥ 0, widened; on a log scale where `log`."""
+    """Return the widened percentile interval of a value ≥ 0; on a log scale where `log`."""
     ends = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     if log:
         middle, ends = np.log(max(value, 1e-300)), np.log(np.maximum(ends, 1e-300))
@@ -160,53 +165,59 @@ def _interval(value: float, draws: np.ndarray, widen: float, log: bool = False) 
 
 
 def _held_out(runs: Runs, cell: np.ndarray, places: np.ndarray) -> tuple[dict[str, float], int]:
-    """Errors of every form on the cells of most compute, and how many cells these are."""
+    """Return the error of every form on the cells of most compute, and the number of these
+    cells."""
     compute = np.log(places).sum(1)
     count = max(HELD_OUT_CELLS, round(HELD_OUT_SHARE * len(places)))
     # A budget's cells differ in compute by rounding alone and go together.
     last = compute >= np.sort(compute)[-count] - 0.05
     kept = places[~last]
+    count = int(last.sum())
     if len(kept) < MIN_CELLS or min(len(np.unique(values)) for values in kept.T) < MIN_VALUES:
-        return {}, int(last.sum())
+        return {}, count
+
     out = last[cell]
-    return {
-        name: _missed(form, runs.subset(~out), runs.subset(out)) for name, form in FORMS.items()
-    }, int(last.sum())
+    known = runs.subset(~out)
+    asked = runs.subset(out)
+    return {name: _missed(form, known, asked) for name, form in FORMS.items()}, count
 
 
 def _missed(form: Form, known: Runs, asked: Runs) -> float:
+    """Fit the form to `known` and predict `asked`. Return exp(RMS log error)."""
     z = search(form, known)[0][:1]
     errors = form.evaluate(z, asked.x, asked.y)[0][0] - asked.log_loss
     return float(np.exp(np.sqrt(np.mean(errors**2))))
 
 
-def _warnings(
-    z: np.ndarray, costs: np.ndarray, agreement: float, places: np.ndarray, judged: bool
-) -> tuple[str, ...]:
-    lying = np.corrcoef(np.log(places).T)[0, 1]
+def _warnings(z: np.ndarray, agreement: float, places: np.ndarray, judged: bool) -> tuple[str, ...]:
+    """Return what speaks against trusting the parameters z = E, A, B, α, β. judged: the form has a
+    held-out error."""
+    correlation = np.corrcoef(np.log(places).T)[0, 1]
+    low, high = EXPONENTS
+    gone = [name for name, value in zip("EAB", z[:3], strict=True) if value < 1e-4]
     edges = [
         name
-        for name, value in zip(("α", "β"), z[3:], strict=True)
-        if not EXPONENTS[0] * 1.01 < value < EXPONENTS[1] * 0.99
+        for name, value in zip("αβ", z[3:], strict=True)
+        if not low * 1.01 < value < high * 0.99
     ]
-    gone = [name for name, value in zip(("E", "A", "B"), z[:3], strict=True) if value < 1e-4]
-    said = {
+    warnings = {
         "few pairs of size and tokens for five parameters": len(places) < FEW_CELLS,
         "sizes and tokens lie nearly on one line, so that α and β are hardly told apart": (
-            abs(lying) > COLLINEAR
+            abs(correlation) > COLLINEAR
         ),
         f"the best value of {', '.join(gone)} is 0, the end of its range": bool(gone),
         f"the best value of {', '.join(edges)} is the end of its range": bool(edges),
         "most starts of the search end elsewhere": agreement < 0.5,
         "too few pairs are left when those of most compute are held out": not judged,
     }
-    return tuple(text for text, true in said.items() if true)
+    return tuple(text for text, applies in warnings.items() if applies)
 
 
 def _chinchilla(z: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """L = E + A·N^−α + B·D^−β; z = E, A, B, α, β."""
     e, a, b, alpha, beta = z.T[:, :, None]
-    u, v = np.exp(-alpha * x), np.exp(-beta * y)
+    u = np.exp(-alpha * x)
+    v = np.exp(-beta * y)
     f = e + a * u + b * v
     return np.log(f), np.stack([1 / f, u / f, v / f, -a * u * x / f, -b * v * y / f], axis=2)
 
@@ -214,7 +225,8 @@ def _chinchilla(z: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray
 def _kaplan(z: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """L = (A·N^−κ + B/D)^α_D; z = A, B, κ = α_N/α_D, α_D."""
     a, b, kappa, power = z.T[:, :, None]
-    u, v = np.exp(-kappa * x), np.exp(-y)
+    u = np.exp(-kappa * x)
+    v = np.exp(-y)
     q = a * u + b * v
     return power * np.log(q), np.stack(
         [power * u / q, power * v / q, -power * a * u * x / q, np.log(q)], axis=2
@@ -234,6 +246,7 @@ def _form(
     linear: int,
     ranges: tuple[tuple[float, float], ...],
 ) -> Form:
+    """Return a form whose search starts on a grid over the ranges of its exponents."""
     grids = [np.geomspace(5 * low, high / 2, 7) for low, high in ranges]
     starts = np.array([(*[1 / linear] * linear, *exponents) for exponents in product(*grids)])
     low, high = zip(*[(LEAST, np.inf)] * linear, *ranges, strict=True)

@@ -73,36 +73,29 @@ def fit_slope(rows: pd.DataFrame, column: str) -> Slope:
     used = rows[rows[column] > 0]
     dropped = len(rows) - len(used)
     cells = _cells(used, column)
-    k, c = len(cells), cells["curve"].nunique()
+    k = len(cells)
+    c = cells["curve"].nunique()
     trials = tuple(used["trial_id"])
     if k < MIN_CELLS or k <= c + 1:
         nan = float("nan")
-        return Slope(
-            nan,
-            nan,
-            nan,
-            k,
-            c,
-            dropped,
-            nan,
-            nan,
-            nan,
-            trials,
-            f"{k} cells on {c} curves are too few for a slope and its interval",
-        )
-    x, y, w = (
-        np.log(cells["p"].to_numpy(float)),
-        cells["log_y"].to_numpy(),
-        cells["rows"].to_numpy(float),
-    )
+        failure = f"{k} cells on {c} curves are too few for a slope and its interval"
+        return Slope(nan, nan, nan, k, c, dropped, nan, nan, nan, trials, failure)
+
+    x = np.log(cells["p"].to_numpy(float))
+    y = cells["log_y"].to_numpy()
+    w = cells["rows"].to_numpy(float)
     curve = np.unique(cells["curve"], return_inverse=True)[1]
     b = float(_common_slope(x, y, w[None, :], curve)[0])
+
     draws = _common_slope(x, y, w * _resampled(curve, np.random.default_rng(SEED)), curve)
-    low, high = _interval(b, draws, np.sqrt(max(k / (k - c - 1), c / (c - 1) if c > 1 else 1)))
-    single = [
-        float(_common_slope(x[mine], y[mine], w[None, mine], curve[mine])[0])
-        for mine in (curve == g for g in range(c))
-    ]
+    few_curves = c / (c - 1) if c > 1 else 1
+    low, high = _interval(b, draws, np.sqrt(max(k / (k - c - 1), few_curves)))
+
+    single = []
+    for g in range(c):
+        own = curve == g
+        single.append(float(_common_slope(x[own], y[own], w[None, own], curve[own])[0]))
+
     return Slope(
         b,
         low,
@@ -110,15 +103,15 @@ def fit_slope(rows: pd.DataFrame, column: str) -> Slope:
         k,
         c,
         dropped,
-        _largest_held_out(x, y, w, curve),
-        np.nanmin(single),
-        np.nanmax(single),
-        trials,
+        held_out=_largest_held_out(x, y, w, curve),
+        smallest=np.nanmin(single),
+        largest=np.nanmax(single),
+        trials=trials,
     )
 
 
 def _cells(rows: pd.DataFrame, column: str) -> pd.DataFrame:
-    """One line per cell: its curve, p, n, d, mean log value and number of trials."""
+    """Return one row per cell: its curve, p, n, d, mean log value and number of trials."""
     logs = rows.assign(log_y=np.log(rows[column].astype(float)))
     return logs.groupby("cell", sort=True).agg(
         curve=("curve", "first"),
@@ -131,7 +124,8 @@ def _cells(rows: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def _common_slope(x: np.ndarray, y: np.ndarray, w: np.ndarray, curve: np.ndarray) -> np.ndarray:
-    """(R,) slopes for weights w (R, cells): deviations from each curve's weighted mean, pooled."""
+    """Return slopes (R,) for weights w (R, cells), from deviations from each curve's weighted
+    mean, pooled over curves."""
     member = np.eye(curve.max() + 1)[curve]
     mass = np.maximum(w @ member, 1e-300)
     dx = x - ((w * x) @ member / mass)[:, curve]
@@ -142,8 +136,8 @@ def _common_slope(x: np.ndarray, y: np.ndarray, w: np.ndarray, curve: np.ndarray
 
 
 def _resampled(curve: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(REPLICATES, cells) times each cell is drawn: curves with replacement, then the cells of
-    every drawn curve."""
+    """Return how often each cell is drawn, (REPLICATES, cells): curves with replacement, then the
+    cells of every drawn curve."""
     count = curve.max() + 1
     drawn = rng.multinomial(count, np.full(count, 1 / count), size=REPLICATES)
     weights = np.zeros((REPLICATES, len(curve)))
@@ -161,19 +155,21 @@ def _interval(estimate: float, draws: np.ndarray, widen: float) -> tuple[float, 
 
 
 def _largest_held_out(x: np.ndarray, y: np.ndarray, w: np.ndarray, curve: np.ndarray) -> float:
-    """Fit without each curve's largest size, predict it; exp(RMS log error). NaN when too little
-    is left."""
+    """Fit without each curve's largest size and predict that size. Return exp(RMS log error), NaN
+    when too little is left."""
     last = np.array([x[curve == c].max() for c in range(curve.max() + 1)])[curve] == x
     kept = ~last
     if kept.sum() <= curve.max() + 2:
         return float("nan")
     slope = float(_common_slope(x[kept], y[kept], w[None, kept], curve[kept])[0])
+
     errors = []
     for c in range(curve.max() + 1):
-        mine = kept & (curve == c)
-        if mine.any():
-            level = np.average(y[mine] - slope * x[mine], weights=w[mine])
-            errors += list(y[last & (curve == c)] - level - slope * x[last & (curve == c)])
+        known = kept & (curve == c)
+        asked = last & (curve == c)
+        if known.any():
+            level = np.average(y[known] - slope * x[known], weights=w[known])
+            errors += list(y[asked] - level - slope * x[asked])
     return float(np.exp(np.sqrt(np.mean(np.square(errors))))) if errors else float("nan")
 
 
@@ -186,36 +182,46 @@ def fit_collapse(rows: pd.DataFrame, column: str) -> Collapse:
     """
     used = rows[rows[column] > 0]
     cells = _cells(used, column)
-    k, c, trials = len(cells), cells["curve"].nunique(), tuple(used["trial_id"])
+    k = len(cells)
+    c = cells["curve"].nunique()
+    trials = tuple(used["trial_id"])
     nan = float("nan")
     nothing = Collapse(nan, nan, nan, (nan, nan, nan), (nan, nan, nan), {}, k, c, trials)
     if cells["n"].nunique() < 2:
         return nothing._replace(failure="n does not vary over the cells that may enter")
-    y, w = cells["log_y"].to_numpy(), cells["rows"].to_numpy(float)
+
+    y = cells["log_y"].to_numpy()
+    w = cells["rows"].to_numpy(float)
     d_varies = cells["d"].nunique() > 1
     log_p, log_n, log_d = (np.log(cells[v].to_numpy(float)) for v in ("p", "n", "d"))
     free = np.column_stack([np.ones(k), log_p, -log_n, *([-log_d] if d_varies else [])])
     if c < 2 or k <= free.shape[1] or np.linalg.matrix_rank(free) < free.shape[1]:
         return nothing._replace(failure=f"{k} cells on {c} curves do not identify the exponents")
+
     curve = np.unique(cells["curve"], return_inverse=True)[1]
     forms = {"free": free, "p/(n·d)": np.column_stack([np.ones(k), log_p - log_n - log_d])}
     if d_varies:
         forms["p/n"] = np.column_stack([np.ones(k), log_p - log_n])
     errors = {name: _left_out(design, y, w, curve) for name, design in forms.items()}
+
     solution = _least_squares(free, y, w)
-    b, b_n = float(solution[1]), float(solution[2])
+    b = float(solution[1])
+    b_n = float(solution[2])
     b_d = float(solution[3]) if d_varies else nan
-    ratio_n, ratio_d = (b_n / b, nan, nan), (b_d / b, nan, nan)
+
+    ratio_n = (b_n / b, nan, nan)
+    ratio_d = (b_d / b, nan, nan)
     failure = ""
     if c < MIN_CURVES:
         failure = f"{c} combinations of n and d are too few for an interval (at least {MIN_CURVES})"
     else:
         draws = _curve_bootstrap(free, y, w, curve)
         if np.mean(np.sign(draws[:, 1]) == np.sign(b)) < (1 + LEVEL) / 2:
-            failure = "the exponent of p is not told from 0, so no ratio to it means anything"
+            failure = "the exponent of p cannot be told from 0, so no ratio to it means anything"
         else:
             ratio_n = (b_n / b, *_quantiles(draws[:, 2] / draws[:, 1]))
-            ratio_d = (b_d / b, *_quantiles(draws[:, 3] / draws[:, 1])) if d_varies else ratio_d
+            if d_varies:
+                ratio_d = (b_d / b, *_quantiles(draws[:, 3] / draws[:, 1]))
     return Collapse(b, b_n, b_d, ratio_n, ratio_d, errors, k, c, trials, failure)
 
 
@@ -225,6 +231,7 @@ def _least_squares(design: np.ndarray, y: np.ndarray, w: np.ndarray) -> np.ndarr
 
 
 def _left_out(design: np.ndarray, y: np.ndarray, w: np.ndarray, curve: np.ndarray) -> float:
+    """Leave each curve out of the fit in turn and predict it. Return exp(RMS log error)."""
     errors = np.empty(len(y))
     for c in range(curve.max() + 1):
         out = curve == c
@@ -235,9 +242,11 @@ def _left_out(design: np.ndarray, y: np.ndarray, w: np.ndarray, curve: np.ndarra
 def _curve_bootstrap(
     design: np.ndarray, y: np.ndarray, w: np.ndarray, curve: np.ndarray
 ) -> np.ndarray:
-    """(R, columns) solutions over resampled curves; draws that leave an exponent undetermined
-    are drawn again."""
-    rng, count, draws = np.random.default_rng(SEED), curve.max() + 1, []
+    """Return solutions over resampled curves, (R, columns). Draws that leave an exponent
+    undetermined are drawn again."""
+    rng = np.random.default_rng(SEED)
+    count = curve.max() + 1
+    draws = []
     for _ in range(20 * REPLICATES):
         times = rng.multinomial(count, np.full(count, 1 / count))[curve]
         kept = times > 0

@@ -24,7 +24,7 @@ class Published(NamedTuple):
 
 @cache
 def madry2018() -> tuple[Published, ...]:
-    """Madry et al. 2018, arXiv 1706.06083."""
+    """Return the figures of Madry et al. 2018, arXiv 1706.06083."""
     return tuple(
         Published(
             f"madry2018-{i}",
@@ -40,8 +40,8 @@ def madry2018() -> tuple[Published, ...]:
 
 
 class LanguageModel(NamedTuple):
-    """A published language model. What is not published is None; `from_memory` names the fields
-    that nobody looked up.
+    """A published language model. A figure that was not published is None; `from_memory` names the
+    fields that nobody looked up.
 
     `verified`: how far parameters and tokens were checked: primary (read in the source), secondary,
     memory or rumour.
@@ -60,11 +60,12 @@ class LanguageModel(NamedTuple):
 
     @property
     def place(self) -> float | None:
-        """p/(n·d): parameters over tokens times numbers per token. The same counted per window:
-        n·d is then (tokens / context) · (context · d_model)."""
-        return (
-            self.parameters / (self.tokens * self.d_model) if self.tokens and self.d_model else None
-        )
+        """Return p/(n·d), parameters over tokens times numbers per token; None where either is
+        unknown. Counted per window it is the same: n·d is then
+        (tokens / context) · (context · d_model)."""
+        if not self.tokens or not self.d_model:
+            return None
+        return self.parameters / (self.tokens * self.d_model)
 
 
 class Accuracy(NamedTuple):
@@ -86,7 +87,7 @@ class Accuracy(NamedTuple):
 
 @cache
 def language_models() -> tuple[LanguageModel, ...]:
-    """In order of publication, each group from small to large."""
+    """Return the models in order of publication, each group from small to large."""
     return tuple(
         LanguageModel(
             row["name"],
@@ -106,7 +107,7 @@ def language_models() -> tuple[LanguageModel, ...]:
 
 @cache
 def accuracies() -> tuple[Accuracy, ...]:
-    """Published accuracies of the language models."""
+    """Return the published accuracies of the language models."""
     models = {m.name: m for m in language_models()}
     return tuple(
         Accuracy(

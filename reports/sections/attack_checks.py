@@ -1,22 +1,24 @@
-"""What speaks against trusting a search for label changes: the rows' own warnings, and certified
-distances that it broke."""
+"""The section "What speaks against the searches": the rows' own warnings, and certified distances
+inside which a search found a label change."""
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from reports.evidence import Evidence
+from reports.law import Fits
 from reports.measures import as_list
 from reports.numbers import Number
+from reports.sections.section import Section, fill
 
-NAMED = 20
+MOST_NAMED = 20
 """Trials named on the page; the ledger names all."""
 
 
 class Warned(NamedTuple):
-    """Trials of one kind with one sort of warning; `text` has … for the figures in which they
-    differ."""
+    """Trials of one kind with one sort of warning. `text` has … in place of the figures in which
+    their warnings differ."""
 
     text: str
     kind: str
@@ -25,10 +27,10 @@ class Warned(NamedTuple):
 
 
 class AttackCheck(NamedTuple):
-    """`checked`: trials whose search was told its warnings, or is None where no row knows of
-    them. `violations`: points whose certified distance exceeds the one found, of the `certified`
-    points that have both, in the trials `violators`. `unbounded`: (why there is no certified
-    bound, trials)."""
+    """`checked`: trials whose row lists the warnings of its search, or None where no row does.
+    `violations`: points whose certified distance exceeds the one found, of the `certified` points
+    that have both, in the trials `violators`. `unbounded`: (why there is no certified bound,
+    trials)."""
 
     checked: Number | None
     warned: list[Warned]
@@ -38,71 +40,90 @@ class AttackCheck(NamedTuple):
     unbounded: list[tuple[str, Number]]
 
     def numbers(self) -> list[Number]:
-        single = [n for n in (self.checked, self.violations, self.certified) if n is not None]
-        return [*single, *(w.number for w in self.warned), *(n for _, n in self.unbounded)]
+        single = (self.checked, self.violations, self.certified)
+        return [
+            *(number for number in single if number is not None),
+            *(warned.number for warned in self.warned),
+            *(number for _, number in self.unbounded),
+        ]
+
+
+def section(evidence: Evidence, fits: Fits) -> Section | None:
+    attacks = check_attacks(evidence)
+    if not attacks.checked and not attacks.violations:
+        return None
+    html = fill("attack_checks.html.j2", attacks=attacks)
+    return Section("trust", "What speaks against the searches", html, attacks.numbers())
 
 
 def check_attacks(evidence: Evidence) -> AttackCheck:
-    t = evidence.trials
-    said = t[t["attack_warnings"].notna()]
-    broken = t[t["stability_certified_violations"].notna()]
-    checked = violations = certified = None
-    if len(said):
-        checked = Number(
-            "attacks:checked",
-            len(said),
-            "trials whose attack_warnings is not null",
-            tuple(said["trial_id"]),
-            "int",
+    """Count the warnings, the broken certificates and the missing bounds."""
+    trials = evidence.trials
+    with_warnings = trials[trials["attack_warnings"].notna()]
+    with_certificates = trials[trials["stability_certified_violations"].notna()]
+
+    checked = None
+    if len(with_warnings):
+        checked = _number(
+            "checked", len(with_warnings), "trials whose attack_warnings is not null", with_warnings
         )
-    if len(broken):
-        ids = tuple(broken["trial_id"])
-        total = float(broken["stability_certified_violations"].sum())
-        violations = Number(
-            "attacks:violations", total, "sum of stability_certified_violations", ids, "int"
+
+    violations = None
+    certified = None
+    if len(with_certificates):
+        violations = _number(
+            "violations",
+            float(with_certificates["stability_certified_violations"].sum()),
+            "sum of stability_certified_violations",
+            with_certificates,
         )
-        certified = Number(
-            "attacks:certified",
-            float(broken["measure_points"].sum()),
+        certified = _number(
+            "certified",
+            float(with_certificates["measure_points"].sum()),
             "sum of measure_points",
-            ids,
-            "int",
+            with_certificates,
         )
-    notes = t[t["lip_upper_note"].notna()]
-    unbounded = [
+    broken = with_certificates[with_certificates["stability_certified_violations"].gt(0)]
+
+    return AttackCheck(
+        checked,
+        _warned(with_warnings),
+        violations,
+        list(broken["trial_id"])[:MOST_NAMED],
+        certified,
+        _unbounded(trials),
+    )
+
+
+def _number(name: str, value: float, how: str, rows: pd.DataFrame) -> Number:
+    return Number(f"attacks:{name}", value, how, tuple(rows["trial_id"]), "int")
+
+
+def _warned(with_warnings: pd.DataFrame) -> list[Warned]:
+    """Return one entry per sort of warning and kind, in alphabetical order."""
+    texts = with_warnings.assign(text=with_warnings["attack_warnings"].map(_sorts))
+    by_sort = texts.explode("text").dropna(subset=["text"]).groupby(["text", "kind"])
+
+    entries = []
+    for (text, kind), rows in by_sort:
+        how = "trials with this among attack_warnings"
+        number = _number(f"{kind}:{text}", len(rows), how, rows)
+        entries.append(Warned(str(text), str(kind), number, list(rows["trial_id"])[:MOST_NAMED]))
+    return entries
+
+
+def _sorts(warnings: Any) -> list[str]:
+    """Return a row's distinct warnings with … in place of their figures."""
+    return sorted({re.sub(r"\d[\d.,]*", "…", str(text)) for text in as_list(warnings)})
+
+
+def _unbounded(trials: pd.DataFrame) -> list[tuple[str, Number]]:
+    """Return each reason for a missing certified bound, with the number of its trials."""
+    noted = trials[trials["lip_upper_note"].notna()]
+    return [
         (
             str(note),
-            Number(
-                f"attacks:unbounded:{note}",
-                len(rows),
-                "trials with this lip_upper_note",
-                tuple(rows["trial_id"]),
-                "int",
-            ),
+            _number(f"unbounded:{note}", len(rows), "trials with this lip_upper_note", rows),
         )
-        for note, rows in notes.groupby("lip_upper_note")
+        for note, rows in noted.groupby("lip_upper_note")
     ]
-    violators = list(broken.loc[broken["stability_certified_violations"].gt(0), "trial_id"])
-    return AttackCheck(checked, _warned(said), violations, violators[:NAMED], certified, unbounded)
-
-
-def _warned(said: pd.DataFrame) -> list[Warned]:
-    """One entry per sort of warning and kind, in alphabetical order."""
-    one = said.assign(
-        text=said["attack_warnings"].map(
-            lambda w: sorted({re.sub(r"\d[\d.,]*", "…", str(s)) for s in as_list(w)})
-        )
-    )
-    found = []
-    for (text, kind), rows in one.explode("text").dropna(subset=["text"]).groupby(["text", "kind"]):
-        ids = tuple(rows["trial_id"])
-        how = "trials with this among attack_warnings"
-        found.append(
-            Warned(
-                str(text),
-                str(kind),
-                Number(f"attacks:{kind}:{text}", len(ids), how, ids, "int"),
-                list(ids[:NAMED]),
-            )
-        )
-    return found

@@ -1,4 +1,4 @@
-"""What the data sets are like: their dimensions by several estimates, and how far apart two
+"""The section "The data": the data sets' dimensions by several estimates, and how far apart two
 inputs lie."""
 
 from typing import NamedTuple
@@ -6,11 +6,14 @@ from typing import NamedTuple
 import pandas as pd
 
 from reports.evidence import Evidence
+from reports.law import Fits
 from reports.measures import pair_distances
 from reports.numbers import Number
+from reports.sections.section import Section, fill
 
-SHOWN = ("1 %", "25 %", "50 %", "75 %", "99 %")
-"""Quantiles of the distance between two inputs."""
+ESTIMATES = ("d_participation", "d_twonn", "d_mle")
+QUANTILES = ("1 %", "25 %", "50 %", "75 %", "99 %")
+"""Shown of the distance between two inputs."""
 
 
 class DataSet(NamedTuple):
@@ -24,16 +27,21 @@ class DataSet(NamedTuple):
     distances: list[Number]
 
     def numbers(self) -> list[Number]:
-        return [
-            self.sets,
-            self.ambient,
-            *(n for pair in self.estimates for n in pair),
-            *self.distances,
-        ]
+        estimates = [number for pair in self.estimates for number in pair]
+        return [self.sets, self.ambient, *estimates, *self.distances]
+
+
+def section(evidence: Evidence, fits: Fits) -> Section | None:
+    shown = data_sets(evidence)
+    if not shown:
+        return None
+    numbers = [number for data_set in shown for number in data_set.numbers()]
+    html = fill("data_sets.html.j2", data_sets=shown)
+    return Section("data", "The data: how many dimensions, how far apart", html, numbers)
 
 
 def data_sets(evidence: Evidence) -> list[DataSet]:
-    """A line per task and ambient dimension whose rows tell the data's dimension."""
+    """Return a line per task and ambient dimension whose rows tell the data's dimension."""
     known = evidence.trials.loc[pair_distances(evidence.trials, "50 %").index]
     known = known[known["d_participation"].notna()]
     return [
@@ -43,28 +51,35 @@ def data_sets(evidence: Evidence) -> list[DataSet]:
 
 
 def _data_set(rows: pd.DataFrame) -> DataSet:
-    task, d = str(rows["task"].iloc[0]), int(rows["d_ambient"].iloc[0])
-    key, ids = f"data:{task}:{d}", tuple(rows["trial_id"])
+    """Return the line of these rows, one for each distinct data set."""
+    task = str(rows["task"].iloc[0])
+    d = int(rows["d_ambient"].iloc[0])
+    key = f"data:{task}:{d}"
+    trials = tuple(rows["trial_id"])
 
     def median(name: str, values: pd.Series, how: str) -> Number:
-        return Number(f"{key}:{name}", float(values.median()), f"{how}, median over data sets", ids)
+        value = float(values.median())
+        return Number(f"{key}:{name}", value, f"{how}, median over data sets", trials)
 
-    columns = ("d_participation", "d_twonn", "d_mle")
+    estimates = []
+    for column in ESTIMATES:
+        spread = f"{column}_spread"
+        estimates.append(
+            (
+                median(column, rows[column], f"column {column}"),
+                median(spread, rows[spread], f"column {spread}"),
+            )
+        )
+
+    distances = []
+    for quantile in QUANTILES:
+        how = f"{quantile} quantile of pair_distance_quantiles"
+        distances.append(median(f"distance {quantile}", pair_distances(rows, quantile), how))
+
     return DataSet(
         task,
-        Number(f"{key}:sets", len(rows), "number of distinct data_hash", ids, "int"),
-        Number(f"{key}:d", d, "column d_ambient", ids, "int"),
-        [
-            (
-                median(c, rows[c], f"column {c}"),
-                median(f"{c}_spread", rows[f"{c}_spread"], f"column {c}_spread"),
-            )
-            for c in columns
-        ],
-        [
-            median(
-                f"distance {q}", pair_distances(rows, q), f"{q} quantile of pair_distance_quantiles"
-            )
-            for q in SHOWN
-        ],
+        Number(f"{key}:sets", len(rows), "number of distinct data_hash", trials, "int"),
+        Number(f"{key}:d", d, "column d_ambient", trials, "int"),
+        estimates,
+        distances,
     )

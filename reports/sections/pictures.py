@@ -1,8 +1,8 @@
-"""The pictures of small changes that the store holds, read with care, for the page to show.
+"""The section "The smallest changes found": the pictures that the store holds, read with care.
 
-A row names its picture's file and what is seen on it. Both come from whoever wrote the rows: the
-name must have the one form that a trial gives it, lie in the store's own folder, and be a PNG of
-sensible size; anything else is said and not shown.
+A row names its picture's file and what is seen on it. Both come from whoever wrote the rows. So the
+name must have the one form that a trial gives it, and the file must lie in the store's own folder
+and be a PNG of sensible size. For anything else the page says why there is no picture.
 """
 
 import base64
@@ -14,17 +14,21 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from harness.errors import UserError
-from harness.store.location import LeadsOut
+from harness.store.folder import LeadsOut
 from harness.store.store import Store
 from reports.evidence import Evidence, records
+from reports.law import Fits
 from reports.measures import as_list
 from reports.numbers import Number
+from reports.sections.section import Section, fill
 
 NAME = re.compile(r"_pictures/[0-9a-f]{16}\.png")
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-MOST_BYTES, MOST_PIXELS = 1_000_000, 4_000_000
+MOST_BYTES = 1_000_000
+MOST_PIXELS = 4_000_000
 """A strip of five magnified digits has 4 000 to 12 000 bytes and 110 000 pixels."""
 LONGEST_ANSWER = 40
+"""Characters shown of a label or an answer."""
 
 
 class Change(NamedTuple):
@@ -56,49 +60,62 @@ class Shown(NamedTuple):
     strips: list[Strip]
 
     def numbers(self) -> list[Number]:
-        own = [number for strip in self.strips for number in (strip.p, strip.n, strip.accuracy)]
-        return own + [
-            c.distance for strip in self.strips for c in strip.changes if c.distance is not None
-        ]
+        numbers = []
+        for strip in self.strips:
+            numbers += [strip.p, strip.n, strip.accuracy]
+            numbers += [c.distance for c in strip.changes if c.distance is not None]
+        return numbers
+
+
+def section(evidence: Evidence, fits: Fits) -> Section | None:
+    pictures = shown_pictures(evidence)
+    if not pictures:
+        return None
+    numbers = [number for shown in pictures for number in shown.numbers()]
+    html = fill("pictures.html.j2", pictures=pictures)
+    return Section("pictures", "The smallest changes found", html, numbers)
 
 
 def shown_pictures(evidence: Evidence) -> list[Shown]:
-    """Strips of every kind that has any, in alphabetical order."""
-    t = evidence.trials[evidence.trials["pictures_file"].notna()]
+    """Return the strips of every kind that has any, in alphabetical order."""
+    trials = evidence.trials[evidence.trials["pictures_file"].notna()]
     return [
         Shown(str(kind), [_strip(evidence.store, row) for row in records(_three(rows))])
-        for kind, rows in t.groupby("kind")
+        for kind, rows in trials.groupby("kind")
     ]
 
 
 def _three(rows: pd.DataFrame) -> pd.DataFrame:
-    """One trial each of the smallest, the middle and the largest p, at the largest n."""
-    rows = (
-        rows[rows["n"].eq(rows["n"].max())]
-        .sort_values(["p", "seed", "trial_id"])
-        .drop_duplicates("p")
-    )
-    return rows.iloc[sorted({0, (len(rows) - 1) // 2, len(rows) - 1})]
+    """Return one trial each of the smallest, the middle and the largest p, at the largest n."""
+    rows = rows[rows["n"].eq(rows["n"].max())]
+    sizes = rows.sort_values(["p", "seed", "trial_id"]).drop_duplicates("p")
+    last = len(sizes) - 1
+    return sizes.iloc[sorted({0, last // 2, last})]
 
 
 def _strip(store: Store, row: dict[str, Any]) -> Strip:
     trial = row["trial_id"]
-    found = read_png(store, row["pictures_file"])
-    changes = [_change(trial, i, picture) for i, picture in enumerate(as_list(row["pictures"]))]
+
+    def number(name: str, column: str, style: str) -> Number:
+        how = f"column {column}"
+        return Number(f"picture:{trial}:{name}", row[column], how, (trial,), style)
+
+    png = ""
+    problem = ""
+    content = read_png(store, row["pictures_file"])
+    if isinstance(content, bytes):
+        png = base64.b64encode(content).decode()
+    else:
+        problem = content
+
     return Strip(
         trial,
-        Number(f"picture:{trial}:p", row["p"], "column p", (trial,), "int"),
-        Number(f"picture:{trial}:n", row["n"], "column n", (trial,), "int"),
-        Number(
-            f"picture:{trial}:accuracy",
-            row["test_accuracy"],
-            "column test_accuracy",
-            (trial,),
-            "percent",
-        ),
-        base64.b64encode(found).decode() if isinstance(found, bytes) else "",
-        found if isinstance(found, str) else "",
-        changes,
+        number("p", "p", "int"),
+        number("n", "n", "int"),
+        number("accuracy", "test_accuracy", "percent"),
+        png,
+        problem,
+        [_change(trial, i, picture) for i, picture in enumerate(as_list(row["pictures"]))],
     )
 
 
@@ -106,15 +123,16 @@ def _change(trial: str, i: int, picture: dict[str, Any]) -> Change:
     label, before, after = (
         str(picture[part])[:LONGEST_ANSWER] for part in ("label", "before", "after")
     )
-    length = float("nan") if picture["distance"] is None else float(picture["distance"])
-    distance = Number(
-        f"picture:{trial}:{i}", length, f"distance of entry {i} of pictures", (trial,)
-    )
-    return Change(label, before, after, distance if math.isfinite(length) else None)
+    length = picture["distance"]
+    distance = None
+    if length is not None and math.isfinite(length):
+        how = f"distance of entry {i} of pictures"
+        distance = Number(f"picture:{trial}:{i}", float(length), how, (trial,))
+    return Change(label, before, after, distance)
 
 
 def read_png(store: Store, name: Any) -> bytes | str:
-    """The file's bytes, or why it is not shown. `name` as the row gives it."""
+    """Return the file's bytes, or why it is not shown. name: as the row gives it."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         return "its row names a file that is not a picture of a trial"
     try:
@@ -128,6 +146,8 @@ def read_png(store: Store, name: Any) -> bytes | str:
         return "its file lies outside the store"
     except (UserError, FileNotFoundError) as e:
         return f"its file cannot be read ({e})"
+
+    # A PNG begins with its signature and a chunk IHDR, whose first numbers are width and height.
     if not content.startswith(SIGNATURE) or content[12:16] != b"IHDR" or len(content) < 33:
         return "its file is not a PNG"
     width, height = struct.unpack(">II", content[16:24])

@@ -88,7 +88,7 @@ def main() -> None:
         clock = time.perf_counter()
         train(Alone(model), [StackGroup(data, seeds.generator("order"), config.lr)], [config])
         trained = time.perf_counter()
-        (measured,) = measure(Alone(model), [data], [seeds])
+        ((measured, _),) = measure(Alone(model), [data], [seeds])
         seconds = time.perf_counter() - trained
         shipped, longer = (found(model, data, factor) for factor in (1, 4))
         results.append(

@@ -27,14 +27,15 @@ from art.estimators.classification import PyTorchClassifier
 from pyautoattack import AutoAttack  # pyright: ignore[reportMissingImports]
 from torch import Tensor, nn
 
+from harness.measures.at_points import nearest_l2, nearest_linf
 from harness.measures.boundary import column, l2_distance
 from harness.measures.gradients import margins
 from harness.measures.points import Draw, Probe
 from harness.measures.robust_accuracy import linf_distance
-from harness.measures.sensitivity import nearest_l2, nearest_linf
 from harness.sweeps.registry import TaskRef, load_samples
 from harness.task import Data, Seeds
-from harness.training.loop import StackGroup, predicted, train
+from harness.training.evaluation import predicted
+from harness.training.loop import StackGroup, train
 from harness.training.stack import stack
 
 with warnings.catch_warnings():
@@ -106,9 +107,8 @@ def ours(nets: Sequence[nn.Module], data: Data, draw: Draw) -> Ours:
         probe = Probe(program, [data] * many, [draw] * many)
         at = probe.coordinates("x")
         # serves both norms
-        at_x = margins(
-            probe.seen.model, at, predicted(probe.seen.model(at), data.classes), data.classes
-        )
+        model = probe.row_space.model
+        at_x = margins(model, at, predicted(model(at), data.classes), data.classes)
         l2 = nearest_l2(probe, at_x).change
         between = time.process_time()
         linf = nearest_linf(probe, at_x, l2)

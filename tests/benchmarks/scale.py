@@ -119,7 +119,8 @@ def driver(trials: int, folder: Path) -> dict[str, Any]:
 
 def dispatcher(address: str) -> dict[str, float]:
     """Milliseconds per empty batch and per small trial on the cluster at `address`."""
-    from harness.dispatch.actors import connect, on_ray
+    from harness.dispatch.cluster import connect
+    from harness.dispatch.run_batches import on_ray
 
     connect(address, Resources())
     given = RunSettings(

@@ -18,8 +18,10 @@ import numpy as np
 import pyarrow as pa
 
 from harness.dispatch.retries import AttemptHistory
+from harness.store.index import IDENTITY
+from harness.store.records import SweepRecord
 from harness.store.schema import arrow_schema
-from harness.store.store import IDENTITY, Store, SweepRecord
+from harness.store.store import Store
 from harness.terminal.status import status
 
 ROWS, FILES, SWEEPS, TASKS = 1_000_000, 4_000, 100, ("sphere", "mnist-mlp", "gpt")

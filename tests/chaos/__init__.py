@@ -1,5 +1,5 @@
-"""What unilaw must survive, done to it: `python -m tests.chaos` for all of it, tests/test_chaos.py
-for the short forms.
+"""What unilaw must survive: `python -m tests.chaos` does all of it, tests/test_chaos.py the short
+forms.
 
     storm.py        SIGKILL of the driver, of workers, and of everything at once, at random moments
     cluster.py      nodes that are lost, join late or are given notice; a head that is lost

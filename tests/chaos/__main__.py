@@ -1,10 +1,11 @@
-"""The long form: every scenario, a table of what was done and found, and the same as JSON.
+"""The long form: run every scenario, print a table of what was done and found, and the same as
+JSON.
 
     python -m tests.chaos [--kills 50] [--days 3] [--seed 0] [--only NAME] [--json FILE]
 
-Exits with 1 when a committed row was lost or changed, a trial has no `ok` row that should, or shows
-more than one, a run did not end, or a failure is not a row of its kind. Wants a machine with little
-else to do: about half an hour.
+Exits with 1 when a committed row was lost or changed, when a trial that should has no `ok` row or
+shows more than one, when a run did not end, or when a failure is not a row of its kind. Takes about
+half an hour on a machine with little else to do.
 """
 
 import argparse
@@ -29,18 +30,16 @@ Scenario = Callable[[Path], list[Result]]
 
 
 def scenarios(kills: int, days: int, seed: int) -> dict[str, Scenario]:
-    """By name. `kills`: of the driver; of workers and of everything half as many each."""
+    """Return the scenarios by name. `kills` is how often the driver is killed; workers and
+    everything at once are killed half as often each."""
     environment = dict(os.environ)
 
     def storm(folder: Path) -> list[Result]:
         draw = random.Random(seed)
         blows = ["driver"] * kills + ["worker"] * (kills // 2) + ["everything"] * (kills // 2)
         draw.shuffle(blows)
-        return [
-            Storm(
-                folder, seeds=3, marathons=range(512, 896, 64), epochs=1200, draw=draw
-            ).break_loose(blows)
-        ]
+        runs = Storm(folder, seeds=3, marathons=range(512, 896, 64), epochs=1200, draw=draw)
+        return [runs.break_loose(blows)]
 
     def small_disks(folder: Path) -> list[Result]:
         return disks(folder) if can_mount() else []
@@ -62,31 +61,30 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", choices=sorted(scenarios(0, 0, 0)))
     parser.add_argument("--json", type=Path)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
+
     results = []
-    for name, scenario in scenarios(asked.kills, asked.days, asked.seed).items():
-        if asked.only not in (None, name):
+    for name, scenario in scenarios(arguments.kills, arguments.days, arguments.seed).items():
+        if arguments.only not in (None, name):
             continue
         clock = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="unilaw-chaos-") as folder:
-            found = scenario(Path(folder))
-        for result in found:
-            print(told(result))
-        print(
-            f"{name}: {time.monotonic() - clock:.0f}"
-            f" s{'' if found else ', left out: this system lets nobody mount a file system'}",
-            flush=True,
-        )
-        results += found
+            of_scenario = scenario(Path(folder))
+        for result in of_scenario:
+            print(table(result))
+        note = "" if of_scenario else ", left out: this system lets nobody mount a file system"
+        print(f"{name}: {time.monotonic() - clock:.0f} s{note}", flush=True)
+        results += of_scenario
+
     text = json.dumps([result._asdict() for result in results])
     print(text)
-    if asked.json:
-        asked.json.write_text(text)
+    if arguments.json:
+        arguments.json.write_text(text)
     return 1 if any(result.failures for result in results) else 0
 
 
-def told(result: Result) -> str:
-    """Lines of a table: what was done, what was found, what went wrong."""
+def table(result: Result) -> str:
+    """Return the lines of a table: what was done, what was found, what went wrong."""
     lines = [
         f"{result.name:<20} {'done':<6} {what:<22} {times}" for what, times in result.did.items()
     ]

@@ -27,12 +27,13 @@ tasks:
 """
 
 
-class BucketWitness(StoreAuditor):
-    """Of a store in a bucket."""
+class BucketAuditor(StoreAuditor):
+    """Watches a store in a bucket."""
 
     def __init__(self, server: BucketServer, prefix: str):
         super().__init__(server.uri(prefix))
-        self.server, self.prefix = server, prefix
+        self.server = server
+        self.prefix = prefix
 
     def names(self) -> list[str]:
         return self.server.names(self.prefix)
@@ -42,29 +43,31 @@ class BucketWitness(StoreAuditor):
 
 
 def a_bad_server(folder: Path, every: int, environment: dict[str, str]) -> Result:
-    """Every so many requests meet with trouble. The driver is killed after its first rows, and
-    the same command goes on."""
+    """Answer one of `every` requests with an error, or late. Kill the driver after its first rows,
+    and run the same command again."""
     (folder / "bucket.yaml").write_text(SWEEP)
     trials = load_sweep(str(folder / "bucket.yaml"), refs_in(SOAK_TASK)).trials
     with BucketServer() as server, patch.dict(os.environ, ENVIRONMENT):
         trouble = server.trouble = Every(every, "500", "SlowDown", "wait")
-        runs, witness = Runs(folder, {**environment, **ENVIRONMENT}), BucketWitness(server, "rows")
+        runs = Runs(folder, {**environment, **ENVIRONMENT})
+        auditor = BucketAuditor(server, "rows")
         arguments = ["run", "bucket.yaml", "--task-file", SOAK_TASK, "--store", server.uri("rows")]
         try:
             process = runs.start(*arguments)
-            while process.poll() is None and not witness.row_files():
+            while process.poll() is None and not auditor.row_files():
                 time.sleep(0.2)
             kill(process.pid)
             process.wait()
-            witness.look("the driver's death")
+            auditor.look("the driver's death")
+
             process = runs.start(*arguments)
             if process.wait(900) != 0:
-                witness.failures.append(
-                    f"the run ended with {process.returncode}: {runs.said(process)}"
+                auditor.failures.append(
+                    f"the run ended with {process.returncode}: {runs.output(process)}"
                 )
         finally:
             runs.end()
         server.trouble = lambda: None
-        rows = witness.conclude([t.trial_id for t in trials], failed={})
-        did = {"drivers killed": 1, "requests": trouble.asked, **trouble.met}
-        return Result("bucket", did, witness.counts(rows), witness.failures)
+        rows = auditor.conclude([t.trial_id for t in trials], failed={})
+        did = {"drivers killed": 1, "requests": trouble.requests, **trouble.met}
+        return Result("bucket", did, auditor.counts(rows), auditor.failures)

@@ -2,8 +2,8 @@
 
     unshare --user --map-root-user --mount python -m tests.chaos.disks FOLDER
 
-In a mount namespace of its own, where a small file system can be mounted without anybody's leave,
-and which goes with the process. Prints the results as JSON.
+It runs in a mount namespace of its own, where a small file system can be mounted without anybody's
+leave, and which ends with the process. Prints the results as JSON.
 """
 
 import json
@@ -19,7 +19,7 @@ from tests.chaos.store_auditor import Result, Runs, StoreAuditor
 
 REPOSITORY = Path(__file__).parent.parent.parent
 ALONE = ["unshare", "--user", "--map-root-user", "--mount"]
-"""In a mount namespace of its own."""
+"""Runs a command in a mount namespace of its own."""
 
 TRIALS = 8
 FULL = """
@@ -31,7 +31,7 @@ tasks:
     fixed: {{max_epochs: 2000}}
     grid: {{n: {{range: [16, {end}]}}}}
 """
-"""So many epochs that every trial is a batch of its own, and so a row file."""
+"""With this many epochs, every trial is a batch of its own, and so a row file."""
 
 FILLER = """
 name: filler
@@ -44,12 +44,12 @@ tasks:
 
 
 def can_mount() -> bool:
-    """Whether this system lets anybody have a mount namespace."""
+    """Return whether this system lets anybody have a mount namespace."""
     return subprocess.run([*ALONE, "true"], capture_output=True).returncode == 0
 
 
 def disks(folder: Path, environment: dict[str, str] | None = None) -> list[Result]:
-    """Both scenarios, in a process that may mount."""
+    """Run both scenarios in a process that may mount."""
     done = subprocess.run(
         [*ALONE, sys.executable, "-m", "tests.chaos.disks", str(folder)],
         cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=600,
@@ -60,75 +60,65 @@ def disks(folder: Path, environment: dict[str, str] | None = None) -> list[Resul
 
 
 def a_trial_fills_its_disk(folder: Path, disk: Path) -> Result:
-    """Its row says so, and its neighbours are ok."""
+    """Let a trial fill its disk. Its row must say so, and its neighbours be ok."""
     (folder / "filler.yaml").write_text(FILLER.format(file=disk / "hoard"))
-    runs, witness = Runs(folder, None), StoreAuditor(folder / "rows")
+    runs = Runs(folder, None)
+    auditor = StoreAuditor(folder / "rows")
     process = runs.start(
         "run", "filler.yaml", "--task-file", FAILING_TASK, "--store", "rows", "--inline"
     )
     if process.wait(300) != 1:
-        witness.failures.append(f"the run ended with {process.returncode}: {runs.said(process)}")
+        auditor.failures.append(f"the run ended with {process.returncode}: {runs.output(process)}")
     (disk / "hoard").unlink()
+
     asked = load_sweep(str(folder / "filler.yaml"), refs_in(FAILING_TASK)).trials
-    rows = witness.conclude(
+    rows = auditor.conclude(
         [t.trial_id for t in asked if t.seed != 3],
         failed={"bug": 1},
         gone_wrong=[t.trial_id for t in asked if t.seed == 3],
     )
-    if (
-        not rows.loc[rows["seed"] == 3, "failure_message"]
-        .str.contains("No space left on device")
-        .all()
-    ):
-        witness.failures.append("the row does not say that the disk was full")
-    return Result("disk of a trial", {"disks filled": 1}, witness.counts(rows), witness.failures)
+    messages = rows.loc[rows["seed"] == 3, "failure_message"]
+    if not messages.str.contains("No space left on device").all():
+        auditor.failures.append("the row does not say that the disk was full")
+    return Result("disk of a trial", {"disks filled": 1}, auditor.counts(rows), auditor.failures)
 
 
 def the_stores_disk_is_full(folder: Path, disk: Path) -> Result:
-    """The run ends with a sentence, keeps what was written, and goes on when there is room
-    again."""
+    """Fill the store's disk. The run must end with a sentence, keep what was written, and go on
+    when there is room again."""
     (folder / "full.yaml").write_text(FULL.format(end=16 + TRIALS))
     room = os.statvfs(disk)
     # a row file takes some 90 kB
     (disk / "ballast").write_bytes(bytes(room.f_bavail * room.f_frsize - 400_000))
-    runs, witness = Runs(folder, None), StoreAuditor(disk / "rows")
-    arguments = [
-        "run",
-        "full.yaml",
-        "--task-file",
-        FAILING_TASK,
-        "--store",
-        disk / "rows",
-        "--inline",
-    ]
-    for _ in range(2):  # the second does not get on either
+    runs = Runs(folder, None)
+    auditor = StoreAuditor(disk / "rows")
+    options = ["--task-file", FAILING_TASK, "--store", disk / "rows", "--inline"]
+    arguments = ["run", "full.yaml", *options]
+
+    for _ in range(2):  # the second run does not get on either
         process = runs.start(*arguments)
-        if (
-            process.wait(300) != 2
-            or "No space left on device" not in runs.said(process)
-            or "Traceback" in runs.said(process)
-        ):
-            witness.failures.append(
-                f"the run on a full disk ended with {process.returncode}: {runs.said(process)}"
-            )
-        witness.look("a full disk")
-    kept = len(witness.committed)
+        code = process.wait(300)
+        output = runs.output(process)
+        says_why = "No space left on device" in output and "Traceback" not in output
+        if code != 2 or not says_why:
+            auditor.failures.append(f"the run on a full disk ended with {code}: {output}")
+        auditor.look("a full disk")
+
+    kept = len(auditor.committed)
     if not 2 <= kept < TRIALS:
-        witness.failures.append(f"the full disk has {kept} row files")
+        auditor.failures.append(f"the full disk has {kept} row files")
+
     (disk / "ballast").unlink()
     process = runs.start(*arguments)
     if process.wait(300) != 0:
-        witness.failures.append(
-            f"the run with room again ended with {process.returncode}: {runs.said(process)}"
+        auditor.failures.append(
+            f"the run with room again ended with {process.returncode}: {runs.output(process)}"
         )
+
     asked = load_sweep(str(folder / "full.yaml"), refs_in(FAILING_TASK)).trials
-    rows = witness.conclude([t.trial_id for t in asked], failed={})
-    return Result(
-        "disk of the store",
-        {"disks filled": 1},
-        {**witness.counts(rows), "row_files_when_full": kept},
-        witness.failures,
-    )
+    rows = auditor.conclude([t.trial_id for t in asked], failed={})
+    found = {**auditor.counts(rows), "row_files_when_full": kept}
+    return Result("disk of the store", {"disks filled": 1}, found, auditor.failures)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from tests import FAILING_TASK
 from tests.chaos.store_auditor import Result, Runs, StoreAuditor
 
 MORE_BYTES = 2e9
+"""How much more memory the machine may hold before Ray ends a worker."""
 
 SWEEP = """
 name: hoard
@@ -23,8 +24,8 @@ tasks:
 
 
 def without_end(folder: Path, environment: dict[str, str]) -> Result:
-    """Its rows are oom, and its neighbours are ok, be it at a second attempt: the monitor may
-    take one of them first."""
+    """Let a trial allocate without end. Its rows must be oom, and its neighbours ok. A neighbour
+    may need a second attempt, since the monitor may end the neighbour's worker first."""
     (folder / "hoard.yaml").write_text(SWEEP)
     machine = psutil.virtual_memory()
     threshold = (machine.total - machine.available + MORE_BYTES) / machine.total
@@ -32,16 +33,19 @@ def without_end(folder: Path, environment: dict[str, str]) -> Result:
         "RAY_memory_usage_threshold": f"{threshold:.4f}",
         "RAY_memory_monitor_refresh_ms": "100",
     }
-    runs, witness = Runs(folder, {**environment, **monitored}), StoreAuditor(folder / "rows")
+    runs = Runs(folder, {**environment, **monitored})
+    auditor = StoreAuditor(folder / "rows")
     try:
         process = runs.start("run", "hoard.yaml", "--task-file", FAILING_TASK, "--store", "rows")
         if process.wait(600) != 1:
-            witness.failures.append(
-                f"the run ended with {process.returncode}: {runs.said(process)}"
+            auditor.failures.append(
+                f"the run ended with {process.returncode}: {runs.output(process)}"
             )
     finally:
         runs.end()
+
     asked = load_sweep(str(folder / "hoard.yaml"), refs_in(FAILING_TASK)).trials
-    good, bad = ([t.trial_id for t in asked if (t.seed == 3) is wrong] for wrong in (False, True))
-    rows = witness.conclude(good, failed={"oom": 5}, gone_wrong=bad)
-    return Result("memory without end", {"hoards": 1}, witness.counts(rows), witness.failures)
+    good = [trial.trial_id for trial in asked if trial.seed != 3]
+    bad = [trial.trial_id for trial in asked if trial.seed == 3]
+    rows = auditor.conclude(good, failed={"oom": 5}, gone_wrong=bad)
+    return Result("memory without end", {"hoards": 1}, auditor.counts(rows), auditor.failures)

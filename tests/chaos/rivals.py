@@ -27,40 +27,35 @@ tasks:
 def rivals(
     folder: Path, seeds: int, inline: bool, environment: dict[str, str] | None = None
 ) -> Result:
-    """Both end as if alone. A third run then has nothing to do."""
+    """Run two drivers at once. Both must end as if alone, and a third run have nothing to do."""
     (folder / "rivals.yaml").write_text(SWEEP.format(seeds=seeds))
-    runs, witness = Runs(folder, environment), StoreAuditor(folder / "rows")
-    arguments = [
-        "run",
-        "rivals.yaml",
-        "--task-file",
-        SOAK_TASK,
-        "--store",
-        "rows",
-        *(["--inline"] if inline else []),
-    ]
+    runs = Runs(folder, environment)
+    auditor = StoreAuditor(folder / "rows")
+    arguments = ["run", "rivals.yaml", "--task-file", SOAK_TASK, "--store", "rows"]
+    if inline:
+        arguments.append("--inline")
+
     try:
         both = [runs.start(*arguments), runs.start(*arguments)]
         while any(process.poll() is None for process in both):
-            witness.look("a while of two drivers")
+            auditor.look("a while of two drivers")
             time.sleep(0.2)
+
         third = runs.start(*arguments)
         third.wait(300)
         for process in (*both, third):
             if process.returncode != 0:
-                witness.failures.append(
-                    f"a driver ended with {process.returncode}: {runs.said(process)}"
+                auditor.failures.append(
+                    f"a driver ended with {process.returncode}: {runs.output(process)}"
                 )
     finally:
         runs.end()
-    asked = [t.trial_id for t in load_sweep(str(folder / "rivals.yaml"), refs_in(SOAK_TASK)).trials]
-    if f"0 ok, 0 failed, {len(asked)} finished before" not in runs.said(third):
-        witness.failures.append(f"the third run found something to do: {runs.said(third)}")
-    rows = witness.conclude(asked, failed={}, twice=len(asked))
+
+    sweep = load_sweep(str(folder / "rivals.yaml"), refs_in(SOAK_TASK))
+    asked = [trial.trial_id for trial in sweep.trials]
+    if f"0 ok, 0 failed, {len(asked)} finished before" not in runs.output(third):
+        auditor.failures.append(f"the third run found something to do: {runs.output(third)}")
+    rows = auditor.conclude(asked, failed={}, twice=len(asked))
     done_twice = int(rows["trial_id"].duplicated().sum())
-    return Result(
-        "two drivers",
-        {"drivers": 2},
-        {**witness.counts(rows), "done_twice": done_twice},
-        witness.failures,
-    )
+    found = {**auditor.counts(rows), "done_twice": done_twice}
+    return Result("two drivers", {"drivers": 2}, found, auditor.failures)

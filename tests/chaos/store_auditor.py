@@ -12,35 +12,37 @@ from typing import Any, NamedTuple
 import pandas as pd
 import pyarrow.parquet as pq
 
-from harness.store.store import Store, latest
+from harness.store.latest import latest
+from harness.store.store import Store
 from tests.nodes import end
 
 UNILAW = str(Path(sysconfig.get_path("scripts")) / "unilaw")
 
 
 class Result(NamedTuple):
-    """What was done to a store's runs, what the store holds after them, and each broken promise
-    as a sentence."""
+    """The outcome of a scenario."""
 
     name: str
     did: dict[str, int]
+    """What was done to a store's runs, and how often."""
     found: dict[str, Any]
+    """What the store holds afterwards."""
     failures: list[str]
+    """Each broken promise as a sentence."""
 
 
 class StoreAuditor:
-    """One store, watched. `failures` says what went wrong; empty when all is well.
-
-    `committed`: the row files seen so far and their digests. None may ever vanish or change.
-    """
+    """Watches one store."""
 
     def __init__(self, store: Path | str):
         self.store = store
         self.committed: dict[str, str] = {}
+        """The row files seen so far and their digests. None may ever vanish or change."""
         self.failures: list[str] = []
+        """What went wrong, as sentences; empty when all is well."""
 
     def names(self) -> list[str]:
-        """Every file of the store, relative to it."""
+        """Return the path of every file of the store, relative to the store."""
         return [
             path.relative_to(self.store).as_posix()
             for path in Path(self.store).rglob("*")
@@ -48,26 +50,24 @@ class StoreAuditor:
         ]
 
     def content(self, name: str) -> bytes:
-        """Of one of them."""
+        """Return the content of one of the store's files."""
         return (Path(self.store) / name).read_bytes()
 
     def row_files(self) -> set[str]:
-        """Their names."""
+        """Return the names of the files that hold rows."""
         return {name for name in self.names() if name.startswith("part-")}
 
     def look(self, after: str) -> None:
         """Compare the row files with those seen before."""
-        found = {name: hashlib.sha256(self.content(name)).hexdigest() for name in self.row_files()}
-        self.failures += [
-            f"{name} is gone after {after}" for name in sorted(self.committed.keys() - found.keys())
-        ]
-        changed = [
-            name
-            for name in sorted(self.committed.keys() & found.keys())
-            if found[name] != self.committed[name]
-        ]
-        self.failures += [f"{name} has changed after {after}" for name in changed]
-        self.committed |= found
+        digests = {
+            name: hashlib.sha256(self.content(name)).hexdigest() for name in self.row_files()
+        }
+        for name, digest in sorted(self.committed.items()):
+            if name not in digests:
+                self.failures.append(f"{name} is gone after {after}")
+            elif digests[name] != digest:
+                self.failures.append(f"{name} has changed after {after}")
+        self.committed |= digests
 
     def conclude(
         self,
@@ -76,19 +76,26 @@ class StoreAuditor:
         gone_wrong: Iterable[str] = (),
         twice: int = 0,
     ) -> pd.DataFrame:
-        """The rows of all attempts. Every trial asked for must be ok in the end, and no file torn,
-        empty or left behind.
+        """Check the store at the end of a scenario and return the rows of all attempts.
 
-        `failed`: kind → how many rows of failed attempts there may be. `gone_wrong`: further
-        trials, which must not be ok. `twice`: how many trials may have been done more than once.
+        Every trial asked for must be ok in the end, and no file torn, empty or left behind.
+        `failed` is how many rows of failed attempts there may be, by kind of failure. `gone_wrong`
+        are further trials, which must not be ok. `twice` is how many trials may have been done more
+        than once.
         """
-        good, bad = set(asked), set(gone_wrong)
         self.look("the end")
         rows, problems = Store.open(self.store).read()
-        newest, ok = latest(rows), rows[rows["status"] == "ok"]
-        names = self.names()
-        problems += [f"{name} was set aside" for name in names if name.startswith("_set_aside/")]
         self.failures += problems
+        self._check_trials(rows, good=set(asked), bad=set(gone_wrong), twice=twice)
+        self._check_failed_attempts(rows, failed)
+        self._check_files()
+        return rows
+
+    def _check_trials(self, rows: pd.DataFrame, good: set[str], bad: set[str], twice: int) -> None:
+        newest = latest(rows)
+        ok = rows[rows["status"] == "ok"]
+        repeated = ok.loc[ok["trial_id"].duplicated(), "trial_id"].tolist()
+
         if lacking := good - set(ok["trial_id"]):
             self.failures.append(
                 f"{len(lacking)} of {len(good)} trials have no ok row: {sorted(lacking)[:5]}"
@@ -96,76 +103,85 @@ class StoreAuditor:
         if set(newest["trial_id"]) != good | bad or bad & set(ok["trial_id"]):
             self.failures.append(
                 "the store has rows of trials that nobody asked for, or lacks some, or has ok rows"
-                " of those that go wrong"
+                " of trials that go wrong"
             )
         if newest["trial_id"].duplicated().any():
             self.failures.append("the latest view shows a trial more than once")
-        if ok["trial_id"].duplicated().sum() > twice:
-            self.failures.append(
-                f"done twice: {ok.loc[ok['trial_id'].duplicated(), 'trial_id'].tolist()}"
-            )
+        if len(repeated) > twice:
+            self.failures.append(f"done twice: {repeated}")
+
+    def _check_failed_attempts(self, rows: pd.DataFrame, allowed: Mapping[str, int]) -> None:
         kinds = Counter(rows.loc[rows["status"] == "failed", "failure_kind"])
         for kind, n in kinds.items():
-            if n > failed.get(str(kind), 0):
-                said = rows.loc[rows["failure_kind"] == kind, "failure_message"].iloc[0]
+            n_allowed = allowed.get(str(kind), 0)
+            if n > n_allowed:
+                message = rows.loc[rows["failure_kind"] == kind, "failure_message"].iloc[0]
                 self.failures.append(
-                    f"{n} attempts failed as {kind}, {failed.get(str(kind), 0)} could have: {said}"
+                    f"{n} attempts failed as {kind}, {n_allowed} could have: {message}"
                 )
+
+    def _check_files(self) -> None:
+        names = self.names()
+        set_aside = [name for name in names if name.startswith("_set_aside/")]
+        checkpoints = [name for name in names if name.startswith("_checkpoints/")]
         empty = [
             name
             for name in self.row_files()
             if not pq.read_metadata(io.BytesIO(self.content(name))).num_rows
         ]
+
+        self.failures += [f"{name} was set aside" for name in set_aside]
         if empty:
             self.failures.append(f"row files without rows: {empty}")
-        if left := [name for name in names if name.startswith("_checkpoints/")]:
-            self.failures.append(f"checkpoints left behind: {left}")
-        return rows
+        if checkpoints:
+            self.failures.append(f"checkpoints left behind: {checkpoints}")
 
     def counts(self, rows: pd.DataFrame) -> dict[str, Any]:
-        """What the store holds, for a table."""
+        """Return what the store holds, for a table."""
         newest = latest(rows)
+        failed_rows = Counter(rows.loc[rows["status"] == "failed", "failure_kind"])
+        attempts = Counter(newest["attempt"].tolist())
         return {
             "trials": len(newest),
             "ok": int(newest["status"].eq("ok").sum()),
-            "failed_rows": dict(
-                sorted(Counter(rows.loc[rows["status"] == "failed", "failure_kind"]).items())
-            ),
-            "attempts": dict(sorted(Counter(newest["attempt"].tolist()).items())),
+            "failed_rows": dict(sorted(failed_rows.items())),
+            "attempts": dict(sorted(attempts.items())),
             "row_files": len(self.committed),
             "temporaries_left": sum("_tmp-" in name for name in self.names()),
         }
 
 
 class Runs:
-    """The `unilaw` command in a folder, again and again, each run in a session of its own and
-    with its words kept."""
+    """The `unilaw` command in a folder, again and again. Each run has a session of its own, and its
+    output is kept."""
 
     def __init__(self, folder: Path, environment: dict[str, str] | None):
-        self.folder, self.environment = folder, environment
+        self.folder = folder
+        self.environment = environment
         self.started: dict[subprocess.Popen[bytes], Path] = {}
 
     def start(self, *arguments: object) -> subprocess.Popen[bytes]:
         """Start the command in the background."""
-        log = self.folder / f"run-{sum(1 for _ in self.folder.glob('run-*.txt'))}.txt"
-        with log.open("wb") as said:
+        number = len(list(self.folder.glob("run-*.txt")))
+        log = self.folder / f"run-{number}.txt"
+        with log.open("wb") as out:
             process = subprocess.Popen(
                 [UNILAW, *map(str, arguments)],
                 cwd=self.folder,
                 env=self.environment,
-                stdout=said,
+                stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
         self.started[process] = log
         return process
 
-    def said(self, process: subprocess.Popen[bytes]) -> str:
-        """The last that a run has written to stdout and stderr."""
+    def output(self, process: subprocess.Popen[bytes]) -> str:
+        """Return the end of what a run has written to stdout and stderr."""
         return self.started[process].read_text(errors="replace")[-1500:]
 
     def end(self) -> None:
-        """Kill whatever of them is left."""
+        """Kill whatever is left of the runs."""
         for process in self.started:
             end(process.pid)
             process.wait()

@@ -1,9 +1,10 @@
 """Kill a run at random moments, in three ways, and run the same command again until nothing is left
 to do.
 
-`driver`: the command's own process, while Ray and its workers still live. `worker`: one process
-that is busy with a batch; the run goes on. `everything`: the driver, Ray and all workers at once.
-Should a sweep end before all kills are spent, the next one has further seeds and the same store.
+`driver` kills the command's own process, while Ray and its workers still live. `worker` kills one
+process that is busy with a batch; the run goes on. `everything` kills the driver, Ray and all
+workers at once. If a sweep ends before all kills are spent, another one with further seeds goes on
+in the same store.
 """
 
 import contextlib
@@ -23,7 +24,7 @@ from tests.nodes import busy, end, kill
 KINDS = ("driver", "worker", "everything")
 
 ATTEMPTS = 20
-"""So many that no trial is given up however often its worker is killed."""
+"""Enough that no trial is given up, however often its worker is killed."""
 
 SWEEP = """
 name: chaos-{round}
@@ -41,10 +42,10 @@ tasks:
 
 
 class Storm:
-    """Runs into one store, killed again and again.
+    """Runs into one store that are killed again and again.
 
-    A kill comes up to `pause` seconds after a new row file; the share `anywhere` of them does not
-    wait for one.
+    A kill comes up to `pause` seconds after a new row file. The share `anywhere` of the kills does
+    not wait for one.
     """
 
     def __init__(
@@ -58,31 +59,35 @@ class Storm:
         pause: float = 8,
         environment: dict[str, str] | None = None,
     ):
-        self.folder, self.seeds, self.marathons, self.epochs = (
-            folder,
-            seeds,
-            list(marathons),
-            epochs,
-        )
-        self.draw, self.anywhere, self.pause = draw, anywhere, pause
-        self.runs, self.witness = Runs(folder, environment), StoreAuditor(folder / "rows")
-        self.rounds = self.starts = 0
+        self.folder = folder
+        self.seeds = seeds
+        self.marathons = list(marathons)
+        self.epochs = epochs
+        self.draw = draw
+        self.anywhere = anywhere
+        self.pause = pause
+        self.runs = Runs(folder, environment)
+        self.auditor = StoreAuditor(folder / "rows")
+        self.rounds = 0
+        self.starts = 0
         self.kills: Counter[str] = Counter()
 
     def break_loose(self, kills: Sequence[str]) -> Result:
-        """Kill so often, run to the end, and count what is there. No process outlives the call."""
-        left = list(kills)
+        """Kill in these ways, run to the end, and count what is there. No process outlives the
+        call."""
+        pending = list(kills)
         try:
-            while (left or not self.rounds) and not self.witness.failures:
+            while (pending or not self.rounds) and not self.auditor.failures:
                 self._next_sweep()
                 process = self._start()
-                while not self._ends(process, left):
+                while not self._ends(process, pending):
                     process = self._start()
             return self._result()
         finally:
             self.runs.end()
 
     def _next_sweep(self) -> None:
+        """Write a sweep with seeds that no sweep before had."""
         first = self.rounds * self.seeds
         text = SWEEP.format(
             round=self.rounds,
@@ -102,45 +107,54 @@ class Storm:
             "run", f"chaos-{self.rounds - 1}.yaml", "--task-file", SOAK_TASK, "--store", "rows"
         )
 
-    def _ends(self, process: subprocess.Popen[bytes], left: list[str]) -> bool:
-        """Kill what `left` names until the driver is dead (False) or the run is over by itself
-        (True)."""
-        while left:
-            kind = left[0]
-            if self.draw.random() >= self.anywhere:  # else at any moment, Ray's start included
-                while (
-                    process.poll() is None
-                    and not self.witness.row_files() - self.witness.committed.keys()
-                ):
-                    time.sleep(0.05)
-            while kind == "worker" and process.poll() is None and not busy(process.pid):
-                time.sleep(0.05)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(self.draw.uniform(0, self.pause))
+    def _ends(self, process: subprocess.Popen[bytes], pending: list[str]) -> bool:
+        """Kill what `pending` names. Return False once the driver is dead, True if the run is over
+        by itself."""
+        while pending:
+            kind = pending[0]
+            self._wait_for_the_moment(process, kind)
             workers = busy(process.pid)
             if process.poll() is not None:
                 break
             if kind == "worker" and not workers:
                 continue
+
             if kind == "worker":
                 kill(self.draw.choice(workers))
             elif kind == "driver":
                 kill(process.pid)
             else:
                 end(process.pid)
-            left.pop(0)
+            pending.pop(0)
             self.kills[kind] += 1
-            if kind != "worker":
+
+            driver_is_dead = kind != "worker"
+            if driver_is_dead:
                 process.wait()
-            self.witness.look(f"kill {self.kills.total()} ({kind})")
-            if kind != "worker":
+            self.auditor.look(f"kill {self.kills.total()} ({kind})")
+            if driver_is_dead:
                 return False
+
         if process.wait() != 0:
-            self.witness.failures.append(
-                f"run {self.starts} ended with {process.returncode}: {self.runs.said(process)}"
+            self.auditor.failures.append(
+                f"run {self.starts} ended with {process.returncode}: {self.runs.output(process)}"
             )
-        self.witness.look(f"run {self.starts}")
+        self.auditor.look(f"run {self.starts}")
         return True
+
+    def _wait_for_the_moment(self, process: subprocess.Popen[bytes], kind: str) -> None:
+        """Wait for a new row file, or not; for a busy worker, if one is to be killed; and then for
+        a random time. Any wait ends with the run."""
+        if self.draw.random() >= self.anywhere:  # else at any moment, Ray's start included
+            while process.poll() is None and not self._new_row_files():
+                time.sleep(0.05)
+        while kind == "worker" and process.poll() is None and not busy(process.pid):
+            time.sleep(0.05)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(self.draw.uniform(0, self.pause))
+
+    def _new_row_files(self) -> set[str]:
+        return self.auditor.row_files() - self.auditor.committed.keys()
 
     def _result(self) -> Result:
         sweeps = [
@@ -148,16 +162,15 @@ class Storm:
             for r in range(self.rounds)
         ]
         asked = {trial.trial_id for sweep in sweeps for trial in sweep.trials}
-        # a kill costs one attempt of one trial at most
-        rows = self.witness.conclude(asked, failed={"crash": self.kills["worker"]})
+        # the kill of a worker costs one attempt of one trial at most
+        rows = self.auditor.conclude(asked, failed={"crash": self.kills["worker"]})
         ok = rows[rows["status"] == "ok"]
         found = {
-            **self.witness.counts(rows),
+            **self.auditor.counts(rows),
             "stacked": int((ok["stack_size"] > 1).sum()),
             "went_on_from_checkpoint": int(ok["resumed_epoch"].notna().sum()),
             "runs": self.starts,
             "sweeps": self.rounds,
         }
-        return Result(
-            "storm", {kind: self.kills[kind] for kind in KINDS}, found, self.witness.failures
-        )
+        did = {kind: self.kills[kind] for kind in KINDS}
+        return Result("storm", did, found, self.auditor.failures)

@@ -4,8 +4,9 @@ of the same sweep.
     python -m tests.chaos.three_nodes [SWEEP]
 
 Both runs must have the same trials, all ok, and every headline number of the disturbed run's report
-must lie inside the undisturbed one's interval: of a slope, its fit's 95 % interval over curves,
-sizes and seeds; of a count, the count. Prints a table; exits with 1 when that does not hold.
+must lie inside the undisturbed run's interval: for a slope, its fit's 95 % interval over curves,
+sizes and seeds; for a count, the count itself. Prints a table, and exits with 1 when a number lies
+outside.
 """
 
 import re
@@ -14,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import Popen
 from typing import NamedTuple
 
 import pandas as pd
@@ -23,7 +25,7 @@ from reports.evidence import read_evidence
 from reports.fits.slope import Slope
 from reports.law import KindFit, fit_all
 from reports.numbers import Number
-from reports.page import headline_of
+from reports.sections.headline import headline_of
 from tests.chaos.store_auditor import Runs, StoreAuditor
 from tests.nodes import Nodes, busy, nodes
 
@@ -31,7 +33,7 @@ SMALL = Path(__file__).with_name("universal-small.yaml")
 
 
 class Line(NamedTuple):
-    """A number of both reports, with the undisturbed one's interval."""
+    """A number of both reports, with its interval in the undisturbed run's report."""
 
     name: str
     undisturbed: float
@@ -45,36 +47,25 @@ class Line(NamedTuple):
 
 
 def compare(undisturbed: Path, disturbed: Path) -> list[Line]:
-    """The headline's numbers and, behind them, the slopes of every kind that is judged. Raises
-    ValueError when there are none."""
-    one, other = (
-        fit_all(read_evidence(folder).trials).kinds for folder in (undisturbed, disturbed)
-    )
-    slopes = {f.kind: f for f in other}
+    """Return the headline's numbers, and before them the slopes of every kind that is judged.
+    Raises ValueError when there are none."""
+    fits = fit_all(read_evidence(undisturbed).trials).kinds
+    other_fits = fit_all(read_evidence(disturbed).trials).kinds
     lines = []
-    for f in one:
-        for name, mine, theirs in _slopes(f, slopes.get(f.kind)):
-            lines.append(
-                Line(
-                    f"{f.kind}: {name}",
-                    mine.slope,
-                    mine.low,
-                    mine.high,
-                    theirs.slope if theirs else float("nan"),
-                )
-            )
-    theirs = {n.key: n for n in headline_of(other).numbers()}
-    for number in headline_of(one).numbers():
-        low, high = _interval(number, one)
-        lines.append(
-            Line(
-                number.key,
-                float(number.value),
-                low,
-                high,
-                float(theirs[number.key].value) if number.key in theirs else float("nan"),
-            )
-        )
+
+    other_by_kind = {fit.kind: fit for fit in other_fits}
+    for fit in fits:
+        for name, slope, other in _slopes(fit, other_by_kind.get(fit.kind)):
+            value = other.slope if other else float("nan")
+            lines.append(Line(f"{fit.kind}: {name}", slope.slope, slope.low, slope.high, value))
+
+    other_numbers = {number.key: number for number in headline_of(other_fits).numbers()}
+    for number in headline_of(fits).numbers():
+        low, high = _interval(number, fits)
+        other = other_numbers.get(number.key)
+        value = float(other.value) if other else float("nan")
+        lines.append(Line(number.key, float(number.value), low, high, value))
+
     if not lines:
         raise ValueError("the undisturbed run's report has no headline number")
     return lines
@@ -88,43 +79,57 @@ def _slopes(one: KindFit, other: KindFit | None) -> Iterator[tuple[str, Slope, S
 
 
 def _interval(number: Number, fits: list[KindFit]) -> tuple[float, float]:
-    """Of the fit whose slope the number is; a count has none."""
-    for f in fits:
-        if f.judged and f.stability.slope == number.value:
-            return f.stability.low, f.stability.high
+    """Return the interval of the fit whose slope the number is. A count has no width."""
+    for fit in fits:
+        if fit.judged and fit.stability.slope == number.value:
+            return fit.stability.low, fit.stability.high
     return float(number.value), float(number.value)
 
 
 def run(cluster: Nodes, folder: Path, sweep: Path, store: str, kill_one: bool) -> pd.DataFrame:
-    """The sweep on the cluster; its rows. Raises RuntimeError when it does not end with every
-    trial ok."""
-    asked = [t.trial_id for t in load_sweep(str(sweep), {}).trials]
-    runs, witness = Runs(folder, cluster.environment), StoreAuditor(folder / store)
+    """Run the sweep on the cluster and return its rows. If `kill_one`, kill a node that is at work
+    when half of the batches are done.
+
+    Raises RuntimeError when the run does not end with every trial ok.
+    """
+    asked = [trial.trial_id for trial in load_sweep(str(sweep), {}).trials]
+    runs = Runs(folder, cluster.environment)
+    auditor = StoreAuditor(folder / store)
     try:
         process = runs.start("run", sweep, "--store", store, "--address", cluster.address)
-        while kill_one and process.poll() is None:
-            planned = re.search(r"in (\d+) batches", runs.said(process))
-            done = len(witness.row_files())
-            victim = next((node for node in cluster.workers if busy(node.session)), None)
-            if planned and done >= int(planned[1]) / 2 and victim:
-                cluster.kill(victim)
-                witness.look("the kill")
-                print(
-                    f"killed a node that was at work, with {done} of {planned[1]} batches done",
-                    flush=True,
-                )
-                break
-            time.sleep(0.2)
+        if kill_one:
+            _kill_half_way(cluster, process, runs, auditor)
         if process.wait() != 0:
-            raise RuntimeError(runs.said(process))
+            raise RuntimeError(runs.output(process))
     finally:
         runs.end()
-    rows = witness.conclude(asked, failed={"preempted": len(asked)} if kill_one else {})
-    if witness.failures or (kill_one and len(cluster.workers) == 2):
-        raise RuntimeError(
-            "; ".join(witness.failures) or "the run was over before a node could be killed"
-        )
+
+    rows = auditor.conclude(asked, failed={"preempted": len(asked)} if kill_one else {})
+    if auditor.failures:
+        raise RuntimeError("; ".join(auditor.failures))
+    if kill_one and len(cluster.workers) == 2:
+        raise RuntimeError("the run was over before a node could be killed")
     return rows
+
+
+def _kill_half_way(
+    cluster: Nodes, process: Popen[bytes], runs: Runs, auditor: StoreAuditor
+) -> None:
+    """Kill a node that is at work once half of the batches are done, unless the run is over
+    before."""
+    while process.poll() is None:
+        planned = re.search(r"in (\d+) batches", runs.output(process))
+        done = len(auditor.row_files())
+        victim = next((node for node in cluster.workers if busy(node.session)), None)
+        if planned and done >= int(planned[1]) / 2 and victim:
+            cluster.kill(victim)
+            auditor.look("the kill")
+            print(
+                f"killed a node that was at work, with {done} of {planned[1]} batches done",
+                flush=True,
+            )
+            return
+        time.sleep(0.2)
 
 
 def main() -> int:
@@ -141,19 +146,31 @@ def main() -> int:
                 f"{store}: {rows[store]['trial_id'].nunique()} trials, all ok, failed attempts"
                 f" {kinds}, {time.monotonic() - began:.0f} s"
             )
-        ok = {
-            store: found[found["status"].eq("ok")].set_index("trial_id")
-            for store, found in rows.items()
-        }
-        if set(ok["undisturbed"].index) != set(ok["disturbed"].index):
-            raise RuntimeError("the two runs have different trials")
-        for family, mine in ok["undisturbed"].groupby("family"):
-            apart = (ok["disturbed"]["test_loss"].reindex(mine.index) / mine["test_loss"] - 1).abs()
-            print(
-                f"{family}: {len(mine)} trials, test_loss the same bit for bit in"
-                f" {(apart == 0).sum()}, apart by {apart.max():.1e} at most"
-            )
+        _print_differences(rows["undisturbed"], rows["disturbed"])
         lines = compare(folder / "undisturbed", folder / "disturbed")
+    _print_table(lines)
+    print(f"{time.monotonic() - clock:.0f} s")
+    return 0 if all(line.inside for line in lines) else 1
+
+
+def _print_differences(undisturbed: pd.DataFrame, disturbed: pd.DataFrame) -> None:
+    """Print for each family of models how far the test losses of the two runs are apart. Raises
+    RuntimeError when the runs have different trials."""
+    ok = undisturbed[undisturbed["status"].eq("ok")].set_index("trial_id")
+    other_ok = disturbed[disturbed["status"].eq("ok")].set_index("trial_id")
+    if set(ok.index) != set(other_ok.index):
+        raise RuntimeError("the two runs have different trials")
+
+    for family, of_family in ok.groupby("family"):
+        other_loss = other_ok["test_loss"].reindex(of_family.index)
+        apart = (other_loss / of_family["test_loss"] - 1).abs()
+        print(
+            f"{family}: {len(of_family)} trials, test_loss the same bit for bit in"
+            f" {(apart == 0).sum()}, apart by {apart.max():.1e} at most"
+        )
+
+
+def _print_table(lines: list[Line]) -> None:
     width = max(len(line.name) for line in lines)
     print(f"{'number':<{width}}  undisturbed  interval            node killed  inside")
     for line in lines:
@@ -162,8 +179,6 @@ def main() -> int:
             f"{line.name:<{width}}  {line.undisturbed:+11.4f}  {interval:<18} "
             f" {line.disturbed:+11.4f}  {'yes' if line.inside else 'NO'}"
         )
-    print(f"{time.monotonic() - clock:.0f} s")
-    return 0 if all(line.inside for line in lines) else 1
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""clusters/slurm.sbatch: read by shellcheck, its options known to Ray, and run: two machines
-that are both this one."""
+"""clusters/slurm.sbatch: read by shellcheck, its options known to Ray, and run on two machines that
+are both this one."""
 
 import contextlib
 import os
@@ -91,11 +91,10 @@ def test_shellcheck_and_bash_find_nothing():
 
 
 def words_of(command: str) -> list[str]:
-    """The words of the script's line that holds `command`, continuation lines joined."""
-    joined = SCRIPT.read_text().replace("\\\n", " ")
-    return next(
-        line for line in joined.splitlines() if command in line and not line.startswith("#")
-    ).split()
+    """Return the words of the script's line that holds `command`, continuation lines joined."""
+    lines = SCRIPT.read_text().replace("\\\n", " ").splitlines()
+    line = next(line for line in lines if command in line and not line.startswith("#"))
+    return line.split()
 
 
 def test_rays_options_exist():
@@ -104,48 +103,36 @@ def test_rays_options_exist():
     from ray.scripts.symmetric_run import symmetric_run
 
     words = words_of("ray symmetric-run")
-    used = {
-        w.partition("=")[0]
-        for w in words[words.index("symmetric-run") : words.index("--")]
-        if w.startswith("--")
-    }
-    known = {
-        name
-        for command in (symmetric_run, start)
-        for p in command.params
-        if isinstance(p, Option)
-        for name in p.opts
-    }
+    of_ray = words[words.index("symmetric-run") : words.index("--")]
+    used = {word.partition("=")[0] for word in of_ray if word.startswith("--")}
+
+    known = set()
+    for command in (symmetric_run, start):
+        for parameter in command.params:
+            if isinstance(parameter, Option):
+                known |= set(parameter.opts)
+    refused = {"--head", "--node-ip-address", "--port", "--block"}
+
     assert used >= {"--address", "--min-nodes", "--dashboard-host"}
-    assert used <= known - {
-        "--head",
-        "--node-ip-address",
-        "--port",
-        "--block",
-    }, "symmetric-run refuses these four"
+    assert used <= known
+    assert not used & refused, "symmetric-run refuses these four"
 
 
 def test_the_directives_stand_before_the_first_command():
     lines = SCRIPT.read_text().splitlines()
     directives = [n for n, line in enumerate(lines) if line.startswith("#SBATCH ")]
     first_command = next(n for n, line in enumerate(lines) if line and not line.startswith("#"))
-    assert directives and max(directives) < first_command, (
-        "Slurm reads no directive after the first command"
-    )
-    given = {lines[n].split()[1].partition("=")[0] for n in directives}
-    assert given >= {
-        "--nodes",
-        "--time",
-        "--exclusive",
-        "--no-kill",
-        "--requeue",
-        "--ntasks-per-node",
-    }
+    assert directives
+    assert max(directives) < first_command, "Slurm reads no directive after the first command"
+
+    options = {lines[n].split()[1].partition("=")[0] for n in directives}
+    needed = {"--nodes", "--time", "--exclusive", "--no-kill", "--requeue", "--ntasks-per-node"}
+    assert options >= needed
 
 
 @pytest.fixture
 def job():
-    """A job's number whose port is free, as Slurm would give it; its folder of logs goes
+    """A job's number, as Slurm would give it, whose port is free. Its folder of logs is removed
     afterwards."""
     while True:
         number = random.randrange(10_000_000, 20_000_000)
@@ -176,33 +163,39 @@ def test_a_sweep_runs_over_two_machines(tmp_path, environment, job):
         text=True,
         timeout=240,
     )
-    said = done.stdout + done.stderr
-    assert done.returncode == 0, said
-    assert "2 ok, 0 failed" in said and "On head node" in said and "On worker node" in said, said
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    for words in ("2 ok, 0 failed", "On head node", "On worker node"):
+        assert words in output, output
+
     rows = pd.read_parquet(tmp_path / "rows")
-    assert (rows["status"] == "ok").all() and len(rows) == 2
+    assert len(rows) == 2
+    assert (rows["status"] == "ok").all()
     assert stat.S_IMODE((tmp_path / ".ray" / "auth_token").stat().st_mode) == 0o600
+
     deadline = time.monotonic() + 30
     while processes_of(job) and time.monotonic() < deadline:
         time.sleep(0.5)
-    left = {
-        pid: Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-        for pid in processes_of(job)
-    }
-    assert not left, f"Ray must end with the job: {said}"
+    remaining = [command_line(pid) for pid in processes_of(job)]
+    assert not remaining, f"Ray must end with the job: {output}"
 
 
 def processes_of(job: str) -> list[int]:
-    """The processes that the job started and left: those of its environment, and those that
-    write its logs."""
-    left = []
+    """Return the processes that the job started and left behind: those with its environment, and
+    those that write its logs."""
+    processes = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it has ended, or is another user's
-            logs = any(
-                str(fd.readlink()).startswith(f"/tmp/ray-{job}/")
-                for fd in (process / "fd").iterdir()
+            writes_logs = any(
+                str(file.readlink()).startswith(f"/tmp/ray-{job}/")
+                for file in (process / "fd").iterdir()
             )
-            ours = logs or f"SLURM_JOB_ID={job}\0".encode() in (process / "environ").read_bytes()
-            if ours and (process / "cmdline").read_bytes():
-                left.append(int(process.name))
-    return left
+            environment = (process / "environ").read_bytes()
+            is_of_job = writes_logs or f"SLURM_JOB_ID={job}\0".encode() in environment
+            if is_of_job and (process / "cmdline").read_bytes():
+                processes.append(int(process.name))
+    return processes
+
+
+def command_line(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()

@@ -1,31 +1,22 @@
-"""`launch` and `cancel` against a real job server: a head without CPUs, a node that has them,
-token authentication."""
+"""`launch` and `cancel` against a real job server."""
 
 import contextlib
 import json
-import os
 import re
-import secrets
 import signal
-import socket
 import subprocess
-import sys
-import tempfile
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any
 
 import pandas as pd
 import pytest
 
-from harness.dispatch import jobs
-from harness.errors import UserError
-from harness.sweeps.sweep import parse_sweep
 from tests.conftest import UNILAW
-from tests.nodes import RAY, free_port
+from tests.dispatch.cuttable_wire import CuttableWire
+from tests.dispatch.job_cluster import Cluster, folder_with_namesakes, job_cluster
 
 pytestmark = pytest.mark.timeout(900)  # a busy machine takes minutes for what takes half of one
 
@@ -72,85 +63,20 @@ tasks:
 """
 
 
-class Cluster(NamedTuple):
-    """`environment`: of a user who has the token."""
-
-    url: str
-    environment: dict[str, str]
-
-
 @pytest.fixture(scope="module")
 def cluster(
     environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cluster]:
-    """Two nodes with folders of their own, as on two machines; the head has no CPUs. Ended by
-    their own pids."""
-    token, port, dashboard = secrets.token_hex(32), free_port(), free_port()
-    with_token = {
-        **environment,
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": token,
-        "RAY_USAGE_STATS_ENABLED": "0",
-    }
-    of_job = {"PATH": f"{Path(sys.executable).parent}:{environment['PATH']}"}  # it runs `python`
-    elsewhere, logs = hostile(tmp_path_factory.mktemp("hostile")), tmp_path_factory.mktemp("logs")
-    ports = [
-        "--dashboard-agent-listen-port=0",
-        "--min-worker-port=0",
-        "--max-worker-port=0",
-        "--object-store-memory=80000000",
-        "--block",
-    ]
-    head = [
-        "--head",
-        f"--port={port}",
-        f"--ray-client-server-port={free_port()}",
-        "--dashboard-host=127.0.0.1",
-        f"--dashboard-port={dashboard}",
-    ]
-    with contextlib.ExitStack() as ending:
-        for name, options in (
-            ("head", [*head, "--num-cpus=0"]),
-            ("node", [f"--address=127.0.0.1:{port}", "--num-cpus=2"]),
-        ):
-            # short, for sockets
-            folder = ending.enter_context(
-                tempfile.TemporaryDirectory(prefix="ul-", ignore_cleanup_errors=True)
-            )
-            command = [RAY, "start", *options, *ports, f"--temp-dir={folder}"]
-            with (logs / name).open("w") as out:
-                process = subprocess.Popen(
-                    command, env=with_token | of_job, cwd=elsewhere, stdout=out, stderr=out
-                )
-            ending.callback(stop, process)
-            deadline = time.monotonic() + 300
-            while "Ray runtime started" not in (logs / name).read_text():
-                assert process.poll() is None and time.monotonic() < deadline, (
-                    logs / name
-                ).read_text()
-                time.sleep(0.2)
-        yield Cluster(f"http://127.0.0.1:{dashboard}", with_token)
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    process.wait(60)
+    with job_cluster(environment, tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A user's, with a task file that has the name of a module of Python's."""
-    (tmp_path / "work").mkdir()
-    (tmp_path / "work" / "random.py").write_text(TASK)
-    (tmp_path / "work" / "small.yaml").write_text(SMALL)
-    return hostile(tmp_path / "work")
-
-
-def hostile(folder: Path) -> Path:
-    """Packages that have the names of ours, in a folder where Ray or `unilaw` is started."""
-    for name in ("harness", "tasks", "clusters", "reports"):
-        (folder / name).mkdir()
-        (folder / name / "__init__.py").write_text("raise RuntimeError('not this one')\n")
+    """A user's folder, with a task file that has the name of a module of Python's."""
+    folder = folder_with_namesakes(tmp_path / "work")
+    (folder / "random.py").write_text(TASK)
+    (folder / "small.yaml").write_text(SMALL)
     return folder
 
 
@@ -163,13 +89,14 @@ def unilaw(cluster: Cluster, folder: Path, *arguments: object) -> subprocess.Com
 
 @contextlib.contextmanager
 def started(cluster: Cluster, folder: Path, *arguments: object) -> Iterator[subprocess.Popen[str]]:
-    command, pipe = [UNILAW, *map(str, arguments)], subprocess.PIPE
+    """A command in the background, which ends with the block."""
+    command = [UNILAW, *map(str, arguments)]
     with subprocess.Popen(
         command,
         cwd=folder,
         env=cluster.environment,
-        stdout=pipe,
-        stderr=pipe,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         bufsize=1,
         # tests in the background ignore it, and so would this
@@ -182,133 +109,97 @@ def started(cluster: Cluster, folder: Path, *arguments: object) -> Iterator[subp
 
 
 def until(stream: IO[str] | None, words: str) -> str:
-    """What the stream says, up to the line with these words."""
-    said = ""
+    """Read the stream up to the line with these words, and return what was read."""
+    text = ""
     for line in stream or ():
-        said += line
+        text += line
         if words in line:
-            return said
-    raise AssertionError(f"it ended without '{words}': {said}")
+            return text
+    raise AssertionError(f"it ended without '{words}': {text}")
 
 
 def ask(cluster: Cluster, path: str):
+    """Return the job server's own answer on a job, or on all jobs."""
     header = {"Authorization": f"Bearer {cluster.environment['RAY_AUTH_TOKEN']}"}
-    with urllib.request.urlopen(
-        urllib.request.Request(f"{cluster.url}/api/jobs/{path}", headers=header), timeout=60
-    ) as answer:
+    request = urllib.request.Request(f"{cluster.url}/api/jobs/{path}", headers=header)
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)
 
 
-class Wire:
-    """A connection between here and a port that can be cut: everything open is closed, and new
-    ones work again."""
-
-    def __init__(self, port: int):
-        self.upstream, self.open, self.cuts = port, [], 0
-        self.server = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self.server.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                here, _ = self.server.accept()
-                there = socket.create_connection(("127.0.0.1", self.upstream))
-                self.open += [here, there]
-                for one, other in ((here, there), (there, here)):
-                    threading.Thread(target=self._pass_on, args=(one, other), daemon=True).start()
-
-    def _pass_on(self, one: socket.socket, other: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while content := one.recv(65536):
-                other.sendall(content)
-        for end in (one, other):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-    def cut(self) -> None:
-        for end in self.open:
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
-        self.open, self.cuts = [], self.cuts + 1
+def submitted(cluster: Cluster) -> list[dict[str, Any]]:
+    """Return the jobs that `launch` has submitted."""
+    return [job for job in ask(cluster, "") if job["type"] == "SUBMISSION"]
 
 
 def rows(store: Path) -> pd.DataFrame:
     return pd.read_parquet(store).sort_values("trial_id", ignore_index=True)
 
 
+SAME_EVERYWHERE = [
+    "trial_id",
+    "attempt",
+    "p",
+    "epochs",
+    "train_loss",
+    "test_loss",
+    "data_hash",
+    "unilaw_version",
+    "commit",
+    "dirty",
+]
+
+
 def test_launched_twice_runs_once_and_survives_a_cut_wire(cluster, folder, tmp_path):
-    store, gate = tmp_path / "rows", tmp_path / "gate"
+    store = tmp_path / "rows"
+    gate = tmp_path / "gate"
     (folder / "small.yaml").write_text(SMALL + f"    fixed: {{gate: {gate}}}\n")
-    what = ("launch", "small.yaml", "--task-file", "random.py", "--store", store, "--address")
-    first = unilaw(cluster, folder, *what, cluster.url, "--detach")
+    sweep = ("small.yaml", "--task-file", "random.py")
+    launch = ("launch", *sweep, "--store", store, "--address")
+
+    first = unilaw(cluster, folder, *launch, cluster.url, "--detach")
     assert first.returncode == 0, first.stderr
     name = first.stdout.strip()
     assert re.fullmatch("unilaw-small-[0-9a-f]{8}", name)
     assert f"to stop it: unilaw cancel {name} --address {cluster.url}" in first.stderr
 
-    wire = Wire(int(cluster.url.rpartition(":")[2]))
-    with started(cluster, folder, *what, wire.url) as second:
+    wire = CuttableWire(int(cluster.url.rpartition(":")[2]))
+    with started(cluster, folder, *launch, wire.url) as second:
         assert f"{name} is running there already" in until(second.stderr, "its rows go to")
-        said = until(second.stdout, "2 trials to run")
+        before_the_cut = until(second.stdout, "2 trials to run")
         wire.cut()
         gate.touch()
-        rest, errors = second.communicate(timeout=600)
+        after_the_cut, errors = second.communicate(timeout=600)
     assert second.returncode == 0, errors
-    assert said + rest == ask(cluster, f"{name}/logs")["logs"] and "2 ok, 0 failed" in rest
+    assert "2 ok, 0 failed" in after_the_cut
+    assert before_the_cut + after_the_cut == ask(cluster, f"{name}/logs")["logs"]
     assert wire.cuts == 1 and len(wire.open) > 2, "the log was asked for again"
-    assert [j["submission_id"] for j in ask(cluster, "") if j["type"] == "SUBMISSION"] == [name]
+    assert [job["submission_id"] for job in submitted(cluster)] == [name]
 
-    assert (
-        unilaw(
-            cluster, folder, "run", *what[1:4], "--inline", "--store", tmp_path / "inline"
-        ).returncode
-        == 0
-    )
-    there, here = rows(store), rows(tmp_path / "inline")
-    same = [
-        "trial_id",
-        "attempt",
-        "p",
-        "epochs",
-        "train_loss",
-        "test_loss",
-        "data_hash",
-        "unilaw_version",
-        "commit",
-        "dirty",
-    ]
-    pd.testing.assert_frame_equal(there[same], here[same], check_exact=True)
-    assert there["ray_version"].notna().all() and there["status"].eq("ok").all()
+    inline = unilaw(cluster, folder, "run", *sweep, "--inline", "--store", tmp_path / "inline")
+    assert inline.returncode == 0, inline.stderr
+    there = rows(store)
+    here = rows(tmp_path / "inline")
+    pd.testing.assert_frame_equal(there[SAME_EVERYWHERE], here[SAME_EVERYWHERE], check_exact=True)
+    assert there["ray_version"].notna().all()
+    assert there["status"].eq("ok").all()
 
-    third = unilaw(cluster, folder, *what, cluster.url)
-    assert (
-        third.returncode == 0
-        and "2 finished before" in third.stdout
-        and f"{name}-2 is submitted" in third.stderr
-    )
+    third = unilaw(cluster, folder, *launch, cluster.url)
+    assert third.returncode == 0, third.stderr
+    assert "2 finished before" in third.stdout
+    assert f"{name}-2 is submitted" in third.stderr
     assert len(rows(store)) == 2
 
 
 def test_detached_cancelled_and_launched_again_loses_nothing(cluster, folder, tmp_path):
-    store, gate = tmp_path / "rows", tmp_path / "gate"
-    gated = (
-        f"  - task: gate\n    fixed: {{gate: {gate}, n: 64, max_epochs: 10000}}  # so long that it"
-        " is a batch of its own\n"
-    )
+    store = tmp_path / "rows"
+    gate = tmp_path / "gate"
+    # so long that it is a batch of its own
+    gated = f"  - task: gate\n    fixed: {{gate: {gate}, n: 64, max_epochs: 10000}}\n"
     (folder / "gated.yaml").write_text(SMALL.replace("small", "gated") + gated)
-    what = (
-        "launch",
-        "gated.yaml",
-        "--task-file",
-        "random.py",
-        "--store",
-        store,
-        "--address",
-        cluster.url,
-    )
-    with started(cluster, folder, *what) as job:
+    at_cluster = ("--address", cluster.url)
+    launch = ("launch", "gated.yaml", "--task-file", "random.py", "--store", store, *at_cluster)
+
+    with started(cluster, folder, *launch) as job:
         until(job.stdout, "3 trials to run in 2 batches")
         deadline = time.monotonic() + 300
         while not list(store.glob("part-*.parquet")):
@@ -316,29 +207,30 @@ def test_detached_cancelled_and_launched_again_loses_nothing(cluster, folder, tm
             time.sleep(0.1)
         job.send_signal(signal.SIGINT)
         _, errors = job.communicate(timeout=60)
-    assert job.returncode == 130 and "which goes on" in errors and "Traceback" not in errors
+    assert job.returncode == 130, errors
+    assert "which goes on" in errors and "Traceback" not in errors
     name = re.findall(r"unilaw cancel (\S+) --address", errors)[0]
     assert ask(cluster, name)["status"] == "RUNNING"
     before = rows(store)
     assert 1 <= len(before) <= 2
 
-    cancelled = unilaw(cluster, folder, "cancel", "gated.yaml", "--address", cluster.url)
-    assert cancelled.returncode == 0 and f"{name} is cancelled" in cancelled.stdout, (
-        cancelled.stderr
-    )
+    cancelled = unilaw(cluster, folder, "cancel", "gated.yaml", *at_cluster)
+    assert cancelled.returncode == 0, cancelled.stderr
+    assert f"{name} is cancelled" in cancelled.stdout
     assert ask(cluster, name)["status"] == "STOPPED"
-    assert (
-        "has ended already: STOPPED"
-        in unilaw(cluster, folder, "cancel", name, "--address", cluster.url).stdout
-    )
-    none = unilaw(cluster, folder, "cancel", "gated.yaml", "--address", cluster.url)
-    assert none.returncode == 2 and "no job of the sweep 'gated' is running" in none.stderr
+    again = unilaw(cluster, folder, "cancel", name, *at_cluster)
+    assert "has ended already: STOPPED" in again.stdout
+    none = unilaw(cluster, folder, "cancel", "gated.yaml", *at_cluster)
+    assert none.returncode == 2
+    assert "no job of the sweep 'gated' is running" in none.stderr
 
     gate.touch()
-    again = unilaw(cluster, folder, *what)
-    assert again.returncode == 0 and f"{name}-2 is submitted" in again.stderr, again.stdout
+    again = unilaw(cluster, folder, *launch)
+    assert again.returncode == 0, again.stdout
+    assert f"{name}-2 is submitted" in again.stderr
     after = rows(store)
-    assert after["status"].eq("ok").all() and len(after) == 3 == after["trial_id"].nunique()
+    assert after["status"].eq("ok").all()
+    assert len(after) == after["trial_id"].nunique() == 3
     kept = after[after["trial_id"].isin(before["trial_id"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(kept, before)
 
@@ -352,113 +244,58 @@ def test_exit_codes_are_those_of_run(cluster, folder, tmp_path):
         started(cluster, folder, "launch", "broken.yaml", *options, tmp_path / "rows") as failing,
         started(cluster, folder, "launch", "small.yaml", *options, file) as refused,
     ):
-        said, errors = failing.communicate(timeout=600)
-        assert (
-            failing.returncode == 1
-            and "2 failed (2 bug)" in said
-            and "ended with exit code 1" in errors
-        )
-        said, errors = refused.communicate(timeout=600)
-    assert refused.returncode == 2 and f"the store '{file}'" in said and "Traceback" not in said
+        output, errors = failing.communicate(timeout=600)
+        assert failing.returncode == 1, errors
+        assert "2 failed (2 bug)" in output
+        assert "ended with exit code 1" in errors
+
+        output, errors = refused.communicate(timeout=600)
+        assert refused.returncode == 2, errors
+        assert f"the store '{file}'" in output
+        assert "Traceback" not in output
 
 
 def test_what_is_wrong_here_is_said_before_anything_is_submitted(cluster, folder):
     (folder / "bad.yaml").write_text(SMALL.replace("width", "breadth"))
     options = ("--task-file", "random.py", "--address", cluster.url)
     before = len(ask(cluster, ""))
+
     relative = unilaw(cluster, folder, "launch", "small.yaml", *options)
-    assert relative.returncode == 2 and "the store 'runs/small' is relative" in relative.stderr
+    assert relative.returncode == 2
+    assert "the store 'runs/small' is relative" in relative.stderr
+
     bad = unilaw(cluster, folder, "launch", "bad.yaml", *options, "--store", "/rows")
-    assert bad.returncode == 2 and "bad.yaml:6" in bad.stderr and "breadth" in bad.stderr
-    for mode in ({"RAY_AUTH_MODE": "disabled"}, {"RAY_AUTH_TOKEN": "x" * 64}):
-        other = Cluster(cluster.url, {**cluster.environment, **mode})
-        no = unilaw(other, folder, "launch", "small.yaml", *options, "--store", "/rows")
-        assert (
-            no.returncode == 2
-            and "did not get the token that it asks for" in no.stderr
-            and no.stderr.count("\n") == 1
-        )
-        assert "x" * 64 not in no.stderr and cluster.environment["RAY_AUTH_TOKEN"] not in no.stderr
-    unknown = unilaw(cluster, folder, "cancel", "unilaw-small-00000000", "--address", cluster.url)
-    assert unknown.returncode == 2 and "there is no job unilaw-small-00000000" in unknown.stderr
+    assert bad.returncode == 2
+    assert "bad.yaml:6" in bad.stderr and "breadth" in bad.stderr
+
+    address = ("--address", cluster.url)
+    unknown = unilaw(cluster, folder, "cancel", "unilaw-small-00000000", *address)
+    assert unknown.returncode == 2
+    assert "there is no job unilaw-small-00000000" in unknown.stderr
+
+    assert len(ask(cluster, "")) == before
+
+
+@pytest.mark.parametrize(
+    "user", [{"RAY_AUTH_MODE": "disabled"}, {"RAY_AUTH_TOKEN": "x" * 64}], ids=["none", "another"]
+)
+def test_without_the_token_nothing_is_submitted_and_no_token_is_shown(
+    cluster, folder, user: dict[str, str]
+):
+    before = len(ask(cluster, ""))
+    other = Cluster(cluster.url, {**cluster.environment, **user})
+    launch = ("launch", "small.yaml", "--task-file", "random.py", "--store", "/rows")
+    refused = unilaw(other, folder, *launch, "--address", cluster.url)
+    assert refused.returncode == 2
+    assert "did not get the token that it asks for" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    for token in ("x" * 64, cluster.environment["RAY_AUTH_TOKEN"]):
+        assert token not in refused.stderr
     assert len(ask(cluster, "")) == before
 
 
 def test_no_secret_of_this_machine_goes_along(cluster):
-    jobs = [j for j in ask(cluster, "") if j["type"] == "SUBMISSION"]
-    assert jobs and not any((j["runtime_env"] or {}).get("env_vars") for j in jobs)
+    jobs = submitted(cluster)
+    assert jobs
+    assert not any((job["runtime_env"] or {}).get("env_vars") for job in jobs)
     assert cluster.environment["RAY_AUTH_TOKEN"] not in json.dumps(jobs)
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "auto",
-        "127.0.0.1:8265",
-        "ray://127.0.0.1:10001",
-        "http://127.0.0.1",
-        "http://a:b",
-        "http://a:1/x",
-        "http://me:pw@a:1",
-        "",
-    ],
-)
-def test_another_form_of_address_is_refused(address):
-    with pytest.raises(UserError, match="must be http://HOST:PORT"):
-        jobs.connect(address)
-
-
-def test_nobody_there_is_one_sentence():
-    with pytest.raises(UserError, match="no Ray job server answers there"):
-        jobs.connect(f"http://127.0.0.1:{free_port()}")
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [b"", b"hello\n", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"],
-)
-def test_something_else_there_is_one_sentence(answer, monkeypatch):
-    """A listener that says nothing, one that does not speak HTTP, a web server that is no job
-    server."""
-    monkeypatch.setattr(jobs, "KNOCK_S", 1.0)
-    monkeypatch.setenv("RAY_ADDRESS", "http://127.0.0.1:1")  # is not what was typed
-    server = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = server.accept()
-                if answer:
-                    connection.recv(65536)
-                    connection.sendall(answer)
-                    connection.close()
-
-    threading.Thread(target=serve, daemon=True).start()
-    began = time.monotonic()
-    with (
-        server,
-        pytest.raises(UserError, match=f"http://127.0.0.1:{server.getsockname()[1]}") as said,
-    ):
-        jobs.connect(f"http://127.0.0.1:{server.getsockname()[1]}")
-    assert len(str(said.value).splitlines()) == 1 and time.monotonic() - began < 10
-    assert "RAY_ADDRESS" not in os.environ
-
-
-@pytest.mark.parametrize("store", ["/rows", "s3://bucket/rows", "gs://bucket/rows/"])
-def test_stores_that_a_cluster_can_write(store):
-    sweep = parse_sweep("name: a\nseeds: [0]\ntasks:\n  - task: sphere\n", "a.yaml")
-    assert jobs.store_for(sweep, store) == store.rstrip("/")
-
-
-@pytest.mark.parametrize("store", ["rows", "./rows", "~/rows", ""])
-def test_stores_that_would_go_with_the_job(store):
-    sweep = parse_sweep("name: a\nseeds: [0]\ntasks:\n  - task: sphere\n", "a.yaml")
-    with pytest.raises(UserError, match="is relative"):
-        jobs.store_for(sweep, store)
-
-
-def test_a_store_that_repeats_a_secret_is_refused_here():
-    sweep = parse_sweep("name: a\nseeds: [0]\ntasks:\n  - task: sphere\n", "a.yaml")
-    with pytest.raises(UserError, match="carries credentials") as said:
-        jobs.store_for(sweep, "s3://me:hunter2@bucket/rows")
-    assert "hunter2" not in str(said.value)

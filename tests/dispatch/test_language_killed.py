@@ -15,7 +15,8 @@ import torch
 from harness.store.store import Store
 from harness.sweeps.sweep import parse_sweep
 from tests import ROOT
-from tests.tasks.test_text import run, write_texts
+from tests.tasks.inline_trials import run
+from tests.tasks.random_texts import write_texts
 
 KILLS = 3
 
@@ -28,7 +29,19 @@ tasks:
     fixed: {{source: "{source}", n: 6000, context: 32, batch_size: 16, depth: 2,
              dropout: 0.1, max_epochs: 4}}
 """
-"""1500 steps, in which dropout draws as well."""
+"""1500 steps, in which dropout draws random numbers as well."""
+
+EQUAL = [
+    "train_loss",
+    "train_error",
+    "test_loss",
+    "test_accuracy",
+    "bits_per_byte",
+    "ece",
+    "p",
+    "data_hash",
+]
+"""Columns that must not differ in any bit."""
 
 DRIVER = """
 import sys
@@ -43,28 +56,27 @@ main()
 
 
 def start(folder: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    """The driver in a session of its own."""
-    repository = str(ROOT)
-    with (folder / "said.txt").open("ab") as said:
+    """Start the driver in a session of its own."""
+    with (folder / "output.txt").open("ab") as output:
         return subprocess.Popen(
             [sys.executable, "-c", DRIVER],
             cwd=folder,
-            env={**environment, "PYTHONPATH": repository},
-            stdout=said,
-            stderr=said,
+            env={**environment, "PYTHONPATH": str(ROOT)},
+            stdout=output,
+            stderr=output,
             start_new_session=True,
         )
 
 
 def newest(folder: Path) -> int:
-    """When the checkpoint was written, 0 while there is none."""
-    return max(
-        (path.stat().st_mtime_ns for path in folder.glob("rows/_checkpoints/[!_]*")), default=0
-    )
+    """Return when the newest checkpoint was written, in nanoseconds; 0 while there is none."""
+    checkpoints = folder.glob("rows/_checkpoints/[!_]*")
+    return max((path.stat().st_mtime_ns for path in checkpoints), default=0)
 
 
 def killed(process: subprocess.Popen[bytes], folder: Path, pause: float) -> bool:
-    """Kill it so long after its first checkpoint; whether it was still at work then."""
+    """Kill the driver `pause` seconds after its first checkpoint. Return whether it was still at
+    work then."""
     before = newest(folder)
     while process.poll() is None and newest(folder) == before:
         time.sleep(0.01)
@@ -83,40 +95,31 @@ def test_a_trial_that_is_killed_three_times_ends_bit_for_bit_as_one_that_was_not
 ):
     text = SWEEP.format(source=write_texts(tmp_path / "texts"))
     (tmp_path / "killed.yaml").write_text(text)
-    draw, process = random.Random(0), None
+    output = tmp_path / "output.txt"
+    draw = random.Random(0)
+    process = None
     try:
         for _ in range(KILLS):
             process = start(tmp_path, environment)
-            assert killed(process, tmp_path, pause=draw.uniform(0, 0.5)), (
-                tmp_path / "said.txt"
-            ).read_text()
+            at_work = killed(process, tmp_path, pause=draw.uniform(0, 0.5))
+            assert at_work, output.read_text()
             contents = Store.open(tmp_path / "rows").read()
             assert len(contents.rows) == 0 and not contents.problems
         process = start(tmp_path, environment)
-        assert process.wait(timeout=600) == 0, (tmp_path / "said.txt").read_text()
+        assert process.wait(timeout=600) == 0, output.read_text()
     finally:
         if process and process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
+
     store = Store.open(tmp_path / "rows")
     (row,) = store.read().rows.to_dict("records")
     (whole,) = run(parse_sweep(text, "killed.yaml", {}).trials[0])
     assert (row["status"], row["attempt"], row["steps"]) == ("ok", 1, 1500)
     assert 0 < row["resumed_step"] < 1500 and whole["resumed_step"] is None
-    for name in (
-        "train_loss",
-        "train_error",
-        "test_loss",
-        "test_accuracy",
-        "bits_per_byte",
-        "ece",
-        "p",
-        "data_hash",
-    ):
+    for name in EQUAL:
         assert row[name] == whole[name], name
     assert [dict(point) for point in row["loss_curve"]] == whole["loss_curve"]
     kept = safetensors.torch.load((tmp_path / "rows" / row["weights_file"]).read_bytes())
-    assert all(
-        torch.equal(tensor, kept[name])
-        for name, tensor in safetensors.torch.load(whole["_weights"]).items()
-    )
+    for name, tensor in safetensors.torch.load(whole["weights"]).items():
+        assert torch.equal(tensor, kept[name]), name
     assert not list(tmp_path.glob("rows/_checkpoints/[!_]*")), "the trial has its row"

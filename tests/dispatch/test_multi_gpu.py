@@ -1,5 +1,5 @@
-"""A trial over two processes of Ray Train: its columns, its accidents, going on after a kill,
-and being called off."""
+"""A trial over two processes of Ray Train: its columns, its accidents, how it goes on after a kill,
+and how it is called off."""
 
 import os
 import time
@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import ray
 
-from harness.dispatch.actors import HOME
 from harness.dispatch.multi_gpu import reclaim, submit
+from harness.dispatch.worker import HOME
 from harness.execution.run_batch import run_batch
 from harness.store.schema import arrow_schema
 from harness.store.store import Store
@@ -19,7 +19,7 @@ from harness.sweeps.registry import refs_in
 from harness.sweeps.sweep import parse_sweep
 from harness.sweeps.trial import Batch, RunSettings, Trial
 from tests import FAILING_LANGUAGE_TASK
-from tests.tasks.test_text import write_texts
+from tests.tasks.random_texts import write_texts
 
 PLENTY_S = 300.0
 
@@ -61,38 +61,42 @@ def trial(source: str, how: str, folder: Path) -> Trial:
     return parse_sweep(text, "sweep.yaml", refs_in(FAILING_LANGUAGE_TASK)).trials[0]
 
 
-def start(trial: Trial, given: RunSettings) -> ray.ObjectRef:
-    plain = [
-        [
-            {
-                "trial_id": trial.trial_id,
-                "ref": tuple(trial.ref),
-                "config": trial.config,
-                "seed": trial.seed,
-            }
-        ]
-    ]
-    return submit(HOME, plain, tuple(given), processes=2)
+def start(trial: Trial, settings: RunSettings) -> ray.ObjectRef:
+    plain = {
+        "trial_id": trial.trial_id,
+        "ref": tuple(trial.ref),
+        "config": trial.config,
+        "seed": trial.seed,
+    }
+    return submit(HOME, [[plain]], tuple(settings), processes=2)
 
 
-def columns(trial: Trial, given: RunSettings) -> dict[str, Any]:
-    (found,) = ray.get(start(trial, given), timeout=500)
-    assert {name for name in found if not name.startswith("_")} <= set(arrow_schema().names)
-    return found
+def columns_of(trial: Trial, settings: RunSettings) -> dict[str, Any]:
+    ((columns, weights, _),) = ray.get(start(trial, settings), timeout=500)
+    assert set(columns) <= set(arrow_schema().names)
+    return columns | {"weights": weights}
 
 
-def given(
+def settings(
     seconds: float = PLENTY_S, checkpoints: str | None = None, points: int = 0
 ) -> RunSettings:
-    return RunSettings(1, 0, seconds, 10**7, points, checkpoints)
+    return RunSettings(
+        cpus=1,
+        gpus=0,
+        seconds=seconds,
+        weights_bytes=10**7,
+        measure_points=points,
+        checkpoints=checkpoints,
+    )
 
 
 def processes(folder: Path) -> list[int]:
+    """Return the processes that have worked on a trial: each leaves a file with its id."""
     return [int(path.name) for path in folder.iterdir() if path.name.isdigit()]
 
 
 def alive(pid: int) -> bool:
-    """Whether the process is there and no zombie."""
+    """Return whether the process is there and no zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -106,75 +110,74 @@ def all_ended_within(seconds: float, folder: Path) -> bool:
     return not any(map(alive, processes(folder)))
 
 
+EQUAL = [
+    "trial_id",
+    "p",
+    "p_frozen",
+    "n",
+    "steps",
+    "tokens_seen",
+    "data_hash",
+    "flops",
+    "params_by_group",
+    "measure_points",
+]
+LOSSES = ["train_loss", "test_loss", "test_loss_se", "bits_per_byte", "nll", "ece"]
+MEASURES = ["stability_attack_mean", "lip_lower_pairs", "lip_mean_grad", "d_participation"]
+
+
 def test_killed_it_is_a_crash_and_then_goes_on_to_what_one_process_finds(
     two_cpus: None, source: str, tmp_path: Path
 ):
-    checkpoints, killed = (
-        Store.create(tmp_path / "rows").checkpoints(),
-        trial(source, "kill-once", tmp_path),
-    )
-    first = columns(killed, given(checkpoints=checkpoints))
-    assert (first["status"], first["failure_kind"]) == (
-        "failed",
-        "crash",
-    ) and "process of the trial ended" in first["failure_message"]
+    checkpoints = Store.create(tmp_path / "rows").checkpoints()
+    killed = trial(source, "kill-once", tmp_path)
+    first = columns_of(killed, settings(checkpoints=checkpoints))
+    assert (first["status"], first["failure_kind"]) == ("failed", "crash")
+    assert "process of the trial ended" in first["failure_message"]
     assert first["wall_s"] < PLENTY_S and all_ended_within(60, tmp_path)
-    two = columns(killed, given(checkpoints=checkpoints, points=3))
+
+    two = columns_of(killed, settings(checkpoints=checkpoints, points=3))
     assert two["status"] == "ok", two["failure_message"]
-    (one,) = run_batch(Batch(((killed,),)), given(points=3))
-    assert one["status"] == "ok" and two["resumed_step"] in (4, 5) and len(processes(tmp_path)) == 4
-    assert [point["loss"] for point in two["loss_curve"]] == pytest.approx(
-        [point["loss"] for point in one["loss_curve"]], rel=1e-5
-    )
-    for name in (
-        "trial_id",
-        "p",
-        "p_frozen",
-        "n",
-        "steps",
-        "tokens_seen",
-        "data_hash",
-        "flops",
-        "params_by_group",
-        "measure_points",
-    ):
+    assert two["resumed_step"] in (4, 5)
+    assert len(processes(tmp_path)) == 4
+
+    (alone,) = run_batch(Batch(((killed,),)), settings(points=3))
+    one = alone.columns
+    assert one["status"] == "ok"
+    losses = [point["loss"] for point in one["loss_curve"]]
+    assert [point["loss"] for point in two["loss_curve"]] == pytest.approx(losses, rel=1e-5)
+    for name in EQUAL:
         assert two.get(name) == one.get(name), name
-    for name in ("train_loss", "test_loss", "test_loss_se", "bits_per_byte", "nll", "ece"):
+    for name in LOSSES:
         assert two[name] == pytest.approx(one[name], rel=1e-4), name
-    for name in ("stability_attack_mean", "lip_lower_pairs", "lip_mean_grad", "d_participation"):
+    for name in MEASURES:
         assert two[name] == pytest.approx(one[name], rel=1e-2), name
-    assert (
-        two["stack_note"]
-        == "one model over 2 processes; instruments on the whole of it, on one cpu"
-        and not one["stack_note"]
-    )
-    assert len(two["_weights"]) == len(one["_weights"])
+    note = "one model over 2 processes; instruments on the whole of it, on one cpu"
+    assert two["stack_note"] == note and not one["stack_note"]
+    assert len(two["weights"]) == len(alone.weights or b"")
 
 
 def test_out_of_memory_in_one_process_ends_both_and_stays_oom(
     two_cpus: None, source: str, tmp_path: Path
 ):
-    found = columns(trial(source, "oom", tmp_path), given())
-    assert (found["status"], found["failure_kind"]) == (
-        "failed",
-        "oom",
-    ) and "says the test" in found["failure_message"]
-    assert found["wall_s"] < PLENTY_S and all_ended_within(60, tmp_path)
+    columns = columns_of(trial(source, "oom", tmp_path), settings())
+    assert (columns["status"], columns["failure_kind"]) == ("failed", "oom")
+    assert "says the test" in columns["failure_message"]
+    assert columns["wall_s"] < PLENTY_S and all_ended_within(60, tmp_path)
 
 
 def test_a_process_that_hangs_meets_the_time_limit(two_cpus: None, source: str, tmp_path: Path):
-    found = columns(trial(source, "hang", tmp_path), given(seconds=15))
-    assert (found["status"], found["failure_kind"]) == ("failed", "timeout"), found[
-        "failure_message"
-    ]
-    assert "limit of 15 s" in found["failure_message"]
-    assert 15 <= found["wall_s"] < 60 and all_ended_within(60, tmp_path)
+    columns = columns_of(trial(source, "hang", tmp_path), settings(seconds=15))
+    message = columns["failure_message"]
+    assert (columns["status"], columns["failure_kind"]) == ("failed", "timeout"), message
+    assert "limit of 15 s" in message
+    assert 15 <= columns["wall_s"] < 60 and all_ended_within(60, tmp_path)
 
 
 def test_called_off_it_leaves_no_process_and_no_cpu_taken(
     two_cpus: None, source: str, tmp_path: Path
 ):
-    ref = start(trial(source, "hang", tmp_path), given())
+    ref = start(trial(source, "hang", tmp_path), settings())
     deadline = time.monotonic() + 200
     while len(processes(tmp_path)) < 2:
         assert time.monotonic() < deadline

@@ -29,14 +29,14 @@ from tests.failing_task import JUNK
 pytestmark = pytest.mark.timeout(900)
 
 LIMIT_S = 10.0
-"""Of a batch. A fresh process's first one spends some seconds of it on torch's lazy imports when
-the machine is busy."""
+"""The time limit of a batch. On a busy machine, the first batch of a fresh process spends some
+seconds of it on torch's lazy imports."""
 
 ATTEMPTS = 2
 
 
 class Poison(NamedTuple):
-    """What a trial does to a stack of several, and the rows that it should have for it."""
+    """What a trial does to the stack that it shares, and the rows that it should have for that."""
 
     how: str
     where: str
@@ -46,7 +46,7 @@ class Poison(NamedTuple):
     """The largest stack that its mates are then trained in."""
     mates: int = 3
     on_ray: bool = True
-    """Whether it runs there too; those that do not would only say again that columns of failure
+    """Whether it runs on Ray too. Those that do not would only show once more that failure columns
     travel."""
 
     def __str__(self) -> str:
@@ -78,16 +78,15 @@ DEADLY = [
 
 
 def sweep(poisons: Sequence[Poison]) -> Sweep:
-    """Each poison with its mates, by tens of seeds; its own seed is the first."""
+    """Return a sweep of each poison with its mates. Each has ten seeds to itself, the first of them
+    for the poison."""
     entries = []
     for k, poison in enumerate(poisons):
-        entries.append(
-            f"  - {{task: trouble, seeds: [{10 * k}], fixed: {{how: {poison.how}, where:"
-            f" {poison.where}}}}}"
-        )
-        entries.append(
-            f"  - {{task: trouble, seeds: {{range: [{10 * k + 1}, {10 * k + 1 + poison.mates}]}}}}"
-        )
+        fixed = f"{{how: {poison.how}, where: {poison.where}}}"
+        entries.append(f"  - {{task: trouble, seeds: [{10 * k}], fixed: {fixed}}}")
+
+        mates = f"{{range: [{10 * k + 1}, {10 * k + 1 + poison.mates}]}}"
+        entries.append(f"  - {{task: trouble, seeds: {mates}}}")
     limits = f"{{seconds_per_trial: {LIMIT_S}, attempts: {ATTEMPTS}, measure_points: 0}}"
     return parse_sweep(
         "\n".join(["name: poison", "seeds: [0]", f"limits: {limits}", "tasks:", *entries]),
@@ -99,36 +98,42 @@ def sweep(poisons: Sequence[Poison]) -> Sweep:
 def run_shared(
     poisons: Sequence[Poison], inline: bool, folder: Path
 ) -> tuple[Outcome, pd.DataFrame, str]:
-    """The real run, but for its batches: each poison in one stack with all its mates. Its
-    outcome, rows and words."""
-    asked, said = sweep(poisons), io.StringIO()
+    """Run the sweep, with each poison in one stack with all its mates. Only the planner is
+    replaced. Return the outcome, the rows and the messages."""
+    asked = sweep(poisons)
     stacks = [tuple(t for t in asked.trials if t.seed // 10 == k) for k in range(len(poisons))]
     planned = [Planned(Batch((stack,)), LIMIT_S) for stack in stacks]
     store = Store.create(folder)
+    messages = io.StringIO()
+    progress = Progress(Console(file=messages, width=200))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_module, "_planned", lambda *_: (planned, 0.0))
-        outcome = run(asked, store, None, inline, False, Progress(Console(file=said, width=200)))
+        outcome = run(asked, store, None, inline, False, progress)
+
     contents = store.read()
     assert contents.problems == []
-    assert all(pq.read_metadata(part).num_rows for part in folder.glob("part-*")), (
-        "a batch that is run again writes nothing"
-    )
-    return outcome, contents.rows, said.getvalue()
+    for part in folder.glob("part-*"):
+        assert pq.read_metadata(part).num_rows, "a batch that is run again writes nothing"
+    return outcome, contents.rows, messages.getvalue()
 
 
 def check(poison: Poison, rows: pd.DataFrame, own_seed: int) -> None:
-    own, mates = rows[rows["seed"] == own_seed], rows[rows["seed"] != own_seed]
+    """The poison has its failed attempts, and its mates are ok at once."""
+    own = rows[rows["seed"] == own_seed]
     assert sorted(own["attempt"]) == list(range(1, poison.attempts + 1))
     assert set(own["failure_kind"]) == {poison.kind}, own["failure_message"].tolist()
+
+    mates = rows[rows["seed"] != own_seed]
     assert len(mates) == mates["trial_id"].nunique() == poison.mates
-    assert set(mates["status"]) == {"ok"} and set(mates["attempt"]) == {1}
+    assert set(mates["status"]) == {"ok"}
+    assert set(mates["attempt"]) == {1}
     assert mates["stack_size"].max() == poison.stacked
 
 
 @pytest.mark.parametrize("poison", EVERYWHERE, ids=str)
 def test_a_poison_trial_costs_only_itself_in_this_process(poison: Poison, tmp_path: Path):
-    outcome, rows, said = run_shared([poison], inline=True, folder=tmp_path / "rows")
-    assert (outcome.ok, dict(outcome.failed)) == (poison.mates, {poison.kind: 1}), said
+    outcome, rows, messages = run_shared([poison], inline=True, folder=tmp_path / "rows")
+    assert (outcome.ok, dict(outcome.failed)) == (poison.mates, {poison.kind: 1}), messages
     check(poison, rows, own_seed=0)
 
 
@@ -147,12 +152,12 @@ def test_a_poison_trial_costs_only_itself_on_ray(k: int, on_ray: tuple[Outcome, 
 
 
 def test_every_trial_of_a_poisoned_run_is_counted_once(on_ray: tuple[Outcome, pd.DataFrame, str]):
-    outcome, rows, said = on_ray
+    outcome, rows, messages = on_ray
     assert outcome.ok == sum(poison.mates for poison in POISONS)
     assert outcome.failed.total() == len(POISONS) and outcome.given_up == 0
     assert rows["trial_id"].nunique() == len(sweep(POISONS).trials)
     assert (rows["failure_kind"].notna()).sum() == sum(poison.attempts for poison in POISONS)
-    assert "4 trials of a batch of 4 to run again apart: the worker process died" in said
+    assert "4 trials of a batch of 4 to run again apart: the worker process died" in messages
 
 
 def test_a_second_run_leaves_a_poison_trial_alone(tmp_path: Path):
@@ -170,21 +175,13 @@ def test_a_trial_that_prints_binary_junk_is_ok_like_any_other(
     (tmp_path / "a.yaml").write_text(
         "name: a\nseeds: [0]\ntasks:\n  - {task: trouble, fixed: {how: junk}}\n"
     )
-    command = [
-        UNILAW,
-        "run",
-        "a.yaml",
-        "--task-file",
-        str(FAILING_TASK),
-        "--store",
-        "rows",
-        *(["--inline"] if inline else []),
-    ]
+    command = [UNILAW, "run", "a.yaml", "--task-file", str(FAILING_TASK), "--store", "rows"]
+    if inline:
+        command.append("--inline")
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=240)
     assert done.returncode == 0, done.stderr
-    assert (done.stdout.count(JUNK), done.stderr.count(JUNK)) == ((1, 1) if inline else (0, 0)), (
-        "a worker's words stay in Ray's logs"
-    )
+    printed = 1 if inline else 0  # a worker's words stay in Ray's logs
+    assert (done.stdout.count(JUNK), done.stderr.count(JUNK)) == (printed, printed)
     assert done.stdout.replace(JUNK, b"").startswith(b"1 ok, 0 failed, 0 finished before")
     assert pd.read_parquet(tmp_path / "rows")["status"].tolist() == ["ok"]
 
@@ -210,8 +207,8 @@ fixed = "{n: 32, d: 4, width: 8, stop: epochs, max_epochs: 2}"
 text = f"name: a\\nseeds: [0]\\ntasks: [{{task: sphere, fixed: {fixed}}}]"
 trials = parse_sweep(text, "sweep.yaml").trials
 before = set(sys.modules)
-columns, = run_batch(Batch((trials,)), RunSettings(1, 0.0, 600.0, 1_000_000, 8, None))
-assert columns["status"] == "ok", columns
+result, = run_batch(Batch((trials,)), RunSettings(1, 0.0, 600.0, 1_000_000, 8, None))
+assert result.failure_kind is None, result.columns
 new = set(sys.modules) - before
 print(*sorted(name for name in new if name.split(".")[0] in ("torch", "sympy")))
 """

@@ -14,8 +14,10 @@ from rich.console import Console
 from harness import run as run_module
 from harness.dispatch.retries import PREEMPTIONS, WHOLE_AGAIN
 from harness.errors import FAILURE_KINDS, RETRIED_KINDS, SHARED_KINDS
+from harness.execution.trial_result import TrialResult
 from harness.run import Outcome, identity, run
-from harness.store.store import Store, latest
+from harness.store.latest import latest
+from harness.store.store import Store
 from harness.sweeps.sweep import Sweep, parse_sweep
 from harness.sweeps.trial import Batch
 from harness.terminal.progress import Progress
@@ -31,14 +33,9 @@ def sweep(attempts: int = 2, trials: int = 1) -> Sweep:
     )
 
 
-def columns(kind: str | None) -> dict:
+def result(kind: str | None) -> TrialResult:
     failed = {"status": "failed", "failure_kind": kind, "failure_message": f"a {kind}"}
-    return {
-        "_weights": None,
-        "_pictures": None,
-        "measures_version": 1,
-        **(failed if kind else {"status": "ok"}),
-    }
+    return TrialResult({"measures_version": 1, **(failed if kind else {"status": "ok"})})
 
 
 @pytest.fixture
@@ -47,18 +44,16 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
     is like the last."""
 
     def prepare(*kinds: str | None) -> None:
-        def results(queue: deque[Batch], *_) -> Iterator[tuple[Batch, list[dict]]]:
-            told = 0
+        def results(queue: deque[Batch], *_) -> Iterator[tuple[Batch, list[TrialResult]]]:
+            remaining = list(kinds)
             while queue:
                 batch = queue.popleft()
-                yield (
-                    batch,
-                    [
-                        columns(kinds[min(told + i, len(kinds) - 1)])
-                        for i in range(len(batch.trials))
-                    ],
-                )
-                told += len(batch.trials)
+                answered = []
+                for _trial in batch.trials:
+                    answered.append(result(remaining[0]))
+                    if len(remaining) > 1:
+                        remaining.pop(0)
+                yield batch, answered
 
         monkeypatch.setattr(run_module, "results", results)
 
@@ -79,20 +74,22 @@ def attempts(store: Store) -> list[int]:
 
 
 def remember(asked: Sweep, store: Store, *kinds: str | None) -> None:
-    """Rows of earlier attempts at the sweep's first trial."""
+    """Write rows of earlier attempts at the sweep's first trial."""
     for k, kind in enumerate(kinds, start=1):
         row = {
             **identity(asked.trials[0], k, "a"),
-            **columns(kind),
+            **result(kind).columns,
             "finished_at": datetime(2026, 1, 1, 12, k, tzinfo=UTC),
         }
-        store.append([{name: value for name, value in row.items() if not name.startswith("_")}])
+        store.append([row])
 
 
 def tries(kind: str, limit: int) -> int:
-    """Attempts of one run at a trial that never gets further: what takes its node away is not
-    its fault, to a point."""
-    return PREEMPTIONS if kind == "preempted" else limit if kind in RETRIED_KINDS else 1
+    """Return how often one run tries a trial that never gets further. The loss of its node is not
+    the trial's fault, up to a point."""
+    if kind == "preempted":
+        return PREEMPTIONS
+    return limit if kind in RETRIED_KINDS else 1
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5])
@@ -124,13 +121,12 @@ def test_the_limit_counts_attempts_of_earlier_runs(
     remember(asked, store, *[kind] * before)
     answers(kind)
     outcome = go(asked, store)
-    further = (
-        tries(kind, limit)
-        if kind == "preempted"
-        else max(0, limit - before)
-        if kind in RETRIED_KINDS
-        else 0
-    )
+    if kind == "preempted":
+        further = PREEMPTIONS
+    elif kind in RETRIED_KINDS:
+        further = max(0, limit - before)
+    else:
+        further = 0
     assert attempts(store) == list(range(1, before + further + 1))
     assert outcome.given_up == (0 if further else 1)
 
@@ -173,38 +169,34 @@ def test_one_poison_trial_does_not_stop_its_neighbours(store: Store, answers: An
 def test_a_batch_that_is_lost_whole_is_cut_until_the_poison_is_alone(
     monkeypatch, kind: str, trials: int, store: Store
 ):
-    """Every batch with seed 1 in it is lost; its mates come out of it without a failure, and in
-    few batches."""
-    seen: list[int] = []
+    """Every batch with seed 1 in it is lost. Its mates come out of it without a failure, and in few
+    batches."""
+    sizes: list[int] = []
     lost_together = 0
 
-    def results(queue: deque[Batch], *_) -> Iterator[tuple[Batch, list[dict]]]:
+    def results(queue: deque[Batch], *_) -> Iterator[tuple[Batch, list[TrialResult]]]:
         nonlocal lost_together
         while queue:
             batch = queue.popleft()
-            seen.append(len(batch.trials))
-            lost_together += len(batch.trials) > 1 and any(t.seed == 1 for t in batch.trials)
-            yield (
-                batch,
-                [
-                    columns(kind if any(t.seed == 1 for t in batch.trials) else None)
-                    for _ in batch.trials
-                ],
-            )
+            sizes.append(len(batch.trials))
+            is_lost = any(t.seed == 1 for t in batch.trials)
+            lost_together += is_lost and len(batch.trials) > 1
+            yield batch, [result(kind if is_lost else None) for _ in batch.trials]
 
     monkeypatch.setattr(run_module, "results", results)
     outcome = go(sweep(trials=trials), store)
-    rows = store.read().rows
-    alone = tries(kind, 2) - (lost_together if kind == "preempted" else 0)
-    assert seen[0] == trials, "all in one batch"
+    assert sizes[0] == trials, "all in one batch"
     assert (outcome.ok, dict(outcome.failed)) == (trials - 1, {kind: 1})
+
+    alone = tries(kind, 2) - (lost_together if kind == "preempted" else 0)
+    rows = store.read().rows
+    failed = rows.loc[rows["status"] == "failed", ["seed", "attempt"]].to_numpy().tolist()
     assert rows.loc[rows["status"] == "ok", "attempt"].tolist() == [1] * (trials - 1)
-    assert sorted(
-        rows.loc[rows["status"] == "failed", ["seed", "attempt"]].to_numpy().tolist()
-    ) == [[1, k + 1] for k in range(alone)]
-    assert len(seen) <= 2 * math.ceil(math.log2(trials)) + alone + (
-        WHOLE_AGAIN if kind == "preempted" else 0
-    )
+    assert sorted(failed) == [[1, attempt] for attempt in range(1, alone + 1)]
+
+    cuts = 2 * math.ceil(math.log2(trials))
+    whole_again = WHOLE_AGAIN if kind == "preempted" else 0
+    assert len(sizes) <= cuts + alone + whole_again
 
 
 @pytest.mark.parametrize("kind", sorted(set(FAILURE_KINDS) - SHARED_KINDS))
@@ -221,9 +213,9 @@ def test_a_run_is_on_record_with_its_forecast(store: Store, answers: Answers):
     answers(None, "nan")
     go(sweep(trials=3), store)
     go(sweep(trials=3), store)  # has nothing to do
-    (made,) = store.runs()
-    assert (made.sweep, made.inline, made.trials) == ("a", False, 3)
-    assert made.forecast_s > 0 and made.seconds > 0
+    (record,) = store.runs()
+    assert (record.sweep, record.inline, record.trials) == ("a", False, 3)
+    assert record.forecast_s > 0 and record.seconds > 0
 
 
 def test_a_torn_file_is_set_aside_and_its_trial_runs_again(store: Store, answers: Answers):
@@ -232,9 +224,8 @@ def test_a_torn_file_is_set_aside_and_its_trial_runs_again(store: Store, answers
     (part,) = Path(str(store)).glob("part-*.parquet")
     part.write_bytes(part.read_bytes()[:100])
     assert go(sweep(), store).ok == 1
-    assert (
-        store.read().problems == [] and len(list((Path(str(store)) / "_set_aside").iterdir())) == 1
-    )
+    assert store.read().problems == []
+    assert len(list((Path(str(store)) / "_set_aside").iterdir())) == 1
 
 
 def test_a_wider_sweep_runs_only_what_is_new(store: Store, answers: Answers):
@@ -265,14 +256,16 @@ def test_preempted_rows_of_earlier_runs_are_not_charged(store: Store, answers: A
 def test_a_batch_that_loses_its_node_runs_again_as_it_was_before_it_is_cut(
     monkeypatch, lost: int, again: list[int], store: Store
 ):
-    seen: list[int] = []
+    sizes: list[int] = []
 
-    def results(queue: deque[Batch], *_) -> Iterator[tuple[Batch, list[dict]]]:
+    def results(queue: deque[Batch], *_) -> Iterator[tuple[Batch, list[TrialResult]]]:
         while queue:
             batch = queue.popleft()
-            seen.append(len(batch.trials))
-            yield batch, [columns("preempted" if len(seen) <= lost else None) for _ in batch.trials]
+            sizes.append(len(batch.trials))
+            kind = "preempted" if len(sizes) <= lost else None
+            yield batch, [result(kind) for _ in batch.trials]
 
     monkeypatch.setattr(run_module, "results", results)
     assert go(sweep(trials=3), store).ok == 3
-    assert seen == again and attempts(store) == [1, 1, 1]
+    assert sizes == again
+    assert attempts(store) == [1, 1, 1]

@@ -13,7 +13,7 @@ from harness.measures.gradients import (
     margins,
     slopes,
 )
-from harness.training.loop import predicted
+from harness.training.evaluation import predicted
 from harness.training.stack import Model
 from tasks.models import MadryCNN, mlp
 

@@ -56,8 +56,8 @@ def net(outputs: int) -> nn.Module:
 def measured(
     model: nn.Module, samples: Data, seed: int = 0, points: int = MEASURE_POINTS
 ) -> Columns:
-    (columns,) = measure(Alone(model), [samples], [Seeds(seed)], points)
-    return columns
+    (found,) = measure(Alone(model), [samples], [Seeds(seed)], points)
+    return found.columns
 
 
 def test_a_linear_model_exactly():
@@ -194,16 +194,16 @@ def test_in_the_first_layers_coordinates_a_model_has_the_same_figures(
     with torch.random.fork_rng():
         torch.manual_seed(1)
         model = mlp(D, width, 1, classes or 1)
-    seen, hidden = (
-        measured(model, data(classes)),
-        measured(nn.Sequential(nn.Dropout(0.0), model), data(classes)),
-    )
+    known = measured(model, data(classes))
+    hidden = measured(nn.Sequential(nn.Dropout(0.0), model), data(classes))
     searched = ("stability_attack", "robust_accuracy", "attack_warnings")
     for name, value in hidden.items():
         if not name.startswith(searched):
-            assert alike(name, seen[name], value, MEASURE_POINTS), name
-    assert seen["stability_attack_mean"] == pytest.approx(hidden["stability_attack_mean"], rel=0.02)
-    assert seen["robust_accuracy_linf"] == pytest.approx(
+            assert alike(name, known[name], value, MEASURE_POINTS), name
+    assert known["stability_attack_mean"] == pytest.approx(
+        hidden["stability_attack_mean"], rel=0.02
+    )
+    assert known["robust_accuracy_linf"] == pytest.approx(
         hidden["robust_accuracy_linf"], abs=3 / MEASURE_POINTS
     )
 
@@ -229,9 +229,9 @@ def test_a_stack_measures_each_of_its_models_as_alone(classes: int | None):
     together = measure(stack(models, samples[0].x_train[:4]), samples, [Seeds(s) for s in seeds])
     for model, mine, seed, found in zip(models, samples, seeds, together, strict=True):
         alone = measured(model, mine, seed)
-        assert list(found) == list(alone)
+        assert list(found.columns) == list(alone)
         for name, value in alone.items():
-            assert alike(name, found[name], value, MEASURE_POINTS), name
+            assert alike(name, found.columns[name], value, MEASURE_POINTS), name
 
 
 @pytest.mark.parametrize(("channels", "drawn"), [(1, True), (2, False), (3, True), (5, False)])
@@ -244,9 +244,10 @@ def test_images_of_any_number_of_channels_are_measured_and_those_that_can_be_are
     samples = Data(x, y, x_test, y_test, Noise("none", 0.0, 0.0), 2, box=(0.0, 1.0))
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        found = measured(mlp(channels * 20, 8, 1, 2), samples, points=16)
+        (result,) = measure(Alone(mlp(channels * 20, 8, 1, 2)), [samples], [Seeds(0)], points=16)
+    found = result.columns
     assert (
-        ("_pictures" in found) == drawn
+        (result.pictures is not None) == ("pictures" in found) == drawn
         and len(found["corruptions"]) == 20
         and found["robust_linf_box"] == [0.0, 1.0]
     )

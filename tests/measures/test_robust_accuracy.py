@@ -18,7 +18,7 @@ from harness.measures.robust_accuracy import (
     robust_accuracy,
     warnings,
 )
-from harness.training.loop import predicted
+from harness.training.evaluation import predicted
 from harness.training.stack import Model
 
 

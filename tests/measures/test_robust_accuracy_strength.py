@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from harness.measures import boundary, robust_accuracy
 from harness.sweeps.registry import TaskRef, load_samples
 from harness.task import Data, Seeds
-from harness.training.loop import StackGroup, predicted, train, wrong
+from harness.training.evaluation import predicted, wrong
+from harness.training.loop import StackGroup, train
 from harness.training.stack import Model, stack
 
 WIDTHS = (2, 4, 6, 8, 12, 16, 20, 24, 28, 32)

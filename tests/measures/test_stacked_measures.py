@@ -12,9 +12,9 @@ from harness.training.stack import Alone, stack
 from tasks.models import MadryCNN
 from tests.measures.agreement import alike
 from tests.training.toy_models import (
+    GROUPS,
     IMAGE,
     NETS,
-    ROWS,
     Build,
     D,
     Residual,
@@ -25,14 +25,14 @@ from tests.training.toy_models import (
 
 
 def assert_measured_as_alone(lot: ToyModels, points: int, rel: float) -> None:
-    samples = [lot.samples[i // lot.per_row] for i in range(len(lot.modules))]
-    seeds = [Seeds(lot.kind[i // lot.per_row][0]) for i in range(len(lot.modules))]
+    samples = [lot.samples[i // lot.per_group] for i in range(len(lot.modules))]
+    seeds = [Seeds(lot.kind[i // lot.per_group][0]) for i in range(len(lot.modules))]
     found = measure(stack(lot.modules, samples[0].x_train[:4]), samples, seeds, points)
-    for mine, module, sample, seed in zip(found, lot.copies(), samples, seeds, strict=True):
-        alone = measure(Alone(module), [sample], [seed], points)[0]
-        assert mine.keys() == alone.keys()
-        for name, value in alone.items():
-            assert alike(name, mine[name], value, points, rel), name
+    for stacked, module, sample, seed in zip(found, lot.copies(), samples, seeds, strict=True):
+        (alone,) = measure(Alone(module), [sample], [seed], points)
+        assert stacked.columns.keys() == alone.columns.keys()
+        for name, value in alone.columns.items():
+            assert alike(name, stacked.columns[name], value, points, rel), name
 
 
 def on_the_sphere(sample: Data) -> Data:
@@ -50,7 +50,7 @@ MEASURED = {
 
 
 @pytest.mark.parametrize(("build", "outputs"), MEASURED.values(), ids=MEASURED.keys())
-@over({"one data set": ROWS["one data set"], "two rows": ROWS["both"][1:]}, "kind")
+@over({"one data set": GROUPS["one data set"], "two groups": GROUPS["both"][1:]}, "kind")
 def test_measured_stacked_is_measured_alone(
     build: Build, kind: list[tuple[int, float]], outputs: int
 ):
@@ -60,7 +60,7 @@ def test_measured_stacked_is_measured_alone(
 
 
 def test_cnns_measured_stacked_are_measured_alone():
-    lot = ToyModels.of(MadryCNN, (2, 1), ROWS["one data set"], 1, n=20, shape=IMAGE)
+    lot = ToyModels.of(MadryCNN, (2, 1), GROUPS["one data set"], 1, n=20, shape=IMAGE)
     assert_measured_as_alone(lot, points=4, rel=1e-4)
 
 
@@ -73,7 +73,7 @@ SPHERES = {
 
 @over(SPHERES, "where")
 def test_each_model_is_measured_on_its_own_manifold(where: tuple[bool, ...]):
-    lot = ToyModels.of(NETS["mlp of depth 1"], (8, 3), ROWS["data sets"], 1)
+    lot = ToyModels.of(NETS["mlp of depth 1"], (8, 3), GROUPS["data sets"], 1)
     lot = lot._replace(
         samples=[
             on_the_sphere(d) if on_it else d for d, on_it in zip(lot.samples, where, strict=True)
@@ -83,7 +83,7 @@ def test_each_model_is_measured_on_its_own_manifold(where: tuple[bool, ...]):
 
 
 def test_models_with_fewer_points_are_measured_as_alone():
-    lot = ToyModels.of(NETS["mlp of depth 1"], (8, 3), ROWS["data sets"], 1)
+    lot = ToyModels.of(NETS["mlp of depth 1"], (8, 3), GROUPS["data sets"], 1)
     few = lot.samples[1]
     lot.samples[1] = Data(few.x_train, few.y_train, few.x_test[:10], few.y_test[:10], few.noise)
     assert_measured_as_alone(lot, points=32, rel=1e-4)
@@ -95,13 +95,13 @@ def test_measured_in_pieces_is_measured_alone(
 ):
     monkeypatch.setattr(measured_columns, "TOGETHER_BYTES", models_together * 4 * 32 * D)
     assert_measured_as_alone(
-        ToyModels.of(NETS["mlp of depth 1"], (8, 3), ROWS["both"][1:], 1), points=32, rel=1e-4
+        ToyModels.of(NETS["mlp of depth 1"], (8, 3), GROUPS["both"][1:], 1), points=32, rel=1e-4
     )
 
 
 def test_without_points_there_is_accuracy_alone():
-    lot = ToyModels.of(NETS["mlp of depth 1"], (8, 3), ROWS["one data set"], 1)
-    for columns in measure(
+    lot = ToyModels.of(NETS["mlp of depth 1"], (8, 3), GROUPS["one data set"], 1)
+    for columns, _ in measure(
         stack(lot.modules, lot.samples[0].x_train[:4]), lot.samples * 2, [Seeds(0)] * 2, 0
     ):
         assert (

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.planning import machine_speed
-from harness.planning.machine_speed import Calibration, Cost, calibrated, calibration_file, measured
+from harness.planning import machine_speed, timing
+from harness.planning.costs import Calibration, Cost
+from harness.planning.machine_speed import calibrated, calibration_file
 
 COST = Cost(1e-3, 2e-11, 3e-9, 4e-5)
 MADE = Calibration(*[COST] * 7, slowdown=1.25)
@@ -76,14 +77,14 @@ def test_a_user_without_a_home_is_no_obstacle(timed: list[int], monkeypatch: pyt
 def test_timing_uses_the_threads_asked_for_and_puts_them_back(monkeypatch: pytest.MonkeyPatch):
     seen, before = set(), torch.get_num_threads()
 
-    def nothing(*_: object, **__: object) -> machine_speed._Timed:
+    def nothing(*_: object, **__: object) -> timing._Timed:
         seen.add(torch.get_num_threads())
-        return machine_speed._Timed(1.0, 1.0, 1.0, 1)
+        return timing._Timed(1.0, 1.0, 1.0, 1)
 
     for name in ("_training", "_measuring"):
-        monkeypatch.setattr(machine_speed, name, nothing)
-    monkeypatch.setattr(machine_speed, "_slowdown", lambda threads: 1.5)
-    assert measured(before + 1).slowdown == 1.5
+        monkeypatch.setattr(timing, name, nothing)
+    monkeypatch.setattr(timing, "_slowdown", lambda threads: 1.5)
+    assert timing.measured(before + 1).slowdown == 1.5
     assert seen == {before + 1} and torch.get_num_threads() == before
 
 
@@ -95,22 +96,22 @@ CASES = [(1e6, 1e3, 1), (1e6, 1e5, 4), (1e9, 1e3, 16), (1e8, 1e7, 1), (1e9, 1e6,
     "cost", [COST, Cost(1e-4, 1e-10, 0.0, 0.0), Cost(0.0, 0.0, 1e-9, 1e-3)], ids=str
 )
 def test_costs_are_recovered_from_timings(cost: Cost):
-    timings = [machine_speed._Timed(cost.seconds(*case), *case) for case in CASES]
-    assert machine_speed._fit(timings) == pytest.approx(cost, rel=1e-6, abs=1e-15)
+    timings = [timing._Timed(cost.seconds(*case), *case) for case in CASES]
+    assert timing._fit(timings) == pytest.approx(cost, rel=1e-6, abs=1e-15)
 
 
 def test_costs_are_never_negative():
     shrinking = [
-        machine_speed._Timed(1 / models, flops, numbers, models) for flops, numbers, models in CASES
+        timing._Timed(1 / models, flops, numbers, models) for flops, numbers, models in CASES
     ]
-    assert min(machine_speed._fit(shrinking)) >= 0
+    assert min(timing._fit(shrinking)) >= 0
 
 
 def test_a_model_costs_nothing_more_where_only_single_ones_were_timed():
     timings = [
-        machine_speed._Timed(1e-3 + 1e-10 * flops, flops, numbers, 1) for flops, numbers, _ in CASES
+        timing._Timed(1e-3 + 1e-10 * flops, flops, numbers, 1) for flops, numbers, _ in CASES
     ]
-    assert machine_speed._fit(timings) == pytest.approx((1e-3, 1e-10, 0.0, 0.0, 0.0), abs=1e-14)
+    assert timing._fit(timings) == pytest.approx((1e-3, 1e-10, 0.0, 0.0, 0.0), abs=1e-14)
 
 
 def test_seconds_are_linear():

@@ -9,11 +9,13 @@ import torch
 
 from harness.errors import UserError
 from harness.measures.counts import count_training_flops
-from harness.planning.batches import DATA_NUMBER_S, TRIAL_S
-from harness.planning.machine_speed import Calibration, Cost, calibrated
+from harness.planning.costs import Calibration, Cost
+from harness.planning.machine_speed import calibrated
 from harness.planning.plan import batches, cost_cells, plan, refuse_what_cannot_fit, slots_here
+from harness.planning.times import DATA_NUMBER_S, TRIAL_S
 from harness.sweeps.registry import load, refs_in
-from harness.sweeps.sweep import SHIPPED, Sweep, parse_sweep
+from harness.sweeps.shipped import SHIPPED
+from harness.sweeps.sweep import Sweep, parse_sweep
 from harness.sweeps.trial import MEASURE_POINTS
 from harness.training.adversary import count_pass_flops
 from tests import FAILING_TASK
@@ -110,7 +112,8 @@ def test_an_adversarys_passes_are_counted():
 
 
 def test_sums_are_over_trials():
-    made, calibration = plan(sweep(), silent), calibrated(1, silent)
+    made = plan(sweep(), silent)
+    calibration = calibrated(1, silent)
     assert made.trials == sum(c.seeds for c in made.cells) == 3 * 7
     assert made.repeated == 3
     assert made.flops_at_most == sum(c.flops_at_most * c.seeds for c in made.cells)
@@ -148,10 +151,8 @@ def test_a_slower_machine_and_more_epochs_take_longer():
     def machine(step: Cost, measuring: Cost) -> Calibration:
         return Calibration(*[step] * 6, measuring=measuring, slowdown=1.0)
 
-    fast, slow = (
-        machine(Cost(1e-4, 1e-10, 1e-9, 0), Cost(1e-2, 0, 1e-6, 0)),
-        machine(Cost(2e-4, 2e-10, 2e-9, 0), Cost(2e-2, 0, 2e-6, 0)),
-    )
+    fast = machine(Cost(1e-4, 1e-10, 1e-9, 0), Cost(1e-2, 0, 1e-6, 0))
+    slow = machine(Cost(2e-4, 2e-10, 2e-9, 0), Cost(2e-2, 0, 2e-6, 0))
     whatever = TRIAL_S + DATA_NUMBER_S * 100 * 5
     assert seconds(7, slow) - whatever == pytest.approx(2 * (seconds(7, fast) - whatever))
     few, many = (
@@ -167,7 +168,8 @@ def test_a_slower_machine_and_more_epochs_take_longer():
 
 
 def test_what_is_not_measured_takes_no_time():
-    calibration, without = calibrated(1, silent), sweep(ONE + "limits: {measure_points: 0}\n")
+    calibration = calibrated(1, silent)
+    without = sweep(ONE + "limits: {measure_points: 0}\n")
     seconds = [batches(s, s.trials, calibration)[0].seconds for s in (sweep(ONE), without)]
     assert seconds[0] - seconds[1] == pytest.approx(
         calibration.measuring.fixed + MEASURE_POINTS * 5 * calibration.measuring.per_number, rel=0.2

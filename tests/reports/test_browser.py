@@ -53,8 +53,9 @@ frame.onload = async () => {{
   const loaded = w.performance.getEntriesByType("resource").map(r => r.name);
   const requests = loaded.filter(n => !n.startsWith("data:") && !n.startsWith("blob:"));
   const images = [...d.images].map(i => i.naturalWidth), scroll = d.scrollingElement.scrollWidth;
+  const buttons = [...d.querySelectorAll(".modebar-btn")].map(b => b.dataset.title);
   document.getElementById("said").textContent = JSON.stringify({{...said, scroll, drawn: drawn(),
-    shown, images, opened: tooWide(), before, after, hover, requests}});
+    shown, images, opened: tooWide(), before, after, hover, requests, buttons}});
 }};
 frame.src = "{source}";
 </script>"""
@@ -115,4 +116,5 @@ def test_the_report_opens(report, tmp_path, width):
         and "ambient" in seen["before"][1]
     )
     assert seen["requests"] == []
+    assert seen["buttons"] and not [b for b in seen["buttons"] if re.search("hare|loud|pload", b)]
     assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]

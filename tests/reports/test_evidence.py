@@ -4,7 +4,8 @@ import pytest
 
 from harness.errors import UserError
 from reports.evidence import fit_rows, read_evidence
-from tests.reports.stores import failed, language_row, make_store, power_law, pretrained_row, row
+from tests.reports.language_rows import language_row, pretrained_row
+from tests.reports.stores import failed, make_store, power_law, row
 
 SIZES = (100, 200, 400, 800, 1600)
 

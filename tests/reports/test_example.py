@@ -1,4 +1,4 @@
-"""The store that ships as an example gives the figures that the README and the log state."""
+"""The store that ships as an example gives the figures that the findings and the log state."""
 
 import re
 from pathlib import Path
@@ -54,8 +54,8 @@ def test_the_log_states_its_slopes(fits, kind):
     assert f"| {f.stability.cells} |" in line
 
 
-def test_the_readme_states_its_slopes(fits):
-    text = " ".join((ROOT / "README.md").read_text().split())
+def test_the_findings_state_its_slopes(fits):
+    text = " ".join((ROOT / "docs" / "findings.md").read_text().split())
     found = re.search(
         r"grows like p\^(\S+) \((\S+) to (\S+)\) and the steepest pair of points found changes like"
         r" p\^(\S+) \((\S+) to (\S+)\):",
@@ -76,11 +76,11 @@ def test_the_readme_states_its_slopes(fits):
     )
 
 
-def test_the_readme_states_how_close_the_certified_bound_comes():
+def test_the_findings_state_how_close_the_certified_bound_comes():
     trials = read_evidence(EXAMPLE).trials
     stated = re.search(
         r"certified upper bound is (\S+) times that pair's slope in the median",
-        " ".join((ROOT / "README.md").read_text().split()),
+        " ".join((ROOT / "docs" / "findings.md").read_text().split()),
     )
     assert stated is not None
     assert float(stated.group(1)) == pytest.approx(
@@ -88,8 +88,8 @@ def test_the_readme_states_how_close_the_certified_bound_comes():
     )
 
 
-def test_the_readme_states_where_published_models_lie():
-    text = " ".join((ROOT / "README.md").read_text().split())
+def test_the_findings_state_where_published_models_lie():
+    text = " ".join((ROOT / "docs" / "findings.md").read_text().split())
     stated = re.search(r"Published models lie at p/\(n·d\) of (\S+) to (\S+), outside", text)
     assert stated is not None
     places = [m.place for m in language_models() if m.place is not None]
@@ -119,7 +119,7 @@ def test_rows_of_an_older_schema_give_a_page_that_says_what_it_lacks():
         assert f'<section id="{section}">' not in html
 
 
-def test_the_readme_and_the_log_state_the_slopes_of_gpts():
+def test_the_findings_and_the_log_state_the_slopes_of_gpts():
     evidence = read_evidence(EXAMPLE.parent / "gpt-law")
     (sweep,) = evidence.sweeps
     assert (
@@ -128,7 +128,7 @@ def test_the_readme_and_the_log_state_the_slopes_of_gpts():
         and not len(evidence.failures)
     )
     ten, thirty = (f.stability for f in fit_all(evidence.trials).kinds if "resampled" in f.kind)
-    text = " ".join((ROOT / "README.md").read_text().split()).replace("−", "-")
+    text = " ".join((ROOT / "docs" / "findings.md").read_text().split()).replace("−", "-")
     found = re.search(
         r"grow more stable like p\^(\S+) \((\S+) to (\S+), and (\S+) to (\S+)\):", text
     )
@@ -136,9 +136,7 @@ def test_the_readme_and_the_log_state_the_slopes_of_gpts():
     assert [float(x) for x in found.groups()] == pytest.approx(
         [ten.slope, ten.low, ten.high, thirty.low, thirty.high], abs=0.006
     )
-    assert thirty.slope == pytest.approx(ten.slope, abs=0.006), (
-        "the README gives one slope for both"
-    )
+    assert thirty.slope == pytest.approx(ten.slope, abs=0.006), "one slope is stated for both"
     log = (ROOT / "LOG.md").read_text().replace("−", "-")
     for fit, row in ((ten, "10 % of the next bytes redrawn"), (thirty, "30 % redrawn")):
         assert f"{row}** | **{fit.slope:+.3f} ({fit.low:+.3f} to {fit.high:+.3f})**" in log

@@ -7,7 +7,8 @@ import pytest
 
 from reports.evidence import read_evidence
 from reports.measures import MEASURES, as_list, pair_distances
-from tests.reports.stores import corruption, make_store, of_schema_2, row, token_change
+from tests.reports.language_rows import token_change
+from tests.reports.stores import corruption, make_store, of_schema_2, row
 
 
 def derived(tmp_path, *rows):

@@ -1,4 +1,4 @@
-"""Rows and records for tests of the store, and a look at its folder."""
+"""Rows and records for tests of the store, and the names in a store's folder."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -6,14 +6,19 @@ from typing import Any
 
 import pyarrow as pa
 
-from harness.store.schema import COLUMNS, CORRUPTIONS, CURVE, GROUPS, PICTURES, TOKEN_CHANGES
-from harness.store.store import RunRecord, Store, SweepRecord
+from harness.store.columns.perturbations import CORRUPTIONS, TOKEN_CHANGES
+from harness.store.columns.pictures import CHANGES
+from harness.store.columns.size import GROUPS
+from harness.store.columns.training import CURVE
+from harness.store.records import RunRecord, SweepRecord
+from harness.store.schema import COLUMNS
+from harness.store.store import Store
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def row(trial_id: str = "t0", **columns: Any) -> dict[str, Any]:
-    """The columns that every row has, and those given."""
+    """Return a row with the required columns and these others."""
     required = {
         "trial_id": trial_id,
         "attempt": 1,
@@ -33,7 +38,7 @@ def row(trial_id: str = "t0", **columns: Any) -> dict[str, Any]:
     return {**required, **columns}
 
 
-EXAMPLES = {
+EXAMPLES: dict[pa.DataType, Any] = {
     pa.string(): "text ± ü",
     pa.bool_(): True,
     pa.int32(): 2**31 - 1,
@@ -65,25 +70,25 @@ EXAMPLES = {
             "flip_rate": 0.3,
         }
     ],
-    PICTURES: [{"label": "3", "before": "3", "after": "5", "distance": 0.1}],
+    CHANGES: [{"label": "3", "before": "3", "after": "5", "distance": 0.1}],
 }
 
 
 def full_row(trial_id: str = "full") -> dict[str, Any]:
-    """A value in every column."""
-    values = {c.name: EXAMPLES[c.type] for c in COLUMNS}
+    """Return a row with a value in every column."""
+    values = {column.name: EXAMPLES[column.type] for column in COLUMNS}
     return {**values, "trial_id": trial_id, "attempt": 1}
 
 
 def record(name: str, trials: list[str], task_source: str | None = None) -> SweepRecord:
-    """A sweep's record; trial ids are padded to their length."""
-    asked = {trial.ljust(16, "0"): "toy" for trial in trials}
-    return SweepRecord(name=name, text=f"name: {name}\n", task_source=task_source, trials=asked)
+    """Return a sweep's record. Trial ids are padded with zeros to 16 digits."""
+    tasks = {trial.ljust(16, "0"): "toy" for trial in trials}
+    return SweepRecord(name=name, text=f"name: {name}\n", task_source=task_source, trials=tasks)
 
 
 def appended(store: Store, rows: list[dict[str, Any]]) -> Path:
-    """Append them; gives their file."""
-    return Path(str(store)) / store.append(rows)
+    """Append the rows. Return the path of their file."""
+    return Path(store.where) / store.append(rows)
 
 
 def names(folder: Path) -> list[str]:
@@ -91,6 +96,7 @@ def names(folder: Path) -> list[str]:
 
 
 def ran(minute: int, name: str = "s") -> RunRecord:
+    """Return the record of a run that began so many minutes after noon."""
     began = NOON.replace(minute=minute)
     return RunRecord(
         sweep=name, began=began, inline=False, trials=3, forecast_s=12.5, seconds=13.25
@@ -98,7 +104,8 @@ def ran(minute: int, name: str = "s") -> RunRecord:
 
 
 class Crash(BaseException):
-    """Ends whatever is running, as a kill would, without being caught as an error."""
+    """Ends the program as a kill would: nothing catches it as an error."""
 
 
 FAILED = {"status": "failed", "failure_kind": "crash"}
+"""Columns of a failed attempt."""

@@ -148,7 +148,7 @@ HOSTILE_RECORDS = {
 
 @pytest.mark.parametrize("record", HOSTILE_RECORDS.values(), ids=HOSTILE_RECORDS.keys())
 def test_a_foreign_sweep_record_is_named_and_leads_nowhere(tmp_path, record):
-    from harness.store.store import compact
+    from harness.store.compact import compact
 
     store = Store.create(tmp_path / "inner" / "store")
     (Path(str(store)) / "_sweeps").mkdir()

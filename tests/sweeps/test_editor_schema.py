@@ -9,7 +9,8 @@ import pytest
 from harness.errors import UserError
 from harness.sweeps.editor_schema import sweep_schema
 from harness.sweeps.registry import refs_in
-from harness.sweeps.sweep import SHIPPED, parse_sweep
+from harness.sweeps.shipped import SHIPPED
+from harness.sweeps.sweep import parse_sweep
 from harness.sweeps.yaml_lines import parse_document
 
 SCHEMA = sweep_schema({})

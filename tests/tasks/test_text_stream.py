@@ -18,7 +18,8 @@ from harness.sweeps.sweep import Sweep, parse_sweep
 from harness.sweeps.trial import Trial
 from tasks.gpt import size_of_depth
 from tasks.text_stream import TextStream, TextStreamConfig
-from tests.tasks.test_text import run, write_texts
+from tests.tasks.inline_trials import run
+from tests.tasks.random_texts import write_texts
 
 TASK = TextStream()
 
@@ -210,7 +211,7 @@ def test_a_row_agrees_with_itself(source: str, given: dict[str, Any]):
         8 * epochs,
     )
     model = TASK.model(TextStreamConfig.model_validate(asked.config))
-    model.load_state_dict(safetensors.torch.load(c["_weights"]))
+    model.load_state_dict(safetensors.torch.load(c["weights"]))
     assert (
         c["p"]
         == model.transformer.num_parameters()
@@ -246,7 +247,7 @@ def test_a_row_agrees_with_itself(source: str, given: dict[str, Any]):
 
 def test_same_seed_same_columns_bit_for_bit(source: str):
     first, again, other = (run(trial(source, seed, dropout=0.1))[0] for seed in (0, 0, 1))
-    assert first["_weights"] == again["_weights"] != other["_weights"]
+    assert first["weights"] == again["weights"] != other["weights"]
     for name in (
         "train_loss",
         "test_loss",

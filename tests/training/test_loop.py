@@ -1,5 +1,4 @@
-"""The training loop: each stop rule's figure, the reason given for it, and what decides the
-result."""
+"""The training loop: each stop rule's figure and reason, and what the result depends on."""
 
 import dataclasses
 import math
@@ -12,16 +11,22 @@ from torch import Tensor, nn
 from harness.errors import TrialFailure
 from harness.noise import Noise, flip_labels, resample_labels
 from harness.task import Config, Data, Seeds
-from harness.training.loop import INTERPOLATION_MSE, Evaluation, Fit, StackGroup, evaluate, train
+from harness.training.evaluation import Evaluation, evaluate
+from harness.training.loop import Fit, StackGroup, train
 from harness.training.stack import Alone
+from harness.training.stop_rules import INTERPOLATION_MSE
+from tests.training.toy_models import Recorder
 
-N, D = 60, 6
+N = 60
+D = 6
 
 
 def data(classes: int | None, eta: float) -> Data:
-    """N random points whose labels depend on the first coordinate, with noise of a known level."""
+    """Return N random points whose labels depend on the first coordinate, with noise of a known
+    level."""
     draw = torch.Generator().manual_seed(0)
-    x, x_test = torch.randn(N, D, generator=draw), torch.randn(20, D, generator=draw)
+    x = torch.randn(N, D, generator=draw)
+    x_test = torch.randn(20, D, generator=draw)
     if classes is None:
         y, noise = flip_labels(x[:, 0].sign(), eta, draw)
         return Data(x, y, x_test, x_test[:, 0].sign(), noise)
@@ -37,9 +42,8 @@ def net(classes: int | None, width: int = 128) -> nn.Module:
 
 
 def alone(model: nn.Module, samples: Data, config: Config, seed: int = 0) -> Fit | TrialFailure:
-    (end,) = train(
-        Alone(model), [StackGroup(samples, Seeds(seed).generator("order"), config.lr)], [config]
-    )
+    group = StackGroup(samples, Seeds(seed).generator("order"), config.lr)
+    (end,) = train(Alone(model), [group], [config])
     return end
 
 
@@ -50,12 +54,10 @@ def fit(model: nn.Module, samples: Data, seed: int = 0, **config: Any) -> Fit:
 
 
 def figures(model: nn.Module, samples: Data) -> Evaluation:
-    (found,) = evaluate(Alone(model), [samples])
-    return found
+    (evaluation,) = evaluate(Alone(model), [samples])
+    return evaluation
 
 
-# classes, noise, stop rule: the reason, the figure that it is about, and the level which that must
-# reach
 RULES = {
     "below the noise, ±1": (None, 0.2, "noise", "below_noise", "loss", 4 * 0.2 * 0.8 / 2),
     "below a small noise, ±1": (None, 0.05, "noise", "below_noise", "loss", 4 * 0.05 * 0.95 / 2),
@@ -63,13 +65,15 @@ RULES = {
     "interpolation, ±1": (None, 0.2, "interpolate", "interpolated", "loss", INTERPOLATION_MSE),
     "interpolation, classes": (3, 0.3, "interpolate", "interpolated", "error", 0.0),
 }
+"""Classes, share of noise, stop rule; then the reason, and the figure that must reach a level."""
 
 
 @pytest.mark.parametrize(
     ("classes", "eta", "stop", "reason", "figure", "level"), RULES.values(), ids=RULES.keys()
 )
 def test_stop_rule_is_met_early_and_at_the_final_weights(classes, eta, stop, reason, figure, level):
-    samples, model = data(classes, eta), net(classes)
+    samples = data(classes, eta)
+    model = net(classes)
     done = fit(model, samples, stop=stop, max_epochs=2000)
     assert done.stop_reason == reason
     assert getattr(done, figure) <= level
@@ -91,7 +95,8 @@ def test_the_epoch_before_had_not_met_the_rule(classes, eta, stop, reason, figur
 @pytest.mark.parametrize("stop", ["noise", "interpolate", "epochs"])
 @pytest.mark.parametrize("classes", [None, 3])
 def test_the_cap_ends_what_cannot_fit(classes: int | None, stop: str):
-    samples, model = data(classes, 0.3), net(classes, width=1)
+    samples = data(classes, 0.3)
+    model = net(classes, width=1)
     done = fit(model, samples, stop=stop, max_epochs=3, lr=1e-5)
     assert (done.stop_reason, done.epochs, done.steps) == ("epoch_cap", 3, 3 * math.ceil(N / 16))
     assert (done.loss, done.error) == figures(model, samples)
@@ -125,19 +130,6 @@ def test_a_loss_that_is_not_finite_is_a_nan_failure(classes: int | None, epochs:
     assert isinstance(failed, TrialFailure) and failed.kind == "nan" and where in str(failed)
 
 
-class Recorder(nn.Module):
-    """A linear model that keeps the first number of every input it is trained on."""
-
-    def __init__(self):
-        super().__init__()
-        self.linear, self.seen = nn.Linear(1, 1), []
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.training:
-            self.seen += x[:, 0].tolist()
-        return self.linear(x)
-
-
 def test_the_order_stream_alone_decides_the_order():
     x = torch.arange(10.0)[:, None]
     samples = Data(x, torch.ones(10), x, torch.ones(10), Noise("none", 0.0, 0.0))
@@ -158,9 +150,8 @@ def final_weights(order_seed: int, global_seed: int) -> Tensor:
 
 
 def test_same_streams_same_weights_bit_for_bit():
-    assert torch.equal(final_weights(0, 0), final_weights(0, 99)), (
-        "torch's global generator plays no part"
-    )
+    # Torch's global generator plays no part.
+    assert torch.equal(final_weights(0, 0), final_weights(0, 99))
     assert not torch.equal(final_weights(0, 0), final_weights(1, 0))
 
 
@@ -168,39 +159,42 @@ def test_same_streams_same_weights_bit_for_bit():
 def test_evaluate_over_several_batches_with_known_answers(classes: int | None):
     n = 10_000  # more than one evaluation batch, and not a multiple of it
     none = Noise("none", 0.0, 0.0)
+    numbers = torch.arange(n)
     if classes is None:
-        x = torch.arange(n).float()[:, None] / n - 0.5
-        y, loss, error = torch.ones(n), float((x.double() - 1).square().mean()), 0.5
+        x = numbers.float()[:, None] / n - 0.5
+        y = torch.ones(n)
+        loss = float((x.double() - 1).square().mean())
+        error = 0.5
     else:
-        x = torch.eye(3)[torch.arange(n) % 3] * 5
-        y = torch.where(torch.arange(n) < n // 4, (torch.arange(n) + 1) % 3, torch.arange(n) % 3)
-        right = math.log(1 + 2 * math.exp(-5))
-        loss, error = 0.75 * right + 0.25 * (right + 5), 0.25
-    other = x[:7], y[:7]
-    result = figures(nn.Identity(), Data(x, y, *other, none, classes))
+        x = torch.eye(3)[numbers % 3] * 5
+        y = torch.where(numbers < n // 4, (numbers + 1) % 3, numbers % 3)
+        loss_if_right = math.log(1 + 2 * math.exp(-5))
+        loss = 0.75 * loss_if_right + 0.25 * (loss_if_right + 5)
+        error = 0.25
+    result = figures(nn.Identity(), Data(x, y, x[:7], y[:7], none, classes))
     assert result.error == error
     assert result.loss == pytest.approx(loss, rel=1e-5)
 
 
 def test_evaluate_is_in_eval_mode():
-    model, ones = nn.Dropout(0.9).train(), torch.ones(100, 1)
-    assert (
-        figures(model, Data(ones, ones[:, 0], ones, ones[:, 0], Noise("none", 0.0, 0.0))).loss
-        == 0.0
-    )
+    model = nn.Dropout(0.9).train()
+    x = torch.ones(100, 1)
+    y = torch.ones(100)
+    assert figures(model, Data(x, y, x, y, Noise("none", 0.0, 0.0))).loss == 0.0
 
 
 def test_training_goes_on_in_training_mode_after_an_evaluation():
-    """Each epoch ends with an evaluation, for the loss stays within twice its level of 0.9 and
-    above it."""
+    """Each epoch ends with an evaluation, because the loss stays above its level of 0.9 but within
+    twice that level."""
 
     class Modes(nn.Module):
         def __init__(self):
             super().__init__()
-            self.linear, self.seen = nn.Linear(D, 1), []
+            self.linear = nn.Linear(D, 1)
+            self.modes: list[bool] = []
 
         def forward(self, x: Tensor) -> Tensor:
-            self.seen.append(self.training)
+            self.modes.append(self.training)
             return self.linear(x)
 
     model = Modes()
@@ -210,4 +204,4 @@ def test_training_goes_on_in_training_mode_after_an_evaluation():
     samples = dataclasses.replace(data(None, 0.2), noise=Noise("label_flip", 0.2, 0.2, sigma2=1.8))
     end = fit(model, samples, stop="noise", max_epochs=3, batch_size=N, lr=1e-6)
     assert end.stop_reason == "epoch_cap"
-    assert model.seen == [True, False] * 3
+    assert model.modes == [True, False] * 3

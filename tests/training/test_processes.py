@@ -23,17 +23,16 @@ SAME = [name for name in CASES if name != "dropout"]
 """What two processes draw for dropout is not what one draws."""
 
 TOLERANCE = {"bfloat16": 1e-2}
-"""Relative; 1e-5 where nothing is said. In bfloat16 a slice's matmuls round otherwise than the
-whole's."""
+"""Relative; 1e-5 for all other cases. In bfloat16 the matmuls of a slice round differently from
+those of the whole batch."""
 
-
-# two processes that wait for each other, on a machine that may be busy
+# Two processes wait for each other, on a machine that may be busy.
 pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the two processes leave what they found."""
+    """Train all cases by two processes, and return the folder of their results."""
     folder = tmp_path_factory.mktemp("two")
     go(CLIPPED, ALONE, kept_in(folder / "of one", CutOff))
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -57,7 +56,7 @@ def found(folder: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def alone() -> dict[str, dict[str, Any]]:
-    """The same by one process."""
+    """Return the same results of one process."""
     return {name: go(CASES[name], ALONE) for name in SAME}
 
 
@@ -65,7 +64,9 @@ def alone() -> dict[str, dict[str, Any]]:
 def test_two_processes_train_as_one(
     case: str, found: list[dict[str, Any]], alone: dict[str, dict[str, Any]]
 ):
-    two, one, within = found[0][case], alone[case], TOLERANCE.get(case, 1e-5)
+    two = found[0][case]
+    one = alone[case]
+    within = TOLERANCE.get(case, 1e-5)
     assert two["fit"][2:] == one["fit"][2:] == [3 * CASES[case].get("max_epochs", 2), None]
     np.testing.assert_allclose(two["curve"], one["curve"], rtol=within)
     assert two["weights"].keys() == one["weights"].keys()
@@ -74,7 +75,7 @@ def test_two_processes_train_as_one(
     np.testing.assert_allclose(two["fit"][:2], one["fit"][:2], rtol=within)
     np.testing.assert_allclose(two["held_out"], one["held_out"], rtol=1e-4)
     for name, values in one["weights"].items():
-        # that of the keys changes nothing: its gradient is rounding, which Adam makes large
+        # The bias of the keys has no effect: its gradient is rounding, which Adam magnifies.
         if not name.endswith("c_attn.bias"):
             np.testing.assert_allclose(
                 two["weights"][name], values, rtol=1e-3, atol=1e-4, err_msg=name
@@ -90,49 +91,48 @@ def test_both_processes_say_the_same_and_hold_half_each(
 ):
     for case, first in found[0].items():
         other = found[1][case]
-        assert (
-            first["curve"] == other["curve"]
-            and first["fit"] == other["fit"]
-            and first["held_out"] == other["held_out"]
-        ), case
+        for figures in ("curve", "fit", "held_out"):
+            assert first[figures] == other[figures], case
         assert first["weights"] and not other["weights"]
+
     for case in ("tied", "untied, clipped"):
-        first, other, whole = found[0][case]["parts"], found[1][case]["parts"], alone[case]["parts"]
-        assert first + other == whole and 0.45 < first / whole < 0.55
+        first = found[0][case]["parts"]
+        other = found[1][case]["parts"]
+        whole = alone[case]["parts"]
+        assert first + other == whole
+        assert 0.45 < first / whole < 0.55
 
 
 def test_tied_embeddings_stay_one_tensor(found: list[dict[str, Any]]):
-    table, head = "transformer.transformer.wte.weight", "transformer.lm_head.weight"
-    tied, untied = found[0]["tied"], found[0]["untied, clipped"]
-    assert (
-        tied["weights"][table] == tied["weights"][head]
-        and untied["weights"][table] != untied["weights"][head]
-    )
+    table = "transformer.transformer.wte.weight"
+    head = "transformer.lm_head.weight"
+    tied = found[0]["tied"]
+    untied = found[0]["untied, clipped"]
+    assert tied["weights"][table] == tied["weights"][head]
+    assert untied["weights"][table] != untied["weights"][head]
     assert untied["parts"] > tied["parts"]
 
 
 def test_what_was_cut_off_goes_on_bit_for_bit_dropout_included(found: list[dict[str, Any]]):
     whole, kept, gone_on = (found[0][name] for name in ("dropout", "kept", "gone on"))
     assert whole == kept
-    assert gone_on["fit"][3] == CUT_AFTER and gone_on["fit"][:3] == whole["fit"][:3]
-    assert (
-        gone_on["curve"] == whole["curve"]
-        and gone_on["weights"] == whole["weights"]
-        and gone_on["held_out"] == whole["held_out"]
-    )
+    assert gone_on["fit"][3] == CUT_AFTER
+    assert gone_on["fit"][:3] == whole["fit"][:3]
+    for figures in ("curve", "weights", "held_out"):
+        assert gone_on[figures] == whole[figures], figures
 
 
 def test_two_processes_go_on_from_one(found: list[dict[str, Any]]):
-    gone_on, whole = found[0]["gone on from one process"], found[0]["kept, clipped"]
-    assert gone_on["fit"][3] == CUT_AFTER and whole["fit"][3] is None
+    gone_on = found[0]["gone on from one process"]
+    whole = found[0]["kept, clipped"]
+    assert gone_on["fit"][3] == CUT_AFTER
+    assert whole["fit"][3] is None
     np.testing.assert_allclose(gone_on["curve"], whole["curve"], rtol=1e-5)
 
 
 def test_one_process_goes_on_from_two(folder: Path, found: list[dict[str, Any]]):
-    gone_on, whole = (
-        go(CLIPPED, ALONE, kept_in(folder / "for one", OnlyRead)),
-        found[0]["kept, clipped"],
-    )
+    gone_on = go(CLIPPED, ALONE, kept_in(folder / "for one", OnlyRead))
+    whole = found[0]["kept, clipped"]
     assert gone_on["fit"][3] == CUT_AFTER
     assert gone_on["curve"][:CUT_AFTER] == whole["curve"][:CUT_AFTER], "from the file"
     np.testing.assert_allclose(gone_on["curve"], whole["curve"], rtol=1e-5)
@@ -159,11 +159,10 @@ def test_gradients_are_clipped_by_the_norm_of_the_whole(folder: Path, tmp_path: 
 
 @pytest.mark.parametrize(("rows", "count"), [(12, 2), (7, 3), (1, 4), (5, 5)])
 def test_slices_are_all_rows_once_and_nearly_equal(rows: int, count: int):
-    parts = [Processes(rank, count).share(np.arange(rows)) for rank in range(count)]
-    assert (
-        np.concatenate(parts).tolist() == list(range(rows))
-        and max(map(len, parts)) - min(map(len, parts)) <= 1
-    )
+    parts = [Processes(rank, count).slice_of(np.arange(rows)) for rank in range(count)]
+    sizes = [len(part) for part in parts]
+    assert np.concatenate(parts).tolist() == list(range(rows))
+    assert max(sizes) - min(sizes) <= 1
 
 
 def test_blocks_are_the_transformers():
@@ -185,9 +184,7 @@ def test_blocks_are_the_transformers():
 
 def test_one_process_is_left_as_it_is():
     tensor = torch.arange(3.0)
-    assert (
-        ALONE.summed(tensor) is tensor
-        and ALONE.broadcast("x") == "x"
-        and ALONE.stacked(tensor) is tensor
-    )
-    assert ALONE.gather({"a": tensor})["a"] is tensor and two_processes.CPU == tensor.device
+    assert ALONE.broadcast("x") == "x"
+    assert ALONE.all_reduce(tensor) is tensor
+    assert ALONE.all_gather(tensor) is tensor
+    assert ALONE.gather({"a": tensor})["a"] is tensor

@@ -16,10 +16,10 @@ from harness.training.loop import Fit, train
 from harness.training.stack import Alone, LayerStack, VmapStack, stack
 from tasks.models import MadryCNN, Standardize, mlp
 from tests.training.toy_models import (
+    GROUPS,
     IMAGE,
     IMAGES,
     NETS,
-    ROWS,
     TOY,
     Build,
     Maxout,
@@ -38,9 +38,9 @@ from tests.training.toy_models import (
 def test_outputs_in_the_stack_are_the_models_own(
     build: Build, sizes: tuple[int, ...], kind: list[tuple[int, float]], outputs: int
 ):
-    lot = ToyModels.of(build, sizes, kind, outputs)
+    toys = ToyModels.of(build, sizes, kind, outputs)
     assert_outputs_are_the_models_own(
-        lot, LayerStack if isinstance(lot.modules[0], nn.Sequential) else VmapStack
+        toys, LayerStack if isinstance(toys.modules[0], nn.Sequential) else VmapStack
     )
 
 
@@ -54,45 +54,45 @@ def test_outputs_of_stacked_cnns_are_the_models_own(
     )
 
 
-def assert_outputs_are_the_models_own(lot: ToyModels, expected: type) -> None:
-    program = stack(lot.modules, lot.samples[0].x_train[:4])
-    assert type(program) is (expected if len(lot.modules) > 1 else Alone)
-    x = torch.stack([d.x_train for d in lot.samples])
-    found = [program(x)]
-    if lot.per_row > 1 or len(lot.kind) > 1:
-        # the same batches, one for each model
-        found.append(program(x.repeat_interleave(lot.per_row, 0)))
-    for outputs in found:
-        for i, module in enumerate(lot.modules):
-            torch.testing.assert_close(
-                outputs[i], module(x[i // lot.per_row]), rtol=1e-4, atol=1e-5
-            )
-    everywhere = program(x[:1])
-    for i, module in enumerate(lot.modules):
-        torch.testing.assert_close(everywhere[i], module(x[0]), rtol=1e-4, atol=1e-5)
+def assert_outputs_are_the_models_own(toys: ToyModels, expected: type) -> None:
+    program = stack(toys.modules, toys.samples[0].x_train[:4])
+    assert type(program) is (expected if len(toys.modules) > 1 else Alone)
+
+    x = torch.stack([d.x_train for d in toys.samples])
+    own = [module(x[i // toys.per_group]) for i, module in enumerate(toys.modules)]
+    assert_close(program(x), own)
+    if len(toys.modules) > 1:
+        one_batch_per_model = x.repeat_interleave(toys.per_group, 0)
+        assert_close(program(one_batch_per_model), own)
+
+    assert_close(program(x[:1]), [module(x[0]) for module in toys.modules])
+
+
+def assert_close(outputs: torch.Tensor, own: list[torch.Tensor]) -> None:
+    torch.testing.assert_close(outputs, torch.stack(own), rtol=1e-4, atol=1e-5)
 
 
 @every(TOY)
 def test_weights_after_twenty_steps_are_plain_adams(
     build: Build, sizes: tuple[int, ...], kind: list[tuple[int, float]], outputs: int
 ):
-    lot = ToyModels.of(build, sizes, kind, outputs)
-    assert_trains_as_alone(lot, configs(lot, [5] * len(lot.modules)))
+    toys = ToyModels.of(build, sizes, kind, outputs)
+    assert_trains_as_alone(toys, configs(toys, [5] * len(toys.modules)))
 
 
 @every(IMAGES)
 def test_weights_of_cnns_after_twenty_steps_are_plain_adams(
     sizes: tuple[int, ...], kind: list[tuple[int, float]]
 ):
-    lot = ToyModels.of(MadryCNN, sizes, kind, 10, n=20, shape=IMAGE, double=True)
-    assert_trains_as_alone(lot, configs(lot, [5] * len(lot.modules), batch_size=6), atol=1e-9)
+    toys = ToyModels.of(MadryCNN, sizes, kind, 10, n=20, shape=IMAGE, double=True)
+    assert_trains_as_alone(toys, configs(toys, [5] * len(toys.modules), batch_size=6), atol=1e-9)
 
 
 LEAVING = {
     "the narrowest first": [[3, 1, 2], [3, 1, 2]],
     "the widest first": [[1, 3, 2], [1, 2, 3]],
-    "a whole row first": [[1, 1, 1], [3, 2, 3]],
-    "the last row first": [[4, 2, 3], [1, 1, 2]],
+    "a whole group first": [[1, 1, 1], [3, 2, 3]],
+    "the last group first": [[4, 2, 3], [1, 1, 2]],
     "crosswise": [[1, 3, 5], [5, 3, 1]],
     "all but one": [[1, 1, 1], [1, 5, 1]],
     "all at once": [[2, 2, 2], [2, 2, 2]],
@@ -101,17 +101,17 @@ LEAVING = {
 
 @over(LEAVING, "epochs")
 @over({**NETS, "maxout": Maxout}, "build")
-@over({k: ROWS[k] for k in ("data sets", "learning rates")}, "kind")
+@over({k: GROUPS[k] for k in ("data sets", "learning rates")}, "kind")
 def test_models_that_leave_and_models_that_stay_are_as_alone(
     build: Build, epochs: list[list[int]], kind: list[tuple[int, float]]
 ):
-    lot = ToyModels.of(build, (8, 3, 5), kind, 1)
-    assert_trains_as_alone(lot, configs(lot, [k for row in epochs for k in row]))
+    toys = ToyModels.of(build, (8, 3, 5), kind, 1)
+    assert_trains_as_alone(toys, configs(toys, [k for group in epochs for k in group]))
 
 
 def test_cnns_that_leave_and_cnns_that_stay_are_as_alone():
-    lot = ToyModels.of(MadryCNN, (2, 1), ROWS["both"][:2], 1, n=12, shape=IMAGE, double=True)
-    assert_trains_as_alone(lot, configs(lot, [1, 3, 4, 2], batch_size=6), atol=1e-9)
+    toys = ToyModels.of(MadryCNN, (2, 1), GROUPS["both"][:2], 1, n=12, shape=IMAGE, double=True)
+    assert_trains_as_alone(toys, configs(toys, [1, 3, 4, 2], batch_size=6), atol=1e-9)
 
 
 @settings(max_examples=15, deadline=None)
@@ -128,38 +128,44 @@ def test_whoever_leaves_when_all_are_as_alone(draw: st.DataObject):
             st.integers(1, 4), min_size=len(kind) * len(sizes), max_size=len(kind) * len(sizes)
         )
     )
-    lot = ToyModels.of(
+    toys = ToyModels.of(
         NETS["mlp of depth 1"], sizes, kind, draw.draw(st.sampled_from([1, 3])), n=10
     )
-    assert_trains_as_alone(lot, configs(lot, epochs, batch_size=4))
+    assert_trains_as_alone(toys, configs(toys, epochs, batch_size=4))
 
 
 RULES = [("noise", 300), ("interpolate", 300), ("epochs", 7), ("noise", 2)]
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
-@over({"one data set": ROWS["one data set"], "both": ROWS["both"][1:]}, "kind")
+@over({"one data set": GROUPS["one data set"], "both": GROUPS["both"][1:]}, "kind")
 @over({"mlp": NETS["mlp of depth 1"], "residual": Residual}, "build")
 def test_each_model_leaves_at_its_own_stop_rule(
     build: Build, kind: list[tuple[int, float]], outputs: int
 ):
-    lot = ToyModels.of(
+    toys = ToyModels.of(
         build, (64, 64, 16, 8), [(seed, 10 * lr) for seed, lr in kind], outputs, n=40, double=True
     )
-    made = [configs(lot, [cap], stop)[0] for stop, cap in RULES * len(kind)]
-    alone = lot.copies()
-    expected = [train(Alone(m), [lot.row_of(i)], [made[i]])[0] for i, m in enumerate(alone)]
-    found = lot.trained(made)
-    assert {fit.stop_reason for fit in found if isinstance(fit, Fit)} >= {
-        "below_noise",
-        "interpolated",
-        "epoch_cap",
-    }
-    for fit, its, module, other in zip(found, expected, lot.modules, alone, strict=True):
-        assert isinstance(fit, Fit) and isinstance(its, Fit)
-        assert fit._replace(loss=0) == its._replace(loss=0)
-        assert fit.loss == pytest.approx(its.loss, rel=1e-6)
+    of_each = [configs(toys, [cap], stop)[0] for stop, cap in RULES * len(kind)]
+    alone = toys.copies()
+    alone_fits = [
+        train(Alone(module), [toys.group_of(i)], [of_each[i]])[0] for i, module in enumerate(alone)
+    ]
+
+    fits = toys.trained(of_each)
+
+    reasons = {fit.stop_reason for fit in fits if isinstance(fit, Fit)}
+    assert reasons >= {"below_noise", "interpolated", "epoch_cap"}
+    for fit, alone_fit in zip(fits, alone_fits, strict=True):
+        assert_same_fit(fit, alone_fit, rel=1e-6)
+    for module, other in zip(toys.modules, alone, strict=True):
         assert_same_weights(module, other)
+
+
+def assert_same_fit(fit: Fit | TrialFailure, other: Fit | TrialFailure, rel: float) -> None:
+    assert isinstance(fit, Fit) and isinstance(other, Fit)
+    assert fit._replace(loss=0) == other._replace(loss=0)
+    assert fit.loss == pytest.approx(other.loss, rel=rel)
 
 
 def hurt(module: nn.Module) -> None:
@@ -169,72 +175,67 @@ def hurt(module: nn.Module) -> None:
 
 
 @over({"mlp": NETS["mlp of depth 2"], "residual": Residual}, "build")
-@over(ROWS, "kind")
+@over(GROUPS, "kind")
 @pytest.mark.parametrize("sick", [0, 2])
 def test_a_model_without_a_finite_loss_leaves_its_mates_as_they_would_be_without_it(
     build: Build, kind: list[tuple[int, float]], sick: int
 ):
-    lot, healthy = (ToyModels.of(build, (8, 3, 5), kind, 1) for _ in range(2))
-    hurt(lot.modules[sick])
-    found, expected = (
-        which.trained(configs(which, [4] * len(which.modules))) for which in (lot, healthy)
-    )
-    for i, (fit, its) in enumerate(zip(found, expected, strict=True)):
+    toys = ToyModels.of(build, (8, 3, 5), kind, 1)
+    healthy = ToyModels.of(build, (8, 3, 5), kind, 1)
+    hurt(toys.modules[sick])
+
+    fits = toys.trained(configs(toys, [4] * len(toys.modules)))
+    healthy_fits = healthy.trained(configs(healthy, [4] * len(healthy.modules)))
+
+    for i, (fit, healthy_fit) in enumerate(zip(fits, healthy_fits, strict=True)):
         if i == sick:
-            assert (
-                isinstance(fit, TrialFailure) and fit.kind == "nan" and "after epoch 1" in str(fit)
-            )
-            continue
-        assert isinstance(fit, Fit) and isinstance(its, Fit)
-        assert fit._replace(loss=0) == its._replace(loss=0) and fit.loss == pytest.approx(
-            its.loss, rel=1e-5
-        )
-        assert_same_weights(lot.modules[i], healthy.modules[i])
+            assert isinstance(fit, TrialFailure)
+            assert fit.kind == "nan" and "after epoch 1" in str(fit)
+        else:
+            assert_same_fit(fit, healthy_fit, rel=1e-5)
+            assert_same_weights(toys.modules[i], healthy.modules[i])
 
 
-def test_a_row_that_diverges_in_its_last_epoch_fails_alone():
-    lot = ToyModels.of(NETS["mlp of depth 1"], (8, 3), [(0, 1e-3), (0, 1e38)], 1)
-    first, second, *diverged = lot.trained(configs(lot, [1] * 4, batch_size=50))
+def test_a_group_that_diverges_in_its_last_epoch_fails_alone():
+    toys = ToyModels.of(NETS["mlp of depth 1"], (8, 3), [(0, 1e-3), (0, 1e38)], 1)
+    first, second, *diverged = toys.trained(configs(toys, [1] * 4, batch_size=50))
     assert isinstance(first, Fit) and isinstance(second, Fit)
     for fit in diverged:
-        assert (
-            isinstance(fit, TrialFailure)
-            and fit.kind == "nan"
-            and "at the final weights" in str(fit)
-        )
+        assert isinstance(fit, TrialFailure)
+        assert fit.kind == "nan" and "at the final weights" in str(fit)
 
 
 def test_all_models_may_fail():
-    lot = ToyModels.of(NETS["mlp of depth 1"], (8, 3), ROWS["one data set"], 1)
-    for module in lot.modules:
+    toys = ToyModels.of(NETS["mlp of depth 1"], (8, 3), GROUPS["one data set"], 1)
+    for module in toys.modules:
         hurt(module)
-    assert [
-        fit.kind for fit in lot.trained(configs(lot, [3, 3])) if isinstance(fit, TrialFailure)
-    ] == ["nan", "nan"]
+    for fit in toys.trained(configs(toys, [3, 3])):
+        assert isinstance(fit, TrialFailure) and fit.kind == "nan"
 
 
 def test_stop_noise_without_noise_is_refused_whichever_model_asks():
-    lot = ToyModels.of(NETS["mlp of depth 1"], (8, 3), [(0, 1e-3), (1, 1e-3)], 1)
+    toys = ToyModels.of(NETS["mlp of depth 1"], (8, 3), [(0, 1e-3), (1, 1e-3)], 1)
     clean = data(1, 1)
     y, noise = flip_labels(clean.y_train, 0.0, torch.Generator())
-    lot.samples[1] = Data(clean.x_train, y, clean.x_test, clean.y_test, noise)
-    made = [*configs(lot, [3, 3, 3]), *configs(lot, [3], "noise")]
+    toys.samples[1] = Data(clean.x_train, y, clean.x_test, clean.y_test, noise)
+    last_asks_for_noise = [*configs(toys, [3, 3, 3]), *configs(toys, [3], "noise")]
     with pytest.raises(ValueError, match="needs labels with injected noise"):
-        lot.trained(made)
+        toys.trained(last_asks_for_noise)
 
 
 @over({"mlp": NETS["mlp of depth 2"], "residual": Residual}, "build")
 def test_final_weights_are_written_into_the_models_own_parameters(build: Build):
-    lot = ToyModels.of(build, (8, 3, 5), ROWS["both"], 1)
-    own = [list(m.parameters()) for m in lot.modules]
-    before = [[p.detach().clone() for p in parameters] for parameters in own]
-    lot.trained(configs(lot, [2] * len(lot.modules)))
-    for module, parameters, olds in zip(lot.modules, own, before, strict=True):
-        for now, then, old in zip(module.parameters(), parameters, olds, strict=True):
-            assert (
-                now is then and now.shape == old.shape and now.requires_grad and now.is_contiguous()
-            )
-            assert not torch.equal(now, old)
+    toys = ToyModels.of(build, (8, 3, 5), GROUPS["both"], 1)
+    own = [p for module in toys.modules for p in module.parameters()]
+    first_weights = [p.detach().clone() for p in own]
+
+    toys.trained(configs(toys, [2] * len(toys.modules)))
+
+    parameters = [p for module in toys.modules for p in module.parameters()]
+    for p, own_parameter, first in zip(parameters, own, first_weights, strict=True):
+        assert p is own_parameter
+        assert p.shape == first.shape and p.requires_grad and p.is_contiguous()
+        assert not torch.equal(p, first)
 
 
 FIRST: list[tuple[Callable[[], nn.Module], type]] = [
@@ -261,10 +262,8 @@ def test_of_inputs_alone_a_stack_is_the_same_function(
     build: Callable[[], nn.Module], kind: type, models: int
 ):
     x = torch.randn(models, 5, *IMAGE, generator=torch.Generator().manual_seed(0))
-    program, units = (
-        stack([build() for _ in range(models)], x[0]),
-        torch.tensor([0.7, 3.0, 11.0])[:models],
-    )
+    program = stack([build() for _ in range(models)], x[0])
+    units = torch.tensor([0.7, 3.0, 11.0])[:models]
     assert isinstance(program, kind if models > 1 else Alone)
     torch.testing.assert_close(program.of_inputs()(x), program(x), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(
@@ -278,9 +277,9 @@ def test_of_inputs_alone_a_stack_is_the_same_function(
 @over({"mlp": NETS["mlp of depth 2"], "residual": Residual, "maxout": Maxout}, "build")
 @pytest.mark.parametrize("taken", [[1], [2, 1], [0, 1, 2]], ids=str)
 def test_some_of_a_stack_answer_as_before_and_are_copies(build: Build, taken: list[int]):
-    lot = ToyModels.of(build, (8, 3, 5), ROWS["one data set"], 1)
-    x = lot.samples[0].x_train[None]
-    program = stack(lot.modules, x[0, :4])
+    toys = ToyModels.of(build, (8, 3, 5), GROUPS["one data set"], 1)
+    x = toys.samples[0].x_train[None]
+    program = stack(toys.modules, x[0, :4])
     before = program(x)
     part = program.take(taken)
     torch.testing.assert_close(part(x), before[taken], rtol=1e-5, atol=1e-6)
@@ -289,5 +288,5 @@ def test_some_of_a_stack_answer_as_before_and_are_copies(build: Build, taken: li
             parameter *= 2
     assert torch.equal(program(x), before)
     written = part.unstack(0)
-    assert written is lot.modules[taken[0]]
+    assert written is toys.modules[taken[0]]
     torch.testing.assert_close(written(x[0]), part(x)[0], rtol=1e-5, atol=1e-6)

@@ -13,14 +13,14 @@ from torch.nn.utils.parametrizations import weight_norm
 from harness.training.stack import CannotStack, LayerStack, VmapStack, stack
 from tasks.models import Standardize, mlp
 from tests.training.toy_models import (
-    ROWS,
+    GROUPS,
     D,
     ToyModels,
     assert_same_weights,
+    assert_trains_as_alone,
     configs,
     data,
     over,
-    plainly,
     seeded,
 )
 
@@ -227,18 +227,13 @@ ODD: dict[str, Callable[[], nn.Module]] = {
 @over(ODD, "build")
 @pytest.mark.parametrize("models", [1, 3])
 def test_what_is_not_refused_trains_as_alone(build: Callable[[], nn.Module], models: int):
-    lot = ToyModels.of(lambda width, outputs: build(), [8] * models, ROWS["both"], 1)
+    toys = ToyModels.of(lambda width, outputs: build(), [8] * models, GROUPS["both"], 1)
     if models == 1:
-        lot = ToyModels(lot.modules[:1], lot.samples[:1], lot.kind[:1])
-    made = configs(lot, [5] * len(lot.modules))
-    alone = [plainly(m, lot.row_of(i), made[i]) for i, m in enumerate(lot.copies())]
+        toys = ToyModels(toys.modules[:1], toys.samples[:1], toys.kind[:1])
     try:
-        lot.trained(made)
+        assert_trains_as_alone(toys, configs(toys, [5] * len(toys.modules)))
     except CannotStack:
         assert models > 1
-        return
-    for module, its in zip(lot.modules, alone, strict=True):
-        assert_same_weights(module, its)
 
 
 @pytest.mark.parametrize("kind", [Swish, nn.PReLU])
@@ -259,9 +254,9 @@ def test_chains_of_layers_are_stacked_layer_by_layer(build: Callable[[], nn.Modu
 
 
 def test_frozen_weights_stay_as_they_were():
-    lot = ToyModels.of(lambda width, outputs: frozen_features(), (8, 8), ROWS["data sets"], 1)
-    before = lot.copies()
-    lot.trained(configs(lot, [3] * len(lot.modules)))
-    for module, its in zip(lot.modules, before, strict=True):
+    toys = ToyModels.of(lambda width, outputs: frozen_features(), (8, 8), GROUPS["data sets"], 1)
+    before = toys.copies()
+    toys.trained(configs(toys, [3] * len(toys.modules)))
+    for module, its in zip(toys.modules, before, strict=True):
         assert torch.equal(module.get_parameter("0.weight"), its.get_parameter("0.weight"))
         assert not torch.equal(module.get_parameter("2.weight"), its.get_parameter("2.weight"))

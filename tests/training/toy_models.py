@@ -1,4 +1,4 @@
-"""Lots of small models to train as one program, and the textbook loop that each is compared
+"""Small models to train as one program, and the textbook loop that each is compared
 with."""
 
 import copy
@@ -24,16 +24,23 @@ IMAGE = (1, 28, 28)
 def data(
     seed: int, outputs: int, n: int = 50, shape: tuple[int, ...] = (D,), double: bool = False
 ) -> Data:
-    """Random points; the first coordinate decides a label, and a fifth of the labels is noise."""
+    """Return random points whose label is decided by the first coordinate; a fifth of the labels
+    is noise."""
     draw = torch.Generator().manual_seed(seed)
-    x, x_test = torch.randn(n, *shape, generator=draw), torch.randn(40, *shape, generator=draw)
+    x = torch.randn(n, *shape, generator=draw)
+    x_test = torch.randn(40, *shape, generator=draw)
     if double:
-        x, x_test = x.double(), x_test.double()
-    first, first_test = x.flatten(1)[:, 0], x_test.flatten(1)[:, 0]
+        x = x.double()
+        x_test = x_test.double()
+
+    first = x.flatten(1)[:, 0]
+    first_test = x_test.flatten(1)[:, 0]
     if outputs == 1:
         y, noise = flip_labels(first.sign(), 0.2, draw)
         return Data(x, y, x_test, first_test.sign(), noise)
-    labels, test_labels = ((4 * v).long() % outputs for v in (first, first_test))
+
+    labels = (4 * first).long() % outputs
+    test_labels = (4 * first_test).long() % outputs
     y, noise = resample_labels(labels, outputs, 0.2, draw)
     return Data(x, y, x_test, test_labels, noise, classes=outputs)
 
@@ -43,11 +50,9 @@ class Residual(nn.Module):
 
     def __init__(self, width: int, outputs: int):
         super().__init__()
-        self.into, self.block, self.out = (
-            nn.Linear(D, width),
-            nn.Linear(width, width, bias=False),
-            nn.Linear(width, outputs),
-        )
+        self.into = nn.Linear(D, width)
+        self.block = nn.Linear(width, width, bias=False)
+        self.out = nn.Linear(width, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         h = F.relu(self.into(x))
@@ -55,14 +60,30 @@ class Residual(nn.Module):
 
 
 class Maxout(nn.Module):
-    """A net whose forward speaks of its own width."""
+    """A net whose forward mentions its own width."""
 
     def __init__(self, width: int, outputs: int):
         super().__init__()
-        self.width, self.into, self.out = width, nn.Linear(D, 2 * width), nn.Linear(width, outputs)
+        self.width = width
+        self.into = nn.Linear(D, 2 * width)
+        self.out = nn.Linear(width, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.out(self.into(x).unflatten(1, (self.width, 2)).amax(2))
+
+
+class Recorder(nn.Module):
+    """A linear model that keeps the first number of every input it is trained on."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(1, 1)
+        self.seen: list[float] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.seen += x[:, 0].tolist()
+        return self.linear(x)
 
 
 Build = Callable[[int, int], nn.Module]
@@ -75,13 +96,13 @@ NETS: dict[str, Build] = {
     "residual": Residual,
 }
 SIZES = {"one": (8,), "equal": (8, 8), "different": (8, 3, 5)}
-ROWS = {
+GROUPS = {
     "one data set": [(0, 1e-3)],
     "data sets": [(0, 1e-3), (1, 1e-3)],
     "learning rates": [(0, 1e-3), (0, 1e-2)],
     "both": [(0, 1e-3), (1, 1e-3), (2, 1e-2)],
 }
-"""Seed and learning rate of each row."""
+"""Seed and learning rate of each group."""
 
 
 def seeded(make: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
@@ -91,11 +112,13 @@ def seeded(make: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
 
 
 class ToyModels(NamedTuple):
-    """Models, row after row, with what each is trained on."""
+    """Small models, group after group, with the data that each group is trained on."""
 
     modules: list[nn.Module]
     samples: list[Data]
+    """One set per group."""
     kind: Sequence[tuple[int, float]]
+    """Seed and learning rate of each group."""
 
     @classmethod
     def of(
@@ -116,71 +139,79 @@ class ToyModels(NamedTuple):
         return cls(modules, [sets[seed] for seed, _ in kind], kind)
 
     @property
-    def per_row(self) -> int:
+    def per_group(self) -> int:
         return len(self.modules) // len(self.kind)
 
-    def rows(self) -> list[StackGroup]:
+    def groups(self) -> list[StackGroup]:
         return [
             StackGroup(d, Seeds(seed).generator("order"), lr)
             for d, (seed, lr) in zip(self.samples, self.kind, strict=True)
         ]
 
-    def row_of(self, model: int) -> StackGroup:
-        return self.rows()[model // self.per_row]
+    def group_of(self, model: int) -> StackGroup:
+        return self.groups()[model // self.per_group]
 
     def copies(self) -> list[nn.Module]:
         return copy.deepcopy(self.modules)
 
     def trained(self, configs: Sequence[Config]) -> list[Fit | TrialFailure]:
-        return train(stack(self.modules, self.samples[0].x_train[:4]), self.rows(), configs)
+        return train(stack(self.modules, self.samples[0].x_train[:4]), self.groups(), configs)
 
 
 def configs(
-    lot: ToyModels, max_epochs: Sequence[int], stop: str = "epochs", batch_size: int = 16
+    toys: ToyModels, max_epochs: Sequence[int], stop: str = "epochs", batch_size: int = 16
 ) -> list[Config]:
-    n = len(lot.samples[0].x_train)
+    n = len(toys.samples[0].x_train)
     return [
         Config.model_validate({"n": n, "batch_size": batch_size, "stop": stop, "max_epochs": k})
         for k in max_epochs
     ]
 
 
-def plainly(module: nn.Module, row: StackGroup, config: Config) -> nn.Module:
-    """The textbook loop: torch.optim.Adam over shuffled batches, for config.max_epochs epochs."""
-    x, y, classes = row.data.x_train, row.data.y_train, row.data.classes
-    adam = torch.optim.Adam([p for p in module.parameters() if p.requires_grad], lr=row.lr)
+def train_plainly(module: nn.Module, group: StackGroup, config: Config) -> nn.Module:
+    """Train by the textbook loop: torch.optim.Adam over shuffled batches, for config.max_epochs
+    epochs."""
+    x = group.data.x_train
+    y = group.data.y_train
+    adam = torch.optim.Adam([p for p in module.parameters() if p.requires_grad], lr=group.lr)
     for _ in range(config.max_epochs):
-        for batch in torch.randperm(len(x), generator=row.order).split(config.batch_size):
+        for batch in torch.randperm(len(x), generator=group.order).split(config.batch_size):
             adam.zero_grad()
             output = module(x[batch])
-            loss = (
-                F.mse_loss(output[:, 0], y[batch])
-                if classes is None
-                else F.cross_entropy(output, y[batch])
-            )
+            if group.data.classes is None:
+                loss = F.mse_loss(output[:, 0], y[batch])
+            else:
+                loss = F.cross_entropy(output, y[batch])
             loss.backward()
             adam.step()
     return module
 
 
 def assert_same_weights(module: nn.Module, other: nn.Module, atol: float = 1e-5) -> None:
-    for (name, mine), its in zip(
-        module.state_dict().items(), other.state_dict().values(), strict=True
-    ):
+    expected = other.state_dict()
+    assert module.state_dict().keys() == expected.keys()
+    for name, weight in module.state_dict().items():
         torch.testing.assert_close(
-            mine, its, rtol=0, atol=atol, msg=lambda said, name=name: f"{name}: {said}"
+            weight,
+            expected[name],
+            rtol=0,
+            atol=atol,
+            msg=lambda message, name=name: f"{name}: {message}",
         )
 
 
-def assert_trains_as_alone(lot: ToyModels, made: Sequence[Config], atol: float = 1e-5) -> None:
-    alone = [plainly(m, lot.row_of(i), made[i]) for i, m in enumerate(lot.copies())]
-    for fit, config in zip(lot.trained(made), made, strict=True):
-        assert isinstance(fit, Fit) and (fit.epochs, fit.stop_reason) == (
-            config.max_epochs,
-            "epoch_cap",
-        )
-    for module, its in zip(lot.modules, alone, strict=True):
-        assert_same_weights(module, its, atol)
+def assert_trains_as_alone(toys: ToyModels, configs: Sequence[Config], atol: float = 1e-5) -> None:
+    """Train the models as a stack for config.max_epochs epochs each, and each by the textbook
+    loop, to the same weights."""
+    alone = [
+        train_plainly(module, toys.group_of(i), configs[i])
+        for i, module in enumerate(toys.copies())
+    ]
+    for fit, config in zip(toys.trained(configs), configs, strict=True):
+        assert isinstance(fit, Fit)
+        assert (fit.epochs, fit.stop_reason) == (config.max_epochs, "epoch_cap")
+    for module, expected in zip(toys.modules, alone, strict=True):
+        assert_same_weights(module, expected, atol)
 
 
 def over(values: dict[str, Any], name: str) -> pytest.MarkDecorator:
@@ -190,12 +221,12 @@ def over(values: dict[str, Any], name: str) -> pytest.MarkDecorator:
 TOY = [
     over(NETS, "build"),
     over(SIZES, "sizes"),
-    over(ROWS, "kind"),
+    over(GROUPS, "kind"),
     pytest.mark.parametrize("outputs", [1, 10]),
 ]
 IMAGES = [
     over({"equal": (1, 1), "different": (2, 1)}, "sizes"),
-    over({k: ROWS[k] for k in ("one data set", "both")}, "kind"),
+    over({k: GROUPS[k] for k in ("one data set", "both")}, "kind"),
 ]
 
 

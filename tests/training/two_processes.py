@@ -1,5 +1,5 @@
-"""One of the processes of test_sharded_training.py: `python -m tests.training.two_processes
-FOLDER RANK COUNT`."""
+"""One of the processes of test_processes.py: `python -m tests.training.two_processes FOLDER RANK
+COUNT`."""
 
 import json
 import sys
@@ -13,10 +13,12 @@ from torch.distributed.tensor import DTensor
 from harness.language import Corpus, LanguageConfig
 from harness.measures.next_token import held_out
 from harness.task import Seeds
-from harness.training.language_loop import LanguageCheckpoint, LanguageState, train_language
+from harness.training.language_checkpoint import LanguageCheckpoint, LanguageState
+from harness.training.language_loop import train_language
 from harness.training.processes import Processes
 from tasks.gpt import stream_gpt
-from tests.training.test_language_loop import CPU, any_trial, chain
+from tests.training.checkpoint_files import language_checkpoint_in
+from tests.training.small_language_models import CPU, chain
 
 VOCABULARY, CONTEXT, WIDTH = 12, 8, 24
 
@@ -107,9 +109,7 @@ def kept_in(
     folder: Path, kind: type[LanguageCheckpoint] = LanguageCheckpoint
 ) -> LanguageCheckpoint:
     folder.mkdir(exist_ok=True)
-    made = kind.at(f"{folder}/{{}}.safetensors", any_trial())
-    assert made is not None
-    return made
+    return language_checkpoint_in(folder, kind=kind)
 
 
 def main(folder: Path, processes: Processes) -> None:

@@ -64,7 +64,7 @@ def test_intervals_hold_the_minimum_as_often_as_they_say():
     [
         ({"offset": 3.0}, "beyond the sizes tried", ""),
         ({"sizes": 3}, "", "three sizes"),
-        ({"sizes": 4, "spread": 0.2, "seed": 3}, "", "not told from none"),
+        ({"sizes": 4, "spread": 0.2, "seed": 3}, "", "cannot be told from 0"),
     ],
 )
 def test_why_there_is_no_minimum_or_no_interval_is_said(made, failure, note):

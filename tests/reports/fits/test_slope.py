@@ -123,7 +123,7 @@ def test_the_collapse_finds_its_exponents(b, b_n, b_d):
 
 def test_a_flat_exponent_gives_no_ratio():
     found = fit_collapse(frame(power_law(0.0, 0.3, 0.3, spread=0.1, **GRID)), STABILITY)
-    assert "not told from 0" in found.failure and np.isnan(found.ratio_n[1])
+    assert "cannot be told from 0" in found.failure and np.isnan(found.ratio_n[1])
 
 
 def test_few_combinations_give_exponents_without_interval():

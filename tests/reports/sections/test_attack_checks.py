@@ -1,10 +1,12 @@
 """Warnings of the searches and broken certificates: counted, named, and never hidden."""
 
+import pandas as pd
 import pytest
 
 from reports.evidence import read_evidence
 from reports.page import render
 from reports.sections.attack_checks import check_attacks
+from tests.reports.ledger import check_section, name_of
 from tests.reports.stores import make_store, of_schema_2, row
 
 
@@ -85,3 +87,25 @@ def test_hostile_warnings_are_escaped(tmp_path):
         )
     )
     assert "<img src" not in html and "&lt;img src=x" in html
+
+
+def test_every_number_is_recomputed_from_rows(rich):
+    check_section(rich, "trust", recomputed)
+
+
+def recomputed(key: str, used: pd.DataFrame, rows: pd.DataFrame, ledger: dict) -> float:
+    name = name_of(key)
+    ok = rows[rows["status"] == "ok"]
+    known = ok[ok["attack_warnings"].notna()]
+    saying = {"missed … points": "missed", "no gradient at … % of the points": "no gradient"}
+    if name in saying:
+        assert all(any(w.startswith(saying[name]) for w in row) for row in used["attack_warnings"])
+        return sum(any(w.startswith(saying[name]) for w in row) for row in known["attack_warnings"])
+    if key.startswith("attacks:unbounded:"):
+        return (ok["lip_upper_note"] == key.removeprefix("attacks:unbounded:")).sum()
+    certified = ok[ok["stability_certified_violations"].notna()]
+    return {
+        "checked": len(known),
+        "violations": 0,
+        "certified": certified["measure_points"].sum(),
+    }[name]

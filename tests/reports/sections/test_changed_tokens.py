@@ -4,11 +4,16 @@ import json
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from reports.charts.token_lines import shown_curves
 from reports.evidence import read_evidence
-from reports.sections.changed_tokens import ACCURACY, KL, NOISE, changed_tokens, shown_curves
-from tests.reports.stores import make_store, pretrained_row, row, text_row, token_change
+from reports.sections.changed_tokens import ACCURACY, KL, NOISE, changed_tokens
+from tests.reports.language_rows import pretrained_row, text_row, token_change
+from tests.reports.ledger import check_section, name_of
+from tests.reports.rich_store import token_kl
+from tests.reports.stores import make_store, row
 
 SIZES = (300, 600, 1200)
 
@@ -132,3 +137,18 @@ def test_the_sentence_tells_the_smallest_and_the_largest_model(tmp_path):
         str(alone).endswith("by 4 nats at p = 300, 8 tokens from the target by 0.5.")
         and len(alone.numbers()) == 4
     )
+
+
+def test_every_number_is_recomputed_from_rows(rich):
+    check_section(rich, "tokens", recomputed)
+
+
+def recomputed(key: str, used: pd.DataFrame, rows: pd.DataFrame, ledger: dict) -> float:
+    name = name_of(key)
+    ok = rows[rows["status"] == "ok"]
+    if name == "distance":
+        return 8
+    size = key.split(":")[-2]
+    own = ok[ok["token_changes"].notna()]
+    p = own["p"].min() if size == "small" else own["p"].max()
+    return p if name == "p" else token_kl(used[used["p"] == p], {"near": 1, "far": 8}[name]).mean()

@@ -12,8 +12,9 @@ from scipy.optimize import minimize
 from reports.evidence import read_evidence
 from reports.page import render
 from reports.sections.ladder import ladders
-from tests.reports.stores import failed, language_row, make_store, row
-from tests.reports.test_page import Page
+from tests.reports.language_rows import language_row
+from tests.reports.page_reader import Page
+from tests.reports.stores import failed, make_store, row
 
 TRUTH = {"E": 1.2, "A": 30.0, "B": 200.0, "α": 0.35, "β": 0.4}
 WIDTHS = (16, 24, 32, 48, 64, 96, 128)

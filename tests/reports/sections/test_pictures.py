@@ -4,12 +4,14 @@ of shown."""
 import base64
 import os
 
+import pandas as pd
 import pytest
 
 from harness.store.store import Store
 from reports.evidence import read_evidence
 from reports.page import render
 from reports.sections.pictures import MOST_BYTES, read_png, shown_pictures
+from tests.reports.ledger import check_section, name_of
 from tests.reports.stores import make_store, png, row
 
 GOOD = "_pictures/0123456789abcdef.png"
@@ -160,3 +162,14 @@ def test_hostile_answers_and_names_do_not_reach_the_page(tmp_path):
 
 def test_a_store_without_pictures_has_no_such_section(tmp_path):
     assert 'id="pictures"' not in render(read_evidence(make_store(tmp_path / "store", [row()])))
+
+
+def test_every_number_is_recomputed_from_rows(rich):
+    check_section(rich, "pictures", recomputed)
+
+
+def recomputed(key: str, used: pd.DataFrame, rows: pd.DataFrame, ledger: dict) -> float:
+    name = name_of(key)
+    (one,) = used.to_dict("records")
+    column = {"p": "p", "n": "n", "accuracy": "test_accuracy"}.get(name)
+    return one[column] if column else one["pictures"][int(name)]["distance"]

@@ -1,0 +1,42 @@
+"""Data that a worker keeps from one batch to the next, which often needs the same."""
+
+from functools import partial
+
+import torch
+
+from harness.measures import on_device
+from harness.planning.field_tracking_cache import FieldTrackingCache
+from harness.sweeps.registry import TaskRef, load_samples
+from harness.task import Config, Data, Seeds, check
+
+KEPT_NUMBERS = 100_000_000
+"""Numbers kept at most, in inputs: 0.4 GB."""
+
+
+class KeptData:
+    """The samples that this process has made, once for all trials that read the same fields.
+
+    Everything is forgotten at once when it holds more than KEPT_NUMBERS.
+    """
+
+    def __init__(self):
+        self.memos: dict[TaskRef, FieldTrackingCache[tuple[Data, str]]] = {}
+        self.numbers = 0
+
+    def of(self, ref: TaskRef, config: Config, seed: int, device: torch.device) -> tuple[Data, str]:
+        """Return the trial's samples on the device, and their hash. Raises whatever the task's
+        data() raises, and ValueError when the samples break the contract."""
+        if self.numbers > KEPT_NUMBERS:
+            self.memos = {}
+            self.numbers = 0
+
+        if ref not in self.memos:
+            self.memos[ref] = FieldTrackingCache(partial(self._make, ref))
+        return self.memos[ref](config, seed, str(device))
+
+    def _make(self, ref: TaskRef, config: Config, seed: int, device: str) -> tuple[Data, str]:
+        task = load_samples(ref)
+        data = task.data(config, Seeds(seed))
+        check(data, task.input_shape(config), config.n)
+        self.numbers += data.x_train.numel() + data.x_test.numel()
+        return on_device(data, torch.device(device)), data.content_hash()

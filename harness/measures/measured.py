@@ -1,0 +1,14 @@
+"""What the instruments give for one model."""
+
+from typing import NamedTuple
+
+from harness.store.schema import Columns
+
+
+class Measured(NamedTuple):
+    """A model's measured columns, and the picture that goes with them."""
+
+    columns: Columns
+    pictures: bytes | None = None
+    """The smallest changes found of the first points, as a PNG. None where inputs are not
+    images."""

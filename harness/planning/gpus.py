@@ -1,0 +1,45 @@
+"""How much of a GPU, or how many of them, trials need: by the bytes that they take."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from harness.planning.memory import alone_bytes, stack_bytes
+from harness.planning.resolved import ResolvedTrial
+from harness.sweeps.gpu_shares import smallest_fitting_share
+from harness.task import BaseTask
+
+
+class Gpus(NamedTuple):
+    """The GPUs that shares are chosen from."""
+
+    bytes: float
+    """Memory of each."""
+    most: int
+    """GPUs that a language model's trial may have at the most."""
+
+
+def max_gpus(task: BaseTask, allowed: int) -> int:
+    """Return how many of the allowed GPUs one trial of the task can use."""
+    return int(min(task.max_gpus, allowed))
+
+
+def share_alone(resolved: ResolvedTrial, gpus: Gpus) -> float | None:
+    """Return the smallest share of GPUs that holds a trial by itself; None when no allowed share
+    does."""
+    return smallest_fitting_share(
+        lambda share: alone_bytes(resolved, share),
+        gpus.bytes,
+        max_gpus(resolved.task, gpus.most),
+    )
+
+
+def share_of_stack(stack: Sequence[ResolvedTrial], groups: int, gpus: Gpus) -> float:
+    """Return the smallest share that holds a stack of `groups` of trials that share their samples;
+    where no allowed share holds it, the largest that is allowed."""
+    if len(stack) == 1:
+        (resolved,) = stack
+        return share_alone(resolved, gpus) or float(max_gpus(resolved.task, gpus.most))
+
+    # twice, as on a CPU: a stack is planned to take half of what there is
+    needed = 2 * stack_bytes(stack, groups)
+    return smallest_fitting_share(lambda _: needed, gpus.bytes, 1) or 1.0

@@ -1,0 +1,150 @@
+"""How long trials take, alone and stacked, by the machine's calibration; and how long a whole run
+takes."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from harness.measures.jacobian import FEW_OUTPUTS
+from harness.planning.costs import Calibration, Cost
+from harness.planning.model_shape import Shape
+from harness.planning.resolved import ResolvedTrial
+from harness.sweeps.trial import Batch, Trial
+from harness.task import Config
+
+FORECAST_OVERHEAD = 1.35
+"""Multiplies a forecast, for what the calibration does not time: exact evaluations, dropping
+finished models, first imports, Ray's work. Without it, the seconds taken by quickstart, sphere-law
+and mnist-law on a quiet machine were 1.59, 1.43 and 1.28 times the forecast (LOG.md)."""
+
+VOCABULARY_STEPS = 540
+"""Measuring a model of a vocabulary takes as long as this many training steps on its points: the
+products of Lanczos's method, and the searches (LOG.md)."""
+
+RIVAL_SHARE = 0.02
+"""Seconds of measuring that each rival class adds, as a part of the seconds with one: a backward
+pass at each of the search's two starting points."""
+
+TRIAL_S = 0.003
+"""Seconds of a small trial's initialisation, checks and row."""
+
+DATA_NUMBER_S = 1.5e-8
+"""Seconds of drawing, checking and hashing one number of the data."""
+
+
+class Planned(NamedTuple):
+    """A batch and the seconds it should take on this machine with no other core busy."""
+
+    batch: Batch
+    seconds: float
+
+
+class StackMember(NamedTuple):
+    """A trial that may share a stack, with its expected epochs."""
+
+    resolved: ResolvedTrial
+    epochs: float
+    group: str
+    """Equal for trials that see the same samples in the same order at one learning rate."""
+
+    @property
+    def trial(self) -> Trial:
+        """The trial itself."""
+        return self.resolved.trial
+
+    @property
+    def config(self) -> Config:
+        """The trial's validated configuration."""
+        return self.resolved.config
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of the trial's model."""
+        return self.resolved.shape
+
+
+class TrialTimes:
+    """Seconds of trials alone and stacked, by the calibration."""
+
+    def __init__(self, calibration: Calibration, measure_points: int):
+        self.calibration = calibration
+        self.measure_points = measure_points
+
+    def alone(self, member: StackMember) -> float:
+        """Return the seconds of a trial that runs by itself."""
+        config = member.config
+        cost = self.calibration.training(member.shape.kind, stacked=False)
+        step = cost.fixed * config.adversary_passes + _step_seconds(cost, config, member.shape)
+
+        return (
+            config.steps_per_epoch * member.epochs * step
+            + self._measuring([member])
+            + TRIAL_S
+            + _data_seconds([member])
+        )
+
+    def stacked(self, members: Sequence[StackMember]) -> float:
+        """Return the seconds of a stack: every model padded to the largest, each until it is
+        done."""
+        config = members[0].config
+        largest = _largest(members)
+        epochs = [m.epochs for m in members]
+
+        cost = self.calibration.training(largest.kind, stacked=True)
+        fixed = cost.fixed * (1 + config.adversary_passes)
+        of_each_model = _step_seconds(cost, config, largest) - cost.fixed
+
+        return (
+            config.steps_per_epoch * (fixed * max(epochs) + of_each_model * sum(epochs))
+            + self._measuring(members)
+            + TRIAL_S * len(members)
+            + _data_seconds(members)
+        )
+
+    def _measuring(self, members: Sequence[StackMember]) -> float:
+        if not self.measure_points:
+            return 0.0
+
+        largest = _largest(members)  # all are padded to it
+        points = self.measure_points * len(members)
+        flops = points * largest.flops_per_sample
+        saved_bytes = points * largest.saved_bytes_per_sample
+
+        if largest.outputs > FEW_OUTPUTS:
+            step = self.calibration.training(largest.kind, stacked=False)
+            return VOCABULARY_STEPS * step.seconds(flops, largest.p, len(members), saved_bytes)
+
+        numbers = points * largest.numbers
+        seconds = self.calibration.measuring.seconds(flops, numbers, len(members), saved_bytes)
+        return (1 + RIVAL_SHARE * (largest.outputs - 1)) * seconds
+
+
+def _largest(members: Sequence[StackMember]) -> Shape:
+    return max((m.shape for m in members), key=lambda shape: shape.p)
+
+
+def _data_seconds(members: Sequence[StackMember]) -> float:
+    """Return the seconds of making the data, once for each group."""
+    groups = len({m.group for m in members})
+    return DATA_NUMBER_S * groups * members[0].config.n * members[0].shape.numbers
+
+
+def _step_seconds(cost: Cost, config: Config, shape: Shape) -> float:
+    """Return the seconds of one optimiser step of one model, its adversary's passes included but
+    for their fixed part: `cost.fixed` counts once."""
+    samples = config.samples_per_step
+    flops = samples * shape.training_flops(config)
+    saved_bytes = samples * shape.saved_bytes_per_sample * (1 + config.adversary_passes)
+    return cost.seconds(flops, shape.p, 1, saved_bytes)
+
+
+def wall_seconds(planned: Sequence[Planned], slots: int, slowdown: float) -> float:
+    """Return the seconds until all batches have ended, where each of `slots` workers takes the next
+    batch when it is free."""
+    workers = max(1, min(slots, len(planned)))
+    factor = slowdown if workers > 1 else 1.0
+
+    busy_until = [0.0] * workers
+    for p in planned:
+        first_free = busy_until.index(min(busy_until))
+        busy_until[first_free] += p.seconds * factor
+    return max(busy_until)

@@ -1,0 +1,131 @@
+"""A folder on a local disk or a network disk."""
+
+import contextlib
+import errno
+import os
+import shutil
+import time
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from harness.errors import UserError
+from harness.store.folder import STALE_S, TEMPORARY, Entry, Folder, LeadsOut, checked_name
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Errors that mean that the disk, or the user's quota of it, is full."""
+
+
+class Disk(Folder):
+    """A folder given by its path. Each file is written under a temporary name beside its own, then
+    renamed."""
+
+    def __init__(self, path: Path):
+        self.root = path
+        self.where = str(path)
+
+    def open(self, name: str) -> pa.NativeFile:
+        return pa.OSFile(str(self._inside(checked_name(name))))
+
+    def address(self, name: str) -> str:
+        return str(self.root.resolve() / name)
+
+    def path(self, name: str) -> str:
+        return str(self.root / name)
+
+    def make(self) -> None:
+        with self._user_errors("written"):
+            self.root.mkdir(parents=True, exist_ok=True)
+
+            probe = self.root / f"{TEMPORARY}{uuid.uuid4().hex}"
+            probe.touch()
+            probe.unlink(missing_ok=True)
+
+            self._delete_stale(self.root)
+            for folder in self.root.glob("_*"):
+                if folder.is_dir() and not folder.is_symlink():
+                    self._delete_stale(folder)
+
+    def make_inside(self, name: str) -> None:
+        with self._user_errors("written"):
+            self._inside(checked_name(name)).mkdir(exist_ok=True)
+
+    def clear(self) -> None:
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def _delete_stale(self, folder: Path) -> None:
+        """Delete the temporary files in a folder whose writers have ended."""
+        for file in folder.glob(f"{TEMPORARY}*"):
+            with contextlib.suppress(FileNotFoundError):  # another driver deletes them, too
+                if time.time() - file.stat().st_mtime > STALE_S:
+                    file.unlink()
+
+    def _put(self, name: str, content: bytes | pa.Buffer) -> None:
+        target = self._inside(name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f"{TEMPORARY}{target.name}-{uuid.uuid4().hex}")
+        try:
+            temporary.write_bytes(content)
+            os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _get(self, name: str) -> bytes:
+        return self._inside(name).read_bytes()
+
+    def _size(self, name: str) -> int | None:
+        path = self._inside(name)
+        return path.stat().st_size if path.is_file() else None
+
+    def _entries(self, below: str) -> list[Entry]:
+        if self.root.is_file():
+            raise UserError(f"the store '{self}' is a file; it must be a folder")
+
+        entries = []
+        with contextlib.suppress(FileNotFoundError), os.scandir(self._inside(below)) as listing:
+            for item in listing:
+                # The file was renamed meanwhile, or is a link to nothing.
+                with contextlib.suppress(FileNotFoundError):
+                    entries.append(self._entry(item))
+        return entries
+
+    def _entry(self, item: os.DirEntry[str]) -> Entry:
+        stat = item.stat()
+        outside = item.is_symlink() and self._leads_out(Path(item.path))
+        return Entry(
+            name=item.name,
+            is_file=item.is_file() and not outside,
+            size=stat.st_size,
+            modified=datetime.fromtimestamp(stat.st_mtime, UTC),
+        )
+
+    def _delete(self, name: str) -> None:
+        (self._inside(name).parent / Path(name).name).unlink()
+
+    def _move(self, name: str, target: str) -> None:
+        self._inside(target).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(self.root / name, self._inside(target))
+
+    def _there(self) -> bool:
+        return self.root.is_dir()
+
+    def _explain(self, e: OSError) -> str:
+        reason = e.strerror or str(e)
+        if e.errno not in FULL:
+            return reason
+        return (
+            f"{reason}; finished trials are there, so free some space and run the same command"
+            " again"
+        )
+
+    def _inside(self, name: str) -> Path:
+        """Return a name's path. Raises LeadsOut when a link on the way leads out of the folder."""
+        path = self.root / name
+        if self._leads_out(path):
+            raise LeadsOut(f"the store '{self}' holds a link that leads out of it: '{name}'")
+        return path
+
+    def _leads_out(self, path: Path) -> bool:
+        return not path.resolve().is_relative_to(self.root.resolve())

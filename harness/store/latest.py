@@ -1,0 +1,39 @@
+"""The latest view of a store: one row per trial, out of all of its attempts."""
+
+import numpy as np
+import pandas as pd
+
+
+def newest(rows: pd.DataFrame) -> np.ndarray:
+    """Return the positions of the rows in the latest view, in increasing order.
+
+    A trial is represented by its newest `ok` row if it has one, else by its newest failure. Newer
+    measures come before a later time, and a later time before a higher attempt.
+    """
+    trials, ids = pd.factorize(rows["trial_id"])
+    if len(ids) == len(rows):
+        return np.arange(len(rows))
+
+    # Only trials with several rows need to be sorted.
+    is_repeated = np.bincount(trials)[trials] > 1
+    positions = np.flatnonzero(is_repeated)
+    repeated = rows.iloc[positions]
+    repeated_trials = trials[positions]
+    order = np.lexsort(
+        (
+            repeated["attempt"],
+            repeated["finished_at"].astype("int64"),
+            repeated["measures_version"],
+            repeated["status"].eq("ok").to_numpy(bool),
+            repeated_trials,
+        )
+    )
+
+    sorted_trials = repeated_trials[order]
+    is_last = np.append(sorted_trials[1:] != sorted_trials[:-1], True)
+    return np.sort(np.concatenate([np.flatnonzero(~is_repeated), positions[order[is_last]]]))
+
+
+def latest(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the latest view, oldest row first."""
+    return rows.iloc[newest(rows)].sort_values(["finished_at", "trial_id"]).reset_index(drop=True)

@@ -1,0 +1,111 @@
+"""The cells of a grid that one entry of a sweep file asks for, and their trials."""
+
+import itertools
+import math
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from harness.errors import UserError
+from harness.sweeps.field_values import check_value, check_values
+from harness.sweeps.messages import complain, dotted, unknown_key
+from harness.sweeps.registry import TaskRef, find, load
+from harness.sweeps.sweep_file import TaskEntry
+from harness.sweeps.trial import Trial, make_trial
+from harness.sweeps.yaml_lines import Document, Path_
+from harness.task import Config
+
+SEED: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=0, lt=2**63)])
+
+
+class EntryCells:
+    """The configurations that one entry asks for. Field values are checked one by one before any
+    are combined.
+
+    Raises UserError, with the line, for an unknown task or field, a field in both parts, and a
+    wrong value. `seeds` are the sweep's, for an entry without seeds of its own.
+    """
+
+    def __init__(
+        self,
+        entry: TaskEntry,
+        path: Path_,
+        document: Document,
+        from_file: dict[str, TaskRef],
+        seeds: list[int],
+    ):
+        try:
+            self.ref = find(entry.task, from_file)
+        except UserError as e:
+            raise UserError(f"{document.where((*path, 'task'))}: {e}") from None
+        self.config: type[Config] = load(self.ref).Config
+        self.path = path
+        self.document = document
+
+        self._check_fields(entry)
+        self.fixed = {
+            field: check_value(value, self._adapter(field), (*path, "fixed", field), document)
+            for field, value in entry.fixed.items()
+        }
+        self.grid = {
+            field: check_values(spec, self._adapter(field), (*path, "grid", field), document)
+            for field, spec in entry.grid.items()
+        }
+        self.seeds = seeds
+        if entry.seeds is not None:
+            self.seeds = check_values(entry.seeds, SEED, (*path, "seeds"), document)
+
+        # A rule of the configuration's own names a field without its part.
+        for part in ("fixed", "grid"):
+            for field in getattr(entry, part):
+                document.lines[(*path, field)] = document.lines[(*path, part, field)]
+
+    def _check_fields(self, entry: TaskEntry) -> None:
+        known = self.config.model_fields
+        for part in ("fixed", "grid"):
+            for field in getattr(entry, part):
+                if field not in known:
+                    raise UserError(unknown_key((*self.path, part, field), known, self.document))
+
+        for field in entry.fixed.keys() & entry.grid.keys():
+            where = self.document.where((*self.path, "grid", field))
+            raise UserError(
+                f"{where}: '{field}' stands in both fixed and grid of {dotted(self.path)}"
+            )
+
+    def _adapter(self, field: str) -> TypeAdapter[Any]:
+        info = self.config.model_fields[field]
+        field_type: Any = Annotated[info.annotation, info]
+        return TypeAdapter(field_type, config=ConfigDict(strict=True, allow_inf_nan=False))
+
+    @property
+    def count(self) -> int:
+        """Number of cells."""
+        return math.prod(len(values) for values in self.grid.values())
+
+    def trials(self) -> Iterator[Trial]:
+        """Cells in key order, seeds innermost.
+
+        Raises UserError, at the line of the source, when data cannot be read.
+        """
+        for config in self._configs():
+            try:
+                yield from [make_trial(self.ref, config, seed) for seed in self.seeds]
+            except UserError as e:
+                source = sorted(config.fields_marked("source"))[:1]
+                raise UserError(f"{self.document.where((*self.path, *source))}: {e}") from None
+            except Exception as e:
+                where = self.document.where((*self.path, "task"))
+                raise UserError(
+                    f"{where}: the task '{self.ref.name}' raises {type(e).__name__} in"
+                    f" fingerprint(): {e}"
+                ) from None
+
+    def _configs(self) -> Iterator[Config]:
+        for combination in itertools.product(*self.grid.values()):
+            varied = dict(zip(self.grid, combination, strict=True))
+            try:
+                yield self.config.model_validate({**self.fixed, **varied})
+            except ValidationError as e:
+                raise complain(e, self.document, self.config, self.path) from None

@@ -1,0 +1,176 @@
+"""The configuration of a trial: the fields that training needs, and what a task's own fields are
+for."""
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import Field as Field
+
+StopRule = Literal["noise", "interpolate", "epochs"]
+Adversary = Literal["fgsm", "pgd"]
+
+EVALUATION_BATCH = 4096
+"""Samples that go through a model at once, at most, when a set is evaluated."""
+
+PGD_STEPS = 40
+"""As in Madry et al. 2018 on MNIST: 40 steps of 0.01 in a ball of radius 0.3."""
+
+
+def Size(default: int, *, description: str, ge: int = 1, le: int | None = None) -> Any:
+    """Return a configuration field that sets the model's size and nothing else.
+
+    Rows that differ only in size fields and seed lie on one curve in p, which is what the report
+    fits.
+    """
+    return Field(default, description=description, ge=ge, le=le, json_schema_extra={"size": True})
+
+
+def Source(default: str, *, description: str) -> Any:
+    """Return a configuration field that says where data comes from.
+
+    The field is left out of the trial's identity: the data's content (`Task.fingerprint`) stands in
+    for it, so that the same data read from another place is the same trial.
+    """
+    return Field(default, description=description, json_schema_extra={"source": True})
+
+
+class Config(BaseModel):
+    """Base of every task's configuration: the fields that training needs. Subclasses add their
+    own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    n: int = Field(default=512, ge=2, le=100_000_000, description="training samples")
+    stop: StopRule = Field(
+        default="noise",
+        description=(
+            "noise: train until the fit is below the injected noise level by half of it; "
+            "interpolate: until every training label is fitted (±1 targets: squared error ≤ 0.01); "
+            "epochs: to the cap"
+        ),
+    )
+    max_epochs: int = Field(
+        default=500, ge=1, le=1_000_000, description="cap on passes over the training set"
+    )
+    batch_size: int = Field(
+        default=64, ge=1, le=1_000_000, description="samples per optimiser step"
+    )
+    lr: float = Field(default=3e-3, gt=0, le=10, description="Adam's learning rate")
+    adversary: Adversary | None = Field(
+        default=None,
+        description=(
+            "train on inputs moved against the model: fgsm, one step to the ball's edge; pgd, steps"
+            " from a random start"
+        ),
+    )
+    adversary_radius: float | None = Field(
+        default=None,
+        gt=0,
+        le=1e6,
+        description="adversary: radius of the ℓ∞ ball, in the inputs' own numbers",
+    )
+    adversary_steps: int | None = Field(
+        default=None, ge=1, le=10_000, description=f"pgd: gradient steps; {PGD_STEPS} if left out"
+    )
+    adversary_step_size: float | None = Field(
+        default=None,
+        gt=0,
+        le=1e6,
+        description="pgd: length of a step in every number; 4/3·radius/steps if left out",
+    )
+
+    @model_validator(mode="after")
+    def _adversary_is_whole(self) -> "Config":
+        """Refuse fields that do not belong to the adversary, and fill in the ones left out."""
+        names = ("adversary_radius", "adversary_steps", "adversary_step_size")
+        values = {name: getattr(self, name) for name in names}
+        present = [name for name, value in values.items() if value is not None]
+
+        if self.adversary is None:
+            if present:
+                raise ValueError(
+                    f"'{present[0]}' is {values[present[0]]:g} and there is no adversary; set"
+                    " adversary to 'fgsm' or 'pgd', or leave it out"
+                )
+            return self
+
+        if self.adversary_radius is None:
+            raise ValueError(
+                f"adversary '{self.adversary}' needs 'adversary_radius', a number above 0 (0.3 on"
+                " MNIST in Madry et al. 2018)"
+            )
+
+        if self.adversary == "fgsm":
+            if present[1:]:
+                raise ValueError(
+                    f"'{present[1]}' is {values[present[1]]:g} and belongs to adversary 'pgd';"
+                    " 'fgsm' takes one step of the whole radius"
+                )
+            return self
+
+        # In the configuration itself, so that every row says them and a later default changes no
+        # earlier trial.
+        steps = self.adversary_steps or PGD_STEPS
+        step_size = self.adversary_step_size or 4 * self.adversary_radius / (3 * steps)
+        object.__setattr__(self, "adversary_steps", steps)
+        object.__setattr__(self, "adversary_step_size", step_size)
+        return self
+
+    @classmethod
+    def fields_marked(cls, mark: Literal["size", "source"]) -> frozenset[str]:
+        """Return the names of the fields declared with `Size` or `Source`."""
+        names = set()
+        for name, field in cls.model_fields.items():
+            extra = field.json_schema_extra
+            if isinstance(extra, dict) and extra.get(mark):
+                names.add(name)
+        return frozenset(names)
+
+    @property
+    def samples_per_step(self) -> int:
+        """`batch_size`, or all samples where there are fewer."""
+        return min(self.batch_size, self.n)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps of one pass; the last may be short of samples."""
+        return -(-self.n // self.samples_per_step)
+
+    @property
+    def passed_together(self) -> int:
+        """Samples of one forward and backward pass."""
+        return self.samples_per_step
+
+    @property
+    def evaluated_together(self) -> int:
+        """Samples that go through the model at once, at most, when the training set is
+        evaluated."""
+        return min(EVALUATION_BATCH, self.n)
+
+    @property
+    def samples_in_memory(self) -> int:
+        """Training samples that a worker holds."""
+        return self.n
+
+    @property
+    def adversary_passes(self) -> int:
+        """Forward and backward passes that the adversary takes before every optimiser step."""
+        return self.adversary_steps or (1 if self.adversary else 0)
+
+    def plain(self, without: Iterable[str] = ()) -> dict[str, Any]:
+        """Return the configuration as JSON values, without the fields named.
+
+        A field that is None and None by default is left out too: a new optional field then leaves
+        the identity of every earlier trial as it was.
+        """
+        absent = {
+            name
+            for name, field in type(self).model_fields.items()
+            if field.default is None and getattr(self, name) is None
+        }
+        return self.model_dump(mode="json", exclude=absent | set(without))
+
+    def settings(self) -> dict[str, Any]:
+        """Return the configuration without its size and source fields."""
+        return self.plain(without=self.fields_marked("size") | self.fields_marked("source"))

@@ -1,0 +1,69 @@
+"""Stop rules: when a model has fitted its data, and when it is near enough for its whole training
+set to be evaluated."""
+
+from harness.task import Config, Data
+from harness.training.evaluation import Evaluation
+
+INTERPOLATION_MSE = 0.01
+"""A ±1 target counts as interpolated at this mean squared error: one hundredth of the target's
+variance."""
+
+CHECK_MARGIN = 2.0
+"""The whole training set is evaluated when an epoch's running figure is within this factor of
+the stop level."""
+
+LAG_MARGIN = 1.15
+"""The same factor once a model's lag is known."""
+
+INTERPOLATION_ERROR_SLACK = 0.02
+"""Share of wrong labels that a margin of 2 allows where the rule allows none."""
+
+
+def stop_reason(figures: Evaluation, data: Data, config: Config, margin: float = 1.0) -> str | None:
+    """Return the reason to stop if the rule is met, None otherwise.
+
+    margin: factor by which the rule's level is raised. The level of no wrong label at all is raised
+    to (margin − 1) · INTERPOLATION_ERROR_SLACK.
+    """
+    by_loss = data.classes is None
+    if config.stop == "noise":
+        figure = figures.loss if by_loss else figures.error
+        level = (data.noise.level - data.noise.epsilon) * margin
+        return "below_noise" if figure <= level else None
+
+    if config.stop == "interpolate":
+        if by_loss:
+            is_met = figures.loss <= INTERPOLATION_MSE * margin
+        else:
+            is_met = figures.error <= INTERPOLATION_ERROR_SLACK * (margin - 1)
+        return "interpolated" if is_met else None
+
+    return None
+
+
+def may_be_met(running: Evaluation, lag: Evaluation | None, data: Data, config: Config) -> bool:
+    """Return whether an epoch's running figures are so near the rule's level that the whole
+    training set must be evaluated.
+
+    running: means over the epoch, each batch at the weights it was trained from. These figures lag
+    behind, because the model improves while they are taken.
+    lag: exact figures over running ones after an earlier epoch, as factors. The lag changes little
+    from one epoch to the next, so a model that is stuck above its level is not evaluated in every
+    epoch.
+    """
+    # Figures on an adversary's inputs say nothing about clean ones. Evaluating the clean ones costs
+    # little beside such an epoch.
+    if config.adversary and config.stop != "epochs":
+        return True
+
+    if not stop_reason(running, data, config, CHECK_MARGIN):
+        return False
+
+    interpolates_classes = config.stop == "interpolate" and data.classes is not None
+    if lag is None or interpolates_classes:
+        return True
+
+    expected = Evaluation(running.loss * lag.loss, running.error * lag.error)
+    by_loss = config.stop == "interpolate" or data.classes is None
+    margin = LAG_MARGIN if by_loss else CHECK_MARGIN
+    return bool(stop_reason(expected, data, config, margin))

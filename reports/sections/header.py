@@ -1,0 +1,36 @@
+"""The head of the page: its title, the counts, the headline, and whatever is wrong."""
+
+from datetime import UTC, datetime
+
+import harness
+from reports.evidence import Evidence
+from reports.law import Fits
+from reports.sections.attack_checks import check_attacks
+from reports.sections.counts import count_trials
+from reports.sections.headline import headline_of
+from reports.sections.section import Section, fill
+
+
+def section(evidence: Evidence, fits: Fits) -> Section:
+    counts = count_trials(evidence)
+    headline = headline_of(fits.kinds)
+    attacks = check_attacks(evidence)
+
+    html = fill(
+        "header.html.j2",
+        title=page_title(evidence),
+        counts=counts,
+        headline=headline,
+        attacks=attacks,
+        problems=evidence.problems,
+        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        version=harness.__version__,
+    )
+    numbers = [*counts.values(), *headline.numbers(), *attacks.numbers()]
+    return Section("header", "", html, numbers)
+
+
+def page_title(evidence: Evidence) -> str:
+    """Return the names of the store's sweeps, or the store's own name without one."""
+    names = sorted({sweep.name for sweep in evidence.sweeps}) or [evidence.store.name]
+    return ", ".join(names)

@@ -1,0 +1,80 @@
+"""The answer in one sentence: how stability grew below the noise, beside what the law allows."""
+
+from typing import Any
+
+from reports.law import KindFit
+from reports.numbers import Number, Sentence
+
+
+def headline_of(fits: list[KindFit]) -> Sentence:
+    """Return the range of fitted stability slopes and the verdicts, family by family."""
+    by_family: dict[str, list[KindFit]] = {}
+    for fit in fits:
+        if fit.judged:
+            by_family.setdefault(fit.family, []).append(fit)
+    if not by_family:
+        return Sentence(
+            "No curve in this store is long enough below a known noise level for a slope, so the"
+            " law's order is not tested here."
+        )
+
+    parts: dict[str, Any] = {}
+    phrases = []
+    for i, (family, judged) in enumerate(by_family.items()):
+        parts |= _family_parts(i, family, judged)
+        phrases.append(_family_phrase(i, parts, len(judged)))
+    text = (
+        "Below the noise, the slope of stability in p, of which the law allows up to +1/2, is: "
+        + "; ".join(phrases)
+        + "."
+    )
+
+    not_judged = sorted({fit.family for fit in fits} - set(by_family))
+    if not_judged:
+        parts["not_judged"] = ", ".join(not_judged)
+        text += (
+            " No verdict, because the noise level is not known or was not reached, or there are too"
+            " few sizes: {not_judged}."
+        )
+    return Sentence(text, parts)
+
+
+def _family_parts(i: int, family: str, fits: list[KindFit]) -> dict[str, Any]:
+    """Return what the i-th family's phrase is made of: number of kinds, lowest and highest slope,
+    and verdicts."""
+    trials = tuple(trial for fit in fits for trial in fit.stability.trials)
+    slopes = [fit.stability.slope for fit in fits]
+    fitted = f"fitted stability slopes of the kinds of family {family} below the noise"
+
+    def number(name: str, value: float, how: str, style: str) -> Number:
+        return Number(f"headline:{family}:{name}", value, f"{how} {fitted}", trials, style)
+
+    return {
+        f"family{i}": family,
+        f"kinds{i}": number("kinds", len(fits), "number of", "int"),
+        f"low{i}": number("low", min(slopes), "smallest of the", "signed"),
+        f"high{i}": number("high", max(slopes), "largest of the", "signed"),
+        f"verdicts{i}": _verdicts(fits),
+    }
+
+
+def _family_phrase(i: int, parts: dict[str, Any], kinds: int) -> str:
+    """Return the i-th family's template; one slope where the lowest and highest look the same."""
+    if kinds == 1:
+        slopes = f"{{low{i}}}, {{kinds{i}}} kind"
+    elif str(parts[f"low{i}"]) == str(parts[f"high{i}"]):
+        slopes = f"{{low{i}}} over {{kinds{i}}} kinds"
+    else:
+        slopes = f"{{low{i}}} to {{high{i}}} over {{kinds{i}}} kinds"
+    return f"{{family{i}}}: {slopes}, {{verdicts{i}}}"
+
+
+def _verdicts(fits: list[KindFit]) -> str:
+    """Return the verdicts of a family's kinds; several verdicts each name their kinds."""
+    by_verdict: dict[str, list[str]] = {}
+    for fit in fits:
+        kind = fit.kind.removeprefix(f"{fit.family}, ")
+        by_verdict.setdefault(fit.verdict, []).append(kind)
+    if len(by_verdict) == 1:
+        return next(iter(by_verdict))
+    return ", ".join(f"{verdict} ({'; '.join(kinds)})" for verdict, kinds in by_verdict.items())

@@ -1,0 +1,163 @@
+"""The section "Compute-optimal ladder": held-out loss of language models trained in a single pass,
+against size and tokens.
+
+Rows: ok trials of the task `text-stream` at configurations whose every seed finished, one ladder
+per setting of everything but n and size (so per corpus, tokenizer and recipe). N is p; a second fit
+leaves the embeddings out of it, because the convention moves the compute exponent (Kaplan et al.
+2020, Hoffmann et al. 2022; Porian et al. 2024 tell them apart).
+"""
+
+import json
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from reports.evidence import Evidence
+from reports.fits.isoflop import budgets_of
+from reports.law import Fits
+from reports.numbers import Number, Sentence
+from reports.sections.ladder.convention import (
+    ALL,
+    COMPUTE_EXPONENT,
+    WITHOUT,
+    Convention,
+    LadderRuns,
+    fit_convention,
+    sizes_without_embeddings,
+)
+from reports.sections.ladder.figure import isoflop_chart
+from reports.sections.section import Section, fill
+
+TASK = "text-stream"
+
+
+class Ladder(NamedTuple):
+    """One ladder: its settings, its fits by convention, its chart under `key`, and sentences for
+    the page. repeated: some trial saw tokens more than once."""
+
+    key: str
+    settings: str
+    intro: Sentence
+    conventions: list[Convention]
+    moved: Sentence
+    extrapolation: Sentence
+    repeated: bool
+    figure: go.Figure
+
+    def numbers(self) -> list[Number]:
+        sentences = [self.intro, self.moved, self.extrapolation]
+        for convention in self.conventions:
+            sentences += convention.sentences()
+        return [number for sentence in sentences for number in sentence.numbers()]
+
+
+def section(evidence: Evidence, fits: Fits) -> Section | None:
+    shown = ladders(evidence)
+    if not shown:
+        return None
+    numbers = [number for ladder in shown for number in ladder.numbers()]
+    figures = {ladder.key: ladder.figure for ladder in shown}
+    html = fill("ladder.html.j2", ladders=shown, figures=figures)
+    return Section("ladder", "Compute-optimal ladder", html, numbers, figures)
+
+
+def ladders(evidence: Evidence) -> list[Ladder]:
+    """Return every ladder in the store, in the order of their settings."""
+    trials = evidence.trials
+    usable = (
+        trials["task"].eq(TASK)
+        & trials["complete"]
+        & trials["test_loss"].gt(0)
+        & trials["tokens_seen"].gt(0)
+    )
+    trials = trials[usable]
+    groups = trials.groupby(trials["settings_json"].map(_without_n), sort=True)
+    return [_ladder(f"ladder{i}", str(settings), rows) for i, (settings, rows) in enumerate(groups)]
+
+
+def _without_n(settings_json: str) -> str:
+    settings = sorted(json.loads(settings_json).items())
+    return ", ".join(f"{name} {value}" for name, value in settings if name != "n")
+
+
+def _ladder(key: str, settings: str, rows: pd.DataFrame) -> Ladder:
+    p = rows["p"].to_numpy(float)
+    tokens = rows["tokens_seen"].to_numpy(float)
+    runs = LadderRuns(
+        tokens,
+        loss=rows["test_loss"].to_numpy(float),
+        budget=budgets_of(6 * p * tokens),
+        trials=tuple(rows["trial_id"]),
+    )
+
+    conventions = [fit_convention(key, ALL, p, runs)]
+    fewer = sizes_without_embeddings(rows)
+    if fewer is not None:
+        conventions.append(fit_convention(key, WITHOUT, fewer, runs))
+
+    return Ladder(
+        key,
+        settings,
+        _intro(key, p, runs),
+        conventions,
+        _moved(conventions),
+        _extrapolation(key, p, runs),
+        bool((rows["tokens_seen"] > rows["tokens_distinct"]).any()),
+        isoflop_chart(rows, conventions),
+    )
+
+
+def _intro(key: str, p: np.ndarray, runs: LadderRuns) -> Sentence:
+    def number(name: str, value: float, how: str, style: str = "sig3") -> Number:
+        return Number(f"{key}:{name}", float(value), how, runs.trials, style)
+
+    cells = len(set(zip(p, runs.tokens, strict=True)))
+    parts = {
+        "trials": number(
+            "trials", len(p), "ok trials of task text-stream with these settings", "int"
+        ),
+        "cells": number("cells", cells, "distinct (p, tokens_seen)", "int"),
+        "p_min": number("p_min", p.min(), "smallest p"),
+        "p_max": number("p_max", p.max(), "largest p"),
+        "d_min": number("d_min", runs.tokens.min(), "smallest tokens_seen"),
+        "d_max": number("d_max", runs.tokens.max(), "largest tokens_seen"),
+        "l_min": number("l_min", runs.loss.min(), "smallest test_loss"),
+        "l_max": number("l_max", runs.loss.max(), "largest test_loss"),
+    }
+    return Sentence(
+        "{trials} trials at {cells} pairs of size and tokens: p from {p_min} to {p_max}, {d_min} to"
+        " {d_max} tokens, held-out loss {l_min} to {l_max} nats per token.",
+        parts,
+    )
+
+
+def _extrapolation(key: str, p: np.ndarray, runs: LadderRuns) -> Sentence:
+    most = float((6 * p * runs.tokens).max())
+    c_max = Number(f"{key}:c_max", most, "largest 6·p·tokens_seen", runs.trials)
+    return Sentence(
+        "The largest run took 6·N·D = {c_max} FLOP. Nothing here was checked beyond it: the"
+        " held-out error is of one step up this ladder, E is what is left over at these sizes and"
+        " not the entropy of text, and a form that does as well here may say something else a"
+        " decade on.",
+        {"c_max": c_max},
+    )
+
+
+def _moved(conventions: list[Convention]) -> Sentence:
+    """State how the compute exponent depends on what N counts."""
+    fitted = [c for c in conventions if not isinstance(c.fit, str)]
+    if len(fitted) < 2:
+        return Sentence(
+            "The rows give the compute exponent under only one way of counting parameters."
+        )
+    parts = {}
+    for i, convention in enumerate(fitted):
+        for end, number in convention.table[COMPUTE_EXPONENT].parts.items():
+            parts[f"{end}{i}"] = number
+    return Sentence(
+        "What N counts moves the compute exponent a: {value0} ({low0} to {high0}) with all"
+        " parameters, {value1} ({low1} to {high1}) without embeddings of tokens and positions.",
+        parts,
+    )

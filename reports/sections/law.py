@@ -1,0 +1,89 @@
+"""The section "The law, and what was measured": a card for each kind with its fitted slopes and
+verdicts, and the law chart with published models on the same axis below it."""
+
+from typing import NamedTuple
+
+from reports.charts.axes import P_OVER_ND, STABILITY_AXIS
+from reports.charts.published import PLACES, places
+from reports.charts.scatter import scatter
+from reports.evidence import Evidence
+from reports.fit_numbers import slope_numbers
+from reports.fits.slope import Slope
+from reports.law import ORDER, Fits, KindFit
+from reports.measures import LOWER, STABILITY
+from reports.numbers import Number, Sentence
+from reports.sections.counts import count_trials
+from reports.sections.section import Section, fill
+
+
+class SlopeText(NamedTuple):
+    """A slope as its card states it. Without a slope there are no numbers, only a verdict."""
+
+    verdict: str
+    text: Sentence | None = None
+    basis: Sentence | None = None
+    numbers: dict[str, Number] = {}
+
+
+class Card(NamedTuple):
+    """One kind of model."""
+
+    kind: str
+    noisy: bool
+    stability: SlopeText
+    lipschitz: SlopeText
+
+    def numbers(self) -> list[Number]:
+        return [*self.stability.numbers.values(), *self.lipschitz.numbers.values()]
+
+
+def section(evidence: Evidence, fits: Fits) -> Section | None:
+    if evidence.trials.empty:
+        return None
+    counts = count_trials(evidence)
+    laws = [_card(fit) for fit in fits.kinds]
+
+    figures = {PLACES: places(evidence.trials)}
+    law_chart = scatter(
+        evidence,
+        evidence.trials,
+        P_OVER_ND,
+        STABILITY_AXIS,
+        fitted=fits.slopes_of(STABILITY),
+        guide=ORDER,
+    )
+    if law_chart is not None:
+        figures["law"] = law_chart
+
+    html = fill("law.html.j2", counts=counts, laws=laws, figures=figures)
+    numbers = [*counts.values(), *(number for law in laws for number in law.numbers())]
+    return Section("law", "The law, and what was measured", html, numbers, figures)
+
+
+def _card(fit: KindFit) -> Card:
+    return Card(
+        fit.kind,
+        fit.noisy,
+        _slope_text(f"law:{fit.kind}:{STABILITY}", fit.stability, STABILITY, fit.verdict),
+        _slope_text(f"law:{fit.kind}:{LOWER}", fit.lipschitz, LOWER, fit.lipschitz_verdict),
+    )
+
+
+def _slope_text(key: str, slope: Slope | None, column: str, verdict: str) -> SlopeText:
+    if slope is None or slope.failure:
+        return SlopeText(verdict)
+    numbers = slope_numbers(key, slope, column)
+
+    text = Sentence("{b} ({low} to {high})", {name: numbers[name] for name in ("b", "low", "high")})
+
+    basis = "{cells} cells on {curves} curve"
+    if slope.curves > 1:
+        basis += "s, alone {smallest} to {largest}"
+    basis += "; held-out factor {held_out}"
+    if slope.dropped:
+        basis += "; {dropped} trials without a positive value left out"
+    in_basis = ("cells", "curves", "smallest", "largest", "held_out", "dropped")
+
+    return SlopeText(
+        verdict, text, Sentence(basis, {name: numbers[name] for name in in_basis}), numbers
+    )

@@ -1,0 +1,78 @@
+"""The section "Provenance": code, machines and data behind the rows, the runs, and the sweep
+files."""
+
+import pandas as pd
+
+from reports.evidence import Evidence
+from reports.law import Fits
+from reports.sections.counts import count_trials
+from reports.sections.section import Section, fill
+
+COLUMNS = {
+    "code commit": "commit",
+    "uncommitted changes": "dirty",
+    "unilaw": "unilaw_version",
+    "Python": "python_version",
+    "torch": "torch_version",
+    "Ray (none: inline)": "ray_version",
+    "processor": "cpu",
+    "GPU": "gpu",
+    "torch threads": "threads",
+    "instruments": "measures_version",
+    "measured again by (none: by the trial itself)": "measured_commit",
+    "environment": "environment_json",
+    "row schema": "schema_version",
+    "data (SHA-256 of tensors)": "data_hash",
+}
+"""Label on the page → column of the rows."""
+MOST_VALUES = 8
+"""Distinct values shown of one column."""
+HASH_DIGITS = 16
+"""Digits shown of a data hash."""
+
+
+def section(evidence: Evidence, fits: Fits) -> Section:
+    counts = count_trials(evidence)
+    html = fill(
+        "provenance.html.j2",
+        counts=counts,
+        provenance=_provenance(evidence),
+        runs=evidence.runs,
+        sweeps=evidence.sweeps,
+    )
+    return Section("provenance", "Provenance", html, list(counts.values()))
+
+
+def _provenance(evidence: Evidence) -> list[tuple[str, list[str]]]:
+    """Return labels with the values over all trials, failures included."""
+    rows = evidence.trials
+    if len(evidence.failures):
+        rows = pd.concat([evidence.trials, evidence.failures])
+    lines = [(label, _distinct(rows, column)) for label, column in COLUMNS.items()]
+
+    stack_sizes = evidence.trials["stack_size"].dropna()
+    if len(stack_sizes):
+        stacked = (
+            f"{(stack_sizes > 1).sum()} of {len(stack_sizes)} trials,"
+            f" at most {stack_sizes.max():g} at a time"
+        )
+        lines.append(("trained as one program with others", [stacked]))
+
+    if len(rows):
+        first = f"{rows['finished_at'].min():%Y-%m-%d %H:%M}"
+        last = f"{rows['finished_at'].max():%Y-%m-%d %H:%M}"
+        lines.append(("rows written", [f"{first} to {last} UTC"]))
+    return lines
+
+
+def _distinct(rows: pd.DataFrame, column: str) -> list[str]:
+    """Return a column's distinct values in alphabetical order, at most MOST_VALUES of them."""
+    if rows.empty:
+        return []
+    values = ["none" if pd.isna(value) else str(value) for value in rows[column].unique()]
+    if column == "data_hash":
+        values = [value[:HASH_DIGITS] for value in values]
+    values.sort()
+    if len(values) > MOST_VALUES:
+        return [*values[:MOST_VALUES], f"and {len(values) - MOST_VALUES} more, in the rows"]
+    return values

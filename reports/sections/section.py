@@ -1,0 +1,47 @@
+"""What a part of the page is, and how its template is filled."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jinja2
+import plotly.graph_objects as go
+from markupsafe import Markup
+
+from reports.numbers import Number
+
+TEMPLATES = Path(__file__).parent.parent / "templates"
+ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
+)
+
+
+class Section(NamedTuple):
+    """A part of the page. `key` is its anchor; a section without a title gets no heading.
+
+    `numbers` are all that its prose holds, for the ledger. `figures` are its charts by the key
+    under which its template places them.
+    """
+
+    key: str
+    title: str
+    html: Markup
+    numbers: Sequence[Number] = ()
+    figures: Mapping[str, go.Figure] = {}
+
+
+def fill(template: str, **values: Any) -> Markup:
+    """Return the template's HTML with every value escaped."""
+    return Markup(ENVIRONMENT.get_template(template).render(**values))
+
+
+def read_template(name: str) -> Markup:
+    """Return a style or a script of ours as it is."""
+    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))
+
+
+def as_json(value: Any) -> Markup:
+    """Return JSON that can stand inside a <script> element: no character there can end it."""
+    text = json.dumps(value, allow_nan=False)
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))

@@ -1,0 +1,123 @@
+"""The section "Accuracy and sensitivity against size": one chart for each measure."""
+
+from html import escape
+
+import plotly.graph_objects as go
+
+from reports.charts.axes import (
+    ACCURACY,
+    P_OVER_TOKENS,
+    PARAMETERS,
+    STABILITY_AXIS,
+    Axis,
+)
+from reports.charts.scatter import add_diagonal, add_published, scatter
+from reports.evidence import Evidence
+from reports.law import Fits
+from reports.measures import (
+    FLIP_RADIUS,
+    L2_RADIUS,
+    LINF_RADIUS,
+    SEVERITY,
+    SMALLER_RADII,
+    STABILITY,
+)
+from reports.published.tables import madry2018
+from reports.sections.section import Section, fill
+
+
+def section(evidence: Evidence, fits: Fits) -> Section | None:
+    if evidence.trials.empty:
+        return None
+    figures = {key: chart for key, chart in _charts(evidence).items() if chart is not None}
+    html = fill("size.html.j2", figures=figures)
+    return Section("size", "Accuracy and sensitivity against size", html, figures=figures)
+
+
+def _charts(evidence: Evidence) -> dict[str, go.Figure | None]:
+    """Return the charts by key, None for a chart without a trial."""
+
+    def draw(x: Axis, y: Axis | list[Axis]) -> go.Figure | None:
+        return scatter(evidence, evidence.trials, x, y)
+
+    under_l2 = Axis(
+        "robust_l2", f"accuracy under ℓ2 changes ≤ {L2_RADIUS:g} (upper estimate)", log=False
+    )
+    flipped = Axis("flip_rate", f"labels flipped by noise of {FLIP_RADIUS:g} data units", log=False)
+    calibration = Axis("ece", "expected calibration error", log=False)
+
+    return {
+        "accuracy": draw(PARAMETERS, ACCURACY),
+        "robust_linf": _robust_linf(evidence),
+        "robust_l2": draw(PARAMETERS, under_l2),
+        "sensitivity": draw(PARAMETERS, flipped),
+        "per_token": draw(P_OVER_TOKENS, STABILITY_AXIS),
+        "certified": _certified(evidence),
+        "corruption": _corruption(evidence),
+        "ece": draw(PARAMETERS, calibration),
+    }
+
+
+def _robust_linf(evidence: Evidence) -> go.Figure | None:
+    """Draw accuracy under ℓ∞ attack, one choice for each radius, with Madry et al.'s figures
+    beside it where a trial is of their task."""
+    columns = {LINF_RADIUS: "robust_linf"}
+    columns |= {radius: f"robust_linf_{radius:g}" for radius in SMALLER_RADII}
+    axes = [
+        Axis(
+            column,
+            f"accuracy under ℓ∞ changes ≤ {radius:g} (upper estimate)",
+            log=False,
+            label=f"{radius:g}",
+        )
+        for radius, column in columns.items()
+    ]
+    figure = scatter(evidence, evidence.trials, PARAMETERS, axes)
+
+    of_their_task = (
+        evidence.trials["task"].eq("mnist")
+        & evidence.trials["outputs"].eq(10)
+        & evidence.trials["robust_linf"].notna()
+    )
+    if figure is not None and of_their_task.any():
+        _add_madry2018(figure)
+    return figure
+
+
+def _add_madry2018(figure: go.Figure) -> None:
+    points = madry2018()
+    texts = []
+    for point in points:
+        approximate = ", approximate" if point.approximate else ""
+        texts.append(f"{point.source}: capacity {point.capacity}, {point.attack}{approximate}")
+    add_published(
+        figure,
+        [float(point.parameters) for point in points],
+        [point.accuracy for point in points],
+        texts,
+        "published: Madry et al.'s CNNs, trained against PGD",
+    )
+
+
+def _certified(evidence: Evidence) -> go.Figure | None:
+    """Draw the certified mean distance against the one found: the truth lies between them."""
+    y = Axis("stability_certified_mean", "certified distance, data units (lower bound)")
+    figure = scatter(evidence, evidence.trials, STABILITY_AXIS, y)
+    if figure is not None:
+        drawn = evidence.trials.loc[evidence.trials[y.column].gt(0), STABILITY]
+        add_diagonal(
+            figure, float(drawn.min()), float(drawn.max()), "equal: no point can lie above"
+        )
+    return figure
+
+
+def _corruption(evidence: Evidence) -> go.Figure | None:
+    """Draw accuracy under each corruption, one choice for each corruption."""
+    axes = []
+    for column in evidence.trials.columns:
+        if not str(column).startswith("corruption_"):
+            continue
+        kind = column.removeprefix("corruption_")
+        title = f"accuracy under {escape(kind)}, severity {SEVERITY} of 5"
+        axes.append(Axis(column, title, log=False, label=kind))
+    return scatter(evidence, evidence.trials, PARAMETERS, axes) if axes else None

@@ -1,0 +1,151 @@
+"""Where text comes from, always named explicitly: the documents of a source.
+
+python-stdlib    the running Python's standard library, source files without its tests: real text,
+                 offline, the default
+hub:NAME         a data set of the Hugging Face hub, streamed; also hub:NAME@CONFIG, and
+                 hub:NAME@CONFIG#SPLIT (`train` if left out)
+text:PATH        a file, or a folder of *.txt files
+parquet:PATH     a Parquet file, or a folder of *.parquet files
+jsonl:PATH       a file of JSON lines, or a folder of *.jsonl files
+
+A document is a file in python-stdlib and text, and a row in the others.
+
+The standard library belongs to a Python version: another version is another corpus, with another
+content hash.
+"""
+
+import hashlib
+import os
+import re
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UserError, did_you_mean
+
+LOCAL_FORMATS = {"text": "*.txt", "parquet": "*.parquet", "jsonl": "*.jsonl"}
+
+NO_LIBRARY = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__"}
+"""Folders of Python's installation that are not the library: its tests, some of which are not text,
+and other packages."""
+
+
+def check_source(source: str) -> str:
+    """Return the name as it is. Raises ValueError with what is allowed."""
+    is_hub = re.fullmatch(r"hub:[^@#]+(@[^@#]+)?(#[^@#]+)?", source)
+    is_local = re.fullmatch(r"(text|parquet|jsonl):.+", source)
+    if source == "python-stdlib" or is_hub or is_local:
+        return source
+
+    rest = source.partition(":")[2]
+    allowed = ["python-stdlib", *(f"{kind}:{rest}" for kind in ("hub", *LOCAL_FORMATS))]
+    raise ValueError(
+        "the source of text must be 'python-stdlib', 'hub:NAME', 'hub:NAME@CONFIG',"
+        " 'hub:NAME@CONFIG#SPLIT', 'text:PATH', 'parquet:PATH' or 'jsonl:PATH', not"
+        f" {source[:60]!r}{did_you_mean(source, allowed)}"
+    )
+
+
+def documents(source: str, text_field: str = "text") -> Iterator[bytes]:
+    """Yield the documents of a source in order, as UTF-8 without byte 0, which is not text. Empty
+    documents are left out.
+
+    Bytes of a file that are not UTF-8 become U+FFFD, as a browser shows them.
+    """
+    if source == "python-stdlib" or source.startswith("text:"):
+        texts = (path.read_bytes().decode("utf-8", errors="replace") for path in _files(source))
+    else:
+        texts = _texts_of_rows(source, text_field)
+    for text in texts:
+        document = text.encode().replace(b"\0", b"")
+        if document:
+            yield document
+
+
+def source_identity(source: str) -> str:
+    """Return a string that differs when a source could have other documents: from the content of
+    its files in order, or the hub's name."""
+    if source.startswith("hub:"):
+        return source
+    digest = hashlib.sha256()
+    for path in _files(source):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    kind = source.partition(":")[0]
+    return f"{kind} {digest.hexdigest()}"
+
+
+def _files(source: str) -> list[Path]:
+    """Return a local source's files, sorted by their paths inside it."""
+    if source == "python-stdlib":
+        root = Path(sysconfig.get_paths()["stdlib"])
+        return sorted(_library(root), key=lambda path: path.relative_to(root).as_posix())
+
+    kind, _, name = source.partition(":")
+    root = Path(name)
+    if root.is_file():
+        return [root]
+
+    pattern = LOCAL_FORMATS[kind]
+    files = sorted(root.rglob(pattern), key=lambda path: path.relative_to(root).as_posix())
+    if not files:
+        raise UserError(
+            f"the source '{source}' is neither a file nor a folder that holds {pattern} files"
+        )
+    return files
+
+
+def _library(root: Path) -> Iterator[Path]:
+    """Yield Python's own source files, except those that its build writes for one machine."""
+    for folder, subfolders, names in os.walk(root):
+        # os.walk goes into the subfolders that are left in its list.
+        subfolders[:] = [
+            name for name in subfolders if name not in NO_LIBRARY and not name.startswith("config-")
+        ]
+        for name in names:
+            if name.endswith(".py") and not name.startswith("_sysconfigdata"):
+                yield Path(folder, name)
+
+
+def _texts_of_rows(source: str, field: str) -> Iterator[str]:
+    """Yield the text of every row. Raises UserError for a row without text."""
+    for number, row in enumerate(_rows(source), start=1):
+        if field not in row:
+            raise UserError(
+                f"the source '{source}' has no field '{field}'; it has"
+                f" {', '.join(row)}{did_you_mean(field, row)}"
+            )
+        if not isinstance(row[field], str):
+            raise UserError(
+                f"the source '{source}': field '{field}' of row {number} is"
+                f" {type(row[field]).__name__}, not text"
+            )
+        yield row[field]
+
+
+def _rows(source: str) -> Iterator[dict]:
+    """Yield the rows, each read when it is asked for."""
+    import datasets
+
+    kind, _, name = source.partition(":")
+    request: dict[str, Any]
+    if kind == "hub":
+        name, _, split = name.partition("#")
+        name, _, config = name.partition("@")
+        request = {"path": name, "name": config or None, "split": split or "train"}
+        instead = (
+            "; without a network use 'python-stdlib', 'text:PATH', 'parquet:PATH' or 'jsonl:PATH'"
+        )
+    else:
+        reader = "json" if kind == "jsonl" else kind
+        files = [str(path) for path in _files(source)]
+        request = {"path": reader, "data_files": files, "split": "train"}
+        instead = ""
+
+    try:
+        yield from datasets.load_dataset(**request, streaming=True)
+    except Exception as e:  # of many types: no network, no such data set, a damaged file
+        raise UserError(
+            f"the source '{source}' could not be read ({type(e).__name__}){instead}"
+        ) from None

@@ -1,0 +1,75 @@
+"""The minimum-norm search against exact distances of small ReLU networks."""
+
+import functools
+import itertools
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from tests.measures.exact_distance import Net, exact, random_net, trained_net
+from tests.measures.searches import CAP, nearest_change, points
+
+
+def test_the_exact_distance_itself_on_a_net_worked_out_by_hand():
+    """|x₁| − 1 = 0 has its zeros at x₁ = ±1."""
+    net = Net(np.array([[1.0, 0], [-1.0, 0]]), np.zeros(2), np.ones((1, 2)), np.array([-1.0]))
+    x = torch.tensor([[0.2, 5.0], [-0.3, 0.0], [3.0, 1.0], [0.0, 0.0]])
+    assert exact(net, x, None).tolist() == pytest.approx([0.8, 0.7, 2.0, 1.0])
+
+
+def test_the_exact_distance_is_where_a_fine_grid_puts_it():
+    net, x = random_net(2, 5, 1, seed=3), points(20, 2)
+    axis = torch.linspace(-4, 4, 1601)
+    grid = torch.cartesian_prod(axis, axis)
+    sign = torch.tensor(net(grid.double().numpy()))[:, 0] >= 0
+    own = torch.tensor(net(x.double().numpy()))[:, 0] >= 0
+    coarse = torch.stack(
+        [(grid[sign != s] - p).norm(dim=1).min() for p, s in zip(x, own, strict=True)]
+    )
+    found = exact(net, x, None).float()
+    assert bool((coarse >= found - 1e-5).all()) and bool((coarse <= found + 0.01).all())
+
+
+SHAPES = ((2, 3, 1), (3, 5, 1), (6, 5, 1), (4, 5, 3))  # inputs, hidden units, outputs
+
+
+@functools.cache
+def compared(kind: Callable[..., Net]) -> list[tuple[Tensor, Tensor]]:
+    """For each of several nets the attack's and the exact distances of 200 points."""
+    pairs = []
+    for (d, width, outputs), seed in itertools.product(SHAPES, (0, 1, 2)):
+        net, x, classes = (
+            kind(d, width, outputs, seed),
+            points(200, d, seed=7),
+            None if outputs == 1 else outputs,
+        )
+        found = nearest_change(net.torch(), x, points(400, d, seed=8), classes)
+        pairs.append(
+            ((found - x).double().norm(dim=1).nan_to_num(nan=math.inf), exact(net, x, classes))
+        )
+    return pairs
+
+
+@pytest.mark.parametrize("kind", [random_net, trained_net])
+def test_the_attack_is_never_below_the_exact_distance(kind: Callable[..., Net]):
+    for found, true in compared(kind):
+        assert bool((found >= true - 1e-4).all())
+
+
+@pytest.mark.parametrize("kind", [random_net, trained_net])
+def test_the_attacks_mean_is_within_one_per_cent_of_the_exact_mean(kind: Callable[..., Net]):
+    ratios = [
+        float(found.clamp(max=CAP).mean() / true.clamp(max=CAP).mean())
+        for found, true in compared(kind)
+    ]
+    assert sum(ratios) / len(ratios) <= 1.01
+    assert max(ratios) <= 1.03
+
+
+def test_the_attack_finds_nothing_only_where_there_is_nothing_near():
+    for found, true in [*compared(random_net), *compared(trained_net)]:
+        assert bool((true[found.isinf()] > 0.9 * CAP).all())

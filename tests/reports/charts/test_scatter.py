@@ -1,0 +1,137 @@
+"""Charts of trials: every point is a row, every line has its fitted slope."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reports.evidence import read_evidence
+from reports.page import render
+from tests.reports.page_reader import Page
+from tests.reports.published.published_figures import MADRY
+from tests.reports.rich_store import at_radius
+from tests.reports.stores import make_store, row
+
+ND = ["x_law", "p_over_nd_participation", "p_over_nd_twonn", "p_over_nd_mle"]
+
+
+CHARTS = {
+    "law": (ND, ["stability_attack_mean"]),
+    "lipschitz": (ND, ["lip_lower"]),
+    "lip_lower_classes": (ND, ["lip_lower_normalised"]),
+    "lip_mean": (ND, ["lip_mean"]),
+    "lip_mean_classes": (ND, ["lip_mean_normalised"]),
+    "lip_upper": (ND, ["lip_upper_product"]),
+    "lip_upper_classes": (ND, ["lip_upper_normalised"]),
+    "accuracy": (["p"], ["test_accuracy", "bits_per_byte", "last_word_accuracy"]),
+    "robust_linf": (
+        ["p"],
+        ["robust_linf", "robust_linf_0.2", "robust_linf_0.1", "robust_linf_0.1", "robust_linf_0.1"],
+    ),
+    "robust_l2": (["p"], ["robust_l2"]),
+    "sensitivity": (["p"], ["flip_rate"]),
+    "per_token": (["params_per_token"], ["stability_attack_mean"]),
+    "certified": (["stability_attack_mean"], ["stability_certified_mean"]),
+    "corruption": (["p"], ["corruption_blur", "corruption_shift"]),
+    "ece": (["p"], ["ece"]),
+}
+"""Chart → the columns that can be chosen for x and for y. The rows know ℓ∞ radii down to 0.1
+only."""
+
+
+OF_OTHERS = {
+    "published_places",
+    "published_accuracy",
+    "tokens_kl",
+    "tokens_accuracy",
+    "tokens_noise",
+}
+"""Charts of published figures and of changed tokens, whose points are no single trials:
+charts/test_published.py and sections/test_changed_tokens.py check them."""
+
+
+def test_every_chart_is_known(rich):
+    assert set(CHARTS) | OF_OTHERS == set(rich[0].scripts) - {"ledger", "said", "code"}
+
+
+@pytest.mark.parametrize("chart", CHARTS)
+def test_every_point_of_every_chart_is_a_row(rich, chart):
+    page, rows = rich
+    rows = rows[rows["status"] == "ok"]
+    rows = rows.assign(**{f"robust_linf_{r}": at_radius("linf", r)(rows) for r in (0.1, 0.2)})
+    said, figure = json.loads(page.scripts["said"]), json.loads(page.scripts[chart])
+    views = [(x, y) for x in CHARTS[chart][0] for y in CHARTS[chart][1]]
+    assert len(figure["layout"].get("meta", {"choices": [None]})["choices"]) == len(views)
+    fills = (
+        "below_noise" if chart in ("lipschitz", "lip_mean", "lip_upper") else "below_bayes_error"
+    )
+    drawn = []
+    for trace in figure["data"]:
+        if "customdata" not in trace:
+            continue
+        for k, (x, y) in enumerate(views):
+            values = trace["meta"][k] if len(views) > 1 else trace
+            assert k or (values["x"], values["y"]) == (trace["x"], trace["y"])
+            for px, py, trial in zip(values["x"], values["y"], trace["customdata"], strict=True):
+                expected = [
+                    None if pd.isna(v) else v for v in (rows.loc[trial, x], rows.loc[trial, y])
+                ]
+                assert [px, py] == pytest.approx(expected), (trial, x, y)
+        for trial in trace["customdata"]:
+            assert trace["marker"]["symbol"].endswith("-open") != bool(rows.loc[trial, fills])
+            assert f"--trial {trial}" in said[trial][-1]
+        drawn += trace["customdata"]
+    xs, ys = CHARTS[chart]
+    wanted = rows[rows[xs].notna().any(axis=1) & rows[ys].notna().any(axis=1)]
+    if chart.startswith("lip"):
+        wanted = wanted[(wanted["outputs"] == 1) != chart.endswith("_classes")]
+    assert sorted(drawn) == sorted(wanted.index) and drawn
+
+
+def test_fitted_lines_have_the_fitted_slope_and_guides_the_laws(rich):
+    page, _ = rich
+    ledger = {n["key"]: n["value"] for n in json.loads(page.scripts["ledger"])}
+    for chart, column, order in (
+        ("law", "stability_attack_mean", 0.5),
+        ("lipschitz", "lip_lower", -0.5),
+    ):
+        lines = [t for t in json.loads(page.scripts[chart])["data"] if t["mode"] == "lines"]
+        for line in lines:
+            guide = line["line"].get("dash") == "dot"
+            expected = order if guide else ledger[f"law:{line['legendgroup']}:{column}:slope"]
+            for view in line["meta"]:
+                if view["x"] != [None, None]:
+                    assert np.diff(np.log(view["y"]))[0] / np.diff(np.log(view["x"]))[
+                        0
+                    ] == pytest.approx(expected, abs=1e-6)
+            assert not guide or "height chosen" in line["name"]
+        assert sum(line["line"].get("dash") == "dot" for line in lines) == 1 and len(lines) > 9
+
+
+def test_no_chart_but_those_of_the_law_has_a_guide(rich):
+    dotted = {
+        c
+        for c in CHARTS
+        for t in json.loads(rich[0].scripts[c])["data"]
+        if t.get("line", {}).get("dash") == "dot"
+    }
+    assert dotted == {"law", "lipschitz", "certified"}
+
+
+def test_published_points_are_open_and_stand_at_their_own_radius_alone(rich):
+    (trace,) = [
+        t
+        for t in json.loads(rich[0].scripts["robust_linf"])["data"]
+        if t["name"].startswith("published")
+    ]
+    assert trace["x"] == MADRY["parameters"].tolist() and trace["y"] == MADRY["accuracy"].tolist()
+    assert [len(view["x"]) for view in trace["meta"]] == [6, 0, 0, 0, 0] and trace["marker"][
+        "symbol"
+    ].endswith("-open")
+    assert all("Madry" in text for text in trace["text"])
+
+
+def test_published_points_are_not_set_beside_other_tasks(tmp_path):
+    page = Page(render(read_evidence(make_store(tmp_path / "store", [row()]))))
+    assert "published" not in page.scripts["robust_linf"]

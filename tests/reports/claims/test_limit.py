@@ -1,0 +1,56 @@
+"""C6: where the test error levels off."""
+
+import pytest
+
+from reports.claims import NOT_TESTED
+from tests.reports.claims.verdicts import digits, verdict
+
+
+def levelling(
+    limit: float, n: int = 60_000, sizes=(1000, 3000, 10_000, 30_000, 100_000, 300_000), **changes
+):
+    """Digits whose test error falls like p^−0.8 to a limit."""
+    return [
+        r | {"test_n": 10_000} | changes
+        for r in digits({p: 1 - limit - 30 * p**-0.8 for p in sizes}, n)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (levelling(0.01), "contradicted"),
+        (levelling(0.01, n=4000), "undecided"),  # more digits might do it
+        (levelling(0.0), "undecided"),  # an extrapolation supports nothing
+        (levelling(0.01, sizes=(1000, 3000, 10_000, 30_000)), NOT_TESTED),
+        (
+            levelling(0.01) + [r | {"test_n": 10_000} for r in digits({5_000_000: 1.0}, 60_000)],
+            "contradicted",
+        ),
+        (
+            levelling(0.0, n=4000) + [r | {"test_n": 10_000} for r in digits({20_000_000: 1.0})],
+            "supported",
+        ),
+        # fewer digits, an easier test
+        (
+            levelling(0.0, n=4000) + [r | {"test_n": 10_000} for r in digits({2_000_000: 1.0})],
+            "undecided",
+        ),
+        (levelling(0.01) + levelling(0.0, n=4000), "contradicted"),  # the largest n of a kind
+        (levelling(0.01, epsilon=0.1), NOT_TESTED),
+    ],
+)
+def test_c6_asks_where_the_error_levels_off(tmp_path, rows, expected):
+    assert verdict(tmp_path, rows, "C6").verdict == expected
+
+
+def test_c6_says_that_it_extrapolates_and_from_where(tmp_path):
+    (said,) = verdict(tmp_path, levelling(0.01), "C6").findings
+    assert said.parts["limit"].value == pytest.approx(0.01, rel=1e-3) and said.parts[
+        "at"
+    ].value == pytest.approx(0.01 + 30e7**-0.8, rel=1e-2)
+    assert "extrapolated from 6 sizes, p = 1,000 to 300,000" in str(said)
+    (said,) = verdict(
+        tmp_path / "b", levelling(0.01, sizes=(1000, 10_000, 100_000, 1_000_000, 20_000_000)), "C6"
+    ).findings
+    assert "fitted to 5 sizes" in str(said) and "extrapolated" not in str(said)

@@ -1,0 +1,45 @@
+"""Which section of the page recomputes which numbers of the ledger, and the check that does it."""
+
+import json
+from collections.abc import Callable
+
+import pandas as pd
+import pytest
+
+from tests.reports.page_reader import Page
+
+GROUPS = {
+    "header": {"count", "headline"},
+    "law": {"law"},
+    "collapse": {"collapse"},
+    "data": {"data"},
+    "tokens": {"tokens"},
+    "pictures": {"picture"},
+    "published": {"published"},
+    "claims": {"C1", "C3", "C4", "C5", "C6", "C7", "C8", "C9", "C10", "C11"},
+    "trust": {"attacks"},
+}
+"""Section → first parts of the keys of its numbers. The ladder has a store of its own."""
+
+Recompute = Callable[[str, pd.DataFrame, pd.DataFrame, dict], float]
+"""Key, the rows behind the number, all rows, ledger by key → the number again."""
+
+
+def group_of(key: str) -> str:
+    return key.partition(":")[0]
+
+
+def name_of(key: str) -> str:
+    return key.rpartition(":")[2]
+
+
+def check_section(rich: tuple[Page, pd.DataFrame], section: str, recomputed: Recompute) -> None:
+    """Check every number of a section against plain rows, read by other code than the report's."""
+    page, rows = rich
+    ledger = {n["key"]: n for n in json.loads(page.scripts["ledger"])}
+    own = {key: entry for key, entry in ledger.items() if group_of(key) in GROUPS[section]}
+    assert own
+    for key, entry in own.items():
+        used = rows.loc[list(entry["trials"])] if entry["trials"] else rows.iloc[:0]
+        expected = recomputed(key, used, rows, ledger)
+        assert entry["value"] == pytest.approx(expected, rel=1e-6), f"{key}: {entry['how']}"

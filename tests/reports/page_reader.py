@@ -1,0 +1,50 @@
+"""The page as a test reads it: scripts, numbers, table cells and visible text."""
+
+from html.parser import HTMLParser
+
+
+class Page(HTMLParser):
+    """What the tests read from the HTML: scripts by id or key, <data> elements, table cells, and
+    visible text."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.scripts, self.data, self.cells, self.text, self.links = {}, [], {}, [], []
+        self._script = self._data = self._trial = self._column = None
+        self._hidden = 0
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        a = dict(attrs)
+        self.links += [v for k, v in attrs if k in ("src", "href", "action", "srcset")]
+        if tag == "script":
+            self._script = a.get("data-key") or a.get("id") or "code"
+        self._hidden += tag in ("script", "style", "title")
+        if tag == "data":
+            self._data = (a["data-key"], a["value"])
+        if tag == "tr":
+            self._trial = a.get("data-trial")
+        if tag == "td":
+            self._column = a.get("data-column")
+
+    def handle_endtag(self, tag):
+        self._hidden -= tag in ("script", "style", "title")
+        if tag == "script":
+            self._script = None
+        if tag == "td":
+            self._column = None
+
+    def handle_data(self, data):
+        if self._script:
+            self.scripts[self._script] = self.scripts.get(self._script, "") + data
+        elif self._data:
+            self.data.append((*self._data, data))
+            self._data = None
+        elif self._column and self._trial:
+            self.cells[self._trial, self._column] = data
+        elif not self._hidden:
+            self.text.append(data)
+
+    def prose(self) -> str:
+        """Return the visible text with single spaces."""
+        return " ".join(" ".join(self.text).split())

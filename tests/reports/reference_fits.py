@@ -1,0 +1,64 @@
+"""Slopes and their held-out errors by other code than the report's."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.reports.ledger import name_of
+
+
+def slope(rows: pd.DataFrame, y: pd.Series) -> float:
+    """Least squares with a dummy per curve: the reference that the report's slopes are checked
+    against."""
+    curves = pd.get_dummies(rows["settings_json"] + rows["family"]).to_numpy(float)
+    return float(
+        np.linalg.lstsq(np.column_stack([np.log(rows["p"]), curves]), np.log(y), rcond=None)[0][0]
+    )
+
+
+def held_out(rows: pd.DataFrame, y: pd.Series) -> float:
+    errors = []
+    rows = rows.assign(
+        y=np.log(y), x=np.log(rows["p"].astype(float)), curve=rows["family"] + rows["settings_json"]
+    )
+    largest = rows.groupby("curve")["p"].transform("max") == rows["p"]
+    kept = rows[~largest]
+    b = slope(kept, kept["y"].map(np.exp))
+    for curve, last in rows[largest].groupby("curve"):
+        level = (kept["y"] - b * kept["x"])[kept["curve"] == curve].mean()
+        errors.append(last["y"].mean() - level - b * last["x"].iloc[0])
+    return float(np.exp(np.sqrt(np.mean(np.square(errors)))))
+
+
+def slope_number(key: str, used: pd.DataFrame, rows: pd.DataFrame, ledger: dict) -> float:
+    """Return one number of a slope of the ledger again; of an interval's ends only their side is
+    checked."""
+    name = name_of(key)
+    column = key.split(":")[-2]
+    y = used[column]
+    central = slope(used, y)
+    if name == "slope":
+        return central
+    if name in ("smallest", "largest"):
+        single = [
+            slope(rows, y[rows.index])
+            for _, rows in used.groupby(used["family"] + used["settings_json"])
+        ]
+        return min(single) if name == "smallest" else max(single)
+    if name == "dropped":
+        return (
+            rows.loc[rows["family"] == used["family"].iloc[0], column].isna().sum()
+            if "robust" not in column
+            else 0
+        )
+    if name in ("cells", "curves"):
+        curve = used["family"] + used["settings_json"]
+        return (curve + used["p"].astype(str)).nunique() if name == "cells" else curve.nunique()
+    value = ledger[key]["value"]
+    if name == "low":
+        assert value <= central + 1e-9 and value > central - 0.5
+    elif name == "high":
+        assert value >= central - 1e-9 and value < central + 0.5
+    else:
+        assert name == "held-out" and value == pytest.approx(held_out(used, y), rel=1e-6)
+    return value

@@ -1,0 +1,21 @@
+"""The section "The law, and what was measured": the slopes on its cards."""
+
+import pandas as pd
+
+from tests.reports.ledger import check_section
+from tests.reports.reference_fits import slope_number
+
+
+def test_every_number_is_recomputed_from_rows(rich):
+    check_section(rich, "law", recomputed)
+
+
+def recomputed(key: str, used: pd.DataFrame, rows: pd.DataFrame, ledger: dict) -> float:
+    return slope_number(key, used, rows, ledger)
+
+
+def test_models_without_a_place_are_counted_and_their_kinds_get_no_verdict(rich):
+    prose = " ".join(" ".join(rich[0].text).split())
+    assert "finished trials are not in this chart: nobody published how many tokens" in prose
+    assert ("count:unplaced", "2.0", "2") in rich[0].data
+    assert "came trained, outside the law's condition: no fit, no verdict" in prose

@@ -1,0 +1,41 @@
+"""The section "Provenance": runs with their forecasts, and trials trained together."""
+
+import re
+from pathlib import Path
+
+from harness.store.store import RunRecord, Store
+from reports.evidence import read_evidence
+from reports.page import render
+from tests.reports.page_reader import Page
+from tests.reports.stores import NOW, make_store, power_law
+
+
+def test_runs_are_listed_with_forecast_and_time_taken(tmp_path):
+    store = Store(make_store(tmp_path / "s", power_law(-0.2)))
+    for minute, inline, forecast in ((7, False, 10.0), (5, True, 0.0)):
+        began = NOW.replace(minute=minute)
+        store.put_run(
+            RunRecord(
+                sweep="made",
+                began=began,
+                inline=inline,
+                trials=12,
+                forecast_s=forecast,
+                seconds=25.0,
+            )
+        )
+    html = render(read_evidence(Path(str(store))))
+    rows = re.findall(r"<tr><td>(2026-01-02 03:0.*?)</td></tr>", html)
+    assert [row.split("</td><td>") for row in rows] == [
+        ["2026-01-02 03:05", "made, inline", "12", "0", "25", ""],
+        ["2026-01-02 03:07", "made", "12", "10", "25", "2.50"],
+    ]
+    assert 'id="runs"' not in render(read_evidence(make_store(tmp_path / "none", power_law(-0.2))))
+
+
+def test_the_page_says_how_many_trials_were_trained_together(tmp_path):
+    rows = power_law(-0.2)
+    for k, made in enumerate(rows[:5]):
+        made["stack_size"] = 2 + k
+    text = " ".join(Page(render(read_evidence(make_store(tmp_path / "s", rows)))).text)
+    assert f"5 of {len(rows)} trials, at most 6 at a time" in text
