@@ -28,6 +28,7 @@ STREAMS = (
     "wander",
     "off_data",
     "corruption",
+    "tokens",
 )
 
 

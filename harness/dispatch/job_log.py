@@ -22,7 +22,7 @@ LOST_S = 120.0
 """How long a job server may be silent before its job is no longer followed."""
 
 UNREADABLE_LOG_TRIES = 5
-"""How often the log of a job that has ended is asked for before the rest of it is given up."""
+"""Attempts at the rest of an ended job's log before it is given up."""
 
 
 class LostSight(Exception):
