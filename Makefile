@@ -1,6 +1,7 @@
 # make demo   set up, run the quickstart sweep, write its report
 # make test   set up, run the tests; needs no network beyond the package index
 # make fast   the tests that start neither Ray nor a `unilaw` process: under a minute
+# make soak   the tests that take minutes: jobs, nodes and heads lost, several processes a trial
 # make check  format, lint, types
 # make bench  ratios against what a user would do instead
 # make oldest every command's help, sweeps, reports and measures with the lowest versions that pyproject.toml allows
@@ -13,7 +14,10 @@ BIN    := $(VENV)/bin
 # The exact spelling torch==X lets pip take a CPU build where one is configured. For another build: make TORCH="torch==2.12.0".
 TORCH  ?= $(shell sed -n '/^torch==/p' constraints.txt)
 
-.PHONY: setup demo test fast check bench oldest newest chaos hooks
+# Without its compiled files, every process would compile the project anew: the tests start hundreds.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: setup demo test fast soak check bench oldest newest chaos hooks
 setup: $(VENV)/.runtime
 
 $(VENV)/.runtime: pyproject.toml constraints.txt
@@ -34,10 +38,13 @@ demo: $(VENV)/.runtime
 	@echo "open runs/quickstart/_report.html in a browser"
 
 test: $(VENV)/.testing
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not soak"
+
+soak: $(VENV)/.testing
+	$(BIN)/python -m pytest -m soak
 
 fast: $(VENV)/.testing
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not ray and not slow and not gpu"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not ray and not slow and not soak and not gpu"
 
 check: $(VENV)/.testing
 	$(BIN)/ruff format --check .

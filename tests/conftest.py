@@ -112,7 +112,7 @@ def unilaw(environment: dict[str, str]) -> Command:
     def call(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
         command = [UNILAW, *map(str, arguments)]
         return subprocess.run(
-            command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=240
+            command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=500
         )
 
     return call

@@ -25,6 +25,7 @@ linux = pytest.mark.skipif(
 
 
 @linux
+@pytest.mark.soak
 @pytest.mark.timeout(900)  # on a machine that may be busy
 def test_a_run_that_is_killed_in_every_way_loses_nothing(
     tmp_path: Path, environment: dict[str, str]
@@ -49,6 +50,7 @@ def test_a_run_that_is_killed_in_every_way_loses_nothing(
 
 
 @linux
+@pytest.mark.soak
 @pytest.mark.timeout(900)
 def test_a_cluster_that_loses_its_nodes_and_its_head_loses_nothing_else(
     tmp_path: Path, environment: dict[str, str]
@@ -63,6 +65,7 @@ def test_a_cluster_that_loses_its_nodes_and_its_head_loses_nothing_else(
     sys.platform != "linux" or not can_mount(),
     reason="mounts a small file system in a namespace of its own",
 )
+@pytest.mark.soak
 @pytest.mark.timeout(900)
 def test_a_full_disk_costs_the_trial_that_filled_it_or_ends_the_run_with_a_sentence(
     tmp_path: Path, environment: dict[str, str]
@@ -75,6 +78,7 @@ def test_a_full_disk_costs_the_trial_that_filled_it_or_ends_the_run_with_a_sente
 
 
 @linux
+@pytest.mark.soak
 @pytest.mark.timeout(900)
 def test_two_drivers_on_one_store_lose_nothing_and_show_nothing_twice(
     tmp_path: Path, environment: dict[str, str]

@@ -97,6 +97,9 @@ def load(folder: Path, name: str) -> Sweep:
     return parse_sweep((folder / name).read_text(), name, refs_in(folder / "my_tasks.py"))
 
 
+pytestmark = pytest.mark.ray
+
+
 @pytest.fixture(scope="module")
 def mixed(unilaw, folder: Path) -> Ran:
     done = unilaw("run", "mixed.yaml", "--task-file", "my_tasks.py", "--store", "rows", cwd=folder)
@@ -220,6 +223,7 @@ def test_retry_failed_and_a_time_limit(unilaw, mixed: Ran, tmp_path: Path):
         "--store",
         tmp_path / "rows",
         "--retry-failed",
+        "--inline",
         cwd=mixed.folder,
     )
     assert done.returncode == 1

@@ -16,9 +16,12 @@ from tests import FAILING_TASK
 from tests.conftest import UNILAW
 from tests.nodes import in_session
 
-pytestmark = pytest.mark.skipif(
-    not Path("/proc/self/stat").exists(), reason="follows processes through /proc"
-)
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.skipif(
+        not Path("/proc/self/stat").exists(), reason="follows processes through /proc"
+    ),
+]
 
 TRIALS = 8
 SLOW = """\
@@ -26,7 +29,7 @@ name: slow
 seeds: [0]
 tasks:
   - task: trouble
-    fixed: {nap: 1.0, max_epochs: 2000}
+    fixed: {nap: 0.5, max_epochs: 2000}
     grid: {n: {range: [16, 24]}}
 """
 """With this many epochs, every trial is a batch of its own."""
@@ -80,7 +83,7 @@ def finish(unilaw, folder: Path) -> None:
     """Run again. Every trial must then be there, and no finished one twice."""
     before = Store.open(folder / "rows").read()
     assert before.problems == [] and 2 <= len(before.rows) < TRIALS
-    done = unilaw(*ARGUMENTS, cwd=folder)
+    done = unilaw(*ARGUMENTS, "--inline", cwd=folder)
     assert done.returncode == 0, done.stderr
     finished = len(before.rows)
     assert done.stdout.startswith(f"{TRIALS - finished} ok, 0 failed, {finished} finished before")

@@ -145,6 +145,7 @@ def job():
     shutil.rmtree(f"/tmp/ray-{number}", ignore_errors=True)
 
 
+@pytest.mark.soak
 def test_a_sweep_runs_over_two_machines(tmp_path, environment, job):
     tools = tmp_path / "unilaw" / "bin"  # $HOME/unilaw, as in the script
     tools.mkdir(parents=True)

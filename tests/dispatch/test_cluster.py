@@ -12,6 +12,8 @@ import pytest
 from tests.conftest import UNILAW
 from tests.nodes import RAY, free_port
 
+pytestmark = pytest.mark.ray
+
 SWEEP = """
 name: small
 seeds: [0]

@@ -18,7 +18,8 @@ from tests.conftest import UNILAW
 from tests.dispatch.cuttable_wire import CuttableWire
 from tests.dispatch.job_cluster import Cluster, folder_with_namesakes, job_cluster
 
-pytestmark = pytest.mark.timeout(900)  # a busy machine takes minutes for what takes half of one
+# a busy machine takes minutes for what takes half of one
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 
 TASK = """
 import os, time
@@ -190,6 +191,7 @@ def test_launched_twice_runs_once_and_survives_a_cut_wire(cluster, folder, tmp_p
     assert len(rows(store)) == 2
 
 
+@pytest.mark.soak
 def test_detached_cancelled_and_launched_again_loses_nothing(cluster, folder, tmp_path):
     store = tmp_path / "rows"
     gate = tmp_path / "gate"
@@ -235,6 +237,7 @@ def test_detached_cancelled_and_launched_again_loses_nothing(cluster, folder, tm
     pd.testing.assert_frame_equal(kept, before)
 
 
+@pytest.mark.soak
 def test_exit_codes_are_those_of_run(cluster, folder, tmp_path):
     (folder / "broken.yaml").write_text(SMALL + "    fixed: {broken: true}\n")
     file = tmp_path / "file"

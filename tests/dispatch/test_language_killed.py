@@ -1,4 +1,4 @@
-"""A language model's trial that is killed again and again ends as if it had never been."""
+"""A language model's trial that is killed, however often, ends as if it had never been."""
 
 import os
 import random
@@ -17,8 +17,6 @@ from harness.sweeps.sweep import parse_sweep
 from tests import ROOT
 from tests.tasks.inline_trials import run
 from tests.tasks.random_texts import write_texts
-
-KILLS = 3
 
 SWEEP = """
 name: killed
@@ -88,10 +86,11 @@ def killed(process: subprocess.Popen[bytes], folder: Path, pause: float) -> bool
     return at_work
 
 
-# four times Python, torch and transformers, on a machine that may be busy
-@pytest.mark.timeout(900)
-def test_a_trial_that_is_killed_three_times_ends_bit_for_bit_as_one_that_was_not(
-    tmp_path: Path, environment: dict[str, str]
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # each start takes Python, torch and transformers
+@pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.soak)])
+def test_a_trial_that_is_killed_ends_bit_for_bit_as_one_that_was_not(
+    kills: int, tmp_path: Path, environment: dict[str, str]
 ):
     text = SWEEP.format(source=write_texts(tmp_path / "texts"))
     (tmp_path / "killed.yaml").write_text(text)
@@ -99,7 +98,7 @@ def test_a_trial_that_is_killed_three_times_ends_bit_for_bit_as_one_that_was_not
     draw = random.Random(0)
     process = None
     try:
-        for _ in range(KILLS):
+        for _ in range(kills):
             process = start(tmp_path, environment)
             at_work = killed(process, tmp_path, pause=draw.uniform(0, 0.5))
             assert at_work, output.read_text()

@@ -5,6 +5,8 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
 from harness.store.store import Store
 from tests import SOAK_TASK
 from tests.conftest import UNILAW
@@ -23,6 +25,7 @@ PATIENCE_S = 240.0
 """How long to wait for the trial's first checkpoint, and for the run's end."""
 
 
+@pytest.mark.soak
 def test_a_lost_head_is_a_sentence(tmp_path: Path):
     (tmp_path / "a.yaml").write_text(SWEEP)
     with nodes(1) as cluster:

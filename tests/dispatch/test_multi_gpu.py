@@ -24,7 +24,7 @@ from tests.tasks.random_texts import write_texts
 PLENTY_S = 300.0
 
 # each start takes Python, torch, transformers and Ray Train three times over
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +157,7 @@ def test_killed_it_is_a_crash_and_then_goes_on_to_what_one_process_finds(
     assert len(two["weights"]) == len(alone.weights or b"")
 
 
+@pytest.mark.soak
 def test_out_of_memory_in_one_process_ends_both_and_stays_oom(
     two_cpus: None, source: str, tmp_path: Path
 ):
@@ -166,6 +167,7 @@ def test_out_of_memory_in_one_process_ends_both_and_stays_oom(
     assert columns["wall_s"] < PLENTY_S and all_ended_within(60, tmp_path)
 
 
+@pytest.mark.soak
 def test_a_process_that_hangs_meets_the_time_limit(two_cpus: None, source: str, tmp_path: Path):
     columns = columns_of(trial(source, "hang", tmp_path), settings(seconds=15))
     message = columns["failure_message"]
@@ -174,6 +176,7 @@ def test_a_process_that_hangs_meets_the_time_limit(two_cpus: None, source: str, 
     assert 15 <= columns["wall_s"] < 60 and all_ended_within(60, tmp_path)
 
 
+@pytest.mark.soak
 def test_called_off_it_leaves_no_process_and_no_cpu_taken(
     two_cpus: None, source: str, tmp_path: Path
 ):

@@ -23,6 +23,8 @@ from harness.errors import UserError
 from harness.sweeps.sweep import Resources, parse_sweep
 from harness.sweeps.trial import Batch, RunSettings
 
+pytestmark = pytest.mark.ray
+
 SETTINGS = RunSettings(
     cpus=1, gpus=0.0, seconds=60, weights_bytes=0, measure_points=0, checkpoints=None
 )
