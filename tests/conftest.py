@@ -1,9 +1,12 @@
 """Fixtures that many tests share: the `unilaw` command as a process, a calibration that is not
 timed, and Ray kept to one worker per test file."""
 
+import contextlib
+import io
 import json
 import os
 import subprocess
+import sys
 import sysconfig
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -113,6 +116,32 @@ def unilaw(environment: dict[str, str]) -> Command:
         command = [UNILAW, *map(str, arguments)]
         return subprocess.run(
             command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=500
+        )
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def unilaw_here(calibration: None) -> Command:
+    """Return the command as a function of this process, which spares it the imports: for commands
+    that neither start Ray nor do anything to their process. It is called as `unilaw` is."""
+    from harness.cli import main
+
+    def call(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+        command = ["unilaw", *map(str, arguments)]
+        out = io.StringIO()
+        err = io.StringIO()
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            contextlib.chdir(cwd),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            patch.setattr(sys, "argv", command)
+            with pytest.raises(SystemExit) as ended:
+                main()
+        return subprocess.CompletedProcess(
+            command, int(ended.value.code or 0), out.getvalue(), err.getvalue()
         )
 
     return call

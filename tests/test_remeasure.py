@@ -65,7 +65,7 @@ def rows(folder: Path) -> pd.DataFrame:
     return Store.open(folder).read().rows
 
 
-@pytest.mark.parametrize("inline", [True, False])
+@pytest.mark.parametrize("inline", [True, pytest.param(False, marks=pytest.mark.ray)])
 def test_everything_measured_is_new_and_everything_trained_is_as_it_was(
     store: Path, monkeypatch: pytest.MonkeyPatch, inline: bool
 ):

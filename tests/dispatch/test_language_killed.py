@@ -24,10 +24,10 @@ seeds: [0]
 limits: {{measure_points: 0}}
 tasks:
   - task: text-stream
-    fixed: {{source: "{source}", n: 6000, context: 32, batch_size: 16, depth: 2,
+    fixed: {{source: "{source}", n: 1200, context: 32, batch_size: 16, depth: 2,
              dropout: 0.1, max_epochs: 4}}
 """
-"""1500 steps, in which dropout draws random numbers as well."""
+"""300 steps, in which dropout draws random numbers as well."""
 
 EQUAL = [
     "train_loss",
@@ -113,8 +113,8 @@ def test_a_trial_that_is_killed_ends_bit_for_bit_as_one_that_was_not(
     store = Store.open(tmp_path / "rows")
     (row,) = store.read().rows.to_dict("records")
     (whole,) = run(parse_sweep(text, "killed.yaml", {}).trials[0])
-    assert (row["status"], row["attempt"], row["steps"]) == ("ok", 1, 1500)
-    assert 0 < row["resumed_step"] < 1500 and whole["resumed_step"] is None
+    assert (row["status"], row["attempt"], row["steps"]) == ("ok", 1, 300)
+    assert 0 < row["resumed_step"] < 300 and whole["resumed_step"] is None
     for name in EQUAL:
         assert row[name] == whole[name], name
     assert [dict(point) for point in row["loss_curve"]] == whole["loss_curve"]

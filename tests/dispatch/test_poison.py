@@ -186,14 +186,15 @@ def test_a_trial_that_prints_binary_junk_is_ok_like_any_other(
     assert pd.read_parquet(tmp_path / "rows")["status"].tolist() == ["ok"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("how", ["raise", "exit"])
-def test_a_model_that_cannot_be_built_costs_only_its_own_trial(how: str, unilaw, tmp_path: Path):
+def test_a_model_that_cannot_be_built_costs_only_its_own_trial(
+    how: str, unilaw_here, tmp_path: Path
+):
     (tmp_path / "a.yaml").write_text(
         f"name: a\nseeds: [0]\ntasks:\n  - {{task: trouble, fixed: {{how: {how}, where: model}}}}\n"
         "  - {task: trouble}\n"
     )
-    done = unilaw(
+    done = unilaw_here(
         "run", "a.yaml", "--task-file", FAILING_TASK, "--store", "rows", "--inline", cwd=tmp_path
     )
     assert done.stdout.startswith("1 ok, 1 failed (1 bug), 0 finished before"), done.stderr

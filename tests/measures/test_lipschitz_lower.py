@@ -40,9 +40,9 @@ def test_a_linear_map(d: int, outputs: int):
 
 @pytest.mark.parametrize("begin", ["steep points", "random pairs"])
 def test_never_above_the_exact_constant_and_near_it(begin: str):
-    """200 random two-layer ReLU networks whose constant is known from all their linear pieces."""
+    """Of a hundred random two-layer ReLU networks, the constant is known from all linear pieces."""
     ratios = []
-    for net in small_nets():
+    for net in small_nets()[:100]:
         model, x = net.module().float(), 2 * points(32, net.W.shape[1])
         if begin == "steep points":
             found = lower(model, x)
@@ -51,7 +51,7 @@ def test_never_above_the_exact_constant_and_near_it(begin: str):
         assert found.largest <= net.exact * (1 + 1e-4)
         ratios.append(found.largest / net.exact)
     assert sum(ratios) / len(ratios) >= (0.95 if begin == "steep points" else 0.9)
-    assert sorted(ratios)[10] >= 0.5, "a few are flat wherever there are points"
+    assert sorted(ratios)[5] >= 0.5, "a few are flat wherever there are points"
 
 
 def ramp() -> nn.Module:

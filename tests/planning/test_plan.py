@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from _pytest.mark import ParameterSet
 
 from harness.errors import UserError
 from harness.measures.counts import count_training_flops
@@ -231,7 +232,17 @@ def test_memory_grows_with_parameters_and_data():
     assert many.memory_bytes - few.memory_bytes >= 2 * 4 * 5 * 10**6
 
 
-@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda p: p.stem)
+def shipped_sweeps() -> list[ParameterSet]:
+    """Return the shipped sweeps. Counting the FLOPs of deep transformers takes a minute."""
+    deep = ("gpt-ladder-cluster", "gpt-ladder-gpu")
+    return [
+        pytest.param(path, id=path.stem, marks=[pytest.mark.soak] if path.stem in deep else [])
+        for path in sorted(SHIPPED.glob("*.yaml"))
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", shipped_sweeps())
 def test_shipped_sweeps_fit_where_they_may_use_three_gigabytes(path: Path, hub: None):
     shipped = parse_sweep(path.read_text(), path.name)
     cells = cost_cells(shipped)

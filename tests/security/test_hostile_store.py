@@ -127,7 +127,7 @@ def put_links(store: Path, outside: Path) -> None:
     ids=lambda command: command[0],
 )
 def test_a_hostile_store_reads_and_writes_nothing_outside_itself(
-    hostile: Path, tmp_path: Path, unilaw, command: list[str]
+    hostile: Path, tmp_path: Path, unilaw_here, command: list[str]
 ):
     shutil.copytree(hostile, tmp_path / "here", symlinks=True)
     here = tmp_path / "here"
@@ -135,7 +135,7 @@ def test_a_hostile_store_reads_and_writes_nothing_outside_itself(
         (torn,) = (p for p in (here / "store").glob("part-*") if p.stat().st_size < 10)
         torn.unlink()
     outside = bytes_by_file(here / "outside")
-    done = unilaw(*command, cwd=here)
+    done = unilaw_here(*command, cwd=here)
     assert done.returncode in (0, 1, 2) and "Traceback" not in done.stderr, done.stderr
     assert bytes_by_file(here / "outside") == outside
     assert {p.name for p in here.iterdir()} <= {"store", "outside", "new"} and {

@@ -65,6 +65,8 @@ class Careless(Task):
 """
 
 
+pytestmark = pytest.mark.ray
+
 SWEEP = """
 name: careless
 seeds: [0]

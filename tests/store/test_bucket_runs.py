@@ -67,7 +67,8 @@ def test_every_command_works_on_a_store_in_a_bucket(
         assert SECRET.encode() not in bucket.get(name), name
 
 
-@pytest.mark.parametrize("kind", ["disk", "bucket"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["disk", pytest.param("bucket", marks=pytest.mark.soak)])
 def test_two_runs_into_one_store_at_once_lose_nothing(bucket: BucketServer, here: Path, kind: str):
     where = "rows" if kind == "disk" else bucket.uri("rows")
     other = SWEEP.replace("name: small", "name: other").replace("[4, 8, 12]", "[8, 12, 16]")

@@ -13,7 +13,7 @@ from harness.store.latest import latest
 from harness.store.location import folder_at
 from harness.store.store import Store
 from tests.bucket_server import BucketServer, Every
-from tests.store.small_sweep import SWEEP, exit_code_of, started
+from tests.store.small_sweep import SWEEP, exit_code_of
 
 pytestmark = pytest.mark.usefixtures("credentials")
 
@@ -22,14 +22,17 @@ NOBODY = "endpoint_override=127.0.0.1:9&scheme=http"
 
 
 def test_a_run_through_a_server_that_fails_now_and_then_loses_no_row(
-    bucket: BucketServer, here: Path
+    bucket: BucketServer,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ):
-    """The run is on Ray, in a process of its own. Every fifth request gets 500 or 503, or waits."""
+    """Every fifth request gets 500 or 503, or waits."""
     trouble = Every(5, "500", "SlowDown", "wait", wait_s=0.5)
     bucket.trouble = trouble
-    process = started("run", "small.yaml", "--store", bucket.uri("rows"), cwd=here)
-    out, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err
+    command = ("run", "small.yaml", "--inline", "--store", bucket.uri("rows"))
+    assert exit_code_of(monkeypatch, *command) == 0
+    out, err = capfd.readouterr()
     assert "6 ok, 0 failed" in out and "Traceback" not in err
     assert set(trouble.met) == {"500", "SlowDown", "wait"}
 

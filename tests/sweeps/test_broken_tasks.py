@@ -75,11 +75,11 @@ SAID = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, unilaw) -> Path:
+def folder(tmp_path_factory, unilaw_here) -> Path:
     folder = tmp_path_factory.mktemp("broken")
     (folder / "broken.py").write_text(TASK)
     (folder / "broken.yaml").write_text(SWEEP)
-    done = unilaw(
+    done = unilaw_here(
         "run", "broken.yaml", "--task-file", "broken.py", "--inline", "--store", "rows", cwd=folder
     )
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
@@ -98,8 +98,8 @@ def test_every_slip_is_a_row_with_its_reason(folder):
         assert said in str(rows.loc[how, "failure_message"])
 
 
-def test_plan_names_a_model_that_cannot_be_built(folder, unilaw):
-    done = unilaw("plan", "broken.yaml", "--task-file", "broken.py", cwd=folder)
+def test_plan_names_a_model_that_cannot_be_built(folder, unilaw_here):
+    done = unilaw_here("plan", "broken.yaml", "--task-file", "broken.py", cwd=folder)
     assert (
         done.returncode == 2
         and "the model of task 'broken' raises KeyError" in done.stderr
@@ -107,7 +107,7 @@ def test_plan_names_a_model_that_cannot_be_built(folder, unilaw):
     )
 
 
-def test_a_gpu_that_is_not_there_is_said_and_not_replaced(folder, unilaw):
+def test_a_gpu_that_is_not_there_is_said_and_not_replaced(folder, unilaw_here):
     import torch
 
     if torch.cuda.is_available():
@@ -115,7 +115,9 @@ def test_a_gpu_that_is_not_there_is_said_and_not_replaced(folder, unilaw):
     (folder / "gpu.yaml").write_text(
         SWEEP.replace("name: broken", "name: gpu\nresources: {gpus: 1}").replace(", family", "")
     )
-    unilaw("run", "gpu.yaml", "--task-file", "broken.py", "--inline", "--store", "gpu", cwd=folder)
+    unilaw_here(
+        "run", "gpu.yaml", "--task-file", "broken.py", "--inline", "--store", "gpu", cwd=folder
+    )
     rows = pd.read_parquet(folder / "gpu")
     assert (
         rows["status"].eq("failed").all()

@@ -157,9 +157,9 @@ THROUGH_THE_COMMAND = (
 
 
 @pytest.mark.parametrize("case", THROUGH_THE_COMMAND)
-def test_command_prints_one_sentence_and_starts_nothing(unilaw, tmp_path: Path, case: str):
+def test_command_prints_one_sentence_and_starts_nothing(unilaw_here, tmp_path: Path, case: str):
     (tmp_path / "bad.yaml").write_text(BAD[case].text)
-    done = unilaw("run", "bad.yaml", "--store", "rows", cwd=tmp_path)
+    done = unilaw_here("run", "bad.yaml", "--store", "rows", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
@@ -175,17 +175,17 @@ def test_command_prints_one_sentence_and_starts_nothing(unilaw, tmp_path: Path, 
         ("taken/rows", "cannot be read: Not a directory"),
     ],
 )
-def test_command_refuses_an_impossible_store(unilaw, tmp_path: Path, store: str, reason: str):
+def test_command_refuses_an_impossible_store(unilaw_here, tmp_path: Path, store: str, reason: str):
     (tmp_path / "good.yaml").write_text("name: a\nseeds: [0]\ntasks:\n  - task: sphere\n")
     (tmp_path / "taken").write_text("somebody's notes")
-    done = unilaw("run", "good.yaml", "--store", store, cwd=tmp_path)
+    done = unilaw_here("run", "good.yaml", "--store", store, cwd=tmp_path)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith(f"unilaw: the store '{store}' {reason}")
     (tmp_path / "named.yaml").write_text(
         f"name: a\nseeds: [0]\nstore: {store}\ntasks:\n  - task: sphere\n"
     )
-    named = unilaw("run", "named.yaml", cwd=tmp_path)
+    named = unilaw_here("run", "named.yaml", cwd=tmp_path)
     assert (
         named.returncode,
         named.stderr.startswith(f"unilaw: named.yaml:3: the store '{store}' {reason}"),
