@@ -136,20 +136,6 @@ def rows(store: Path) -> pd.DataFrame:
     return pd.read_parquet(store).sort_values("trial_id", ignore_index=True)
 
 
-SAME_EVERYWHERE = [
-    "trial_id",
-    "attempt",
-    "p",
-    "epochs",
-    "train_loss",
-    "test_loss",
-    "data_hash",
-    "unilaw_version",
-    "commit",
-    "dirty",
-]
-
-
 def test_launched_twice_runs_once_and_survives_a_cut_wire(cluster, folder, tmp_path):
     store = tmp_path / "rows"
     gate = tmp_path / "gate"
@@ -176,19 +162,9 @@ def test_launched_twice_runs_once_and_survives_a_cut_wire(cluster, folder, tmp_p
     assert wire.cuts == 1 and len(wire.open) > 2, "the log was asked for again"
     assert [job["submission_id"] for job in submitted(cluster)] == [name]
 
-    inline = unilaw(cluster, folder, "run", *sweep, "--inline", "--store", tmp_path / "inline")
-    assert inline.returncode == 0, inline.stderr
     there = rows(store)
-    here = rows(tmp_path / "inline")
-    pd.testing.assert_frame_equal(there[SAME_EVERYWHERE], here[SAME_EVERYWHERE], check_exact=True)
     assert there["ray_version"].notna().all()
-    assert there["status"].eq("ok").all()
-
-    third = unilaw(cluster, folder, *launch, cluster.url)
-    assert third.returncode == 0, third.stderr
-    assert "2 finished before" in third.stdout
-    assert f"{name}-2 is submitted" in third.stderr
-    assert len(rows(store)) == 2
+    assert there["status"].eq("ok").all() and len(there) == 2
 
 
 @pytest.mark.soak
@@ -235,6 +211,12 @@ def test_detached_cancelled_and_launched_again_loses_nothing(cluster, folder, tm
     assert len(after) == after["trial_id"].nunique() == 3
     kept = after[after["trial_id"].isin(before["trial_id"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(kept, before)
+
+    third = unilaw(cluster, folder, *launch)
+    assert third.returncode == 0, third.stderr
+    assert "3 finished before" in third.stdout
+    assert f"{name}-3 is submitted" in third.stderr
+    assert len(rows(store)) == 3
 
 
 @pytest.mark.soak

@@ -126,6 +126,35 @@ LOSSES = ["train_loss", "test_loss", "test_loss_se", "bits_per_byte", "nll", "ec
 MEASURES = ["stability_attack_mean", "lip_lower_pairs", "lip_mean_grad", "d_participation"]
 
 
+def assert_found_what_one_process_finds(two: dict[str, Any], of_both: Trial) -> None:
+    """Train the trial in this process alone and compare."""
+    (alone,) = run_batch(Batch(((of_both,),)), settings(points=3))
+    one = alone.columns
+    assert one["status"] == "ok"
+
+    losses = [point["loss"] for point in one["loss_curve"]]
+    assert [point["loss"] for point in two["loss_curve"]] == pytest.approx(losses, rel=1e-5)
+    for name in EQUAL:
+        assert two.get(name) == one.get(name), name
+    for name in LOSSES:
+        assert two[name] == pytest.approx(one[name], rel=1e-4), name
+    for name in MEASURES:
+        assert two[name] == pytest.approx(one[name], rel=1e-2), name
+
+    note = "one model over 2 processes; instruments on the whole of it, on one cpu"
+    assert two["stack_note"] == note and not one["stack_note"]
+    assert len(two["weights"]) == len(alone.weights or b"")
+
+
+def test_two_processes_find_what_one_finds(two_cpus: None, source: str, tmp_path: Path):
+    fine = trial(source, "none", tmp_path)
+    two = columns_of(fine, settings(points=3))
+    assert two["status"] == "ok", two["failure_message"]
+    assert two["resumed_step"] is None
+    assert_found_what_one_process_finds(two, fine)
+
+
+@pytest.mark.soak
 def test_killed_it_is_a_crash_and_then_goes_on_to_what_one_process_finds(
     two_cpus: None, source: str, tmp_path: Path
 ):
@@ -140,21 +169,7 @@ def test_killed_it_is_a_crash_and_then_goes_on_to_what_one_process_finds(
     assert two["status"] == "ok", two["failure_message"]
     assert two["resumed_step"] in (4, 5)
     assert len(processes(tmp_path)) == 4
-
-    (alone,) = run_batch(Batch(((killed,),)), settings(points=3))
-    one = alone.columns
-    assert one["status"] == "ok"
-    losses = [point["loss"] for point in one["loss_curve"]]
-    assert [point["loss"] for point in two["loss_curve"]] == pytest.approx(losses, rel=1e-5)
-    for name in EQUAL:
-        assert two.get(name) == one.get(name), name
-    for name in LOSSES:
-        assert two[name] == pytest.approx(one[name], rel=1e-4), name
-    for name in MEASURES:
-        assert two[name] == pytest.approx(one[name], rel=1e-2), name
-    note = "one model over 2 processes; instruments on the whole of it, on one cpu"
-    assert two["stack_note"] == note and not one["stack_note"]
-    assert len(two["weights"]) == len(alone.weights or b"")
+    assert_found_what_one_process_finds(two, killed)
 
 
 @pytest.mark.soak
