@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import ray
 
 from harness.dispatch import ray_internals
+from harness.dispatch.addresses import shown, without_credentials
 from harness.dispatch.error_lines import first_line
 from harness.errors import UserError
 from harness.sweeps.gpu_shares import SMALLEST
@@ -152,6 +153,11 @@ def _start_here() -> None:
 
 
 def _join(address: str | None) -> None:
+    if address is not None and shown(address) != address:
+        raise UserError(
+            f"--address {shown(address)}: must be auto or HOST:PORT of a running cluster; a token"
+            " belongs in the environment (clusters/README.md)"
+        )
     try:
         if address is not None and address != "auto":
             # Ray itself would knock at a closed door for many minutes
@@ -163,7 +169,8 @@ def _join(address: str | None) -> None:
         if os.environ.get("RAY_AUTH_MODE") == "token":
             hint = ""
         raise UserError(
-            f"--address {address}: no Ray cluster answers there ({first_line(e)[:200]}){hint}"
+            f"--address {address}: no Ray cluster answers there"
+            f" ({without_credentials(first_line(e))[:200]}){hint}"
         ) from None
 
 

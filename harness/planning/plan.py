@@ -15,6 +15,7 @@ import torch
 
 from harness.errors import UserError
 from harness.planning.batches import make_batches
+from harness.planning.cores import cores_here
 from harness.planning.costs import Calibration
 from harness.planning.gpus import Gpus, share_alone
 from harness.planning.machine_speed import calibrated
@@ -24,6 +25,7 @@ from harness.planning.times import FORECAST_OVERHEAD, Planned, wall_seconds
 from harness.sweeps.gpu_shares import named
 from harness.sweeps.sweep import Resources, Sweep
 from harness.sweeps.trial import Trial, canonical_json
+from harness.sweeps.users_code import users_code
 
 
 class Cell(NamedTuple):
@@ -155,16 +157,13 @@ def cost_cells(sweep: Sweep, skip_broken: bool = False) -> list[Cell]:
     gpus = gpus_of(sweep.resources)
     cells: list[Cell] = []
     for trials in by_cell.values():
+        first = trials[0]
         try:
-            cells.append(_cost(trials[0], len(trials), gpus))
-        except (Exception, SystemExit) as e:
-            if skip_broken:
-                continue
-            message = (
-                f"the model of task '{trials[0].ref.name}' raises {type(e).__name__} for"
-                f" {trials[0].config}: {e}"
-            )
-            raise UserError(" ".join(message.split())[:1000]) from None
+            with users_code(f"the model of task '{first.ref.name}'", f"for {first.config}"):
+                cells.append(_cost(first, len(trials), gpus))
+        except UserError:
+            if not skip_broken:
+                raise
     return cells
 
 
@@ -199,7 +198,7 @@ def _cost(trial: Trial, seeds: int, gpus: float | Gpus) -> Cell:
 
 def slots_here(sweep: Sweep) -> int:
     """Return how many batches this machine runs at a time."""
-    return max(1, min((os.cpu_count() or 1) // sweep.resources.cpus, len(sweep.trials)))
+    return max(1, min(cores_here() // sweep.resources.cpus, len(sweep.trials)))
 
 
 def refuse_what_cannot_fit(cells: list[Cell], sweep: Sweep, here: bool) -> None:
