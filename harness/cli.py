@@ -109,7 +109,7 @@ def run(
 ) -> None:
     """Run what the store does not have yet. Exits with 1 when trials failed."""
     from harness.planning.cores import refuse_more_cores_than_here
-    from harness.planning.plan import cost_cells, refuse_what_cannot_fit
+    from harness.planning.plan import cost_cells, refuse_what_cannot_fit, say_uncounted
     from harness.run import how_to_go_on
     from harness.run import run as run_sweep
     from harness.sweeps.sweep import load_sweep
@@ -122,7 +122,8 @@ def run(
         loaded = loaded.only(trial)
     if address is None:
         refuse_more_cores_than_here(loaded.resources.cpus, "resources.cpus")
-    cells = cost_cells(loaded, skip_broken=True)
+    cells, uncounted = cost_cells(loaded)
+    say_uncounted(uncounted, _say)
     refuse_what_cannot_fit(cells, loaded, here=address is None)
     if address is not None:  # before anything is written
         from harness.dispatch.cluster import connect
@@ -186,14 +187,16 @@ def launch(
     job. Exits as `run` would there."""
     from harness.dispatch import job_server
     from harness.dispatch.launch import launch as launch_sweep
-    from harness.planning.plan import cost_cells, refuse_what_cannot_fit
+    from harness.planning.plan import cost_cells, refuse_what_cannot_fit, say_uncounted
     from harness.run import how_to_go_on
     from harness.sweeps.sweep import load_sweep
 
     client = job_server.connect(address)
     refs = _refs(task_file)
     loaded = load_sweep(sweep, refs, _say)
-    refuse_what_cannot_fit(cost_cells(loaded, skip_broken=True), loaded, here=False)
+    cells, uncounted = cost_cells(loaded)
+    say_uncounted(uncounted, _say)
+    refuse_what_cannot_fit(cells, loaded, here=False)
 
     same_command = shlex.split(how_to_go_on(sys.argv))
     exit_code = launch_sweep(
@@ -212,10 +215,7 @@ def launch(
 
 
 @app.command()
-def cancel(
-    job: JobArgument,
-    address: JobServer,
-) -> None:
+def cancel(job: JobArgument, address: JobServer) -> None:
     """Stop a job that `launch` started. What it has finished stays, and `launch` goes on from
     there."""
     from harness.dispatch import job_server, jobs

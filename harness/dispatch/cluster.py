@@ -146,10 +146,22 @@ def _start_here() -> None:
                 **QUIET,
             )
     except Exception as e:  # Ray raises plain Exception
-        raise UserError(
-            "Ray did not start on this machine; try again when it is less busy"
-            f" ({first_line(e)[:200]})"
-        ) from None
+        raise UserError(f"Ray did not start on this machine: {_why_not_started(e)}") from None
+
+
+def _why_not_started(e: Exception) -> str:
+    """Return the cause, and what helps."""
+    if isinstance(e, OSError) and e.filename:
+        return (
+            f"{e.filename}: {e.strerror}; set RAY_TMPDIR to a folder that can be written, for Ray's"
+            " temporary files, with a short path"
+        )
+    if ray_internals.socket_path_is_too_long(e):
+        return (
+            "the path of the folder for its temporary files is too long for a socket; set"
+            " RAY_TMPDIR to a shorter one, of at most 38 characters"
+        )
+    return f"{first_line(e)[:200]}; try again when it is less busy"
 
 
 def _join(address: str | None) -> None:
