@@ -17,4 +17,4 @@ def shown(address: str) -> str:
 
 def without_credentials(text: str) -> str:
     """Return another's message without what may be a user and a password before a host's name."""
-    return re.sub(r"[^\s/'\"]+@(?=\w)", "…@", text)
+    return re.sub(r"[^\s/'\"(]+@(?=\w)", "…@", text)

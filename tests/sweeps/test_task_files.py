@@ -54,11 +54,11 @@ HOSTILE = {
         "raises an exception when it is run: words",
     ),
     "a metaclass": (
-        TASK.replace("from harness.task import", "import abc\nfrom harness.task import")
-        + "\n\nclass Meta(abc.ABCMeta):\n    def __getattribute__(self, name):\n"
-        "        raise LookupError(name) if name == '__module__' else AttributeError(name)\n\n\n"
+        f"import abc\n{TASK}\n\nclass Meta(abc.ABCMeta):\n    def __getattribute__(self, name):\n"
+        "        if name == '__module__':\n            raise LookupError(name)\n"
+        "        return super().__getattribute__(name)\n\n\n"
         "class Hidden(Toy, metaclass=Meta):\n    name = 'hidden'\n",
-        "raises ",
+        "raises LookupError when it is run: __module__",
     ),
     "a repr": (
         TASK.replace('"toy"', "Odd()").replace(

@@ -26,7 +26,7 @@ def home(monkeypatch: pytest.MonkeyPatch):
         ("rows", "rows"),
         ("./~/rows", "./~/rows"),
         ("rows~", "rows~"),
-        ("s3://bucket/~rows", "s3://bucket/~rows"),
+        ("s3://bucket/rows", "s3://bucket/rows"),
     ],
 )
 def test_a_home_is_a_home_on_the_command_line_and_in_a_file(given: str, meant: str):

@@ -70,7 +70,7 @@ def test_digits_without_images_are_refused(tmp_path: Path, kind: str):
         header = bytes([0, 0, 8, len(shape)]) + sizes
         (tmp_path / name).write_bytes(header + bytes(int(np.prod(shape))))
 
-    fixed = f"{{n: 10, source: 'idx:{tmp_path}'}}"
+    fixed = f"{{n: 10, stop: epochs, source: 'idx:{tmp_path}'}}"
     sweep = f"name: a\nseeds: [0]\ntasks:\n  - task: mnist\n    fixed: {fixed}\n"
     with pytest.raises(UserError) as refused:
         parse_sweep(sweep, "sweep.yaml")
