@@ -32,10 +32,10 @@ from harness.sweeps.yaml_lines import Document, parse_document, read_document
 MANY_TRIALS = 30_000
 """A sweep of as many trials takes so long to list and plan that it is said beforehand."""
 
-TRIAL_S = 2.4e-4
-"""Seconds that one trial takes to be listed and planned, on a machine of two cores."""
+TRIAL_S = 3e-4
+"""Seconds that one trial takes to be listed and planned, where many share a size of model."""
 
-TRIAL_BYTES = 6500
+TRIAL_BYTES = 8000
 """Bytes that one trial takes in memory meanwhile."""
 
 
@@ -102,7 +102,7 @@ def expand(document: Document, from_file: dict[str, TaskRef], say: Callable[[str
     _refuse_too_many(total, file, document)
     if total >= MANY_TRIALS:
         say(
-            f"{total:,} trials: to list and plan them takes about"
+            f"{total:,} trials: to list and plan them takes at least"
             f" {total * TRIAL_S / 60:.1f} minutes and {total * TRIAL_BYTES / 1e9:.1f} GB"
         )
     _refuse_more_gpus_than_one_trial_uses(entries, file, document)
