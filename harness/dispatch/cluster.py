@@ -33,6 +33,9 @@ after 60 s."""
 ROUNDING = 1e-6
 """Shares of GPUs are added up as floats. A difference of this size is no shortage."""
 
+NO_HOME = "Could not determine home directory"
+"""What Python says where neither HOME nor the system's list of users names a home."""
+
 QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
 """Arguments of ray.init that keep Ray's own messages out of a run's."""
 
@@ -156,10 +159,12 @@ def _why_not_started(e: Exception) -> str:
             f"{e.filename}: {e.strerror}; set RAY_TMPDIR to a folder that can be written, for Ray's"
             " temporary files, with a short path"
         )
+    if NO_HOME in str(e):
+        return "this user has no home folder; set HOME to a folder that can be written"
     if ray_internals.socket_path_is_too_long(e):
         return (
             "the path of the folder for its temporary files is too long for a socket; set"
-            " RAY_TMPDIR to a shorter one, of at most 38 characters"
+            " RAY_TMPDIR to a shorter one, of at most 36 characters"
         )
     return f"{first_line(e)[:200]}; try again when it is less busy"
 

@@ -1,4 +1,4 @@
-"""How fast this machine trains and measures: some twenty seconds of timing, once per machine, then
+"""How fast this machine trains and measures: some forty seconds of timing, once per machine, then
 read from a cache.
 
     calibration = calibrated(threads=1, say=print)

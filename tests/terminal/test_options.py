@@ -1,4 +1,4 @@
-"""Options of the command: numbers beyond all bounds, more cores than there are, one trial of a sweep.
+"""Options of the command: numbers beyond all bounds, more cores than there are, a trial by its id.
 
 Run alone: python -m pytest tests/terminal/test_options.py
 """
