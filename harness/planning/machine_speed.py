@@ -52,12 +52,11 @@ def calibrated(threads: int, say: Callable[[str], None]) -> Calibration:
         )
         threads = cores
 
-    path = _file_to_keep(threads, say)
-    if path is not None:
-        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-            return _read(path)
-        say(f"timing this machine, once: kept in {path}")
+    # RuntimeError: a user without a home
+    with contextlib.suppress(OSError, RuntimeError, ValueError, TypeError, KeyError):
+        return _read(calibration_file(threads))
 
+    path = _file_to_keep(threads, say)
     try:
         calibration = measured(threads)
     except TimeoutError as e:
@@ -71,8 +70,8 @@ def calibrated(threads: int, say: Callable[[str], None]) -> Calibration:
 
 
 def _file_to_keep(threads: int, say: Callable[[str], None]) -> Path | None:
-    """Return where the calibration is kept; None where nothing can be kept, of which `say` is
-    told."""
+    """Return where a new calibration will be kept; None where nothing can be kept. `say` is told
+    which."""
     try:
         path = calibration_file(threads)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,6 +81,7 @@ def _file_to_keep(threads: int, say: Callable[[str], None]) -> Path | None:
     except OSError as e:
         why = f"{e.filename}: {e.strerror}"
     else:
+        say(f"timing this machine, once: kept in {path}")
         return path
 
     say(
