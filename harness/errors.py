@@ -1,5 +1,6 @@
 """The two ways unilaw says no: to a person (`UserError`) and to a trial (`TrialFailure`)."""
 
+import contextlib
 import difflib
 import re
 from collections.abc import Iterable
@@ -29,6 +30,17 @@ class TrialFailure(Exception):
     def __init__(self, kind: FailureKind, message: str):
         super().__init__(message)
         self.kind: FailureKind = kind
+
+
+def what_raised(e: BaseException, when: str) -> str:
+    """Return `TYPE WHEN: MESSAGE` on one line, for an exception of a user's code: asking it for its
+    name or its message may raise, too."""
+    name, message = "an exception", "(it raises when it is asked for its message)"
+    with contextlib.suppress(BaseException):
+        name = f"{type(e).__name__}"
+    with contextlib.suppress(BaseException):
+        message = " ".join(str.split(str(e)))
+    return f"{name} {when}: {message}"[:1000]
 
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:

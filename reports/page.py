@@ -27,7 +27,10 @@ def write_report(where: str | Path, target: Path | None = None) -> str:
     evidence = read_evidence(where)
     html = render(evidence)
     if target is None:
-        return evidence.store.put_report(html)
+        try:
+            return evidence.store.put_report(html)
+        except UserError as e:
+            raise UserError(f"{e}; write the report elsewhere with -o FILE.html") from None
     if target.is_dir():
         raise UserError(f"the report '{target}' is a folder; name a file")
 

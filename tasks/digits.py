@@ -126,13 +126,15 @@ def _from_idx(folder: Path) -> tuple[np.ndarray, ...]:
         )
 
     x_train, y_train, x_test, y_test = (read_idx(_idx_file(folder, name)) for name in IDX_FILES)
-    for images, labels in ((x_train, y_train), (x_test, y_test)):
+    for kind, images, labels in (("training", x_train, y_train), ("test", x_test, y_test)):
         if images.shape[1:] != (28, 28) or labels.ndim != 1 or len(images) != len(labels):
             raise UserError(
                 f"'idx:{folder}': images of shape {images.shape} and labels of shape {labels.shape}"
                 " do not go together"
             )
-        if labels.size and labels.max() > 9:
+        if not len(images):
+            raise UserError(f"'idx:{folder}': there are no {kind} images")
+        if labels.max() > 9:
             raise UserError(f"'idx:{folder}': a label is {labels.max()}; digits are 0 to 9")
     return x_train, y_train, x_test, y_test
 

@@ -17,7 +17,7 @@ from pydantic import field_validator, model_validator
 from torch import Tensor, nn
 
 from harness.errors import UserError
-from harness.language import Corpus, windows
+from harness.language import Corpus, window_begins, windows
 from harness.noise import resample_labels
 from harness.task import Config, Data, Field, Seeds, Size, Source, Task, Text
 from tasks.corpora import load_corpus
@@ -99,6 +99,12 @@ class TextWindows(Task):
         return (config.context, config.d_in)
 
     def fingerprint(self, config: TextConfig) -> str:
+        """Return the hash of the corpus. Raises UserError when it is too short for the windows."""
+        where = (config.source, config.tokenizer, config.megabytes, config.context + 1)
+        _held_out_windows(*where)
+        available = _training_window_count(*where)
+        if available < config.n:
+            raise UserError(_too_few("training", config.n, available, config.context))
         return _corpus(config).content_hash
 
     def data(self, config: TextConfig, seeds: Seeds) -> Data:
@@ -148,13 +154,29 @@ def _corpus(config: TextConfig) -> Corpus:
 def _windows(
     source: str, tokenizer: str, megabytes: float | None, length: int
 ) -> tuple[np.ndarray, Tensor]:
-    """Return all training windows, (W, length), and the held-out windows, (HELD_OUT, length), which
-    are the same for every trial."""
+    """Return all training windows, (W, length), and the held-out windows."""
     corpus = load_corpus(source, tokenizer, megabytes)
     train = windows(corpus.train, corpus.separator, length)
+    return train, _held_out_windows(source, tokenizer, megabytes, length)
+
+
+@lru_cache(maxsize=16)
+def _training_window_count(
+    source: str, tokenizer: str, megabytes: float | None, length: int
+) -> int:
+    """Return how many training windows there are, equal ones included."""
+    corpus = load_corpus(source, tokenizer, megabytes)
+    return len(window_begins(corpus.train, corpus.separator, length))
+
+
+@lru_cache(maxsize=4)
+def _held_out_windows(source: str, tokenizer: str, megabytes: float | None, length: int) -> Tensor:
+    """Return the held-out windows, (HELD_OUT, length), which are the same for every trial. Raises
+    UserError where there are fewer."""
+    corpus = load_corpus(source, tokenizer, megabytes)
     held_out = windows(corpus.held_out, corpus.separator, length)
     draw = torch.Generator().manual_seed(TABLE_SEED)
-    return train, _sample_different(held_out, HELD_OUT, draw, "held-out")
+    return _sample_different(held_out, HELD_OUT, draw, "held-out")
 
 
 def _sample_different(
@@ -178,7 +200,8 @@ def _sample_different(
         if len(rows) == n:
             return torch.from_numpy(all_windows[np.array(rows)].astype(np.int64))
 
-    raise UserError(
-        f"the source has {len(rows):,} different {kind} windows of {all_windows.shape[1] - 1}"
-        f" tokens, and {n:,} are needed"
-    )
+    raise UserError(_too_few(f"different {kind}", n, len(rows), all_windows.shape[1] - 1))
+
+
+def _too_few(kind: str, needed: int, found: int, context: int) -> str:
+    return f"the source has {found:,} {kind} windows of {context} tokens, and {needed:,} are needed"

@@ -70,14 +70,21 @@ def source_identity(source: str) -> str:
         return source
     digest = hashlib.sha256()
     for path in _files(source):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        try:
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        except OSError as e:
+            raise UserError(f"the source '{source}': {path} cannot be read: {e.strerror}") from None
     kind = source.partition(":")[0]
     return f"{kind} {digest.hexdigest()}"
 
 
 def _files(source: str) -> list[Path]:
-    """Return a local source's files, sorted by their paths inside it."""
+    """Return a local source's files, sorted by their paths inside it.
+
+    Raises UserError for a source without files, and for a pipe or a device among them: a link to
+    /dev/zero has no end.
+    """
     if source == "python-stdlib":
         root = Path(sysconfig.get_paths()["stdlib"])
         return sorted(_library(root), key=lambda path: path.relative_to(root).as_posix())
@@ -88,7 +95,11 @@ def _files(source: str) -> list[Path]:
         return [root]
 
     pattern = LOCAL_FORMATS[kind]
-    files = sorted(root.rglob(pattern), key=lambda path: path.relative_to(root).as_posix())
+    found = sorted(root.rglob(pattern), key=lambda path: path.relative_to(root).as_posix())
+    files = [path for path in found if not path.is_dir()]
+    for path in files:
+        if not path.is_file():
+            raise UserError(f"the source '{source}': {path} is not a file that can be read")
     if not files:
         raise UserError(
             f"the source '{source}' is neither a file nor a folder that holds {pattern} files"

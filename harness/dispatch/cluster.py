@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import ray
 
 from harness.dispatch import ray_internals
+from harness.dispatch.addresses import shown, without_credentials
 from harness.dispatch.error_lines import first_line
 from harness.errors import UserError
 from harness.sweeps.gpu_shares import SMALLEST
@@ -31,6 +32,9 @@ after 60 s."""
 
 ROUNDING = 1e-6
 """Shares of GPUs are added up as floats. A difference of this size is no shortage."""
+
+NO_HOME = "Could not determine home directory"
+"""What Python says where neither HOME nor the system's list of users names a home."""
 
 QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
 """Arguments of ray.init that keep Ray's own messages out of a run's."""
@@ -145,13 +149,32 @@ def _start_here() -> None:
                 **QUIET,
             )
     except Exception as e:  # Ray raises plain Exception
-        raise UserError(
-            "Ray did not start on this machine; try again when it is less busy"
-            f" ({first_line(e)[:200]})"
-        ) from None
+        raise UserError(f"Ray did not start on this machine: {_why_not_started(e)}") from None
+
+
+def _why_not_started(e: Exception) -> str:
+    """Return the cause, and what helps."""
+    if isinstance(e, OSError) and e.filename:
+        return (
+            f"{e.filename}: {e.strerror}; set RAY_TMPDIR to a folder that can be written, for Ray's"
+            " temporary files, with a short path"
+        )
+    if NO_HOME in str(e):
+        return "this user has no home folder; set HOME to a folder that can be written"
+    if ray_internals.socket_path_is_too_long(e):
+        return (
+            "the path of the folder for its temporary files is too long for a socket; set"
+            " RAY_TMPDIR to a shorter one, of at most 36 characters"
+        )
+    return f"{first_line(e)[:200]}; try again when it is less busy"
 
 
 def _join(address: str | None) -> None:
+    if address is not None and shown(address) != address:
+        raise UserError(
+            f"--address {shown(address)}: must be auto or HOST:PORT of a running cluster; a token"
+            " belongs in the environment (clusters/README.md)"
+        )
     try:
         if address is not None and address != "auto":
             # Ray itself would knock at a closed door for many minutes
@@ -163,7 +186,8 @@ def _join(address: str | None) -> None:
         if os.environ.get("RAY_AUTH_MODE") == "token":
             hint = ""
         raise UserError(
-            f"--address {address}: no Ray cluster answers there ({first_line(e)[:200]}){hint}"
+            f"--address {address}: no Ray cluster answers there"
+            f" ({without_credentials(first_line(e))[:200]}){hint}"
         ) from None
 
 

@@ -151,6 +151,10 @@ NO_SUCH_JOB_TEXT = "status code 404"
 """What the job client says when the server answers that it has no such job. The RuntimeError has no
 field for the code. Without this, `launch` asks a new head about a lost job for two minutes."""
 
+SOCKET_PATH_TEXT = "AF_UNIX path length"
+"""What Ray says when the path of its temporary folder is too long for the sockets in it. The
+OSError has no number. Without this, a user is told to wait for a less busy machine."""
+
 JOB_EXISTS_TEXT = "{submission_id} already exists"
 """What a job server answers when a job's id is taken. Without this, of two users that launch the
 same sweep at the same moment, one gets an error instead of the other's job."""
@@ -163,6 +167,11 @@ Without them, `launch` prints the client's progress among its own messages."""
 def actor_lost_its_node(error: BaseException) -> bool:
     """Return whether an actor, or a process of Ray Train, ended because its node did."""
     return getattr(error, "preempted", False) or NODE_DIED_TEXT in str(error)
+
+
+def socket_path_is_too_long(error: Exception) -> bool:
+    """Return whether Ray did not start because of the length of a socket's path."""
+    return SOCKET_PATH_TEXT in str(error)
 
 
 def job_is_unknown(error: Exception) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from harness.errors import UserError
 from harness.planning.costs import Calibration
 from harness.planning.expected_epochs import expected_epochs
 from harness.planning.gpus import Gpus, share_of_stack
@@ -19,6 +20,7 @@ from harness.planning.resolved import resolve
 from harness.planning.times import Planned, StackMember, TrialTimes
 from harness.sweeps.gpu_shares import SMALLEST
 from harness.sweeps.trial import Batch, Trial, canonical_json
+from harness.sweeps.users_code import users_code
 from harness.training.adversary import adversary_of
 
 BATCHES = 32
@@ -71,8 +73,9 @@ def make_batches(
     broken: list[Planned] = []
     for trial in trials:
         try:
-            members.append(_stack_member(trial))
-        except (Exception, SystemExit):
+            with users_code(f"the model of task '{trial.ref.name}'", "when it is planned"):
+                members.append(_stack_member(trial))
+        except UserError:
             share = SMALLEST if isinstance(gpus, Gpus) else gpus
             broken.append(Planned(Batch(((trial,),), share), 0.0))
 

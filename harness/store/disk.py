@@ -30,14 +30,19 @@ class Disk(Folder):
         return pa.OSFile(str(self._inside(checked_name(name))))
 
     def address(self, name: str) -> str:
-        return str(self.root.resolve() / name)
+        return os.path.join(os.path.realpath(self.root), name)
 
     def path(self, name: str) -> str:
         return str(self.root / name)
 
     def make(self) -> None:
         with self._user_errors("written"):
-            self.root.mkdir(parents=True, exist_ok=True)
+            try:
+                self.root.mkdir(parents=True, exist_ok=True)
+            except FileNotFoundError as e:  # below /proc, say, where nobody can make a folder
+                raise UserError(
+                    f"the store '{self}' cannot be written: {self._explain(e)}"
+                ) from None
 
             probe = self.root / f"{TEMPORARY}{uuid.uuid4().hex}"
             probe.touch()
@@ -113,6 +118,8 @@ class Disk(Folder):
 
     def _explain(self, e: OSError) -> str:
         reason = e.strerror or str(e)
+        if e.errno == errno.EEXIST and self.root.is_symlink():
+            return f"it is a link to '{os.readlink(self.root)}', which is not a folder; make it one"
         if e.errno not in FULL:
             return reason
         return (
@@ -128,4 +135,5 @@ class Disk(Folder):
         return path
 
     def _leads_out(self, path: Path) -> bool:
-        return not path.resolve().is_relative_to(self.root.resolve())
+        # not Path.resolve, which raises RuntimeError on a link that leads to itself
+        return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.root))

@@ -35,7 +35,8 @@ class BaseTask(abc.ABC):
         """Return an untrained model of inputs (B, *input_shape).
 
         The engine seeds torch before the call, and also calls it on the meta device to count
-        parameters, so it must build everything here and read no data.
+        parameters, so it should build everything here and read no data. What cannot be built there
+        is not counted, and its trials run alone.
         """
 
     @abc.abstractmethod

@@ -5,8 +5,25 @@ from typing import Annotated
 
 import typer
 
+from harness.sweeps.bounds import MAX_CPUS, MAX_POINTS
+from harness.sweeps.user_paths import user_path
+
+
+def _of_text(where: str | None) -> str | None:
+    return None if where is None else user_path(where)
+
+
+def _of_file(where: Path | None) -> Path | None:
+    return None if where is None else Path(user_path(str(where)))
+
+
 SweepArgument = Annotated[
-    str, typer.Argument(metavar="SWEEP", help="A sweep file, or the name of a shipped sweep.")
+    str,
+    typer.Argument(
+        metavar="SWEEP",
+        help="A sweep file, or the name of a shipped sweep.",
+        callback=_of_text,
+    ),
 ]
 
 StoreArgument = Annotated[
@@ -14,12 +31,40 @@ StoreArgument = Annotated[
     typer.Argument(
         metavar="STORE",
         help="What `unilaw run` has written: a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX.",
+        callback=_of_text,
+    ),
+]
+
+CompactSource = Annotated[str, typer.Argument(metavar="SRC", help="A store.", callback=_of_text)]
+
+CompactTarget = Annotated[
+    str,
+    typer.Argument(
+        metavar="DST",
+        help="A folder, or a prefix of a bucket, that does not exist yet.",
+        callback=_of_text,
+    ),
+]
+
+ReportFile = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE.html",
+        help="Default: STORE/_report.html.",
+        callback=_of_file,
     ),
 ]
 
 TaskFile = Annotated[
     Path | None,
-    typer.Option("--task-file", metavar="FILE.py", help="A file that defines further tasks."),
+    typer.Option(
+        "--task-file",
+        metavar="FILE.py",
+        help="A file that defines further tasks.",
+        callback=_of_file,
+    ),
 ]
 
 RayAddress = Annotated[
@@ -43,6 +88,7 @@ RowStore = Annotated[
     typer.Option(
         metavar="STORE",
         help="Where rows go, a folder, s3://… or gs://…; default: the sweep file's store.",
+        callback=_of_text,
     ),
 ]
 
@@ -68,7 +114,17 @@ JobArgument = Annotated[
 
 Points = Annotated[
     int | None,
-    typer.Option(metavar="N", min=1, help="Held-out points; default: the instruments' own."),
+    typer.Option(
+        metavar="N", min=1, max=MAX_POINTS, help="Held-out points; default: the instruments' own."
+    ),
 ]
+
+Cpus = Annotated[
+    int, typer.Option(min=1, max=MAX_CPUS, help="CPU cores, and torch threads, per batch.")
+]
+
+Gpus = Annotated[float, typer.Option(min=0, help="GPUs per batch; a fraction below 1 shares one.")]
+
+AllCells = Annotated[bool, typer.Option("--all", help="Every cell, of however many.")]
 
 Again = Annotated[bool, typer.Option("--again", help="Also trials that have today's measures.")]

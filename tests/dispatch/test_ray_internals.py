@@ -251,3 +251,10 @@ def test_the_job_clients_loggers_have_the_names_that_are_silenced():
     ray_internals.silence_job_client()
     for name in ray_internals.JOB_LOGGERS:
         assert not logging.getLogger(name).isEnabledFor(logging.WARNING)
+
+
+def test_a_path_too_long_for_a_socket_is_recognised():
+    with pytest.raises(OSError) as refused:
+        importlib.import_module("ray._private.utils").validate_socket_filepath("/" + "x" * 107)
+    assert ray_internals.socket_path_is_too_long(refused.value)
+    assert not ray_internals.socket_path_is_too_long(OSError("something else"))

@@ -156,10 +156,11 @@ def test_what_is_refused_is_named(source: str, given: dict[str, Any], words: lis
     assert all(word in said for word in words) and "\n" not in said, said
 
 
-def test_too_few_windows_are_one_row_with_one_sentence(source: str):
-    (columns,) = run(trial(source, n=10_000))
-    assert columns["status"] == "failed" and columns["failure_kind"] == "bug"
-    assert "training windows of 16 tokens, and n is 10,000" in columns["failure_message"]
+def test_too_few_windows_are_refused_at_the_line_of_the_source(source: str):
+    with pytest.raises(
+        UserError, match=r"^sweep.yaml:5: .* training windows of 16 tokens, and n is 10,000$"
+    ):
+        trial(source, n=10_000)
 
 
 # Plans and rows
