@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.dispatch.retries import AttemptHistory, Retries
+from harness.dispatch.rivals import Rivals
 from harness.errors import SHARED_KINDS, UserError
 from harness.execution.failures import LONGEST_MESSAGE
 from harness.execution.run_batch import run_batch
@@ -20,6 +21,7 @@ from harness.planning.machine_speed import calibrated
 from harness.planning.plan import batches, slots_here
 from harness.planning.times import FORECAST_OVERHEAD, wall_seconds
 from harness.store import provenance
+from harness.store.folder import DoesNotFit
 from harness.store.schema import SCHEMA_VERSION, Columns
 from harness.store.store import RunRecord, Store, SweepRecord
 from harness.sweeps.registry import load
@@ -63,6 +65,7 @@ def run(
         progress.say(f"set aside: {torn_file}")
     store.put_sweep(_sweep_record(sweep))
 
+    rivals = Rivals(store)
     past = AttemptHistory.read(store, progress.say)
     # An earlier run may have been killed between writing a row and this.
     store.drop_checkpoints(past.ok)
@@ -80,14 +83,16 @@ def run(
     )
 
     retries = Retries(past, todo, sweep, inline, retry_failed)
-    ledger = _Ledger(sweep, store, queue.batches, retries, progress)
+    ledger = _Ledger(sweep, store, queue.batches, retries, rivals, progress)
     if queue.batches:
         settings = settings_of(sweep, store)
+        ledger.leave_to_rivals()
         # No name for the generator: an error that leaves the loop closes it at once, which cancels
         # what is in flight.
         for batch, batch_results in results(
             queue.batches, sweep.resources, settings, address, inline
         ):
+            ledger.leave_to_rivals()
             ledger.enter(batch, batch_results)
     progress.stop()
 
@@ -101,7 +106,11 @@ def run(
             forecast_s=queue.forecast_s,
             seconds=seconds,
         )
-        store.put_run(record)
+        try:
+            store.put_run(record)
+        except DoesNotFit as e:  # the rows are all there
+            progress.say(str(e))
+    finished_before += ledger.finished_by_rivals
     return Outcome(finished_before, ledger.ok, ledger.failed, given_up, seconds)
 
 
@@ -213,21 +222,36 @@ class _Ledger:
         store: Store,
         queue: deque[Batch],
         retries: Retries,
+        rivals: Rivals,
         progress: Progress,
     ):
         self.sweep = sweep
         self.store = store
         self.queue = queue
         self.retries = retries
+        self.rivals = rivals
         self.progress = progress
+        self.finished_by_rivals = 0
         self.ok = 0
         self.failed: Counter[str] = Counter()
+
+    def leave_to_rivals(self) -> None:
+        """Take off the queue what another run of the same trials has finished meanwhile."""
+        for trial in self.rivals.take_off(self.queue):
+            self._count_rivals_trial(trial)
+
+    def _count_rivals_trial(self, trial: Trial) -> None:
+        self.finished_by_rivals += 1
+        self.progress.advance(trial, None, None)
 
     def enter(self, batch: Batch, batch_results: list[TrialResult]) -> None:
         """Write the rows of a batch that has ended, and queue what has to run again."""
         rows = []
         suspects = []
         for trial, result in zip(batch.trials, batch_results, strict=True):
+            if trial.trial_id in self.rivals.finished:  # its row is there
+                self._count_rivals_trial(trial)
+                continue
             if result.failure_kind in SHARED_KINDS and len(batch.trials) > 1:
                 suspects.append(trial.trial_id)
                 continue
@@ -237,6 +261,8 @@ class _Ledger:
 
         if rows:
             self.store.append(rows)
+        for sentence in self.store.left_out():
+            self.progress.say(sentence)
         unshared = [r["trial_id"] for r in rows if r.get("failure_kind") not in SHARED_KINDS]
         self.store.drop_checkpoints(unshared)
 
@@ -246,15 +272,11 @@ class _Ledger:
 
     def _row(self, trial: Trial, result: TrialResult) -> Columns:
         """Return the trial's row, and put the files that it names into the store."""
-        weights = result.weights
-        pictures = result.pictures
         return {
             **identity(trial, self.retries.attempt[trial.trial_id], self.sweep.name),
             **result.columns,
-            "weights_file": self.store.put_weights(trial.trial_id, weights) if weights else None,
-            "pictures_file": (
-                self.store.put_pictures(trial.trial_id, pictures) if pictures else None
-            ),
+            **self.store.keep_weights(trial.trial_id, result.weights),
+            **self.store.keep_pictures(trial.trial_id, result.pictures),
         }
 
     def _run_again_or_count(self, trial: Trial, batch: Batch, row: Columns) -> None:

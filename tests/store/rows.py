@@ -18,7 +18,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def row(trial_id: str = "t0", **columns: Any) -> dict[str, Any]:
-    """Return a row with the required columns and these others."""
+    """Return a row with the columns that every ok row has, and these others."""
     required = {
         "trial_id": trial_id,
         "attempt": 1,
@@ -28,6 +28,10 @@ def row(trial_id: str = "t0", **columns: Any) -> dict[str, Any]:
         "task_version": 1,
         "family": "toy",
         "seed": 0,
+        "p": 1,
+        "outputs": 1,
+        "stop_rule": "noise",
+        "stop_reason": "below_noise",
         "config_json": "{}",
         "settings_json": "{}",
         "unilaw_version": "0",
@@ -77,7 +81,7 @@ EXAMPLES: dict[pa.DataType, Any] = {
 def full_row(trial_id: str = "full") -> dict[str, Any]:
     """Return a row with a value in every column."""
     values = {column.name: EXAMPLES[column.type] for column in COLUMNS}
-    return {**values, "trial_id": trial_id, "attempt": 1}
+    return {**values, "environment_json": "{}", **row(trial_id)}
 
 
 def record(name: str, trials: list[str], task_source: str | None = None) -> SweepRecord:

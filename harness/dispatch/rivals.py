@@ -1,0 +1,60 @@
+"""Other runs of the same trials into the same store: what they finish is not run again."""
+
+import random
+import time
+from collections import deque
+
+from harness.store.store import Store
+from harness.sweeps.trial import Batch, Trial
+
+SELDOM = 20
+"""The store is looked at again after this many times the seconds that the last look took."""
+
+
+class Rivals:
+    """What other runs have finished since this one began to look."""
+
+    def __init__(self, store: Store):
+        self.store = store
+        self.finished: set[str] = set()
+        """Trials with an ok row from another run."""
+
+        self._seen = store.row_file_names()
+        self._next_look = 0.0
+
+    def take_off(self, queue: deque[Batch]) -> list[Trial]:
+        """Take trials off the queue that others have finished, and return them.
+
+        Runs that begin together would also go on together, each training what the others train. So
+        the first time that others turn up, the queue goes on from another place.
+        """
+        new = self._look()
+        if not new:
+            return []
+        if new == self.finished and queue:
+            queue.rotate(random.randrange(len(queue)))
+
+        taken = []
+        for _ in range(len(queue)):
+            batch = queue.popleft()
+            left = [trial.trial_id for trial in batch.trials if trial.trial_id not in new]
+            if left:
+                queue.append(batch if len(left) == len(batch.trials) else batch.only(left))
+            taken += [trial for trial in batch.trials if trial.trial_id in new]
+        return taken
+
+    def _look(self) -> set[str]:
+        """Return the trials that others have finished since the last look."""
+        began = time.monotonic()
+        if began < self._next_look:
+            return set()
+
+        names = self.store.row_file_names()
+        rows = self.store.read_files(names - self._seen - self.store.written)
+        self._seen = names
+        new = set(rows.loc[rows["status"] == "ok", "trial_id"]) - self.finished
+        self.finished |= new
+
+        took = time.monotonic() - began
+        self._next_look = began + SELDOM * took
+        return new
