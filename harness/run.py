@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from harness.dispatch.retries import AttemptHistory, Retries
 from harness.dispatch.rivals import Rivals
@@ -20,14 +20,12 @@ from harness.planning.batches import Planned
 from harness.planning.machine_speed import calibrated
 from harness.planning.plan import batches, slots_here
 from harness.planning.times import FORECAST_OVERHEAD, wall_seconds
-from harness.store import provenance
 from harness.store.folder import DoesNotFit
-from harness.store.schema import SCHEMA_VERSION, Columns
+from harness.store.schema import Columns
 from harness.store.store import RunRecord, Store, SweepRecord
-from harness.sweeps.registry import load
+from harness.sweeps.row_identity import identity
 from harness.sweeps.sweep import Resources, Sweep
-from harness.sweeps.trial import Batch, RunSettings, Trial, canonical_json
-from harness.task import BaseTask, Config, Task
+from harness.sweeps.trial import Batch, RunSettings, Trial
 from harness.terminal.progress import Progress
 
 START_S = 8.0
@@ -314,33 +312,6 @@ class _Ledger:
             f"{len(suspects)} trials of a batch of {len(batch.trials)} to run again {how}:"
             f" {lost.columns['failure_message']}"
         )
-
-
-def identity(trial: Trial, attempt: int, sweep: str) -> dict[str, Any]:
-    """Return the columns that are known before a trial starts."""
-    task = load(trial.ref)
-    config = trial.load_config()
-    return {
-        "trial_id": trial.trial_id,
-        "attempt": attempt,
-        "sweep": sweep,
-        "task": trial.ref.name,
-        "task_version": task.version,
-        "seed": trial.seed,
-        "config_json": canonical_json(trial.config),
-        "settings_json": canonical_json(config.settings() | _data_setting(task, config)),
-        "finished_at": datetime.now(UTC),
-        "schema_version": SCHEMA_VERSION,
-        **provenance.of_code(),  # the driver's; a worker that answers says its own
-    }
-
-
-def _data_setting(task: BaseTask, config: Config) -> dict[str, str]:
-    """Return the setting that stands for data that are read, not made by the task's code: another
-    corpus is another curve."""
-    if type(task).fingerprint is Task.fingerprint:
-        return {}
-    return {"data": task.fingerprint(config)[:12]}
 
 
 def how_to_go_on(arguments: list[str]) -> str:

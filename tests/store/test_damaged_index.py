@@ -43,7 +43,7 @@ def test_no_flipped_byte_of_the_index_changes_a_row(indexed: Store):
     (file,) = (Path(indexed.where) / "_index").iterdir()
     content = file.read_bytes()
     draw = random.Random(0)
-    for _ in range(40):
+    for _ in range(15):
         damaged = bytearray(content)
         damaged[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
         file.write_bytes(damaged)

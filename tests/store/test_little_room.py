@@ -13,7 +13,8 @@ from harness.errors import UserError
 from harness.store.store import Store
 from tests.store.rows import names, row
 
-WEIGHTS = bytes(1000)
+WEIGHTS = bytes(200_000)
+"""More than a row file takes."""
 
 
 def quota(monkeypatch: pytest.MonkeyPatch, folder: Path, bytes_in_all: int) -> None:
@@ -41,7 +42,7 @@ def used(store: Store) -> int:
 def test_weights_that_do_not_fit_are_left_out_and_their_rows_written(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    room = used(store) + len(WEIGHTS) + bytes_of_a_row_file(tmp_path) + 500
+    room = used(store) + len(WEIGHTS) + bytes_of_a_row_file(tmp_path) + 10_000
     quota(monkeypatch, Path(store.where), room)
     rows = [row(trial, **store.keep_weights(trial, WEIGHTS)) for trial in ("a", "b")]
     store.append(rows)
@@ -54,17 +55,15 @@ def test_weights_that_do_not_fit_are_left_out_and_their_rows_written(
     assert store.left_out() == []
 
 
-def test_weights_make_way_for_their_own_rows(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_weights_make_way_for_their_own_rows(store: Store, monkeypatch: pytest.MonkeyPatch):
     store.append([row("before", **store.keep_weights("before", WEIGHTS))])
-    quota(monkeypatch, Path(store.where), used(store) + bytes_of_a_row_file(tmp_path) + 1500)
+    quota(monkeypatch, Path(store.where), used(store) + len(WEIGHTS) + 5_000)
     store.append([row(trial, **store.keep_weights(trial, WEIGHTS)) for trial in ("a", "b")])
 
     read = store.read().rows.set_index("trial_id")["weights_file"]
     assert read.dropna().to_dict() == {"before": "_weights/before.safetensors"} and len(read) == 3
     assert names(Path(store.where) / "_weights") == ["before.safetensors"]
-    assert "2 trials (a, b)" in store.left_out()[0]
+    assert "2 trials (b, a)" in store.left_out()[0]
 
 
 def test_rows_that_do_not_fit_at_all_are_counted(store: Store, monkeypatch: pytest.MonkeyPatch):
