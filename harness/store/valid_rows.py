@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from harness.errors import FAILURE_KINDS
 from harness.store.column import F64, FLOATS, TIME, Column
-from harness.store.schema import COLUMNS, SCHEMA_VERSION
+from harness.store.schema import COLUMNS, SCHEMA_VERSION, Columns
 from harness.store.small_json import Damaged, read_json
 
 STOP_RULES = ("noise", "interpolate", "epochs")
@@ -89,6 +89,23 @@ def faults_of(table: pa.Table) -> dict[int, str]:
             value = _shown(table[check.column][position])
             faults.setdefault(position, f"{check.column} is {value}; allowed: {check.allowed}")
     return faults
+
+
+def fault_of(columns: Columns) -> str | None:
+    """Return which figure of a trial lies outside its limits, so that its row would be left out at
+    every reading; None when there is none."""
+    for name, (least, most) in LIMITS.items():
+        value = columns.get(name)
+        for number in value if isinstance(value, list) else [value]:
+            if not isinstance(number, int | float):
+                continue
+            if number < least - ROUNDING or (most is not None and number > most + ROUNDING):
+                return f"{name} is {number}; allowed: {_range(least, most, str)}"
+    return None
+
+
+def _range(least: int, most: int | None, shown: Callable[[int], str]) -> str:
+    return f"{shown(least)} or more" if most is None else f"{shown(least)} to {shown(most)}"
 
 
 def _shown(value: pa.Scalar) -> str:
@@ -171,16 +188,14 @@ def _outside(
         return  # as nearly always, and several times faster than to look at each row
 
     wrong = pc.less(numbers, least - slack)
-    allowed = f"{shown(least)} or more"
     if most is not None:
         wrong = pc.or_(wrong, pc.greater(numbers, most + slack))
-        allowed = f"{shown(least)} to {shown(most)}"
 
     positions = _true(wrong)
     if is_list:
         rows = pc.list_parent_indices(values.combine_chunks()).to_numpy()
         positions = np.unique(rows[positions])
-    yield _Check(name, positions, allowed)
+    yield _Check(name, positions, _range(least, most, shown))
 
 
 def _since_1970(time: datetime) -> int:

@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from harness.execution.run_batch import _possible
+from harness.execution.trial_result import TrialResult
 from harness.store.compact import compact
 from harness.store.index import IDENTITY
 from harness.store.schema import SCHEMA_VERSION, arrow_schema
@@ -108,6 +110,19 @@ def test_rows_that_runs_wrote_pass(example: Path):
     for file in example.glob("part-*.parquet"):
         table = pq.read_table(file, schema=arrow_schema())
         assert table.num_rows and faults_of(table) == {}
+
+
+def test_a_trial_with_impossible_figures_is_a_bug_and_no_row_that_is_left_out():
+    good = TrialResult(
+        {"status": "ok", "eta": 0.5, "p": 3, "noise_accuracy": [0.1, 1.0], "n": None}
+    )
+    assert _possible(good) == good
+    for figures in ({"eta": 5.0}, {"p": -1}, {"noise_accuracy": [0.1, 1.5]}):
+        columns = _possible(good._replace(columns=good.columns | figures)).columns
+        assert columns["failure_kind"] == "bug"
+        assert (
+            f"the task's figures cannot be: {next(iter(figures))} is" in columns["failure_message"]
+        )
 
 
 def test_a_folder_or_a_link_in_a_row_files_place_is_named(store: Store):
