@@ -51,7 +51,7 @@ class AttemptHistory(NamedTuple):
         """Read the history from the store's rows, which are not kept in memory. `say` is told of
         each problem with the store, and whether it should be compacted."""
         contents = store.read(IDENTITY)
-        for sentence in contents.problems + advice(store, contents.row_files):
+        for sentence in contents.problems + advice(store):
             say(sentence)
         return cls.of(contents.rows)
 

@@ -34,9 +34,10 @@ HALF = "_compacting.json"
 """Marks a target that is not finished, and says which process writes it."""
 
 
-def advice(store: Store, files: int) -> list[str]:
-    """Return one sentence that a store with so many row files should be compacted, and how; none
-    for fewer than FROM_FILES."""
+def advice(store: Store) -> list[str]:
+    """Return one sentence that a store of many row files should be compacted, and how; none for
+    one with fewer than FROM_FILES."""
+    files = len(store.row_file_names())
     if files < FROM_FILES:
         return []
     command = shlex.join(["unilaw", "compact", store.where, store.files.beside("-compacted")])

@@ -11,12 +11,13 @@ from harness.store.small_json import read_json
 MARKER = "_store.json"
 
 
-_CONTENT = json.dumps({"unilaw_store": 1, "schema_version": SCHEMA_VERSION})
+def _content() -> str:
+    return json.dumps({"unilaw_store": 1, "schema_version": SCHEMA_VERSION})
 
 
 def write_marker(folder: Folder) -> None:
     """Mark the folder as a store of today's schema version."""
-    folder.put(MARKER, _CONTENT.encode())
+    folder.put(MARKER, _content().encode())
 
 
 def read_marker(folder: Folder) -> int | None:
@@ -32,7 +33,7 @@ def read_marker(folder: Folder) -> int | None:
     except (ValueError, KeyError, TypeError) as e:
         raise UserError(
             f"{folder.address(MARKER)}: cannot be read as a store's marker ({type(e).__name__}); if"
-            f" the store is yours, write {_CONTENT} into it"
+            f" the store is yours, write {_content()} into it"
         ) from None
 
     if version > SCHEMA_VERSION:

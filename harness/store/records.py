@@ -73,7 +73,7 @@ class SweepRecords:
 
     def _read(self, entry: Entry) -> SweepRecord | str:
         if not entry.is_file:
-            return "is no file, or a link that leads nowhere"
+            return "is no file but a folder, or a link that leads out or nowhere"
         try:
             return SweepRecord.model_validate_json(self.folder.get(f"_sweeps/{entry.name}"))
         except (FileNotFoundError, ValueError) as e:

@@ -24,9 +24,6 @@ class Rows(NamedTuple):
     """One sentence for each row file that cannot be read as rows, or holds rows that no run
     writes."""
 
-    files: int
-    """The number of row files in the listing."""
-
 
 def read_rows(folder: Folder, entries: list[Entry], columns: Sequence[str] | None = None) -> Rows:
     """Return the rows of the row files in a listing of the folder, without those that no run can
@@ -49,7 +46,7 @@ def read_rows(folder: Folder, entries: list[Entry], columns: Sequence[str] | Non
     not_indexed = [file for file in files if file.name not in index.checksums]
     found, problems = _read_files(folder, not_indexed, wanted)
     tables.append(found.select(wanted))
-    return Rows(pa.concat_tables(tables), not_row_files(entries) + problems, len(files))
+    return Rows(pa.concat_tables(tables), not_row_files(entries) + problems)
 
 
 def _read_files(
@@ -90,7 +87,7 @@ def _read_files(
 def not_row_files(entries: list[Entry]) -> list[str]:
     """Return a sentence for each name of a row file that no file has."""
     return [
-        f"{entry.name}: is a folder, or a link that leads nowhere, and not a file of rows"
+        f"{entry.name}: is no file of rows but a folder, or a link that leads out or nowhere"
         for entry in entries
         if is_row_file(entry.name) and not entry.is_file
     ]

@@ -62,8 +62,6 @@ class Contents(NamedTuple):
     problems: list[str]
     """One sentence for each file that is not rows, or holds some that no run writes."""
 
-    row_files: int
-
 
 class Store(TrialFiles):
     """A store that exists. Make one with `create` or `open`."""
@@ -252,7 +250,7 @@ class Store(TrialFiles):
         for name, record in self._sweep_records.read().items():
             if isinstance(record, str):
                 problems.append(f"_sweeps/{name}: {record}")
-        return Contents(rows.table.to_pandas(), problems, rows.files)
+        return Contents(rows.table.to_pandas(), problems)
 
     def row_file_names(self) -> set[str]:
         """Return the names of all row files."""

@@ -56,7 +56,7 @@ def status(store: Store) -> Status:
             }
         )
         tasks.append(TaskStatus(task, counts.get((task, OK), 0), failed, left[task]))
-    return Status(tasks, len(contents.rows), contents.problems, advice(store, contents.row_files))
+    return Status(tasks, len(contents.rows), contents.problems, advice(store))
 
 
 def _count(latest: pd.DataFrame) -> dict[tuple[str, str], int]:
