@@ -84,14 +84,15 @@ def run(
     ledger = _Ledger(sweep, store, queue.batches, retries, rivals, progress)
     if queue.batches:
         settings = settings_of(sweep, store)
+        rivals.look()  # planning has taken a while
         ledger.leave_to_rivals()
         # No name for the generator: an error that leaves the loop closes it at once, which cancels
         # what is in flight.
         for batch, batch_results in results(
             queue.batches, sweep.resources, settings, address, inline
         ):
-            ledger.leave_to_rivals()
             ledger.enter(batch, batch_results)
+            ledger.leave_to_rivals(batch.trials)
     progress.stop()
 
     seconds = time.perf_counter() - clock
@@ -233,22 +234,21 @@ class _Ledger:
         self.ok = 0
         self.failed: Counter[str] = Counter()
 
-    def leave_to_rivals(self) -> None:
-        """Take off the queue what another run of the same trials has finished meanwhile."""
-        for trial in self.rivals.take_off(self.queue):
-            self._count_rivals_trial(trial)
-
-    def _count_rivals_trial(self, trial: Trial) -> None:
-        self.finished_by_rivals += 1
-        self.progress.advance(trial, None, None)
+    def leave_to_rivals(self, ended: tuple[Trial, ...] = ()) -> None:
+        """Take off the queue what another run of the same trials has finished meanwhile. Count
+        those trials, and such among `ended`."""
+        theirs = [trial for trial in ended if trial.trial_id in self.rivals.finished]
+        for trial in theirs + self.rivals.take_off(self.queue):
+            self.finished_by_rivals += 1
+            self.progress.advance(trial, None, None)
 
     def enter(self, batch: Batch, batch_results: list[TrialResult]) -> None:
         """Write the rows of a batch that has ended, and queue what has to run again."""
+        self.rivals.look()
         rows = []
         suspects = []
         for trial, result in zip(batch.trials, batch_results, strict=True):
             if trial.trial_id in self.rivals.finished:  # its row is there
-                self._count_rivals_trial(trial)
                 continue
             if result.failure_kind in SHARED_KINDS and len(batch.trials) > 1:
                 suspects.append(trial.trial_id)

@@ -22,39 +22,40 @@ class Rivals:
         self._seen = store.row_file_names()
         self._next_look = 0.0
 
+        self._met = False
+        """Whether another run has turned up."""
+
+    def look(self) -> None:
+        """Look for what others have finished since the last look."""
+        began = time.monotonic()
+        if began < self._next_look:
+            return
+
+        names = self.store.row_file_names()
+        rows = self.store.read_files(names - self._seen - self.store.written)
+        self._seen = names
+        self.finished |= set(rows.loc[rows["status"] == "ok", "trial_id"])
+
+        took = time.monotonic() - began
+        self._next_look = began + SELDOM * took
+
     def take_off(self, queue: deque[Batch]) -> list[Trial]:
         """Take trials off the queue that others have finished, and return them.
 
         Runs that begin together would also go on together, each training what the others train. So
         the first time that others turn up, the queue goes on from another place.
         """
-        new = self._look()
-        if not new:
-            return []
-        if new == self.finished and queue:
+        if self.finished and not self._met and queue:
+            self._met = True
             queue.rotate(random.randrange(len(queue)))
 
         taken = []
         for _ in range(len(queue)):
             batch = queue.popleft()
-            left = [trial.trial_id for trial in batch.trials if trial.trial_id not in new]
-            if left:
-                queue.append(batch if len(left) == len(batch.trials) else batch.only(left))
-            taken += [trial for trial in batch.trials if trial.trial_id in new]
+            theirs = [trial for trial in batch.trials if trial.trial_id in self.finished]
+            taken += theirs
+            if not theirs:
+                queue.append(batch)
+            elif len(theirs) < len(batch.trials):
+                queue.append(batch.only(t.trial_id for t in batch.trials if t not in theirs))
         return taken
-
-    def _look(self) -> set[str]:
-        """Return the trials that others have finished since the last look."""
-        began = time.monotonic()
-        if began < self._next_look:
-            return set()
-
-        names = self.store.row_file_names()
-        rows = self.store.read_files(names - self._seen - self.store.written)
-        self._seen = names
-        new = set(rows.loc[rows["status"] == "ok", "trial_id"]) - self.finished
-        self.finished |= new
-
-        took = time.monotonic() - began
-        self._next_look = began + SELDOM * took
-        return new
