@@ -3,7 +3,9 @@
 import random
 import time
 from collections import deque
+from contextlib import suppress
 
+from harness.errors import UserError
 from harness.store.store import Store
 from harness.sweeps.trial import Batch, Trial
 
@@ -31,10 +33,11 @@ class Rivals:
         if began < self._next_look:
             return
 
-        names = self.store.row_file_names()
-        rows = self.store.read_files(names - self._seen - self.store.written)
-        self._seen = names
-        self.finished |= set(rows.loc[rows["status"] == "ok", "trial_id"])
+        with suppress(UserError):  # what cannot be seen now is seen next time; rows go first
+            names = self.store.row_file_names()
+            rows = self.store.read_files(names - self._seen - self.store.written)
+            self._seen = names
+            self.finished |= set(rows.loc[rows["status"] == "ok", "trial_id"])
 
         took = time.monotonic() - began
         self._next_look = began + SELDOM * took

@@ -27,7 +27,7 @@ class Disk(Folder):
         return pa.OSFile(str(self._inside(checked_name(name))))
 
     def address(self, name: str) -> str:
-        return str(self.root.resolve() / name)
+        return os.path.join(os.path.realpath(self.root), name)
 
     def path(self, name: str) -> str:
         return str(self.root / name)
@@ -62,7 +62,7 @@ class Disk(Folder):
                 path.unlink(missing_ok=True)
 
     def above(self) -> list[Folder]:
-        return [Disk(parent) for parent in self.root.resolve().parents]
+        return [Disk(parent) for parent in Path(os.path.realpath(self.root)).parents]
 
     def beside(self, suffix: str) -> str:
         return str(self.root.with_name(self.root.name + suffix))
@@ -135,18 +135,15 @@ class Disk(Folder):
         )
 
     def _inside(self, name: str) -> Path:
-        """Return a name's path. Raises LeadsOut when a link on the way leads out of the folder, or
-        to itself."""
+        """Return a name's path. Raises LeadsOut when a link on the way leads out of the folder."""
         path = self.root / name
         if self._leads_out(path):
             raise LeadsOut(_led_out(self, name))
         return path
 
     def _leads_out(self, path: Path) -> bool:
-        try:
-            return not path.resolve().is_relative_to(self.root.resolve())
-        except RuntimeError:  # a link that leads to itself
-            return True
+        # not Path.resolve, which raises RuntimeError on a link that leads to itself
+        return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.root))
 
 
 def _led_out(folder: Folder, name: str) -> str:

@@ -35,7 +35,7 @@ class Status(NamedTuple):
     tasks: list[TaskStatus]
     rows: int
     problems: list[str]
-    advice: list[str]
+    advice: tuple[str, ...] = ()
 
 
 def status(store: Store) -> Status:
@@ -56,7 +56,7 @@ def status(store: Store) -> Status:
             }
         )
         tasks.append(TaskStatus(task, counts.get((task, OK), 0), failed, left[task]))
-    return Status(tasks, len(contents.rows), contents.problems, advice(store))
+    return Status(tasks, len(contents.rows), contents.problems, advice=tuple(advice(store)))
 
 
 def _count(latest: pd.DataFrame) -> dict[tuple[str, str], int]:
@@ -104,7 +104,7 @@ def status_table(status: Status) -> str:
             table(("task", "done", "failed", "kinds", "left"), [*rows, total]),
             f"{status.rows} rows, one per attempt",
         ]
-    return "\n".join([*lines, *map(strip_control_chars, status.problems + status.advice)])
+    return "\n".join([*lines, *map(strip_control_chars, [*status.problems, *status.advice])])
 
 
 def _kinds(failed: Counter[str]) -> str:

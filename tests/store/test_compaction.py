@@ -179,7 +179,7 @@ def test_a_store_of_many_files_says_how_to_compact_it(
 ):
     for k in range(3):
         store.append([row(f"{k}")])
-    assert status(store).advice == []
+    assert not status(store).advice
     monkeypatch.setattr(compact_module, "FROM_FILES", 3)
     (sentence,) = status(store).advice
     assert sentence.startswith("3 row files: from 3 on a store opens slowly")
