@@ -122,10 +122,10 @@ def _groups(old: Store, files: list[Entry]) -> Iterator[pa.Table]:
         for begin in range(0, len(files), AT_ONCE):
             pending += pool.map(read, files[begin : begin + AT_ONCE])
             if sum(table.num_rows for table in pending) >= ROWS_TOGETHER:
-                yield pa.concat_tables(pending).combine_chunks()
+                yield pa.concat_tables(pending)
                 pending = []
     if pending:
-        yield pa.concat_tables(pending).combine_chunks()
+        yield pa.concat_tables(pending)
 
 
 def _unreadable(old: Store, problem: str) -> UserError:
