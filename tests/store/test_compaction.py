@@ -14,7 +14,6 @@ from harness.errors import UserError
 from harness.store import compact as compact_module
 from harness.store import disk
 from harness.store.compact import compact
-from harness.store.folder import AT_ONCE
 from harness.store.location import read_kept
 from harness.store.store import IDENTITY, Store
 from harness.terminal.status import status, status_table
@@ -162,14 +161,15 @@ def test_compact_refuses_a_target_inside_a_store(store: Store):
 def test_compact_holds_few_rows_at_once(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(compact_module, "ROWS_TOGETHER", 20)
-    for k in range(40):
+    monkeypatch.setattr(compact_module, "ROWS_TOGETHER", 3)
+    monkeypatch.setattr(compact_module, "AT_ONCE", 2)
+    for k in range(9):
         store.append([row(f"{k}")])
-    assert compact(str(store), tmp_path / "small") == (40, 40)
+    assert compact(str(store), tmp_path / "small") == (9, 9)
     (file,) = (tmp_path / "small").glob("part-*.parquet")
     groups = pq.ParquetFile(file).metadata
     sizes = [groups.row_group(k).num_rows for k in range(groups.num_row_groups)]
-    assert max(sizes) <= 20 + AT_ONCE and sum(sizes) == 40
+    assert sizes == [4, 4, 1]
     read = Store.open(tmp_path / "small").read(IDENTITY).rows
     assert sorted(read["trial_id"]) == sorted(store.read().rows["trial_id"])
 
