@@ -7,7 +7,7 @@ Every command reads rows through this one check, so that nothing behind it meets
 family, an accuracy of 5, or a configuration that is no JSON.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -130,19 +130,19 @@ def named(faults: dict[int, str], table: pa.Table) -> str:
 
 
 def _checks(table: pa.Table) -> Iterator[_Check]:
-    is_ok = pc.fill_null(pc.equal(table["status"], "ok"), False)
-    is_failed = pc.fill_null(pc.equal(table["status"], "failed"), False)
+    is_ok = pc.fill_null(_compute("equal", table["status"], "ok"), False)
+    is_failed = pc.fill_null(_compute("equal", table["status"], "failed"), False)
 
     for name in REQUIRED:
         if table[name].null_count:
-            yield _Check(name, _true(pc.is_null(table[name])), "a value in every row")
+            yield _Check(name, _true(_compute("is_null", table[name])), "a value in every row")
     yield _one_of(table, "status", ("ok", "failed"))
     yield _one_of(table, "failure_kind", FAILURE_KINDS, among=is_failed)
 
     for name in OF_OK_ROWS:
         if not table[name].null_count:
             continue
-        missing = pc.and_(pc.is_null(table[name]), is_ok)
+        missing = _compute("and", _compute("is_null", table[name]), is_ok)
         yield _Check(name, _true(missing), "a value in every row that is ok")
     yield _one_of(table, "stop_rule", STOP_RULES, among=is_ok)
     yield _one_of(table, "stop_reason", STOP_REASONS, among=is_ok)
@@ -160,10 +160,9 @@ def _checks(table: pa.Table) -> Iterator[_Check]:
 def _one_of(
     table: pa.Table, name: str, allowed: tuple[str, ...], among: pa.ChunkedArray | None = None
 ) -> _Check:
-    known = pc.is_in(table[name], pa.array(allowed, pa.string()))
-    wrong = pc.invert(known)
+    wrong = _compute("invert", _is_in(table[name], allowed))
     if among is not None:
-        wrong = pc.and_(wrong, among)
+        wrong = _compute("and", wrong, among)
     return _Check(name, _true(wrong), ", ".join(allowed))
 
 
@@ -177,9 +176,9 @@ def _outside(
     """Check numbers, or lists of them, against limits that `shown` makes text of. NaN and null
     pass: a figure may be missing."""
     is_list = pa.types.is_list(values.type)
-    numbers = pc.list_flatten(values) if is_list else values
+    numbers = _compute("list_flatten", values) if is_list else values
     slack = ROUNDING if pa.types.is_floating(numbers.type) else 0
-    extremes = pc.min_max(numbers)
+    extremes = _compute("min_max", numbers)
     lowest = extremes["min"].as_py()
     highest = extremes["max"].as_py()
     is_low = lowest is not None and lowest < least - slack
@@ -187,13 +186,13 @@ def _outside(
     if not is_low and not is_high:
         return  # as nearly always, and several times faster than to look at each row
 
-    wrong = pc.less(numbers, least - slack)
+    wrong = _compute("less", numbers, least - slack)
     if most is not None:
-        wrong = pc.or_(wrong, pc.greater(numbers, most + slack))
+        wrong = _compute("or", wrong, _compute("greater", numbers, most + slack))
 
     positions = _true(wrong)
     if is_list:
-        rows = pc.list_parent_indices(values.combine_chunks()).to_numpy()
+        rows = _compute("list_parent_indices", values.combine_chunks()).to_numpy()
         positions = np.unique(rows[positions])
     yield _Check(name, positions, _range(least, most, shown))
 
@@ -209,10 +208,10 @@ def _year(microseconds: int) -> str:
 
 def _no_object(texts: pa.ChunkedArray) -> np.ndarray:
     """Return the positions of texts that are no JSON object. Equal texts are parsed once."""
-    damaged = [text for text in pc.unique(texts).to_pylist() if text is not None and _bad(text)]
+    damaged = [text for text in texts.unique().to_pylist() if text is not None and _bad(text)]
     if not damaged:
         return np.zeros(0, np.int64)
-    return _true(pc.is_in(texts, pa.array(damaged, pa.string())))
+    return _true(_is_in(texts, damaged))
 
 
 def _bad(text: str) -> bool:
@@ -221,6 +220,15 @@ def _bad(text: str) -> bool:
     except Damaged:
         return True
     return False
+
+
+def _is_in(texts: pa.ChunkedArray, some: Sequence[str]) -> pa.ChunkedArray:
+    return _compute("is_in", texts, options=pc.SetLookupOptions(pa.array(some, pa.string())))
+
+
+def _compute(function: str, *arguments: Any, options: Any = None) -> Any:
+    """Call a function of Arrow's by name: type checkers do not find them in pyarrow.compute."""
+    return pc.call_function(function, list(arguments), options)
 
 
 def _true(mask: Any) -> np.ndarray:

@@ -16,22 +16,26 @@ from harness.store.store import Store
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
+OK = {
+    "status": "ok",
+    "family": "toy",
+    "p": 1,
+    "outputs": 1,
+    "stop_rule": "noise",
+    "stop_reason": "below_noise",
+}
+"""What every trial that succeeds says of itself, whatever was measured."""
+
 
 def row(trial_id: str = "t0", **columns: Any) -> dict[str, Any]:
     """Return a row with the columns that every ok row has, and these others."""
     required = {
         "trial_id": trial_id,
         "attempt": 1,
-        "status": "ok",
         "sweep": "s",
         "task": "toy",
         "task_version": 1,
-        "family": "toy",
         "seed": 0,
-        "p": 1,
-        "outputs": 1,
-        "stop_rule": "noise",
-        "stop_reason": "below_noise",
         "config_json": "{}",
         "settings_json": "{}",
         "unilaw_version": "0",
@@ -39,7 +43,7 @@ def row(trial_id: str = "t0", **columns: Any) -> dict[str, Any]:
         "measures_version": 1,
         "schema_version": 1,
     }
-    return {**required, **columns}
+    return {**required, **OK, **columns}
 
 
 EXAMPLES: dict[pa.DataType, Any] = {
