@@ -35,9 +35,11 @@ class Rivals:
 
         with suppress(UserError):  # what cannot be seen now is seen next time; rows go first
             names = self.store.row_file_names()
-            rows = self.store.read_files(names - self._seen - self.store.written)
+            theirs = names - self._seen - self.store.written
+            if theirs:
+                rows = self.store.read_files(theirs)
+                self.finished |= set(rows.loc[rows["status"] == "ok", "trial_id"])
             self._seen = names
-            self.finished |= set(rows.loc[rows["status"] == "ok", "trial_id"])
 
         took = time.monotonic() - began
         self._next_look = began + SELDOM * took

@@ -258,7 +258,7 @@ class Store(TrialFiles):
 
     def read_files(self, names: set[str]) -> pd.DataFrame:
         """Return the IDENTITY columns of the rows in these row files, where they can be read."""
-        entries = [entry for entry in self.files.entries() if entry.name in names] if names else []
+        entries = [entry for entry in self.files.entries() if entry.name in names]
         return read_rows(self.files, entries, IDENTITY).table.to_pandas()
 
     # Unreadable files
