@@ -24,8 +24,8 @@ from harness.store.small_json import Damaged, read_json
 from harness.store.store import Store
 
 FROM_FILES = 500
-"""A store with this many row files should be compacted. pandas takes some 10 ms to open each, so from
-here on several seconds; a single file of the same rows opens many times faster."""
+"""A store with this many row files should be compacted. pandas takes some 10 ms to open each, so
+from here on several seconds; a single file of the same rows opens many times faster."""
 
 ROWS_TOGETHER = 4_000
 """Rows that are held in memory at once, and written as one row group."""
