@@ -9,7 +9,7 @@ import json
 import re
 from collections import Counter, deque
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -29,7 +29,7 @@ from harness.store.schema import (
     arrow_schema,
     measured_columns,
 )
-from harness.store.store import Store
+from harness.store.store import IDENTITY, Store
 from harness.sweeps.registry import TaskRef, installed, load
 from harness.sweeps.sweep import Limits, Resources
 from harness.sweeps.trial import Batch, RunSettings, Trial
@@ -111,6 +111,8 @@ def remeasure(
                 new_rows.append(_new_row(row, result, store))
         if new_rows:
             store.append(new_rows)
+        for sentence in store.left_out():
+            progress.say(sentence)
         measured += len(new_rows)
     progress.stop()
     return Remeasured(measured, outdated.current, outdated.without_weights, failed)
@@ -125,7 +127,7 @@ class _Outdated(NamedTuple):
 
 
 def _outdated(store: Store, again: bool, progress: Progress) -> _Outdated:
-    contents = store.read()
+    contents = store.read(IDENTITY)  # so that nothing to do takes no time
     for problem in contents.problems:
         progress.say(problem)
 
@@ -133,8 +135,13 @@ def _outdated(store: Store, again: bool, progress: Progress) -> _Outdated:
     ok = newest[newest["status"] == "ok"]
     old = ok if again else ok[ok["measures_version"] < MEASURES_VERSION]
     kept = old[old["weights_file"].notna()]
+
+    rows = []
+    if len(kept):
+        whole = latest(store.read().rows)
+        rows = _plain(whole[whole["trial_id"].isin(kept["trial_id"])])
     return _Outdated(
-        rows={row["trial_id"]: row for row in _plain(kept)},
+        rows={row["trial_id"]: row for row in rows},
         current=len(ok) - len(old),
         without_weights=len(old) - len(kept),
     )
@@ -219,6 +226,8 @@ def _failure(row: Columns, result: TrialResult) -> tuple[str | None, str | None]
     does."""
     if result.failure_kind:
         return result.failure_kind, result.columns["failure_message"]
+    if row["weights_sha256"] not in (None, result.columns["weights_sha256"]):
+        return "weights", f"{row['weights_file']} does not hold the weights that it was trained to"
     if result.columns["data_hash"] != row["data_hash"]:
         return "data", "its data are not those it was trained on"
     return None, None
@@ -237,9 +246,10 @@ def _new_row(row: Columns, result: TrialResult, store: Store) -> Columns:
         "measures_version": MEASURES_VERSION,
         "measured_commit": provenance.of_code()["commit"],
         "measured_at": datetime.now(UTC),
-        "finished_at": datetime.now(UTC),
+        # Never before the row that it stands for: that one's clock may have been ahead.
+        "finished_at": max(datetime.now(UTC), row["finished_at"] + timedelta(microseconds=1)),
         "schema_version": SCHEMA_VERSION,
     }
     if result.pictures:
-        new_row["pictures_file"] = store.put_pictures(row["trial_id"], result.pictures)
+        new_row |= store.keep_pictures(row["trial_id"], result.pictures)
     return new_row

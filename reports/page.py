@@ -10,6 +10,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from harness.errors import UserError
+from harness.store.whole_file import write_whole
 from reports.charts.trial_texts import trial_texts
 from reports.evidence import Evidence, read_evidence
 from reports.law import fit_all
@@ -34,11 +35,9 @@ def write_report(where: str | Path, target: Path | None = None) -> str:
     if target.is_dir():
         raise UserError(f"the report '{target}' is a folder; name a file")
 
-    temporary = target.with_name(f".{target.name}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(html, encoding="utf-8")
-        temporary.replace(target)
+        write_whole(target, html.encode())
     except OSError as e:
         raise UserError(f"the report '{target}' cannot be written: {e.strerror}") from None
     return str(target)

@@ -52,7 +52,8 @@ def kept_corpus(key: str) -> Corpus | None:
     """Return the corpus memory-mapped; None where there is none, or where its files are no longer
     what was written."""
     # RuntimeError: a user without a home
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RuntimeError):
+    # (and JSON that is nested too deeply), OverflowError: a number that is infinite
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RuntimeError, OverflowError):
         folder = corpus_folder(key)
         about = json.loads((folder / "corpus.json").read_text())
         dtype = token_dtype(about["vocabulary"])

@@ -126,7 +126,7 @@ def test_every_measured_column_is_one_that_a_new_row_takes(tmp_path: Path):
     kept = str(tmp_path / "{}.safetensors")
     (again,) = run_batch(batch, settings._replace(trained=kept))
     about_process = {"wall_s", "peak_bytes", "gpus", "started_at", "measures_version"}
-    about_trial = {"status", "data_hash", "measure_s"}
+    about_trial = {"status", "data_hash", "weights_sha256", "measure_s"}
     others = about_process | about_trial | provenance.of_worker("cpu").keys()
     assert again.columns["status"] == "ok"
     assert again.columns.keys() - others <= set(MEASURED)
@@ -307,7 +307,7 @@ def test_what_todays_instruments_do_not_give_does_not_stay(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ):
     replace_rows(
-        store, lambda i, row: {"ece": 9.0, "nll": 9.0, "pictures_file": "_pictures/old.png"}
+        store, lambda i, row: {"ece": 1.0, "nll": 9.0, "pictures_file": "_pictures/old.png"}
     )
     assert unilaw(monkeypatch, "measure", str(store), "--inline") == 0
     newest = latest(rows(store))

@@ -16,6 +16,7 @@ import pandas as pd
 
 from harness.errors import RETRIED_KINDS
 from harness.planning.gpus import max_gpus
+from harness.store.compact import advice
 from harness.store.latest import latest
 from harness.store.store import IDENTITY, Store
 from harness.sweeps.gpu_shares import named, next_share
@@ -48,10 +49,10 @@ class AttemptHistory(NamedTuple):
     @classmethod
     def read(cls, store: Store, say: Callable[[str], None]) -> "AttemptHistory":
         """Read the history from the store's rows, which are not kept in memory. `say` is told of
-        each problem with the store."""
+        each problem with the store, and whether it should be compacted."""
         contents = store.read(IDENTITY)
-        for problem in contents.problems:
-            say(problem)
+        for sentence in contents.problems + advice(store):
+            say(sentence)
         return cls.of(contents.rows)
 
     @classmethod

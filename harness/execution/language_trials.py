@@ -6,11 +6,10 @@ import time
 from typing import NamedTuple
 
 import torch
-from safetensors import torch as safetensors
 
 from harness.execution.embedded_windows import LastPosition, embedded
 from harness.execution.failures import caught, refuse_infinite_loss
-from harness.execution.model_weights import initialised, weights_file
+from harness.execution.model_weights import initialised, kept_weights, weights_file
 from harness.execution.row_columns import model_columns, noise_columns, timing_columns
 from harness.execution.trial_result import TrialResult
 from harness.language import CausalLM, Corpus, LanguageConfig, LanguageTask
@@ -20,7 +19,6 @@ from harness.noise import Noise
 from harness.planning.memory import MEASURING_BYTES, points_within_memory
 from harness.planning.model_shape import Shape
 from harness.planning.resolved import resolve
-from harness.store.location import read_kept
 from harness.store.schema import Columns
 from harness.sweeps.trial import RunSettings, Trial, refuse_other_data
 from harness.task import Seeds
@@ -65,8 +63,8 @@ class LanguageTrials:
         return [caught(self._run, trial) for trial in trials]
 
     def measure_again(self, trials: tuple[Trial, ...], trained: str) -> list[TrialResult]:
-        """Measure the kept weights of each trial. The columns are the measured ones, the hash of
-        the corpus, and seconds."""
+        """Measure the kept weights of each trial. The columns are the measured ones, the hashes of
+        the corpus and of the weights, and seconds."""
         return [caught(self._measure_again, trial, trained) for trial in trials]
 
     def _run(self, trial: Trial) -> TrialResult:
@@ -110,8 +108,8 @@ class LanguageTrials:
         prepared = self._prepare(trial)
         # Not safetensors' load_model: it refuses files that hold tied weights under both names, as
         # ours do.
-        weights = safetensors.load(read_kept(trained, trial.trial_id))
-        prepared.model.load_state_dict(weights)
+        weights = kept_weights(trained, trial.trial_id)
+        prepared.model.load_state_dict(weights.tensors)
 
         clock = time.perf_counter()
         at_points = self._at_points(prepared, self.device)
@@ -123,6 +121,7 @@ class LanguageTrials:
             "status": "ok",
             **measured,
             "data_hash": prepared.corpus.content_hash,
+            "weights_sha256": weights.sha256,
             "measure_s": measure_s,
         }
         return TrialResult(columns, pictures=at_points.pictures)

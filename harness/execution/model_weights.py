@@ -1,8 +1,12 @@
 """A model's weights: those that a trial begins with, and the file of those that it ends with."""
 
+import hashlib
+from typing import NamedTuple
+
 import torch
 from safetensors import torch as safetensors
 
+from harness.store.location import read_kept
 from harness.task import BaseTask, Config, Seeds
 
 
@@ -26,3 +30,21 @@ def weights_file(model: torch.nn.Module, limit: int) -> bytes | None:
     return safetensors.save(
         {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
     )
+
+
+class KeptWeights(NamedTuple):
+    """Weights as a store keeps them."""
+
+    tensors: dict[str, torch.Tensor]
+
+    sha256: str
+    """Of the file, which the driver compares with the one in the trial's row."""
+
+
+def kept_weights(trained: str, trial_id: str) -> KeptWeights:
+    """Return a trial's final weights, given where they lie with {} for the trial's id.
+
+    Raises FileNotFoundError when there are none, and SafetensorError when the file is torn.
+    """
+    content = read_kept(trained, trial_id)
+    return KeptWeights(safetensors.load(content), hashlib.sha256(content).hexdigest())

@@ -26,6 +26,7 @@ from harness.execution.sample_trials import SampleTrials
 from harness.execution.trial_result import TrialResult
 from harness.store import provenance
 from harness.store.schema import MEASURES_VERSION
+from harness.store.valid_rows import fault_of
 from harness.sweeps.registry import load
 from harness.sweeps.trial import Batch, RunSettings, Trial
 from harness.task import Task
@@ -89,6 +90,7 @@ def _run_stack(trials: tuple[Trial, ...], settings: RunSettings, device: str) ->
         results = runs.measure_again(trials, settings.trained)
     else:
         results = runs.run(trials)
+    results = [_possible(result) for result in results]
 
     wall_s = _shares(results, time.perf_counter() - clock)
     peak_bytes = peak_memory(device)
@@ -96,6 +98,12 @@ def _run_stack(trials: tuple[Trial, ...], settings: RunSettings, device: str) ->
         finish(result, started, seconds, peak_bytes, device, settings.gpus)
         for result, seconds in zip(results, wall_s, strict=True)
     ]
+
+
+def _possible(result: TrialResult) -> TrialResult:
+    """Return the result, or the failure of one whose row no reading would take."""
+    fault = fault_of(result.columns)
+    return failed("bug", f"the task's figures cannot be: {fault}") if fault else result
 
 
 def _shares(results: list[TrialResult], wall_s: float) -> list[float]:

@@ -6,18 +6,16 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import torch as safetensors
 
 from harness.errors import TrialFailure
 from harness.execution.failures import PASSED_ON, caught, failure, refuse_infinite_loss, text
 from harness.execution.kept_data import KeptData
-from harness.execution.model_weights import initialised, weights_file
+from harness.execution.model_weights import initialised, kept_weights, weights_file
 from harness.execution.row_columns import model_columns, noise_columns, timing_columns
 from harness.execution.trial_result import TrialResult
 from harness.measures import Measured, measure
 from harness.measures.counts import count_training_flops
 from harness.planning.model_shape import shape_of
-from harness.store.location import read_kept
 from harness.store.schema import Columns
 from harness.sweeps.registry import load_samples
 from harness.sweeps.trial import RunSettings, Trial, refuse_other_data
@@ -63,13 +61,16 @@ class SampleTrials:
         return [results[i] for i in range(len(trials))]
 
     def measure_again(self, trials: tuple[Trial, ...], trained: str) -> list[TrialResult]:
-        """Measure the kept weights of each trial. The columns are the measured ones, the hash of
-        the data that they were measured on, and seconds."""
+        """Measure the kept weights of each trial. The columns are the measured ones, the hashes of
+        the data and of the weights, and seconds."""
+
+        checksums: dict[str, str] = {}
 
         def restored(trial: Trial) -> _Prepared:
             prepared = self._prepare(trial)
-            weights = safetensors.load(read_kept(trained, trial.trial_id))
-            prepared.model.load_state_dict(weights)
+            weights = kept_weights(trained, trial.trial_id)
+            checksums[trial.trial_id] = weights.sha256
+            prepared.model.load_state_dict(weights.tensors)
             return prepared
 
         prepared, results = _prepare_each(trials, restored)
@@ -78,11 +79,16 @@ class SampleTrials:
         measured = self._measure_or_fail(list(prepared.values()))
         seconds = (time.perf_counter() - clock) / max(1, len(prepared))
 
-        for (i, trial), found in zip(prepared.items(), measured, strict=True):
+        for (i, member), found in zip(prepared.items(), measured, strict=True):
             if isinstance(found, TrialResult):
                 results[i] = found
-            else:
-                results[i] = caught(_measured_again, found, trial.data_hash, seconds)
+                continue
+            about_trial = {
+                "data_hash": member.data_hash,
+                "weights_sha256": checksums[member.trial.trial_id],
+                "measure_s": seconds,
+            }
+            results[i] = caught(_measured_again, found, about_trial)
         return [results[i] for i in range(len(trials))]
 
     def _prepared_to_train(self, trial: Trial) -> _Prepared:
@@ -269,9 +275,9 @@ def _stacks(prepared: dict[int, _Prepared]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _measured_again(measured: Measured, data_hash: str, seconds: float) -> TrialResult:
+def _measured_again(measured: Measured, about_trial: Columns) -> TrialResult:
     refuse_infinite_loss(measured.columns)
-    columns = {"status": "ok", **measured.columns, "data_hash": data_hash, "measure_s": seconds}
+    columns = {"status": "ok", **measured.columns, **about_trial}
     return TrialResult(columns, pictures=measured.pictures)
 
 

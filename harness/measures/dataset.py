@@ -20,6 +20,8 @@ from torch import Tensor
 from harness.measures.dimension import Dimension, dimension
 from harness.measures.geometry import QUANTILES, PairDistances, pair_distances
 from harness.store.schema import Columns
+from harness.store.small_json import read_json
+from harness.store.whole_file import write_whole
 from harness.task import Data
 
 POINTS = 1000
@@ -77,7 +79,7 @@ def _kept(key: str) -> Columns | None:
     """Return the columns from the file; None where there is no file, or none that can be read."""
     # RuntimeError: a user without a home
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RuntimeError):
-        kept = json.loads(dataset_file(key).read_text())
+        kept = read_json(dataset_file(key).read_bytes(), nan=True)
         dimensions = Dimension(
             int(kept["d_points"]), *(float(kept[field]) for field in Dimension._fields[1:])
         )
@@ -97,7 +99,5 @@ def _keep(key: str, columns: Columns) -> Columns:
     with contextlib.suppress(OSError, RuntimeError):
         path = dataset_file(key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"_tmp-{path.name}-{os.getpid()}")
-        temporary.write_text(json.dumps(columns))
-        os.replace(temporary, path)
+        write_whole(path, json.dumps(columns).encode())
     return columns

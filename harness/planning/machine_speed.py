@@ -20,6 +20,8 @@ from harness.planning.costs import Calibration, Cost
 from harness.planning.timing import measured
 from harness.store import provenance
 from harness.store.schema import MEASURES_VERSION
+from harness.store.small_json import read_json
+from harness.store.whole_file import write_whole
 
 CALIBRATION_VERSION = 4
 """Raised when what is timed, or how it is fitted, changes."""
@@ -35,6 +37,9 @@ SMALL_MACHINE = Calibration(
     slowdown=1.1,
 )
 """Round figures near those of a machine of two cores, for one that cannot be timed."""
+
+ENDLESS_S = 1e6
+"""No step of training takes as many seconds."""
 
 
 def calibrated(threads: int, say: Callable[[str], None]) -> Calibration:
@@ -107,13 +112,18 @@ def calibration_file(threads: int) -> Path:
 
 
 def _read(path: Path) -> Calibration:
-    kept = json.loads(path.read_text())
-    costs = [Cost(*kept[field]) for field in Calibration._fields if field != "slowdown"]
-    return Calibration(*costs, slowdown=float(kept["slowdown"]))
+    kept = read_json(path.read_bytes())
+    costs = [Cost(*map(_seconds, kept[field])) for field in Calibration._fields[:-1]]
+    return Calibration(*costs, slowdown=_seconds(kept["slowdown"]))
+
+
+def _seconds(kept: float) -> float:
+    """Return a number of the cache. Raises ValueError when it is no cost."""
+    if not 0 <= kept < ENDLESS_S:
+        raise ValueError(f"a cost of {kept}")
+    return float(kept)
 
 
 def _write(calibration: Calibration, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"_tmp-{path.name}-{os.getpid()}")
-    temporary.write_text(json.dumps(calibration._asdict()))
-    os.replace(temporary, path)
+    write_whole(path, json.dumps(calibration._asdict()).encode())

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from harness.errors import strip_control_chars
+from harness.store.compact import advice
 from harness.store.index import IDENTITY
 from harness.store.latest import newest
 from harness.store.store import Store
@@ -28,11 +29,13 @@ class TaskStatus(NamedTuple):
 
 
 class Status(NamedTuple):
-    """The status of every task, the rows of the store, and what is wrong with it."""
+    """The status of every task, the rows of the store, what is wrong with it, and how it would open
+    faster."""
 
     tasks: list[TaskStatus]
     rows: int
     problems: list[str]
+    advice: tuple[str, ...] = ()
 
 
 def status(store: Store) -> Status:
@@ -53,7 +56,7 @@ def status(store: Store) -> Status:
             }
         )
         tasks.append(TaskStatus(task, counts.get((task, OK), 0), failed, left[task]))
-    return Status(tasks, len(contents.rows), contents.problems)
+    return Status(tasks, len(contents.rows), contents.problems, advice=tuple(advice(store)))
 
 
 def _count(latest: pd.DataFrame) -> dict[tuple[str, str], int]:
@@ -101,7 +104,7 @@ def status_table(status: Status) -> str:
             table(("task", "done", "failed", "kinds", "left"), [*rows, total]),
             f"{status.rows} rows, one per attempt",
         ]
-    return "\n".join([*lines, *map(strip_control_chars, status.problems)])
+    return "\n".join([*lines, *map(strip_control_chars, [*status.problems, *status.advice])])
 
 
 def _kinds(failed: Counter[str]) -> str:

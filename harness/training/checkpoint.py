@@ -7,7 +7,6 @@ it goes on exactly.
 """
 
 import contextlib
-import json
 import time
 from collections.abc import Iterable
 from typing import Self
@@ -21,6 +20,7 @@ from harness.errors import UserError
 from harness.store.disk import Disk
 from harness.store.folder import Folder
 from harness.store.location import beside
+from harness.store.small_json import read_json
 from harness.sweeps.trial import IDENTITY_VERSION, Trial
 from harness.training.evaluation import Evaluation
 from harness.training.running_stack import Checkpoint
@@ -107,7 +107,7 @@ class CheckpointFile:
         """
         content = self.folder.get(self.name)
         # A safetensors file begins with the length of its header, 8 bytes, and the header as JSON.
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        header = read_json(content[8 : 8 + int.from_bytes(content[:8], "little")])
         metadata = header.get("__metadata__", {})
         if {key: metadata.get(key) for key in self.made_by} != self.made_by:
             return None

@@ -21,6 +21,7 @@ from harness.store.store import Store
 from harness.sweeps.sweep import Sweep, parse_sweep
 from harness.sweeps.trial import Batch
 from harness.terminal.progress import Progress
+from tests.store.rows import OK
 
 Answers = Callable[..., None]
 
@@ -35,7 +36,7 @@ def sweep(attempts: int = 2, trials: int = 1) -> Sweep:
 
 def result(kind: str | None) -> TrialResult:
     failed = {"status": "failed", "failure_kind": kind, "failure_message": f"a {kind}"}
-    return TrialResult({"measures_version": 1, **(failed if kind else {"status": "ok"})})
+    return TrialResult({"measures_version": 1, **(failed if kind else OK)})
 
 
 @pytest.fixture

@@ -41,6 +41,7 @@ TEXTS = [
     and c.name
     not in (
         "status",
+        "failure_kind",
         "config_json",
         "settings_json",
         "stop_rule",
@@ -54,7 +55,7 @@ TEXTS = [
 
 def page_that_says(folder: Path, text: str) -> str:
     """The page of a store that has `text` in every place that a user, or a stranger, can fill."""
-    rows = power_law(0.2) + [failed(p=7, failure_kind=text, failure_message=text)]
+    rows = power_law(0.2) + [failed(p=7, failure_message=text)]
     for r in rows:
         ok = r["status"] == "ok"
         r |= {name: text for name in TEXTS if ok or name in r}

@@ -213,6 +213,9 @@ def test_links_that_lead_out_of_the_store_are_neither_read_nor_written(
     with pytest.raises(UserError, match="holds a link that leads out of it"):
         read_kept(store.weights(), "theirs")
     assert store.set_torn_aside() == [] and len(store.read().rows) == 0
+    with pytest.raises(UserError, match="holds part-1.parquet: is no file of rows but"):
+        compact(folder, tmp_path / "small")
+    (folder / "part-1.parquet").unlink()
     with pytest.raises(UserError, match="holds a link that leads out of it: '_pictures'"):
         compact(folder, tmp_path / "small")
     assert not (tmp_path / "small").exists()
