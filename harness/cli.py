@@ -22,6 +22,7 @@ from harness.terminal.options import (
     OneTrial,
     Points,
     RayAddress,
+    ReadSources,
     RetryFailed,
     RowStore,
     RowStoreOfJob,
@@ -220,6 +221,7 @@ def measure(
     task_file: TaskFile = None,
     points: Points = None,
     again: Again = False,
+    read_sources: ReadSources = False,
     cpus: Annotated[int, typer.Option(min=1, help="CPU cores, and torch threads, per batch.")] = 1,
     gpus: Annotated[
         float, typer.Option(min=0, help="GPUs per batch; a fraction below 1 shares one.")
@@ -229,20 +231,12 @@ def measure(
 ) -> None:
     """Measure kept weights with today's instruments; nothing is trained again. Exits with 1 when
     some could not be measured."""
-    from harness.remeasure import remeasure
+    from harness.remeasure import remeasure, resources_of
     from harness.store.store import Store
-    from harness.sweeps.gpu_shares import rounded
-    from harness.sweeps.sweep import Resources
-    from harness.sweeps.trial import MEASURE_POINTS
     from harness.terminal.progress import Progress
 
     _refuse_inline_on_a_cluster(inline, address)
-    if gpus not in (0, 1) and rounded(gpus) is None:
-        raise UserError(
-            f"--gpus {gpus:g}: must be 0, 1, or a share 1/k of one GPU (0.5, 0.3333, 0.25, …)"
-        )
-
-    resources = Resources(cpus=cpus, gpus=gpus)
+    resources = resources_of(cpus, gpus)
     progress = Progress()
     Store.open(store)  # refuses what is no store, which create() would make into one
     try:
@@ -250,10 +244,11 @@ def measure(
             Store.create(store),
             _refs(task_file),
             resources,
-            points or MEASURE_POINTS,
+            points,
             address,
             inline,
             again,
+            read_sources,
             progress,
         )
     except KeyboardInterrupt:

@@ -17,7 +17,7 @@ name at once (`harness/store/folder.py`), so readers never see half of one.
 
 import uuid
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from fnmatch import fnmatch
@@ -254,12 +254,17 @@ class Store:
         listed.sort(key=lambda entry: (entry.modified, entry.name))
         return {entry.name: self._sweep_records[entry] for entry in listed}
 
-    def read(self, columns: Sequence[str] | None = None) -> Contents:
+    def read(
+        self,
+        columns: Sequence[str] | None = None,
+        types_mapper: Callable[[pa.DataType], Any] | None = None,
+    ) -> Contents:
         """Return every row of every readable file, and a sentence about each file that is not rows.
 
         columns: the columns that are wanted; default: all. Columns of IDENTITY alone are read fast,
-        from the index, and their rows come in no particular order. Raises UserError when a row file
-        cannot be opened: a report must not pass over such a gap.
+        from the index, and their rows come in no particular order. types_mapper: as in
+        `pyarrow.Table.to_pandas`. Raises UserError when a row file cannot be opened: a report must
+        not pass over such a gap.
         """
         entries = self.files.entries()
         rows = read_rows(self.files, entries, columns)
@@ -274,7 +279,7 @@ class Store:
         for name, record in self._read_sweep_records().items():
             if isinstance(record, str):
                 problems.append(f"_sweeps/{name}: {record}")
-        return Contents(rows.table.to_pandas(), problems)
+        return Contents(rows.table.to_pandas(types_mapper=types_mapper), problems)
 
     # Unreadable files
 

@@ -71,4 +71,13 @@ Points = Annotated[
     typer.Option(metavar="N", min=1, help="Held-out points; default: the instruments' own."),
 ]
 
+ReadSources = Annotated[
+    bool,
+    typer.Option(
+        "--read-sources",
+        help="Also trials whose rows name files, or data of the Hub: read what they name. Only for"
+        " a store whose writer you trust.",
+    ),
+]
+
 Again = Annotated[bool, typer.Option("--again", help="Also trials that have today's measures.")]
