@@ -87,6 +87,9 @@ def read_evidence(where: str | Path) -> Evidence:
     columns = [name for name in arrow_schema().names if name not in NOT_READ]
     contents = store.read(columns, in_arrow)
     newest = latest(contents.rows)
+    attempts = len(contents.rows)
+    problems = contents.problems
+    del contents  # the rows that a newer one stands for need not stay in memory
     ok = _whole_types(newest[newest["status"] == "ok"].reset_index(drop=True))
     over = replaced(newest)
     still_failed = newest["status"].eq("failed") & ~newest["trial_id"].isin(over)
@@ -97,10 +100,10 @@ def read_evidence(where: str | Path) -> Evidence:
         store,
         trials,
         failed,
-        attempts=len(contents.rows),
+        attempts=attempts,
         sweeps=store.sweeps(),
         runs=store.runs(),
-        problems=contents.problems,
+        problems=problems,
         replaced=over,
     )
 
@@ -149,7 +152,7 @@ def _derive(ok: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
     where n is not known. complete: no seed of the cell failed, which would otherwise leave its
     lucky seeds alone.
     """
-    t = ok.copy()
+    t = ok.copy(deep=False)
     t["adversary"] = pd.Series(
         [str(json.loads(config).get("adversary") or "none") for config in t["config_json"]],
         index=t.index,

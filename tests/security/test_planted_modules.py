@@ -6,8 +6,9 @@ Run alone: python -m pytest tests/security/test_planted_modules.py
 
 from pathlib import Path
 
-import pandas as pd
 import pytest
+
+from harness.store.store import Store
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -78,6 +79,6 @@ def test_no_module_of_the_current_folder_is_imported(tmp_path: Path, unilaw):
         assert "2 measured, 0 not" in again.stdout
     assert not (tmp_path / "s" / "IMPORTED").exists(), (tmp_path / "s" / "IMPORTED").read_text()
 
-    rows = pd.read_parquet(tmp_path / "s")
+    rows = Store.open(tmp_path / "s").read().rows
     assert len(rows) == 6 and rows["status"].eq("ok").all()
     assert rows["ray_version"].notna().any()
