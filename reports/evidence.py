@@ -66,7 +66,8 @@ STOP_RULES = {"noise": "", "interpolate": ", interpolated", "epochs": ", fixed e
 class Evidence(NamedTuple):
     """What a store holds, ready for fits.
 
-    `trials` is the latest view's ok rows with the columns of `_derive` and of `with_measures`;
+    `trials` is the latest view's ok rows with the columns of `_derive` and of `with_measures`, less
+    those of NOT_READ and `corruptions`, which a row has forty of;
     `failures` its failed rows, without the trials `replaced`; `attempts` counts all rows.
     """
 
@@ -95,7 +96,7 @@ def read_evidence(where: str | Path) -> Evidence:
     still_failed = newest["status"].eq("failed") & ~newest["trial_id"].isin(over)
     failed = newest[still_failed].reset_index(drop=True)
     _refuse_other_rows(ok)
-    trials = with_measures(_derive(ok, failed))
+    trials = with_measures(_derive(ok, failed)).drop(columns="corruptions")
     return Evidence(
         store,
         trials,
@@ -152,7 +153,7 @@ def _derive(ok: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
     where n is not known. complete: no seed of the cell failed, which would otherwise leave its
     lucky seeds alone.
     """
-    t = ok.copy(deep=False)
+    t = ok.copy()
     t["adversary"] = pd.Series(
         [str(json.loads(config).get("adversary") or "none") for config in t["config_json"]],
         index=t.index,

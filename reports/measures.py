@@ -91,7 +91,7 @@ def with_measures(trials: pd.DataFrame) -> pd.DataFrame:
     lip_lower_from says; lip_mean likewise of lip_mean_jacobian and lip_mean_grad, which are the
     same thing for a ±1 target. corruption_KIND: accuracy under it at severity SEVERITY.
     """
-    t = trials.copy(deep=False)
+    t = trials.copy()
     linf_radii = [
         _in_boxes(radii, box)
         for radii, box in zip(t["robust_linf_radii"], t["robust_linf_box"], strict=True)

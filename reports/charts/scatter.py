@@ -26,6 +26,8 @@ Axes = tuple[Axis, Axis]
 """The x and y axis under one choice."""
 View = tuple[list[Any], list[Any]]
 """The x and y values of a trace under one choice."""
+POINT = ("trial_id", "kind", "curve", "p", "in_fit")
+"""The columns that a chart takes of each trial, beside its axes."""
 DOTTED = {"color": "#888", "dash": "dot", "width": 2}
 
 
@@ -49,7 +51,9 @@ def scatter(
     choices = [(i, j) for i, j in choices if drawable(trials, i, j).any()]
     if not choices:
         return None
-    shown = trials[np.any([drawable(trials, i, j) for i, j in choices], axis=0)]
+    on_axes = (axis.column for choice in choices for axis in choice)
+    columns = list(dict.fromkeys([*POINT, fills, *on_axes]))
+    shown = trials.loc[np.any([drawable(trials, i, j) for i, j in choices], axis=0), columns]
 
     figure = go.Figure()
     for kind, (colour, symbol) in kind_styles(evidence.trials).items():
