@@ -141,8 +141,10 @@ def _fitted_lines(rows: pd.DataFrame, choices: list[Axes], slope: Slope) -> list
     view."""
     y = choices[0][1]
     rows = rows[rows[y.column] > 0]
-    log_p = np.log(rows["p"].astype(float))
-    levels = (np.log(rows[y.column]) - slope.slope * log_p).groupby(rows["curve"]).mean()
+    log_p = np.log(rows["p"].to_numpy(float))
+    log_y = np.log(rows[y.column].to_numpy(float))
+    above = pd.Series(log_y - slope.slope * log_p, index=rows.index)
+    levels = above.groupby(rows["curve"]).mean()
     sizes = rows.groupby("curve")["p"].agg(["min", "max"])
     heights = np.exp(levels.to_numpy()[:, None] + slope.slope * np.log(sizes.to_numpy(float)))
 

@@ -16,6 +16,7 @@ from harness.sweeps.registry import TaskRef, load
 from harness.sweeps.trial import canonical_json
 from harness.task import Config, Source
 from harness.terminal.progress import Progress
+from reports.evidence import records
 from tasks import corpora, digits, model_files, tokenizers
 from tasks.sphere import Sphere
 from tests.reports.stores import make_store, row
@@ -129,7 +130,7 @@ def test_without_the_flag_nothing_is_read_and_one_sentence_names_the_sources(
 
 
 def test_with_the_flag_the_trials_are_measured(received: Path):
-    rows = {r["trial_id"]: r for r in Store.open(received).read().rows.to_dict("records")}
+    rows = {r["trial_id"]: r for r in records(Store.open(received).read().rows)}
     quiet = Progress()
     assert _trials(rows, {}, False, quiet)[0] == []
     trials, failed = _trials(rows, {}, True, quiet)
