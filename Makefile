@@ -62,6 +62,7 @@ bench: $(VENV)/.benching
 	$(BIN)/python -m tests.benchmarks.robust_accuracy
 	$(BIN)/python -m tests.benchmarks.language_throughput
 	$(BIN)/python -m tests.benchmarks.scale
+	$(BIN)/python -m tests.benchmarks.report
 
 VERSIONED := tests/test_smoke.py tests/test_cli.py tests/reports tests/sweeps tests/measures
 # Each in an environment of its own, made anew. torch comes first and stays, so that a CPU build is kept.

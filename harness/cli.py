@@ -27,6 +27,7 @@ from harness.terminal.options import (
     OneTrial,
     Points,
     RayAddress,
+    ReadSources,
     ReportFile,
     RetryFailed,
     RowStore,
@@ -229,6 +230,7 @@ def measure(
     task_file: TaskFile = None,
     points: Points = None,
     again: Again = False,
+    read_sources: ReadSources = False,
     cpus: Cpus = 1,
     gpus: Gpus = 0,
     address: RayAddress = None,
@@ -238,7 +240,6 @@ def measure(
     some could not be measured."""
     from harness.remeasure import remeasure
     from harness.store.store import Store
-    from harness.sweeps.trial import MEASURE_POINTS
     from harness.terminal.progress import Progress
     from harness.terminal.refusals import measuring_resources, refuse_inline_on_a_cluster
 
@@ -251,10 +252,11 @@ def measure(
             Store.create(store),
             _refs(task_file),
             resources,
-            points or MEASURE_POINTS,
+            points,
             address,
             inline,
             again,
+            read_sources,
             progress,
         )
     except KeyboardInterrupt:

@@ -3,6 +3,8 @@
 Each trial gets a new row: its old one with the measured columns replaced, a newer
 `measures_version`, and when and by which code it was measured. Its data are read again from where
 the row says. The old rows stay in the store, behind the new ones in the latest view.
+
+A row may come from anybody, so files and the Hub are read only for a user who asks for it.
 """
 
 import json
@@ -30,12 +32,16 @@ from harness.store.schema import (
     measured_columns,
 )
 from harness.store.store import IDENTITY, Store
+from harness.sweeps.messages import show
 from harness.sweeps.registry import TaskRef, installed, load
 from harness.sweeps.sweep import Limits, Resources
-from harness.sweeps.trial import Batch, RunSettings, Trial
+from harness.sweeps.trial import MEASURE_POINTS, Batch, RunSettings, Trial
 from harness.terminal.progress import Progress
 
 MEASURED = measured_columns()
+
+MOST_NAMED = 5
+"""Sources that the sentence about skipped trials names."""
 
 TOGETHER = 16
 """Trials measured in one batch, as one stack where their models allow it."""
@@ -55,20 +61,22 @@ def remeasure(
     store: Store,
     refs: Mapping[str, TaskRef],
     resources: Resources,
-    points: int,
+    points: int | None,
     address: str | None,
     inline: bool,
     again: bool,
+    read_sources: bool,
     progress: Progress,
 ) -> Remeasured:
     """Measure every finished trial whose weights were kept and whose measures are older than
-    today's (`again`: all of them).
+    today's (`again`: all of them), on `points` held-out points.
 
-    Tasks of a task file must be given in `refs`: the copy in a store is never run, as anybody may
-    have written it. Raises UserError when a task is not known.
+    Trials whose rows name files or the Hub are skipped unless `read_sources` is true. Tasks of a
+    task file must be given in `refs`: the copy in a store is never run, as anybody may have written
+    it. Raises UserError when a task is not known.
     """
     outdated = _outdated(store, again, progress)
-    trials, failed = _trials(outdated.rows, refs, progress)
+    trials, failed = _trials(outdated.rows, refs, read_sources, progress)
 
     gpus = float(resources.gpus)
     queue = deque(_batches(trials, gpus))
@@ -86,7 +94,7 @@ def remeasure(
         gpus=gpus,
         seconds=Limits().seconds_per_trial,
         weights_bytes=0,
-        measure_points=points,
+        measure_points=points or MEASURE_POINTS,
         checkpoints=None,
         trained=store.weights(),
     )
@@ -153,19 +161,44 @@ def _plain(rows: pd.DataFrame) -> list[Columns]:
 
 
 def _trials(
-    rows: Mapping[str, Columns], refs: Mapping[str, TaskRef], progress: Progress
+    rows: Mapping[str, Columns],
+    refs: Mapping[str, TaskRef],
+    read_sources: bool,
+    progress: Progress,
 ) -> tuple[list[Trial], Counter[str]]:
-    """Return the trials of the rows, and the count of those that cannot be made again."""
+    """Return the trials of the rows, and the count of those that cannot be made again or are
+    skipped."""
     trials = []
     failed: Counter[str] = Counter()
+    not_read: dict[str, None] = {}
     for row in rows.values():
         trial = _trial(row, refs)
         if isinstance(trial, str):
             failed["unknown"] += 1
             progress.say(f"cannot be measured: {trial}")
-        else:
-            trials.append(trial)
+            continue
+
+        sources = load(trial.ref).reads(trial.load_config())
+        if sources and not read_sources:
+            failed["source"] += 1
+            not_read |= dict.fromkeys(sources)
+            continue
+        trials.append(trial)
+
+    if not_read:
+        progress.say(_skipped(failed["source"], list(not_read)))
     return trials, failed
+
+
+def _skipped(trials: int, sources: list[str]) -> str:
+    """Return the sentence about trials whose sources are not read."""
+    named = ", ".join(map(show, sources[:MOST_NAMED]))
+    if len(sources) > MOST_NAMED:
+        named += f" and {len(sources) - MOST_NAMED} more"
+    return (
+        f"{trials} trials are skipped because their rows name {named}, and anybody may have written"
+        " these rows: --read-sources reads what they name"
+    )
 
 
 def _trial(row: Columns, refs: Mapping[str, TaskRef]) -> Trial | str:

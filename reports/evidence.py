@@ -23,8 +23,10 @@ import pyarrow as pa
 
 from harness.store.latest import latest
 from harness.store.records import RunRecord, SweepRecord
+from harness.store.replaced import replaced
 from harness.store.schema import arrow_schema
 from harness.store.store import Store
+from reports.entries import in_arrow
 from reports.measures import with_measures
 
 MIN_SIZES = 3
@@ -34,6 +36,28 @@ LEARNT = 0.9
 that has learnt something."""
 NOT_TRAINED = "not_trained"
 """The stop reason of a model that came trained."""
+NOT_READ = (
+    "loss_curve",
+    "robust_accuracy_l2_se",
+    "robust_accuracy_linf_se",
+    "noise_accuracy",
+    "noise_accuracy_se",
+    "noise_output_change",
+)
+"""Lists of a row that the page does not show; they would take most of the memory."""
+OF_KIND = (
+    "stop_reason",
+    "stop_rule",
+    "family",
+    "outputs",
+    "config_json",
+    "adversary",
+    "epsilon",
+    "noise_kind",
+    "eta",
+    "sigma2",
+)
+"""The columns that a kind's name is made of."""
 STOP_RULES = {"noise": "", "interpolate": ", interpolated", "epochs": ", fixed epochs"}
 """How a kind's name says the stop rule."""
 
@@ -41,8 +65,9 @@ STOP_RULES = {"noise": "", "interpolate": ", interpolated", "epochs": ", fixed e
 class Evidence(NamedTuple):
     """What a store holds, ready for fits.
 
-    `trials` is the latest view's ok rows with the columns of `_derive` and of `with_measures`;
-    `failures` its failed rows; `attempts` counts all rows.
+    `trials` is the latest view's ok rows with the columns of `_derive` and of `with_measures`, less
+    those of NOT_READ and `corruptions`, which a row has forty of;
+    `failures` its failed rows, without the trials `replaced`; `attempts` counts all rows.
     """
 
     store: Store
@@ -52,18 +77,33 @@ class Evidence(NamedTuple):
     sweeps: list[SweepRecord]
     runs: list[RunRecord]
     problems: list[str]
+    replaced: frozenset[str]
+    """Failed trials that have run since under another id."""
 
 
 def read_evidence(where: str | Path) -> Evidence:
     """Read a store. Raises UserError when there is none."""
     store = Store.open(where)
-    contents = store.read()
+    columns = [name for name in arrow_schema().names if name not in NOT_READ]
+    contents = store.read(columns, in_arrow)
     newest = latest(contents.rows)
+    attempts = len(contents.rows)
+    problems = contents.problems
+    del contents  # the rows that a newer one stands for need not stay in memory
     ok = _whole_types(newest[newest["status"] == "ok"].reset_index(drop=True))
-    failed = newest[newest["status"] == "failed"].reset_index(drop=True)
-    trials = with_measures(_derive(ok, failed))
+    over = replaced(newest)
+    still_failed = newest["status"].eq("failed") & ~newest["trial_id"].isin(over)
+    failed = newest[still_failed].reset_index(drop=True)
+    trials = with_measures(_derive(ok, failed)).drop(columns="corruptions")
     return Evidence(
-        store, trials, failed, len(contents.rows), store.sweeps(), store.runs(), contents.problems
+        store,
+        trials,
+        failed,
+        attempts=attempts,
+        sweeps=store.sweeps(),
+        runs=store.runs(),
+        problems=problems,
+        replaced=over,
     )
 
 
@@ -96,7 +136,9 @@ def _derive(ok: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
         index=t.index,
         dtype=object,
     )
-    t["kind"] = [_kind(row) for row in records(t)] if len(t) else pd.Series(dtype=object)
+    t["kind"] = pd.Series(
+        [_kind(row) for row in records(t[list(OF_KIND)])], index=t.index, dtype=object
+    )
     t["curve"] = t["kind"] + " " + t["settings_json"]
     size = "p=" + t["p"].astype("Int64").astype(str)
     # Models that came trained are no seeds of one another, even where their sizes are equal.

@@ -11,6 +11,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from reports.entries import entries
+
 FLIP_RADIUS = 0.2
 """Length of the input noise behind flip_rate and kl_noise, in data units. One token replaced of a
 window of 16 moves it by about 0.35."""
@@ -97,7 +99,7 @@ def with_measures(trials: pd.DataFrame) -> pd.DataFrame:
     derived = {
         "flip_rate": _per_row(_at(FLIP_RADIUS), t["noise_radii"], t["noise_flip_rate"]),
         "kl_noise": _per_row(_at(FLIP_RADIUS), t["noise_radii"], t["noise_kl"]),
-        "kl_far_token": [_far_token(as_list(changes)) for changes in t["token_changes"]],
+        "kl_far_token": _far_token(t["token_changes"]),
     }
 
     curves = {
@@ -113,9 +115,7 @@ def with_measures(trials: pd.DataFrame) -> pd.DataFrame:
             _nearest_to(radius), linf_radii, t["robust_accuracy_linf"]
         )
 
-    corruptions = [as_list(row) for row in t["corruptions"]]
-    for kind in _corruption_kinds(corruptions):
-        derived[f"corruption_{kind}"] = [_accuracy_under(row, kind) for row in corruptions]
+    derived |= _accuracy_under_corruptions(t["corruptions"])
 
     columns = {
         name: pd.Series(values, index=t.index, dtype=float) for name, values in derived.items()
@@ -192,26 +192,29 @@ def _mean_over_radii(radii: list[float], values: list[float]) -> float:
     return float(np.trapezoid(v, r) / (r[-1] - r[0]))
 
 
-def _corruption_kinds(corruptions: list[list[dict[str, Any]]]) -> list[str]:
-    """Return the kinds that any row has at severity SEVERITY, in alphabetical order."""
-    kinds = {entry["kind"] for row in corruptions for entry in row if entry["severity"] == SEVERITY}
-    return sorted(kind for kind in kinds if kind)
+def _accuracy_under_corruptions(corruptions: pd.Series) -> dict[str, np.ndarray]:
+    """Return a column for each kind that any row has at severity SEVERITY, in alphabetical
+    order."""
+    found = entries(corruptions, "kind", "severity", "accuracy")
+    found = found[found["severity"].eq(SEVERITY) & found["kind"].notna() & found["kind"].ne("")]
+    return {
+        f"corruption_{kind}": _one_per_row(own, "accuracy", len(corruptions))
+        for kind, own in found.groupby("kind")
+    }
 
 
-def _accuracy_under(corruptions: list[dict[str, Any]], kind: str) -> float:
-    for entry in corruptions:
-        wanted = entry["kind"] == kind and entry["severity"] == SEVERITY
-        if wanted and entry["accuracy"] is not None:
-            return float(entry["accuracy"])
-    return float("nan")
+def _far_token(changes: pd.Series) -> np.ndarray:
+    found = entries(changes, "kind", "distance", "kl")
+    found = found[found["kind"].eq("replaced") & found["distance"].eq(FAR)]
+    return _one_per_row(found, "kl", len(changes))
 
 
-def _far_token(changes: list[dict[str, Any]]) -> float:
-    for entry in changes:
-        wanted = entry["kind"] == "replaced" and entry["distance"] == FAR
-        if wanted and entry["kl"] is not None:
-            return float(entry["kl"])
-    return float("nan")
+def _one_per_row(found: pd.DataFrame, field: str, rows: int) -> np.ndarray:
+    """Return (rows,) the first known value of each row's entries; NaN where there is none."""
+    known = found[found[field].notna()].drop_duplicates("row")
+    values = np.full(rows, np.nan)
+    values[known["row"]] = known[field]
+    return values
 
 
 def _best(t: pd.DataFrame, better: str, older: str) -> tuple[pd.Series, pd.Series]:

@@ -32,7 +32,7 @@ from tasks.model_files import (
     weights_hash,
 )
 from tasks.published_tokens import trained_on
-from tasks.text_sources import check_source, documents
+from tasks.text_sources import check_source, documents, outside
 from tasks.tokenizers import make_tokenizer
 
 CONTEXT_IF_UNKNOWN = 2048
@@ -119,6 +119,10 @@ class Pretrained(LanguageTask):
 
     name = "pretrained"
     Config = PretrainedConfig
+
+    def reads(self, config: PretrainedConfig) -> list[str]:
+        model = config.model if config.model.startswith("folder:") else f"hub:{config.model}"
+        return outside(model, config.source, config.last_words)
 
     def corpus(self, config: PretrainedConfig) -> Corpus:
         folder = _folder(config)

@@ -22,7 +22,7 @@ from harness.noise import resample_labels
 from harness.task import Config, Data, Field, Seeds, Size, Source, Task, Text
 from tasks.corpora import load_corpus
 from tasks.gpt import WindowGPT
-from tasks.text_sources import check_source
+from tasks.text_sources import check_source, outside
 from tasks.tokenizers import check_tokenizer, vocabulary_size
 
 HELD_OUT = 1000
@@ -91,6 +91,9 @@ class TextWindows(Task):
 
     name = "text"
     Config = TextConfig
+
+    def reads(self, config: TextConfig) -> list[str]:
+        return outside(config.source, config.tokenizer)
 
     def family(self, config: TextConfig) -> str:
         return "gpt"

@@ -47,6 +47,11 @@ def check_source(source: str) -> str:
     )
 
 
+def outside(*names: str | None) -> list[str]:
+    """Return the names, of sources or tokenizers, that lead to files or to the Hub: KIND:PLACE."""
+    return [name for name in names if name and ":" in name]
+
+
 def documents(source: str, text_field: str = "text") -> Iterator[bytes]:
     """Yield the documents of a source in order, as UTF-8 without byte 0, which is not text. Empty
     documents are left out.

@@ -16,7 +16,7 @@ from harness.language import CausalLM, Corpus, LanguageConfig, LanguageTask
 from harness.task import Field, Size, Source
 from tasks.corpora import load_corpus
 from tasks.gpt import size_of_depth, stream_gpt
-from tasks.text_sources import check_source
+from tasks.text_sources import check_source, outside
 from tasks.tokenizers import check_tokenizer, vocabulary_size
 
 
@@ -89,6 +89,9 @@ class TextStream(LanguageTask):
 
     name = "text-stream"
     Config = TextStreamConfig
+
+    def reads(self, config: TextStreamConfig) -> list[str]:
+        return outside(config.source, config.tokenizer)
 
     def family(self, config: TextStreamConfig) -> str:
         return "gpt-stream"

@@ -146,6 +146,7 @@ def _start_here() -> None:
                 address="local",
                 include_dashboard=False,
                 object_store_memory=OBJECT_STORE_BYTES,
+                job_config=ray_internals.job_without_drivers_folders(),
                 **QUIET,
             )
     except Exception as e:  # Ray raises plain Exception
@@ -180,7 +181,8 @@ def _join(address: str | None) -> None:
             # Ray itself would knock at a closed door for many minutes
             host, _, port = address.rpartition(":")
             socket.create_connection((host, int(port)), timeout=KNOCK_S).close()
-        ray.init(address=address, **QUIET)
+        job_config = ray_internals.job_without_drivers_folders()
+        ray.init(address=address, job_config=job_config, **QUIET)
     except (OSError, ValueError, RuntimeError, OverflowError) as e:
         hint = "; if it asks for a token, set RAY_AUTH_MODE=token (clusters/README.md)"
         if os.environ.get("RAY_AUTH_MODE") == "token":

@@ -32,6 +32,9 @@ ENVIRONMENT = {
     # Ray waits 10 s instead of 1 s for the cause of a worker's death. On a busy machine 1 s is too
     # short: the cause is lost, and an attempt that ran out of memory is recorded as a crash.
     "RAY_timeout_ms_task_wait_for_death_info": "10000",
+    # A driver under `uv run` starts its workers as any other driver does. Without the variable, Ray
+    # copies the current folder to them and puts the copy first on their import path.
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
 }
 """Variables that must be set before Ray is imported. A value that the user has set is kept."""
 
@@ -93,6 +96,27 @@ def only_on_loopback() -> Iterator[None]:
         yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+def job_without_drivers_folders() -> Any:
+    """Return the configuration of a job whose workers import nothing from the driver's folders.
+
+    Ray sends the driver's current folder and its script's folder with each job, and a worker puts
+    them first on its import path before its first task. There is no public way to send neither.
+    Without this, a `pydantic.py` in a store from somebody else runs at `unilaw measure .` there.
+    """
+    from ray.job_config import JobConfig
+
+    class JobWithoutDriversFolders(JobConfig):
+        @property
+        def _py_driver_sys_path(self) -> list[str]:
+            return []  # a new list each time, so that whatever Ray appends is lost
+
+        @_py_driver_sys_path.setter
+        def _py_driver_sys_path(self, folders: list[str]) -> None:
+            pass
+
+    return JobWithoutDriversFolders()
 
 
 def leaving_nodes() -> Collection[str]:

@@ -1,7 +1,7 @@
 """What Ray workers run, and how a worker makes sure that it runs this package and not a namesake.
 
-A user's own folder may well hold a `harness`, `tasks`, `clusters` or `reports`, and Ray puts the
-driver's working folder in front of the workers' import path. So this module is sent by value (see
+A node, or a Ray that somebody else started, may well have another `harness`, `tasks`, `clusters`
+or `reports` on its import path. So this module is sent by value (see
 `harness/dispatch/worker_pool.py`): its top may import nothing of this package.
 """
 

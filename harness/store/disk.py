@@ -1,6 +1,7 @@
 """A folder on a local disk or a network disk."""
 
 import contextlib
+import errno
 import os
 import shutil
 import time

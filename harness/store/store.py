@@ -18,7 +18,7 @@ name at once (`harness/store/folder.py`), so readers never see half of one.
 
 import uuid
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
@@ -229,13 +229,18 @@ class Store(TrialFiles):
         records = self._sweep_records.read().values()
         return [record for record in records if isinstance(record, SweepRecord)]
 
-    def read(self, columns: Sequence[str] | None = None) -> Contents:
+    def read(
+        self,
+        columns: Sequence[str] | None = None,
+        types_mapper: Callable[[pa.DataType], Any] | None = None,
+    ) -> Contents:
         """Return every row that a run can have written, and a sentence about each file that is not
         rows or holds others.
 
         columns: the columns that are wanted; default: all. Columns of IDENTITY alone are read fast,
-        from the index, and their rows come in no particular order. Raises UserError when a row file
-        cannot be opened: a report must not pass over such a gap.
+        from the index, and their rows come in no particular order. types_mapper: as in
+        `pyarrow.Table.to_pandas`. Raises UserError when a row file cannot be opened: a report must
+        not pass over such a gap.
         """
         entries = self.files.entries()
         rows = read_rows(self.files, entries, columns)
@@ -250,7 +255,7 @@ class Store(TrialFiles):
         for name, record in self._sweep_records.read().items():
             if isinstance(record, str):
                 problems.append(f"_sweeps/{name}: {record}")
-        return Contents(rows.table.to_pandas(), problems)
+        return Contents(rows.table.to_pandas(types_mapper=types_mapper), problems)
 
     def row_file_names(self) -> set[str]:
         """Return the names of all row files."""

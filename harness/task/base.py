@@ -43,6 +43,20 @@ class BaseTask(abc.ABC):
     def fingerprint(self, config: Any) -> str:
         """Return the identity of the data's content."""
 
+    def reads(self, config: Any) -> list[str]:
+        """Return the files and the names of the Hub that the configuration leads to.
+
+        `unilaw measure` reads them only if its user says so, because anybody may have written the
+        rows of a store. By default these are the values of fields declared with `Source`, except
+        for a field's own default, which the task's author chose.
+        """
+        fields = type(config).model_fields
+        return [
+            str(value)
+            for name in sorted(config.fields_marked("source"))
+            if (value := getattr(config, name)) != fields[name].default
+        ]
+
     def family(self, config: Any) -> str:
         """Return the name of the report's curve that the trial belongs to."""
         return self.name

@@ -127,4 +127,13 @@ Gpus = Annotated[float, typer.Option(min=0, help="GPUs per batch; a fraction bel
 
 AllCells = Annotated[bool, typer.Option("--all", help="Every cell, of however many.")]
 
+ReadSources = Annotated[
+    bool,
+    typer.Option(
+        "--read-sources",
+        help="Also trials whose rows name files, or data of the Hub: read what they name. Only for"
+        " a store whose writer you trust.",
+    ),
+]
+
 Again = Annotated[bool, typer.Option("--again", help="Also trials that have today's measures.")]

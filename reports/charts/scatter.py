@@ -26,6 +26,8 @@ Axes = tuple[Axis, Axis]
 """The x and y axis under one choice."""
 View = tuple[list[Any], list[Any]]
 """The x and y values of a trace under one choice."""
+POINT = ("trial_id", "kind", "curve", "p", "in_fit")
+"""The columns that a chart takes of each trial, beside its axes."""
 DOTTED = {"color": "#888", "dash": "dot", "width": 2}
 
 
@@ -49,7 +51,9 @@ def scatter(
     choices = [(i, j) for i, j in choices if drawable(trials, i, j).any()]
     if not choices:
         return None
-    shown = trials[np.any([drawable(trials, i, j) for i, j in choices], axis=0)]
+    on_axes = (axis.column for choice in choices for axis in choice)
+    columns = list(dict.fromkeys([*POINT, fills, *on_axes]))
+    shown = trials.loc[np.any([drawable(trials, i, j) for i, j in choices], axis=0), columns]
 
     figure = go.Figure()
     for kind, (colour, symbol) in kind_styles(evidence.trials).items():
@@ -136,22 +140,24 @@ def _fitted_lines(rows: pd.DataFrame, choices: list[Axes], slope: Slope) -> list
     """Return the fitted line of each curve between its smallest and largest fitted size, in every
     view."""
     y = choices[0][1]
+    rows = rows[rows[y.column] > 0]
+    log_p = np.log(rows["p"].to_numpy(float))
+    log_y = np.log(rows[y.column].to_numpy(float))
+    above = pd.Series(log_y - slope.slope * log_p, index=rows.index)
+    levels = above.groupby(rows["curve"]).mean()
+    sizes = rows.groupby("curve")["p"].agg(["min", "max"])
+    heights = np.exp(levels.to_numpy()[:, None] + slope.slope * np.log(sizes.to_numpy(float)))
+
+    # The ends lie where the points of that p lie: d grows with p where it counts the numbers of a
+    # model's own embedding.
+    columns = list(dict.fromkeys(x.column for x, _ in choices))
+    places = rows.groupby(["curve", "p"])[columns].median()
+    ends = {end: places.loc[pd.MultiIndex.from_arrays([sizes.index, sizes[end]])] for end in sizes}
+
     lines = []
-    for _, curve in rows[rows[y.column] > 0].groupby("curve"):
-        log_p = np.log(curve["p"].astype(float))
-        log_y = np.log(curve[y.column])
-        level = (log_y - slope.slope * log_p).mean()
-
-        sizes = [curve["p"].min(), curve["p"].max()]
-        height = np.exp(level + slope.slope * np.log(np.array(sizes, float))).tolist()
-
-        views = []
-        for x, _ in choices:
-            # The ends lie where the points of that p lie: d grows with p where it counts the
-            # numbers of a model's own embedding.
-            ends = curve.groupby("p")[x.column].median().loc[sizes]
-            views.append((_finite(ends.tolist()), height))
-        lines.append(views)
+    for i, height in enumerate(heights.tolist()):
+        pairs = {c: [ends["min"][c].iloc[i], ends["max"][c].iloc[i]] for c in columns}
+        lines.append([(_finite(pairs[x.column]), height) for x, _ in choices])
     return lines
 
 

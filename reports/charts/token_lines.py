@@ -12,8 +12,11 @@ import plotly.graph_objects as go
 
 from reports.charts.axes import GRID
 from reports.charts.style import SYMBOLS, base_layout
+from reports.entries import has_entries
 from reports.measures import as_list
 
+READ = ("trial_id", "token_changes", "noise_radii", "noise_kl")
+"""The columns that a line is made of."""
 Z = 1.96
 """Half-width of a 95 % interval in standard errors."""
 SMALLEST_COLOUR = (0x9E, 0xCA, 0xE1)
@@ -62,9 +65,8 @@ class Curve(NamedTuple):
 
 def shown_curves(trials: pd.DataFrame) -> list[Curve]:
     """Return the curve shown of every kind with `token_changes`, in alphabetical order."""
-    has_changes = trials["token_changes"].map(lambda changes: len(as_list(changes)) > 0)
     shown = []
-    for kind, rows in trials[has_changes.astype(bool)].groupby("kind"):
+    for kind, rows in trials[has_entries(trials["token_changes"])].groupby("kind"):
         curves = [curve for _, curve in rows.groupby("curve")]
         best = max(curves, key=_sizes_and_n)
 
@@ -109,7 +111,7 @@ def curve_lines(curve: Curve, values: Values) -> list[Line]:
     lines = []
     for p in curve.sizes:
         by_x: dict[float, list[tuple[str, Value]]] = {}
-        for row in curve.rows[curve.rows["p"].eq(p)].to_dict("records"):
+        for row in curve.rows.loc[curve.rows["p"].eq(p), list(READ)].to_dict("records"):
             for value in values({str(name): cell for name, cell in row.items()}):
                 by_x.setdefault(value.x, []).append((str(row["trial_id"]), value))
         if by_x:

@@ -13,6 +13,8 @@ from reports.measures import STABILITY
 from reports.numbers import Number, Sentence
 
 MIN_CELLS = 6
+TOGETHER = 100
+"""Draws of the bootstrap that are ranked in one go."""
 WORDS = {
     "supported": "together",
     "contradicted": "one against the other",
@@ -96,9 +98,17 @@ def rank_correlation(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]
     """
     drawn = np.random.default_rng(SEED).integers(len(x), size=(REPLICATES, len(x)))
     pairs = np.concatenate([np.arange(len(x))[None, :], drawn])
+    # a few draws at a time, which bounds memory
+    rho = np.concatenate(
+        [_rho(x, y, pairs[i : i + TOGETHER]) for i in range(0, len(pairs), TOGETHER)]
+    )
+    low, high = np.quantile(rho[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(rho[0]), float(low), float(high)
+
+
+def _rho(x: np.ndarray, y: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Return Spearman's ρ of each row of `pairs`, the positions of K pairs."""
     ranks = [rankdata(side[pairs], axis=1) for side in (x, y)]
     a, b = (r - r.mean(axis=1, keepdims=True) for r in ranks)
     scale = np.sqrt((a**2).sum(1) * (b**2).sum(1))
-    rho = (a * b).sum(1)[scale > 0] / scale[scale > 0]
-    low, high = np.quantile(rho[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(rho[0]), float(low), float(high)
+    return (a * b).sum(1)[scale > 0] / scale[scale > 0]

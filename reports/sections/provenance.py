@@ -45,9 +45,10 @@ def section(evidence: Evidence, fits: Fits) -> Section:
 
 def _provenance(evidence: Evidence) -> list[tuple[str, list[str]]]:
     """Return labels with the values over all trials, failures included."""
-    rows = evidence.trials
+    columns = [*COLUMNS.values(), "finished_at"]
+    rows = evidence.trials[columns]
     if len(evidence.failures):
-        rows = pd.concat([evidence.trials, evidence.failures])
+        rows = pd.concat([rows, evidence.failures[columns]])
     lines = [(label, _distinct(rows, column)) for label, column in COLUMNS.items()]
 
     stack_sizes = evidence.trials["stack_size"].dropna()

@@ -33,6 +33,7 @@ def count(key: str, used: pd.DataFrame, rows: pd.DataFrame) -> float:
     return {
         "ok": len(ok),
         "failed": (rows["status"] == "failed").sum(),
+        "replaced": 0,
         "left": 0,
         "attempts": len(rows),
         "below": len(used),
