@@ -41,6 +41,7 @@ def table(text: str) -> pd.DataFrame:
     )
 
 
+@pytest.mark.slow
 def test_the_readmes_ten_lines_print_what_it_says(tmp_path, unilaw_here, monkeypatch):
     (tmp_path / "first.yaml").write_text(block(README, "first"))
     done = unilaw_here("run", "first.yaml", "--inline", cwd=tmp_path)

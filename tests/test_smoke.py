@@ -19,6 +19,7 @@ limits: {measure_points: 8}
 """
 
 
+@pytest.mark.slow
 def test_every_command_has_help(tmp_path, unilaw_here):
     listed = unilaw_here("--help", cwd=tmp_path)
     assert listed.returncode == 0, listed.stderr

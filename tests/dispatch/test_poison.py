@@ -129,6 +129,7 @@ def check(poison: Poison, rows: pd.DataFrame, own_seed: int) -> None:
     assert mates["stack_size"].max() == poison.stacked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("poison", EVERYWHERE, ids=str)
 def test_a_poison_trial_costs_only_itself_in_this_process(poison: Poison, tmp_path: Path):
     outcome, rows, messages = run_shared([poison], inline=True, folder=tmp_path / "rows")
@@ -186,6 +187,7 @@ def test_a_trial_that_prints_binary_junk_is_ok_like_any_other(
     assert pd.read_parquet(tmp_path / "rows")["status"].tolist() == ["ok"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["raise", "exit"])
 def test_a_model_that_cannot_be_built_costs_only_its_own_trial(
     how: str, unilaw_here, tmp_path: Path

@@ -112,6 +112,7 @@ def test_a_second_attempt_that_works_is_ok(kind: str, store: Store, answers: Ans
     assert latest(store.read().rows)["status"].tolist() == ["ok"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [1, 2, 3])
 @pytest.mark.parametrize("before", [1, 2, 3])
 @pytest.mark.parametrize("kind", FAILURE_KINDS)

@@ -139,6 +139,7 @@ def test_the_last_position_is_the_models_own(tied: bool):
     torch.testing.assert_close(LastPosition(model)(model.table()[tokens]), model(tokens)[:, -1])
 
 
+@pytest.mark.slow
 @sdpa_kernel(SDPBackend.MATH)
 def test_norms_through_fused_attention_are_those_of_whole_jacobians():
     """Lanczos needs forward derivatives, which the fused kernels lack: so `measure` runs attention

@@ -83,6 +83,7 @@ def test_what_is_measured_in_the_space_of_embeddings(store: Path):
     assert c["weights_file"]
 
 
+@pytest.mark.slow
 def test_measured_again_it_says_the_same(store: Path):
     before = row(store)
     assert unilaw("measure", str(store), "--again", "--points", "3", "--inline") == 0
@@ -123,6 +124,7 @@ def test_measured_again_it_says_the_same(store: Path):
     assert len(after["loss_curve"]) == len(before["loss_curve"]) == 8
 
 
+@pytest.mark.slow
 def test_status_and_report_know_language_models(store: Path, capsys: pytest.CaptureFixture[str]):
     assert unilaw("status", str(store)) == 0
     assert "text-stream" in capsys.readouterr().out

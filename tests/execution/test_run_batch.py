@@ -119,6 +119,7 @@ run_batch(Batch((trials,)), RunSettings(1, 0, 0.5, 0, 256, None))
 """
 
 
+@pytest.mark.slow
 def test_a_trial_that_cannot_hear_its_limit_says_where_it_is_stuck():
     command = [sys.executable, "-c", HANG, str(FAILING_TASK)]
     with subprocess.Popen(
@@ -148,6 +149,7 @@ SMALL = [
 CNN = ("mnist", {"n": 30, "label_flip": 0.2, "model": "cnn", "max_epochs": 2})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "fixed"),
     SMALL,

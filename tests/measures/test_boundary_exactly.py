@@ -21,6 +21,7 @@ def test_the_exact_distance_itself_on_a_net_worked_out_by_hand():
     assert exact(net, x, None).tolist() == pytest.approx([0.8, 0.7, 2.0, 1.0])
 
 
+@pytest.mark.slow
 def test_the_exact_distance_is_where_a_fine_grid_puts_it():
     net, x = random_net(2, 5, 1, seed=3), points(20, 2)
     axis = torch.linspace(-4, 4, 1601)
@@ -54,6 +55,7 @@ def compared(kind: Callable[..., Net]) -> list[tuple[Tensor, Tensor]]:
     return pairs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [random_net, trained_net])
 def test_the_attack_is_never_below_the_exact_distance(kind: Callable[..., Net]):
     for found, true in compared(kind):

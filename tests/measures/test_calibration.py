@@ -207,6 +207,7 @@ def test_the_standard_error_of_a_calibrated_forecasts_error_is_too_large_by_at_m
     assert spread < mean < 1.7 * spread
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [3, 1500])
 def test_resampling_is_a_bootstrap(n: int):
     """The same standard error as drawing the samples anew, over more samples than one chunk and

@@ -33,6 +33,7 @@ def jacobian_norms(net: SmallNet, points: np.ndarray) -> np.ndarray:
     return np.linalg.norm(net.A @ (active[:, :, None] * net.W), ord=2, axis=(1, 2))
 
 
+@pytest.mark.slow
 def test_on_the_line_enumeration_agrees_with_the_slopes_between_kinks():
     nets = [net for net in small_nets() if net.W.shape[1] == 1]
     assert len(nets) > 30

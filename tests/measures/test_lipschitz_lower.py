@@ -38,6 +38,7 @@ def test_a_linear_map(d: int, outputs: int):
     assert found.agreement == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("begin", ["steep points", "random pairs"])
 def test_never_above_the_exact_constant_and_near_it(begin: str):
     """Of a hundred random two-layer ReLU networks, the constant is known from all linear pieces."""

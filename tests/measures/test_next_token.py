@@ -232,6 +232,7 @@ REPEATS = 200
 """Fresh streams behind an empirical standard deviation, which they give to within 5 %."""
 
 
+@pytest.mark.slow
 def test_standard_errors_hold_for_tokens_that_come_in_moods():
     """95 % intervals cover the entropy rate; the spread over fresh streams is what is said, of a
     model too sure of itself too. As if the tokens were independent it would be less than half."""

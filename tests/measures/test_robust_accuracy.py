@@ -128,6 +128,7 @@ def exact_linf(model: nn.Sequential, x: Tensor) -> np.ndarray:
     return nearest
 
 
+@pytest.mark.slow
 def test_near_the_exact_distance_of_small_networks_and_never_below():
     torch.manual_seed(1)
     ratios = []

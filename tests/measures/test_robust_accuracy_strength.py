@@ -139,6 +139,7 @@ def by_net(stands: Tensor) -> Tensor:
 CASES = [(name, norm, radius) for (name, norm), radii in RADII.items() for radius in radii]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "norm", "radius"), CASES)
 def test_breaks_what_pgd_breaks(name: str, norm: str, radius: float) -> None:
     nets = family(name)

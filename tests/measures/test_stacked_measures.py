@@ -49,6 +49,7 @@ MEASURED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("build", "outputs"), MEASURED.values(), ids=MEASURED.keys())
 @over({"one data set": GROUPS["one data set"], "two groups": GROUPS["both"][1:]}, "kind")
 def test_measured_stacked_is_measured_alone(
@@ -59,6 +60,7 @@ def test_measured_stacked_is_measured_alone(
     assert_measured_as_alone(lot, points=32, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_cnns_measured_stacked_are_measured_alone():
     lot = ToyModels.of(MadryCNN, (2, 1), GROUPS["one data set"], 1, n=20, shape=IMAGE)
     assert_measured_as_alone(lot, points=4, rel=1e-4)

@@ -67,6 +67,7 @@ EQUAL = (
 CLOSE = ("train_loss", "test_loss", "stability_attack_mean", "lip_lower_grad")
 
 
+@pytest.mark.slow
 def test_as_stacked_so_alone():
     grid = trials(
         TOY,

@@ -81,6 +81,7 @@ def report(tmp_path_factory) -> Path:
     return folder / "report.html"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1400, 400])
 def test_the_report_opens(report, tmp_path, width):
     frame = tmp_path / "frame.html"

@@ -98,6 +98,7 @@ def test_the_findings_state_where_published_models_lie():
     )
 
 
+@pytest.mark.slow
 def test_rows_of_an_older_schema_give_a_page_that_says_what_it_lacks():
     html = render(read_evidence(SCHEMA_2))
     drawn = set(re.findall(r'data-key="([a-z_0-9]+)">\{', html))

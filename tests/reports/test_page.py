@@ -52,6 +52,7 @@ THIN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", THIN.values(), ids=THIN.keys())
 def test_thin_stores_give_a_right_page(tmp_path, rows):
     page = Page(render(read_evidence(make_store(tmp_path / "store", rows))))
@@ -72,6 +73,7 @@ def test_an_empty_folder_gives_a_page(tmp_path):
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
+@pytest.mark.slow
 def test_whatever_a_user_can_name_is_escaped(tmp_path):
     rows = [row(p, family=HOSTILE, settings={"note": HOSTILE}) for p in (1, 2, 3, 4, 5, 6)] + [
         failed(p=9, failure_message=HOSTILE, task=HOSTILE)
@@ -100,6 +102,7 @@ def test_the_page_asks_the_network_for_nothing(rich):
     assert page.links == []
 
 
+@pytest.mark.slow
 def test_the_report_needs_neither_torch_nor_ray(tmp_path):
     folder = make_store(tmp_path / "store", power_law(0.2))
     code = (
@@ -113,6 +116,7 @@ def test_the_report_needs_neither_torch_nor_ray(tmp_path):
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_a_report_that_cannot_be_written_says_so_and_leaves_nothing(tmp_path):
     folder = make_store(tmp_path / "store", [row()])
     (tmp_path / "file").write_text("")

@@ -100,6 +100,7 @@ def harmless(tmp_path_factory) -> Elements:
     return Elements(page_that_says(tmp_path_factory.mktemp("harmless") / "store", "harmless"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

@@ -116,6 +116,7 @@ def put_links(store: Path, outside: Path) -> None:
     (store / f"_pictures/{IDS[3]}.png").symlink_to("/dev/zero")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [

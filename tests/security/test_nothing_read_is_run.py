@@ -104,6 +104,7 @@ def test_the_search_for_it_sees_it(source: str):
     assert offences(source)
 
 
+@pytest.mark.slow
 def test_a_stores_copy_of_a_task_file_is_not_run(tmp_path: Path, unilaw):
     """Whoever wrote the store wrote its `_sweeps/*.py`; only a file that is named on the command
     line runs."""

@@ -13,6 +13,7 @@ from tests.store.planted_secret import SECRET
 from tests.store.small_sweep import SWEEP, assert_same_results, exit_code_of, started
 
 
+@pytest.mark.slow
 def test_every_command_works_on_a_store_in_a_bucket(
     bucket: BucketServer,
     here: Path,

@@ -102,6 +102,7 @@ def test_a_torn_object_is_named_and_set_aside(bucket: BucketServer):
     assert store.read().problems == [] and len(pd.read_parquet(bucket.uri("rows"))) == 2
 
 
+@pytest.mark.slow
 def test_checkpoints_lie_in_the_bucket_and_training_goes_on_from_them(
     bucket: BucketServer, monkeypatch: pytest.MonkeyPatch
 ):

@@ -21,6 +21,7 @@ NOBODY = "endpoint_override=127.0.0.1:9&scheme=http"
 """Options of an address where no server listens."""
 
 
+@pytest.mark.slow
 def test_a_run_through_a_server_that_fails_now_and_then_loses_no_row(
     bucket: BucketServer,
     here: Path,
@@ -44,6 +45,7 @@ def test_a_run_through_a_server_that_fails_now_and_then_loses_no_row(
     assert sorted(rows["weights_file"]) == store.files.matching("_weights", "*")
 
 
+@pytest.mark.slow
 def test_a_server_that_stays_silent_is_asked_again(
     bucket: BucketServer, monkeypatch: pytest.MonkeyPatch
 ):
@@ -90,6 +92,7 @@ def test_an_answer_that_is_cut_off_is_asked_for_again(
     assert len(requests) == 3 + bucket_module.READS
 
 
+@pytest.mark.slow
 def test_a_server_that_stays_down_ends_the_run_in_one_sentence_and_the_same_command_goes_on(
     bucket: BucketServer,
     here: Path,

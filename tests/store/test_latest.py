@@ -71,6 +71,7 @@ HISTORIES = st.lists(
 """Attempts in order: trial, whether it succeeded, measures_version, minute."""
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=60, deadline=None)
 @given(HISTORIES)
 def test_latest_over_any_history(history: list[tuple[str, bool, int, int]]):

@@ -108,6 +108,7 @@ def test_plan_and_run_name_a_model_that_cannot_be_built_and_go_on(folder, unilaw
     assert "broken: 6 cells, 7 trials" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_gpu_that_is_not_there_is_said_and_not_replaced(folder, unilaw_here):
     import torch
 
@@ -126,6 +127,7 @@ def test_a_gpu_that_is_not_there_is_said_and_not_replaced(folder, unilaw_here):
     )
 
 
+@pytest.mark.slow
 def test_errors_stay_one_sentence_behind_a_symlink(tmp_path, environment):
     """The package reached by another path than its own: it must not be imported twice."""
     import subprocess

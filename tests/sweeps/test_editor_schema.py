@@ -28,6 +28,7 @@ def parses(text: str) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_the_schema_is_valid_and_says_which_draft():
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     assert SCHEMA["$schema"] == "https://json-schema.org/draft/2020-12/schema"

@@ -135,6 +135,7 @@ VALID = (
 )
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=500, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, len(VALID)), st.sampled_from(PIECES)), max_size=5))
 def test_any_damage_gives_a_sweep_or_sentences(damage: list[tuple[int, str]]):
@@ -156,6 +157,7 @@ THROUGH_THE_COMMAND = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", THROUGH_THE_COMMAND)
 def test_command_prints_one_sentence_and_starts_nothing(unilaw_here, tmp_path: Path, case: str):
     (tmp_path / "bad.yaml").write_text(BAD[case].text)
@@ -168,6 +170,7 @@ def test_command_prints_one_sentence_and_starts_nothing(unilaw_here, tmp_path: P
     assert [p.name for p in tmp_path.iterdir()] == ["bad.yaml"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("store", "reason"),
     [

@@ -54,6 +54,7 @@ def test_stocks_forward_pass_does_both():
     assert names.seen >= {"_local_scalar_dense", "cumsum", "tanh", "pow"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [a_stream, a_window], ids=["stream", "window"])
 def test_a_compiler_gets_the_whole_model(make: Callable[[], nn.Module]):
     model = shaken(seeded(make))

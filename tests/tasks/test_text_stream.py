@@ -102,6 +102,7 @@ def test_parameters_by_group(given: dict[str, Any], tied: bool):
     assert sum(groups.values()) == counts.trainable and counts.frozen == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("depth", "width", "within"), [(4, 512, 0.03), (8, 1024, 0.02)])
 def test_flops_are_near_six_per_parameter_and_token(depth: int, width: int, within: float):
     """Of matmuls alone, which attention's own add to: tied, so that the embedding's parameters
@@ -166,6 +167,7 @@ def test_too_few_windows_are_refused_at_the_line_of_the_source(source: str):
 # Plans and rows
 
 
+@pytest.mark.slow
 def test_a_plan_costs_every_cell(source: str):
     found = plan(sweep(source, grid="{depth: [1, 2], n: [32, 64], max_epochs: [1, 3]}"), print)
     assert (found.trials, found.stacks) == (8, 0), "language models train alone"
@@ -262,6 +264,7 @@ def test_same_seed_same_columns_bit_for_bit(source: str):
     assert first["train_loss"] != other["train_loss"] and first["data_hash"] == other["data_hash"]
 
 
+@pytest.mark.slow
 def test_a_model_learns_the_text(source: str):
     (columns,) = run(trial(source, n=1000, max_epochs=3, lr=0.01))
     assert columns["test_loss"] < 3.2 < 5.0 < columns["loss_curve"][0]["loss"], (

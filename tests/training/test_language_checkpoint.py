@@ -85,6 +85,7 @@ RESUMED: dict[str, tuple[Callable[[], nn.Module], dict[str, Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("checkpoints_always_due")
 @pytest.mark.parametrize(("model", "given"), RESUMED.values(), ids=RESUMED.keys())
 def test_what_was_cut_off_goes_on_exactly(

@@ -188,6 +188,7 @@ def test_bfloat16_stays_close(model: Callable[[], nn.Module]):
 
 
 # Importing torch's compiler warns.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize(("model", "precision"), [(bigram, "float32"), (gpt, "bfloat16")])
 def test_compiled_is_eager(

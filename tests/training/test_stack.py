@@ -72,6 +72,7 @@ def assert_close(outputs: torch.Tensor, own: list[torch.Tensor]) -> None:
     torch.testing.assert_close(outputs, torch.stack(own), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @every(TOY)
 def test_weights_after_twenty_steps_are_plain_adams(
     build: Build, sizes: tuple[int, ...], kind: list[tuple[int, float]], outputs: int
@@ -99,6 +100,7 @@ LEAVING = {
 }
 
 
+@pytest.mark.slow
 @over(LEAVING, "epochs")
 @over({**NETS, "maxout": Maxout}, "build")
 @over({k: GROUPS[k] for k in ("data sets", "learning rates")}, "kind")

@@ -224,6 +224,7 @@ ODD: dict[str, Callable[[], nn.Module]] = {
 }
 
 
+@pytest.mark.slow
 @over(ODD, "build")
 @pytest.mark.parametrize("models", [1, 3])
 def test_what_is_not_refused_trains_as_alone(build: Callable[[], nn.Module], models: int):

@@ -86,6 +86,7 @@ def noisy(
     )
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_about_as_often_as_they_say():
     fits = [fitted(*noisy(seed)) for seed in range(8)]
     for k, name in enumerate(("E", "A", "B", "alpha", "beta")):

@@ -46,6 +46,7 @@ def test_an_unequal_number_of_seeds_weighs_every_trial_the_same():
     assert fit_slope(rows, STABILITY).slope == pytest.approx(reference, rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "ps", [(100, 200, 400, 800, 1600), (100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600)]
 )
@@ -58,6 +59,7 @@ def test_the_interval_covers_the_true_exponent_about_as_often_as_it_says(ps):
     assert 0.85 <= hits / 200 <= 0.99
 
 
+@pytest.mark.slow
 def test_the_interval_covers_when_curves_differ_in_slope():
     hits = 0
     for seed in range(200):

@@ -52,6 +52,7 @@ def test_rows_that_know_nothing_of_warnings_are_not_counted_as_without(tmp_path)
     assert mixed.checked is not None and mixed.checked.value == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("violations", "alarm"), [((0, 0), False), ((0, 2), True)])
 def test_broken_certificates_are_an_alarm_at_the_top(tmp_path, violations, alarm):
     rows = [
@@ -68,6 +69,7 @@ def test_broken_certificates_are_an_alarm_at_the_top(tmp_path, violations, alarm
     assert ("cannot be trusted" in top and rows[1]["trial_id"] in top) == alarm
 
 
+@pytest.mark.slow
 def test_why_there_is_no_upper_bound_is_said_with_a_count(tmp_path):
     note = "no bound is known for <Softmax>"
     folder = make_store(
@@ -80,6 +82,7 @@ def test_why_there_is_no_upper_bound_is_said_with_a_count(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_hostile_warnings_are_escaped(tmp_path):
     html = render(
         read_evidence(

@@ -100,6 +100,7 @@ def test_of_a_kind_the_curve_with_most_sizes_and_then_the_largest_n_is_shown(
     assert curve.name.endswith(name) and tuple(curve.sizes) == sizes
 
 
+@pytest.mark.slow
 def test_a_kind_with_fewer_sizes_leaves_the_other_traces_empty(tmp_path):
     rows = [text_row(p) for p in SIZES] + [
         pretrained_row(70, token_changes=[token_change("replaced", 1, 1.0)], noise_kl=None)
@@ -124,6 +125,7 @@ def test_a_standard_error_that_is_not_there_gives_the_range_of_trials(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_the_sentence_tells_the_smallest_and_the_largest_model(tmp_path):
     (said,) = made_of(tmp_path, [text_row(p, 0, p / 100) for p in SIZES]).sentences
     assert (

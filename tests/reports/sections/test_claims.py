@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from reports.claims import CHECKED
 from reports.measures import MEASURES
 from tests.reports.claims.recomputed import recomputed
@@ -9,6 +11,7 @@ from tests.reports.ledger import check_section
 from tests.reports.published.published_figures import ACCURACIES, MADRY, MODELS
 
 
+@pytest.mark.slow
 def test_every_number_is_recomputed_from_rows(rich):
     check_section(rich, "claims", recomputed)
 

@@ -3,6 +3,7 @@
 import re
 
 import pandas as pd
+import pytest
 
 from harness.store.store import Store, SweepRecord
 from reports.evidence import read_evidence
@@ -75,6 +76,7 @@ def test_the_headline_sets_language_models_beside_the_other_families(rich):
     )
 
 
+@pytest.mark.slow
 def test_trials_that_were_asked_for_and_never_ran_are_counted_as_left(tmp_path):
     folder = make_store(tmp_path / "store", [row()], sweep=False)
     Store(folder).put_sweep(

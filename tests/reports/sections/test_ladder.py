@@ -72,6 +72,7 @@ def sum_of_huber(v, n, d, loss):
     return float(np.where(r <= 1e-3, r * r / 2, 1e-3 * (r - 5e-4)).sum())
 
 
+@pytest.mark.slow
 def test_every_number_is_in_the_ledger_and_comes_from_rows(page):
     html, rows = page
     ledger = {
@@ -261,6 +262,7 @@ def test_the_chart_shows_every_row_and_marks_minima(page):
             ] < max(curve["x"])
 
 
+@pytest.mark.slow
 def test_settings_make_ladders_of_their_own_and_seeds_that_failed_leave_their_cell_out(tmp_path):
     other, lost = made(settings={"lr": 3e-3}, seeds=(0,)), made()
     evidence = read_evidence(
@@ -273,6 +275,7 @@ def test_settings_make_ladders_of_their_own_and_seeds_that_failed_leave_their_ce
     )
 
 
+@pytest.mark.slow
 def test_repeated_tokens_are_said(tmp_path):
     rows = made(budgets=(1e11,), seeds=(0,))[:2]
     for k, said in ((1, False), (2, True)):
@@ -292,12 +295,14 @@ def failure_of(r):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [[], OTHERS, [failed()]], ids=["empty", "other tasks", "failed"])
 def test_no_section_without_such_rows(tmp_path, rows):
     html = render(read_evidence(make_store(tmp_path / "s", rows)))
     assert "Compute-optimal ladder" not in html
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 9])
 def test_thin_ladders_give_a_page(tmp_path, count):
     rows = [{**r, "params_by_group": None} if count == 9 else r for r in made(seeds=(0,))[:count]]

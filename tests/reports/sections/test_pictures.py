@@ -123,6 +123,7 @@ def test_the_smallest_the_middle_and_the_largest_model_are_shown_at_the_largest_
     )
 
 
+@pytest.mark.slow
 def test_the_page_shows_the_picture_and_what_is_on_it(tmp_path):
     folder = make_store(tmp_path / "store", [pictured(10), pictured(20)])
     (folder / "_pictures").mkdir()
@@ -142,6 +143,7 @@ def test_the_page_shows_the_picture_and_what_is_on_it(tmp_path):
 HOSTILE = "</li><script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
+@pytest.mark.slow
 def test_hostile_answers_and_names_do_not_reach_the_page(tmp_path):
     bad = {"label": HOSTILE, "before": HOSTILE, "after": '" onload="alert(3)', "distance": None}
     folder = make_store(
@@ -160,6 +162,7 @@ def test_hostile_answers_and_names_do_not_reach_the_page(tmp_path):
     assert "names a file that is not a picture" in html
 
 
+@pytest.mark.slow
 def test_a_store_without_pictures_has_no_such_section(tmp_path):
     assert 'id="pictures"' not in render(read_evidence(make_store(tmp_path / "store", [row()])))
 

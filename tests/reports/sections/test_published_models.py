@@ -31,6 +31,7 @@ def test_every_number_of_the_section_is_in_the_tables():
     )
 
 
+@pytest.mark.slow
 def test_a_store_without_trials_has_no_strip(tmp_path):
     for rows, charts in (
         ([], {"published_accuracy"}),

@@ -49,6 +49,7 @@ def write_jsonl(path: Path, texts: list[str]) -> str:
     return f"jsonl:{path}"
 
 
+@pytest.mark.slow
 def test_last_words_are_those_of_greedy_decoding(source: str, models: Path, tmp_path: Path):
     model = AutoModelForCausalLM.from_pretrained(models / "gpt2")
     tokenizer = AutoTokenizer.from_pretrained(models / "gpt2")

@@ -19,6 +19,7 @@ from tests.tasks.inline_trials import run
 from tests.tasks.text.window_trials import TASK, sweep, trial
 
 
+@pytest.mark.slow
 def test_a_stack_trains_as_each_alone(source: str):
     fields = dict(n=64, batch_size=16, stop="epochs", max_epochs=5, layers=2)
     trials = tuple(trial(source, seed, **fields) for seed in (0, 1, 2))
