@@ -254,6 +254,7 @@ def _slowdown(threads: int) -> float:
     busy = [subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) for _ in range(others)]
     try:
         for process in busy:
+            assert process.stdout is not None
             if not select.select([process.stdout], [], [], START_S)[0]:
                 raise TimeoutError(
                     f"a process of this machine did not start within {START_S:.0f} s"

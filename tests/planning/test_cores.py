@@ -50,7 +50,7 @@ def test_timing_ends_at_its_limit_and_puts_the_threads_back(monkeypatch: pytest.
     made = []
     monkeypatch.setattr(timing, "LIMIT_S", -1.0)
     monkeypatch.setattr(
-        timing, "_training", lambda *_, **__: made.append(1) or timing._Timed(*[1.0] * 5)
+        timing, "_training", lambda *_, **__: made.append(1) or timing._Timed(1.0, 1.0, 1.0, 1)
     )
     before = torch.get_num_threads()
     with pytest.raises(TimeoutError, match="this machine could not be timed within"):
