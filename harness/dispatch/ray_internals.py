@@ -13,8 +13,12 @@ this room. Ray is imported inside the functions.
 import contextlib
 import logging
 import os
+import signal
+import threading
 from collections.abc import Collection, Iterator
 from typing import Any
+
+from harness.interruption import Interrupted
 
 CHECKED_WITH = ("2.60.0",)
 """The versions of Ray that the entries of this file were checked with."""
@@ -93,6 +97,23 @@ def only_on_loopback() -> Iterator[None]:
         yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+@contextlib.contextmanager
+def own_sigterm_handler() -> Iterator[None]:
+    """Have SIGTERM do after the block what it did before.
+
+    Ray replaces the handler when it starts or joins a cluster, by one that raises SystemExit.
+    Without this, SIGTERM ends a run by SIGABRT and a stack trace of Ray's.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    except SystemExit:  # the signal came while Ray started, and met Ray's handler
+        raise Interrupted(signal.SIGTERM) from None
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def leaving_nodes() -> Collection[str]:

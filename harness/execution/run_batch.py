@@ -24,8 +24,9 @@ from harness.execution.limits import (
 )
 from harness.execution.sample_trials import SampleTrials
 from harness.execution.trial_result import TrialResult
+from harness.interruption import interruptions
 from harness.store import provenance
-from harness.store.schema import MEASURES_VERSION
+from harness.store.schema import MEASURES_VERSION, refusal
 from harness.sweeps.registry import load
 from harness.sweeps.trial import Batch, RunSettings, Trial
 from harness.task import Task
@@ -35,6 +36,8 @@ def run_batch(batch: Batch, settings: RunSettings) -> list[TrialResult]:
     """Return the result of each trial of the batch, in order.
 
     When time or memory runs out, the trials of the stack under way and of all later ones fail.
+    Raises Interrupted when this process is told to end; a trial that trains alone keeps a
+    checkpoint first.
     """
     torch.set_num_threads(settings.cpus)
     torch.backends.cudnn.allow_tf32 = False  # measures need float32 in full
@@ -49,7 +52,7 @@ def run_batch(batch: Batch, settings: RunSettings) -> list[TrialResult]:
     started = datetime.now(UTC)
     clock = time.perf_counter()
     try:
-        with time_limit(settings.seconds), flushed_denormals():
+        with interruptions(), time_limit(settings.seconds), flushed_denormals():
             for stack in batch.stacks:
                 started = datetime.now(UTC)
                 clock = time.perf_counter()
@@ -117,7 +120,12 @@ def finish(
     device: str,
     gpus: float,
 ) -> TrialResult:
-    """Return a trial's result with the columns that are about the process it ran in."""
+    """Return a trial's result with the columns that are about the process it ran in. A result that
+    no row can hold is a failure."""
+    refused = refusal(result.columns)
+    if refused:
+        result = failed("bug", f"the row cannot hold {refused}")
+
     about_process = {
         "wall_s": wall_s,
         "peak_bytes": peak_bytes,

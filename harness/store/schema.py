@@ -59,6 +59,17 @@ COLUMNS: tuple[Column, ...] = (
 """Every column, in the order in which row files and docs/columns.md show them."""
 
 
+def refusal(columns: Columns) -> str | None:
+    """Return which value no row file can hold, and why; None when every value can be held."""
+    schema = arrow_schema()
+    for name, value in columns.items():
+        try:
+            pa.array([value], schema.field(name).type)
+        except Exception as e:  # Arrow raises what a value's own conversion raises, too
+            return f"{name} = {value!r:.60}: {' '.join(str(e).split())}"
+    return None
+
+
 def measured_columns() -> list[str]:
     """Return the names of the columns that the instruments fill, in schema order."""
     return [column.name for column in MEASURED]

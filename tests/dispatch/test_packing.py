@@ -166,7 +166,7 @@ def test_a_worker_that_dies_while_it_waits_takes_no_batch_with_it(
     pack, monkeypatch: pytest.MonkeyPatch
 ):
     killed: list[int] = []
-    refresh = WorkerPool._refresh
+    refresh = WorkerPool._kill_useless
 
     def kill_one_and_refresh(pool: WorkerPool) -> None:
         if pool.idle and not killed:
@@ -177,7 +177,7 @@ def test_a_worker_that_dies_while_it_waits_takes_no_batch_with_it(
             time.sleep(1.0)  # Ray hears of it in a tenth of that
         refresh(pool)
 
-    monkeypatch.setattr(WorkerPool, "_refresh", kill_one_and_refresh)
+    monkeypatch.setattr(WorkerPool, "_kill_useless", kill_one_and_refresh)
     bouts = pack([(0.0, 10)] * 6, cpus=5)
     assert len(bouts) == 6
     assert killed and killed[0] not in pids(bouts)
