@@ -116,6 +116,19 @@ def own_sigterm_handler() -> Iterator[None]:
             signal.signal(signal.SIGTERM, before)
 
 
+def end_processes_here() -> None:
+    """End the processes of a Ray that this process has started, without a question to any of them.
+    Takes up to a second for each that does not end by itself.
+
+    ray.shutdown() asks Ray first, and waits for ever when its head was stopped. Without this, Ray's
+    agents outlive the process for a quarter of a minute.
+    """
+    from ray._private import worker
+
+    if worker._global_node is not None:
+        worker._global_node.kill_all_processes(check_alive=False, allow_graceful=True)
+
+
 def leaving_nodes() -> Collection[str]:
     """Return the ids of the nodes that are about to be taken away, as by a cloud's spot notice.
 

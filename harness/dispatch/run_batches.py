@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 import ray
 
+from harness.dispatch import ray_internals
 from harness.dispatch.cluster import HeadIsDead, connect
 from harness.dispatch.worker_pool import WorkerPool
 from harness.errors import UserError
@@ -64,14 +65,15 @@ def on_ray(
 
 
 def _abandon(pool: WorkerPool, code: ExitCode) -> None:
-    """Leave Ray as it is, and have this process end with the exit code before Ray's own clean-up,
-    which would wait for a dead head, or crash. A Ray that this process has started ends with it."""
+    """Forget the pool, and have this process end with the exit code and without Ray's own clean-up,
+    which would wait for a dead head, or crash."""
     pool.abandon()
 
     def exit_at_once() -> None:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
+        ray_internals.end_processes_here()
         os._exit(code)
 
     atexit.register(exit_at_once)
