@@ -1,13 +1,11 @@
 """A task file whose trials harm their process in the way that their configuration names."""
 
-import ctypes
 import io
 import math
 import os
 import signal
 import sys
 import warnings
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -29,10 +27,7 @@ class HarmConfig(Config):
         "nan-dimension",
         "unholdable",
         "os-exit",
-        "libc-exit",
-        "terminate-once",
     ] = Field("none", description="what the trial does to its process")
-    marker: str = Field("", description="terminate-once: a file made by the first attempt")
     n: int = Field(16, ge=2, description="training samples")
     max_epochs: int = Field(3, ge=1, description="cap on epochs")
 
@@ -90,8 +85,3 @@ def harm(config: HarmConfig) -> None:
             raise LookupError("and then it fails")
         case "os-exit":
             os._exit(0)
-        case "libc-exit":
-            ctypes.CDLL(None).exit(0)
-        case "terminate-once" if not Path(config.marker).exists():
-            Path(config.marker).touch()
-            os.kill(os.getpid(), signal.SIGTERM)

@@ -131,11 +131,10 @@ class WorkerPool:
                 self.running[ref] = running._replace(overdue=True)
 
     def save_checkpoints(self) -> None:
-        """Have the trials that are at work alone on this machine write a checkpoint. Those on other
-        machines have the one that they wrote last."""
-        if not self.head.is_remote:
-            alone = [running for running in self.running.values() if len(running.batch.trials) == 1]
-            let_save([running.actor for running in alone if running.actor])
+        """Have the trials that are at work alone on this node write a checkpoint. Those on other
+        nodes have the one that they wrote last."""
+        alone = [running for running in self.running.values() if len(running.batch.trials) == 1]
+        let_save(running.actor for running in alone if running.actor)
 
     def stop(self) -> None:
         """Kill all actors and cancel all batches at work."""
@@ -147,10 +146,8 @@ class WorkerPool:
 
     def abandon(self) -> None:
         """Forget all actors and batches without a word to Ray, whose head is dead. Kill the actors
-        of this machine."""
-        if not self.head.is_remote:
-            kill([*self.idle, *self._at_work()])
-
+        on this node."""
+        kill([*self.idle, *self._at_work()])
         self.running = {}
         self.starting = {}
         self.idle = []
@@ -250,7 +247,8 @@ class WorkerPool:
             return
 
         self.failed_starts = 0
-        self.idle.append(actor._replace(node=node, pid=pid))
+        here = node == ray.get_runtime_context().get_node_id()
+        self.idle.append(actor._replace(node=node, pid=pid if here else None))
 
     def _batch_finished(self, ref: ray.ObjectRef) -> tuple[Batch, list[TrialResult]]:
         """Return the batch with its results, and make its actor idle if it can be trusted."""

@@ -26,7 +26,7 @@ from harness.execution.sample_trials import SampleTrials
 from harness.execution.trial_result import TrialResult
 from harness.interruption import interruptions
 from harness.store import provenance
-from harness.store.schema import MEASURES_VERSION, refusal
+from harness.store.schema import MEASURES_VERSION, holdable, refusal
 from harness.sweeps.registry import load
 from harness.sweeps.trial import Batch, RunSettings, Trial
 from harness.task import Task
@@ -93,12 +93,25 @@ def _run_stack(trials: tuple[Trial, ...], settings: RunSettings, device: str) ->
     else:
         results = runs.run(trials)
 
+    results = refuse_unholdable(results)
     wall_s = _shares(results, time.perf_counter() - clock)
     peak_bytes = peak_memory(device)
     return [
         finish(result, started, seconds, peak_bytes, device, settings.gpus)
         for result, seconds in zip(results, wall_s, strict=True)
     ]
+
+
+def refuse_unholdable(results: list[TrialResult]) -> list[TrialResult]:
+    """Return the results with a failure in place of each whose columns no row can hold."""
+    if holdable([result.columns for result in results]):
+        return results
+
+    checked = []
+    for result in results:
+        refused = refusal(result.columns)
+        checked.append(failed("bug", f"the row cannot hold {refused}") if refused else result)
+    return checked
 
 
 def _shares(results: list[TrialResult], wall_s: float) -> list[float]:
@@ -120,12 +133,7 @@ def finish(
     device: str,
     gpus: float,
 ) -> TrialResult:
-    """Return a trial's result with the columns that are about the process it ran in. A result that
-    no row can hold is a failure."""
-    refused = refusal(result.columns)
-    if refused:
-        result = failed("bug", f"the row cannot hold {refused}")
-
+    """Return a trial's result with the columns that are about the process it ran in."""
     about_process = {
         "wall_s": wall_s,
         "peak_bytes": peak_bytes,

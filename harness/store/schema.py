@@ -59,14 +59,24 @@ COLUMNS: tuple[Column, ...] = (
 """Every column, in the order in which row files and docs/columns.md show them."""
 
 
+def holdable(rows: list[Columns]) -> bool:
+    """Return whether a row file can hold all of these values."""
+    try:
+        pa.array(rows, pa.struct(list(arrow_schema())))
+    except Exception:  # Arrow raises what a value's own conversion raises, too
+        return False
+    return True
+
+
 def refusal(columns: Columns) -> str | None:
     """Return which value no row file can hold, and why; None when every value can be held."""
-    schema = arrow_schema()
     for name, value in columns.items():
         try:
-            pa.array([value], schema.field(name).type)
-        except Exception as e:  # Arrow raises what a value's own conversion raises, too
-            return f"{name} = {value!r:.60}: {' '.join(str(e).split())}"
+            pa.array([value], arrow_schema().field(name).type)
+        except Exception as e:
+            plain = isinstance(value, str | int | float)  # others need not have a repr
+            shown = repr(value)[:60] if plain else f"a {type(value).__name__}"
+            return f"{name} = {shown}: {' '.join(str(e).split())}"
     return None
 
 
