@@ -47,9 +47,9 @@ class Recorder(worker.Worker):
     (`corpse`), or to fail (`kind`).
     """
 
-    def node(self, home: str) -> str:
+    def node(self, home: str) -> tuple[str, int]:
         """Do not load torch: ten processes at a time take a minute for that on two cores."""
-        return ray.get_runtime_context().get_node_id()
+        return ray.get_runtime_context().get_node_id(), os.getpid()
 
     def work(
         self, stacks: list[list[dict[str, Any]]], settings: tuple[Any, ...]
@@ -186,7 +186,7 @@ def test_a_worker_that_dies_while_it_waits_takes_no_batch_with_it(
 class Homeless(Recorder):
     """A worker on a node that lacks unilaw."""
 
-    def node(self, home: str) -> str:
+    def node(self, home: str) -> tuple[str, int]:
         raise ImportError("unilaw is not installed on this node")
 
 
