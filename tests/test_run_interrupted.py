@@ -104,6 +104,8 @@ def test_ctrl_c_says_how_to_go_on(unilaw, half_way: subprocess.Popen[str], tmp_p
     finish(unilaw, tmp_path)
 
 
+@pytest.mark.ray
+@pytest.mark.slow
 def test_sigterm_ends_it_as_ctrl_c_does(half_way: subprocess.Popen[str], tmp_path: Path):
     # as `timeout` does: to the driver first, and then to all
     half_way.terminate()
