@@ -26,7 +26,7 @@ tasks:
   - task: sphere
     fixed: {{stop: epochs, n: 256, width: 32, max_epochs: {epochs}}}
   - task: trouble
-    fixed: {{max_epochs: 8000}}
+    fixed: {{max_epochs: 4000}}
     grid: {{n: {{range: [16, {end}]}}}}
 """
 """With so many epochs, every trial is a batch of its own, of some seconds."""
