@@ -13,6 +13,8 @@ import typer
 
 import harness
 from harness.errors import UserError, strip_control_chars
+from harness.exit_codes import ExitCode
+from harness.interruption import exit_code
 from harness.terminal.options import (
     Again,
     AllCells,
@@ -135,12 +137,12 @@ def run(
     opened = _create_store(loaded, store)
     try:
         outcome = run_sweep(loaded, opened, address, inline, retry_failed, progress)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as e:
         progress.stop()
         progress.say(
             f"interrupted; finished trials are in {opened}. To go on: {how_to_go_on(sys.argv)}"
         )
-        raise typer.Exit(130) from None
+        raise typer.Exit(exit_code(e)) from None
     finally:
         progress.stop()
 
@@ -155,7 +157,7 @@ def run(
         f" {outcome.finished_before} finished before, {outcome.seconds:.0f} s; rows in {opened}"
     )
     if failed:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def _create_store(sweep: "Sweep", store: str | None) -> "Store":
@@ -200,7 +202,7 @@ def launch(
     refuse_what_cannot_fit(cells, loaded, here=False)
 
     same_command = shlex.split(how_to_go_on(sys.argv))
-    exit_code = launch_sweep(
+    code = launch_sweep(
         client,
         address,
         loaded,
@@ -212,7 +214,7 @@ def launch(
         write=lambda text: typer.echo(text, nl=False),
         say=_say,
     )
-    raise typer.Exit(exit_code)
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -259,12 +261,12 @@ def measure(
             read_sources,
             progress,
         )
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as e:
         progress.stop()
         progress.say(
             "interrupted; what was measured so far is in the store, and the same command goes on"
         )
-        raise typer.Exit(130) from None
+        raise typer.Exit(exit_code(e)) from None
     finally:
         progress.stop()
 
@@ -274,7 +276,7 @@ def measure(
         f" {store}"
     )
     if outcome.failed:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 @app.command()
@@ -340,7 +342,7 @@ def main() -> None:
     except UserError as e:
         for line in str(e).splitlines():
             print(f"unilaw: {strip_control_chars(line)}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(ExitCode.BAD_INPUT)
 
 
 if __name__ == "__main__":  # as the job of `launch` calls it

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from harness.errors import SHARED_KINDS, UserError
 from harness.execution.trial_result import TrialResult
+from harness.interruption import interruptions
 from harness.measures.counts import params_per_number
 from harness.planning.resolved import ResolvedTrial, resolve
 from harness.run import results
@@ -57,6 +58,7 @@ class Remeasured(NamedTuple):
     failed: Counter[str]
 
 
+@interruptions()
 def remeasure(
     store: Store,
     refs: Mapping[str, TaskRef],
@@ -109,10 +111,11 @@ def remeasure(
             continue
 
         new_rows = []
+        to_show = []
         for trial, result in zip(batch.trials, batch_results, strict=True):
             row = outdated.rows[trial.trial_id]
             kind, message = _failure(row, result)
-            progress.advance(trial, kind, message)
+            to_show.append((trial, kind, message))
             if kind:
                 failed[kind] += 1
             else:
@@ -122,6 +125,9 @@ def remeasure(
         for sentence in store.left_out():
             progress.say(sentence)
         measured += len(new_rows)
+
+        for trial, kind, message in to_show:  # last: a display that fails costs no row
+            progress.advance(trial, kind, message)
     progress.stop()
     return Remeasured(measured, outdated.current, outdated.without_weights, failed)
 

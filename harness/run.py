@@ -5,8 +5,9 @@ import shlex
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,9 @@ from harness.dispatch.rivals import Rivals
 from harness.errors import SHARED_KINDS, UserError
 from harness.execution.failures import LONGEST_MESSAGE
 from harness.execution.run_batch import run_batch
+from harness.execution.shared_process import without_exit
 from harness.execution.trial_result import TrialResult
+from harness.interruption import interruptions, raise_if_told
 from harness.planning.batches import Planned
 from harness.planning.machine_speed import calibrated
 from harness.planning.plan import batches, slots_here
@@ -43,6 +46,7 @@ class Outcome(NamedTuple):
     seconds: float
 
 
+@interruptions()
 def run(
     sweep: Sweep,
     store: Store,
@@ -205,8 +209,11 @@ def _inline(
     """Make the same calls in this process, one after another: for a debugger, and to check Ray
     against."""
     while queue:
+        raise_if_told()
         batch = queue.popleft()
-        yield batch, run_batch(batch, settings._replace(gpus=batch.gpus))
+        with without_exit():
+            batch_results = run_batch(batch, settings._replace(gpus=batch.gpus))
+        yield batch, batch_results
 
 
 # Results to the store
@@ -243,10 +250,14 @@ class _Ledger:
             self.progress.advance(trial, None, None)
 
     def enter(self, batch: Batch, batch_results: list[TrialResult]) -> None:
-        """Write the rows of a batch that has ended, and queue what has to run again."""
+        """Write the rows of a batch that has ended, and queue what has to run again.
+
+        Nothing is shown before the rows are written, so that a display that fails costs none.
+        """
         self.rivals.look()
         rows = []
         suspects = []
+        to_show: list[Callable[[], None]] = []
         for trial, result in zip(batch.trials, batch_results, strict=True):
             if trial.trial_id in self.rivals.finished:  # its row is there
                 continue
@@ -254,7 +265,7 @@ class _Ledger:
                 suspects.append(trial.trial_id)
                 continue
             row = self._row(trial, result)
-            self._run_again_or_count(trial, batch, row)
+            to_show.append(self._run_again_or_count(trial, batch, row))
             rows.append(row)
 
         if rows:
@@ -266,7 +277,10 @@ class _Ledger:
 
         if suspects:
             lost = next(r for r in batch_results if r.failure_kind in SHARED_KINDS)
-            self._run_suspects_again(batch, suspects, lost)
+            to_show.append(self._run_suspects_again(batch, suspects, lost))
+
+        for show in to_show:
+            show()
 
     def _row(self, trial: Trial, result: TrialResult) -> Columns:
         """Return the trial's row, and put the files that it names into the store."""
@@ -277,40 +291,44 @@ class _Ledger:
             **self.store.keep_pictures(trial.trial_id, result.pictures),
         }
 
-    def _run_again_or_count(self, trial: Trial, batch: Batch, row: Columns) -> None:
-        """Queue a failed trial that deserves another attempt; count every other one."""
+    def _run_again_or_count(self, trial: Trial, batch: Batch, row: Columns) -> Callable[[], None]:
+        """Queue a failed trial that deserves another attempt; count every other one. Return how to
+        show what was done."""
         kind = row.get("failure_kind")
         if kind is None:
             self.ok += 1
-            self.progress.advance(trial, None, None)
-            return
+            return partial(self.progress.advance, trial, None, None)
 
         again = self.retries.of_one(trial.trial_id, batch, kind)
         if again:
             self.queue.append(again)
-            self.progress.say(
+            return partial(
+                self.progress.say,
                 f"{trial.trial_id} {trial.ref.name}: {kind}, {self.retries.how(batch, again)}:"
-                f" {row['failure_message']}"
+                f" {row['failure_message']}",
             )
-            return
 
         if kind == "oom":
             message = self.retries.tried(trial.trial_id) + row["failure_message"]
             row["failure_message"] = message[:LONGEST_MESSAGE]
         self.failed[kind] += 1
-        self.progress.advance(trial, kind, row["failure_message"])
+        return partial(self.progress.advance, trial, kind, row["failure_message"])
 
-    def _run_suspects_again(self, batch: Batch, suspects: list[str], lost: TrialResult) -> None:
-        """Queue the trials of a batch that were lost together: `lost` says how."""
+    def _run_suspects_again(
+        self, batch: Batch, suspects: list[str], lost: TrialResult
+    ) -> Callable[[], None]:
+        """Queue the trials of a batch that were lost together: `lost` says how. Return how to show
+        what was done."""
         kind = lost.failure_kind
         assert kind is not None
         again = self.retries.of_several(batch, suspects, kind)
         self.queue.extend(again)
 
         how = "together" if again == [batch] else "apart"
-        self.progress.say(
+        return partial(
+            self.progress.say,
             f"{len(suspects)} trials of a batch of {len(batch.trials)} to run again {how}:"
-            f" {lost.columns['failure_message']}"
+            f" {lost.columns['failure_message']}",
         )
 
 

@@ -31,8 +31,8 @@ def sources(package: str) -> list[Path]:
 
 
 FLOORS = (
-    "errors noise",
-    "task store",
+    "errors exit_codes noise process_state",
+    "interruption task store",
     "language",
     "sweeps",
     "training",

@@ -107,6 +107,26 @@ def test_ctrl_c_says_how_to_go_on(unilaw, half_way: subprocess.Popen[str], tmp_p
     finish(unilaw, tmp_path)
 
 
+@pytest.mark.ray
+@pytest.mark.slow
+def test_sigterm_ends_it_as_ctrl_c_does(half_way: subprocess.Popen[str], tmp_path: Path):
+    # as `timeout` does: to the driver first, and then to all
+    half_way.terminate()
+    os.killpg(half_way.pid, signal.SIGTERM)
+    told = time.monotonic()
+    out, err = half_way.communicate(timeout=120)
+    while working(half_way.pid):
+        assert time.monotonic() - told < 10, "workers are gone within 10 s"
+        time.sleep(0.1)
+
+    assert half_way.returncode == 143, err
+    assert err.splitlines()[-1].startswith("interrupted; finished trials are in rows. To go on:")
+    assert "Traceback" not in err and "SIGABRT" not in err
+    assert out == ""
+    kept = Store.open(tmp_path / "rows").read()
+    assert kept.problems == [] and 2 <= len(kept.rows) < TRIALS
+
+
 def test_a_killed_driver_loses_only_what_was_under_way(
     unilaw, half_way: subprocess.Popen[str], tmp_path: Path
 ):

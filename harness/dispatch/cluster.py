@@ -1,8 +1,10 @@
 """The Ray cluster that a run works on: joining one or starting one here, what its nodes have, and
 whether its head still answers."""
 
+import contextlib
 import os
 import socket
+import threading
 import time
 from collections.abc import Collection
 from typing import Any, NamedTuple
@@ -24,11 +26,12 @@ KNOCK_S = 20.0
 """How long to wait for any answer at a cluster's address."""
 
 HEAD_ANSWERS_S = 2.0
-"""How long to wait for the head to accept one connection."""
+"""How long to wait for the head to accept one connection, or to answer one question, before
+something else is done."""
 
 HEAD_GONE_S = 30.0
-"""How long a cluster's head may be silent. A fault-tolerant head comes back; Ray ends this process
-after 60 s."""
+"""How long a head may be silent. A fault-tolerant head comes back. Ray ends this process 60 s after
+the head has died, and never if the head was only stopped."""
 
 ROUNDING = 1e-6
 """Shares of GPUs are added up as floats. A difference of this size is no shortage."""
@@ -141,7 +144,7 @@ def connect(address: str | None, resources: Resources, gpus: float | None = None
 
 def _start_here() -> None:
     try:
-        with ray_internals.only_on_loopback():
+        with ray_internals.only_on_loopback(), ray_internals.own_sigterm_handler():
             ray.init(
                 address="local",
                 include_dashboard=False,
@@ -182,7 +185,8 @@ def _join(address: str | None) -> None:
             host, _, port = address.rpartition(":")
             socket.create_connection((host, int(port)), timeout=KNOCK_S).close()
         job_config = ray_internals.job_without_drivers_folders()
-        ray.init(address=address, job_config=job_config, **QUIET)
+        with ray_internals.own_sigterm_handler():
+            ray.init(address=address, job_config=job_config, **QUIET)
     except (OSError, ValueError, RuntimeError, OverflowError) as e:
         hint = "; if it asks for a token, set RAY_AUTH_MODE=token (clusters/README.md)"
         if os.environ.get("RAY_AUTH_MODE") == "token":
@@ -209,17 +213,46 @@ def _refuse_without_room(need: ResourceRequest, nodes: list[ResourceRequest]) ->
     )
 
 
-class Head:
-    """The head of the cluster that this process has joined, and whether it still answers.
+class HeadIsDead(UserError):
+    """Ray's head has been silent for HEAD_GONE_S. Whoever asks it anything may wait for ever."""
 
-    Ray itself would end this process, with a message of its own, a minute after losing the head.
+
+class _Question:
+    """What the head is asked in a thread of its own, which a dead head holds for ever."""
+
+    def __init__(self, with_leaving: bool):
+        self.with_leaving = with_leaving
+        self.leaving: Collection[str] = ()
+        self.nodes: list[ResourceRequest] = []
+        self.is_answered = False
+        self.thread = threading.Thread(target=self._ask, daemon=True)
+        self.thread.start()
+
+    def _ask(self) -> None:
+        with contextlib.suppress(Exception):  # an error is no answer; the next question tells
+            if self.with_leaving:
+                self.leaving = ray_internals.leaving_nodes()
+            self.nodes = node_resources(self.leaving)
+            self.is_answered = True
+
+
+class Head:
+    """The head of the cluster that this process has joined or started, and whether it answers.
+
+    Ray itself would end this process, with a message of its own, a minute after losing the head. It
+    would wait without end for a head that was stopped.
     """
 
     def __init__(self, address: str | None):
         self.address = None if address is None else ray.get_runtime_context().gcs_address
         """HOST:PORT; None if Ray was started by this run, on this machine."""
         self.is_alive = True
+        self.nodes = node_resources()
+        """What the live nodes have that stay, at the head's last answer."""
+        self.leaving: Collection[str] = ()
+        """The ids of the nodes that have notice that they will be taken away, then."""
         self._answered_at = time.monotonic()
+        self._question: _Question | None = None
 
     @property
     def is_remote(self) -> bool:
@@ -227,30 +260,45 @@ class Head:
         return self.address is not None
 
     def answers(self) -> bool:
-        """Return whether the head answers. Ask before any other question to Ray, which would wait
-        for a dead head without end.
+        """Return whether the head answers, with fresh `nodes` and `leaving`. Ask before any other
+        question to Ray, which would wait for a dead head without end.
 
-        Raises UserError when the head has been silent for HEAD_GONE_S.
+        Raises HeadIsDead when the head has been silent for HEAD_GONE_S.
         """
-        if self.address is None:
+        if self._accepts_connections() and self._answer():
+            self._answered_at = time.monotonic()
             return True
 
+        if time.monotonic() - self._answered_at > HEAD_GONE_S:
+            if self.is_remote:
+                raise HeadIsDead(
+                    f"the cluster's head at {self.address} has died; finished trials are in the"
+                    " store, and the same command goes on once there is a cluster again"
+                )
+            raise HeadIsDead(
+                f"this machine's Ray has not answered for {HEAD_GONE_S:.0f} s; finished trials are"
+                " in the store, so run the same command again"
+            )
+        return False
+
+    def _accepts_connections(self) -> bool:
+        if self.address is None:
+            return True
         host, _, port = self.address.rpartition(":")
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=HEAD_ANSWERS_S).close()
         except OSError:
-            if time.monotonic() - self._answered_at > HEAD_GONE_S:
-                raise UserError(
-                    f"the cluster's head at {self.address} has died; finished trials are in the"
-                    " store, and the same command goes on once there is a cluster again"
-                ) from None
             return False
-
-        self._answered_at = time.monotonic()
         return True
 
-    def leaving_nodes(self) -> Collection[str]:
-        """Return the ids of the nodes that have notice that they will be taken away."""
-        if self.is_remote and self.answers():
-            return ray_internals.leaving_nodes()
-        return ()
+    def _answer(self) -> bool:
+        """Wait up to HEAD_ANSWERS_S for the answer to the open question, or to a new one."""
+        question = self._question or _Question(with_leaving=self.is_remote)
+        question.thread.join(HEAD_ANSWERS_S)
+        self._question = question if question.thread.is_alive() else None
+        if not question.is_answered:
+            return False
+
+        self.nodes = question.nodes
+        self.leaving = question.leaving
+        return True

@@ -13,8 +13,12 @@ this room. Ray is imported inside the functions.
 import contextlib
 import logging
 import os
+import signal
+import threading
 from collections.abc import Collection, Iterator
 from typing import Any
+
+from harness.interruption import Interrupted
 
 CHECKED_WITH = ("2.60.0",)
 """The versions of Ray that the entries of this file were checked with."""
@@ -117,6 +121,36 @@ def job_without_drivers_folders() -> Any:
             pass
 
     return JobWithoutDriversFolders()
+
+
+@contextlib.contextmanager
+def own_sigterm_handler() -> Iterator[None]:
+    """Have SIGTERM do after the block what it did before.
+
+    Ray replaces the handler when it starts or joins a cluster, by one that raises SystemExit.
+    Without this, SIGTERM ends a run by SIGABRT and a stack trace of Ray's.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    except SystemExit:  # the signal came while Ray started, and met Ray's handler
+        raise Interrupted(signal.SIGTERM) from None
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
+
+
+def end_processes_here() -> None:
+    """End the processes of a Ray that this process has started, without a question to any of them.
+    Takes up to a second for each that does not end by itself.
+
+    ray.shutdown() asks Ray first, and waits for ever when its head was stopped. Without this, Ray's
+    agents outlive the process for a quarter of a minute.
+    """
+    from ray._private import worker
+
+    if worker._global_node is not None:
+        worker._global_node.kill_all_processes(check_alive=False, allow_graceful=True)
 
 
 def leaving_nodes() -> Collection[str]:

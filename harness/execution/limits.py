@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from harness.interruption import raise_if_told
 from harness.sweeps.gpu_shares import allocator_fraction
 
 HARD_KILL_GRACE_S = 20.0
@@ -51,6 +52,7 @@ def time_limit(seconds: float) -> Iterator[None]:
         )
 
     def ring(signum: int, frame: Any) -> None:
+        raise_if_told()  # a signal to end was postponed, and its time is up
         raise TimeIsUp
 
     before = signal.signal(signal.SIGALRM, ring)

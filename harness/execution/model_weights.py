@@ -6,10 +6,12 @@ from typing import NamedTuple
 import torch
 from safetensors import torch as safetensors
 
+from harness.process_state import own_process_state
 from harness.store.location import read_kept
 from harness.task import BaseTask, Config, Seeds
 
 
+@own_process_state()
 def initialised(task: BaseTask, config: Config, seeds: Seeds) -> torch.nn.Module:
     """Return the task's model with the weights that the trial's `init` stream draws. The process's
     own generator is left as it was."""

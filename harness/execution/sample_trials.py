@@ -8,18 +8,27 @@ from typing import Any, NamedTuple
 import torch
 
 from harness.errors import TrialFailure
-from harness.execution.failures import PASSED_ON, caught, failure, refuse_infinite_loss, text
+from harness.execution.failures import (
+    PASSED_ON,
+    caught,
+    failure,
+    message_of,
+    refuse_infinite_loss,
+    text,
+)
 from harness.execution.kept_data import KeptData
 from harness.execution.model_weights import initialised, kept_weights, weights_file
 from harness.execution.row_columns import model_columns, noise_columns, timing_columns
 from harness.execution.trial_result import TrialResult
+from harness.interruption import postponed
 from harness.measures import Measured, measure
 from harness.measures.counts import count_training_flops
 from harness.planning.model_shape import shape_of
+from harness.process_state import own_process_state
 from harness.store.schema import Columns
 from harness.sweeps.registry import load_samples
 from harness.sweeps.trial import RunSettings, Trial, refuse_other_data
-from harness.task import Config, Data, Seeds, Task
+from harness.task import Config, Data, Seeds, Task, check_dimensions
 from harness.training.adversary import adversary_of, count_pass_flops
 from harness.training.checkpoint import TrialCheckpoint
 from harness.training.loop import Fit, StackGroup, train
@@ -98,6 +107,7 @@ class SampleTrials:
     def _prepare(self, trial: Trial) -> _Prepared:
         task = load_samples(trial.ref)
         config = trial.load_config()
+        check_dimensions(task.input_shape(config), task.d_ambient(config))
         seeds = Seeds(trial.seed)
         data, data_hash = _KEPT.of(trial.ref, config, trial.seed, self.device)
         model = initialised(task, config, seeds).to(self.device)
@@ -112,7 +122,9 @@ class SampleTrials:
         except BaseException as e:
             if len(members) == 1:
                 return [failure(e)]
-            why = str(e) if isinstance(e, CannotStack) else f"{type(e).__name__}: {e}"
+            why = message_of(e)
+            if not isinstance(e, CannotStack):
+                why = f"{type(e).__name__}: {why}"
 
         # After the except clause, whose traceback holds the failed stack in memory.
         note = text(why)[:LONGEST_NOTE]
@@ -124,6 +136,7 @@ class SampleTrials:
         (result,) = self._train_and_measure(_stacked(members), members, note)
         return result
 
+    @own_process_state()
     def _train_and_measure(
         self, program: Program, members: list[_Prepared], note: str | None
     ) -> list[TrialResult]:
@@ -171,7 +184,7 @@ class SampleTrials:
             checkpoint = TrialCheckpoint.at(self.settings.checkpoints, members[0].trial)
         begin = checkpoint.load(self.device) if checkpoint else None
 
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), postponed(checkpoint is not None):
             # The first trial's stream stands for all: modules that draw in training never share a
             # stack.
             torch.default_generator.manual_seed(members[0].seeds.stream("dropout"))
@@ -184,6 +197,7 @@ class SampleTrials:
             )
         return fits, begin.epoch if begin else None
 
+    @own_process_state()
     def _measure(self, members: list[_Prepared]) -> list[Measured]:
         """Measure trained models as one stack, or one by one where training has made a stack
         impossible."""

@@ -32,6 +32,9 @@ BUILT_IN = {
 
 ENTRY_POINT_GROUP = "unilaw.tasks"
 
+LARGEST_VERSION = 2**31 - 1
+"""The largest version of a task that a row can hold."""
+
 
 class TaskRef(NamedTuple):
     """The data by which any process finds a task again. `source` is the text of a task file, `file`
@@ -112,12 +115,23 @@ def load(ref: TaskRef) -> BaseTask:
 
     module_name, _, attribute = installed()[ref.name].partition(":")
     try:
-        return getattr(importlib.import_module(module_name), attribute)()
+        task = getattr(importlib.import_module(module_name), attribute)()
     except (Exception, SystemExit) as e:
         raise UserError(
             f"the task '{ref.name}' ({module_name}:{attribute}) cannot be loaded:"
             f" {type(e).__name__}: {e}"
         ) from e
+    _refuse_several_gpus(type(task), f"the task '{ref.name}' ({module_name}:{attribute})")
+    return task
+
+
+def _refuse_several_gpus(task: type[BaseTask], which: str) -> None:
+    """Raise UserError when a task that fits labelled samples asks for several GPUs."""
+    if issubclass(task, Task) and task.max_gpus != 1:
+        raise UserError(
+            f"{which} says max_gpus = {task.max_gpus!r}, and it must be 1: only a LanguageTask's"
+            " models are trained over several GPUs"
+        )
 
 
 def load_samples(ref: TaskRef) -> Task:
@@ -161,6 +175,12 @@ def _check(task: type[BaseTask], place: str) -> None:
         raise UserError(
             f"{place}: the task name '{task.name}' is taken by an installed task; choose another"
         )
+    if not isinstance(task.version, int) or abs(task.version) > LARGEST_VERSION:
+        raise UserError(
+            f"{place}: the version of the task '{task.name}' must be a whole number up"
+            f" to {LARGEST_VERSION}, not {task.version!r}"
+        )
+    _refuse_several_gpus(task, f"{place}: the task '{task.name}'")
     missing = sorted(getattr(task, "__abstractmethods__", ()))
     if missing:
         raise UserError(f"{place}: the task '{task.name}' lacks {', '.join(missing)}")

@@ -76,7 +76,12 @@ JobServer = Annotated[
 ]
 
 Inline = Annotated[
-    bool, typer.Option("--inline", help="In this process, without Ray; for debugging.")
+    bool,
+    typer.Option(
+        "--inline",
+        help="In this process, without Ray; for debugging. A trial that crashes takes the run with"
+        " it.",
+    ),
 ]
 
 RetryFailed = Annotated[

@@ -1,19 +1,28 @@
 """Live progress: a bar in a terminal, plain lines elsewhere. Written to stderr, so stdout stays
 for results."""
 
+import contextlib
 import math
+import os
+import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
 from harness.errors import strip_control_chars
+from harness.interruption import tell
 from harness.sweeps.trial import Trial
 
 PLAIN_EVERY_S = 10.0
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # rich would end the process with exit code 1
 
 
 class Progress:
@@ -24,7 +33,7 @@ class Progress:
     """
 
     def __init__(self, console: Console | None = None):
-        self.console = console or Console(file=sys.stderr, highlight=False, soft_wrap=True)
+        self.console = console or _Console(file=sys.stderr, highlight=False, soft_wrap=True)
         self.bar: RichProgress | None = None
         self.share: Mapping[str, float] = {}
         self.total = 0
@@ -76,7 +85,8 @@ class Progress:
             )
             self.bar = RichProgress(*columns, console=self.console)
             self.task = self.bar.add_task("trials", total=1.0, note=f"0/{total}")
-            self.bar.start()
+            with self._showing():
+                self.bar.start()
 
     def advance(self, trial: Trial, kind: str | None, message: str | None) -> None:
         """Count one trial that is over for this run: ok, or failed for good."""
@@ -120,12 +130,27 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Print a line above the bar; nothing in it is read as markup."""
-        self.console.print(strip_control_chars(line), markup=False)
+        with self._showing():
+            self.console.print(strip_control_chars(line), markup=False)
+
+    @contextlib.contextmanager
+    def _showing(self) -> Iterator[None]:
+        """Show nothing more once something cannot be written, as to a full disk: that costs the
+        messages, and never the run. Where nobody reads them any more, the run is told to end."""
+        try:
+            yield
+        except OSError as e:
+            self.console.quiet = True
+            with contextlib.suppress(OSError):  # Python writes it again at its exit, and would fail
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self.console.file.fileno())
+            if isinstance(e, BrokenPipeError):
+                tell(signal.SIGPIPE)
 
     def stop(self) -> None:
         """Take the bar down; safe to call twice."""
         if self.bar:
-            self.bar.stop()
+            with self._showing():
+                self.bar.stop()
             self.bar = None
 
 

@@ -17,6 +17,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from harness.errors import UserError
+from harness.interruption import raise_if_told, told
 from harness.store.disk import Disk
 from harness.store.folder import Folder
 from harness.store.location import beside
@@ -74,13 +75,16 @@ class CheckpointFile:
 
     @property
     def due(self) -> bool:
-        """Return whether EVERY_S have passed since the last write, or longer where writing is
-        slow."""
+        """Return whether EVERY_S have passed since the last write, or longer where writing is slow;
+        at once in a process that was told to end."""
+        if told():
+            return True
         interval = EVERY_S * max(1.0, self.write_s / QUICK_S)
         return time.monotonic() - self.written_at >= interval
 
     def write(self, parts: Parts, **numbers: int) -> None:
-        """Replace the file by one with these tensors, and with these numbers in its metadata."""
+        """Replace the file by one with these tensors, and with these numbers in its metadata.
+        Raises Interrupted afterwards in a process that was told to end."""
         clock = time.monotonic()
         tensors = {
             f"{part}/{name}": tensor.detach().to("cpu", copy=True).contiguous()
@@ -95,6 +99,7 @@ class CheckpointFile:
                 self.folder.put(self.name, content)
         self.written_at = time.monotonic()
         self.write_s = self.written_at - clock
+        raise_if_told()
 
     def read(
         self, parts: Iterable[str], device: torch.device

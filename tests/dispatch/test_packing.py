@@ -49,9 +49,9 @@ class Recorder(worker.Worker):
     (`corpse`), or to fail (`kind`).
     """
 
-    def node(self, home: str) -> str:
+    def node(self, home: str) -> tuple[str, int]:
         """Do not load torch: four processes at a time take half a minute for that on two cores."""
-        return ray.get_runtime_context().get_node_id()
+        return ray.get_runtime_context().get_node_id(), os.getpid()
 
     def work(
         self, stacks: list[list[dict[str, Any]]], settings: tuple[Any, ...]
@@ -172,7 +172,7 @@ def test_a_worker_that_dies_while_it_waits_takes_no_batch_with_it(
     pack, monkeypatch: pytest.MonkeyPatch
 ):
     killed: list[int] = []
-    refresh = WorkerPool._refresh
+    refresh = WorkerPool._kill_useless
 
     def kill_one_and_refresh(pool: WorkerPool) -> None:
         if pool.idle and not killed:
@@ -183,7 +183,7 @@ def test_a_worker_that_dies_while_it_waits_takes_no_batch_with_it(
             time.sleep(1.0)  # Ray hears of it in a tenth of that
         refresh(pool)
 
-    monkeypatch.setattr(WorkerPool, "_refresh", kill_one_and_refresh)
+    monkeypatch.setattr(WorkerPool, "_kill_useless", kill_one_and_refresh)
     bouts = pack([(0.0, 10)] * 6, cpus=2)
     assert len(bouts) == 6
     assert killed and killed[0] not in pids(bouts)
@@ -192,7 +192,7 @@ def test_a_worker_that_dies_while_it_waits_takes_no_batch_with_it(
 class Homeless(Recorder):
     """A worker on a node that lacks unilaw."""
 
-    def node(self, home: str) -> str:
+    def node(self, home: str) -> tuple[str, int]:
         raise ImportError("unilaw is not installed on this node")
 
 

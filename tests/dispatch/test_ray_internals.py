@@ -7,6 +7,7 @@ import inspect
 import logging
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from ray.actor import ActorHandle
 from ray.util.placement_group import placement_group_table
 
 from harness.dispatch import ray_internals
+from harness.interruption import Interrupted
 from tests import ROOT
 
 RAY = Path(ray.__file__).parent
@@ -138,6 +140,27 @@ def test_what_ray_starts_listens_on_loopback_inside_the_block_alone():
     with pytest.raises(KeyError), ray_internals.only_on_loopback():
         raise KeyError
     assert ray_constants.ENABLE_RAY_CLUSTER is before
+
+
+def test_sigterm_does_after_rays_start_what_it_did_before():
+    before = signal.getsignal(signal.SIGTERM)
+    with ray_internals.own_sigterm_handler():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+    with pytest.raises(Interrupted) as caught, ray_internals.own_sigterm_handler():
+        raise SystemExit(1)  # as Ray's own handlers do
+    assert caught.value.signum == signal.SIGTERM
+    assert "set_sigterm_handler" in source("_private", "worker.py") + source("_private", "node.py")
+
+
+def test_the_processes_of_a_ray_that_was_started_here_can_be_ended():
+    from ray._private import node, worker
+
+    assert worker._global_node is None
+    ray_internals.end_processes_here()
+    parameters = inspect.signature(node.Node.kill_all_processes).parameters
+    assert {"check_alive", "allow_graceful"} <= parameters.keys()
 
 
 def test_leaving_nodes_are_what_ray_says_is_draining(monkeypatch: pytest.MonkeyPatch):
