@@ -114,6 +114,7 @@ def test_the_next_run_removes_checkpoints_that_a_killed_run_left_of_finished_tri
     assert [path.name for path in (folder / "_checkpoints").iterdir()] == [f"{other}.safetensors"]
 
 
+@pytest.mark.slow
 def test_the_comparison_of_two_reports_tells_another_slope_from_another_seed(tmp_path: Path):
     one = make_store(tmp_path / "a", power_law(0.4, spread=0.05, seed=0))
     another_seed = make_store(tmp_path / "b", power_law(0.4, spread=0.05, seed=1))

@@ -60,6 +60,7 @@ def test_version(command):
 # tasks
 
 
+@pytest.mark.slow
 def test_tasks_lists_every_field_and_every_column(command):
     done = command("tasks")
     assert (done.code, done.err) == (0, "")
@@ -164,6 +165,7 @@ def test_what_cannot_fit_is_refused_before_anything_is_made(command, asked: list
 # run
 
 
+@pytest.mark.slow
 def test_run_inline_says_what_it_did_and_then_has_nothing_to_do(command):
     first = command("run", "small.yaml", "--inline")
     assert first.code == 0
@@ -182,6 +184,7 @@ def test_store_option_wins_over_the_files(command):
     assert Path("from-option").is_dir() and not Path("from-file").exists()
 
 
+@pytest.mark.slow
 def test_trial_by_the_beginning_of_its_id(command):
     command("run", "small.yaml", "--inline", "--store", "all")
     chosen = Store.open(Path("all")).read().rows["trial_id"][2]
@@ -258,6 +261,7 @@ def test_status_of_an_empty_store(command):
     assert command("status", "rows").out == "no trials yet\n"
 
 
+@pytest.mark.slow
 def test_compact(command):
     command(
         "run",
@@ -277,12 +281,14 @@ def test_compact(command):
 # schema, and mistakes at the prompt
 
 
+@pytest.mark.slow
 def test_schema_is_json_schema(command):
     done = command("schema")
     assert done.code == 0
     jsonschema.Draft202012Validator.check_schema(json.loads(done.out))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -19,7 +19,7 @@ from harness.run import Outcome, run
 from harness.store.store import Store
 from harness.sweeps.registry import refs_in
 from harness.sweeps.sweep import parse_sweep
-from harness.sweeps.trial import Batch
+from harness.sweeps.trial import Batch, Trial
 from harness.terminal.progress import Progress, _Console
 from tests import FAILING_TASK
 from tests.chaos.store_auditor import UNILAW
@@ -63,7 +63,7 @@ def rows(store: Path) -> pd.DataFrame:
 
 def test_rows_come_before_the_display(tmp_path: Path):
     class Failing(Progress):
-        def advance(self, *_):
+        def advance(self, trial: Trial, kind: str | None, message: str | None) -> None:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

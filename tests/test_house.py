@@ -54,6 +54,7 @@ def room(module: str) -> str:
     return rest[0] if first == "harness" and rest else first
 
 
+@pytest.mark.slow
 def test_rooms_import_only_rooms_below_their_own():
     floor_of = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}
     for path in sources("harness"):
@@ -75,6 +76,7 @@ def test_every_room_has_a_floor():
     assert rooms == {name for names in FLOORS for name in names.split()}
 
 
+@pytest.mark.slow
 def test_only_dispatch_imports_ray():
     for package in PACKAGES:
         for path in sources(package):

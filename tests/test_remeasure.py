@@ -20,6 +20,8 @@ from harness.store.store import Store
 from harness.sweeps.sweep import parse_sweep
 from harness.sweeps.trial import Batch, RunSettings
 
+pytestmark = pytest.mark.slow
+
 SWEEP = """
 name: small
 seeds: [0, 1]

@@ -230,6 +230,7 @@ def test_streams_are_distinct_and_depend_on_seed_and_name_alone():
     assert all(0 <= s < 2**63 for s in streams.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("a", STREAMS)
 @pytest.mark.parametrize("b", STREAMS)
 def test_streams_are_uncorrelated(a, b):

@@ -89,7 +89,7 @@ def report(folder: Path) -> dict[str, float]:
     """Make the report in this process. Return the seconds of each part, and bytes."""
     from reports import page
 
-    seconds = dict.fromkeys(PARTS, 0.0)
+    seconds: dict[str, float] = dict.fromkeys(PARTS, 0.0)
 
     def timed(part: str, work: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
@@ -100,9 +100,8 @@ def report(folder: Path) -> dict[str, float]:
 
         return call
 
-    vars(page).update(
-        read_evidence=timed("read", page.read_evidence), fit_all=timed("fits", page.fit_all)
-    )
+    page.read_evidence = timed("read", page.read_evidence)
+    page.fit_all = timed("fits", page.fit_all)
     clock = time.process_time()
     written = page.write_report(folder)
     whole = time.process_time() - clock

@@ -47,6 +47,7 @@ ANSWERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
 def test_something_else_there_is_one_sentence(answer: bytes, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(job_server, "KNOCK_S", 1.0)

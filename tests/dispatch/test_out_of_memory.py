@@ -95,6 +95,7 @@ def test_a_run_after_that_tries_once_more_and_then_leaves_it(batches: list[Batch
     assert given_up == [0, 0, 1]
 
 
+@pytest.mark.slow
 def test_a_language_models_trial_goes_on_to_several_gpus(batches: list[Batch], store: Store):
     run_quietly(sweep("gpus: 0.5, max_gpus: 8", GPT), store)
     assert [batch.gpus for batch in batches] == [0.5, 1.0, 2.0, 4.0], "the cluster has four"

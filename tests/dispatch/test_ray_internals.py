@@ -205,6 +205,7 @@ def test_the_table_of_placement_groups_has_a_state_that_is_removed():
     assert '"state"' in inspect.getsource(placement_group_table) + source("_private", "state.py")
 
 
+@pytest.mark.slow
 def test_ray_train_keeps_the_cause_of_a_processs_end_where_it_is_looked_for():
     from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
     from ray.train.v2.api.exceptions import (

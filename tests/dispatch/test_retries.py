@@ -93,6 +93,7 @@ def tries(kind: str, limit: int) -> int:
     return limit if kind in RETRIED_KINDS else 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [1, 2, 5])
 @pytest.mark.parametrize("kind", FAILURE_KINDS)
 def test_attempts_in_one_run(kind: str, limit: int, store: Store, answers: Answers):
@@ -103,6 +104,7 @@ def test_attempts_in_one_run(kind: str, limit: int, store: Store, answers: Answe
     assert set(store.read().rows["failure_message"]) == {f"a {kind}"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(RETRIED_KINDS))
 def test_a_second_attempt_that_works_is_ok(kind: str, store: Store, answers: Answers):
     answers(kind, None)
@@ -133,6 +135,7 @@ def test_the_limit_counts_attempts_of_earlier_runs(
     assert outcome.given_up == (0 if further else 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [1, 2, 3])
 @pytest.mark.parametrize("kind", FAILURE_KINDS)
 def test_retry_failed_begins_the_count_anew(kind: str, limit: int, store: Store, answers: Answers):
@@ -143,6 +146,7 @@ def test_retry_failed_begins_the_count_anew(kind: str, limit: int, store: Store,
     assert attempts(store) == list(range(1, 3 + 1 + tries(kind, limit)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("retry_failed", [False, True])
 @pytest.mark.parametrize(
     "history", [[None], ["crash", None], [None, "crash"], ["bug", None, "nan"]], ids=str
@@ -166,6 +170,7 @@ def test_one_poison_trial_does_not_stop_its_neighbours(store: Store, answers: An
     assert store.read().rows.groupby("trial_id").size().sort_values().tolist() == [1, 1, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trials", [2, 3, 8, 13])
 @pytest.mark.parametrize("kind", sorted(SHARED_KINDS))
 def test_a_batch_that_is_lost_whole_is_cut_until_the_poison_is_alone(
@@ -245,6 +250,7 @@ def test_preemptions_are_not_charged_between_other_failures(store: Store, answer
     assert attempts(store) == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.slow
 def test_preempted_rows_of_earlier_runs_are_not_charged(store: Store, answers: Answers):
     asked = sweep(attempts=2)
     remember(asked, store, "crash", *["preempted"] * 30)

@@ -30,6 +30,7 @@ def by_value() -> Iterator[None]:
         cloudpickle.unregister_pickle_by_value(module)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sent",
     [worker.Worker, multi_gpu._coordinate, multi_gpu._process],

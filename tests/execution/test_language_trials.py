@@ -14,6 +14,8 @@ from tests.tasks.inline_trials import run
 from tests.tasks.random_texts import write_texts
 from tests.tasks.test_text_stream import trial
 
+pytestmark = pytest.mark.slow
+
 SWEEP = """
 name: stream
 seeds: [0]
@@ -83,7 +85,6 @@ def test_what_is_measured_in_the_space_of_embeddings(store: Path):
     assert c["weights_file"]
 
 
-@pytest.mark.slow
 def test_measured_again_it_says_the_same(store: Path):
     before = row(store)
     assert unilaw("measure", str(store), "--again", "--points", "3", "--inline") == 0
@@ -124,7 +125,6 @@ def test_measured_again_it_says_the_same(store: Path):
     assert len(after["loss_curve"]) == len(before["loss_curve"]) == 8
 
 
-@pytest.mark.slow
 def test_status_and_report_know_language_models(store: Path, capsys: pytest.CaptureFixture[str]):
     assert unilaw("status", str(store)) == 0
     assert "text-stream" in capsys.readouterr().out

@@ -24,6 +24,7 @@ from tests.measures.searches import (
 # Linear maps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [0.01, 1.0, 1000.0])
 @pytest.mark.parametrize("d", [1, 2, 10, 784])
 def test_distance_to_a_hyperplane(d: int, scale: float):
@@ -56,6 +57,7 @@ def test_first_order_distance_to_the_nearest_of_several_hyperplanes(d: int, clas
     assert first_order(model, x, classes).mean == pytest.approx(exact, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 3, 10])
 @pytest.mark.parametrize("d", [2, 10, 100])
 def test_attack_distance_to_the_nearest_of_several_hyperplanes(d: int, classes: int):
@@ -139,6 +141,7 @@ class Constant(nn.Module):
         return 0 * x.sum(1, keepdim=True) + self.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "classes"),
     [(Constant([-1.0]), None), (Constant([1.0, 3.0, 2.0]), 3)],
@@ -153,6 +156,7 @@ def test_a_model_that_never_changes_its_label(model: nn.Module, classes: int | N
     assert bool(nearest_change(model, x, x, classes).isnan().all())
 
 
+@pytest.mark.slow
 def test_the_attack_is_reproducible_and_leaves_its_inputs_alone():
     net, x = trained_net(3, 5, 1, seed=0).torch(), points(50, 3)
     before = x.clone()
@@ -169,6 +173,7 @@ def test_images_keep_their_shape():
     assert tuple(attack(model, x, x, None)) == pytest.approx(tuple(flat), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_each_run_of_points_begins_from_its_own_starts():
     model, x, starts = (
         trained_net(3, 5, 1, seed=0).torch(),

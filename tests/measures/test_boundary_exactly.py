@@ -62,6 +62,7 @@ def test_the_attack_is_never_below_the_exact_distance(kind: Callable[..., Net]):
         assert bool((found >= true - 1e-4).all())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [random_net, trained_net])
 def test_the_attacks_mean_is_within_one_per_cent_of_the_exact_mean(kind: Callable[..., Net]):
     ratios = [

@@ -148,6 +148,7 @@ def test_a_calibrated_forecasts_error_is_its_known_bias():
     assert mean < 0.4 * math.sqrt(BINS / n)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("p", [0.6, 0.95])
 @pytest.mark.parametrize("truth", [0.3, 0.5])
 def test_an_over_confident_forecasts_error_is_the_gap(p: float, truth: float):
@@ -187,6 +188,7 @@ REPEATS = 300
 """Fresh samples behind an empirical standard deviation, which they give to within 4 %."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [200, 2000])
 @pytest.mark.parametrize(("classes", "scalar"), [(2, False), (10, False), (2, True)])
 def test_standard_errors_are_the_spread_over_fresh_samples(n: int, classes: int, scalar: bool):
@@ -200,6 +202,7 @@ def test_standard_errors_are_the_spread_over_fresh_samples(n: int, classes: int,
         assert float(errors.mean()) == pytest.approx(float(values.std()), rel=0.15), name
 
 
+@pytest.mark.slow
 def test_the_standard_error_of_a_calibrated_forecasts_error_is_too_large_by_at_most_what_is_said():
     found = calibration(*forecasts(REPEATS, 2000, 3, seed=5), 3)
     spread = float(torch.tensor([f.ece for f in found]).std())

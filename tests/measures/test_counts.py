@@ -101,6 +101,7 @@ def test_flops_of_an_mlp(shape: tuple[int, int, int, int], device: str):
     assert count_training_flops(model, (shape[0],)) == mlp_flops(*shape)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 @pytest.mark.parametrize("outputs", [1, 10])
 @pytest.mark.parametrize("c", [1, 3])

@@ -157,6 +157,7 @@ def test_a_change_of_any_input_is_seen(worked: list[int], part: str, change: flo
     assert worked == [100] * 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [2000, 3000])
 def test_a_change_of_an_input_that_was_not_drawn_is_seen_in_the_unit(worked: list[int], n: int):
     one, other = made(n, 40), made(n, 40)
@@ -213,6 +214,7 @@ def test_another_way_of_working_out_is_another_file(
     assert worked == [100, 100] and len(files()) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content", ["", "{}", "[]", "null", '{"d_points": 3}', "\x00", "\udcff", "half", "short list"]
 )

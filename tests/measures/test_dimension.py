@@ -42,6 +42,7 @@ def clear_of_noise(found: Dimension, dimensions: float, rel: float):
     assert found.d_mle == pytest.approx(dimensions, rel=rel)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", [3, 10, 784])
 def test_a_swiss_roll_is_a_sheet(d: int):
     found = dimension(embedded(swiss_roll(), d))
@@ -49,6 +50,7 @@ def test_a_swiss_roll_is_a_sheet(d: int):
     assert 2.5 < found.d_participation <= 3, "rolled up, it fills three directions"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", [None, 30, 784], ids=str)
 @pytest.mark.parametrize("k", [1, 2, 3, 5])
 def test_spheres_of_few_dimensions(k: int, d: int | None):
@@ -58,6 +60,7 @@ def test_spheres_of_few_dimensions(k: int, d: int | None):
     assert found.d_participation == pytest.approx(k + 1, rel=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("k", "twonn", "mle"), [(10, 9.4, 8.7), (15, 13.1, 12.0), (63, 37.5, 32.4)]
 )
@@ -72,6 +75,7 @@ def test_many_dimensions_are_underestimated_as_documented(k: int, twonn: float, 
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [1, 2, 4, 7])
 def test_a_linear_subspace(k: int):
     found = dimension(embedded(normal(N, k), 50))
@@ -160,6 +164,7 @@ def test_the_subsamples_are_drawn_whatever_the_order():
     assert dimension(x).d_mle_spread < 0.3
 
 
+@pytest.mark.slow
 def test_the_spread_is_that_of_a_quarter_of_the_points():
     """Its mean square is the variance of the estimate over fresh drawings; each side is known to
     4 %."""
@@ -170,6 +175,7 @@ def test_the_spread_is_that_of_a_quarter_of_the_points():
     assert np.sqrt(np.square(spreads).mean()) == pytest.approx(drawn.std(ddof=1), rel=0.1)
 
 
+@pytest.mark.slow
 def test_the_spreads_of_the_neighbour_estimates():
     """Thirty fresh drawings against the mean of eight spreads, known to 15 %."""
     spreads = np.array([dimension(sphere(4, 400, seed)) for seed in range(8)])[:, [4, 6]].mean(
@@ -181,6 +187,7 @@ def test_the_spreads_of_the_neighbour_estimates():
     assert spreads == pytest.approx(drawn, rel=0.6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("copies", [2, 5])
 def test_copies_tell_of_no_direction(copies: int):
     x = sphere(3, 400).astype(np.float32)

@@ -43,6 +43,7 @@ def test_on_the_line_enumeration_agrees_with_the_slopes_between_kinks():
         assert net.exact == pytest.approx(jacobian_norms(net, between[:, None]).max())
 
 
+@pytest.mark.slow
 def test_sampled_slopes_exact_constant_and_upper_bound_come_in_this_order():
     rng = np.random.default_rng(1)
     reached = 0

@@ -25,6 +25,7 @@ def test_points_on_a_line_by_hand():
     assert found.pair_distance_quantiles == pytest.approx([2 + 4 * q for q in QUANTILES])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", [2, 3, 16, 300, 3000])
 def test_two_random_points_of_a_sphere_are_root_two_radii_apart(d: int):
     """The mean distance is 2^(d−1)·Γ(d/2)²/(√π·Γ(d−1/2)) radii, which tends to √2 from below;

@@ -84,6 +84,7 @@ def test_right_is_about_the_label_and_flipped_about_the_prediction():
     assert not bool(found.flipped.any()) and not bool(found.change.any())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("d", "classes"), [(1, None), (7, None), (7, 3), (300, 10)])
 def test_outputs_of_a_linear_map_move_by_its_weights(d: int, classes: int | None):
     """Exactly ‖W · noise‖ at every point, and ‖W‖_F² r²/d in mean square, whatever the bias."""

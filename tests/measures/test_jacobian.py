@@ -29,6 +29,7 @@ def linear(d: int, outputs: int, seed: int = 1) -> nn.Linear:
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outputs", [1, 2, 10, 40])
 @pytest.mark.parametrize("d", [1, 5, 100])
 def test_a_linear_map_has_its_top_singular_value_everywhere(d: int, outputs: int):
@@ -64,6 +65,7 @@ def test_norms_of_log_probabilities_against_torchs_own_jacobian():
     assert found is not None and found.norm.tolist() == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on_sphere", [False, True])
 @pytest.mark.parametrize(
     "build", [lambda: mlp(12, 20, 2, 10), lambda: MadryCNN(1, 10)], ids=["mlp", "cnn"]

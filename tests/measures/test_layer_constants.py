@@ -58,6 +58,7 @@ SLOPES: list[nn.Module] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", SLOPES, ids=str)
 def test_an_elementwise_function_has_its_steepest_slope(layer: nn.Module):
     """On a grid of gradients: never steeper than the bound, and somewhere within 10⁻⁴ of it."""

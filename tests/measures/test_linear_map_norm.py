@@ -70,6 +70,7 @@ def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(linear_map_norm, "DENSE_NUMBERS", request.param)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("both_ways")
 @pytest.mark.parametrize(("layer", "shape"), CONVOLUTIONS, ids=str)
 def test_a_convolution_has_its_dense_matrixs_norm(layer: nn.Module, shape: tuple[int, ...]):
@@ -79,6 +80,7 @@ def test_a_convolution_has_its_dense_matrixs_norm(layer: nn.Module, shape: tuple
     assert value * (1 - 1e-12) <= bound(layer, *shape) <= value * (1 + 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("layer", "shape"), CONVOLUTIONS, ids=str)
 def test_the_torus_bounds_a_zero_padded_convolution_without_iteration(
     layer: Any, shape: tuple[int, ...]

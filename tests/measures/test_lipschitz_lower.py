@@ -25,6 +25,7 @@ def lower(model: nn.Module, x: Tensor, on_sphere: bool = False) -> Lower:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outputs", [1, 2, 10])
 @pytest.mark.parametrize("d", [1, 5, 784])
 def test_a_linear_map(d: int, outputs: int):

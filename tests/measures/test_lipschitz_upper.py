@@ -168,6 +168,7 @@ def test_where_there_is_no_bound_a_note_says_why(name: str):
     assert found.product is None and found.note == note
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outputs", [1, 10])
 def test_the_cnns_bound_holds_for_pairs(outputs: int):
     model = nn.Sequential(Standardize(0.13, 0.31), MadryCNN(1, outputs)).double()

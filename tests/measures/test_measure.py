@@ -60,6 +60,7 @@ def measured(
     return found.columns
 
 
+@pytest.mark.slow
 def test_a_linear_model_exactly():
     # so that every held-out point is measured
     model, samples = nn.Linear(D, 1), data(None, held_out=MEASURE_POINTS)
@@ -104,6 +105,7 @@ RAW = {"data_unit", "stability_attack_mean_l2", "robust_linf_radii"}
 UNSCALED = {"lip_upper_residual", "lip_upper_note", "lip_lower_pairs_off_centre"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [0.01, 255.0])
 @pytest.mark.parametrize("classes", [None, 2, 3])
 def test_the_unit_of_the_data_does_not_matter(classes: int | None, scale: float):
@@ -116,6 +118,7 @@ def test_the_unit_of_the_data_does_not_matter(classes: int | None, scale: float)
         assert alike(name, scaled[name], value, MEASURE_POINTS), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [None, 2, 3])
 def test_the_scale_of_the_outputs_moves_lipschitz_figures_only(classes: int | None):
     """Multiply the logits by ten and no prediction changes, nor any distance to the boundary."""
@@ -158,6 +161,7 @@ def test_on_the_sphere_gradients_along_it_stand_beside_ambient_ones():
     )
 
 
+@pytest.mark.slow
 def test_points_come_from_the_measure_stream_whatever_the_model():
     """Two models that agree on the sign everywhere have the same figures; another seed picks
     other points and noise."""
@@ -179,11 +183,13 @@ def test_measuring_leaves_the_model_as_it_was():
     assert all(p.grad is None for p in model.parameters())
 
 
+@pytest.mark.slow
 def test_dropout_is_off_while_measuring():
     off, on = (nn.Sequential(nn.Dropout(p), net(1)).train() for p in (0.0, 0.5))
     assert measured(on, data(None)) == measured(off, data(None))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [None, 2, 4])
 @pytest.mark.parametrize("width", [3, 6, 40])
 def test_in_the_first_layers_coordinates_a_model_has_the_same_figures(
@@ -208,6 +214,7 @@ def test_in_the_first_layers_coordinates_a_model_has_the_same_figures(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("points", [1, 40, 300, 1000])
 def test_as_many_points_as_asked_for_or_all_there_are(points: int):
     assert measured(net(1), data(None), points=points)["measure_points"] == min(points, 300)
@@ -220,6 +227,7 @@ def test_without_points_there_is_accuracy_alone():
     assert bare == {name: whole[name] for name in bare}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [None, 3])
 def test_a_stack_measures_each_of_its_models_as_alone(classes: int | None):
     """Two models on each of two data sets, in other units and with other seeds."""
@@ -234,6 +242,7 @@ def test_a_stack_measures_each_of_its_models_as_alone(classes: int | None):
             assert alike(name, found.columns[name], value, MEASURE_POINTS), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("channels", "drawn"), [(1, True), (2, False), (3, True), (5, False)])
 def test_images_of_any_number_of_channels_are_measured_and_those_that_can_be_are_drawn(
     channels: int, drawn: bool

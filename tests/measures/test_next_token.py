@@ -64,6 +64,7 @@ def judged(
 # Known figures
 
 
+@pytest.mark.slow
 def test_the_loss_of_the_true_transitions_is_the_entropy_rate():
     np.testing.assert_allclose(STATIONARY @ TRANSITIONS, STATIONARY, atol=1e-12)
     found = judged(Bigram(SURE), streams(1, 40_001, seed=0)[0], 10, context=50)

@@ -40,6 +40,7 @@ def found(model: Model, x: Tensor, classes: int | None, box: tuple[float, float]
     return nearest_linf_change(model, x, l2, classes, box)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [None, 2, 3, 10])
 @pytest.mark.parametrize("d", [2, 10, 100])
 def test_distance_to_the_nearest_of_several_hyperplanes(d: int, classes: int | None):

@@ -152,6 +152,7 @@ def test_breaks_what_pgd_breaks(name: str, norm: str, radius: float) -> None:
     assert (ours - theirs).max() <= TOLERANCE + 1e-9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["l2", "linf"])
 @pytest.mark.parametrize("name", FAMILIES)
 def test_what_is_found_has_another_label(name: str, norm: str) -> None:

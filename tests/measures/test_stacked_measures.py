@@ -73,6 +73,7 @@ SPHERES = {
 }
 
 
+@pytest.mark.slow
 @over(SPHERES, "where")
 def test_each_model_is_measured_on_its_own_manifold(where: tuple[bool, ...]):
     lot = ToyModels.of(NETS["mlp of depth 1"], (8, 3), GROUPS["data sets"], 1)
@@ -84,6 +85,7 @@ def test_each_model_is_measured_on_its_own_manifold(where: tuple[bool, ...]):
     assert_measured_as_alone(lot, points=32, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_models_with_fewer_points_are_measured_as_alone():
     lot = ToyModels.of(NETS["mlp of depth 1"], (8, 3), GROUPS["data sets"], 1)
     few = lot.samples[1]
@@ -91,6 +93,7 @@ def test_models_with_fewer_points_are_measured_as_alone():
     assert_measured_as_alone(lot, points=32, rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("models_together", [0, 1])
 def test_measured_in_pieces_is_measured_alone(
     models_together: int, monkeypatch: pytest.MonkeyPatch

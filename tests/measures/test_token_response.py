@@ -139,6 +139,7 @@ def test_answers_fade_with_the_weights():
     assert all(near > 3 * far for near, far in zip(kls, kls[1:], strict=False))
 
 
+@pytest.mark.slow
 def test_standard_errors_are_the_spread_over_fresh_windows():
     """Within 15 %, over 300 draws of windows, targets and changes."""
     model = weighted([0.2, 1.0, 0.5, 2.0])

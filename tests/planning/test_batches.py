@@ -198,6 +198,7 @@ GRID = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     fields=GRID,

@@ -292,6 +292,7 @@ def follow(tree: Any, config: Any) -> list[Any]:
     ]
 
 
+@pytest.mark.slow
 @given(
     tree=TREES,
     configs=st.lists(CONFIGS, min_size=1, max_size=12),

@@ -45,6 +45,7 @@ def silent(line: str) -> None:
     raise AssertionError(f"the machine was timed: {line}")
 
 
+@pytest.mark.slow
 def test_cells_are_the_distinct_configurations_in_sweep_order():
     cells = cost_cells(sweep()).cells
     assert [
@@ -201,6 +202,7 @@ def test_a_trillion_parameters_are_refused_without_being_built():
         refuse_what_cannot_fit(cells, sweep(HUGE), here=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("gigabytes", "fits"), [(0.1, False), (0.5, False), (1.0, True), (100.0, True)]
 )

@@ -13,6 +13,8 @@ import pytest
 from reports.page import write_report
 from tests.reports.stores import failed, make_store, png, power_law
 
+pytestmark = pytest.mark.slow
+
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )
@@ -81,7 +83,6 @@ def report(tmp_path_factory) -> Path:
     return folder / "report.html"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("width", [1400, 400])
 def test_the_report_opens(report, tmp_path, width):
     frame = tmp_path / "frame.html"

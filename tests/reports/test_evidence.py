@@ -24,6 +24,7 @@ def grid(*unsettled: tuple[int, int]):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("unsettled", "fitted"),
     [
@@ -40,6 +41,7 @@ def test_fits_take_whole_cells_past_the_onset(tmp_path, unsettled, fitted):
     assert sorted(fit_rows(t, "sphere, ±1 target, pure noise")["p"].unique()) == fitted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "fitted"),
     [
@@ -63,6 +65,7 @@ def test_a_net_that_has_learnt_nothing_enters_no_fit(tmp_path, changes, fitted):
     assert sorted(t.loc[t["in_fit"], "p"]) == fitted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("loss", "changes", "learnt"),
     [
@@ -107,6 +110,7 @@ def test_a_failed_seed_takes_its_whole_cell_out(tmp_path):
     assert not t.loc[t["p"] == 800, "complete"].any() and t.loc[t["p"] != 800, "complete"].all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "filled", "why"),
     [
@@ -195,6 +199,7 @@ def test_no_store_is_a_clear_error(tmp_path):
         read_evidence(tmp_path / "nowhere")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [{"config_json": "{"}, {"stop_rule": "<b>never</b>"}, {"family": None}],

@@ -29,6 +29,7 @@ def test_every_trial_of_its_sweep_is_there():
     assert sum(p.stat().st_size for p in EXAMPLE.rglob("*") if p.is_file()) < 2_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind", ["20 % flipped", "40 % flipped", "no injected noise, interpolated"]
 )
@@ -120,6 +121,7 @@ def test_rows_of_an_older_schema_give_a_page_that_says_what_it_lacks():
         assert f'<section id="{section}">' not in html
 
 
+@pytest.mark.slow
 def test_the_findings_and_the_log_state_the_slopes_of_gpts():
     evidence = read_evidence(EXAMPLE.parent / "gpt-law")
     (sweep,) = evidence.sweeps

@@ -19,6 +19,7 @@ def derived(tmp_path, *rows):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [

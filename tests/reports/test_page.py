@@ -18,6 +18,7 @@ from tests.reports.rich_store import HOLLOW
 from tests.reports.stores import failed, make_store, power_law, row
 
 
+@pytest.mark.slow
 def test_every_number_in_the_prose_is_in_the_ledger_and_some_section_recomputes_it(rich):
     page, _ = rich
     ledger = {n["key"]: n for n in json.loads(page.scripts["ledger"])}
@@ -97,6 +98,7 @@ def plotly_source() -> str:
     return get_plotlyjs()
 
 
+@pytest.mark.slow
 def test_the_page_asks_the_network_for_nothing(rich):
     page, _ = rich
     assert page.links == []

@@ -14,6 +14,7 @@ from reports.page import write_report
 from tests.reports.stores import make_store, row
 
 
+@pytest.mark.slow
 def test_a_report_follows_no_planted_link(tmp_path: Path):
     victim = tmp_path / "victim"
     victim.write_text("mine")

@@ -13,6 +13,8 @@ from reports.evidence import read_evidence
 from reports.page import render
 from tests.reports.stores import failed, make_store, power_law
 
+pytestmark = pytest.mark.slow
+
 MARK = "<img src=x onerror=alert(1)>"
 
 
@@ -100,7 +102,6 @@ def harmless(tmp_path_factory) -> Elements:
     return Elements(page_that_says(tmp_path_factory.mktemp("harmless") / "store", "harmless"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

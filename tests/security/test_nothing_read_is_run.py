@@ -77,6 +77,7 @@ def offences(source: str) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_nothing_that_is_read_is_ever_run():
     found = {
         (str(path.relative_to(ROOT)), what)

@@ -50,6 +50,7 @@ def test_a_temporary_file_left_by_a_killed_writer_is_no_row(store: Store):
     assert pd.read_parquet(Path(store.where))["trial_id"].tolist() == ["a"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", [0, 3, 4, 100, 0.5, 0.99, -1], ids=str)
 def test_a_torn_file_is_named_left_out_and_set_aside(store: Store, kept: float):
     store.append([row("good")])
@@ -124,6 +125,7 @@ def test_parquet_that_is_not_rows_is_named_and_set_aside(
     assert len(store.set_torn_aside()) == 1
 
 
+@pytest.mark.slow
 def test_readers_and_writers_at_once(store: Store):
     def write(writer: int) -> None:
         for k in range(15):

@@ -48,6 +48,7 @@ BAD = {
 """Part of the message for each address that is refused."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where,message", BAD.items(), ids=range(len(BAD)))
 def test_a_wrong_address_or_one_with_credentials_is_refused_in_one_sentence(
     where: str,

@@ -39,6 +39,7 @@ def by_attempt(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.sort_values(["trial_id", "attempt"], ignore_index=True)
 
 
+@pytest.mark.slow
 def test_it_holds_what_a_local_one_holds_and_pandas_reads_it(bucket: BucketServer, tmp_path: Path):
     uri = bucket.uri("deep/rows")
     local = filled(Store.create(tmp_path / "rows"))
@@ -58,6 +59,7 @@ def test_it_holds_what_a_local_one_holds_and_pandas_reads_it(bucket: BucketServe
     assert [entry.name for entry in remote.files.entries("_sweeps")] == local_files
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", ["bucket to bucket", "bucket to disk", "disk to bucket"])
 def test_compact(bucket: BucketServer, tmp_path: Path, route: str):
     origin, destination = route.split(" to ")
@@ -89,6 +91,7 @@ def test_a_prefix_that_holds_other_things_is_refused(bucket: BucketServer):
     assert bucket.names("") == ["thesis/chapter.tex"]
 
 
+@pytest.mark.slow
 def test_a_torn_object_is_named_and_set_aside(bucket: BucketServer):
     store = Store.create(bucket.uri("rows"))
     store.append([row("good")])

@@ -156,6 +156,7 @@ def test_a_server_that_is_not_there_is_named_in_one_sentence(
     bucket_module.file_system.cache_clear()
 
 
+@pytest.mark.slow
 def test_google_that_is_not_there_is_named_in_one_sentence(
     here: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ):

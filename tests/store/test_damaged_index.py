@@ -38,6 +38,7 @@ def in_index(store: Store) -> int:
     return len(read_index(store.files, files).checksums)
 
 
+@pytest.mark.slow
 def test_no_flipped_byte_of_the_index_changes_a_row(indexed: Store):
     whole = rows(indexed)
     (file,) = (Path(indexed.where) / "_index").iterdir()
@@ -80,6 +81,7 @@ def test_an_old_row_file_without_a_checksum_in_its_name_is_trusted(indexed: Stor
     assert indexed.set_torn_aside() == [] and len(rows(indexed)) == 14
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["file", "link out", "link to itself", "folder in it"])
 def test_an_unreadable_index_stops_nothing_and_is_made_anew(
     indexed: Store, tmp_path: Path, place: str

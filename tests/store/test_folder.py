@@ -10,6 +10,7 @@ from harness.store.store import Store
 from tests.bucket_server import BucketServer
 
 
+@pytest.mark.slow
 def test_the_operations_of_a_folder(bucket: BucketServer):
     folder = folder_at(bucket.uri("a/b"))
     assert not folder.there() and folder.entries() == [] and folder.size("x") is None

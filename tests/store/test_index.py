@@ -75,6 +75,7 @@ def test_the_index_follows_what_is_done_to_row_files(indexed: Store):
     assert len(indexed.set_torn_aside()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of_ten", range(10))
 def test_damage_that_keeps_a_files_size_is_set_aside_in_spite_of_the_index(
     indexed: Store, of_ten: int, monkeypatch: pytest.MonkeyPatch
@@ -93,6 +94,7 @@ def test_damage_that_keeps_a_files_size_is_set_aside_in_spite_of_the_index(
     assert len(indexed.read(IDENTITY).rows) == len(indexed.read().rows) == 12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content", [b"", b"PAR1", b"{}", "rows"], ids=["empty", "torn", "text", "rows"]
 )

@@ -41,6 +41,7 @@ def test_a_link_to_nothing(tmp_path: Path):
     Store.create(tmp_path / "link")
 
 
+@pytest.mark.slow
 def test_a_store_that_cannot_be_written_can_be_reported_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

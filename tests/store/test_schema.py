@@ -9,6 +9,7 @@ from harness.store.store import Store
 from tests.store.rows import appended, row
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", COLUMNS, ids=lambda c: c.name)
 def test_every_column_says_what_it_means(column: Column):
     field = arrow_schema().field(column.name)

@@ -49,6 +49,7 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
 """Changes to a row, and how the sentence about it goes on."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("changes", "said"), IMPOSSIBLE.values(), ids=IMPOSSIBLE.keys())
 def test_an_impossible_row_is_named_and_left_out(store: Store, changes: dict[str, Any], said: str):
     name = store.append([row("good"), row("bad", **changes), full_row()])

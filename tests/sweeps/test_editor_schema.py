@@ -34,6 +34,7 @@ def test_the_schema_is_valid_and_says_which_draft():
     assert SCHEMA["$schema"] == "https://json-schema.org/draft/2020-12/schema"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda p: p.stem)
 def test_accepts_the_shipped_sweeps(path: Path):
     VALIDATOR.validate(parse_document(path.read_text(), path.name).value)
@@ -61,6 +62,7 @@ def test_accepts_what_the_parser_accepts(text: str):
     assert parses(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

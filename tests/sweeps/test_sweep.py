@@ -150,6 +150,7 @@ def test_a_grid_is_the_product_of_its_lists_with_distinct_ids(
     assert sweep.repeated == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda p: p.stem)
 def test_shipped_sweeps_parse_and_are_named_as_their_file(path: Path, hub: None):
     sweep = parse_sweep(path.read_text(), path.name)

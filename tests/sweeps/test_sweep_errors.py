@@ -26,6 +26,7 @@ BAD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", BAD.values(), ids=BAD.keys())
 def test_refused_with_one_sentence(case: Bad):
     with pytest.raises(UserError) as refused:

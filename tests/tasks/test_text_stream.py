@@ -186,6 +186,7 @@ def test_a_plan_costs_every_cell(source: str):
         assert cell.steps_at_most == cell.n // 8 * cell.config["max_epochs"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "given",
     [
@@ -248,6 +249,7 @@ def test_a_row_agrees_with_itself(source: str, given: dict[str, Any]):
     )
 
 
+@pytest.mark.slow
 def test_same_seed_same_columns_bit_for_bit(source: str):
     first, again, other = (run(trial(source, seed, dropout=0.1))[0] for seed in (0, 0, 1))
     assert first["weights"] == again["weights"] != other["weights"]

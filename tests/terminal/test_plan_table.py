@@ -48,6 +48,7 @@ def test_a_small_plan_is_printed_whole_in_the_sweeps_order():
     assert widths(plan_table(plan_of(MANY_CELLS))) == list(range(MANY_CELLS, 0, -1))
 
 
+@pytest.mark.slow
 def test_a_large_plan_shows_its_ends_and_how_to_see_the_rest():
     many = MANY_CELLS + 1
     table = plan_table(plan_of(many))

@@ -40,6 +40,7 @@ def bash(does: str, redirected: str, **environment: str) -> subprocess.Completed
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "encoding", ["utf-8", "ascii", "latin-1", "cp1252", "koi8-r", "gbk", "cp437", "shift_jis"]
 )

@@ -42,6 +42,7 @@ def group_of(data: Data, seed: int, lr: float = 1e-2) -> StackGroup:
     return StackGroup(data, seeds.generator("order"), lr, seeds.generator("adversary"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("net", ["mlp", "deeper"])
 def test_a_model_of_a_stack_trains_as_alone(net: str, kind: str):
@@ -58,6 +59,7 @@ def test_a_model_of_a_stack_trains_as_alone(net: str, kind: str):
         assert_same_weights(stacked[m], model, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_fits_figures_and_stop_rules_are_about_clean_inputs():
     """Every clean label is fitted although more adversarial inputs are misclassified than a running
     figure near the rule's level would allow."""
@@ -121,6 +123,7 @@ def test_a_loss_that_is_not_finite_under_attack_is_a_nan_failure():
     assert isinstance(end, TrialFailure) and end.kind == "nan"
 
 
+@pytest.mark.slow
 def test_adversarially_trained_digits_are_more_robust():
     common = {
         "n": 600,

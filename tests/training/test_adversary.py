@@ -164,6 +164,7 @@ def test_a_model_that_does_not_look_at_its_input_moves_nothing():
     assert torch.equal(adversarial_inputs(Constant(), x, torch.ones(4), None, FGSM, UNIT_BOX), x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("adversary", [FGSM, PGD], ids=["fgsm", "pgd"])
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("net", NETS)

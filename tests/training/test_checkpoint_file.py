@@ -84,6 +84,7 @@ DAMAGE: dict[str, Callable[[Path], Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
 def test_a_damaged_file_is_no_checkpoint(damage: Callable[[Path], Any], tmp_path: Path):
     path = saved(tmp_path)

@@ -29,6 +29,7 @@ from tests.training.toy_models import Recorder, seeded
 pytestmark = pytest.mark.usefixtures("checkpoints_always_due")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("cuts", [[1], [3], [EPOCHS - 1], [1, 2, 4]], ids=str)
 def test_training_that_was_cut_off_ends_bit_for_bit_as_one_that_was_not(
@@ -48,6 +49,7 @@ def test_training_that_was_cut_off_ends_bit_for_bit_as_one_that_was_not(
     assert_equal_bits(resumed.state(), uninterrupted.state())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["mlp", "mlp of classes", "cnn"])
 @pytest.mark.parametrize(
     "adversary",
@@ -92,6 +94,7 @@ def test_the_next_epochs_see_the_order_that_they_would_have_seen(tmp_path: Path)
     assert seen_before.seen + seen_after.seen == all_seen.seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", ["noise", "interpolate"])
 def test_a_stop_rule_is_met_when_it_would_have_been(stop: str, tmp_path: Path):
     uninterrupted = Training("mlp", stop=stop, max_epochs=500)

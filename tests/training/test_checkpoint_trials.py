@@ -46,6 +46,7 @@ def without_times(columns: Columns) -> Columns:
     return {name: value for name, value in columns.items() if name not in TIMES}
 
 
+@pytest.mark.slow
 def test_a_trial_goes_on_from_its_checkpoint_and_says_so(tmp_path: Path):
     pattern = str(tmp_path / "{}.safetensors")
     (without,) = ran([sphere()], None)

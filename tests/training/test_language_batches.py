@@ -68,6 +68,7 @@ def seen(
     return [tuple(row) for batch in recorder.batches for row in batch.tolist()]
 
 
+@pytest.mark.slow
 def test_a_smaller_n_is_a_prefix():
     longest = seen(124)
     assert sorted(longest) == [

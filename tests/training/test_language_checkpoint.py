@@ -104,6 +104,7 @@ def test_what_was_cut_off_goes_on_exactly(
         next(tmp_path.iterdir()).unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("checkpoints_always_due")
 def test_cut_off_again_and_again(tmp_path: Path):
     config = small_config(n=230, batch_size=4)

@@ -34,6 +34,7 @@ class Successor(nn.Module):
         return self.sure * F.one_hot((tokens + 1) % VOCABULARY, VOCABULARY)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n", "batch_size", "max_epochs"),
     [(1, 1, 1), (30, 12, 1), (95, 2, 3), (300, 1, 1), (501, 5, 1), (7, 100, 30)],
@@ -88,6 +89,7 @@ def test_the_model_ends_in_evaluation_mode():
     assert not any(module.training for module in model.modules())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [math.nan, math.inf])
 @pytest.mark.parametrize("micro", [None, 1])
 @pytest.mark.parametrize("step", [1, 2, 180, 399, 400])

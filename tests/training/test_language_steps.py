@@ -115,6 +115,7 @@ STEPS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [bigram, gpt])
 @pytest.mark.parametrize("given", STEPS.values(), ids=STEPS.keys())
 def test_steps_are_adamws(given: dict[str, Any], make: Callable[[], nn.Module]):
@@ -131,6 +132,7 @@ def test_steps_are_adamws(given: dict[str, Any], make: Callable[[], nn.Module]):
         torch.testing.assert_close(other.get_parameter(name), p, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_chain_is_learned_to_its_entropy():
     fit = train(
         bigram(),
@@ -148,6 +150,7 @@ def test_gpt_learns_too():
     assert fit.loss < 0.65 < 2.0 < fit.curve[0].loss
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("micro", [1, 3, 4, 6])
 @pytest.mark.parametrize("model", [bigram, gpt])
 def test_accumulated_gradients_are_those_of_the_whole_batch(
@@ -170,6 +173,7 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(
 # Lower precision, and compiled
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [bigram, gpt])
 def test_bfloat16_stays_close(model: Callable[[], nn.Module]):
     given = dict(n=600, lr=0.01, max_epochs=2)
@@ -218,6 +222,7 @@ def test_compiled_is_eager(
         torch.testing.assert_close(compiled.get_parameter(name), p, rtol=1e-3, atol=2e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_any_number_of_models_may_be_compiled_in_one_process(monkeypatch: pytest.MonkeyPatch):
     graphs = []

@@ -68,6 +68,7 @@ RULES = {
 """Classes, share of noise, stop rule; then the reason, and the figure that must reach a level."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("classes", "eta", "stop", "reason", "figure", "level"), RULES.values(), ids=RULES.keys()
 )
@@ -82,6 +83,7 @@ def test_stop_rule_is_met_early_and_at_the_final_weights(classes, eta, stop, rea
     assert (done.loss, done.error) == figures(model, samples)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("classes", "eta", "stop", "reason", "figure", "level"), RULES.values(), ids=RULES.keys()
 )
@@ -102,6 +104,7 @@ def test_the_cap_ends_what_cannot_fit(classes: int | None, stop: str):
     assert (done.loss, done.error) == figures(model, samples)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [None, 3])
 def test_the_epochs_rule_runs_to_the_cap_though_everything_fits(classes: int | None):
     done = fit(net(classes), data(classes, 0.0), stop="epochs", max_epochs=150, lr=1e-2)

@@ -19,6 +19,8 @@ from tests import ROOT
 from tests.training import two_processes
 from tests.training.two_processes import CASES, CLIPPED, CUT_AFTER, CutOff, OnlyRead, go, kept_in
 
+pytestmark = pytest.mark.slow
+
 SAME = [name for name in CASES if name != "dropout"]
 """What two processes draw for dropout is not what one draws."""
 

@@ -34,6 +34,7 @@ from tests.training.toy_models import (
 )
 
 
+@pytest.mark.slow
 @every(TOY)
 def test_outputs_in_the_stack_are_the_models_own(
     build: Build, sizes: tuple[int, ...], kind: list[tuple[int, float]], outputs: int
@@ -44,6 +45,7 @@ def test_outputs_in_the_stack_are_the_models_own(
     )
 
 
+@pytest.mark.slow
 @every(IMAGES)
 @pytest.mark.parametrize("outputs", [1, 10])
 def test_outputs_of_stacked_cnns_are_the_models_own(
@@ -81,6 +83,7 @@ def test_weights_after_twenty_steps_are_plain_adams(
     assert_trains_as_alone(toys, configs(toys, [5] * len(toys.modules)))
 
 
+@pytest.mark.slow
 @every(IMAGES)
 def test_weights_of_cnns_after_twenty_steps_are_plain_adams(
     sizes: tuple[int, ...], kind: list[tuple[int, float]]
@@ -116,6 +119,7 @@ def test_cnns_that_leave_and_cnns_that_stay_are_as_alone():
     assert_trains_as_alone(toys, configs(toys, [1, 3, 4, 2], batch_size=6), atol=1e-9)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(st.data())
 def test_whoever_leaves_when_all_are_as_alone(draw: st.DataObject):
@@ -139,6 +143,7 @@ def test_whoever_leaves_when_all_are_as_alone(draw: st.DataObject):
 RULES = [("noise", 300), ("interpolate", 300), ("epochs", 7), ("noise", 2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outputs", [1, 3])
 @over({"one data set": GROUPS["one data set"], "both": GROUPS["both"][1:]}, "kind")
 @over({"mlp": NETS["mlp of depth 1"], "residual": Residual}, "build")
@@ -176,6 +181,7 @@ def hurt(module: nn.Module) -> None:
         next(module.parameters()).fill_(1e30)
 
 
+@pytest.mark.slow
 @over({"mlp": NETS["mlp of depth 2"], "residual": Residual}, "build")
 @over(GROUPS, "kind")
 @pytest.mark.parametrize("sick", [0, 2])

@@ -51,10 +51,12 @@ OF_OTHERS = {
 charts/test_published.py and sections/test_changed_tokens.py check them."""
 
 
+@pytest.mark.slow
 def test_every_chart_is_known(rich):
     assert set(CHARTS) | OF_OTHERS == set(rich[0].scripts) - {"ledger", "said", "code"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chart", CHARTS)
 def test_every_point_of_every_chart_is_a_row(rich, chart):
     page, rows = rich
@@ -89,6 +91,7 @@ def test_every_point_of_every_chart_is_a_row(rich, chart):
     assert sorted(drawn) == sorted(wanted.index) and drawn
 
 
+@pytest.mark.slow
 def test_fitted_lines_have_the_fitted_slope_and_guides_the_laws(rich):
     page, _ = rich
     ledger = {n["key"]: n["value"] for n in json.loads(page.scripts["ledger"])}
@@ -109,6 +112,7 @@ def test_fitted_lines_have_the_fitted_slope_and_guides_the_laws(rich):
         assert sum(line["line"].get("dash") == "dot" for line in lines) == 1 and len(lines) > 9
 
 
+@pytest.mark.slow
 def test_no_chart_but_those_of_the_law_has_a_guide(rich):
     dotted = {
         c
@@ -119,6 +123,7 @@ def test_no_chart_but_those_of_the_law_has_a_guide(rich):
     assert dotted == {"law", "lipschitz", "certified"}
 
 
+@pytest.mark.slow
 def test_published_points_are_open_and_stand_at_their_own_radius_alone(rich):
     (trace,) = [
         t
@@ -132,6 +137,7 @@ def test_published_points_are_open_and_stand_at_their_own_radius_alone(rich):
     assert all("Madry" in text for text in trace["text"])
 
 
+@pytest.mark.slow
 def test_published_points_are_not_set_beside_other_tasks(tmp_path):
     page = Page(render(read_evidence(make_store(tmp_path / "store", [row()]))))
     assert "published" not in page.scripts["robust_linf"]

@@ -6,6 +6,7 @@ from tests.reports.claims.verdicts import verdict
 from tests.reports.stores import power_law
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("b", "expected"), [(0.3, "supported"), (-0.3, "contradicted")])
 def test_c8_is_the_sign_of_every_slope(tmp_path, b, expected):
     rows = power_law(b, spread=0.01)

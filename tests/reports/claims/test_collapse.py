@@ -8,6 +8,7 @@ from tests.reports.stores import power_law
 GRID = {"ns": (100, 200, 400), "ds": (8, 16, 32), "spread": 0.02}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("b", "b_n", "b_d", "expected"),
     [

@@ -27,6 +27,7 @@ def together(sign: int, cells: int = 8, shuffled: bool = False, **changes):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [

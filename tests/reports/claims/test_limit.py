@@ -16,6 +16,7 @@ def levelling(
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
@@ -44,6 +45,7 @@ def test_c6_asks_where_the_error_levels_off(tmp_path, rows, expected):
     assert verdict(tmp_path, rows, "C6").verdict == expected
 
 
+@pytest.mark.slow
 def test_c6_says_that_it_extrapolates_and_from_where(tmp_path):
     (said,) = verdict(tmp_path, levelling(0.01), "C6").findings
     assert said.parts["limit"].value == pytest.approx(0.01, rel=1e-3) and said.parts[

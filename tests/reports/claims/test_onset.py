@@ -16,6 +16,7 @@ def onset(n: int, first: int):
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ns", "first", "expected"),
     [

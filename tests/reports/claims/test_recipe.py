@@ -36,6 +36,7 @@ def recipe(
     return row(p, n, 784, seed, settings=settings, **whole | changes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [

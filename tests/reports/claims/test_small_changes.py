@@ -16,6 +16,7 @@ def pictured(*lengths: float | None, after: str = "2", **changes):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [

@@ -17,6 +17,7 @@ GATHERED, FAR = [1.3, 1.35, 1.4, 1.41, 1.42, 1.5, 1.6], [1.8, 1.91, 1.95, 1.96, 
 WIDE = [0.5, 0.8, 1.2, 1.4, 1.6, 1.9, 2.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [

@@ -34,6 +34,7 @@ def noisy(seed: int, spread: float = 0.01) -> Runs:
     return Runs(X, Y, log_loss + spread * noise)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_no_start_of_a_general_search_does_better(seed):
     runs = noisy(seed)

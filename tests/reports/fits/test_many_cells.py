@@ -145,6 +145,7 @@ def many(curves: int) -> pd.DataFrame:
     )
 
 
+@pytest.mark.slow
 def test_no_fit_holds_a_matrix_of_cells_and_curves(monkeypatch: pytest.MonkeyPatch):
     """Nor one of replicates and cells. 4 000 cells on 800 curves made 25 MB, and with 2 000
     replicates 64 MB, several times over."""

@@ -111,6 +111,7 @@ def test_verdicts(low, high, sign, verdict):
 GRID: dict[str, Any] = {"ns": (100, 200, 400), "ds": (8, 16, 32)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("b", "b_n", "b_d"), [(0.5, 0.5, 0.5), (0.2, 0.2, 0.0), (0.1, 0.4, 0.3)])
 def test_the_collapse_finds_its_exponents(b, b_n, b_d):
     found = fit_collapse(frame(power_law(b, b_n, b_d, spread=0.02, **GRID)), STABILITY)
@@ -123,6 +124,7 @@ def test_the_collapse_finds_its_exponents(b, b_n, b_d):
     assert found.errors[truth] <= min(found.errors.values()) * 1.01
 
 
+@pytest.mark.slow
 def test_a_flat_exponent_gives_no_ratio():
     found = fit_collapse(frame(power_law(0.0, 0.3, 0.3, spread=0.1, **GRID)), STABILITY)
     assert "cannot be told from 0" in found.failure and np.isnan(found.ratio_n[1])
@@ -133,6 +135,7 @@ def test_few_combinations_give_exponents_without_interval():
     assert found.b_n == pytest.approx(0.2, abs=1e-6) and "too few for an interval" in found.failure
 
 
+@pytest.mark.slow
 def test_a_store_goes_through_filter_fit_and_verdict(tmp_path):
     evidence = read_evidence(
         make_store(tmp_path / "s", power_law(0.5, 0.5, 0.5, spread=0.01, **GRID))

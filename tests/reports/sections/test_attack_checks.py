@@ -92,6 +92,7 @@ def test_hostile_warnings_are_escaped(tmp_path):
     assert "<img src" not in html and "&lt;img src=x" in html
 
 
+@pytest.mark.slow
 def test_every_number_is_recomputed_from_rows(rich):
     check_section(rich, "trust", recomputed)
 

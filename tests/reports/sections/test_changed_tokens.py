@@ -60,6 +60,7 @@ def test_points_are_means_over_trials_and_bars_are_of_the_mean(tmp_path):
         assert trace["meta"][0]["y"] == trace["y"]
 
 
+@pytest.mark.slow
 def test_accuracy_and_noise_have_charts_of_their_own(tmp_path):
     made = made_of(tmp_path, [text_row(p, seed, 3.0 + seed) for p in SIZES for seed in (0, 1)])
     right, noise = drawn(made.figures[ACCURACY])["data"][0], drawn(made.figures[NOISE])["data"][0]
@@ -141,6 +142,7 @@ def test_the_sentence_tells_the_smallest_and_the_largest_model(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_every_number_is_recomputed_from_rows(rich):
     check_section(rich, "tokens", recomputed)
 

@@ -13,6 +13,7 @@ from tests.reports.page_reader import Page
 from tests.reports.stores import make_store, row
 
 
+@pytest.mark.slow
 def test_every_number_is_recomputed_from_rows(rich):
     check_section(rich, "header", recomputed)
 
@@ -63,6 +64,7 @@ def headline(key: str, ledger: dict) -> float:
     return {"kinds": len(slopes), "low": min(slopes), "high": max(slopes)}[name]
 
 
+@pytest.mark.slow
 def test_the_headline_sets_language_models_beside_the_other_families(rich):
     prose = " ".join(" ".join(rich[0].text).split())
     head = prose[

@@ -183,6 +183,7 @@ def recomputed(key: str, used: pd.DataFrame, ledger: dict) -> float:
     return fit[("E", "A", "B", "alpha", "beta").index(key.split(":")[2])]
 
 
+@pytest.mark.slow
 def test_the_form_that_made_the_rows_comes_back_under_its_own_convention(page):
     html, _ = page
     value = {n["key"]: n["value"] for n in json.loads(html.scripts["ledger"])}

@@ -37,6 +37,7 @@ def test_a_store_may_be_named_by_a_link_or_a_relative_path(store, tmp_path, monk
     assert read_png(Store("store"), GOOD) == png()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -167,6 +168,7 @@ def test_a_store_without_pictures_has_no_such_section(tmp_path):
     assert 'id="pictures"' not in render(read_evidence(make_store(tmp_path / "store", [row()])))
 
 
+@pytest.mark.slow
 def test_every_number_is_recomputed_from_rows(rich):
     check_section(rich, "pictures", recomputed)
 

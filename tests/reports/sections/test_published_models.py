@@ -11,6 +11,7 @@ from tests.reports.published.published_figures import recompute
 from tests.reports.stores import make_store, row
 
 
+@pytest.mark.slow
 def test_every_number_is_recomputed_from_the_tables(rich):
     def recomputed(key, used, rows, ledger):
         assert used.empty

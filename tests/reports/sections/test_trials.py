@@ -7,6 +7,7 @@ import pytest
 from reports.sections.trials import COLUMNS
 
 
+@pytest.mark.slow
 def test_every_cell_of_the_trial_table_is_a_row(rich):
     page, rows = rich
     ok = rows[rows["status"] == "ok"]
@@ -25,6 +26,7 @@ def test_every_cell_of_the_trial_table_is_a_row(rich):
     assert {c for _, c in page.cells} == set(COLUMNS)
 
 
+@pytest.mark.slow
 def test_integers_stay_whole_in_the_table_where_some_row_has_none(rich):
     page, rows = rich
     large = rows.index[rows["n"].eq(60_000)][0]

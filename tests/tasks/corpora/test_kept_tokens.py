@@ -175,6 +175,7 @@ def test_a_full_disk_leaves_nothing_behind(
     assert list(own_cache.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("there_before", ["nothing", "damaged"])
 def test_processes_that_make_one_corpus_at_once(own_cache: Path, source: str, there_before: str):

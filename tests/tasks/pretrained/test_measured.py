@@ -28,6 +28,8 @@ from tests.tasks.pretrained.saved_models import (
     trial,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_row_of_a_model_of_which_nothing_is_known(source: str, models: Path):
     (c,) = run(trial(source, models / "gpt2"))
@@ -116,7 +118,6 @@ def test_nothing_is_printed_while_a_model_is_loaded(
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.slow
 def test_a_store_of_pretrained_models_is_reported(source: str, models: Path, tmp_path: Path):
     last_words = tmp_path / "words.jsonl"
     last_words.write_text(

@@ -18,8 +18,9 @@ from tasks.text import HELD_OUT, TextConfig
 from tests.tasks.inline_trials import run
 from tests.tasks.text.window_trials import TASK, sweep, trial
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+
 def test_a_stack_trains_as_each_alone(source: str):
     fields = dict(n=64, batch_size=16, stop="epochs", max_epochs=5, layers=2)
     trials = tuple(trial(source, seed, **fields) for seed in (0, 1, 2))
