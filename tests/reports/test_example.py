@@ -40,7 +40,7 @@ def test_the_log_states_its_slopes(fits, kind):
         for x in log[log.index("the MNIST law on all 60 000 digits") :].splitlines()
         if x.startswith(f"| {label} |")
     )
-    stated = [float(x.replace("−", "-")) for x in re.findall(r"[+−]?\d\.\d{3}", line)]
+    stated = [float(x) for x in re.findall(r"[+-]?\d\.\d{3}", line)]
     f = fits[kind]
     expected = [
         f.stability.slope,
@@ -137,6 +137,6 @@ def test_the_findings_and_the_log_state_the_slopes_of_gpts():
         [ten.slope, ten.low, ten.high, thirty.low, thirty.high], abs=0.006
     )
     assert thirty.slope == pytest.approx(ten.slope, abs=0.006), "one slope is stated for both"
-    log = (ROOT / "LOG.md").read_text().replace("−", "-")
+    log = (ROOT / "LOG.md").read_text()
     for fit, row in ((ten, "10 % of the next bytes redrawn"), (thirty, "30 % redrawn")):
         assert f"{row}** | **{fit.slope:+.3f} ({fit.low:+.3f} to {fit.high:+.3f})**" in log
