@@ -1,4 +1,4 @@
-"""One HTML file that makes no network request: evidence → fits → sections → page.
+"""Write the report, one HTML file that makes no network request: evidence → fits → sections → page.
 
 unilaw report STORE
 """
@@ -19,10 +19,10 @@ from reports.sections.section import as_json, fill, read_template
 
 
 def write_report(where: str | Path, target: Path | None = None) -> str:
-    """Read the store, fit, write the page and return its place: `target`, or _report.html in the
+    """Read the store, fit, write the page and return where it is: `target`, or _report.html in the
     store. The page appears in one rename.
 
-    Raises UserError when there is no store, or the target cannot be written.
+    Raise UserError when there is no store, or when the target cannot be written.
     """
     evidence = read_evidence(where)
     html = render(evidence)
@@ -42,7 +42,7 @@ def write_report(where: str | Path, target: Path | None = None) -> str:
 
 
 def render(evidence: Evidence) -> str:
-    """Return the page's HTML: its sections, the ledger of their numbers, and their charts."""
+    """Return the HTML of the page: its sections, the ledger of their numbers, and their charts."""
     fits = fit_all(evidence.trials)
     sections = all_sections(evidence, fits)
 

@@ -48,7 +48,7 @@ INTEGERS = {field.name for field in arrow_schema() if pa.types.is_integer(field.
 
 
 class Row(NamedTuple):
-    """One trial; `cells` are pairs of column and text."""
+    """One trial. `cells` are pairs of column and text."""
 
     trial_id: str
     cells: list[tuple[str, str]]
@@ -67,8 +67,10 @@ def _row(trial: dict[str, Any]) -> Row:
 
 
 def cell_text(value: Any, whole: bool) -> str:
-    """Return a cell's text, empty for a null. whole: the column holds integers, which pandas
-    widens to floats where a row has none."""
+    """Return a cell's text, empty for a null.
+
+    whole: the column holds integers, which pandas widens to floats where a row has none.
+    """
     if isinstance(value, bool):
         return "yes" if value else "no"
     if value is None or value is pd.NA:

@@ -96,7 +96,7 @@ def test_models_that_came_trained_have_no_place_and_enter_no_fit(tmp_path):
     assert set(t["kind"]) == {"pretrained, as published"} and not t["in_fit"].any()
     assert (
         t["x_law"].isna().tolist() == [False, True, True, True, True]
-        and t["why_hollow"].str.startswith("came trained").all()
+        and t["why_hollow"].str.startswith("trained elsewhere").all()
     )
 
 
@@ -198,8 +198,8 @@ def test_no_store_is_a_clear_error(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"config_json": "{"}, "config_json that is no JSON object: '{'"),
-        ({"config_json": "[1]"}, "config_json that is no JSON object"),
+        ({"config_json": "{"}, "config_json that is not a JSON object: '{'"),
+        ({"config_json": "[1]"}, "config_json that is not a JSON object"),
         ({"stop_rule": "<b>never</b>"}, "the stop_rule '<b>never</b>', which is none of"),
         ({"stop_rule": None}, "the stop_rule 'nan'"),
     ],

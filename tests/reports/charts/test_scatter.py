@@ -52,7 +52,7 @@ charts/test_published.py and sections/test_changed_tokens.py check them."""
 
 
 def test_every_chart_is_known(rich):
-    assert set(CHARTS) | OF_OTHERS == set(rich[0].scripts) - {"ledger", "said", "code"}
+    assert set(CHARTS) | OF_OTHERS == set(rich[0].scripts) - {"ledger", "trial-texts", "code"}
 
 
 @pytest.mark.parametrize("chart", CHARTS)
@@ -60,7 +60,7 @@ def test_every_point_of_every_chart_is_a_row(rich, chart):
     page, rows = rich
     rows = rows[rows["status"] == "ok"]
     rows = rows.assign(**{f"robust_linf_{r}": at_radius("linf", r)(rows) for r in (0.1, 0.2)})
-    said, figure = json.loads(page.scripts["said"]), json.loads(page.scripts[chart])
+    said, figure = json.loads(page.scripts["trial-texts"]), json.loads(page.scripts[chart])
     views = [(x, y) for x in CHARTS[chart][0] for y in CHARTS[chart][1]]
     assert len(figure["layout"].get("meta", {"choices": [None]})["choices"]) == len(views)
     fills = (
@@ -105,7 +105,7 @@ def test_fitted_lines_have_the_fitted_slope_and_guides_the_laws(rich):
                     assert np.diff(np.log(view["y"]))[0] / np.diff(np.log(view["x"]))[
                         0
                     ] == pytest.approx(expected, abs=1e-6)
-            assert not guide or "height chosen" in line["name"]
+            assert not guide or "at an arbitrary height" in line["name"]
         assert sum(line["line"].get("dash") == "dot" for line in lines) == 1 and len(lines) > 9
 
 

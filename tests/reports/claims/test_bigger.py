@@ -38,6 +38,6 @@ def test_c8_takes_normalised_figures_for_classes(tmp_path):
         for f in verdict(tmp_path, power_law(0.3, spread=0.01, changes=classes), "C8").findings
     )
     assert (
-        "Lipschitz lower estimate over the mean margin, slope −0.30" in said
+        "Lipschitz lower estimate over the mean margin, slope -0.30" in said
         and "Jacobian" not in said
     )

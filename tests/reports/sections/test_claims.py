@@ -16,7 +16,7 @@ def test_every_number_is_recomputed_from_rows(rich):
 def test_sections_that_speak_of_results_hold_no_number_outside_the_ledger(rich):
     page, _ = rich
     findings = re.search(
-        r"Claims, checked against these rows(.*?)What speaks against the searches",
+        r"Claims, checked against these rows(.*?)Warnings from the searches",
         " ".join(" ".join(page.text).split()),
         re.S,
     )

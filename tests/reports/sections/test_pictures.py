@@ -96,7 +96,7 @@ def test_what_is_not_a_small_png_is_said_and_not_shown(store, content, said):
 
 def test_a_named_pipe_does_not_hang_the_report(store):
     os.mkfifo(store / GOOD)
-    assert "is not there" in str(read_png(Store(store), GOOD))
+    assert "is missing" in str(read_png(Store(store), GOOD))
 
 
 def pictured(p: int, name: str | None = "", **changes):
@@ -118,9 +118,7 @@ def test_the_smallest_the_middle_and_the_largest_model_are_shown_at_the_largest_
     shown = {kind.split(",")[0]: strips for kind, strips in shown_pictures(read_evidence(folder))}
     assert [(s.p.value, s.n.value) for s in shown["sphere"]] == [(10, 200), (30, 200), (50, 200)]
     assert [s.p.value for s in shown["other"]] == [7, 8]
-    assert all(
-        "is not there" in s.problem and not s.png for strips in shown.values() for s in strips
-    )
+    assert all("is missing" in s.problem and not s.png for strips in shown.values() for s in strips)
 
 
 def test_the_page_shows_the_picture_and_what_is_on_it(tmp_path):
@@ -133,9 +131,7 @@ def test_the_page_shows_the_picture_and_what_is_on_it(tmp_path):
         and html.count("<img") == 1
     )
     assert (
-        "No picture: its file is not there" in html
-        and "4: 4 → 9" in html
-        and ">0.12</data>" in html
+        "No picture: its file is missing" in html and "4: 4 → 9" in html and ">0.12</data>" in html
     )
 
 
