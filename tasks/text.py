@@ -34,7 +34,8 @@ trial."""
 
 
 class TextConfig(Config):
-    """The model is GPT-2 of `layers` blocks and `width`, in float32 and without dropout."""
+    """The fields of a trial on windows. The model is GPT-2 with `layers` blocks of `width`, in
+    float32 and without dropout."""
 
     n: int = Field(
         default=1024, ge=10, le=100_000_000, description="training windows, all different"

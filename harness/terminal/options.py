@@ -13,7 +13,7 @@ StoreArgument = Annotated[
     str,
     typer.Argument(
         metavar="STORE",
-        help="What `unilaw run` has written: a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX.",
+        help="A store that `unilaw run` wrote: a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX.",
     ),
 ]
 
@@ -31,7 +31,7 @@ JobServer = Annotated[
 ]
 
 Inline = Annotated[
-    bool, typer.Option("--inline", help="In this process, without Ray; for debugging.")
+    bool, typer.Option("--inline", help="Run in this process, without Ray; for debugging.")
 ]
 
 RetryFailed = Annotated[
@@ -42,7 +42,7 @@ RowStore = Annotated[
     str | None,
     typer.Option(
         metavar="STORE",
-        help="Where rows go, a folder, s3://… or gs://…; default: the sweep file's store.",
+        help="Where rows go: a folder, s3://… or gs://…; default: the sweep file's store.",
     ),
 ]
 
@@ -53,7 +53,7 @@ RowStoreOfJob = Annotated[
 
 OneTrial = Annotated[
     str | None,
-    typer.Option(metavar="ID", help="Only the trial with this id (or its beginning)."),
+    typer.Option(metavar="ID", help="Run only the trial with this id (or its beginning)."),
 ]
 
 Detach = Annotated[bool, typer.Option("--detach", help="Print the job's id and leave it running.")]
@@ -62,13 +62,17 @@ JobArgument = Annotated[
     str,
     typer.Argument(
         metavar="SWEEP|ID",
-        help="A sweep file, a shipped sweep's name, or what `launch` printed.",
+        help="A sweep file, a shipped sweep's name, or the id that `launch` printed.",
     ),
 ]
 
 Points = Annotated[
     int | None,
-    typer.Option(metavar="N", min=1, help="Held-out points; default: the instruments' own."),
+    typer.Option(
+        metavar="N", min=1, help="Number of held-out points; default: the instruments' own."
+    ),
 ]
 
-Again = Annotated[bool, typer.Option("--again", help="Also trials that have today's measures.")]
+Again = Annotated[
+    bool, typer.Option("--again", help="Also measure trials that have today's measures.")
+]

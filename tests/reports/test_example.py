@@ -38,7 +38,7 @@ def test_the_log_states_its_slopes(fits, kind):
     line = next(
         x
         for x in log[log.index("the MNIST law on all 60 000 digits") :].splitlines()
-        if x.startswith(f"| {label} |")
+        if x.strip().startswith(f"| {label} |")
     )
     stated = [float(x) for x in re.findall(r"[+-]?\d\.\d{3}", line)]
     f = fits[kind]

@@ -209,7 +209,7 @@ def test_the_section_says_objective_filter_warnings_and_extrapolation(page):
     for phrase in (
         "Huber",
         "no trial left out",
-        "seeds inside",
+        "with their seeds",
         "Kaplan",
         "without embeddings",
         "beyond it",

@@ -78,7 +78,7 @@ def test_links_that_lead_out_of_the_store_are_not_followed(store, tmp_path, what
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "is not there"),
+        (None, "is missing"),
         (b"", "is not a PNG"),
         (b"\x89PNG\r\n\x1a\n", "is not a PNG"),
         (b"<svg onload=alert(1)>" * 9, "is not a PNG"),

@@ -64,7 +64,7 @@ def test_names_that_are(model: str):
 REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
     "windows to train on": (dict(n=5), ["n", "5", "0"]),
     "epochs": (dict(max_epochs=1), ["max_epochs", "1", "0"]),
-    "a revision of a folder": (dict(revision="main"), ["'revision' belongs to a model of the hub"]),
+    "a revision of a folder": (dict(revision="main"), ["'revision' is for models on the hub"]),
     "texts that are no source": (
         dict(last_words="words.jsonl"),
         ["last_words", "'words.jsonl'", "'jsonl:PATH'"],
@@ -120,7 +120,7 @@ DAMAGE: dict[str, tuple[Any, str]] = {
     ),
     "a tokenizer of more tokens": (
         lambda f: edit_config(f, vocab_size=300),
-        "has 300 tokens and its tokenizer 400: they do not go together",
+        "has a vocabulary of 300 tokens and its tokenizer one of 400; they do not match",
     ),
     "no tokenizer": (
         lambda f: [path.unlink() for path in f.glob("tokenizer*")],
