@@ -169,7 +169,7 @@ def test_images_keep_their_shape():
     assert tuple(attack(model, x, x, None)) == pytest.approx(tuple(flat), rel=1e-5)
 
 
-def test_each_run_of_points_begins_from_its_own_starts():
+def test_each_run_of_points_uses_its_own_starts():
     model, x, starts = (
         trained_net(3, 5, 1, seed=0).torch(),
         points(60, 3),
@@ -187,7 +187,7 @@ def test_each_run_of_points_begins_from_its_own_starts():
     torch.testing.assert_close(together, torch.cat(apart), rtol=1e-4, atol=1e-5)
 
 
-def test_a_flat_point_goes_on_towards_the_change_that_is_known():
+def test_a_flat_point_moves_towards_a_known_change():
     """relu(⟨w, x⟩ − 0.05) − 0.05 in 100 dimensions: x lies flat, and in so many dimensions no
     random direction leads anywhere."""
     w = nn.functional.normalize(points(1, 100, seed=3), dim=1)

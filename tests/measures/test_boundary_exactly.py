@@ -14,7 +14,7 @@ from tests.measures.exact_distance import Net, exact, random_net, trained_net
 from tests.measures.searches import CAP, nearest_change, points
 
 
-def test_the_exact_distance_itself_on_a_net_worked_out_by_hand():
+def test_the_exact_distance_of_a_net_worked_out_by_hand():
     """|x₁| − 1 = 0 has its zeros at x₁ = ±1."""
     net = Net(np.array([[1.0, 0], [-1.0, 0]]), np.zeros(2), np.ones((1, 2)), np.array([-1.0]))
     x = torch.tensor([[0.2, 5.0], [-0.3, 0.0], [3.0, 1.0], [0.0, 0.0]])

@@ -66,7 +66,7 @@ def test_gaps_cancel_within_a_bin_and_add_up_across_bins():
     assert across.ece == pytest.approx(((1 - 0.61) + 0.71) / 2)
 
 
-def test_a_probability_of_one_shares_the_last_bin():
+def test_a_probability_of_one_falls_in_the_last_bin():
     found = judged(torch.tensor([[[1.0], [0.94]]]), [-1.0, 1.0], None)
     assert found.ece == pytest.approx((1.0 - 0.03) / 2, rel=1e-6)
 
@@ -175,7 +175,7 @@ def test_sharper_logits_than_the_truth_cost_in_every_figure():
 
 
 @pytest.mark.parametrize("eta", [0.1, 0.3])
-def test_a_forecast_that_knows_of_noise_is_off_by_the_bayes_error_against_clean_labels(eta: float):
+def test_against_clean_labels_a_forecast_of_noisy_ones_is_off_by_the_bayes_error(eta: float):
     signs = torch.where(torch.arange(1000) % 3 == 0, 1.0, -1.0)
     found = calibration(((1 - 2 * eta) * signs)[None, :, None], signs, None)[0]
     assert found.ece == pytest.approx(eta, rel=1e-5)
@@ -200,7 +200,7 @@ def test_standard_errors_are_the_spread_over_fresh_samples(n: int, classes: int,
         assert float(errors.mean()) == pytest.approx(float(values.std()), rel=0.15), name
 
 
-def test_the_standard_error_of_a_calibrated_forecasts_error_is_too_large_by_at_most_what_is_said():
+def test_the_standard_error_of_a_calibrated_forecast_is_too_large_by_at_most_the_stated_factor():
     found = calibration(*forecasts(REPEATS, 2000, 3, seed=5), 3)
     spread = float(torch.tensor([f.ece for f in found]).std())
     mean = sum(f.ece_se for f in found) / REPEATS
@@ -223,7 +223,7 @@ def test_resampling_is_a_bootstrap(n: int):
 # Whose figures
 
 
-def test_a_models_figures_do_not_depend_on_its_company_and_never_change():
+def test_figures_do_not_depend_on_other_models_and_are_reproducible():
     z, labels = forecasts(3, 1500, 4, seed=8)
     together = calibration(z, labels, 4)
     assert together == calibration(z, labels, 4)

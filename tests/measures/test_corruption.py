@@ -81,7 +81,7 @@ def test_quarter_turns(side: int, quarters: int, turn: int, box: tuple[float, fl
 
 @pytest.mark.parametrize(("height", "width"), [(8, 16), (18, 10)])
 @pytest.mark.parametrize("degrees", [30.0, 90.0])
-def test_an_oblong_image_is_turned_as_the_middle_of_a_square_one(
+def test_an_oblong_image_turns_like_the_middle_of_a_square_one(
     height: int, width: int, degrees: float
 ):
     x = images(3, 1, height, width)
@@ -94,7 +94,7 @@ def test_an_oblong_image_is_turned_as_the_middle_of_a_square_one(
     assert_close(corrupt(x, "rotation", degrees, heading(1, 0), BOX), expected)
 
 
-def test_a_turn_uncovers_the_least_value():
+def test_a_rotation_uncovers_the_least_value():
     found = corrupt(torch.full((3, 1, 28, 28), 0.7), "rotation", 45.0, heading(1, 0), (0.2, 1.0))
     assert_close(found[:, :, [0, 0, -1, -1], [0, -1, 0, -1]], torch.full((3, 1, 4), 0.2))
     assert_close(found[:, :, 10:18, 10:18], torch.full((3, 1, 8, 8), 0.7))
@@ -174,13 +174,13 @@ def test_variations_are_all_different_within_the_box_and_leave_the_image_alone(d
             assert float((one - other).abs().flatten(1).max(1).values.min()) > 0.01
 
 
-def test_what_lies_outside_the_box_is_cut_off():
+def test_values_outside_the_box_are_clipped():
     x = 3 * images(4, 1, 28, 28) - 1
     for variation, corrupted in corruptions(x, directions(4), (0.0, 1.0)):
         assert 0 <= float(corrupted.min()) and float(corrupted.max()) <= 1, variation
 
 
-def test_directions_are_drawn_evenly_and_with_the_generator():
+def test_directions_are_drawn_evenly_from_the_generator():
     drawn = directions(40_000)
     assert torch.equal(drawn, directions(40_000)) and not torch.equal(
         drawn, directions(40_000, seed=1)
@@ -192,7 +192,7 @@ def test_directions_are_drawn_evenly_and_with_the_generator():
     )
 
 
-def test_points_are_corrupted_apart():
+def test_points_are_corrupted_independently():
     """A point is the same alone and in company, so that models measured together see what they
     would see alone."""
     x, drawn = images(6, 1, 28, 28), directions(6)

@@ -53,7 +53,7 @@ def files() -> list[Path]:
 
 
 @pytest.mark.parametrize("shape", [(3,), (1, 4, 4), (1,)], ids=str)
-def test_the_columns_are_the_schemas(worked: list[int], shape: tuple[int, ...]):
+def test_the_columns_are_those_of_the_schema(worked: list[int], shape: tuple[int, ...]):
     data = made(shape=shape)
     found = describe(data)
     schema = arrow_schema()
@@ -86,7 +86,7 @@ def test_the_sphere_task(worked: list[int], d: int):
 
 
 @pytest.mark.parametrize(("n", "m"), [(60, 40), (2000, 40), (40, 2000), (1, 1), (2, 1)])
-def test_the_drawn_inputs_are_the_data_sets_own_and_differ(n: int, m: int):
+def test_the_drawn_inputs_are_different_inputs_of_the_data_set(n: int, m: int):
     data = made(n, m)
     drawn = drawn_inputs(data)
     rows, whole = (
@@ -97,14 +97,14 @@ def test_the_drawn_inputs_are_the_data_sets_own_and_differ(n: int, m: int):
     assert torch.equal(drawn, drawn_inputs(data))
 
 
-def test_the_draw_takes_of_both_in_proportion():
+def test_the_draw_takes_from_both_sets_in_proportion():
     data = made(3000, 1000)
     data.x_train[:, 0] = 0
     held_out = int((drawn_inputs(data)[:, 0] != 0).sum())
     assert abs(held_out - 250) < 4 * math.sqrt(1000 * 0.25 * 0.75)
 
 
-def test_a_data_set_is_worked_out_once(worked: list[int], forget: Callable[[], None]):
+def test_a_data_set_is_described_once(worked: list[int], forget: Callable[[], None]):
     first = describe(made())
     assert describe(made()) == first and worked == [100], "from memory"
     assert len(files()) == 1
@@ -116,7 +116,7 @@ def test_a_data_set_is_worked_out_once(worked: list[int], forget: Callable[[], N
     assert describe(made()) == first and worked == [100, 100]
 
 
-def test_numbers_that_do_not_exist_are_kept_too(worked: list[int], forget: Callable[[], None]):
+def test_missing_numbers_are_kept_too(worked: list[int], forget: Callable[[], None]):
     data = made(2, 1)
     first = describe(data)
     forget()
@@ -148,7 +148,7 @@ def test_labels_and_kind_of_target_do_not_matter(worked: list[int]):
 
 @pytest.mark.parametrize("part", ["x_train", "x_test"])
 @pytest.mark.parametrize("change", [1e-4, 1.0])
-def test_a_change_of_any_input_is_seen(worked: list[int], part: str, change: float):
+def test_a_change_of_any_input_is_noticed(worked: list[int], part: str, change: float):
     describe(made())
     for row in (0, 1, -1):
         data = made()
@@ -158,7 +158,7 @@ def test_a_change_of_any_input_is_seen(worked: list[int], part: str, change: flo
 
 
 @pytest.mark.parametrize("n", [2000, 3000])
-def test_a_change_of_an_input_that_was_not_drawn_is_seen_in_the_unit(worked: list[int], n: int):
+def test_a_change_of_an_input_that_was_not_drawn_shows_in_the_unit(worked: list[int], n: int):
     one, other = made(n, 40), made(n, 40)
     drawn = {tuple(row) for row in drawn_inputs(one).tolist()}
     left_out = next(i for i, row in enumerate(one.x_train.tolist()) if tuple(row) not in drawn)
@@ -193,13 +193,13 @@ def test_other_inputs_are_other_data_sets(worked: list[int], other: Callable[[],
     assert len(worked) == len(files()) == 3
 
 
-def test_the_same_inputs_split_otherwise_are_the_same_data_set(worked: list[int]):
+def test_the_same_inputs_split_differently_are_the_same_data_set(worked: list[int]):
     assert describe(made(60, 40)) == describe(made(30, 70))
     assert worked == [100]
 
 
 @pytest.mark.parametrize("what", ["version", "library"])
-def test_another_way_of_working_out_is_another_file(
+def test_another_version_of_the_code_is_another_file(
     worked: list[int], forget: Callable[[], None], what: str, monkeypatch: pytest.MonkeyPatch
 ):
     describe(made())

@@ -144,7 +144,7 @@ def test_what_leaves_the_dimension_as_it_was(change: str):
     assert dimension(changed) == pytest.approx(dimension(x), rel=1e-4)
 
 
-def test_the_order_changes_the_spread_alone():
+def test_the_order_changes_only_the_spread():
     x = sphere(5, 400)
     one, other, again = dimension(x), dimension(x[::-1]), dimension(x)
     assert one == again
@@ -182,7 +182,7 @@ def test_the_spreads_of_the_neighbour_estimates():
 
 
 @pytest.mark.parametrize("copies", [2, 5])
-def test_copies_tell_of_no_direction(copies: int):
+def test_copies_show_no_direction(copies: int):
     x = sphere(3, 400).astype(np.float32)
     once, repeated = dimension(x), dimension(np.repeat(x, copies, axis=0))
     assert repeated.d_points == copies * 400
@@ -236,7 +236,7 @@ def test_a_lattice_gives_an_estimate_or_none():
     assert all(math.isnan(value) or 0 < value < math.inf for value in found)
 
 
-def test_the_inputs_are_left_as_they_were():
+def test_the_inputs_are_not_changed():
     x = sphere(2, 50)
     before = x.copy()
     dimension(x)

@@ -42,7 +42,7 @@ def test_on_the_line_enumeration_agrees_with_the_slopes_between_kinks():
         assert net.exact == pytest.approx(jacobian_norms(net, between[:, None]).max())
 
 
-def test_sampled_slopes_exact_constant_and_upper_bound_come_in_this_order():
+def test_the_exact_constant_lies_between_sampled_slopes_and_the_upper_bound():
     rng = np.random.default_rng(1)
     reached = 0
     for net in small_nets():

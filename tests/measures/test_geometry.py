@@ -118,7 +118,7 @@ def test_nothing_to_measure_gives_nan(x: torch.Tensor, unit: float):
     )
 
 
-def test_the_inputs_are_left_as_they_were():
+def test_the_inputs_are_not_changed():
     x = np.arange(12.0).reshape(4, 3)
     pair_distances(x, 1.0)
     assert np.array_equal(x, np.arange(12.0).reshape(4, 3))

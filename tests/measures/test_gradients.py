@@ -58,7 +58,7 @@ def test_norms_of_a_scalar_linear_map(d: int):
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10])
-def test_norms_of_a_linear_classifier_are_of_the_top_two_rows(classes: int):
+def test_norms_of_a_linear_classifier_come_from_its_top_two_rows(classes: int):
     w, x = points(classes, 6), points(30, 6) * 3
     norms = gradient_norms(linear(w.tolist(), [0.0] * classes), x, classes, on_sphere=False)
     top = (x @ w.T).topk(2, dim=1).indices

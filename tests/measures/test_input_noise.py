@@ -73,7 +73,7 @@ def test_noise_length_is_the_stated_radius():
     )
 
 
-def test_right_is_about_the_label_and_flipped_about_the_prediction():
+def test_right_compares_with_the_label_and_flipped_with_the_clean_prediction():
     always = nn.Linear(3, 1)
     with torch.no_grad():
         always.weight.zero_()
@@ -146,7 +146,7 @@ def test_divergence_by_hand(p: list[float], q: list[float], shift: float):
     assert float(kl_divergence(clean, clean)) == 0.0
 
 
-def test_divergence_is_never_negative_and_finite_where_a_probability_vanishes():
+def test_divergence_is_never_negative_and_stays_finite_where_a_probability_vanishes():
     z = 10 * points(1000, 50)
     nearly = z + 1e-6 * points(1000, 50, seed=1)
     assert float(kl_divergence(z, nearly).min()) >= 0

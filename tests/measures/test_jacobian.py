@@ -86,7 +86,7 @@ def test_lanczos_agrees_with_whole_jacobians(build, on_sphere: bool):
     assert bool((iterated.residual < 1e-3).all())
 
 
-def test_the_residual_says_when_an_iteration_has_not_arrived(monkeypatch: pytest.MonkeyPatch):
+def test_the_residual_shows_when_an_iteration_has_not_converged(monkeypatch: pytest.MonkeyPatch):
     torch.manual_seed(0)
     model, x = mlp(50, 64, 1, 40), points(6, 50)
     arrived = lanczos(model, x, on_sphere=False)

@@ -31,7 +31,7 @@ def example(passage: list[int], word: list[int]) -> tuple[Tensor, Tensor]:
         ([9], [0], True),
     ],
 )
-def test_a_word_is_predicted_where_each_of_its_tokens_is(
+def test_a_word_is_predicted_when_each_of_its_tokens_is(
     passage: list[int], word: list[int], right: bool
 ):
     assert last_word(counting(10), [example(passage, word)], 100) == LastWord(float(right), 0.0, 1)
@@ -58,7 +58,7 @@ def test_examples_of_all_lengths_are_counted_together(positions: int, monkeypatc
         ([4, 2], [4, 4], True),
     ],
 )
-def test_what_is_too_long_is_cut_from_the_left(passage: list[int], word: list[int], right: bool):
+def test_long_passages_are_cut_from_the_left(passage: list[int], word: list[int], right: bool):
     """A model of three tokens that says the first that it reads."""
 
     class First(nn.Module):
@@ -69,7 +69,7 @@ def test_what_is_too_long_is_cut_from_the_left(passage: list[int], word: list[in
     assert last_word(First(), [example(passage, word)], 3).accuracy == float(right)
 
 
-def test_a_transformers_greedy_continuation_is_its_last_word():
+def test_the_greedy_continuation_of_transformers_is_the_last_word():
     model, draw = tiny_gpt2(23, 12).eval(), torch.Generator().manual_seed(1)
     examples = []
     for length in (3, 3, 5, 9):

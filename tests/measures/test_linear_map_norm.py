@@ -72,7 +72,7 @@ def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.usefixtures("both_ways")
 @pytest.mark.parametrize(("layer", "shape"), CONVOLUTIONS, ids=str)
-def test_a_convolution_has_its_dense_matrixs_norm(layer: nn.Module, shape: tuple[int, ...]):
+def test_a_convolution_has_the_norm_of_its_dense_matrix(layer: nn.Module, shape: tuple[int, ...]):
     for p in layer.parameters():
         nn.init.normal_(p)
     value = exact_norm(layer, *shape)
@@ -99,7 +99,9 @@ def test_the_torus_bound_is_the_norm_of_a_circular_convolution(n: int):
     )
 
 
-def test_where_lanczos_does_not_settle_the_torus_bound_stands_in(monkeypatch: pytest.MonkeyPatch):
+def test_the_torus_bound_stands_in_for_a_lanczos_that_does_not_converge(
+    monkeypatch: pytest.MonkeyPatch,
+):
     monkeypatch.setattr(linear_map_norm, "LANCZOS_RESTARTS", 1)
     monkeypatch.setattr(linear_map_norm, "LANCZOS_TOLERANCE", 1e-15)
     layer = nn.Conv2d(8, 10, 3, padding=1)
@@ -141,12 +143,14 @@ AVERAGES: list[tuple[nn.Module, tuple[int, ...]]] = [
 
 @pytest.mark.usefixtures("both_ways")
 @pytest.mark.parametrize(("layer", "shape"), AVERAGES, ids=str)
-def test_an_average_has_its_dense_matrixs_norm(layer: nn.Module, shape: tuple[int, ...]):
+def test_an_average_has_the_norm_of_its_dense_matrix(layer: nn.Module, shape: tuple[int, ...]):
     value = exact_norm(layer, *shape)
     assert value * (1 - 1e-12) <= bound(layer, *shape) <= value * (1 + 1e-5)
 
 
-def test_averages_over_windows_apart_are_bounded_without_iteration(monkeypatch: pytest.MonkeyPatch):
+def test_averages_over_disjoint_windows_are_bounded_without_iteration(
+    monkeypatch: pytest.MonkeyPatch,
+):
     monkeypatch.setattr(linear_map_norm, "LANCZOS_RESTARTS", 1)
     monkeypatch.setattr(linear_map_norm, "LANCZOS_TOLERANCE", 0)
     assert bound(nn.AvgPool2d(2), 3, 40, 40) == pytest.approx(0.5) and bound(

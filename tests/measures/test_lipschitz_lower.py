@@ -39,7 +39,7 @@ def test_a_linear_map(d: int, outputs: int):
 
 
 @pytest.mark.parametrize("begin", ["steep points", "random pairs"])
-def test_never_above_the_exact_constant_and_near_it(begin: str):
+def test_estimates_are_near_the_exact_constant_and_never_above(begin: str):
     """200 random two-layer ReLU networks whose constant is known from all their linear pieces."""
     ratios = []
     for net in small_nets():
@@ -121,7 +121,7 @@ def test_a_constant_model_has_a_constant_of_zero():
     assert lower(model, points(4, 3)).largest == 0.0
 
 
-def test_it_is_reproducible_and_leaves_model_and_points_alone():
+def test_the_ascent_is_reproducible_and_changes_neither_model_nor_points():
     torch.manual_seed(0)
     model, x = mlp(6, 16, 1, 3), points(8, 6)
     before = x.clone()

@@ -105,7 +105,7 @@ def test_zero_kernels_give_zero():
     assert upper(nn.Sequential(layer, nn.ReLU()), (1, 28, 28)) == Upper(0.0, 0.0, None)
 
 
-def test_the_bound_leaves_random_numbers_modes_and_gradients_alone():
+def test_computing_the_bound_changes_no_random_state_mode_or_gradient():
     model = nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5), nn.Linear(4, 4))
     before = torch.get_rng_state()
     upper(model, (4,))
@@ -162,7 +162,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_where_there_is_no_bound_a_note_says_why(name: str):
+def test_without_a_bound_a_note_says_why(name: str):
     make, note = REFUSED[name]
     found = upper(make(), (4,))
     assert found.product is None and found.note == note

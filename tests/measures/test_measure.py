@@ -146,7 +146,7 @@ def test_the_scale_of_the_outputs_moves_lipschitz_figures_only(classes: int | No
             ), name
 
 
-def test_on_the_sphere_gradients_along_it_stand_beside_ambient_ones():
+def test_on_the_sphere_gradients_are_measured_along_it_and_in_the_ambient_space():
     x = on_sphere(500, D, torch.Generator().manual_seed(0))
     samples = dataclasses.replace(
         data(None), x_train=x[:200], x_test=x[200:], manifold="unit-sphere"
@@ -171,7 +171,7 @@ def test_points_come_from_the_measure_stream_whatever_the_model():
     assert one["test_accuracy"] == other["test_accuracy"], "accuracy is over the whole held-out set"
 
 
-def test_measuring_leaves_the_model_as_it_was():
+def test_measuring_does_not_change_the_model():
     model = net(2)
     before = {name: t.clone() for name, t in model.state_dict().items()}
     measured(model, data(2))
@@ -209,11 +209,11 @@ def test_in_the_first_layers_coordinates_a_model_has_the_same_figures(
 
 
 @pytest.mark.parametrize("points", [1, 40, 300, 1000])
-def test_as_many_points_as_asked_for_or_all_there_are(points: int):
+def test_the_number_of_points_is_the_one_asked_for_or_all_there_are(points: int):
     assert measured(net(1), data(None), points=points)["measure_points"] == min(points, 300)
 
 
-def test_without_points_there_is_accuracy_alone():
+def test_without_points_only_accuracy_is_measured():
     whole, bare = measured(net(2), data(2)), measured(net(2), data(2), points=0)
     accuracy = {"test_loss", "test_accuracy", "test_accuracy_se", "test_n"}
     assert set(bare) == accuracy | {"ece", "ece_se", "nll", "nll_se", "brier", "brier_se"}
@@ -221,7 +221,7 @@ def test_without_points_there_is_accuracy_alone():
 
 
 @pytest.mark.parametrize("classes", [None, 3])
-def test_a_stack_measures_each_of_its_models_as_alone(classes: int | None):
+def test_models_in_a_stack_measure_as_they_do_alone(classes: int | None):
     """Two models on each of two data sets, in other units and with other seeds."""
     models = [mlp(D, width, 1, classes or 1) for width in (20, 8, 20, 8)]
     samples = [s for s in (data(classes), data(classes, held_out=400, scale=3.0)) for _ in range(2)]
@@ -235,7 +235,7 @@ def test_a_stack_measures_each_of_its_models_as_alone(classes: int | None):
 
 
 @pytest.mark.parametrize(("channels", "drawn"), [(1, True), (2, False), (3, True), (5, False)])
-def test_images_of_any_number_of_channels_are_measured_and_those_that_can_be_are_drawn(
+def test_images_with_any_number_of_channels_are_measured_and_drawn_if_possible(
     channels: int, drawn: bool
 ):
     draw = torch.Generator().manual_seed(0)
@@ -253,7 +253,7 @@ def test_images_of_any_number_of_channels_are_measured_and_those_that_can_be_are
     )
 
 
-def test_a_model_without_a_finite_loss_has_accuracy_alone():
+def test_without_a_finite_loss_only_accuracy_is_measured():
     model = net(3)
     with torch.no_grad():
         for p in model.parameters():

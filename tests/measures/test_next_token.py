@@ -126,7 +126,7 @@ def test_figures_of_a_short_stream_by_hand():
 
 
 @pytest.mark.parametrize("context", [1, 10])
-def test_means_are_those_of_the_calibration_of_classifiers(context: int):
+def test_calibration_agrees_with_that_of_classifiers(context: int):
     stream = streams(1, 1001, seed=1)[0]
     torch.manual_seed(0)
     model = Bigram(3 * torch.randn(10, 10))
@@ -146,7 +146,7 @@ def test_means_are_those_of_the_calibration_of_classifiers(context: int):
 
 
 @pytest.mark.parametrize("windows", [1, 3])
-def test_a_transformers_own_loss(windows: int):
+def test_the_loss_is_that_of_transformers(windows: int):
     """Of 17 tokens the loss by transformers is over the last 16. Dropout is in the model and not
     in the figures."""
     model, stream = (
@@ -198,7 +198,7 @@ def test_every_token_but_the_first_is_a_target_once(length: int, context: int, t
         (80, list(range(0, 80, 8))),
     ],
 )
-def test_of_too_many_windows_evenly_spaced_ones_are_taken(most_tokens: int, begins: list[int]):
+def test_too_many_windows_are_thinned_evenly(most_tokens: int, begins: list[int]):
     model = Bigram(torch.zeros(100, 100))
     found = judged(model, np.arange(81), 100, context=8, most_tokens=most_tokens)
     assert torch.cat(model.seen)[:, 0].tolist() == begins
@@ -232,7 +232,7 @@ REPEATS = 200
 """Fresh streams behind an empirical standard deviation, which they give to within 5 %."""
 
 
-def test_standard_errors_hold_for_tokens_that_come_in_moods():
+def test_standard_errors_hold_for_correlated_tokens():
     """95 % intervals cover the entropy rate; the spread over fresh streams is what is said, of a
     model too sure of itself too. As if the tokens were independent it would be less than half."""
     runs = streams(REPEATS, 60 * 64 + 1, seed=3)

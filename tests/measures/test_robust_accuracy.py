@@ -128,7 +128,7 @@ def exact_linf(model: nn.Sequential, x: Tensor) -> np.ndarray:
     return nearest
 
 
-def test_near_the_exact_distance_of_small_networks_and_never_below():
+def test_distances_on_small_networks_are_near_the_exact_ones_and_never_below():
     torch.manual_seed(1)
     ratios = []
     for _ in range(3):
@@ -145,7 +145,7 @@ def test_near_the_exact_distance_of_small_networks_and_never_below():
     assert np.mean(ratios) <= 1.02
 
 
-def test_flat_points_go_towards_the_change_that_is_known():
+def test_flat_points_move_towards_a_known_change():
     model = nn.Sequential(nn.Linear(1, 1), nn.ReLU(), nn.Linear(1, 1))
     with torch.no_grad():
         for p, value in zip(model.parameters(), (1.0, 0.0, 1.0, -0.4), strict=True):

@@ -140,7 +140,7 @@ CASES = [(name, norm, radius) for (name, norm), radii in RADII.items() for radiu
 
 
 @pytest.mark.parametrize(("name", "norm", "radius"), CASES)
-def test_breaks_what_pgd_breaks(name: str, norm: str, radius: float) -> None:
+def test_the_searches_break_what_pgd_breaks(name: str, norm: str, radius: float) -> None:
     nets = family(name)
     ours, theirs = (
         by_net(nets.right & (nets.distance[norm] > radius)),
@@ -153,7 +153,7 @@ def test_breaks_what_pgd_breaks(name: str, norm: str, radius: float) -> None:
 
 @pytest.mark.parametrize("norm", ["l2", "linf"])
 @pytest.mark.parametrize("name", FAMILIES)
-def test_what_is_found_has_another_label(name: str, norm: str) -> None:
+def test_every_change_found_has_another_label(name: str, norm: str) -> None:
     """Or a search whose finds are too near to be true would pass above."""
     nets, box = family(name), FAMILIES[name][1]
     change = nets.changes[norm]

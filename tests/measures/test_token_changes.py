@@ -39,7 +39,7 @@ def test_distances_are_powers_of_two_up_to_1024():
 
 
 @pytest.mark.parametrize("byte_tokens", [False, True])
-def test_only_the_place_named_is_changed(byte_tokens: bool):
+def test_only_the_named_place_changes(byte_tokens: bool):
     about = text(50, 20, 200, byte_tokens=byte_tokens)
     rows = torch.arange(49, -1, -2)
     before = about.tokens.clone()

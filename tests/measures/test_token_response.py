@@ -32,7 +32,7 @@ def weighted(weights: list[float] | Tensor) -> Model:
 
 @pytest.mark.parametrize("byte_tokens", [False, True])
 @pytest.mark.parametrize("size", [4096, 7])
-def test_a_model_that_reads_the_last_token_alone_answers_at_distance_one_alone(
+def test_a_model_that_reads_only_the_last_token_responds_only_at_distance_one(
     byte_tokens: bool, size: int, monkeypatch
 ):
     """It predicts the token that it reads; a swap reaches the last token from distance 1 only.
@@ -123,7 +123,7 @@ def test_divergence_of_a_weighted_bag_of_many_tokens():
         assert found[change.kind, change.distance].kl == pytest.approx(sum(kls) / 30, rel=1e-5)
 
 
-def test_a_model_blind_to_order_does_not_answer_to_swaps():
+def test_a_model_blind_to_order_does_not_respond_to_swaps():
     found = respond(weighted([1.0] * 16), text(40, 16, 6))
     for (kind, _), r in found.items():
         assert (
@@ -133,7 +133,7 @@ def test_a_model_blind_to_order_does_not_answer_to_swaps():
         )
 
 
-def test_answers_fade_with_the_weights():
+def test_responses_fade_with_the_weights():
     found = respond(weighted([0.5**d for d in range(32, 0, -1)]), text(500, 32, 20))
     kls = [found["replaced", d].kl for d in (1, 2, 4, 8, 16, 32)]
     assert all(near > 3 * far for near, far in zip(kls, kls[1:], strict=False))
@@ -209,7 +209,7 @@ def test_no_gradient_is_kept():
     assert kept and not any(kept)
 
 
-def test_the_changes_are_the_generators_and_no_models():
+def test_changes_depend_on_the_generator_and_not_on_the_model():
     about = text(40, 8, 200, byte_tokens=True)
     one, again, other = (
         [c.tokens for c in token_changes(about, torch.arange(40), generator(s))] for s in (0, 0, 1)
@@ -222,7 +222,7 @@ def test_the_changes_are_the_generators_and_no_models():
     assert respond(model, about) == respond(model, about) != respond(model, about, seed=1)
 
 
-def test_rows_pick_windows():
+def test_rows_select_windows():
     about, model = text(20, 4, 7), weighted([0.5, 1.0, 2.0, 4.0])
     rows = torch.tensor([17, 3, 3, 8])
     picked = Text(about.tokens[rows], about.table)

@@ -87,7 +87,7 @@ def test_a_language_model_has_learnt_when_its_loss_says_so(tmp_path, loss, chang
     )
 
 
-def test_models_that_came_trained_have_no_place_and_enter_no_fit(tmp_path):
+def test_models_trained_elsewhere_have_no_place_and_enter_no_fit(tmp_path):
     known = {"n": 1000, "tokens_distinct": 64_000, "train_loss": 2.0}
     t = evidence(
         tmp_path,
@@ -204,7 +204,7 @@ def test_no_store_is_a_clear_error(tmp_path):
         ({"stop_rule": None}, "the stop_rule 'nan'"),
     ],
 )
-def test_a_row_that_no_unilaw_wrote_is_refused_in_one_sentence(tmp_path, changes, said):
+def test_a_row_that_unilaw_did_not_write_is_refused_in_one_sentence(tmp_path, changes, said):
     with pytest.raises(UserError) as refused:
         evidence(tmp_path, [row(), row(seed=1, **changes)])
     assert said in str(refused.value)

@@ -70,7 +70,7 @@ def test_lists_become_one_value(tmp_path, changes: dict[str, Any], expected):
     assert ("corruption_blur" in found) == ("corruptions" not in changes)
 
 
-def test_a_kind_is_measured_in_one_way(tmp_path):
+def test_a_kind_uses_one_estimate_throughout(tmp_path):
     """One row without a steepest pair, and its whole kind is drawn by gradients; another kind
     keeps its pairs."""
     lacking: dict[str, Any] = {"lip_lower_pairs": None, "lip_mean_jacobian": None}
@@ -105,7 +105,7 @@ def test_rows_of_an_older_schema_have_every_column_and_no_value(tmp_path):
     ]
 
 
-def test_pair_distances_are_told_by_quantile_and_row(tmp_path):
+def test_pair_distances_by_quantile_and_row(tmp_path):
     found = derived(tmp_path, row(1), row(2, pair_distance_quantiles=[1.0]), row(3))
     assert pair_distances(found, "50 %").to_dict() == {0: 1.4, 2: 1.4} and pair_distances(
         found, "99 %"

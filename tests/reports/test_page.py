@@ -53,7 +53,7 @@ THIN = {
 
 
 @pytest.mark.parametrize("rows", THIN.values(), ids=THIN.keys())
-def test_thin_stores_give_a_right_page(tmp_path, rows):
+def test_small_stores_give_a_correct_page(tmp_path, rows):
     page = Page(render(read_evidence(make_store(tmp_path / "store", rows))))
     prose = " ".join(" ".join(page.text).split())
     counts = {key: float(value) for key, value, _ in page.data}

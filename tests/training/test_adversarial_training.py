@@ -58,7 +58,7 @@ def test_a_model_of_a_stack_trains_as_alone(net: str, kind: str):
         assert_same_weights(stacked[m], model, atol=1e-5)
 
 
-def test_a_fits_figures_and_stop_rules_are_about_clean_inputs():
+def test_figures_and_stop_rules_use_clean_inputs():
     """Every clean label is fitted although more adversarial inputs are misclassified than a running
     figure near the rule's level would allow."""
     data = samples((D,), 0, 60)

@@ -151,7 +151,7 @@ def test_fgsm_draws_nothing_and_pgd_draws_from_its_own_stream():
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_model_that_does_not_look_at_its_input_moves_nothing():
+def test_a_model_that_ignores_its_input_moves_nothing():
     class Constant(nn.Module):
         def __init__(self):
             super().__init__()

@@ -33,7 +33,7 @@ def made_up(epoch: int) -> Checkpoint:
     )
 
 
-def test_what_was_saved_comes_back(tmp_path: Path):
+def test_what_is_saved_comes_back(tmp_path: Path):
     generators = [torch.Generator().manual_seed(seed).get_state() for seed in range(4)]
     state = made_up(7)._replace(orders=generators[:2], starts=generators[2:])
     checkpoint_in(tmp_path).save(state)
@@ -128,7 +128,7 @@ def test_another_training_codes_checkpoint_is_ignored(
     assert checkpoint_in(tmp_path).load(CPU) is None
 
 
-def test_saved_at_most_every_so_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_two_checkpoints_are_an_interval_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     now = [100.0]
     monkeypatch.setattr(checkpoint_module, "time", types.SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr(checkpoint_module, "EVERY_S", 30.0)
@@ -142,6 +142,6 @@ def test_saved_at_most_every_so_often(tmp_path: Path, monkeypatch: pytest.Monkey
     assert epochs == [None, None, 3, 3, 5, 6, 6]
 
 
-def test_a_folder_that_is_not_there_keeps_none(tmp_path: Path):
+def test_a_missing_folder_keeps_no_checkpoint(tmp_path: Path):
     assert TrialCheckpoint.at(None, any_trial()) is None
     assert TrialCheckpoint.at(str(tmp_path / "gone" / "{}.safetensors"), any_trial()) is None

@@ -79,7 +79,7 @@ def test_a_smaller_n_is_a_prefix():
         assert seen(n, batch_size=16) == longest[:n], "whatever the batches"
 
 
-def test_seeds_draw_other_windows():
+def test_another_seed_draws_other_windows():
     assert set(seen(20, seed=1)) != set(seen(20)) == set(seen(20))
 
 
@@ -91,7 +91,7 @@ def test_every_epoch_has_the_same_windows_in_a_new_order():
     assert len({frozenset(epoch) for epoch in epochs}) == 1
 
 
-def test_tokens_may_lie_in_a_file(tmp_path: Path):
+def test_tokens_may_be_memory_mapped(tmp_path: Path):
     path = tmp_path / "tokens.bin"
     np.arange(1000, dtype=np.uint16).tofile(path)
     assert seen(20, tokens=np.memmap(path, np.uint16, mode="r")) == seen(20)

@@ -87,7 +87,7 @@ RESUMED: dict[str, tuple[Callable[[], nn.Module], dict[str, Any]]] = {
 
 @pytest.mark.usefixtures("checkpoints_always_due")
 @pytest.mark.parametrize(("model", "given"), RESUMED.values(), ids=RESUMED.keys())
-def test_what_was_cut_off_goes_on_exactly(
+def test_interrupted_training_resumes_exactly(
     model: Callable[[], nn.Module], given: dict[str, Any], tmp_path: Path
 ):
     config = small_config(**given)
@@ -104,7 +104,7 @@ def test_what_was_cut_off_goes_on_exactly(
 
 
 @pytest.mark.usefixtures("checkpoints_always_due")
-def test_cut_off_again_and_again(tmp_path: Path):
+def test_training_may_be_interrupted_again_and_again(tmp_path: Path):
     config = small_config(n=230, batch_size=4)
     uninterrupted = gpt(0.2)
     expected = train(uninterrupted, config)

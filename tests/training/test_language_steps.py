@@ -47,7 +47,7 @@ def test_the_schedule_is_nanogpts(warmup: float, in_steps: int, final_lr: float)
         assert learning_rate(config, step) == pytest.approx(expected, rel=1e-12)
 
 
-def test_the_schedules_ends():
+def test_the_ends_of_the_schedule():
     config = small_config(n=1200, warmup=0.1, final_lr=0.1, lr=1.0)
     rates = [learning_rate(config, step) for step in range(100)]
     assert rates[0] == pytest.approx(1 / 11)
@@ -117,7 +117,7 @@ STEPS = {
 
 @pytest.mark.parametrize("make", [bigram, gpt])
 @pytest.mark.parametrize("given", STEPS.values(), ids=STEPS.keys())
-def test_steps_are_adamws(given: dict[str, Any], make: Callable[[], nn.Module]):
+def test_steps_are_those_of_adamw(given: dict[str, Any], make: Callable[[], nn.Module]):
     config = small_config(**{"lr": 0.01, **given})
     tokens = chain(2000)
     # In float64: Adam magnifies a gradient that is rounding alone.
@@ -190,7 +190,7 @@ def test_bfloat16_stays_close(model: Callable[[], nn.Module]):
 # Importing torch's compiler warns.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize(("model", "precision"), [(bigram, "float32"), (gpt, "bfloat16")])
-def test_compiled_is_eager(
+def test_compiled_training_equals_eager_training(
     model: Callable[[], nn.Module], precision: str, monkeypatch: pytest.MonkeyPatch
 ):
     """Traced and differentiated by torch's compiler, but without generated code, for which g++

@@ -94,7 +94,7 @@ def test_the_epoch_before_had_not_met_the_rule(classes, eta, stop, reason, figur
 
 @pytest.mark.parametrize("stop", ["noise", "interpolate", "epochs"])
 @pytest.mark.parametrize("classes", [None, 3])
-def test_the_cap_ends_what_cannot_fit(classes: int | None, stop: str):
+def test_the_cap_ends_training_that_cannot_fit(classes: int | None, stop: str):
     samples = data(classes, 0.3)
     model = net(classes, width=1)
     done = fit(model, samples, stop=stop, max_epochs=3, lr=1e-5)

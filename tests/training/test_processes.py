@@ -86,7 +86,7 @@ def test_the_model_learns(alone: dict[str, dict[str, Any]]):
     assert alone["tied"]["curve"][-1] < alone["tied"]["curve"][0] - 0.1
 
 
-def test_both_processes_say_the_same_and_hold_half_each(
+def test_both_processes_agree_and_hold_half_each(
     found: list[dict[str, Any]], alone: dict[str, dict[str, Any]]
 ):
     for case, first in found[0].items():
@@ -113,7 +113,7 @@ def test_tied_embeddings_stay_one_tensor(found: list[dict[str, Any]]):
     assert untied["parts"] > tied["parts"]
 
 
-def test_what_was_cut_off_goes_on_bit_for_bit_dropout_included(found: list[dict[str, Any]]):
+def test_interrupted_training_resumes_bit_for_bit_dropout_included(found: list[dict[str, Any]]):
     whole, kept, gone_on = (found[0][name] for name in ("dropout", "kept", "gone on"))
     assert whole == kept
     assert gone_on["fit"][3] == CUT_AFTER
@@ -122,7 +122,7 @@ def test_what_was_cut_off_goes_on_bit_for_bit_dropout_included(found: list[dict[
         assert gone_on[figures] == whole[figures], figures
 
 
-def test_two_processes_go_on_from_one(found: list[dict[str, Any]]):
+def test_two_processes_resume_from_one(found: list[dict[str, Any]]):
     gone_on = found[0]["gone on from one process"]
     whole = found[0]["kept, clipped"]
     assert gone_on["fit"][3] == CUT_AFTER
@@ -130,7 +130,7 @@ def test_two_processes_go_on_from_one(found: list[dict[str, Any]]):
     np.testing.assert_allclose(gone_on["curve"], whole["curve"], rtol=1e-5)
 
 
-def test_one_process_goes_on_from_two(folder: Path, found: list[dict[str, Any]]):
+def test_one_process_resumes_from_two(folder: Path, found: list[dict[str, Any]]):
     gone_on = go(CLIPPED, ALONE, kept_in(folder / "for one", OnlyRead))
     whole = found[0]["kept, clipped"]
     assert gone_on["fit"][3] == CUT_AFTER
@@ -182,7 +182,7 @@ def test_blocks_are_the_transformers():
     assert [type(block).__name__ for block in blocks(neox)] == ["GPTNeoXLayer"] * 2
 
 
-def test_one_process_is_left_as_it_is():
+def test_for_one_process_nothing_changes():
     tensor = torch.arange(3.0)
     assert ALONE.broadcast("x") == "x"
     assert ALONE.all_reduce(tensor) is tensor

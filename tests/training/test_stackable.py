@@ -237,7 +237,7 @@ def test_what_is_not_refused_trains_as_alone(build: Callable[[], nn.Module], mod
 
 
 @pytest.mark.parametrize("kind", [Swish, nn.PReLU])
-def test_activations_that_learn_are_stacked_through_their_own_forward(kind: type[nn.Module]):
+def test_activations_with_parameters_are_stacked_through_their_own_forward(kind: type[nn.Module]):
     assert isinstance(stack([chain(8, kind) for _ in range(3)], torch.randn(4, D)), VmapStack)
 
 

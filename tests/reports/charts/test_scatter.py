@@ -109,7 +109,7 @@ def test_fitted_lines_have_the_fitted_slope_and_guides_the_laws(rich):
         assert sum(line["line"].get("dash") == "dot" for line in lines) == 1 and len(lines) > 9
 
 
-def test_no_chart_but_those_of_the_law_has_a_guide(rich):
+def test_only_the_charts_of_the_law_have_a_guide(rich):
     dotted = {
         c
         for c in CHARTS
@@ -119,7 +119,7 @@ def test_no_chart_but_those_of_the_law_has_a_guide(rich):
     assert dotted == {"law", "lipschitz", "certified"}
 
 
-def test_published_points_are_open_and_stand_at_their_own_radius_alone(rich):
+def test_published_points_are_open_and_shown_only_at_their_own_radius(rich):
     (trace,) = [
         t
         for t in json.loads(rich[0].scripts["robust_linf"])["data"]

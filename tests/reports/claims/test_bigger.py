@@ -7,7 +7,7 @@ from tests.reports.stores import power_law
 
 
 @pytest.mark.parametrize(("b", "expected"), [(0.3, "supported"), (-0.3, "contradicted")])
-def test_c8_is_the_sign_of_every_slope(tmp_path, b, expected):
+def test_c8_follows_the_sign_of_every_slope(tmp_path, b, expected):
     rows = power_law(b, spread=0.01)
     for r in rows:
         r["noise_flip_rate"] = [0.1, 0.5 * r["p"] ** -b / 20]

@@ -96,6 +96,6 @@ def test_c4_says_how_far_from_the_published_figures(tmp_path):
     )
 
 
-def test_c4_says_nothing_of_published_sizes_beyond_the_grid(tmp_path):
+def test_c4_says_nothing_about_published_sizes_beyond_the_grid(tmp_path):
     findings = verdict(tmp_path, robust({13_514: 0.5, 52_506: 0.6}), "C4").findings
     assert len(findings) == 2 and not any("Madry" in str(f) for f in findings)

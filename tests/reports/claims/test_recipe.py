@@ -61,5 +61,5 @@ def recipe(
         ([recipe(0.98, adversary="pgd")], NOT_TESTED),
     ],
 )
-def test_c5_is_the_recipe_itself(tmp_path, rows, expected):
+def test_c5_asks_for_the_exact_recipe(tmp_path, rows, expected):
     assert verdict(tmp_path, rows, "C5").verdict == expected

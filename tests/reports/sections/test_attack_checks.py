@@ -39,14 +39,14 @@ def test_warnings_are_counted_by_sort_and_kind(tmp_path):
     }
 
 
-def test_a_trial_that_says_one_sort_twice_counts_once(tmp_path):
+def test_a_trial_with_the_same_sort_twice_counts_once(tmp_path):
     (found,) = checked(
         tmp_path, [row(attack_warnings=["missed 3 points", "missed 4 points"])]
     ).warned
     assert found.number.value == 1
 
 
-def test_rows_that_know_nothing_of_warnings_are_not_counted_as_without(tmp_path):
+def test_rows_that_lack_the_column_do_not_count_as_free_of_warnings(tmp_path):
     assert checked(tmp_path, of_schema_2([row(1)])) == (None, [], None, [], None, [])
     mixed = checked(tmp_path / "b", [*of_schema_2([row(1)]), row(2)])
     assert mixed.checked is not None and mixed.checked.value == 1
@@ -68,7 +68,7 @@ def test_broken_certificates_are_an_alarm_at_the_top(tmp_path, violations, alarm
     assert ("cannot be trusted" in top and rows[1]["trial_id"] in top) == alarm
 
 
-def test_why_there_is_no_upper_bound_is_said_with_a_count(tmp_path):
+def test_reasons_for_a_missing_upper_bound_are_counted(tmp_path):
     note = "no bound is known for <Softmax>"
     folder = make_store(
         tmp_path / "store", [row(1, lip_upper_note=note), row(2, lip_upper_note=note), row(3)]

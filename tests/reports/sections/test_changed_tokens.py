@@ -93,9 +93,7 @@ def test_accuracy_and_noise_have_charts_of_their_own(tmp_path):
         ),
     ],
 )
-def test_of_a_kind_the_curve_with_most_sizes_and_then_the_largest_n_is_shown(
-    tmp_path, rows, name, sizes
-):
+def test_a_kind_is_shown_by_its_curve_with_most_sizes_then_largest_n(tmp_path, rows, name, sizes):
     (curve,) = shown_curves(read_evidence(make_store(tmp_path / "store", rows)).trials)
     assert curve.name.endswith(name) and tuple(curve.sizes) == sizes
 
@@ -111,7 +109,7 @@ def test_a_kind_with_fewer_sizes_leaves_the_other_traces_empty(tmp_path):
     assert [len(trace["meta"][of_published]["x"]) for trace in figure["data"]] == [1, 0, 0]
 
 
-def test_a_standard_error_that_is_not_there_gives_the_range_of_trials(tmp_path):
+def test_without_a_standard_error_bars_show_the_range_of_trials(tmp_path):
     rows = [
         text_row(300, s, token_changes=[token_change("replaced", 1, 1.0 + s) | {"kl_se": None}])
         for s in (0, 1)
@@ -124,7 +122,7 @@ def test_a_standard_error_that_is_not_there_gives_the_range_of_trials(tmp_path):
     )
 
 
-def test_the_sentence_tells_the_smallest_and_the_largest_model(tmp_path):
+def test_the_sentence_describes_the_smallest_and_the_largest_model(tmp_path):
     (said,) = made_of(tmp_path, [text_row(p, 0, p / 100) for p in SIZES]).sentences
     assert (
         str(said) == "gpt, 256 classes, 30 % resampled, n = 400: replacing the last token moves the"

@@ -13,7 +13,7 @@ def test_every_number_is_recomputed_from_rows(rich):
     check_section(rich, "claims", recomputed)
 
 
-def test_sections_that_speak_of_results_hold_no_number_outside_the_ledger(rich):
+def test_the_claims_hold_no_number_outside_the_ledger(rich):
     page, _ = rich
     findings = re.search(
         r"Claims, checked against these rows(.*?)Warnings from the searches",

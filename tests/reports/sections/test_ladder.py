@@ -202,7 +202,7 @@ def test_the_form_that_made_the_rows_comes_back_under_its_own_convention(page):
     )
 
 
-def test_the_section_says_objective_filter_warnings_and_extrapolation(page):
+def test_the_section_states_objective_filter_warnings_and_extrapolation(page):
     text = " ".join(" ".join(page[0].text).split())
     section = re.search(r"Compute-optimal ladder(.*?)Published language models", text)
     assert section is not None
@@ -261,7 +261,7 @@ def test_the_chart_shows_every_row_and_marks_minima(page):
             ] < max(curve["x"])
 
 
-def test_settings_make_ladders_of_their_own_and_seeds_that_failed_leave_their_cell_out(tmp_path):
+def test_each_setting_is_its_own_ladder_and_a_failed_seed_drops_its_cell(tmp_path):
     other, lost = made(settings={"lr": 3e-3}, seeds=(0,)), made()
     evidence = read_evidence(
         make_store(tmp_path / "s", lost + other + [failed() | failure_of(lost[0])])
@@ -273,7 +273,7 @@ def test_settings_make_ladders_of_their_own_and_seeds_that_failed_leave_their_ce
     )
 
 
-def test_repeated_tokens_are_said(tmp_path):
+def test_the_page_mentions_repeated_tokens(tmp_path):
     rows = made(budgets=(1e11,), seeds=(0,))[:2]
     for k, said in ((1, False), (2, True)):
         repeated = [r | {"tokens_distinct": r["tokens_seen"] // k} for r in rows]
@@ -293,13 +293,13 @@ def failure_of(r):
 
 
 @pytest.mark.parametrize("rows", [[], OTHERS, [failed()]], ids=["empty", "other tasks", "failed"])
-def test_no_section_without_such_rows(tmp_path, rows):
+def test_without_rows_of_a_ladder_there_is_no_section(tmp_path, rows):
     html = render(read_evidence(make_store(tmp_path / "s", rows)))
     assert "Compute-optimal ladder" not in html
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 9])
-def test_thin_ladders_give_a_page(tmp_path, count):
+def test_small_ladders_give_a_page(tmp_path, count):
     rows = [{**r, "params_by_group": None} if count == 9 else r for r in made(seeds=(0,))[:count]]
     html = Page(render(read_evidence(make_store(tmp_path / "s", rows))))
     text = " ".join(" ".join(html.text).split())

@@ -88,7 +88,7 @@ def test_links_that_lead_out_of_the_store_are_not_followed(store, tmp_path, what
         (png(0, 5), "too large"),
     ],
 )
-def test_what_is_not_a_small_png_is_said_and_not_shown(store, content, said):
+def test_a_file_that_is_not_a_small_png_is_not_shown(store, content, said):
     if content is not None:
         (store / GOOD).write_bytes(content)
     assert said in str(read_png(Store(store), GOOD))
