@@ -1,5 +1,5 @@
-"""Distances to the decision boundary: exact on linear maps; points that are flat or far from any
-boundary."""
+"""Distances to the decision boundary: exact on linear maps, and right for points that are flat or
+far from any boundary."""
 
 import math
 
@@ -39,8 +39,8 @@ def test_distance_to_a_hyperplane(d: int, scale: float):
 
 
 def linear_classifier(d: int, classes: int) -> tuple[nn.Module, Tensor, float]:
-    """A linear classifier, points, and their exact mean distance: the nearest of the hyperplanes
-    to all rivals."""
+    """Return a linear classifier, points, and their exact mean distance to the nearest hyperplane
+    of a rival."""
     w, b, x = points(classes, d, seed=1), points(1, classes, seed=2)[0] / 10, points(200, d)
     z = x @ w.T + b
     label = z.argmax(1)
@@ -100,8 +100,8 @@ def test_the_attack_gets_out_of_flat_regions():
 
 @pytest.mark.parametrize("d", [2, 10, 100])
 def test_the_attack_gets_out_of_flat_regions_in_any_direction(d: int):
-    """relu(⟨w, x⟩) − 0.1 with ‖w‖ = 1 from points inside the flat side; the only other points
-    given lie far away."""
+    """relu(⟨w, x⟩) − 0.1 with ‖w‖ = 1 from points inside the flat side. The only starts lie far
+    away."""
     w = nn.functional.normalize(points(1, d, seed=3), dim=1)
     model = nn.Sequential(
         affine(w, torch.tensor([0.0])),

@@ -1,5 +1,5 @@
-"""Calibration error, likelihood and Brier score: by hand, of forecasts of known quality, and
-whether their standard errors hold."""
+"""Calibration error, likelihood and Brier score: by hand, for forecasts of known quality, and with
+standard errors that hold."""
 
 import math
 import warnings
@@ -12,7 +12,7 @@ from harness.measures.calibration import BINS, Calibration, calibration
 
 
 def logits(*rows: list[float]) -> Tensor:
-    """(1, N, K) whose softmax are the given probabilities."""
+    """Return (1, N, K) logits with these probabilities."""
     return torch.tensor([rows], dtype=torch.double).log()
 
 
@@ -24,8 +24,8 @@ def judged(output: Tensor, target: list[float] | list[int], classes: int | None)
 def forecasts(
     models: int, n: int, classes: int, seed: int, sharpness: float = 1.0, spread: float = 1.5
 ) -> tuple[Tensor, Tensor]:
-    """Logits of `models` independent forecasters and labels drawn from the softmax of sharpness
-    · logits, 1: calibrated."""
+    """Return the logits of `models` independent forecasters, and labels drawn from the softmax of
+    sharpness · logits. A sharpness of 1 is calibrated."""
     draw = torch.Generator().manual_seed(seed)
     z = spread * torch.randn(models, n, classes, generator=draw)
     labels = torch.multinomial((sharpness * z).softmax(2).flatten(0, 1), 1, generator=draw).reshape(
@@ -35,7 +35,7 @@ def forecasts(
 
 
 def as_scalar(z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Two-class logits as f = 2 P(+1) − 1, and labels as ±1."""
+    """Return two-class logits as f = 2 P(+1) − 1, and labels as ±1."""
     return 2 * z.softmax(2)[..., 1:] - 1, 2.0 * labels - 1
 
 
@@ -113,7 +113,8 @@ def test_certain_forecasts(right: bool, ece: float, brier: float, nll: float):
     ],
 )
 def test_scalar_outputs_by_hand(f: float, y: float, ece: float, brier: float):
-    """P(+1) = (1 + f)/2, cut off; a real-valued target counts as its sign; no likelihood."""
+    """P(+1) = (1 + f)/2, clipped. A real-valued target counts as its sign. There is no
+    likelihood."""
     found = judged(torch.full((1, 4, 1), f), [y] * 4, None)
     assert (found.ece, found.brier) == pytest.approx((ece, brier), rel=1e-6)
     assert (found.nll, found.nll_se) == (None, None)
@@ -184,13 +185,13 @@ def test_against_clean_labels_a_forecast_of_noisy_ones_is_off_by_the_bayes_error
 # Standard errors
 
 REPEATS = 300
-"""Fresh samples behind an empirical standard deviation, which they give to within 4 %."""
+"""Fresh samples behind an empirical standard deviation, which is then known to within 4 %."""
 
 
 @pytest.mark.parametrize("n", [200, 2000])
 @pytest.mark.parametrize(("classes", "scalar"), [(2, False), (10, False), (2, True)])
 def test_standard_errors_are_the_spread_over_fresh_samples(n: int, classes: int, scalar: bool):
-    """Within 15 %, of forecasts three times too sharp."""
+    """They agree within 15 %, for forecasts three times too sharp."""
     z, labels = forecasts(REPEATS, n, classes, seed=4, sharpness=1 / 3, spread=3.0)
     found = calibration(*as_scalar(z, labels), None) if scalar else calibration(z, labels, classes)
     for name in ("ece", "brier") if scalar else ("ece", "nll", "brier"):
@@ -209,8 +210,8 @@ def test_the_standard_error_of_a_calibrated_forecast_is_too_large_by_at_most_the
 
 @pytest.mark.parametrize("n", [3, 1500])
 def test_resampling_is_a_bootstrap(n: int):
-    """The same standard error as drawing the samples anew, over more samples than one chunk and
-    over a few."""
+    """Weights give the same standard error as redrawing the samples, for more samples than a chunk
+    holds and for a few."""
     z, labels = forecasts(1, n, 2, seed=6, sharpness=0.2)
     draw = torch.Generator().manual_seed(7)
     rows = torch.randint(n, (1000, n), generator=draw)

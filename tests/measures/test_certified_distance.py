@@ -1,5 +1,5 @@
-"""From a bound on the logits to log-probabilities, to margins, and to the distance within which no
-label changes."""
+"""A bound on the logits bounds log-probabilities and margins, and certifies the distance within
+which no label changes."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Corruptions against rolled, turned and averaged images; their damage on a classifier whose
+"""Corruptions equal rolled, turned and averaged images, and do known damage to a classifier whose
 answers are known."""
 
 import math
@@ -109,8 +109,8 @@ def test_blur_keeps_a_constant(shape: tuple[int, ...], sigma: float):
 
 @pytest.mark.parametrize("sigma", [1.0, 2.0, 3.0])
 def test_blur_of_a_dot_is_a_gaussian(sigma: float):
-    """All of its mass, its variance σ² along both axes (less what is cut off), alike in every
-    direction."""
+    """The blurred dot keeps its mass, has variance σ² along both axes (less what is cut off), and
+    looks the same in every direction."""
     x = torch.zeros(1, 1, 41, 41, dtype=torch.double)
     x[0, 0, 20, 20] = 1.0
     found = corrupt(x, "blur", sigma, heading(1, 0, n=1), BOX)[0, 0]
@@ -193,8 +193,8 @@ def test_directions_are_drawn_evenly_from_the_generator():
 
 
 def test_points_are_corrupted_independently():
-    """A point is the same alone and in company, so that models measured together see what they
-    would see alone."""
+    """A point is corrupted the same way alone and in a batch, so models measured together see what
+    they would see alone."""
     x, drawn = images(6, 1, 28, 28), directions(6)
     alone = [corrupted for _, corrupted in corruptions(x[4:5], drawn[4:5], BOX)]
     for (_, together), one in zip(corruptions(x, drawn, BOX), alone, strict=True):
@@ -205,8 +205,8 @@ def test_points_are_corrupted_independently():
 
 
 def bars(n: int) -> tuple[Tensor, Tensor]:
-    """Bright upright bars of four pixels, 2 from the left side or 2 from the right (classes 0
-    and 1)."""
+    """Return bright upright bars of four pixels, 2 from the left side or 2 from the right (classes
+    0 and 1)."""
     y = torch.arange(n) % 2
     x = torch.zeros(n, 1, 16, 16)
     x[y == 0, :, 2:14, 2:6] = 1.0
@@ -215,16 +215,16 @@ def bars(n: int) -> tuple[Tensor, Tensor]:
 
 
 def templates(z: Tensor) -> Tensor:
-    """(B, 2): how much of each bar lies where it belongs, more than half of it being needed
-    against a third answer."""
+    """Return (B, 2): how much of each bar is in its place. More than half of it is needed to beat a
+    third answer."""
     mass = torch.stack([z[:, 0, 2:14, 2:6].mean((1, 2)), z[:, 0, 2:14, 10:14].mean((1, 2))], dim=1)
     return torch.cat([mass, torch.full((len(z), 1), 0.5)], dim=1)
 
 
-def test_damage_of_shifts_is_as_counted():
-    """Of a bar four pixels wide a sideways shift of one leaves three quarters, of two or more at
-    most half, which loses; a shift upwards or downwards of c leaves (12 − c)/12, which wins up
-    to five."""
+def test_shifts_do_the_damage_counted_by_hand():
+    """A sideways shift by one pixel leaves three quarters of a bar four pixels wide; by two or more
+    it leaves at most half, which loses. A vertical shift by c leaves (12 − c)/12, which wins up to
+    c = 5."""
     n = 400
     x, y = bars(n)
     drawn = directions(n)
@@ -247,8 +247,8 @@ def test_damage_grows_with_severity():
 
 
 def test_both_signs_and_real_values_of_a_scalar_target():
-    """f = brightness of the left half less that of the right: its sign survives blur and
-    contrast, and what is right is by sign."""
+    """f is the brightness of the left half less that of the right. Its sign survives blur and
+    contrast, and the sign decides what is right."""
     x, labels = bars(60)
 
     def f(z: Tensor) -> Tensor:

@@ -1,5 +1,5 @@
-"""A data set's columns: in the schema, worked out once, and anew whenever an input changes, not
-when labels do."""
+"""The columns of a data set are in the schema, are computed once, and are computed anew when an
+input changes but not when labels do."""
 
 import dataclasses
 import json
@@ -33,8 +33,8 @@ def made(n: int = 60, m: int = 40, shape: tuple[int, ...] = (3,), seed: int = 0)
 
 @pytest.fixture
 def worked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
-    """An empty memory and an empty cache; how many inputs were worked on, for every time that
-    they were."""
+    """Empty the memory and the cache, and return a list that gets the number of inputs at every
+    computation."""
     calls: list[int] = []
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(dataset, "_described", {})
@@ -44,7 +44,7 @@ def worked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
 
 @pytest.fixture
 def forget(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """What another process is to this one: the memory gone, the files still there."""
+    """Return a function that empties the memory but keeps the files, as for another process."""
     return lambda: monkeypatch.setattr(dataset, "_described", {})
 
 
@@ -73,8 +73,8 @@ def test_the_columns_are_those_of_the_schema(worked: list[int], shape: tuple[int
 
 @pytest.mark.parametrize("d", [2, 3, 6])
 def test_the_sphere_task(worked: list[int], d: int):
-    """S^(d−1); two inputs are about √2 units apart, the less the fewer the dimensions (4/π on
-    the circle)."""
+    """On S^(d−1) two inputs are about √2 units apart, and less in fewer dimensions (4/π on the
+    circle)."""
     config = SphereConfig(n=256, d=d)
     found = describe(Sphere().data(config, Seeds(0)))
     assert found["d_points"] == POINTS

@@ -1,5 +1,5 @@
-"""Exact Lipschitz constants of two-layer networks: the enumeration itself, and the upper bound
-beside it."""
+"""Exact Lipschitz constants of two-layer networks: the enumeration is right, and the upper bound
+lies above it."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def test_enumeration_finds_constants_worked_out_by_hand(name: str):
 
 
 def jacobian_norms(net: SmallNet, points: np.ndarray) -> np.ndarray:
-    """(points,) norms of A D W."""
+    """Return the norms (points,) of A D W."""
     active = points @ net.W.T + net.b > 0
     return np.linalg.norm(net.A @ (active[:, :, None] * net.W), ord=2, axis=(1, 2))
 

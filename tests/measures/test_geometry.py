@@ -1,5 +1,4 @@
-"""Pairwise distances: by hand on a line, by formula on spheres, and with copies and far-off
-data."""
+"""Pairwise distances: by hand on a line, by formula on spheres, and for copies and distant data."""
 
 import math
 
@@ -68,8 +67,8 @@ def test_inputs_of_any_shape(shape: tuple[int, ...]):
 
 @pytest.mark.parametrize("far", [0.0, 1e3, 1e6], ids=str)
 def test_distances_against_direct_differences(far: float):
-    """Wherever the data lie; the float64 inputs themselves hold their differences to 1e-10 at
-    1e6."""
+    """They agree wherever the data lie. At 1e6 the float64 inputs themselves hold their differences
+    to 1e-10."""
     x = torch.randn(40, 50, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + far
     direct = (x[:, None] - x[None]).norm(dim=2).numpy()
     np.testing.assert_allclose(distances(x), direct, rtol=1e-9, atol=1e-9)
@@ -79,8 +78,8 @@ def test_distances_against_direct_differences(far: float):
 @pytest.mark.parametrize("n", [20, 37, 61])
 @pytest.mark.parametrize("d", [1, 5, 17, 784])
 def test_copies_are_0_apart_and_neighbours_are_not(d: int, n: int, scale: float):
-    """A neighbour some rounding steps of float32 away is still told from a copy, wherever each
-    falls in the matrix product's blocks."""
+    """A neighbour a few float32 rounding steps away differs from a copy, wherever each falls in the
+    blocks of the matrix product."""
     x = torch.randn(n, d, generator=torch.Generator().manual_seed(0))
     x[1:, 0], x[0, 0] = x[1:, 0] / 4, 1.0
     copies, neighbour = torch.cat([x, x]), x[:1].clone()

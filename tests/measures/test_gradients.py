@@ -1,4 +1,4 @@
-"""Input gradients and margins: exact on linear maps, tangential on the sphere by formula, finite
+"""Input gradients and margins: exact on linear maps, by formula along the sphere, by finite
 differences elsewhere."""
 
 import pytest
@@ -70,7 +70,8 @@ def test_norms_of_a_linear_classifier_come_from_its_top_two_rows(classes: int):
 @pytest.mark.parametrize("radius", [1.0, 0.7])
 @pytest.mark.parametrize("d", [2, 3, 20])
 def test_tangential_gradient_on_the_sphere(d: int, radius: float):
-    """The part of w across x: sqrt(‖w‖² − ⟨w, x⟩²) for |x| = 1, at radius |x| as at 1."""
+    """It is the part of w across x: sqrt(‖w‖² − ⟨w, x⟩²) for |x| = 1, and the same at every
+    radius."""
     w, x = points(1, d), torch.nn.functional.normalize(points(40, d))
     norms = gradient_norms(linear(w.tolist(), [0.0]), radius * x, None, on_sphere=True)
     expected = (w.square().sum() - (x @ w.T)[:, 0].square()).clamp(min=0).sqrt()
@@ -83,7 +84,7 @@ def test_tangential_gradient_on_the_sphere(d: int, radius: float):
 
 
 class Radial(nn.Module):
-    """A function of the distance from the origin alone: no gradient along the sphere."""
+    """A function of only the distance from the origin: it has no gradient along the sphere."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.square().sum(1, keepdim=True)

@@ -1,4 +1,4 @@
-"""Accuracy, changed predictions, moved outputs and probabilities under input noise, by hand and
+"""Accuracy, changed predictions, and moved outputs and probabilities under input noise, by hand and
 for linear maps."""
 
 import math
@@ -86,7 +86,8 @@ def test_right_compares_with_the_label_and_flipped_with_the_clean_prediction():
 
 @pytest.mark.parametrize(("d", "classes"), [(1, None), (7, None), (7, 3), (300, 10)])
 def test_outputs_of_a_linear_map_move_by_its_weights(d: int, classes: int | None):
-    """Exactly ‖W · noise‖ at every point, and ‖W‖_F² r²/d in mean square, whatever the bias."""
+    """Outputs move by exactly ‖W · noise‖ at every point, and by ‖W‖_F² r²/d in mean square,
+    whatever the bias."""
     n, outputs = 20_000, classes or 1
     model = nn.Linear(d, outputs)
     with torch.no_grad():
@@ -137,7 +138,7 @@ def test_the_noise_is_what_was_drawn():
 )
 @pytest.mark.parametrize("shift", [0.0, 30.0])
 def test_divergence_by_hand(p: list[float], q: list[float], shift: float):
-    """Whatever is added to all logits; of the same distribution exactly 0."""
+    """Adding a constant to all logits changes nothing, and equal distributions give exactly 0."""
     clean, other = (
         torch.tensor([probabilities], dtype=torch.double).log() for probabilities in (p, q)
     )
@@ -160,8 +161,8 @@ def test_divergence_is_never_negative_and_stays_finite_where_a_probability_vanis
 
 @pytest.mark.parametrize("classes", [2, 10])
 def test_divergence_of_a_linear_classifier_under_noise(classes: int):
-    """At every point and radius what the probabilities give by hand; for a small change δ of the
-    logits ½ δᵀ (diag p − ppᵀ) δ."""
+    """It is the divergence of the probabilities at every point and radius, and ½ δᵀ (diag p − ppᵀ)
+    δ for a small change δ of the logits."""
     n, d = 200, 20
     torch.manual_seed(0)
     model, x, normal = (

@@ -1,5 +1,5 @@
-"""Spectral norms of Jacobians: against dense singular values, in two ways that must agree, along
-the sphere, with residuals."""
+"""Spectral norms of Jacobians agree with dense singular values, by both methods, also along the
+sphere, and carry residuals."""
 
 import pytest
 import torch
@@ -32,7 +32,7 @@ def linear(d: int, outputs: int, seed: int = 1) -> nn.Linear:
 @pytest.mark.parametrize("outputs", [1, 2, 10, 40])
 @pytest.mark.parametrize("d", [1, 5, 100])
 def test_a_linear_map_has_its_top_singular_value_everywhere(d: int, outputs: int):
-    """40 outputs go by Lanczos's method."""
+    """With 40 outputs Lanczos's method is used."""
     model = linear(d, outputs)
     found = local_norms(model, points(7, d), outputs if outputs > 1 else None, on_sphere=False)
     assert found.outputs.norm.tolist() == pytest.approx(

@@ -1,4 +1,5 @@
-"""Last words: examples by hand, of all lengths, and greedy continuations of a transformer."""
+"""Last words: examples by hand, examples of all lengths, and greedy continuations of a
+transformer."""
 
 import math
 
@@ -59,7 +60,7 @@ def test_examples_of_all_lengths_are_counted_together(positions: int, monkeypatc
     ],
 )
 def test_long_passages_are_cut_from_the_left(passage: list[int], word: list[int], right: bool):
-    """A model of three tokens that says the first that it reads."""
+    """A model that reads three tokens and predicts the first of them."""
 
     class First(nn.Module):
         def forward(self, tokens: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Norms of linear layers, convolutions and averages against those of their dense matrices."""
+"""Norms of linear layers, convolutions and averages agree with those of their dense matrices."""
 
 import math
 from typing import Any
@@ -91,8 +91,8 @@ def test_the_torus_bounds_a_zero_padded_convolution_without_iteration(
 
 @pytest.mark.parametrize("n", [7, 12])
 def test_the_torus_bound_is_the_norm_of_a_circular_convolution(n: int):
-    """On a torus of n × n cells: what `torus_bound` sees for a layer without padding, which
-    circular padding makes real."""
+    """Circular padding makes real the torus of n × n cells that `torus_bound` assumes for a layer
+    without padding."""
     circular, valid = nn.Conv2d(2, 3, 3, padding=1, padding_mode="circular"), nn.Conv2d(2, 3, 3)
     assert torus_bound(valid, circular.weight.detach(), (n, n)) == pytest.approx(
         exact_norm(circular.double(), 2, n, n), rel=1e-6
@@ -120,7 +120,7 @@ def test_a_convolution_that_sees_only_padding_has_the_torus_bound():
 
 
 def test_a_kernel_of_one_number_is_the_identity():
-    """Every singular value is 1: Lanczos is done at its first step, and the torus bound is
+    """Every singular value is 1, so Lanczos ends at its first step, and the torus bound is
     exact."""
     layer = nn.Conv2d(1, 1, 5, padding=2)
     nn.init.dirac_(layer.weight)

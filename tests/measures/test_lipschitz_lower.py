@@ -1,5 +1,5 @@
-"""Difference quotients: exact on linear maps, never above a known constant, above what points
-alone show, kept to the sphere."""
+"""Difference quotients are exact on linear maps, never above a known constant, above the slopes at
+the points, and stay on the sphere."""
 
 import pytest
 import torch
@@ -40,7 +40,8 @@ def test_a_linear_map(d: int, outputs: int):
 
 @pytest.mark.parametrize("begin", ["steep points", "random pairs"])
 def test_estimates_are_near_the_exact_constant_and_never_above(begin: str):
-    """200 random two-layer ReLU networks whose constant is known from all their linear pieces."""
+    """Holds for 200 random two-layer ReLU networks whose constant is known from all their linear
+    pieces."""
     ratios = []
     for net in small_nets():
         model, x = net.module().float(), 2 * points(32, net.W.shape[1])
@@ -55,8 +56,8 @@ def test_estimates_are_near_the_exact_constant_and_never_above(begin: str):
 
 
 def ramp() -> nn.Module:
-    """relu(100 (x₁ − 3)) − relu(100 (x₁ − 3.1)) + x₁ / 10: steep between 3 and 3.1 alone, 100.1
-    there and 0.1 elsewhere."""
+    """relu(100 (x₁ − 3)) − relu(100 (x₁ − 3.1)) + x₁ / 10: steep only between 3 and 3.1, with slope
+    100.1 there and 0.1 elsewhere."""
     model = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 1))
     values = (
         [[100.0, 0], [100.0, 0], [0.1, 0], [-0.1, 0]],
@@ -82,8 +83,8 @@ def test_a_steep_place_between_the_points_is_found_from_pairs_on_its_two_sides()
 
 
 def test_on_the_sphere_pairs_stay_on_it_and_quotients_below_the_tangential_constant():
-    """⟨w, x⟩ on the unit sphere: its gradient along the sphere is at most ‖w‖, and its chords'
-    quotients too."""
+    """⟨w, x⟩ on the unit sphere: both its gradient along the sphere and the quotients over chords
+    are at most ‖w‖."""
     w = points(1, 5, seed=1)
     seen = []
 
@@ -132,7 +133,7 @@ def test_the_ascent_is_reproducible_and_changes_neither_model_nor_points():
 
 @pytest.mark.parametrize("bias", [0.0, 1.0, 1000.0])
 def test_rounding_of_large_outputs_is_not_taken_for_a_slope(bias: float):
-    """Difference quotients of 1000 + 1e-3·g would show float32's steps."""
+    """Difference quotients of 1000 + 1e-3·g could show the rounding steps of float32."""
     model = nn.Linear(6, 2)
     with torch.no_grad():
         model.weight.copy_(0.02 * points(2, 6, seed=1))

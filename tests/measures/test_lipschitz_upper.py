@@ -1,5 +1,5 @@
-"""Upper bounds of whole models: constants multiply along a chain, and a model without a bound says
-why."""
+"""Upper bounds of whole models: constants multiply along a chain, and a missing bound has a
+reason."""
 
 import math
 from collections.abc import Callable

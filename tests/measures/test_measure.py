@@ -1,5 +1,5 @@
-"""The measured columns together: exact for a linear model, in units that no rescaling of data or
-outputs moves."""
+"""All measured columns together: exact for a linear model, in units that do not depend on the scale
+of data or outputs."""
 
 import dataclasses
 import math
@@ -118,7 +118,7 @@ def test_the_unit_of_the_data_does_not_matter(classes: int | None, scale: float)
 
 @pytest.mark.parametrize("classes", [None, 2, 3])
 def test_the_scale_of_the_outputs_moves_lipschitz_figures_only(classes: int | None):
-    """Multiply the logits by ten and no prediction changes, nor any distance to the boundary."""
+    """Multiplying the logits by ten changes no prediction and no distance to the boundary."""
     model = net(classes or 1)
     plain, loud = (
         measured(scaled_model(model, 1.0, outside), data(classes)) for outside in (1.0, 10.0)
@@ -159,8 +159,8 @@ def test_on_the_sphere_gradients_are_measured_along_it_and_in_the_ambient_space(
 
 
 def test_points_come_from_the_measure_stream_whatever_the_model():
-    """Two models that agree on the sign everywhere have the same figures; another seed picks
-    other points and noise."""
+    """Two models whose signs agree everywhere have the same figures. Another seed draws other
+    points and noise."""
     model, samples = net(1), data(None, held_out=2000)
     one, same, other = (
         measured(m, samples, seed)
@@ -189,8 +189,8 @@ def test_dropout_is_off_while_measuring():
 def test_in_the_first_layers_coordinates_a_model_has_the_same_figures(
     width: int, classes: int | None
 ):
-    """Narrower than the inputs, as wide, and wider. Behind dropout, off as it is, the first
-    layer is not known to be one."""
+    """The layer is narrower than the inputs, as wide, and wider. Behind dropout, although it is
+    off, the first layer is not recognised."""
     with torch.random.fork_rng():
         torch.manual_seed(1)
         model = mlp(D, width, 1, classes or 1)
@@ -222,7 +222,7 @@ def test_without_points_only_accuracy_is_measured():
 
 @pytest.mark.parametrize("classes", [None, 3])
 def test_models_in_a_stack_measure_as_they_do_alone(classes: int | None):
-    """Two models on each of two data sets, in other units and with other seeds."""
+    """Two models are measured on each of two data sets, with different units and seeds."""
     models = [mlp(D, width, 1, classes or 1) for width in (20, 8, 20, 8)]
     samples = [s for s in (data(classes), data(classes, held_out=400, scale=3.0)) for _ in range(2)]
     seeds = [0, 0, 1, 1]

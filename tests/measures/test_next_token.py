@@ -1,5 +1,5 @@
-"""Held-out figures of language models: streams of known entropy, figures by hand, standard
-errors over fresh streams."""
+"""Held-out figures of language models: on streams of known entropy, by hand, and with standard
+errors checked over fresh streams."""
 
 import math
 
@@ -23,8 +23,8 @@ def corpus(
 
 
 def two_moods() -> np.ndarray:
-    """Transitions of ten tokens: 0 and 1 call for each other, 2 … 9 come in any order, and a
-    mood lasts for ten tokens."""
+    """Return transitions of ten tokens with two moods, each of which lasts for about ten tokens: 0
+    and 1 follow each other, 2 … 9 come in any order."""
     p = np.zeros((10, 10))
     p[0, 1] = p[1, 0] = 0.9
     p[:2, 2:] = 0.1 / 8
@@ -39,7 +39,7 @@ SURE = torch.tensor(TRANSITIONS).clamp(min=1e-9).log().float()
 
 
 def streams(count: int, length: int, seed: int) -> np.ndarray:
-    """(count, length) independent runs of the chain."""
+    """Return (count, length) independent runs of the chain."""
     draw = np.random.default_rng(seed)
     cumulative = TRANSITIONS.cumsum(1)
     tokens = np.empty((count, length), dtype=np.int64)
@@ -95,8 +95,8 @@ def test_a_uniform_model_has_the_logarithm_of_its_vocabulary(vocabulary: int):
 
 
 def test_bits_per_byte_by_hand():
-    """Documents of 5 and 3 tokens that were 20 bytes long, under a model that is uniform over
-    eight: 3 bits · 8/20."""
+    """Documents of 5 and 3 tokens are 20 bytes long. A model that is uniform over eight tokens
+    needs 3 bits · 8/20."""
     stream = [1, 2, 3, 4, 5, 0, 6, 7, 1, 0]
     found = held_out(
         Bigram(torch.zeros(8, 8)), corpus(stream, 8, held_out_bytes=20), 3, 10**9, "cpu"
@@ -105,8 +105,8 @@ def test_bits_per_byte_by_hand():
 
 
 def test_figures_of_a_short_stream_by_hand():
-    """Tokens 0 1 | 1 0 in windows of one: probabilities .8, .3, .4 of what comes next, .8, .7,
-    .7 of what is expected."""
+    """Tokens 0 1 | 1 0 in windows of one. The next tokens have probabilities .8, .3, .4, the most
+    probable ones .8, .7, .7."""
     logits = torch.tensor([[0.2, 0.8], [0.7, 0.3]]).log()
     found = judged(Bigram(logits), [0, 1, 1, 0], 2, context=1)
     losses, briers = (
@@ -147,8 +147,8 @@ def test_calibration_agrees_with_that_of_classifiers(context: int):
 
 @pytest.mark.parametrize("windows", [1, 3])
 def test_the_loss_is_that_of_transformers(windows: int):
-    """Of 17 tokens the loss by transformers is over the last 16. Dropout is in the model and not
-    in the figures."""
+    """The loss that transformers gives for 17 tokens is over the last 16. Dropout is in the model
+    and not in the figures."""
     model, stream = (
         tiny_gpt2(37, 17),
         torch.randint(37, (16 * windows + 1,), generator=torch.Generator().manual_seed(1)),
@@ -171,8 +171,8 @@ def test_the_loss_is_that_of_transformers(windows: int):
     ("length", "context", "targets"), [(81, 8, 80), (88, 8, 80), (89, 8, 88), (3, 8, 2), (2, 1, 1)]
 )
 def test_every_token_but_the_first_is_a_target_once(length: int, context: int, targets: int):
-    """Counting modulo 11, predicted for certain: a window that began or ended elsewhere would
-    show."""
+    """The model predicts counting modulo 11 with certainty, so a window that began or ended
+    elsewhere would show."""
     stream = np.arange(length) % 11
     model = Bigram(50 * torch.eye(11).roll(1, 1))
     found = judged(model, stream, 11, context=context)
@@ -229,12 +229,13 @@ def test_figures_do_not_depend_on_how_much_is_held_at_once(monkeypatch):
 # Standard errors
 
 REPEATS = 200
-"""Fresh streams behind an empirical standard deviation, which they give to within 5 %."""
+"""Fresh streams behind an empirical standard deviation, which is then known to within 5 %."""
 
 
 def test_standard_errors_hold_for_correlated_tokens():
-    """95 % intervals cover the entropy rate; the spread over fresh streams is what is said, of a
-    model too sure of itself too. As if the tokens were independent it would be less than half."""
+    """95 % intervals cover the entropy rate, and standard errors equal the spread over fresh
+    streams, also for an over-confident model. Treating tokens as independent would give less than
+    half."""
     runs = streams(REPEATS, 60 * 64 + 1, seed=3)
     found = [judged(Bigram(SURE), run, 10, context=64) for run in runs]
     logs = np.log(np.where(TRANSITIONS > 0, TRANSITIONS, 1.0))

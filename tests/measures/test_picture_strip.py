@@ -1,4 +1,4 @@
-"""The strips of smallest changes: what stands where, which points are shown."""
+"""The strips of smallest changes: what is drawn where, and which points are shown."""
 
 import io
 

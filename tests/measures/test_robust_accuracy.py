@@ -1,5 +1,5 @@
-"""The ℓ∞ search: exact on linear maps, in its box, near exact on small networks; robust accuracy
-and warnings by hand."""
+"""The ℓ∞ search is exact on linear maps, stays in its box, and is nearly exact on small networks.
+Robust accuracy and warnings agree with counts by hand."""
 
 import itertools
 import math
@@ -97,8 +97,8 @@ def test_in_a_box_the_distance_is_what_a_linear_program_finds():
 
 
 def exact_linf(model: nn.Sequential, x: Tensor) -> np.ndarray:
-    """(B,) ℓ∞ distance to the zero set of a scalar two-layer ReLU network: one linear program
-    per activation pattern."""
+    """Return the ℓ∞ distances (B,) to the zero set of a scalar two-layer ReLU network, by one
+    linear program per activation pattern."""
     W, b, a, c = (p.detach().double().numpy() for p in model.parameters())
     at, nearest = x.double().numpy(), np.full(len(x), np.inf)
     d = W.shape[1]

@@ -1,5 +1,5 @@
-"""A model in its first layer's coordinates is the same model: outputs, lengths of gradients, and
-what is nearest."""
+"""A model in the coordinates of its first layer has the same outputs, gradient norms and nearest
+points."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Models measured as one program: each has the columns that it has alone."""
+"""Models measured as one program have the columns that they have alone."""
 
 import math
 

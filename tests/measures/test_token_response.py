@@ -1,5 +1,4 @@
-"""Answers to changed tokens: of models of tokens whose answers are known, and how a model is
-called."""
+"""Responses to changed tokens: of models whose responses are known, and how a model is called."""
 
 import math
 
@@ -23,7 +22,8 @@ def respond(
 
 
 def weighted(weights: list[float] | Tensor) -> Model:
-    """Logits of each token: the weights of the places where it stands, summed."""
+    """Return a model whose logit of a token is the sum of the weights of the places where the token
+    stands."""
     return lambda x: (x * torch.as_tensor(weights)[:, None]).sum(1)
 
 
@@ -35,8 +35,8 @@ def weighted(weights: list[float] | Tensor) -> Model:
 def test_a_model_that_reads_only_the_last_token_responds_only_at_distance_one(
     byte_tokens: bool, size: int, monkeypatch
 ):
-    """It predicts the token that it reads; a swap reaches the last token from distance 1 only.
-    In calls of any size."""
+    """The model predicts the token that it reads, and a swap reaches the last token only from
+    distance 1. This holds for calls of any size."""
     monkeypatch.setattr(instrument, "NUMBERS", size * 200 * 8)
     about = text(64, 8, 200, byte_tokens=byte_tokens)
     about.tokens[:10, -2] = about.tokens[:10, -1]
@@ -59,8 +59,8 @@ def test_a_model_that_reads_only_the_last_token_responds_only_at_distance_one(
     "weights", [[1.0, 0.5, 0.25, 2.0], [0.0, 3.0, -1.0, 0.5], [1e-3, 0.1, 10.0, 1.0]]
 )
 def test_divergence_of_a_weighted_bag_of_two_tokens_by_hand(weights: list[float]):
-    """Of two tokens the other one is the only replacement: log-odds s = Σ ± w become s − 2(±w)
-    at the place that is changed, or lose and win by a swap; KL = Σ p log(p/q) of two Bernoulli
+    """With two tokens the other token is the only replacement: the log-odds s = Σ ± w become s −
+    2(±w) at the changed place, and a swap exchanges two terms. KL = Σ p log(p/q) of two Bernoulli
     distributions."""
     about = text(100, 4, 2)
     y = torch.randint(2, (100,), generator=generator(1))
@@ -99,7 +99,7 @@ def test_divergence_of_a_weighted_bag_of_two_tokens_by_hand(weights: list[float]
 
 
 def test_divergence_of_a_weighted_bag_of_many_tokens():
-    """The changed windows as drawn with the same seed, their probabilities counted up one by
+    """The windows are changed again with the same seed, and their probabilities summed one by
     one."""
     about, weights = text(30, 5, 12), [0.3, 1.0, -0.5, 2.0, 1.5]
     found = respond(weighted(weights), about, seed=3)
@@ -140,7 +140,7 @@ def test_responses_fade_with_the_weights():
 
 
 def test_standard_errors_are_the_spread_over_fresh_windows():
-    """Within 15 %, over 300 draws of windows, targets and changes."""
+    """They agree within 15 % over 300 draws of windows, targets and changes."""
     model = weighted([0.2, 1.0, 0.5, 2.0])
     found = [
         respond(

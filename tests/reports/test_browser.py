@@ -1,5 +1,5 @@
-"""The report in a real browser, wide and narrow: charts drawn, folded ones when opened, axes
-chosen, no error, no request."""
+"""The report in a real browser, wide and narrow: charts are drawn (folded ones when opened), axes
+can be chosen, and there is no error and no request."""
 
 import html
 import json

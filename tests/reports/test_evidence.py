@@ -18,7 +18,8 @@ UNSETTLED = {"stop_reason": "epoch_cap", "below_noise": False, "below_bayes_erro
 
 
 def grid(*unsettled: tuple[int, int]):
-    """Two seeds at each of SIZES, those in `unsettled` (p, seed) stopped at their cap."""
+    """Return rows of two seeds at each of SIZES. Those in `unsettled` (p, seed) stopped at their
+    cap."""
     return [
         row(p, seed=s, **(UNSETTLED if (p, s) in unsettled else {})) for p in SIZES for s in (0, 1)
     ]

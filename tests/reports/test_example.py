@@ -1,4 +1,4 @@
-"""The store that ships as an example gives the figures that the findings and the log state."""
+"""The stores that ship as examples give the figures that the findings and the log state."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests import ROOT
 
 EXAMPLE = ROOT / "reports" / "examples" / "mnist-law-60k"
 SCHEMA_2 = Path(__file__).parent / "schema_2"
-"""The same sweep as an earlier version ran it, whose instruments were fewer."""
+"""The same sweep, run by an earlier version with fewer instruments."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""One value per row from lists and alternatives, and NaN where a row lacks them."""
+"""Lists and alternative columns become one value per row, NaN where a row lacks them."""
 
 import math
 from typing import Any
@@ -71,8 +71,8 @@ def test_lists_become_one_value(tmp_path, changes: dict[str, Any], expected):
 
 
 def test_a_kind_uses_one_estimate_throughout(tmp_path):
-    """One row without a steepest pair, and its whole kind is drawn by gradients; another kind
-    keeps its pairs."""
+    """When one row lacks a steepest pair, its whole kind uses gradients. Another kind keeps its
+    pairs."""
     lacking: dict[str, Any] = {"lip_lower_pairs": None, "lip_mean_jacobian": None}
     found = derived(
         tmp_path,

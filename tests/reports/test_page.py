@@ -1,5 +1,5 @@
-"""The page as a whole: numbers in the ledger, right on thin stores, escaped, and free of network
-requests."""
+"""The page as a whole: its numbers are in the ledger, it is correct for small stores, escaped, and
+free of network requests."""
 
 import json
 import subprocess
@@ -41,7 +41,7 @@ THIN = {
         for p in (10, 20, 30, 40, 50)
     ],
     "zero stability": [row(p, stability=0.0, lipschitz=0.0) for p in (10, 20, 30, 40, 50, 60)],
-    "models that came trained": [pretrained_row(p) for p in (100, 200, 300)],
+    "models trained elsewhere": [pretrained_row(p) for p in (100, 200, 300)],
     "a single pass, without sensitivity": [
         language_row(w, 6400, 3.0) for w in (8, 16, 32, 64, 128)
     ],

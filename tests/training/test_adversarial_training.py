@@ -1,5 +1,5 @@
-"""Training against an adversary: in a stack as alone, as in the textbook loop, and with robustness
-as its effect."""
+"""Training against an adversary is the same in a stack and alone, follows the textbook loop, and
+makes models robust."""
 
 import math
 from collections.abc import Sequence
@@ -59,8 +59,8 @@ def test_a_model_of_a_stack_trains_as_alone(net: str, kind: str):
 
 
 def test_figures_and_stop_rules_use_clean_inputs():
-    """Every clean label is fitted although more adversarial inputs are misclassified than a running
-    figure near the rule's level would allow."""
+    """Every clean label is fitted, although more adversarial inputs are misclassified than a
+    running figure near the rule's level allows."""
     data = samples((D,), 0, 60)
     model = seeded(lambda: mlp(D, 64, 1, 3)).double()
     config = config_of(

@@ -1,4 +1,4 @@
-"""The file of a checkpoint: what comes back from it, which files are refused, and how often it is
+"""The file of a checkpoint: what is read back, which files are refused, and how often it is
 written."""
 
 import types
@@ -58,7 +58,7 @@ def test_no_file_no_checkpoint(tmp_path: Path):
 
 
 def saved(folder: Path) -> Path:
-    """Return the file of a training that was cut off after two epochs."""
+    """Return the file of a training that was interrupted after two epochs."""
     Training("mlp").until(2, checkpoint_in(folder))
     return next(folder.iterdir())
 

@@ -1,4 +1,4 @@
-"""Training that was cut off goes on as if it had not been, bit for bit."""
+"""Interrupted training resumes as if it had not been interrupted, bit for bit."""
 
 import copy
 import dataclasses

@@ -1,5 +1,5 @@
-"""Checkpoints of whole trials: which trials keep one, what their rows say of it, and when a store
-drops it."""
+"""Checkpoints of whole trials: which trials keep one, what their rows say about it, and when it is
+deleted."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -117,7 +117,7 @@ BY_HAND = Calibration(*[Cost(1e-4, 1e-12, 1e-9, 1e-5)] * 7, slowdown=1.0)
 
 
 def run(sweep: Sweep, store: Store, monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """Run a sweep in this process, and return the ids whose checkpoints are there afterwards."""
+    """Run a sweep in this process, and return the trial ids that have a checkpoint afterwards."""
     monkeypatch.setattr(run_module, "calibrated", lambda threads, say: BY_HAND)
     run_module.run(
         sweep, store, None, inline=True, retry_failed=False, progress=Progress(Console(quiet=True))

@@ -1,4 +1,4 @@
-"""The figures of a language model's training, and training that fails."""
+"""Training a language model: its figures, and how it fails."""
 
 import math
 
@@ -24,7 +24,7 @@ from tests.training.small_language_models import (
 
 
 class Successor(nn.Module):
-    """Predicts token + 1 after every token; the one weight is its logit."""
+    """A model that predicts token + 1 after every token; its one weight is the logit."""
 
     def __init__(self, sure: float = 2.0):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Training steps of language models: the schedule is nanoGPT's, the optimizer AdamW, and neither
+"""Training steps of language models: the schedule is nanoGPT's, the optimizer is AdamW, and neither
 micro-batches nor the compiler change the result."""
 
 import math
@@ -120,7 +120,7 @@ STEPS = {
 def test_steps_are_those_of_adamw(given: dict[str, Any], make: Callable[[], nn.Module]):
     config = small_config(**{"lr": 0.01, **given})
     tokens = chain(2000)
-    # In float64: Adam magnifies a gradient that is rounding alone.
+    # In float64, because Adam magnifies a gradient that is only rounding.
     model = make().double()
     other = make().double()
     fit = train(model, config, tokens)
@@ -193,8 +193,8 @@ def test_bfloat16_stays_close(model: Callable[[], nn.Module]):
 def test_compiled_training_equals_eager_training(
     model: Callable[[], nn.Module], precision: str, monkeypatch: pytest.MonkeyPatch
 ):
-    """Traced and differentiated by torch's compiler, but without generated code, for which g++
-    takes half a minute."""
+    """The model is traced and differentiated by torch's compiler, but no code is generated, for
+    which g++ takes half a minute."""
     graphs = []
 
     def backend(graph: Any, inputs: Any) -> Any:
@@ -211,7 +211,7 @@ def test_compiled_training_equals_eager_training(
     losses = [point.loss for point in fit.curve]
     assert [point.loss for point in compiled_fit.curve] == pytest.approx(losses, rel=1e-5)
     assert compiled_fit.error == fit.error
-    # One for the whole batches and one for the short ones, each of one piece.
+    # One graph for the full batches and one for the short ones, each in one piece.
     assert len(graphs) == 2
     for name, p in eager.named_parameters():
         torch.testing.assert_close(compiled.get_parameter(name), p, rtol=1e-3, atol=2e-5)

@@ -1,4 +1,4 @@
-"""The training loop: each stop rule's figure and reason, and what the result depends on."""
+"""The training loop: the figure and reason of each stop rule, and what the result depends on."""
 
 import dataclasses
 import math
@@ -65,7 +65,8 @@ RULES = {
     "interpolation, ±1": (None, 0.2, "interpolate", "interpolated", "loss", INTERPOLATION_MSE),
     "interpolation, classes": (3, 0.3, "interpolate", "interpolated", "error", 0.0),
 }
-"""Classes, share of noise, stop rule; then the reason, and the figure that must reach a level."""
+"""Classes, share of noise and stop rule, then the reason to stop and the figure that must reach a
+level."""
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
-"""Training one model by two processes: what each holds, that the figures are those of one
-process, and going on after a kill."""
+"""Two processes train one model: each holds its part, the figures are those of one process, and
+training resumes after a kill."""
 
 import json
 import os
@@ -20,7 +20,8 @@ from tests.training import two_processes
 from tests.training.two_processes import CASES, CLIPPED, CUT_AFTER, CutOff, OnlyRead, go, kept_in
 
 SAME = [name for name in CASES if name != "dropout"]
-"""What two processes draw for dropout is not what one draws."""
+"""The cases in which one and two processes agree. For dropout two processes draw other numbers than
+one."""
 
 TOLERANCE = {"bfloat16": 1e-2}
 """Relative; 1e-5 for all other cases. In bfloat16 the matmuls of a slice round differently from
@@ -75,7 +76,8 @@ def test_two_processes_train_as_one(
     np.testing.assert_allclose(two["fit"][:2], one["fit"][:2], rtol=within)
     np.testing.assert_allclose(two["held_out"], one["held_out"], rtol=1e-4)
     for name, values in one["weights"].items():
-        # The bias of the keys has no effect: its gradient is rounding, which Adam magnifies.
+        # The bias of the keys has no effect, so its gradient is only rounding, which Adam
+        # magnifies.
         if not name.endswith("c_attn.bias"):
             np.testing.assert_allclose(
                 two["weights"][name], values, rtol=1e-3, atol=1e-4, err_msg=name
@@ -139,7 +141,7 @@ def test_one_process_resumes_from_two(folder: Path, found: list[dict[str, Any]])
 
 
 def test_gradients_are_clipped_by_the_norm_of_the_whole(folder: Path, tmp_path: Path):
-    """Adam's steps hardly depend on a gradient's length; its moments do."""
+    """Adam's steps hardly depend on the length of a gradient, but its moments do."""
     go({}, ALONE, kept_in(tmp_path, CutOff))
     two, one, loose = (
         kept_in(path).load(two_processes.CPU)

@@ -1,5 +1,4 @@
-"""Models trained as one program: each ends with the weights and the Fit that it would have had
-alone."""
+"""Models trained as one program end with the weights and the Fit that they would have alone."""
 
 from collections.abc import Callable
 
@@ -169,7 +168,7 @@ def assert_same_fit(fit: Fit | TrialFailure, other: Fit | TrialFailure, rel: flo
 
 
 def hurt(module: nn.Module) -> None:
-    """Weights whose loss overflows float32 though they are finite themselves."""
+    """Set finite weights whose loss overflows float32."""
     with torch.no_grad():
         next(module.parameters()).fill_(1e30)
 

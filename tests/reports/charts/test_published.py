@@ -1,4 +1,4 @@
-"""Charts of published models: every published figure once, at its place."""
+"""Charts of published models show every published figure once, at its place."""
 
 import json
 

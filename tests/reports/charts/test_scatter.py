@@ -1,4 +1,4 @@
-"""Charts of trials: every point is a row, every line has its fitted slope."""
+"""Charts of trials: every point is a row, and every line has its fitted slope."""
 
 import json
 
@@ -36,7 +36,7 @@ CHARTS = {
     "corruption": (["p"], ["corruption_blur", "corruption_shift"]),
     "ece": (["p"], ["ece"]),
 }
-"""Chart → the columns that can be chosen for x and for y. The rows know ℓ∞ radii down to 0.1
+"""Chart → the columns that can be chosen for x and for y. The rows have ℓ∞ radii down to 0.1
 only."""
 
 
@@ -47,7 +47,7 @@ OF_OTHERS = {
     "tokens_accuracy",
     "tokens_noise",
 }
-"""Charts of published figures and of changed tokens, whose points are no single trials:
+"""Charts of published figures and of changed tokens, whose points are not single trials:
 charts/test_published.py and sections/test_changed_tokens.py check them."""
 
 

@@ -1,4 +1,4 @@
-"""Every claim's numbers again from plain rows, by other code than the report's."""
+"""Compute every claim's numbers again from plain rows, by other code than the report's."""
 
 import json
 
@@ -143,7 +143,7 @@ def small_changes(key: str, used: pd.DataFrame, ledger: dict) -> float:
 
 
 def crossing(key: str, used: pd.DataFrame, ledger: dict) -> float:
-    """C4's numbers: of a crossing, or beside a published figure."""
+    """Return C4's number again: that of a crossing, or beside a published figure."""
     name = name_of(key)
     if name == "published p":
         return int(key.split(":")[-2])
@@ -194,7 +194,7 @@ def crossed(accuracy: pd.Series, target: float) -> float:
 
 
 def levelling(key: str, used: pd.DataFrame, ledger: dict) -> float:
-    """C6's numbers, by a general search from many starts."""
+    """Return C6's number again, by a general search from many starts."""
     name = name_of(key)
     error = 1 - ok_mean(used, "test_accuracy")
     p, e = error.index.to_numpy(float), error.to_numpy()

@@ -33,7 +33,8 @@ def test_c4_interpolates_in_log_p(tmp_path):
 
 
 def robust(accuracies: dict[int, float], **changes):
-    """Adversarially trained CNNs: (p, accuracy at pixel changes of 0.3)."""
+    """Return rows of adversarially trained CNNs with these accuracies, by p, at pixel changes of
+    0.3."""
     settings = {"adversary": "pgd", "adversary_radius": 0.3, "note": changes.pop("note", "")}
     whole = {
         "task": "mnist",

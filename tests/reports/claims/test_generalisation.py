@@ -11,7 +11,7 @@ from tests.reports.stores import row
 
 
 def together(sign: int, cells: int = 8, shuffled: bool = False, **changes):
-    """Cells whose accuracy rises with stability, falls, or does neither."""
+    """Return cells whose accuracy rises with stability, falls, or does neither."""
     order = np.random.default_rng(0).permutation(cells) if shuffled else np.arange(cells)
     noise = {"sigma2": 0.64, "noise_kind": "label_flip", "eta": 0.2}
     return [

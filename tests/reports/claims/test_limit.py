@@ -9,7 +9,7 @@ from tests.reports.claims.verdicts import digits, verdict
 def levelling(
     limit: float, n: int = 60_000, sizes=(1000, 3000, 10_000, 30_000, 100_000, 300_000), **changes
 ):
-    """Digits whose test error falls like p^−0.8 to a limit."""
+    """Return rows on digits whose test error falls like p^-0.8 to a limit."""
     return [
         r | {"test_n": 10_000} | changes
         for r in digits({p: 1 - limit - 30 * p**-0.8 for p in sizes}, n)

@@ -8,7 +8,7 @@ from tests.reports.stores import row
 
 
 def onset(n: int, first: int):
-    """Pure-noise rows over p that fit every label from `first` on."""
+    """Return pure-noise rows over p that fit every label from `first` on."""
     made = []
     for p in (n // 10, n // 5, n // 2, n, 2 * n, 20 * n):
         error, reason = (0.0, "interpolated") if p >= first else (0.2, "epoch_cap")

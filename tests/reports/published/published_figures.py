@@ -1,4 +1,5 @@
-"""The published tables as plain CSV, and the page's published numbers computed again from them."""
+"""Read the published tables as plain CSV, and compute the page's published numbers again from
+them."""
 
 import csv
 import math
@@ -33,7 +34,7 @@ MADRY = pd.read_csv(FOLDER / "madry2018.csv")
 
 
 def recompute(key: str) -> float:
-    """A published number of the ledger again, from the tables alone."""
+    """Return a published number of the ledger, computed again only from the tables."""
     group, _, rest = key.partition(":")
     if group == "C9":
         *earlier, value = (

@@ -1,4 +1,4 @@
-"""Changed tokens: which curves are shown, and every point and bar by hand."""
+"""The section "Changed tokens": which curves are shown, and every point and bar by hand."""
 
 import json
 import math

@@ -1,5 +1,5 @@
-"""The section on compute-optimal ladders: its numbers again from rows by other code, its chart,
-and when it is left out."""
+"""The section "Compute-optimal ladder": its numbers computed again by other code, its chart, and
+when it is left out."""
 
 import json
 import re
@@ -21,7 +21,7 @@ WIDTHS = (16, 24, 32, 48, 64, 96, 128)
 
 
 def made(budgets=(1e11, 4e11, 1.6e12, 6.4e12), seeds=(0, 1), spread=0.003, **changes):
-    """An isoFLOP ladder in N less its embeddings, with noise from a fixed seed."""
+    """Return rows of an isoFLOP ladder in N less its embeddings, with noise from a fixed seed."""
     rng, rows = np.random.default_rng(1), []
     for compute in budgets:
         for width in WIDTHS:
@@ -53,7 +53,7 @@ def page(tmp_path_factory):
 
 
 def counted(rows: pd.DataFrame, key: str) -> np.ndarray:
-    """N under the key's convention."""
+    """Return N under the key's convention."""
     p = rows["p"].to_numpy(float)
     if "without embeddings" not in key:
         return p
@@ -66,7 +66,7 @@ def counted(rows: pd.DataFrame, key: str) -> np.ndarray:
 
 
 def sum_of_huber(v, n, d, loss):
-    """The objective in the log parametrisation of Hoffmann et al.: v = e, a, b, α, β."""
+    """Return the objective in the log parametrisation of Hoffmann et al.: v = e, a, b, α, β."""
     terms = np.stack([np.full(len(n), v[0]), v[1] - v[3] * np.log(n), v[2] - v[4] * np.log(d)])
     r = abs(np.logaddexp.reduce(terms) - np.log(loss))
     return float(np.where(r <= 1e-3, r * r / 2, 1e-3 * (r - 5e-4)).sum())
@@ -159,8 +159,8 @@ def recomputed(key: str, used: pd.DataFrame, ledger: dict) -> float:
             and min(errors, key=lambda k: errors[k]).endswith("E + A/N^α + B/D^β")
         )
         return value
-    # A parameter or the objective: at the least that a general search from the fit and from the
-    # truth finds.
+    # A parameter or the objective, at the minimum that a general search finds from the fit and from
+    # the truth.
     prefix = ":".join(key.split(":")[:2])
     fit = [ledger[f"{prefix}:{p}:value"]["value"] for p in ("E", "A", "B", "alpha", "beta")]
     v = np.array([*np.log(fit[:3]), *fit[3:]])
@@ -282,7 +282,7 @@ def test_the_page_mentions_repeated_tokens(tmp_path):
 
 
 def failure_of(r):
-    """A seed of the row's configuration that failed."""
+    """Return a failed seed of the row's configuration."""
     return {
         "trial_id": "f" * 16,
         "task": r["task"],

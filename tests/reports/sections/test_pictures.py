@@ -1,5 +1,5 @@
-"""Pictures of changes: shown from the store's own folder alone, and anything odd is said instead
-of shown."""
+"""Pictures of changes are shown only from the store's own folder; for anything odd the page says
+why it is not shown."""
 
 import base64
 import os

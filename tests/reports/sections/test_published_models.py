@@ -1,4 +1,4 @@
-"""The section "Published language models": its numbers are the tables'."""
+"""The section "Published language models": its numbers are those of the tables."""
 
 import pytest
 
