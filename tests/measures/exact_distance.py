@@ -60,6 +60,7 @@ def exact(net: Net, x: Tensor, classes: int | None) -> Tensor:
         return torch.tensor(exact_distance(net, at, np.ones(1)))
     label, unit = net(at).argmax(1), np.eye(classes)
     distance = np.full(len(at), np.inf)
+
     for k, j in itertools.permutations(range(classes), 2):
         mine = label == k
         distance[mine] = np.minimum(
@@ -84,6 +85,7 @@ def trained_net(d: int, width: int, outputs: int, seed: int) -> Net:
     y = torch.randint(max(outputs, 2), (64,), generator=generator(seed))
     model = start.torch()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+
     for _ in range(300):
         z = model(x)
         loss = (

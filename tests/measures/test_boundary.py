@@ -183,6 +183,7 @@ def test_each_run_of_points_uses_its_own_starts():
         ).change
         for g in (0, 1)
     ]
+
     # a boundary is found to 3e-5
     torch.testing.assert_close(together, torch.cat(apart), rtol=1e-4, atol=1e-5)
 

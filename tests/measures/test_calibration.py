@@ -49,6 +49,7 @@ def test_two_bins_by_hand():
         logits([0.9, 0.1], [0.9, 0.1], [0.1, 0.9], [0.52, 0.48], [0.48, 0.52]), [0, 0, 0, 0, 0], 2
     )
     assert found.ece == pytest.approx((abs(2 - 2.7) + abs(1 - 1.04)) / 5)
+
     nll = [-math.log(p) for p in (0.9, 0.9, 0.1, 0.52, 0.48)]
     brier = [2 * (1 - p) ** 2 for p in (0.9, 0.9, 0.1, 0.52, 0.48)]
     for mean, se, values in ((found.nll, found.nll_se, nll), (found.brier, found.brier_se, brier)):
@@ -145,6 +146,7 @@ def test_a_calibrated_forecasts_error_is_its_known_bias():
     ]
     bias = float(math.sqrt(2 / math.pi) * torch.stack(variances).sqrt().sum(0).mean()) / n
     mean = sum(found.ece for found in calibration(z, labels, 3)) / 60
+
     assert mean == pytest.approx(bias, rel=0.07)
     assert mean < 0.4 * math.sqrt(BINS / n)
 
@@ -157,6 +159,7 @@ def test_an_over_confident_forecasts_error_is_the_gap(p: float, truth: float):
     found = calibration(logits(*[[p, 1 - p]] * n), labels, 2)[0]
     assert found.ece == pytest.approx(p - truth, abs=4 * math.sqrt(truth * (1 - truth) / n))
     assert found.ece_se == pytest.approx(math.sqrt(truth * (1 - truth) / n), rel=0.15)
+
     nll = -truth * math.log(p) - (1 - truth) * math.log(1 - p)
     brier = 2 * (truth * (1 - p) ** 2 + (1 - truth) * p**2)
     assert found.nll is not None and found.nll_se is not None

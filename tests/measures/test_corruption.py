@@ -115,10 +115,12 @@ def test_blur_of_a_dot_is_a_gaussian(sigma: float):
     x[0, 0, 20, 20] = 1.0
     found = corrupt(x, "blur", sigma, heading(1, 0, n=1), BOX)[0, 0]
     offsets = torch.arange(-20.0, 21.0, dtype=torch.double)
+
     assert float(found.sum()) == pytest.approx(1.0)
     for along in (found.sum(0), found.sum(1)):
         assert float((along * offsets.square()).sum()) == pytest.approx(sigma**2, rel=0.01)
         assert float((along * offsets).sum()) == pytest.approx(0.0, abs=1e-12)
+
     assert float(found[20, 22] / found[20, 20]) == pytest.approx(math.exp(-2 / sigma**2))
     assert float(found[22, 23] / found[20, 20]) == pytest.approx(
         math.exp(-(2**2 + 3**2) / 2 / sigma**2)
@@ -229,10 +231,12 @@ def test_shifts_do_the_damage_counted_by_hand():
     x, y = bars(n)
     drawn = directions(n)
     right, flipped = corruption_response(templates, x, y, 3, drawn, BOX)
+
     assert right.shape == flipped.shape == (n, 20) and right.dtype == flipped.dtype == torch.bool
     assert torch.equal(right, ~flipped), "the clean image is always classified rightly"
     sideways = drawn[:, 0] != 0
     assert bool(right[:, 0].all())
+
     for severity in (3, 4, 5):
         assert torch.equal(right[:, severity - 1], ~sideways)
 
@@ -293,6 +297,7 @@ def test_rows_of_a_response():
     flipped = torch.zeros(10, 20, dtype=torch.bool)
     flipped[:, 3] = True
     rows = corruption_rows(right, flipped)
+
     assert len(rows) == 20
     assert rows[7] == {
         "kind": "rotation",
@@ -302,6 +307,7 @@ def test_rows_of_a_response():
         "accuracy_se": math.sqrt(0.024),
         "flip_rate": 0.0,
     }
+
     assert rows[3] == {
         "kind": "shift",
         "severity": 4,

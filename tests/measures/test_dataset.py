@@ -60,10 +60,12 @@ def test_the_columns_are_those_of_the_schema(worked: list[int], shape: tuple[int
     assert set(found) == {
         name for name in schema.names if name.startswith(("d_", "pair_distance_"))
     } - {"d_ambient"}
+
     pa.Table.from_pylist(
         [found], schema=pa.schema([schema.field(name) for name in found])
     ).validate(full=True)
     x = torch.cat([data.x_train, data.x_test])
+
     assert found["d_points"] == len(x) == 100
     assert found["pair_distance_mean"] == pytest.approx(
         pair_distances(x, data.unit()).pair_distance_mean
@@ -164,6 +166,7 @@ def test_a_change_of_an_input_that_was_not_drawn_shows_in_the_unit(worked: list[
     left_out = next(i for i, row in enumerate(one.x_train.tolist()) if tuple(row) not in drawn)
     other.x_train[left_out] *= 10
     before, after = describe(one), describe(other)
+
     assert worked == [POINTS] * 2
     assert before["d_mle"] == after["d_mle"]
     assert after["pair_distance_mean"] / before["pair_distance_mean"] == pytest.approx(
@@ -225,6 +228,7 @@ def test_a_damaged_file_is_made_anew(worked: list[int], forget: Callable[[], Non
         content = json.dumps({**json.loads(whole), "pair_distance_quantiles": [1.0]})
     files()[0].write_bytes(content.encode("utf-8", "surrogateescape"))
     forget()
+
     assert describe(made()) == first and worked == [100, 100]
     assert [path.read_text() for path in files()] == [whole]
 

@@ -53,6 +53,7 @@ def test_the_exact_constant_lies_between_sampled_slopes_and_the_upper_bound():
             1 + 1e-12
         )
         reached += sampled >= net.exact * (1 - 1e-9)
+
     assert reached > 150, (
         "regions are few, and most of them wide: sampling must nearly always find the steepest"
     )

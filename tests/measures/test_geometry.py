@@ -34,12 +34,14 @@ def test_two_random_points_of_a_sphere_are_root_two_radii_apart(d: int):
         - math.log(math.pi) / 2
         - math.lgamma(d - 1 / 2)
     )
+
     found = pair_distances(7 * sphere(d), unit=7.0)
     sd = math.sqrt(2 - mean**2)
     # pairs are uncorrelated on a sphere
     assert found.pair_distance_mean == pytest.approx(mean, abs=4 * sd / 1000)
     assert found.pair_distance_sd == pytest.approx(sd, rel=0.05)
     assert mean < math.sqrt(2)
+
     if d >= 16:
         assert math.sqrt(2) - mean < 1 / (4 * d)
         low, median, high = (found.pair_distance_quantiles[i] for i in (0, 3, -1))

@@ -122,11 +122,13 @@ def test_margin_gradients_against_finite_differences(
     step = 1e-6 * torch.nn.functional.normalize(
         points(8, *shape, dtype=torch.float64).flatten(1)
     ).reshape(x.shape)
+
     with torch.no_grad():
         ahead, behind = (margin_values(model(x + s), label, classes) for s in (step, -step))
     along = (found.gradients.flatten(2) * step.flatten(1)[:, None]).sum(2)
     own = found.values.isinf()
     torch.testing.assert_close(along[~own], ((ahead - behind) / 2)[~own], rtol=1e-4, atol=1e-13)
+
     assert bool((found.gradients.flatten(2).norm(dim=2)[own] == 0).all())
     assert int(own.sum()) == (0 if classes is None else 8)
 

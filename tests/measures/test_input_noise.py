@@ -35,15 +35,18 @@ def test_flip_rate_of_a_linear_classifier(d: int, classes: int | None):
     x = points(n, d) / math.sqrt(d)
     t = (x @ w.T)[:, 0]
     model = nn.Linear(d, classes or 1)
+
     with torch.no_grad():
         model.weight.copy_(w if classes is None else torch.cat([w, -w]))
         model.bias.zero_()
     labels = torch.where(t >= 0, 1.0, -1.0) if classes is None else (t < 0).long()
     found = response(model, x, labels, classes)
+
     assert found.right.shape == found.flipped.shape == found.change.shape == (n, len(RADII))
     assert torch.equal(found.right, ~found.flipped), (
         "where the clean prediction is right, what did not flip is right"
     )
+
     for radius, flips in zip(RADII, found.flipped.float().mean(0).tolist(), strict=True):
         probability = normal_cdf(-t.abs() * math.sqrt(d) / radius)
         se = float((probability * (1 - probability)).sum().sqrt()) / n
@@ -93,12 +96,14 @@ def test_outputs_of_a_linear_map_move_by_its_weights(d: int, classes: int | None
     with torch.no_grad():
         model.weight.copy_(points(outputs, d, seed=3))
         model.bias.fill_(5.0)
+
     normal = points(n, d, seed=1)
     labels = torch.ones(n) if classes is None else torch.zeros(n, dtype=torch.long)
     found = noise_response(model, points(n, d), labels, classes, normal).change
     moved = (normal @ model.weight.detach().T).norm(dim=1) / math.sqrt(d)
     gram = model.weight.detach() @ model.weight.detach().T  # Var ‖Wν‖² = 2 ‖WWᵀ‖_F² (r²/d)²
     deviation = float((2 * gram.square().sum()).sqrt() / gram.trace()) / math.sqrt(n)
+
     for radius, change in zip(RADII, found.T, strict=True):
         torch.testing.assert_close(change, radius * moved, rtol=1e-3, atol=1e-4)
         assert float(change.square().mean()) == pytest.approx(
@@ -171,6 +176,7 @@ def test_divergence_of_a_linear_classifier_under_noise(classes: int):
         points(n, d, seed=1).double(),
     )
     found = noise_response(model, x, torch.zeros(n, dtype=torch.long), classes, normal)
+
     assert found.kl is not None and found.kl.shape == (n, len(RADII))
     with torch.no_grad():
         p = model(x).softmax(1)

@@ -79,6 +79,7 @@ def test_the_greedy_continuation_of_transformers_is_the_last_word():
             for _ in range(3):
                 tokens = torch.cat([tokens, model(tokens[None])[0, -1:].argmax(1)])
         examples.append((tokens[:-3], tokens[-3:]))
+
     assert last_word(model.train(), examples, 12) == (1.0, 0.0, 4)
     spoilt = [(passage, (word + 1) % 23) for passage, word in examples[:2]]
     assert last_word(model, [*spoilt, *examples[2:]], 12).accuracy == 0.5

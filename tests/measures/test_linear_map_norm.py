@@ -106,6 +106,7 @@ def test_the_torus_bound_stands_in_for_a_lanczos_that_does_not_converge(
     monkeypatch.setattr(linear_map_norm, "LANCZOS_TOLERANCE", 1e-15)
     layer = nn.Conv2d(8, 10, 3, padding=1)
     found = upper(layer, (8, 16, 16))
+
     assert found.residual == 0 and found.note is None
     assert found.product == pytest.approx(torus_bound(layer, layer.weight.detach(), (16, 16)))
     circular = nn.Conv2d(8, 10, 3, padding=1, padding_mode="circular")

@@ -51,6 +51,7 @@ def test_estimates_are_near_the_exact_constant_and_never_above(begin: str):
             found = summary(steepest_pairs(model, *x.chunk(2), on_sphere=False), 0.0, x[0])
         assert found.largest <= net.exact * (1 + 1e-4)
         ratios.append(found.largest / net.exact)
+
     assert sum(ratios) / len(ratios) >= (0.95 if begin == "steep points" else 0.9)
     assert sorted(ratios)[10] >= 0.5, "a few are flat wherever there are points"
 
@@ -65,6 +66,7 @@ def ramp() -> nn.Module:
         [[1.0, -1.0, 1.0, -1.0]],
         [0.0],
     )
+
     with torch.no_grad():
         for parameter, value in zip(model.parameters(), values, strict=True):
             parameter.copy_(torch.tensor(value))
@@ -107,11 +109,13 @@ def test_wide_trained_networks_are_steeper_than_their_points_show():
         None,
     )
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+
     for _ in range(150):
         loss = (model(x) - y).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+
     at_points = float(local_norms(model, x, None, on_sphere=False).outputs.norm.max())
     assert lower(model, x).largest > 1.02 * at_points
 

@@ -175,6 +175,7 @@ def test_the_cnns_bound_holds_for_pairs(outputs: int):
     u = torch.rand(64, 1, 28, 28, dtype=torch.float64)
     near = u + 1e-6 * torch.randn(u.shape, dtype=u.dtype)
     largest = max(largest_quotient(model, u, torch.rand_like(u)), largest_quotient(model, u, near))
+
     assert 0 < largest <= value
     layers = dict(model[1].named_children())
     parts = [

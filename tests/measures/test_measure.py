@@ -66,10 +66,12 @@ def test_a_linear_model_exactly():
     with torch.no_grad():
         model.weight.copy_(torch.arange(1.0, D + 1)[None])
         model.bias.fill_(0.5)
+
     found, w, unit = measured(model, samples), model.weight.detach()[0], samples.unit()
     f = samples.x_test @ w + 0.5
     distance = (f.abs() / w.norm() / unit).clamp(max=STABILITY_CAP)
     assert found["data_unit"] == unit
+
     for name in ("stability_first_order", "stability_attack"):
         assert found[f"{name}_mean"] == pytest.approx(float(distance.mean()), rel=1e-4)
         assert found[f"{name}_median"] == pytest.approx(float(distance.median()), rel=1e-3)
@@ -77,6 +79,7 @@ def test_a_linear_model_exactly():
         float(distance.std()) / MEASURE_POINTS**0.5, rel=1e-3
     )
     assert found["stability_attack_mean_l2"] == found["stability_attack_mean"] * unit
+
     for name in (
         "lip_lower_grad",
         "lip_mean_grad",
@@ -84,12 +87,14 @@ def test_a_linear_model_exactly():
         "lip_mean_grad_ambient",
     ):
         assert found[name] == pytest.approx(float(w.norm()) * unit, rel=1e-5)
+
     assert found["test_accuracy"] == pytest.approx(
         float((f.sign() == samples.y_test).float().mean())
     )
     assert found["test_loss"] == pytest.approx(
         float((f - samples.y_test).square().mean()), rel=1e-5
     )
+
     for accuracy, se in zip(found["noise_accuracy"], found["noise_accuracy_se"], strict=True):
         assert se == pytest.approx(math.sqrt(accuracy * (1 - accuracy) / MEASURE_POINTS))
     assert (found["test_n"], found["measure_points"], found["gradient_of"]) == (
@@ -197,6 +202,7 @@ def test_in_the_first_layers_coordinates_a_model_has_the_same_figures(
     known = measured(model, data(classes))
     hidden = measured(nn.Sequential(nn.Dropout(0.0), model), data(classes))
     searched = ("stability_attack", "robust_accuracy", "attack_warnings")
+
     for name, value in hidden.items():
         if not name.startswith(searched):
             assert alike(name, known[name], value, MEASURE_POINTS), name
@@ -242,10 +248,12 @@ def test_images_with_any_number_of_channels_are_measured_and_drawn_if_possible(
     x, x_test = (torch.rand(n, channels, 4, 5, generator=draw) for n in (60, 40))
     y, y_test = ((v.flatten(1).mean(1) > 0.5).long() for v in (x, x_test))
     samples = Data(x, y, x_test, y_test, Noise("none", 0.0, 0.0), 2, box=(0.0, 1.0))
+
     with torch.random.fork_rng():
         torch.manual_seed(0)
         (result,) = measure(Alone(mlp(channels * 20, 8, 1, 2)), [samples], [Seeds(0)], points=16)
     found = result.columns
+
     assert (
         (result.pictures is not None) == ("pictures" in found) == drawn
         and len(found["corruptions"]) == 20

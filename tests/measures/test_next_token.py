@@ -70,6 +70,7 @@ def test_the_loss_of_the_true_transitions_is_the_entropy_rate():
     logs = np.log(np.where(TRANSITIONS > 0, TRANSITIONS, 1.0))
     entropy = -float(STATIONARY @ (TRANSITIONS * logs).sum(1))
     brier = 1 - float(STATIONARY @ np.square(TRANSITIONS).sum(1))
+
     assert found.tokens == 40_000
     assert found.loss == pytest.approx(entropy, abs=3 * found.loss_se) and found.loss_se < 0.02
     assert found.accuracy == pytest.approx(
@@ -113,6 +114,7 @@ def test_figures_of_a_short_stream_by_hand():
         [-math.log(p) for p in (0.8, 0.3, 0.7)],
         [2 * (1 - p) ** 2 for p in (0.8, 0.3, 0.7)],
     )
+
     for mean, se, values in (
         (found.loss, found.loss_se, losses),
         (found.brier, found.brier_se, briers),
@@ -134,10 +136,12 @@ def test_calibration_agrees_with_that_of_classifiers(context: int):
     (plain,) = calibration(
         model.logits[torch.tensor(stream[:-1])][None], torch.tensor(stream[1:]), 10
     )
+
     assert plain.nll is not None and plain.nll_se is not None
     assert (found.loss, found.ece, found.brier) == pytest.approx(
         (plain.nll, plain.ece, plain.brier), rel=1e-5
     )
+
     if context == 1:
         assert (found.loss_se, found.brier_se) == pytest.approx(
             (plain.nll_se, plain.brier_se), rel=1e-5
@@ -155,11 +159,13 @@ def test_the_loss_is_that_of_transformers(windows: int):
     )
     found = judged(model, stream.numpy(), 37, context=16)
     cut = stream.unfold(0, 17, 16)
+
     with torch.no_grad():
         own = float(model.transformer(input_ids=cut, labels=cut).loss)
         assert float(model.train().transformer(input_ids=cut, labels=cut).loss) != pytest.approx(
             own, rel=1e-3
         )
+
     assert found.loss == pytest.approx(own, rel=1e-5) and found.loss > 3
     assert found.tokens == 16 * windows and math.isnan(found.loss_se) == (windows == 1)
 
@@ -177,6 +183,7 @@ def test_every_token_but_the_first_is_a_target_once(length: int, context: int, t
     model = Bigram(50 * torch.eye(11).roll(1, 1))
     found = judged(model, stream, 11, context=context)
     read = torch.cat([tokens.flatten() for tokens in model.seen])
+
     assert read.tolist() == stream[:targets].tolist()
     assert (found.tokens, found.accuracy, found.loss) == (
         targets,
@@ -241,6 +248,7 @@ def test_standard_errors_hold_for_correlated_tokens():
     logs = np.log(np.where(TRANSITIONS > 0, TRANSITIONS, 1.0))
     entropy = -float(STATIONARY @ (TRANSITIONS * logs).sum(1))
     covered = sum(abs(f.loss - entropy) <= 1.96 * f.loss_se for f in found) / REPEATS
+
     assert 0.95 - 3 * math.sqrt(0.95 * 0.05 / REPEATS) <= covered <= 0.99
     sharp = [judged(Bigram(2 * SURE), run, 10, context=64) for run in runs]
     for group, names in ((found, ("loss", "brier", "accuracy")), (sharp, ("loss", "ece"))):
@@ -249,5 +257,6 @@ def test_standard_errors_hold_for_correlated_tokens():
                 np.array([getattr(f, column) for f in group]) for column in (name, f"{name}_se")
             )
             assert errors.mean() == pytest.approx(values.std(ddof=1), rel=0.15), name
+
     losses = -logs[runs[0, :-1], runs[0, 1:]]
     assert losses.std() / math.sqrt(losses.size) < found[0].loss_se / 2

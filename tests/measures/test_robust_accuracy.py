@@ -54,6 +54,7 @@ def test_distance_to_the_nearest_of_several_hyperplanes(d: int, classes: int | N
         exact = torch.where(slopes > 0, (z.gather(1, label[:, None]) - z) / slopes, torch.inf).amin(
             1
         )
+
     distance = linf_distance(x, found(model, x, classes, None))
     assert bool((distance >= exact * (1 - 1e-4) - 1e-6).all())
     assert float(distance.mean() / exact.mean()) <= 1.002
@@ -67,6 +68,7 @@ def test_changes_change_the_label_and_stay_in_the_box(classes: int | None):
     x = points(200, 6)
     with torch.no_grad():
         model[2].bias -= model(x).mean(0)
+
     z = found(model, x, classes, (0.0, 1.0))
     there = ~z.flatten(1).isnan().any(1)
     assert int(there.sum()) > 50
@@ -171,10 +173,12 @@ def test_warnings_say_what_is_wrong_and_nothing_else():
     distance, beyond = torch.full((20,), 0.5), torch.full((20,), 0.6)
     assert warnings(fine, distance, None, beyond) == []
     assert warnings(fine, distance, torch.full((20,), 0.5), beyond) == []
+
     flat = fine._replace(
         gradients=torch.cat([torch.zeros_like(fine.gradients[:2]), fine.gradients[2:]])
     )
     assert warnings(flat, distance, None, beyond) == ["no gradient at 10% of the points"]
+
     lost = torch.cat([torch.tensor([math.inf]), distance[1:]])
     assert warnings(fine, lost, None, torch.full((20,), math.inf)) == [
         "no label change found for 1 points"
@@ -193,6 +197,7 @@ def test_other_points_in_the_batch_do_not_matter():
     x = points(20, 4) - 0.5
     with torch.no_grad():
         model[2].bias -= model(x).mean(0)
+
     alone = nearest_linf_change(model, x, torch.full_like(x, torch.nan), None, None)
     beside = nearest_linf_change(
         model, torch.cat([x, 1e5 * x]), torch.full((40, 4), torch.nan), None, None

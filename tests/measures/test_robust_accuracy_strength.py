@@ -119,6 +119,7 @@ def pgd(nets: Trained, box: tuple[float, float] | None, norm: str, radius: float
         clip_values=box,
         device_type="cpu",
     )
+
     attack = ProjectedGradientDescentPyTorch(
         classifier,
         norm=np.inf if norm == "linf" else 2,
@@ -128,6 +129,7 @@ def pgd(nets: Trained, box: tuple[float, float] | None, norm: str, radius: float
         batch_size=len(nets.x),
         verbose=False,
     )
+
     attacked = torch.from_numpy(attack.generate(nets.x.numpy(), labels.numpy()))
     return ~wrong(nets.model(attacked).detach(), nets.y, nets.data.classes)
 

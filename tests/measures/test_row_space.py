@@ -91,6 +91,7 @@ def test_the_nearest_point_of_a_hyperplane_lies_along_the_basis():
         SHAPE,
         FirstLayer(w.T[None], torch.zeros(1, 1, 1), lambda h: h),
     )
+
     there = view.inputs(x, torch.zeros(7, 1))
     torch.testing.assert_close(
         there,

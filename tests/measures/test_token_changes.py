@@ -116,5 +116,6 @@ def test_typos_are_drawn_evenly_from_the_slips():
         generator(),
     )[-1]
     kinds, counts = typo.tokens.unique(return_counts=True)
+
     assert typo.kind == "typo" and kinds.tolist() == SLIPS[ord("g")]
     assert float((counts - n / 6).abs().max()) < 4 * math.sqrt(n * 5 / 36)

@@ -45,6 +45,7 @@ def test_a_model_that_reads_only_the_last_token_responds_only_at_distance_one(
     # both distributions have one normaliser: what remains is 3 (p of the old − p of the new)
     kl = 3 * (p - 1 / (math.exp(3) + 199))
     unmoved = float((about.tokens[:, -2] == about.tokens[:, -1]).double().mean())
+
     assert unmoved >= 10 / 64
     for (kind, distance), r in found.items():
         changed = 0.0 if distance > 1 else 1.0 if kind != "swapped" else 1 - unmoved
@@ -214,10 +215,12 @@ def test_changes_depend_on_the_generator_and_not_on_the_model():
     one, again, other = (
         [c.tokens for c in token_changes(about, torch.arange(40), generator(s))] for s in (0, 0, 1)
     )
+
     assert all(torch.equal(a, b) for a, b in zip(one, again, strict=True))
     assert [torch.equal(a, b) for a, b in zip(one, other, strict=True)] == [False] * 4 + [
         True
     ] * 3 + [False] * 4
+
     model = weighted([1.0] * 7 + [3.0])
     assert respond(model, about) == respond(model, about) != respond(model, about, seed=1)
 
@@ -227,6 +230,7 @@ def test_rows_select_windows():
     rows = torch.tensor([17, 3, 3, 8])
     picked = Text(about.tokens[rows], about.table)
     y = torch.tensor([1, 2, 3, 4])
+
     assert set(about.tokens.unique().tolist()) == set(range(7))
     swapped = [r for r in token_response(model, about, rows, y, generator()) if r.kind == "swapped"]
     assert swapped == [

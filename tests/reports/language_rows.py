@@ -21,6 +21,7 @@ def language_row(
         "norm": 10 * width,
         "head": 0,
     }
+
     p, n = sum(groups.values()), tokens // 64
     config = {"n": n, "context": 64, "lr": 1e-3, "width": width, **changes.pop("settings", {})}
     known: dict[str, Any] = {
@@ -120,6 +121,7 @@ def pretrained_row(p: int, **changes: Any) -> dict[str, Any]:
         "stop_reason": "not_trained",
         "epochs": 0,
     }
+
     fields: dict[str, Any] = (
         unknown | came | {"bits_per_byte": 1.1, "last_word_accuracy": 0.4} | changes
     )

@@ -24,6 +24,7 @@ def held_out(rows: pd.DataFrame, y: pd.Series) -> float:
     largest = rows.groupby("curve")["p"].transform("max") == rows["p"]
     kept = rows[~largest]
     b = slope(kept, kept["y"].map(np.exp))
+
     for curve, last in rows[largest].groupby("curve"):
         level = (kept["y"] - b * kept["x"])[kept["curve"] == curve].mean()
         errors.append(last["y"].mean() - level - b * last["x"].iloc[0])
@@ -45,12 +46,14 @@ def slope_number(key: str, used: pd.DataFrame, rows: pd.DataFrame, ledger: dict)
             for _, rows in used.groupby(used["family"] + used["settings_json"])
         ]
         return min(single) if name == "smallest" else max(single)
+
     if name == "dropped":
         return (
             rows.loc[rows["family"] == used["family"].iloc[0], column].isna().sum()
             if "robust" not in column
             else 0
         )
+
     if name in ("cells", "curves"):
         curve = used["family"] + used["settings_json"]
         return (curve + used["p"].astype(str)).nunique() if name == "cells" else curve.nunique()

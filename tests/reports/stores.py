@@ -180,6 +180,7 @@ def failed(**changes: Any) -> dict[str, Any]:
         "settings_json",
         "unilaw_version",
     )
+
     whole = row(**{k: v for k, v in changes.items() if k in ("p", "n", "d", "seed")})
     base = {k: whole[k] for k in (*kept, "finished_at", "measures_version", "schema_version")}
     return (

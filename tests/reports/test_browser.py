@@ -74,6 +74,7 @@ def report(tmp_path_factory) -> Path:
             "distance": 0.1,
         }
     ]
+
     store = make_store(folder / "store", rows)
     (store / "_pictures").mkdir()
     (store / rows[0]["pictures_file"]).write_bytes(png(264, 84))
@@ -92,15 +93,18 @@ def test_the_report_opens(report, tmp_path, width):
         "--enable-logging=stderr",
         f"--user-data-dir={tmp_path / 'profile'}",
     ]
+
     command += [
         "--host-resolver-rules=MAP * ~NOTFOUND",
         "--virtual-time-budget=20000",
         f"--window-size={max(width, 500)},3000",
         "--dump-dom",
     ]
+
     done = subprocess.run([*command, frame.as_uri()], capture_output=True, text=True, timeout=120)
     said = re.search(r'<pre id="said">(.+?)</pre>', done.stdout, re.S)
     assert said is not None, done.stderr[-2000:]
+
     seen = json.loads(html.unescape(said[1]))
     assert seen["first"] == 7 and seen["points"] > 72
     assert (

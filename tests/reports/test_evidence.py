@@ -57,6 +57,7 @@ def test_a_net_that_has_learnt_nothing_enters_no_fit(tmp_path, changes, fitted):
         "stop_rule": "epochs",
         "stop_reason": "epoch_cap",
     } | changes
+
     over = 0.25 if clean["outputs"] == 1 else 0.46
     t = evidence(
         tmp_path, [row(p, train_error=over if p == 100 else 0.24, **clean) for p in SIZES]
@@ -94,6 +95,7 @@ def test_models_trained_elsewhere_have_no_place_and_enter_no_fit(tmp_path):
         tmp_path,
         [pretrained_row(p, **(known if p == 100 else {})) for p in (100, 200, 300, 400, 500)],
     ).trials.sort_values("p")
+
     assert set(t["kind"]) == {"pretrained, as published"} and not t["in_fit"].any()
     assert (
         t["x_law"].isna().tolist() == [False, True, True, True, True]

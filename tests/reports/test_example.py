@@ -50,6 +50,7 @@ def test_the_log_states_its_slopes(fits, kind):
         f.lipschitz.low,
         f.lipschitz.high,
     ]
+
     assert stated == pytest.approx(expected, abs=0.0006)
     assert f"| {f.stability.cells} |" in line
 
@@ -61,6 +62,7 @@ def test_the_findings_state_its_slopes(fits):
         r" p\^(\S+) \((\S+) to (\S+)\):",
         text,
     )
+
     assert found is not None
     f = fits["40 % flipped"]
     expected = [
@@ -71,6 +73,7 @@ def test_the_findings_state_its_slopes(fits):
         f.lipschitz.low,
         f.lipschitz.high,
     ]
+
     assert [float(x.replace("−", "-")) for x in found.groups()] == pytest.approx(
         expected, abs=0.006
     )
@@ -114,6 +117,7 @@ def test_rows_of_an_older_schema_give_a_page_that_says_what_it_lacks():
         }
         | published
     )
+
     assert "the largest gradient norm stands in for it" in html and 'id="choice-law"' in html
     for section in ("data", "pictures", "trust"):
         assert f'<section id="{section}">' not in html
@@ -127,16 +131,19 @@ def test_the_findings_and_the_log_state_the_slopes_of_gpts():
         and len(evidence.trials) == 92
         and not len(evidence.failures)
     )
+
     ten, thirty = (f.stability for f in fit_all(evidence.trials).kinds if "resampled" in f.kind)
     text = " ".join((ROOT / "docs" / "findings.md").read_text().split()).replace("−", "-")
     found = re.search(
         r"grow more stable like p\^(\S+) \((\S+) to (\S+), and (\S+) to (\S+)\):", text
     )
+
     assert found is not None
     assert [float(x) for x in found.groups()] == pytest.approx(
         [ten.slope, ten.low, ten.high, thirty.low, thirty.high], abs=0.006
     )
     assert thirty.slope == pytest.approx(ten.slope, abs=0.006), "one slope is stated for both"
+
     log = (ROOT / "LOG.md").read_text()
     for fit, row in ((ten, "10 % of the next bytes redrawn"), (thirty, "30 % redrawn")):
         assert f"{row}** | **{fit.slope:+.3f} ({fit.low:+.3f} to {fit.high:+.3f})**" in log

@@ -80,6 +80,7 @@ def test_a_kind_uses_one_estimate_throughout(tmp_path):
         row(2, lipschitz=4.0, **lacking),
         row(3, lipschitz=5.0, family="other"),
     )
+
     assert found["lip_lower"].tolist() == pytest.approx([3.0, 4.0, 6.0])
     assert found["lip_lower_from"].tolist() == [
         "lip_lower_grad",

@@ -83,6 +83,7 @@ def test_whatever_a_user_can_name_is_escaped(tmp_path):
         )
     )
     html = render(read_evidence(folder))
+
     assert "<script>alert" not in html and "<img" not in html.replace(plotly_source(), "")
     assert HOSTILE not in html
     said = " ".join(json.loads(Page(html).scripts["trial-texts"])[rows[0]["trial_id"]])

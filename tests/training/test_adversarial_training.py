@@ -50,6 +50,7 @@ def test_a_model_of_a_stack_trains_as_alone(net: str, kind: str):
     config = config_of(**KINDS[kind])
     stacked = models(net, 2)
     fits = trained(stacked, [group_of(d, seed) for seed, d in enumerate(data)], config)
+
     for m, model in enumerate(models(net, 2)):
         group = m // len(WIDTHS)
         (fit,) = trained([model], [group_of(data[group], group)], config)
@@ -131,10 +132,12 @@ def test_adversarially_trained_digits_are_more_robust():
         "batch_size": 50,
         "lr": 3e-3,
     }
+
     natural = clean_and_attacked_accuracy(MnistConfig.model_validate(common))
     hardened = clean_and_attacked_accuracy(
         MnistConfig.model_validate({**common, "adversary": "fgsm", "adversary_radius": 0.1})
     )
+
     assert natural[0] > 0.8
     assert hardened[0] > 0.75
     assert natural[1] < 0.3

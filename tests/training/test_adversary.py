@@ -44,6 +44,7 @@ def test_fgsm_on_a_linear_model_is_the_gradients_sign(
     x = pixels(20, D)
     y = alternating(20, classes)
     assert isinstance(model, nn.Linear)
+
     with torch.no_grad():
         if classes is None:
             gradient = 2 * (model(x) - y[:, None]) * model.weight
@@ -96,6 +97,7 @@ def test_pgd_reaches_the_corner_of_a_linear_models_ball(
     x = pixels(20, D)
     y = torch.full((20,), label)
     assert isinstance(model, nn.Linear)
+
     with torch.no_grad():
         model.bias.fill_(100.0)
         corner = x + PGD.radius * model.weight.sign()

@@ -134,6 +134,7 @@ def test_two_checkpoints_are_an_interval_apart(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(checkpoint_module, "EVERY_S", 30.0)
     checkpoint = checkpoint_in(tmp_path)
     epochs = []
+
     for epoch, seconds in enumerate([10, 19, 1, 29, 2, 40, 5], start=1):
         now[0] += seconds
         checkpoint.save(made_up(epoch))

@@ -125,6 +125,7 @@ def test_steps_are_those_of_adamw(given: dict[str, Any], make: Callable[[], nn.M
     other = make().double()
     fit = train(model, config, tokens)
     losses = by_hand(other, config, tokens)
+
     assert fit.steps == len(losses)
     assert [point.loss for point in fit.curve] == pytest.approx(losses, rel=1e-5)
     for name, p in model.named_parameters():

@@ -172,6 +172,7 @@ def test_evaluate_over_several_batches_with_known_answers(classes: int | None):
         loss_if_right = math.log(1 + 2 * math.exp(-5))
         loss = 0.75 * loss_if_right + 0.25 * (loss_if_right + 5)
         error = 0.25
+
     result = figures(nn.Identity(), Data(x, y, x[:7], y[:7], none, classes))
     assert result.error == error
     assert result.loss == pytest.approx(loss, rel=1e-5)

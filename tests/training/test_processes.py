@@ -41,6 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     both = [
         subprocess.Popen([*command, str(rank), "2"], cwd=ROOT, env=environment) for rank in range(2)
     ]
+
     try:
         assert [process.wait(500) for process in both] == [0, 0]
     finally:
@@ -69,12 +70,14 @@ def test_two_processes_train_as_one(
     one = alone[case]
     within = TOLERANCE.get(case, 1e-5)
     assert two["fit"][2:] == one["fit"][2:] == [3 * CASES[case].get("max_epochs", 2), None]
+
     np.testing.assert_allclose(two["curve"], one["curve"], rtol=within)
     assert two["weights"].keys() == one["weights"].keys()
     if case == "bfloat16":
         return
     np.testing.assert_allclose(two["fit"][:2], one["fit"][:2], rtol=within)
     np.testing.assert_allclose(two["held_out"], one["held_out"], rtol=1e-4)
+
     for name, values in one["weights"].items():
         # The bias of the keys has no effect, so its gradient is only rounding, which Adam
         # magnifies.
@@ -147,6 +150,7 @@ def test_gradients_are_clipped_by_the_norm_of_the_whole(folder: Path, tmp_path: 
         kept_in(path).load(two_processes.CPU)
         for path in (folder / "for one", folder / "of one", tmp_path)
     )
+
     assert two and one and loose and two.step == one.step == loose.step == CUT_AFTER
     for name, moment in one.first_moments.items():
         torch.testing.assert_close(two.first_moments[name], moment, rtol=1e-3, atol=1e-7)

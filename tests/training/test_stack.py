@@ -264,6 +264,7 @@ def test_as_a_function_of_inputs_a_stack_is_the_same(
     program = stack([build() for _ in range(models)], x[0])
     units = torch.tensor([0.7, 3.0, 11.0])[:models]
     assert isinstance(program, kind if models > 1 else Alone)
+
     torch.testing.assert_close(program.of_inputs()(x), program(x), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(
         program.of_inputs(units)(x),
@@ -282,10 +283,12 @@ def test_models_taken_from_a_stack_are_unchanged_copies(build: Build, taken: lis
     before = program(x)
     part = program.take(taken)
     torch.testing.assert_close(part(x), before[taken], rtol=1e-5, atol=1e-6)
+
     with torch.no_grad():
         for parameter in part.parameters.values():
             parameter *= 2
     assert torch.equal(program(x), before)
+
     written = part.unstack(0)
     assert written is toys.modules[taken[0]]
     torch.testing.assert_close(written(x[0]), part(x)[0], rtol=1e-5, atol=1e-6)

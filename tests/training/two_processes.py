@@ -119,6 +119,7 @@ def main(folder: Path, processes: Processes) -> None:
         rank=processes.rank,
         world_size=processes.count,
     )
+
     torch.set_num_threads(1)
     first = processes.rank == 0
     found = {name: go(given, processes) for name, given in CASES.items()}

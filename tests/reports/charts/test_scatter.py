@@ -62,11 +62,13 @@ def test_every_point_of_every_chart_is_a_row(rich, chart):
     rows = rows.assign(**{f"robust_linf_{r}": at_radius("linf", r)(rows) for r in (0.1, 0.2)})
     said, figure = json.loads(page.scripts["trial-texts"]), json.loads(page.scripts[chart])
     views = [(x, y) for x in CHARTS[chart][0] for y in CHARTS[chart][1]]
+
     assert len(figure["layout"].get("meta", {"choices": [None]})["choices"]) == len(views)
     fills = (
         "below_noise" if chart in ("lipschitz", "lip_mean", "lip_upper") else "below_bayes_error"
     )
     drawn = []
+
     for trace in figure["data"]:
         if "customdata" not in trace:
             continue
@@ -82,6 +84,7 @@ def test_every_point_of_every_chart_is_a_row(rich, chart):
             assert trace["marker"]["symbol"].endswith("-open") != bool(rows.loc[trial, fills])
             assert f"--trial {trial}" in said[trial][-1]
         drawn += trace["customdata"]
+
     xs, ys = CHARTS[chart]
     wanted = rows[rows[xs].notna().any(axis=1) & rows[ys].notna().any(axis=1)]
     if chart.startswith("lip"):
@@ -125,6 +128,7 @@ def test_published_points_are_open_and_shown_only_at_their_own_radius(rich):
         for t in json.loads(rich[0].scripts["robust_linf"])["data"]
         if t["name"].startswith("published")
     ]
+
     assert trace["x"] == MADRY["parameters"].tolist() and trace["y"] == MADRY["accuracy"].tolist()
     assert [len(view["x"]) for view in trace["meta"]] == [6, 0, 0, 0, 0] and trace["marker"][
         "symbol"

@@ -45,6 +45,7 @@ def robust(accuracies: dict[int, float], **changes):
         "epsilon": 0.0,
         "below_noise": False,
     }
+
     whole |= {
         "stop_rule": "epochs",
         "stop_reason": "epoch_cap",
@@ -91,6 +92,7 @@ def test_c4_says_how_far_from_the_published_figures(tmp_path):
         and "about 90.0 %" in str(said)
         and "-5.0 points" in str(said)
     )
+
     largest = verdict(tmp_path / "b", robust({821_706: 0.9, 3_274_634: 0.93}), "C4").findings[-1]
     assert [largest.parts[f"d{i}"].value for i in range(5)] == pytest.approx(
         [-2, -3.36, 0.48, 3.38, 5]

@@ -61,6 +61,7 @@ def test_c10_keeps_n_apart(tmp_path):
         )
         for r in lower
     ]
+
     claim = verdict(tmp_path, lower + higher, "C10")
     assert claim.verdict == "contradicted" and [f.parts["n"].value for f in claim.findings] == [
         100,

@@ -13,6 +13,7 @@ def test_c7_is_arithmetic_whatever_the_rows_say(tmp_path, rows):
     assert claim.verdict == "arithmetic only" and all(
         not n.trials for f in claim.findings for n in f.numbers()
     )
+
     by_width, own, ends, rumour, *others = [str(f) for f in claim.findings]
     assert "n·d is 3.7·10¹⁵ and p/(n·d) is 4.7·10⁻⁵, 4.32 orders short" in by_width
     assert (
@@ -25,11 +26,13 @@ def test_c7_is_arithmetic_whatever_the_rows_say(tmp_path, rows):
         in own
         and "21.1 times as large" in own
     )
+
     assert "p/n = 0.583, 0.234 orders short" in ends and "n·d = 7.5·10¹⁸, 7.63 orders short" in ends
     assert (
         "2.52 orders beyond with one number per token, 0.243 short with as many as the claim"
         " implies, 1.57 short with d_model, 4.88 short" in rumour
     )
+
     largest = ["GPT-2 1558M", "Gopher 280B", "Chinchilla 70B", "OPT 66b", "LLaMA 65B", "Pythia 12b"]
     assert [o.replace(",", ":").split(":")[0] for o in others] == largest
 
@@ -57,6 +60,7 @@ def test_c9_compares_gpt3_within_one_table_and_says_that_nothing_was_measured(tm
         "mean of 18 accuracies, zero-shot",
         "mean of 18 accuracies, few-shot",
     ]
+
     assert (
         "63.6 % at GPT-3 1.3B, 72.5 % at GPT-3 13B, 76.2 % at GPT-3 175B, +8.9 and +3.7 points:"
         " rises." in said[1]

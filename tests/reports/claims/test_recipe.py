@@ -26,6 +26,7 @@ def recipe(
         "epsilon": 0.0,
         "epochs": 15,
     }
+
     whole |= {
         "stop_rule": "epochs",
         "stop_reason": "epoch_cap",

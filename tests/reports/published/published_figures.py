@@ -56,6 +56,7 @@ def recompute(key: str) -> float:
             math.log10(float(data["tokens"])) + math.log10(WIDTHS[found[2]](data)) - math.log10(p)
         )
         return abs(value) if found[1] else value
+
     per_width = p / float(m["tokens"]) / float(m["d_model"])
     return {
         "parameters / (tokens · d_model)": per_width,

@@ -27,6 +27,7 @@ def test_warnings_are_counted_by_sort_and_kind(tmp_path):
         row(3, attack_warnings=["no gradient at 50 % of the points"], family="other"),
         row(4),
     ]
+
     found = checked(tmp_path, rows)
     ids = [r["trial_id"] for r in rows]
     assert found.checked is not None and found.checked.value == 4
@@ -60,9 +61,11 @@ def test_broken_certificates_are_an_alarm_at_the_top(tmp_path, violations, alarm
     ]
     folder = make_store(tmp_path / "store", [*rows, row(3, stability_certified_violations=None)])
     found = check_attacks(read_evidence(folder))
+
     assert found.violations is not None and found.certified is not None
     assert (found.violations.value, found.certified.value) == (sum(violations), 200)
     assert found.violators == ([rows[1]["trial_id"]] if alarm else [])
+
     html = render(read_evidence(folder))
     top = html[html.index("<header>") : html.index("</header>")]
     assert ("cannot be trusted" in top and rows[1]["trial_id"] in top) == alarm

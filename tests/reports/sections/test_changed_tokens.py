@@ -49,6 +49,7 @@ def test_points_are_means_over_trials_and_bars_are_of_the_mean(tmp_path):
         "mistyped",
     ]
     assert [trace["name"] for trace in figure["data"]] == [f"p = {p:,}, 2 trials" for p in SIZES]
+
     for trace in figure["data"]:
         assert trace["x"] == [1, 4, 8] and trace["y"] == pytest.approx([3.5, 3.5 / 4, 3.5 / 8])
         half = 1.96 * math.sqrt(0.3**2 + 0.4**2) / 2
@@ -129,6 +130,7 @@ def test_the_sentence_describes_the_smallest_and_the_largest_model(tmp_path):
         " prediction by 3 nats at p = 300 and 12 at p = 1,200; replacing the token 8 places"
         " before the target moves it by 0.375 and 1.5."
     )
+
     (alone,) = made_of(tmp_path / "one", [text_row(300, 0, 4.0)]).sentences
     assert (
         str(alone).endswith(

@@ -20,6 +20,7 @@ def test_the_claims_hold_no_number_outside_the_ledger(rich):
         " ".join(" ".join(page.text).split()),
         re.S,
     )
+
     assert findings is not None
     left = findings[1]
     static = [part for s in (c.STATEMENT for c in CHECKED) for part in s if part] + [
@@ -38,6 +39,7 @@ def test_the_claims_hold_no_number_outside_the_ledger(rich):
         "contain 0",
         "too few for an interval (at least 6)",
     ]
+
     for phrase in sorted(static, key=len, reverse=True):
         left = left.replace(phrase, "")
     left = re.sub(r"\bC\d+\b|\d+ combinations of n and d are|all \d+ findings", "", left)

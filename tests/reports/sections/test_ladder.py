@@ -78,6 +78,7 @@ def test_every_number_is_in_the_ledger_and_comes_from_rows(page):
         n["key"]: n for n in json.loads(html.scripts["ledger"]) if n["key"].startswith("ladder")
     }
     shown = {key: float(value) for key, value, _ in html.data if key.startswith("ladder")}
+
     assert set(shown) == set(ledger) and len(shown) > 70
     for key, entry in ledger.items():
         assert shown[key] == entry["value"]
@@ -110,6 +111,7 @@ def recomputed(key: str, used: pd.DataFrame, ledger: dict) -> float:
         "sizes": len(set(n)),
         "starts": 49,
     }
+
     if name in simple:
         return simple[name]
     if name == "compute":
@@ -124,6 +126,7 @@ def recomputed(key: str, used: pd.DataFrame, ledger: dict) -> float:
             / 6
             / ledger[key.replace(":per", ":best:value")]["value"] ** 2
         )
+
     if ":best:" in key:
         means = pd.Series(loss).groupby(n).mean()
         c = np.polyfit(np.log(means.index), means.to_numpy(), 2)
@@ -137,6 +140,7 @@ def recomputed(key: str, used: pd.DataFrame, ledger: dict) -> float:
         }
         compute = [ledger[k.replace("best:value", "compute")]["value"] for k in best]
         return np.polyfit(np.log(compute), np.log(list(best.values())), 1)[0]
+
     if name == "draws":
         assert value >= 200
         return value
@@ -159,6 +163,7 @@ def recomputed(key: str, used: pd.DataFrame, ledger: dict) -> float:
             and min(errors, key=lambda k: errors[k]).endswith("E + A/N^α + B/D^β")
         )
         return value
+
     # A parameter or the objective, at the minimum that a general search finds from the fit and from
     # the truth.
     prefix = ":".join(key.split(":")[:2])
@@ -166,6 +171,7 @@ def recomputed(key: str, used: pd.DataFrame, ledger: dict) -> float:
     v = np.array([*np.log(fit[:3]), *fit[3:]])
     objective = sum_of_huber(v, n, d, loss)
     truth = np.array([*np.log(list(TRUTH.values())[:3]), TRUTH["α"], TRUTH["β"]])
+
     for start in (v, truth):
         other = minimize(
             sum_of_huber,
@@ -175,6 +181,7 @@ def recomputed(key: str, used: pd.DataFrame, ledger: dict) -> float:
             options={"maxiter": 4000, "maxfev": 4000},
         )
         assert other.fun >= objective * (1 - 1e-4)
+
     if name == "objective":
         return objective
     if "compute_exponent" in key:
@@ -193,10 +200,12 @@ def test_the_form_that_made_the_rows_comes_back_under_its_own_convention(page):
     }.items():
         low, high = (value[f"ladder0:without embeddings:{name}:{end}"] for end in ("low", "high"))
         assert low <= truth <= high
+
     ours, moved = (
         value[f"ladder0:{c}:compute_exponent:value"]
         for c in ("without embeddings", "all parameters")
     )
+
     assert abs(ours - 0.4 / 0.75) < 0.1 and abs(moved - ours) > 0.02, (
         "the convention moves the exponent"
     )
@@ -206,6 +215,7 @@ def test_the_section_states_objective_filter_warnings_and_extrapolation(page):
     text = " ".join(" ".join(page[0].text).split())
     section = re.search(r"Compute-optimal ladder(.*?)Published language models", text)
     assert section is not None
+
     for phrase in (
         "Huber",
         "no trial left out",
@@ -216,6 +226,7 @@ def test_the_section_states_objective_filter_warnings_and_extrapolation(page):
         "tokens per parameter",
     ):
         assert phrase in section[1], phrase
+
     left = section[1]
     for phrase in ("et al. 2022", "6·N·D", "context 64, lr 0.001"):
         left = left.replace(phrase, "")
@@ -230,6 +241,7 @@ def test_the_chart_shows_every_row_and_marks_minima(page):
         "N, without embeddings",
         "tokens trained on",
     ]
+
     drawn = [t for trace in figure["data"] for t in trace.get("customdata", [])]
     assert sorted(drawn) == sorted(rows.index[rows["task"].eq("text-stream")])
     for trace in figure["data"]:
@@ -241,18 +253,21 @@ def test_the_chart_shows_every_row_and_marks_minima(page):
                 assert view["x"] == pytest.approx(np.array(x, float)) and view[
                     "y"
                 ] == pytest.approx(used["test_loss"].to_numpy())
+
     stars = [
         t
         for t in figure["data"]
         if t.get("marker", {}).get("symbol") == "star" and "customdata" not in t
     ]
     solid = [t for t in figure["data"] if t["mode"] == "lines" and "dash" not in t["line"]]
+
     assert (
         len(stars)
         == len(solid)
         == 4
         == sum(t["mode"] == "lines" and t["line"].get("dash") == "dash" for t in figure["data"])
     )
+
     for star, line in zip(stars, solid, strict=True):
         for k in range(3):
             marked, curve = star["meta"][k], line["meta"][k]

@@ -116,6 +116,7 @@ def test_the_smallest_the_middle_and_the_largest_model_are_shown_at_the_largest_
         tmp_path / "store", [*rows, pictured(7, family="other"), pictured(8, family="other")]
     )
     shown = {kind.split(",")[0]: strips for kind, strips in shown_pictures(read_evidence(folder))}
+
     assert [(s.p.value, s.n.value) for s in shown["sphere"]] == [(10, 200), (30, 200), (50, 200)]
     assert [s.p.value for s in shown["other"]] == [7, 8]
     assert all("is missing" in s.problem and not s.png for strips in shown.values() for s in strips)
@@ -126,6 +127,7 @@ def test_the_page_shows_the_picture_and_what_is_on_it(tmp_path):
     (folder / "_pictures").mkdir()
     (folder / pictured(10)["pictures_file"]).write_bytes(png())
     html = render(read_evidence(folder))
+
     assert (
         f'src="data:image/png;base64,{base64.b64encode(png()).decode()}"' in html
         and html.count("<img") == 1
@@ -147,6 +149,7 @@ def test_hostile_answers_and_names_do_not_reach_the_page(tmp_path):
             pictured(20) | {"pictures": [bad | {"label": None}]},
         ],
     )
+
     html = render(read_evidence(folder))
     assert (
         "<script>alert" not in html

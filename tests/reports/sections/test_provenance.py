@@ -24,6 +24,7 @@ def test_runs_are_listed_with_forecast_and_time_taken(tmp_path):
                 seconds=25.0,
             )
         )
+
     html = render(read_evidence(Path(str(store))))
     rows = re.findall(r"<tr><td>(2026-01-02 03:0.*?)</td></tr>", html)
     assert [row.split("</td><td>") for row in rows] == [
