@@ -62,9 +62,9 @@ def exact(net: Net, x: Tensor, classes: int | None) -> Tensor:
     distance = np.full(len(at), np.inf)
 
     for k, j in itertools.permutations(range(classes), 2):
-        mine = label == k
-        distance[mine] = np.minimum(
-            distance[mine], exact_distance(net, at[mine], unit[k] - unit[j])
+        rows = label == k
+        distance[rows] = np.minimum(
+            distance[rows], exact_distance(net, at[rows], unit[k] - unit[j])
         )
     return torch.tensor(distance)
 

@@ -233,8 +233,8 @@ def test_models_in_a_stack_measure_as_they_do_alone(classes: int | None):
     samples = [s for s in (data(classes), data(classes, held_out=400, scale=3.0)) for _ in range(2)]
     seeds = [0, 0, 1, 1]
     together = measure(stack(models, samples[0].x_train[:4]), samples, [Seeds(s) for s in seeds])
-    for model, mine, seed, found in zip(models, samples, seeds, together, strict=True):
-        alone = measured(model, mine, seed)
+    for model, own, seed, found in zip(models, samples, seeds, together, strict=True):
+        alone = measured(model, own, seed)
         assert list(found.columns) == list(alone)
         for name, value in alone.items():
             assert alike(name, found.columns[name], value, MEASURE_POINTS), name

@@ -199,7 +199,7 @@ def test_no_store_is_a_clear_error(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"config_json": "{"}, "config_json that is not a JSON object: '{'"),
         ({"config_json": "[1]"}, "config_json that is not a JSON object"),
@@ -207,7 +207,7 @@ def test_no_store_is_a_clear_error(tmp_path):
         ({"stop_rule": None}, "the stop_rule 'nan'"),
     ],
 )
-def test_a_row_that_unilaw_did_not_write_is_refused_in_one_sentence(tmp_path, changes, said):
+def test_a_row_that_unilaw_did_not_write_is_refused_in_one_sentence(tmp_path, changes, message):
     with pytest.raises(UserError) as refused:
         evidence(tmp_path, [row(), row(seed=1, **changes)])
-    assert said in str(refused.value)
+    assert message in str(refused.value)

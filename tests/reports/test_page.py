@@ -86,8 +86,8 @@ def test_whatever_a_user_can_name_is_escaped(tmp_path):
 
     assert "<script>alert" not in html and "<img" not in html.replace(plotly_source(), "")
     assert HOSTILE not in html
-    said = " ".join(json.loads(Page(html).scripts["trial-texts"])[rows[0]["trial_id"]])
-    assert "<script" not in said and "&lt;script&gt;" in said
+    texts = " ".join(json.loads(Page(html).scripts["trial-texts"])[rows[0]["trial_id"]])
+    assert "<script" not in texts and "&lt;script&gt;" in texts
 
 
 def plotly_source() -> str:

@@ -51,8 +51,8 @@ def chain(length: int, stay: float = 0.8, vocabulary: int = VOCABULARY) -> np.nd
     return (np.cumsum(steps) % vocabulary).astype(np.uint16)
 
 
-def small_config(**given: Any) -> LanguageConfig:
-    return LanguageConfig(**{"n": 30, "context": CONTEXT, "batch_size": 12, **given})
+def small_config(**fields: Any) -> LanguageConfig:
+    return LanguageConfig(**{"n": 30, "context": CONTEXT, "batch_size": 12, **fields})
 
 
 def train(

@@ -43,10 +43,10 @@ def test_too_few_windows(length: int, n: int):
         train(bigram(), small_config(n=n), chain(length))
 
 
-@pytest.mark.parametrize("given", [dict(n=0), dict(max_epochs=0)])
-def test_nothing_to_train_on(given: dict[str, Any]):
+@pytest.mark.parametrize("fields", [dict(n=0), dict(max_epochs=0)])
+def test_nothing_to_train_on(fields: dict[str, Any]):
     with pytest.raises(ValueError, match="nothing to train on"):
-        train(bigram(), small_config(**given))
+        train(bigram(), small_config(**fields))
 
 
 def seen(

@@ -31,7 +31,7 @@ class Cut(Exception):
 
 
 class CutOff(LanguageCheckpoint):
-    """A checkpoint that raises Cut after it was written for a given step."""
+    """A checkpoint that raises Cut after it was written for a certain step."""
 
     after = 0
 
@@ -86,11 +86,11 @@ RESUMED: dict[str, tuple[Callable[[], nn.Module], dict[str, Any]]] = {
 
 
 @pytest.mark.usefixtures("checkpoints_always_due")
-@pytest.mark.parametrize(("model", "given"), RESUMED.values(), ids=RESUMED.keys())
+@pytest.mark.parametrize(("model", "fields"), RESUMED.values(), ids=RESUMED.keys())
 def test_interrupted_training_resumes_exactly(
-    model: Callable[[], nn.Module], given: dict[str, Any], tmp_path: Path
+    model: Callable[[], nn.Module], fields: dict[str, Any], tmp_path: Path
 ):
-    config = small_config(**given)
+    config = small_config(**fields)
     uninterrupted = model()
     expected = train(uninterrupted, config)
     for step in (1, 4, expected.steps - 1):

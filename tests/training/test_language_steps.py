@@ -116,9 +116,9 @@ STEPS = {
 
 
 @pytest.mark.parametrize("make", [bigram, gpt])
-@pytest.mark.parametrize("given", STEPS.values(), ids=STEPS.keys())
-def test_steps_are_those_of_adamw(given: dict[str, Any], make: Callable[[], nn.Module]):
-    config = small_config(**{"lr": 0.01, **given})
+@pytest.mark.parametrize("fields", STEPS.values(), ids=STEPS.keys())
+def test_steps_are_those_of_adamw(fields: dict[str, Any], make: Callable[[], nn.Module]):
+    config = small_config(**{"lr": 0.01, **fields})
     tokens = chain(2000)
     # In float64, because Adam magnifies a gradient that is only rounding.
     model = make().double()
@@ -173,12 +173,12 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(
 
 @pytest.mark.parametrize("model", [bigram, gpt])
 def test_bfloat16_stays_close(model: Callable[[], nn.Module]):
-    given = dict(n=600, lr=0.01, max_epochs=2)
+    fields = dict(n=600, lr=0.01, max_epochs=2)
     rough = model()
     output_types = set()
     rough.register_forward_hook(lambda *call: output_types.add(call[2].dtype))
-    fit = train(model(), small_config(**given))
-    rough_fit = train(rough, small_config(**given, precision="bfloat16"))
+    fit = train(model(), small_config(**fields))
+    rough_fit = train(rough, small_config(**fields, precision="bfloat16"))
 
     assert output_types == {torch.bfloat16}
     assert {p.dtype for p in rough.parameters()} == {torch.float32}
@@ -205,9 +205,9 @@ def test_compiled_training_equals_eager_training(
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
     eager = model()
     compiled = model()
-    given = dict(max_epochs=4, precision=precision)
-    fit = train(eager, small_config(**given))
-    compiled_fit = train(compiled, small_config(**given, compiled=True))
+    fields = dict(max_epochs=4, precision=precision)
+    fit = train(eager, small_config(**fields))
+    compiled_fit = train(compiled, small_config(**fields, compiled=True))
 
     losses = [point.loss for point in fit.curve]
     assert [point.loss for point in compiled_fit.curve] == pytest.approx(losses, rel=1e-5)

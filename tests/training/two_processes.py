@@ -36,8 +36,8 @@ CLIPPED: dict[str, Any] = {"clip": 0.05}
 CUT_AFTER = 1
 
 
-def config(given: dict[str, Any]) -> LanguageConfig:
-    own = {name: value for name, value in given.items() if name not in ("tied", "dropout")}
+def config(case: dict[str, Any]) -> LanguageConfig:
+    own = {name: value for name, value in case.items() if name not in ("tied", "dropout")}
     return LanguageConfig(
         **{"n": 30, "context": CONTEXT, "batch_size": 12, "max_epochs": 2, "lr": 0.01, **own}
     )
@@ -69,7 +69,7 @@ class OnlyRead(LanguageCheckpoint):
 
 
 def go(
-    given: dict[str, Any], processes: Processes, kept: LanguageCheckpoint | None = None
+    case: dict[str, Any], processes: Processes, kept: LanguageCheckpoint | None = None
 ) -> dict[str, Any]:
     """Train and evaluate a small GPT. Return all figures and, in the first process, the whole
     weights by name."""
@@ -81,13 +81,13 @@ def go(
             2,
             CONTEXT,
             VOCABULARY,
-            tied=given.get("tied", True),
-            dropout=given.get("dropout", 0.0),
+            tied=case.get("tied", True),
+            dropout=case.get("dropout", 0.0),
         )
         processes.shard(model, CPU)
         torch.manual_seed(5 + processes.rank)
         fit = train_language(
-            model, corpus().train, config(given), Seeds(0).generator("order"), CPU, kept, processes
+            model, corpus().train, config(case), Seeds(0).generator("order"), CPU, kept, processes
         )
 
     def held(p: torch.nn.Parameter) -> torch.Tensor:
@@ -122,7 +122,7 @@ def main(folder: Path, processes: Processes) -> None:
 
     torch.set_num_threads(1)
     first = processes.rank == 0
-    found = {name: go(given, processes) for name, given in CASES.items()}
+    found = {name: go(case, processes) for name, case in CASES.items()}
     found["kept"] = go(
         CASES["dropout"], processes, kept_in(folder / "of two", CutOff) if first else None
     )

@@ -33,8 +33,8 @@ def test_the_strip_spans_each_family_and_marks_each_model_with_a_place(tmp_path)
     }
 
     assert len(known) == 30 and marks["marker"]["symbol"].endswith("-open")
-    said = {text.split(":")[0]: x for text, x in zip(marks["text"], marks["x"], strict=True)}
-    assert said == pytest.approx(known)
+    drawn = {text.split(":")[0]: x for text, x in zip(marks["text"], marks["x"], strict=True)}
+    assert drawn == pytest.approx(known)
     assert set(marks["y"]) == {"GPT-3", "Pythia", "OPT", "Gopher", "Chinchilla", "LLaMA"}
     assert any(
         "from memory: tokens, d_model" in text for text in marks["text"] if text.startswith("OPT")

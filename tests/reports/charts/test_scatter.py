@@ -60,7 +60,7 @@ def test_every_point_of_every_chart_is_a_row(rich, chart):
     page, rows = rich
     rows = rows[rows["status"] == "ok"]
     rows = rows.assign(**{f"robust_linf_{r}": at_radius("linf", r)(rows) for r in (0.1, 0.2)})
-    said, figure = json.loads(page.scripts["trial-texts"]), json.loads(page.scripts[chart])
+    texts, figure = json.loads(page.scripts["trial-texts"]), json.loads(page.scripts[chart])
     views = [(x, y) for x in CHARTS[chart][0] for y in CHARTS[chart][1]]
 
     assert len(figure["layout"].get("meta", {"choices": [None]})["choices"]) == len(views)
@@ -82,7 +82,7 @@ def test_every_point_of_every_chart_is_a_row(rich, chart):
                 assert [px, py] == pytest.approx(expected), (trial, x, y)
         for trial in trace["customdata"]:
             assert trace["marker"]["symbol"].endswith("-open") != bool(rows.loc[trial, fills])
-            assert f"--trial {trial}" in said[trial][-1]
+            assert f"--trial {trial}" in texts[trial][-1]
         drawn += trace["customdata"]
 
     xs, ys = CHARTS[chart]

@@ -81,16 +81,21 @@ def test_c4_robust_part_supports_and_never_contradicts(tmp_path, rows, expected)
 
 
 def test_c4_says_how_far_from_the_published_figures(tmp_path):
-    said = verdict(tmp_path, robust({13_514: 0.5, 206_954: 0.85, 821_706: 0.9}), "C4").findings[-1]
-    assert (said.parts["p"].value, said.parts["ours"].value, said.parts["v0"].value) == (
+    claim = verdict(tmp_path, robust({13_514: 0.5, 206_954: 0.85, 821_706: 0.9}), "C4")
+    sentence = claim.findings[-1]
+    assert (
+        sentence.parts["p"].value,
+        sentence.parts["ours"].value,
+        sentence.parts["v0"].value,
+    ) == (
         206_954,
         pytest.approx(0.85),
         0.9,
     )
     assert (
-        said.parts["d0"].value == pytest.approx(-5)
-        and "about 90.0 %" in str(said)
-        and "-5.0 points" in str(said)
+        sentence.parts["d0"].value == pytest.approx(-5)
+        and "about 90.0 %" in str(sentence)
+        and "-5.0 points" in str(sentence)
     )
 
     largest = verdict(tmp_path / "b", robust({821_706: 0.9, 3_274_634: 0.93}), "C4").findings[-1]

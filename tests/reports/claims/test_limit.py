@@ -45,12 +45,12 @@ def test_c6_asks_where_the_error_levels_off(tmp_path, rows, expected):
 
 
 def test_c6_says_that_it_extrapolates_and_from_where(tmp_path):
-    (said,) = verdict(tmp_path, levelling(0.01), "C6").findings
-    assert said.parts["limit"].value == pytest.approx(0.01, rel=1e-3) and said.parts[
+    (sentence,) = verdict(tmp_path, levelling(0.01), "C6").findings
+    assert sentence.parts["limit"].value == pytest.approx(0.01, rel=1e-3) and sentence.parts[
         "at"
     ].value == pytest.approx(0.01 + 30e7**-0.8, rel=1e-2)
-    assert "extrapolated from 6 sizes, p = 1,000 to 300,000" in str(said)
-    (said,) = verdict(
+    assert "extrapolated from 6 sizes, p = 1,000 to 300,000" in str(sentence)
+    (sentence,) = verdict(
         tmp_path / "b", levelling(0.01, sizes=(1000, 10_000, 100_000, 1_000_000, 20_000_000)), "C6"
     ).findings
-    assert "fitted to 5 sizes" in str(said) and "extrapolated" not in str(said)
+    assert "fitted to 5 sizes" in str(sentence) and "extrapolated" not in str(sentence)

@@ -52,9 +52,9 @@ def test_c9_asks_for_a_rise_at_every_step(values, expected):
 
 def test_c9_compares_gpt3_within_one_table_and_says_that_nothing_was_measured(tmp_path):
     claim = verdict(tmp_path, [], "C9")
-    first, *said = [str(f) for f in claim.findings]
+    first, *sentences = [str(f) for f in claim.findings]
     assert claim.verdict == "supported" and "not measured here" in first
-    assert [s.split(":")[0] for s in said] == [
+    assert [s.split(":")[0] for s in sentences] == [
         "HellaSwag, zero-shot",
         "LAMBADA, zero-shot",
         "mean of 18 accuracies, zero-shot",
@@ -63,6 +63,6 @@ def test_c9_compares_gpt3_within_one_table_and_says_that_nothing_was_measured(tm
 
     assert (
         "63.6 % at GPT-3 1.3B, 72.5 % at GPT-3 13B, 76.2 % at GPT-3 175B, +8.9 and +3.7 points:"
-        " rises." in said[1]
+        " rises." in sentences[1]
     )
     assert all(len({a.harness for a in points}) == 1 for points in compared())

@@ -76,10 +76,10 @@ def test_reasons_for_a_missing_upper_bound_are_counted(tmp_path):
     folder = make_store(
         tmp_path / "store", [row(1, lip_upper_note=note), row(2, lip_upper_note=note), row(3)]
     )
-    ((said, count),) = check_attacks(read_evidence(folder)).unbounded
+    ((reason, count),) = check_attacks(read_evidence(folder)).unbounded
     html = render(read_evidence(folder))
     assert (
-        (said, count.value) == (note, 2) and "&lt;Softmax&gt;" in html and "<Softmax>" not in html
+        (reason, count.value) == (note, 2) and "&lt;Softmax&gt;" in html and "<Softmax>" not in html
     )
 
 

@@ -124,9 +124,10 @@ def test_without_a_standard_error_bars_show_the_range_of_trials(tmp_path):
 
 
 def test_the_sentence_describes_the_smallest_and_the_largest_model(tmp_path):
-    (said,) = made_of(tmp_path, [text_row(p, 0, p / 100) for p in SIZES]).sentences
+    (sentence,) = made_of(tmp_path, [text_row(p, 0, p / 100) for p in SIZES]).sentences
     assert (
-        str(said) == "gpt, 256 classes, 30 % resampled, n = 400: replacing the last token moves the"
+        str(sentence)
+        == "gpt, 256 classes, 30 % resampled, n = 400: replacing the last token moves the"
         " prediction by 3 nats at p = 300 and 12 at p = 1,200; replacing the token 8 places"
         " before the target moves it by 0.375 and 1.5."
     )

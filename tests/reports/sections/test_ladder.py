@@ -290,10 +290,10 @@ def test_each_setting_is_its_own_ladder_and_a_failed_seed_drops_its_cell(tmp_pat
 
 def test_the_page_mentions_repeated_tokens(tmp_path):
     rows = made(budgets=(1e11,), seeds=(0,))[:2]
-    for k, said in ((1, False), (2, True)):
+    for k, mentioned in ((1, False), (2, True)):
         repeated = [r | {"tokens_distinct": r["tokens_seen"] // k} for r in rows]
         html = render(read_evidence(make_store(tmp_path / f"s{k}", repeated)))
-        assert ("saw tokens more than once" in html) == said
+        assert ("saw tokens more than once" in html) == mentioned
 
 
 def failure_of(r):

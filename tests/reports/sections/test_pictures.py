@@ -76,7 +76,7 @@ def test_links_that_lead_out_of_the_store_are_not_followed(store, tmp_path, what
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "reason"),
     [
         (None, "is missing"),
         (b"", "is not a PNG"),
@@ -88,10 +88,10 @@ def test_links_that_lead_out_of_the_store_are_not_followed(store, tmp_path, what
         (png(0, 5), "too large"),
     ],
 )
-def test_a_file_that_is_not_a_small_png_is_not_shown(store, content, said):
+def test_a_file_that_is_not_a_small_png_is_not_shown(store, content, reason):
     if content is not None:
         (store / GOOD).write_bytes(content)
-    assert said in str(read_png(Store(store), GOOD))
+    assert reason in str(read_png(Store(store), GOOD))
 
 
 def test_a_named_pipe_does_not_hang_the_report(store):
