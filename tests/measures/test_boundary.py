@@ -1,5 +1,8 @@
 """Distances to the decision boundary: exact on linear maps, and right for points that are flat or
-far from any boundary."""
+far from any boundary.
+
+Run alone: python -m pytest tests/measures/test_boundary.py
+"""
 
 import math
 

@@ -1,4 +1,7 @@
-"""The minimum-norm search agrees with exact distances of small ReLU networks."""
+"""The minimum-norm search agrees with exact distances of small ReLU networks.
+
+Run alone: python -m pytest tests/measures/test_boundary_exactly.py
+"""
 
 import functools
 import itertools

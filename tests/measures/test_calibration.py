@@ -1,5 +1,8 @@
 """Calibration error, likelihood and Brier score: by hand, for forecasts of known quality, and with
-standard errors that hold."""
+standard errors that hold.
+
+Run alone: python -m pytest tests/measures/test_calibration.py
+"""
 
 import math
 import warnings

@@ -1,5 +1,8 @@
 """A bound on the logits bounds log-probabilities and margins, and certifies the distance within
-which no label changes."""
+which no label changes.
+
+Run alone: python -m pytest tests/measures/test_certified_distance.py
+"""
 
 import math
 

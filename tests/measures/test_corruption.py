@@ -1,5 +1,8 @@
 """Corruptions equal rolled, turned and averaged images, and do known damage to a classifier whose
-answers are known."""
+answers are known.
+
+Run alone: python -m pytest tests/measures/test_corruption.py
+"""
 
 import math
 from collections.abc import Callable

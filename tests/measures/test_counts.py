@@ -1,5 +1,8 @@
 """Counts of parameters and FLOPs agree with formulas: groups sum to numel, tied weights count once,
-also on the meta device."""
+also on the meta device.
+
+Run alone: python -m pytest tests/measures/test_counts.py
+"""
 
 import pytest
 import torch

@@ -1,5 +1,8 @@
 """The columns of a data set are in the schema, are computed once, and are computed anew when an
-input changes but not when labels do."""
+input changes but not when labels do.
+
+Run alone: python -m pytest tests/measures/test_dataset.py
+"""
 
 import dataclasses
 import json

@@ -1,5 +1,8 @@
 """Effective dimension of sets whose dimension is known (spheres, subspaces, rolls, unions) and of
-sets that have none."""
+sets that have none.
+
+Run alone: python -m pytest tests/measures/test_dimension.py
+"""
 
 import math
 

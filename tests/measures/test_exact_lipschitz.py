@@ -1,5 +1,8 @@
 """Exact Lipschitz constants of two-layer networks: the enumeration is right, and the upper bound
-lies above it."""
+lies above it.
+
+Run alone: python -m pytest tests/measures/test_exact_lipschitz.py
+"""
 
 import numpy as np
 import pytest

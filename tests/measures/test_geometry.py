@@ -1,4 +1,7 @@
-"""Pairwise distances: by hand on a line, by formula on spheres, and for copies and distant data."""
+"""Pairwise distances: by hand on a line, by formula on spheres, and for copies and distant data.
+
+Run alone: python -m pytest tests/measures/test_geometry.py
+"""
 
 import math
 

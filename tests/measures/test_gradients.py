@@ -1,5 +1,8 @@
 """Input gradients and margins: exact on linear maps, by formula along the sphere, by finite
-differences elsewhere."""
+differences elsewhere.
+
+Run alone: python -m pytest tests/measures/test_gradients.py
+"""
 
 import pytest
 import torch

@@ -1,5 +1,8 @@
 """Accuracy, changed predictions, and moved outputs and probabilities under input noise, by hand and
-for linear maps."""
+for linear maps.
+
+Run alone: python -m pytest tests/measures/test_input_noise.py
+"""
 
 import math
 

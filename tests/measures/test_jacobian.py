@@ -1,5 +1,8 @@
 """Spectral norms of Jacobians agree with dense singular values, by both methods, also along the
-sphere, and carry residuals."""
+sphere, and carry residuals.
+
+Run alone: python -m pytest tests/measures/test_jacobian.py
+"""
 
 import pytest
 import torch

@@ -1,5 +1,8 @@
 """Last words: examples by hand, examples of all lengths, and greedy continuations of a
-transformer."""
+transformer.
+
+Run alone: python -m pytest tests/measures/test_last_word.py
+"""
 
 import math
 

@@ -1,4 +1,7 @@
-"""Lipschitz constants of nonlinear layers: maxima over windows, and functions of single numbers."""
+"""Lipschitz constants of nonlinear layers: maxima over windows, and functions of single numbers.
+
+Run alone: python -m pytest tests/measures/test_layer_constants.py
+"""
 
 import math
 

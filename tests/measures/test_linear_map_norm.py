@@ -1,4 +1,7 @@
-"""Norms of linear layers, convolutions and averages agree with those of their dense matrices."""
+"""Norms of linear layers, convolutions and averages agree with those of their dense matrices.
+
+Run alone: python -m pytest tests/measures/test_linear_map_norm.py
+"""
 
 import math
 from typing import Any

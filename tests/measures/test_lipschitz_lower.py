@@ -1,5 +1,8 @@
 """Difference quotients are exact on linear maps, never above a known constant, above the slopes at
-the points, and stay on the sphere."""
+the points, and stay on the sphere.
+
+Run alone: python -m pytest tests/measures/test_lipschitz_lower.py
+"""
 
 import pytest
 import torch

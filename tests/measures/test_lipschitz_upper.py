@@ -1,5 +1,8 @@
 """Upper bounds of whole models: constants multiply along a chain, and a missing bound has a
-reason."""
+reason.
+
+Run alone: python -m pytest tests/measures/test_lipschitz_upper.py
+"""
 
 import math
 from collections.abc import Callable

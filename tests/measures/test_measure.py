@@ -1,5 +1,8 @@
 """All measured columns together: exact for a linear model, in units that do not depend on the scale
-of data or outputs."""
+of data or outputs.
+
+Run alone: python -m pytest tests/measures/test_measure.py
+"""
 
 import dataclasses
 import math

@@ -1,5 +1,8 @@
 """Held-out figures of language models: on streams of known entropy, by hand, and with standard
-errors checked over fresh streams."""
+errors checked over fresh streams.
+
+Run alone: python -m pytest tests/measures/test_next_token.py
+"""
 
 import math
 

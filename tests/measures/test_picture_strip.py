@@ -1,4 +1,7 @@
-"""The strips of smallest changes: what is drawn where, and which points are shown."""
+"""The strips of smallest changes: what is drawn where, and which points are shown.
+
+Run alone: python -m pytest tests/measures/test_picture_strip.py
+"""
 
 import io
 

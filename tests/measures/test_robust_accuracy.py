@@ -1,5 +1,8 @@
 """The ℓ∞ search is exact on linear maps, stays in its box, and is nearly exact on small networks.
-Robust accuracy and warnings agree with counts by hand."""
+Robust accuracy and warnings agree with counts by hand.
+
+Run alone: python -m pytest tests/measures/test_robust_accuracy.py
+"""
 
 import itertools
 import math

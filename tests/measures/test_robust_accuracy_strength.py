@@ -5,6 +5,8 @@ Budget: gradient evaluations per point. One of our searches serves every radius;
 the whole search (ℓ2: two starts × SEARCH_STEPS; ℓ∞: two starts × LINF_STEPS) again at each radius.
 The ℓ∞ search starts from what the ℓ2 search found. Twenty trained nets of widths 2 to 32; the nets
 of a family are attacked in one batch.
+
+Run alone: python -m pytest tests/measures/test_robust_accuracy_strength.py
 """
 
 import functools

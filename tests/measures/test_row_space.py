@@ -1,5 +1,8 @@
 """A model in the coordinates of its first layer has the same outputs, gradient norms and nearest
-points."""
+points.
+
+Run alone: python -m pytest tests/measures/test_row_space.py
+"""
 
 import pytest
 import torch

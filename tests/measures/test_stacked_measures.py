@@ -1,4 +1,7 @@
-"""Models measured as one program have the columns that they have alone."""
+"""Models measured as one program have the columns that they have alone.
+
+Run alone: python -m pytest tests/measures/test_stacked_measures.py
+"""
 
 import math
 

@@ -1,5 +1,8 @@
 """Changed tokens: which kinds of change at which distances, what stays unchanged, and what is
-drawn."""
+drawn.
+
+Run alone: python -m pytest tests/measures/test_token_changes.py
+"""
 
 import math
 import string

@@ -1,4 +1,7 @@
-"""Responses to changed tokens: of models whose responses are known, and how a model is called."""
+"""Responses to changed tokens: of models whose responses are known, and how a model is called.
+
+Run alone: python -m pytest tests/measures/test_token_response.py
+"""
 
 import math
 

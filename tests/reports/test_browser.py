@@ -1,5 +1,8 @@
 """The report in a real browser, wide and narrow: charts are drawn (folded ones when opened), axes
-can be chosen, and there is no error and no request."""
+can be chosen, and there is no error and no request.
+
+Run alone: python -m pytest tests/reports/test_browser.py
+"""
 
 import html
 import json

@@ -1,4 +1,7 @@
-"""Which rows enter a fit, and which points are filled."""
+"""Which rows enter a fit, and which points are filled.
+
+Run alone: python -m pytest tests/reports/test_evidence.py
+"""
 
 import pytest
 

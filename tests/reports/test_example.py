@@ -1,4 +1,7 @@
-"""The stores that ship as examples give the figures that the findings and the log state."""
+"""The stores that ship as examples give the figures that the findings and the log state.
+
+Run alone: python -m pytest tests/reports/test_example.py
+"""
 
 import re
 from pathlib import Path

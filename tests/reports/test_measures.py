@@ -1,4 +1,7 @@
-"""Lists and alternative columns become one value per row, NaN where a row lacks them."""
+"""Lists and alternative columns become one value per row, NaN where a row lacks them.
+
+Run alone: python -m pytest tests/reports/test_measures.py
+"""
 
 import math
 from typing import Any

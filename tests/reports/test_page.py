@@ -1,5 +1,8 @@
 """The page as a whole: its numbers are in the ledger, it is correct for small stores, escaped, and
-free of network requests."""
+free of network requests.
+
+Run alone: python -m pytest tests/reports/test_page.py
+"""
 
 import json
 import subprocess

@@ -1,5 +1,8 @@
 """Training against an adversary is the same in a stack and alone, follows the textbook loop, and
-makes models robust."""
+makes models robust.
+
+Run alone: python -m pytest tests/training/test_adversarial_training.py
+"""
 
 import math
 from collections.abc import Sequence

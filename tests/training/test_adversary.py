@@ -1,5 +1,8 @@
 """The adversary: exact on linear models, confined to ball and box, the same in a stack and alone,
-and at a known cost."""
+and at a known cost.
+
+Run alone: python -m pytest tests/training/test_adversary.py
+"""
 
 from collections.abc import Callable
 from functools import partial

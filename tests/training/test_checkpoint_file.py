@@ -1,5 +1,8 @@
 """The file of a checkpoint: what is read back, which files are refused, and how often it is
-written."""
+written.
+
+Run alone: python -m pytest tests/training/test_checkpoint_file.py
+"""
 
 import types
 from collections.abc import Callable

@@ -1,4 +1,7 @@
-"""Interrupted training resumes as if it had not been interrupted, bit for bit."""
+"""Interrupted training resumes as if it had not been interrupted, bit for bit.
+
+Run alone: python -m pytest tests/training/test_checkpoint_resume.py
+"""
 
 import copy
 import dataclasses

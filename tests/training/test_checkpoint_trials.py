@@ -1,5 +1,8 @@
 """Checkpoints of whole trials: which trials keep one, what their rows say about it, and when it is
-deleted."""
+deleted.
+
+Run alone: python -m pytest tests/training/test_checkpoint_trials.py
+"""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""The windows of tokens that a language model is trained on, and their order."""
+"""The windows of tokens that a language model is trained on, and their order.
+
+Run alone: python -m pytest tests/training/test_language_batches.py
+"""
 
 from pathlib import Path
 from typing import Any

@@ -1,5 +1,8 @@
 """Interrupted training of a language model resumes exactly, and only from a file that is its own
-and complete."""
+and complete.
+
+Run alone: python -m pytest tests/training/test_language_checkpoint.py
+"""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,7 @@
-"""Training a language model: its figures, and how it fails."""
+"""Training a language model: its figures, and how it fails.
+
+Run alone: python -m pytest tests/training/test_language_loop.py
+"""
 
 import math
 

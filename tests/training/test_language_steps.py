@@ -1,5 +1,8 @@
 """Training steps of language models: the schedule is nanoGPT's, the optimizer is AdamW, and neither
-micro-batches nor the compiler change the result."""
+micro-batches nor the compiler change the result.
+
+Run alone: python -m pytest tests/training/test_language_steps.py
+"""
 
 import math
 from collections.abc import Callable

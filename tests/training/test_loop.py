@@ -1,4 +1,7 @@
-"""The training loop: the figure and reason of each stop rule, and what the result depends on."""
+"""The training loop: the figure and reason of each stop rule, and what the result depends on.
+
+Run alone: python -m pytest tests/training/test_loop.py
+"""
 
 import dataclasses
 import math

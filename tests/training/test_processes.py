@@ -1,5 +1,8 @@
 """Two processes train one model: each holds its part, the figures are those of one process, and
-training resumes after a kill."""
+training resumes after a kill.
+
+Run alone: python -m pytest tests/training/test_processes.py
+"""
 
 import json
 import os

@@ -1,4 +1,7 @@
-"""Models trained as one program end with the weights and the Fit that they would have alone."""
+"""Models trained as one program end with the weights and the Fit that they would have alone.
+
+Run alone: python -m pytest tests/training/test_stack.py
+"""
 
 from collections.abc import Callable
 

@@ -1,5 +1,8 @@
 """Which models can be one program: unusual models train in a stack as they do alone, and those that
-would not are refused with the reason."""
+would not are refused with the reason.
+
+Run alone: python -m pytest tests/training/test_stackable.py
+"""
 
 import copy
 from collections.abc import Callable, Sequence

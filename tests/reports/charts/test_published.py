@@ -1,4 +1,7 @@
-"""Charts of published models show every published figure once, at its place."""
+"""Charts of published models show every published figure once, at its place.
+
+Run alone: python -m pytest tests/reports/charts/test_published.py
+"""
 
 import json
 

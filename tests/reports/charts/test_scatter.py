@@ -1,4 +1,7 @@
-"""Charts of trials: every point is a row, and every line has its fitted slope."""
+"""Charts of trials: every point is a row, and every line has its fitted slope.
+
+Run alone: python -m pytest tests/reports/charts/test_scatter.py
+"""
 
 import json
 

@@ -1,4 +1,7 @@
-"""C8: whether larger models are more robust, by the sign of every slope."""
+"""C8: whether larger models are more robust, by the sign of every slope.
+
+Run alone: python -m pytest tests/reports/claims/test_bigger.py
+"""
 
 import pytest
 

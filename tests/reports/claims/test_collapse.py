@@ -1,4 +1,7 @@
-"""C2: whether stability collapses on p/(n·d)."""
+"""C2: whether stability collapses on p/(n·d).
+
+Run alone: python -m pytest tests/reports/claims/test_collapse.py
+"""
 
 import pytest
 

@@ -1,4 +1,7 @@
-"""C4: the sizes at which clean and robust accuracy cross their targets."""
+"""C4: the sizes at which clean and robust accuracy cross their targets.
+
+Run alone: python -m pytest tests/reports/claims/test_crossing.py
+"""
 
 import pytest
 

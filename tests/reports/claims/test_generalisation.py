@@ -1,4 +1,7 @@
-"""C10: whether stability and accuracy rank models alike."""
+"""C10: whether stability and accuracy rank models alike.
+
+Run alone: python -m pytest tests/reports/claims/test_generalisation.py
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,7 @@
-"""C6: where the test error levels off."""
+"""C6: where the test error levels off.
+
+Run alone: python -m pytest tests/reports/claims/test_limit.py
+"""
 
 import pytest
 

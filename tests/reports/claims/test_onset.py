@@ -1,4 +1,7 @@
-"""C1: the onset of fitting pure noise, bracketed by sizes."""
+"""C1: the onset of fitting pure noise, bracketed by sizes.
+
+Run alone: python -m pytest tests/reports/claims/test_onset.py
+"""
 
 import pytest
 

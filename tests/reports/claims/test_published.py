@@ -1,4 +1,7 @@
-"""C7 and C9: published figures alone, whatever the rows say."""
+"""C7 and C9: published figures alone, whatever the rows say.
+
+Run alone: python -m pytest tests/reports/claims/test_published.py
+"""
 
 import pytest
 

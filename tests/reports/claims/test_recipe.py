@@ -1,4 +1,7 @@
-"""C5: a published recipe, run again."""
+"""C5: a published recipe, run again.
+
+Run alone: python -m pytest tests/reports/claims/test_recipe.py
+"""
 
 import pytest
 

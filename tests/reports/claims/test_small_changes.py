@@ -1,4 +1,7 @@
-"""C11: small changes found, beside the distances between inputs."""
+"""C11: small changes found, beside the distances between inputs.
+
+Run alone: python -m pytest tests/reports/claims/test_small_changes.py
+"""
 
 import math
 

@@ -1,5 +1,8 @@
 """Published figures: the tables hold what their sources say, and the page's arithmetic follows from
-them."""
+them.
+
+Run alone: python -m pytest tests/reports/published/test_tables.py
+"""
 
 import pytest
 

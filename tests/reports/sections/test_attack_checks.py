@@ -1,4 +1,7 @@
-"""Warnings of the searches and broken certificates: counted, named, and never hidden."""
+"""Warnings of the searches and broken certificates: counted, named, and never hidden.
+
+Run alone: python -m pytest tests/reports/sections/test_attack_checks.py
+"""
 
 import pandas as pd
 import pytest

@@ -1,4 +1,7 @@
-"""The section "Changed tokens": which curves are shown, and every point and bar by hand."""
+"""The section "Changed tokens": which curves are shown, and every point and bar by hand.
+
+Run alone: python -m pytest tests/reports/sections/test_changed_tokens.py
+"""
 
 import json
 import math

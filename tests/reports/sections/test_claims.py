@@ -1,4 +1,7 @@
-"""The section "Claims, checked against these rows": every number in it comes from rows."""
+"""The section "Claims, checked against these rows": every number in it comes from rows.
+
+Run alone: python -m pytest tests/reports/sections/test_claims.py
+"""
 
 import re
 

@@ -1,4 +1,7 @@
-"""The head of the page: counts and headline."""
+"""The head of the page: counts and headline.
+
+Run alone: python -m pytest tests/reports/sections/test_header.py
+"""
 
 import re
 

@@ -1,5 +1,8 @@
 """The section "Compute-optimal ladder": its numbers computed again by other code, its chart, and
-when it is left out."""
+when it is left out.
+
+Run alone: python -m pytest tests/reports/sections/test_ladder.py
+"""
 
 import json
 import re

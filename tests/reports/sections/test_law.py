@@ -1,4 +1,7 @@
-"""The section "The law, and what was measured": the slopes on its cards."""
+"""The section "The law, and what was measured": the slopes on its cards.
+
+Run alone: python -m pytest tests/reports/sections/test_law.py
+"""
 
 import pandas as pd
 

@@ -1,5 +1,8 @@
 """Pictures of changes are shown only from the store's own folder; for anything odd the page says
-why it is not shown."""
+why it is not shown.
+
+Run alone: python -m pytest tests/reports/sections/test_pictures.py
+"""
 
 import base64
 import os

@@ -1,4 +1,7 @@
-"""The section "Provenance": runs with their forecasts, and trials trained together."""
+"""The section "Provenance": runs with their forecasts, and trials trained together.
+
+Run alone: python -m pytest tests/reports/sections/test_provenance.py
+"""
 
 import re
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""The section "All trials": every cell is a row's value."""
+"""The section "All trials": every cell is a row's value.
+
+Run alone: python -m pytest tests/reports/sections/test_trials.py
+"""
 
 import numpy as np
 import pandas as pd
