@@ -80,10 +80,11 @@ def split(documents: Iterable[bytes]) -> tuple[list[bytes], list[bytes]]:
     """
     by_hash = {hashlib.sha256(document).digest(): document for document in documents}
     if len(by_hash) < 2:
+        count = "only one document" if by_hash else "no document"
         raise UserError(
-            f"the source has {'only one document' if by_hash else 'no document'}, and needs at"
-            " least two different ones, one to hold out; a document is a text file or a row;"
-            " split the text into several, or raise 'megabytes'"
+            f"{count} was read from the source, and at least two different ones are needed, one to"
+            " hold out; a document is a text file or a row: split the text into several, or raise"
+            " 'megabytes'"
         )
 
     limit = int(HELD_OUT * 2**64).to_bytes(8, "big")

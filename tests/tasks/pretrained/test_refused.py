@@ -142,7 +142,7 @@ def test_models_that_are_refused(source: str, copied: Path, damage: Any, words: 
 
 
 def test_more_context_than_the_model_reads(source: str, models: Path):
-    message = f"reads {LONGEST} tokens and 'context' is {LONGEST + 1}; lower it"
+    message = f"reads at most {LONGEST} tokens, and 'context' is {LONGEST + 1}; lower it"
     with pytest.raises(UserError, match=message):
         plan(sweep(source, f"folder:{models / 'gpt2'}", context=LONGEST + 1), print)
     (columns,) = run(trial(source, models / "gpt2", context=LONGEST + 1))
