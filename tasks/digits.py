@@ -145,7 +145,7 @@ def _idx_file(folder: Path, name: str) -> Path:
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """Return the array in an IDX file of unsigned bytes, plain or gzipped. Raises UserError on a
+    """Return the array in an IDX file of unsigned bytes, plain or gzipped. Raise UserError on a
     wrong magic number or length."""
     try:
         raw = path.read_bytes()

@@ -34,7 +34,7 @@ def model_folder(model: str, revision: str | None) -> Path:
     """Return the folder with a model's files: the named folder, or one with the hub's files, which
     are downloaded once.
 
-    Raises UserError when there is none, or when it lacks weights or a tokenizer that can be read.
+    Raise UserError when there is none, or when it lacks weights or a tokenizer that can be read.
     """
     if model.startswith("folder:"):
         folder = Path(model.removeprefix("folder:"))
@@ -85,7 +85,7 @@ def weights_hash(folder: Path) -> str:
 
 @lru_cache
 def model_shape(folder: Path) -> Any:
-    """Return the model's transformers configuration. Raises UserError for an unknown model."""
+    """Return the model's transformers configuration. Raise UserError for an unknown model."""
     from transformers import AutoConfig
 
     try:

@@ -164,7 +164,7 @@ def _sample_different(
     """Return (n, length) int64: windows drawn without replacement, no two with the same input. The
     windows for a smaller n are the first of those for a larger one.
 
-    One input with two targets can never be fitted, however large the model. Raises UserError where
+    One input with two targets can never be fitted, however large the model. Raise UserError where
     there are fewer than n different windows; `kind` is their name in the message.
     """
     order = torch.randperm(len(all_windows), generator=generator).numpy()

@@ -109,7 +109,7 @@ def _library(root: Path) -> Iterator[Path]:
 
 
 def _texts_of_rows(source: str, field: str) -> Iterator[str]:
-    """Yield the text of every row. Raises UserError for a row without text."""
+    """Yield the text of every row. Raise UserError for a row without text."""
     for number, row in enumerate(_rows(source), start=1):
         if field not in row:
             raise UserError(

@@ -117,7 +117,7 @@ def train_bpe(documents: Sequence[bytes], size: int) -> "tokenizers.Tokenizer":
     """Train byte-level BPE of exactly `size` tokens: the separator, 256 bytes, and merged pairs.
     The order of the documents does not matter.
 
-    Raises UserError where the text has too few pairs that occur more than once.
+    Raise UserError where the text has too few pairs that occur more than once.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -144,7 +144,7 @@ def train_bpe(documents: Sequence[bytes], size: int) -> "tokenizers.Tokenizer":
 
 @lru_cache(maxsize=2)
 def _published(tokenizer: str) -> Tokenizer:
-    """Return a tokenizer of the hub or of a folder. Raises UserError where it cannot be loaded."""
+    """Return a tokenizer of the hub or of a folder. Raise UserError where it cannot be loaded."""
     from transformers import AutoTokenizer
 
     name_or_path = tokenizer.partition(":")[2]

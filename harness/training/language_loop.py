@@ -70,7 +70,7 @@ def train_language(
     model draws at random. processes: each of several processes calls this with its part of the
     model, and with the same config and order. Only the first passes the checkpoint.
 
-    Raises UserError when there are fewer than n windows, ValueError when n or max_epochs is 0, and
+    Raise UserError when there are fewer than n windows, ValueError when n or max_epochs is 0, and
     TrialFailure("nan") with the step whose loss is not finite.
     """
     if not config.n or not config.max_epochs:

@@ -50,7 +50,7 @@ def train(
     keep: called with the state after every epoch. start: a state that `keep` received, from which
     training resumes.
 
-    Raises ValueError when stop rule `noise` meets labels without noise, or when an adversary starts
+    Raise ValueError when stop rule `noise` meets labels without noise, or when an adversary starts
     at random and a group has no generator for it.
     """
     _check_arguments(groups, configs)

@@ -40,7 +40,7 @@ def stack(modules: Sequence[nn.Module], probe: Tensor) -> Program:
 
     probe: (B, *input_shape), the inputs on which stacking is tested.
 
-    Raises CannotStack when the models differ in structure, or when stacking or padding changes what
+    Raise CannotStack when the models differ in structure, or when stacking or padding changes what
     they compute.
     """
     if len(modules) == 1:
