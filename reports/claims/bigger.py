@@ -69,7 +69,7 @@ def _summary(signs: list[int], trials: tuple[str, ...]) -> Sentence:
         for name, sign in (("robust", 1), ("fragile", -1), ("open", 0))
     }
     return Sentence(
-        "Of the slopes below, {robust} lie on the robust side of 0 and {fragile} on the other;"
-        " {open} intervals contain 0.",
+        "Slopes below: {robust} on the robust side of 0, {fragile} on the other; {open} intervals"
+        " contain 0.",
         parts,
     )

@@ -63,12 +63,12 @@ def _family_phrase(i: int, parts: dict[str, Any], kinds: int) -> str:
     """Return the i-th family's template, with one slope where the lowest and highest read the
     same."""
     if kinds == 1:
-        slopes = f"{{low{i}}}, {{kinds{i}}} kind"
+        phrase = f"{{low{i}}} for {{kinds{i}}} kind of {{family{i}}}"
     elif str(parts[f"low{i}"]) == str(parts[f"high{i}"]):
-        slopes = f"{{low{i}}} over {{kinds{i}}} kinds"
+        phrase = f"{{low{i}}} for {{kinds{i}}} kinds of {{family{i}}}"
     else:
-        slopes = f"{{low{i}}} to {{high{i}}} over {{kinds{i}}} kinds"
-    return f"{{family{i}}}: {slopes}, {{verdicts{i}}}"
+        phrase = f"{{low{i}}} to {{high{i}}} for {{kinds{i}}} kinds of {{family{i}}}"
+    return f"{phrase}: {{verdicts{i}}}"
 
 
 def _verdicts(fits: list[KindFit]) -> str:

@@ -70,7 +70,7 @@ def test_the_headline_sets_language_models_beside_the_other_families(rich):
     head = prose[
         prose.index("Below the noise, the slope") : prose.index("The law, and what was measured")
     ]
-    order = [head.index(f"{family}: ") for family in ("gpt", "other", "sphere")]
+    order = [head.index(f"of {family}: ") for family in ("gpt", "other", "sphere")]
 
     assert (
         order == sorted(order)
