@@ -1,10 +1,7 @@
 """Measure every column of trained models: accuracy over the whole held-out set, and sensitivity on
 a draw of points.
 
-To add an instrument, write it as a function in its own file, beside its source. Call it in the file
-of its group (`stability_columns.py`, `lipschitz_columns.py`, …; a new group joins the list in
-`sensitivity.py`). Declare its columns in `harness/store/columns/`, and raise MEASURES_VERSION in
-`harness/store/schema.py`.
+How to add an instrument: docs/instruments.md, "Adding an instrument".
 """
 
 import dataclasses
