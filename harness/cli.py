@@ -259,7 +259,8 @@ def measure(
     except KeyboardInterrupt:
         progress.stop()
         progress.say(
-            "interrupted; what was measured so far is in the store, and the same command goes on"
+            "interrupted; what was measured so far is in the store; run the same command again to"
+            " continue"
         )
         raise typer.Exit(130) from None
     finally:

@@ -1,9 +1,9 @@
 """Turn rows into the table that every fit, claim and figure reads: the latest view, with columns
 that say which trials enter a fit.
 
-Trials of whole cells enter fits: every seed finished and met the stop rule. Their size must lie at
-least one grid step past the smallest whole one, on a curve with at least MIN_SIZES such sizes. The
-step drops the peak at the onset of fitting.
+A cell is whole when every seed finished and met the stop rule. The trials of a whole cell enter
+fits if the cell is larger than the smallest whole cell of its curve, and the curve has at least
+MIN_SIZES such sizes. Leaving out the smallest whole cell drops the peak at the onset of fitting.
 
 Training for fixed epochs without injected noise meets no noise level. There a net counts as not
 fitted when its training error is above half that of guessing: a net that gives every input the same

@@ -16,8 +16,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 PASSED_ON = (TimeIsUp, KeyboardInterrupt)
-"""What ends the whole batch when a trial raises it. Anything else fails that trial alone, Exception
-or not: a panic in a Rust extension is none."""
+"""Exceptions that end the whole batch when a trial raises one. Every other BaseException fails that
+trial alone. Not all of those are an Exception: a panic in a Rust extension is not."""
 
 OUT_OF_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "_STATUS_ALLOC_FAILED")
 """Words of a RuntimeError that is about memory: from torch's allocator on the CPU, from CUDA, and

@@ -20,7 +20,7 @@ from harness.store import provenance
 from harness.store.schema import MEASURES_VERSION
 
 CALIBRATION_VERSION = 4
-"""Raised when what is timed, or how it is fitted, changes."""
+"""Increase it when what is timed, or how it is fitted, changes."""
 
 
 def calibrated(threads: int, say: Callable[[str], None]) -> Calibration:

@@ -236,8 +236,8 @@ def _refuse_what_no_gpus_hold(cells: list[Cell], resources: Resources) -> None:
     limited_by = "resources.gpu_memory_gb" if resources.gpu_memory_gb else "this machine's GPU"
     raise UserError(
         f"{_largest_of(too_large, cells)} on one GPU, {limited_by} is"
-        f" {(_gpu_bytes(resources) or 0) / 1e9:.1f} GB, and at most resources.max_gpus ="
-        f" {resources.max_gpus} divide a language model's weights, nothing else's"
+        f" {(_gpu_bytes(resources) or 0) / 1e9:.1f} GB, and only a language model can be"
+        f" divided, over at most resources.max_gpus = {resources.max_gpus} GPUs"
         f" ({_largest(too_large).config})"
     )
 
