@@ -264,7 +264,8 @@ def measure(
     except KeyboardInterrupt as e:
         progress.stop()
         progress.say(
-            "interrupted; what was measured so far is in the store, and the same command goes on"
+            "interrupted; what was measured so far is in the store; run the same command again to"
+            " continue"
         )
         raise typer.Exit(exit_code(e)) from None
     finally:

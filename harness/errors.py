@@ -18,6 +18,10 @@ SHARED_KINDS = frozenset({"oom", "crash", "preempted", "timeout"})
 """Kinds that one trial can bring upon its whole batch. They do not say which trial it was, so the
 trials of a batch of several are run again apart, without a row, until the culprit is alone."""
 
+assert RETRIED_KINDS <= SHARED_KINDS, (
+    "a retry runs the whole batch again, so the trial must be alone"
+)
+
 
 class UserError(Exception):
     """Bad input: one clear sentence per mistake, shown without a traceback. The command exits with

@@ -34,7 +34,8 @@ trial."""
 
 
 class TextConfig(Config):
-    """The model is GPT-2 of `layers` blocks and `width`, in float32 and without dropout."""
+    """The fields of a trial on windows. The model is GPT-2 with `layers` blocks of `width`, in
+    float32 and without dropout."""
 
     n: int = Field(
         default=1024, ge=10, le=100_000_000, description="training windows, all different"
@@ -188,7 +189,7 @@ def _sample_different(
     """Return (n, length) int64: windows drawn without replacement, no two with the same input. The
     windows for a smaller n are the first of those for a larger one.
 
-    One input with two targets can never be fitted, however large the model. Raises UserError where
+    One input with two targets can never be fitted, however large the model. Raise UserError where
     there are fewer than n different windows; `kind` is their name in the message.
     """
     order = torch.randperm(len(all_windows), generator=generator).numpy()

@@ -1,4 +1,4 @@
-"""Where text comes from, always named explicitly: the documents of a source.
+"""Read the documents of a text source, which is always named explicitly.
 
 python-stdlib    the running Python's standard library, source files without its tests: real text,
                  offline, the default
@@ -10,8 +10,8 @@ jsonl:PATH       a file of JSON lines, or a folder of *.jsonl files
 
 A document is a file in python-stdlib and text, and a row in the others.
 
-The standard library belongs to a Python version: another version is another corpus, with another
-content hash.
+The standard library differs between Python versions, so every version is another corpus with
+another content hash.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ and other packages."""
 
 
 def check_source(source: str) -> str:
-    """Return the name as it is. Raises ValueError with what is allowed."""
+    """Return the name unchanged. Raise ValueError, saying what is allowed, for any other."""
     is_hub = re.fullmatch(r"hub:[^@#]+(@[^@#]+)?(#[^@#]+)?", source)
     is_local = re.fullmatch(r"(text|parquet|jsonl):.+", source)
     if source == "python-stdlib" or is_hub or is_local:
@@ -69,8 +69,8 @@ def documents(source: str, text_field: str = "text") -> Iterator[bytes]:
 
 
 def source_identity(source: str) -> str:
-    """Return a string that differs when a source could have other documents: from the content of
-    its files in order, or the hub's name."""
+    """Return a string that changes when a source may hold other documents: a hash of its files in
+    order, or its name on the hub."""
     if source.startswith("hub:"):
         return source
     digest = hashlib.sha256()
@@ -115,7 +115,7 @@ def _files(source: str) -> list[Path]:
 def _library(root: Path) -> Iterator[Path]:
     """Yield Python's own source files, except those that its build writes for one machine."""
     for folder, subfolders, names in os.walk(root):
-        # os.walk goes into the subfolders that are left in its list.
+        # os.walk descends only into the subfolders left in this list.
         subfolders[:] = [
             name for name in subfolders if name not in NO_LIBRARY and not name.startswith("config-")
         ]
@@ -125,7 +125,7 @@ def _library(root: Path) -> Iterator[Path]:
 
 
 def _texts_of_rows(source: str, field: str) -> Iterator[str]:
-    """Yield the text of every row. Raises UserError for a row without text."""
+    """Yield the text of every row. Raise UserError for a row without text."""
     for number, row in enumerate(_rows(source), start=1):
         if field not in row:
             raise UserError(

@@ -205,7 +205,7 @@ def _refuse_without_room(need: ResourceRequest, nodes: list[ResourceRequest]) ->
     if need.times(everything) < 1:
         has = "the cluster has"
     else:
-        has = "no node has that, only all together:"
+        has = "no single node has that; all nodes together have"
     raise UserError(
         f"one trial needs {need.cpus:g} CPUs, {need.gpus:g} GPUs and {need.memory / 1e9:g} GB, and"
         f" {has} {everything.cpus:g}, {everything.gpus:g} and {everything.memory / 1e9:.0f}; change"
@@ -273,7 +273,7 @@ class Head:
             if self.is_remote:
                 raise HeadIsDead(
                     f"the cluster's head at {self.address} has died; finished trials are in the"
-                    " store, and the same command goes on once there is a cluster again"
+                    " store; once there is a cluster again, run the same command again to continue"
                 )
             raise HeadIsDead(
                 f"this machine's Ray has not answered for {HEAD_GONE_S:.0f} s; finished trials are"

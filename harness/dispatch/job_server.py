@@ -66,7 +66,7 @@ def knock(address: str) -> None:
 
 @contextmanager
 def errors_in_one_sentence(address: str) -> Iterator[None]:
-    """Raise whatever can go wrong between here and a job server as UserError."""
+    """Turn every error between this machine and a job server into a UserError of one sentence."""
     try:
         yield
     except AuthenticationError:

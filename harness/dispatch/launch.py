@@ -49,7 +49,10 @@ def launch(
         say(f"detached from {job.submission_id}, which goes on; {how_to}")
         return exit_code(e)
     except job_log.LostSight as e:
-        say(f"unilaw: {e}; what has finished is in {store_there}, and the same command goes on")
+        say(
+            f"unilaw: {e}; what has finished is in {store_there}; run the same command again to"
+            " continue"
+        )
         return ExitCode.FAILED
     say(jobs.how_it_ended(details))
     return jobs.exit_code(details)

@@ -21,8 +21,8 @@ driver's folder as an argument."""
 
 
 class Worker:
-    """A process that keeps what its batches take, between them too: its imports, its CUDA context,
-    compiled models and data."""
+    """A process that runs one batch after another, and keeps between them what is slow to make: its
+    imports, its CUDA context, compiled models and data."""
 
     def node(self, home: str) -> tuple[str, int]:
         """Return Ray's id of the node that this process is on and its process id, once it is ready

@@ -51,7 +51,7 @@ class RunningBatch(NamedTuple):
     began: float
     """On this process's monotonic clock, in seconds."""
     overdue: bool = False
-    """Whether its actor was killed because the batch did not answer its time limit."""
+    """Whether its actor was killed because the batch did not stop at its time limit."""
 
 
 class WorkerPool:

@@ -17,8 +17,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 PASSED_ON = (TimeIsUp, Interrupted)
-"""What a signal raises, and what ends the whole batch. Anything else fails its own trial alone,
-Exception or not: a KeyboardInterrupt that a trial raises itself, or a panic in a Rust extension."""
+"""What a signal raises: it ends the whole batch. Whatever else a trial raises fails that trial
+alone, even a KeyboardInterrupt of its own, or what is no Exception: a panic in a Rust extension."""
 
 OUT_OF_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "_STATUS_ALLOC_FAILED")
 """Words of a RuntimeError that is about memory: from torch's allocator on the CPU, from CUDA, and

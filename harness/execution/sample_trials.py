@@ -131,7 +131,7 @@ class SampleTrials:
         return [caught(self._run_alone, member.trial, note) for member in members]
 
     def _run_alone(self, trial: Trial, note: str) -> TrialResult:
-        """Run a trial of a stack that failed again from the beginning."""
+        """Run a trial alone, from the beginning, after its stack failed."""
         members = [self._prepare(trial)]
         (result,) = self._train_and_measure(_stacked(members), members, note)
         return result
@@ -271,8 +271,11 @@ def _group_key(prepared: _Prepared) -> tuple[Any, ...]:
 
 
 def _stacks(prepared: dict[int, _Prepared]) -> list[list[int]]:
-    """Cut the trials into stacks whose groups are equally large, and return their positions group
-    after group: one stack where the groups are alike, else one for each group."""
+    """Cut the trials into stacks, each a list of positions, group after group.
+
+    If all groups have the same number of trials and the same kind of samples, they form one stack.
+    Otherwise each group is a stack of its own.
+    """
     groups: dict[tuple[Any, ...], list[int]] = {}
     for i, one in prepared.items():
         groups.setdefault(_group_key(one), []).append(i)

@@ -24,7 +24,7 @@ from harness.store.small_json import read_json
 from harness.store.whole_file import write_whole
 
 CALIBRATION_VERSION = 4
-"""Raised when what is timed, or how it is fitted, changes."""
+"""Increase it when what is timed, or how it is fitted, changes."""
 
 SMALL_MACHINE = Calibration(
     alone=Cost(3e-4, 1e-11, 1e-9, 0.0),

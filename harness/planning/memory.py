@@ -36,8 +36,8 @@ LEAST_POINTS = 4
 
 
 def alone_bytes(resolved: ResolvedTrial, gpus: float = 1.0) -> float:
-    """Return the bytes that a trial alone takes beyond its process, of each of its GPUs: training,
-    and measuring with its gradients towards every rival.
+    """Return the bytes that a trial alone takes beyond its process, on each of its GPUs: those of
+    training, and those of measuring, with gradients towards every rival class.
 
     Over several GPUs the weights, gradients and moments are divided; activations kept for the
     backward pass are not.

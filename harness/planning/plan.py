@@ -25,7 +25,7 @@ from harness.planning.times import FORECAST_OVERHEAD, Planned, wall_seconds
 from harness.sweeps.gpu_shares import named
 from harness.sweeps.sweep import Resources, Sweep
 from harness.sweeps.trial import Trial, canonical_json
-from harness.sweeps.users_code import users_code
+from harness.sweeps.users_code import UsersCodeRaised, users_code
 
 
 class Cell(NamedTuple):
@@ -161,7 +161,8 @@ def cost_cells(sweep: Sweep) -> Counted:
     """Return the cost of every distinct configuration. Nothing is timed.
 
     A model that cannot be built on the meta device, without its data, is not counted. Its trials
-    run all the same, each alone: one that fails becomes a row.
+    run all the same, each alone: one that fails becomes a row. Raises UserError when the task
+    itself refuses a configuration in a sentence.
     """
     by_cell: dict[tuple[Any, ...], list[Trial]] = {}
     for trial in sweep.trials:
@@ -174,7 +175,7 @@ def cost_cells(sweep: Sweep) -> Counted:
         try:
             with users_code(f"the model of task '{first.ref.name}'", f"for {first.config}"):
                 counted.cells.append(_cost(first, len(trials), gpus))
-        except UserError as e:
+        except UsersCodeRaised as e:
             counted.uncounted.append(str(e))
     return counted
 
@@ -257,8 +258,8 @@ def _refuse_what_no_gpus_hold(cells: list[Cell], resources: Resources) -> None:
     limited_by = "resources.gpu_memory_gb" if resources.gpu_memory_gb else "this machine's GPU"
     raise UserError(
         f"{_largest_of(too_large, cells)} on one GPU, {limited_by} is"
-        f" {(_gpu_bytes(resources) or 0) / 1e9:.1f} GB, and at most resources.max_gpus ="
-        f" {resources.max_gpus} divide a language model's weights, nothing else's"
+        f" {(_gpu_bytes(resources) or 0) / 1e9:.1f} GB, and only a language model can be"
+        f" divided, over at most resources.max_gpus = {resources.max_gpus} GPUs"
         f" ({_largest(too_large).config})"
     )
 

@@ -149,8 +149,8 @@ class Bucket(Folder):
         first_line = str(e).splitlines()[0]
         reason = re.sub(r"\s*\(Request ID: [^)]*\)", "", first_line)
         return (
-            f"{reason[:300]}; what is finished is kept, and the same command goes on once the"
-            " bucket answers"
+            f"{reason[:300]}; what is finished is kept; once the bucket answers, run the same"
+            " command again to continue"
         )
 
 

@@ -7,9 +7,9 @@ import pandas as pd
 def newest(rows: pd.DataFrame) -> np.ndarray:
     """Return the positions of the rows in the latest view, in increasing order.
 
-    A trial is represented by its newest `ok` row if it has one, else by its newest failure. Newer
-    measures come before a higher attempt, and a higher attempt before a later time: clocks may be
-    wrong.
+    A trial is represented by its newest `ok` row if it has one, else by its newest failure. The
+    newest row is the one with the highest `measures_version`; among equals the one with the highest
+    attempt, and then the one that finished last: clocks may be wrong.
     """
     trials, ids = pd.factorize(rows["trial_id"])
     if len(ids) == len(rows):

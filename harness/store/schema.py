@@ -31,7 +31,7 @@ SCHEMA_VERSION = 6
 """Version of this table. A store that a newer version has written to is refused."""
 
 MEASURES_VERSION = 5
-"""Raised whenever an instrument in `harness/measures/` starts to give other numbers."""
+"""Increase it when an instrument in `harness/measures/` starts to give other numbers."""
 
 Columns = dict[str, Any]
 """Values of one row, or of a part of it, by column name."""

@@ -58,7 +58,7 @@ class EntryCells:
         if entry.seeds is not None:
             self.seeds = check_values(entry.seeds, SEED, (*path, "seeds"), document)
 
-        # A rule of the configuration's own names a field without its part.
+        # A configuration's own validator names a field without `fixed` or `grid` before it.
         for part in ("fixed", "grid"):
             for field in getattr(entry, part):
                 document.lines[(*path, field)] = document.lines[(*path, part, field)]

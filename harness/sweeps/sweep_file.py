@@ -67,7 +67,7 @@ class Limits(_Part):
         default=2,
         ge=1,
         le=20,
-        description="tries at a trial that crashed, ran out of memory or was preempted",
+        description="tries at a trial that crashed or ran out of memory; lost nodes do not count",
     )
     trials: int = Field(
         default=10_000, ge=1, le=MAX_TRIALS, description="a larger cross product is refused"

@@ -8,9 +8,13 @@ from typing import NoReturn
 from harness.errors import UserError, what_raised
 
 
+class UsersCodeRaised(UserError):
+    """Somebody's code raised what is no refusal of its own."""
+
+
 @contextlib.contextmanager
 def users_code(whose: str, when: str) -> Iterator[None]:
-    """Raise whatever the block raises as the UserError `WHOSE raises TYPE WHEN: MESSAGE`; a
+    """Raise whatever the block raises as UsersCodeRaised, `WHOSE raises TYPE WHEN: MESSAGE`. A
     UserError and Ctrl-C pass as they are.
 
     Inside the block os._exit raises: it would end the command with any exit code and no word.
@@ -22,7 +26,7 @@ def users_code(whose: str, when: str) -> Iterator[None]:
     except (UserError, KeyboardInterrupt):
         raise
     except BaseException as e:
-        raise UserError(f"{whose} raises {what_raised(e, when)}") from None
+        raise UsersCodeRaised(f"{whose} raises {what_raised(e, when)}") from None
     finally:
         os._exit = kept
 

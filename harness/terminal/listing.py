@@ -1,4 +1,4 @@
-"""Text for a terminal: the tables that `unilaw tasks` and `plan` print."""
+"""Write the tables that `unilaw tasks` and `unilaw plan` print."""
 
 import json
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from harness.sweeps.registry import TaskRef, installed, load
 from harness.terminal.table import table
 
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
-"""How pydantic's bounds are written."""
+"""Pydantic's name of a bound → its sign."""
 
 MANY_CELLS = 300
 """More cells than these are more than a reader looks through, and take minutes to print."""
@@ -31,9 +31,9 @@ def listing(from_file: dict[str, TaskRef]) -> str:
         [
             *tasks,
             (
-                "Every task reports these columns. “is” says what a measured figure is of the"
-                " quantity meant: a lower bound, an estimate or an upper bound; without a word it"
-                " is the thing itself."
+                "Every task reports these columns. “is” says whether a figure is a lower bound, an"
+                " estimate or an upper bound of the quantity; where “is” is empty, the figure is"
+                " the quantity itself."
             ),
             table(("column", "type", "unit", "is", "meaning"), columns),
         ]

@@ -30,7 +30,7 @@ StoreArgument = Annotated[
     str,
     typer.Argument(
         metavar="STORE",
-        help="What `unilaw run` has written: a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX.",
+        help="A store that `unilaw run` wrote: a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX.",
         callback=_of_text,
     ),
 ]
@@ -79,8 +79,8 @@ Inline = Annotated[
     bool,
     typer.Option(
         "--inline",
-        help="In this process, without Ray; for debugging. A trial that crashes takes the run with"
-        " it.",
+        help="Run in this process, without Ray; for debugging. A trial that crashes takes the run"
+        " with it.",
     ),
 ]
 
@@ -92,7 +92,7 @@ RowStore = Annotated[
     str | None,
     typer.Option(
         metavar="STORE",
-        help="Where rows go, a folder, s3://… or gs://…; default: the sweep file's store.",
+        help="Where rows go: a folder, s3://… or gs://…; default: the sweep file's store.",
         callback=_of_text,
     ),
 ]
@@ -104,7 +104,7 @@ RowStoreOfJob = Annotated[
 
 OneTrial = Annotated[
     str | None,
-    typer.Option(metavar="ID", help="Only the trial with this id (or its beginning)."),
+    typer.Option(metavar="ID", help="Run only the trial with this id (or its beginning)."),
 ]
 
 Detach = Annotated[bool, typer.Option("--detach", help="Print the job's id and leave it running.")]
@@ -113,14 +113,17 @@ JobArgument = Annotated[
     str,
     typer.Argument(
         metavar="SWEEP|ID",
-        help="A sweep file, a shipped sweep's name, or what `launch` printed.",
+        help="A sweep file, a shipped sweep's name, or the id that `launch` printed.",
     ),
 ]
 
 Points = Annotated[
     int | None,
     typer.Option(
-        metavar="N", min=1, max=MAX_POINTS, help="Held-out points; default: the instruments' own."
+        metavar="N",
+        min=1,
+        max=MAX_POINTS,
+        help="Number of held-out points; default: the instruments' own.",
     ),
 ]
 
@@ -141,4 +144,6 @@ ReadSources = Annotated[
     ),
 ]
 
-Again = Annotated[bool, typer.Option("--again", help="Also trials that have today's measures.")]
+Again = Annotated[
+    bool, typer.Option("--again", help="Also measure trials that have today's measures.")
+]

@@ -1,5 +1,5 @@
-"""Live progress: a bar in a terminal, plain lines elsewhere. Written to stderr, so stdout stays
-for results."""
+"""Show live progress on stderr: a bar in a terminal, plain lines elsewhere. stdout stays free for
+results."""
 
 import contextlib
 import math
@@ -26,10 +26,10 @@ class _Console(Console):
 
 
 class Progress:
-    """Trials done, failed and left, the rate, and the time left.
+    """The display of the trials done, failed and left, the rate, and the time left.
 
-    The time left follows from the share of the work that is done, not of the trials: the first
-    trials to end are the longest.
+    The time left is estimated from the share of the work that is done, not of the trials: the
+    longest trials end first.
     """
 
     def __init__(self, console: Console | None = None):
@@ -52,10 +52,10 @@ class Progress:
         batches: int,
         forecast: float | None,
     ) -> None:
-        """Say what is to be done, and put up the bar.
+        """Announce what is to be done, and show the bar.
 
-        `work` holds the trials to run, each with its work in any unit; they run in `batches`
-        batches and should take `forecast` seconds here. The other trials are finished or given up.
+        work: the trials to run, each with its work in any unit. They run in `batches` batches and
+        should take `forecast` seconds here. All other trials are finished or given up.
         """
         total = len(work)
         self.total = total
@@ -91,7 +91,9 @@ class Progress:
     def advance(self, trial: Trial, kind: str | None, message: str | None) -> None:
         """Count one trial that is over for this run: ok, or failed for good."""
         self.done += 1
-        self.work = min(1.0, self.work + self.share[trial.trial_id])  # sums of shares round
+        self.work = min(
+            1.0, self.work + self.share[trial.trial_id]
+        )  # rounding may push the sum above 1
         if kind:
             self.failed += 1
             self.say(f"{trial.trial_id} {trial.ref.name}: {kind}: {message}")
@@ -114,10 +116,10 @@ class Progress:
             )
 
     def _left(self, elapsed: float) -> float:
-        """Return the seconds left, by the work that is done.
+        """Return the seconds left, estimated from the work that is done.
 
-        Trials under way count for nothing, so the rate is too low at first: the seconds left are at
-        most the forecast's.
+        Trials under way do not count as done, so the rate is too low at first. The forecast
+        therefore caps the result.
         """
         if self.done == self.total:
             return 0.0
@@ -147,7 +149,7 @@ class Progress:
                 tell(signal.SIGPIPE)
 
     def stop(self) -> None:
-        """Take the bar down; safe to call twice."""
+        """Remove the bar. Calling this twice is safe."""
         if self.bar:
             with self._showing():
                 self.bar.stop()

@@ -1,4 +1,4 @@
-"""How far a store has come, by task: done, failed by kind, left."""
+"""Count the trials of a store by task: done, failed by kind, and left."""
 
 from collections import Counter
 from typing import NamedTuple

@@ -1,5 +1,5 @@
-"""Checkpoints of long trials: one safetensors file each, written while training goes on, from which
-it goes on exactly.
+"""Checkpoints of long trials: one safetensors file per trial, written during training, from which
+training resumes exactly.
 
     # the folder may be a bucket's: s3://bucket/rows/_checkpoints/{}.safetensors
     checkpoint = TrialCheckpoint.at("folder/{}.safetensors", trial)
@@ -28,29 +28,29 @@ from harness.training.running_stack import Checkpoint
 
 PARTS = ("parameters", "buffers", "first_moments", "second_moments")
 EVERY_S = 30.0
-"""Seconds between two checkpoints: a killed trial loses at most this, and one epoch (a language
+"""Seconds between two checkpoints. A killed trial loses at most these and one epoch (a language
 model: one step)."""
 
 QUICK_S = 1.5
-"""Writing that takes longer than these seconds makes checkpoints rarer, so that they never take
+"""When writing takes longer than these seconds, checkpoints become rarer, so that they never take
 more than a twentieth of the time."""
 
 UNREADABLE = (OSError, UserError, SafetensorError, KeyError, ValueError, TypeError, AttributeError)
-"""Errors of reading a file that is missing, out of reach, torn, or holds other things than it
-should."""
+"""What reading a file raises that is missing, out of reach or torn, or that holds something
+else."""
 
 Parts = dict[str, dict[str, Tensor]]
 """Named tensors by the part of training that they belong to."""
 
 
 class CheckpointFile:
-    """One trial's file of tensors: at most one, replaced whole, and read only by the code and
-    the trial that wrote it."""
+    """The one file of tensors of a trial. It is replaced as a whole, and read only by the trial and
+    the code that wrote it."""
 
     def __init__(self, folder: Folder, name: str, trial: Trial):
         self.folder = folder
         self.name = name
-        # Training goes on exactly only with the same training code, torch and trial.
+        # Training resumes exactly only with the same training code, torch and trial.
         self.made_by = {
             "trial_id": trial.trial_id,
             "identity_version": str(IDENTITY_VERSION),
@@ -83,8 +83,10 @@ class CheckpointFile:
         return time.monotonic() - self.written_at >= interval
 
     def write(self, parts: Parts, **numbers: int) -> None:
-        """Replace the file by one with these tensors, and with these numbers in its metadata.
-        Raises Interrupted afterwards in a process that was told to end."""
+        """Replace the file by one that holds these tensors, and these numbers in its metadata.
+
+        Raises Interrupted afterwards in a process that was told to end.
+        """
         clock = time.monotonic()
         tensors = {
             f"{part}/{name}": tensor.detach().to("cpu", copy=True).contiguous()
@@ -174,5 +176,5 @@ def _numbered(tensors: Iterable[Tensor]) -> dict[str, Tensor]:
 
 
 def _in_order(numbered: dict[str, Tensor]) -> list[Tensor]:
-    """Return the tensors that `_numbered` was given. Raises KeyError when one is missing."""
+    """Return the tensors that `_numbered` numbered. Raise KeyError when one is missing."""
     return [numbered[str(number)] for number in range(len(numbered))]

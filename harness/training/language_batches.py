@@ -15,7 +15,7 @@ def training_windows(tokens: np.ndarray, context: int, n: int) -> np.ndarray:
     every token but the first is a target once.
 
     Separators are tokens like any other. The last tokens are left out where they are fewer than a
-    window. Raises UserError when W is below n.
+    window. Raise UserError when W is below n.
     """
     available = training_window_count(len(tokens), context)
     if n > available:

@@ -1,13 +1,14 @@
-"""A chart whose every point is one trial, with fitted lines, guides and published points, as a
-plotly figure.
+"""Draw a chart in which every point is one trial, with fitted lines, guides and published points,
+as a plotly figure.
 
-Filled: the law's noise condition is met for what the chart shows (isoperimetry is proved on the
-sphere and assumed elsewhere). Hollow: anything else; hover says why. Lines: fitted slopes over the
-cells they were fitted to. Dotted: a guide with the law's slope, its height chosen.
+Filled points: the trial meets the law's noise condition for what the chart shows (isoperimetry is
+proved on the sphere and assumed elsewhere). Hollow points: it does not; hovering says why. Lines:
+fitted slopes over the cells they were fitted to. Dotted lines: guides with the law's slope at an
+arbitrary height.
 
-A chart with several x or y to choose from holds all of them: each trace's `meta` lists the values
-of every choice, the layout's `meta` their labels and axis titles, and the page offers them as a
-list above the chart.
+A chart with several x or y to choose from holds all of them: the `meta` of each trace lists the
+values of every choice, and the `meta` of the layout their labels and axis titles. The page offers
+them as a list above the chart.
 """
 
 from html import escape
@@ -41,7 +42,7 @@ def scatter(
     guide: float | None = None,
 ) -> go.Figure | None:
     """Draw one marker per trial, filled where the column `fills` is true, with one colour and
-    symbol per kind. Return None without a trial to draw.
+    symbol per kind. Return None when there is no trial to draw.
 
     x or y: one axis, or several to choose from. A trial is drawn when it has a value for any
     choice. fitted: the slope of each kind, drawn as a line through each of its curves. guide: the
@@ -89,7 +90,7 @@ def _lay_out(figure: go.Figure, choices: list[Axes], shown: pd.DataFrame) -> Non
 
 
 def _trace(views: list[View], **style: Any) -> go.Scatter:
-    """Return a trace that begins with the first view and carries the others."""
+    """Return a trace that shows the first view and carries the others."""
     x, y = views[0]
     if len(views) > 1:
         style["meta"] = [{"x": x, "y": y} for x, y in views]
@@ -99,7 +100,7 @@ def _trace(views: list[View], **style: Any) -> go.Scatter:
 def _markers(
     rows: pd.DataFrame, choices: list[Axes], kind: str, colour: str, symbol: str, fills: str
 ) -> list[go.Scatter]:
-    """Return a kind's filled and hollow markers, the first of which stands in the legend."""
+    """Return a kind's filled and hollow markers, the first of which appears in the legend."""
     filled = rows[rows[fills]]
     hollow = rows[~rows[fills]]
     traces = []
@@ -132,7 +133,7 @@ def _points(
 
 
 def _values(column: pd.Series) -> list[float | None]:
-    """Return plain values, None for each missing one, which plotly leaves out."""
+    """Return plain values, with None for each missing one. Plotly leaves None out."""
     return [None if pd.isna(value) else value for value in column.tolist()]
 
 
@@ -177,13 +178,13 @@ def _line(views: list[View], kind: str, colour: str) -> go.Scatter:
 
 
 def _guide(shown: pd.DataFrame, choices: list[Axes], slope: float) -> go.Scatter:
-    sign = "+" if slope > 0 else "−"
+    sign = "+" if slope > 0 else "-"
     views = [_guide_ends(shown[drawable(shown, x, y)], x, y, slope) for x, y in choices]
     return _trace(
         views,
         mode="lines",
         line=DOTTED,
-        name=f"guide: the law's slope {sign}1/2, height chosen",
+        name=f"guide: the law's slope {sign}1/2 at an arbitrary height",
         hoverinfo="skip",
     )
 
@@ -219,8 +220,8 @@ def add_diagonal(figure: go.Figure, low: float, high: float, name: str) -> None:
 def add_published(
     figure: go.Figure, x: list[float], y: list[float], texts: list[str], name: str
 ) -> None:
-    """Add figures that others published to the first choice, as open grey markers: they are no
-    trials of this store. texts: one hover line a point, not yet escaped."""
+    """Add published figures to the first choice, as open grey markers: they are not trials of this
+    store. texts: one hover line per point, not yet escaped."""
     choices = figure.to_dict()["layout"].get("meta", {"choices": [None]})["choices"]
     nothing = {"x": [], "y": []}
     meta = [{"x": x, "y": y}] + [nothing] * (len(choices) - 1)

@@ -1,4 +1,4 @@
-"""What every chart says of a trial: hover lines, and the command that runs the trial again."""
+"""Write what every chart says about a trial: hover lines, and the command that runs it again."""
 
 import json
 import shlex
@@ -26,7 +26,8 @@ RECIPE = (
     "last_words",
     "last_words_most",
 )
-"""Settings that hover leaves out: they say how and from where, not what."""
+"""Settings that the hover lines leave out: they say how a model was trained, not which model it
+is."""
 COLUMNS = (
     "trial_id",
     "kind",
@@ -40,7 +41,7 @@ COLUMNS = (
 )
 """The columns that the texts are made of."""
 LONGEST_SETTINGS = 160
-"""Characters of the settings that hover shows."""
+"""Characters of the settings that the hover lines show."""
 
 
 def trial_texts(evidence: Evidence) -> dict[str, list[str]]:

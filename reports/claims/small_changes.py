@@ -1,5 +1,5 @@
-"""C11: small changes turn one label into another. The changes found, beside the distance of two
-different inputs."""
+"""C11: small changes turn one label into another. Compare the changes found with the distance
+between two different inputs."""
 
 import numpy as np
 import pandas as pd
@@ -17,9 +17,9 @@ STATEMENT = Statement(
     "C11",
     "Small changes turn one label into another",
     "popular accounts",
-    "The pictured held-out inputs whose answer a change turned. Supported if in every kind the"
-    " median length of the change found is below a fifth of the median distance of two different"
-    " inputs; otherwise undecided, since a smaller change may have been missed.",
+    "The pictured held-out inputs for which a change altered the answer. Supported if in every kind"
+    " the median length of the changes found is below a fifth of the median distance between two"
+    " different inputs; otherwise undecided, since a smaller change may have been missed.",
 )
 
 
@@ -59,14 +59,14 @@ def _sentence(kind: str, rows: pd.DataFrame, changes: int, change: float, apart:
     }
     return Sentence(
         "{kind}: the {changes} changes pictured, of {models} models, have a median length of"
-        " {change} data units; two different inputs are {apart} apart, so the change is {share} of"
-        " that.",
+        " {change} data units. Two different inputs are typically {apart} apart, so a change is"
+        " {share} of that.",
         parts,
     )
 
 
 def changed_lengths(pictures: pd.Series) -> pd.Series:
-    """Return the lengths of the changes that turned an answer, in data units, each under the index
+    """Return the lengths of the changes that altered an answer, in data units, each under the index
     of its row."""
     changes = entries(pictures, "before", "after", "distance")
     turned = changes["after"].notna() & changes["before"].ne(changes["after"])

@@ -1,4 +1,4 @@
-"""How many trials there are, how many test the law, and what they took."""
+"""Count the trials, those that test the law, and what they cost."""
 
 import pandas as pd
 
@@ -7,7 +7,7 @@ from reports.numbers import Number
 
 
 def count_trials(evidence: Evidence) -> dict[str, Number]:
-    """Return the counts that several sections state, by name."""
+    """Return by name the counts that several sections state."""
     trials = evidence.trials
     asked = {trial for sweep in evidence.sweeps for trial in sweep.trials}
     with_rows = {*trials["trial_id"], *evidence.failures["trial_id"], *evidence.replaced}

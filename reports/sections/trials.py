@@ -65,8 +65,10 @@ def _row(trial: dict[str, Any]) -> Markup:
 
 
 def cell_text(value: Any, whole: bool) -> str:
-    """Return a cell's text, empty for a null. whole: the column holds integers, which pandas
-    widens to floats where a row has none."""
+    """Return a cell's text, empty for a null.
+
+    whole: the column holds integers, which pandas widens to floats where a row has none.
+    """
     if isinstance(value, bool):
         return "yes" if value else "no"
     if value is None or value is pd.NA:

@@ -51,7 +51,7 @@ ACCIDENTS = {
     ),
     "worker died": Accident(lost.ActorDiedError(), "crash", "the worker process died"),
     "killed as overdue": Accident(
-        lost.ActorDiedError(), "timeout", "did not answer its limit of 10 s", overdue=LIMIT_S
+        lost.ActorDiedError(), "timeout", "did not stop at its limit of 10 s", overdue=LIMIT_S
     ),
     "worker of several died": Accident(
         lost.WorkerCrashedError(), "crash", "the worker process died"

@@ -90,7 +90,8 @@ def test_what_only_all_nodes_together_have_is_no_room(
         connect(None, asked)
     else:
         with pytest.raises(
-            UserError, match="one trial needs .*, and no node has that, only all together: "
+            UserError,
+            match="one trial needs .*, and no single node has that; all nodes together have ",
         ):
             connect(None, asked)
 

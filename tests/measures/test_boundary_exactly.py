@@ -1,4 +1,7 @@
-"""The minimum-norm search against exact distances of small ReLU networks."""
+"""The minimum-norm search agrees with exact distances of small ReLU networks.
+
+Run alone: python -m pytest tests/measures/test_boundary_exactly.py
+"""
 
 import functools
 import itertools
@@ -14,7 +17,7 @@ from tests.measures.exact_distance import Net, exact, random_net, trained_net
 from tests.measures.searches import CAP, nearest_change, points
 
 
-def test_the_exact_distance_itself_on_a_net_worked_out_by_hand():
+def test_the_exact_distance_of_a_net_worked_out_by_hand():
     """|x₁| − 1 = 0 has its zeros at x₁ = ±1."""
     net = Net(np.array([[1.0, 0], [-1.0, 0]]), np.zeros(2), np.ones((1, 2)), np.array([-1.0]))
     x = torch.tensor([[0.2, 5.0], [-0.3, 0.0], [3.0, 1.0], [0.0, 0.0]])
@@ -40,7 +43,7 @@ SHAPES = ((2, 3, 1), (3, 5, 1), (6, 5, 1), (4, 5, 3))  # inputs, hidden units, o
 
 @functools.cache
 def compared(kind: Callable[..., Net]) -> list[tuple[Tensor, Tensor]]:
-    """For each of several nets the attack's and the exact distances of 200 points."""
+    """Return the attack's and the exact distances of 200 points, for each of several nets."""
     pairs = []
     for (d, width, outputs), seed in itertools.product(SHAPES, (0, 1, 2)):
         net, x, classes = (

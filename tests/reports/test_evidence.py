@@ -1,4 +1,7 @@
-"""Which rows enter a fit, and which points are filled."""
+"""Which rows enter a fit, and which points are filled.
+
+Run alone: python -m pytest tests/reports/test_evidence.py
+"""
 
 import pytest
 
@@ -18,7 +21,8 @@ UNSETTLED = {"stop_reason": "epoch_cap", "below_noise": False, "below_bayes_erro
 
 
 def grid(*unsettled: tuple[int, int]):
-    """Two seeds at each of SIZES, those in `unsettled` (p, seed) stopped at their cap."""
+    """Return rows of two seeds at each of SIZES. Those in `unsettled` (p, seed) stopped at their
+    cap."""
     return [
         row(p, seed=s, **(UNSETTLED if (p, s) in unsettled else {})) for p in SIZES for s in (0, 1)
     ]
@@ -58,6 +62,7 @@ def test_a_net_that_has_learnt_nothing_enters_no_fit(tmp_path, changes, fitted):
         "stop_rule": "epochs",
         "stop_reason": "epoch_cap",
     } | changes
+
     over = 0.25 if clean["outputs"] == 1 else 0.46
     t = evidence(
         tmp_path, [row(p, train_error=over if p == 100 else 0.24, **clean) for p in SIZES]
@@ -90,16 +95,17 @@ def test_a_language_model_has_learnt_when_its_loss_says_so(tmp_path, loss, chang
     )
 
 
-def test_models_that_came_trained_have_no_place_and_enter_no_fit(tmp_path):
+def test_models_trained_elsewhere_have_no_place_and_enter_no_fit(tmp_path):
     known = {"n": 1000, "tokens_distinct": 64_000, "train_loss": 2.0}
     t = evidence(
         tmp_path,
         [pretrained_row(p, **(known if p == 100 else {})) for p in (100, 200, 300, 400, 500)],
     ).trials.sort_values("p")
+
     assert set(t["kind"]) == {"pretrained, as published"} and not t["in_fit"].any()
     assert (
         t["x_law"].isna().tolist() == [False, True, True, True, True]
-        and t["why_hollow"].str.startswith("came trained").all()
+        and t["why_hollow"].str.startswith("trained elsewhere").all()
     )
 
 

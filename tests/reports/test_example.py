@@ -1,4 +1,7 @@
-"""The store that ships as an example gives the figures that the findings and the log state."""
+"""The stores that ship as examples give the figures that the findings and the log state.
+
+Run alone: python -m pytest tests/reports/test_example.py
+"""
 
 import re
 from pathlib import Path
@@ -13,7 +16,7 @@ from tests import ROOT
 
 EXAMPLE = ROOT / "reports" / "examples" / "mnist-law-60k"
 SCHEMA_2 = Path(__file__).parent / "schema_2"
-"""The same sweep as an earlier version ran it, whose instruments were fewer."""
+"""The same sweep, run by an earlier version with fewer instruments."""
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +42,9 @@ def test_the_log_states_its_slopes(fits, kind):
     line = next(
         x
         for x in log[log.index("the MNIST law on all 60 000 digits") :].splitlines()
-        if x.startswith(f"| {label} |")
+        if x.strip().startswith(f"| {label} |")
     )
-    stated = [float(x.replace("−", "-")) for x in re.findall(r"[+−]?\d\.\d{3}", line)]
+    stated = [float(x) for x in re.findall(r"[+-]?\d\.\d{3}", line)]
     f = fits[kind]
     expected = [
         f.stability.slope,
@@ -51,6 +54,7 @@ def test_the_log_states_its_slopes(fits, kind):
         f.lipschitz.low,
         f.lipschitz.high,
     ]
+
     assert stated == pytest.approx(expected, abs=0.0006)
     assert f"| {f.stability.cells} |" in line
 
@@ -62,6 +66,7 @@ def test_the_findings_state_its_slopes(fits):
         r" p\^(\S+) \((\S+) to (\S+)\):",
         text,
     )
+
     assert found is not None
     f = fits["40 % flipped"]
     expected = [
@@ -72,6 +77,7 @@ def test_the_findings_state_its_slopes(fits):
         f.lipschitz.low,
         f.lipschitz.high,
     ]
+
     assert [float(x.replace("−", "-")) for x in found.groups()] == pytest.approx(
         expected, abs=0.006
     )
@@ -116,6 +122,7 @@ def test_rows_of_an_older_schema_give_a_page_that_says_what_it_lacks():
         }
         | published
     )
+
     assert "the largest gradient norm stands in for it" in html and 'id="choice-law"' in html
     for section in ("data", "pictures", "trust"):
         assert f'<section id="{section}">' not in html
@@ -130,16 +137,19 @@ def test_the_findings_and_the_log_state_the_slopes_of_gpts():
         and len(evidence.trials) == 92
         and not len(evidence.failures)
     )
+
     ten, thirty = (f.stability for f in fit_all(evidence.trials).kinds if "resampled" in f.kind)
     text = " ".join((ROOT / "docs" / "findings.md").read_text().split()).replace("−", "-")
     found = re.search(
         r"grow more stable like p\^(\S+) \((\S+) to (\S+), and (\S+) to (\S+)\):", text
     )
+
     assert found is not None
     assert [float(x) for x in found.groups()] == pytest.approx(
         [ten.slope, ten.low, ten.high, thirty.low, thirty.high], abs=0.006
     )
     assert thirty.slope == pytest.approx(ten.slope, abs=0.006), "one slope is stated for both"
-    log = (ROOT / "LOG.md").read_text().replace("−", "-")
+
+    log = (ROOT / "LOG.md").read_text()
     for fit, row in ((ten, "10 % of the next bytes redrawn"), (thirty, "30 % redrawn")):
         assert f"{row}** | **{fit.slope:+.3f} ({fit.low:+.3f} to {fit.high:+.3f})**" in log

@@ -1,5 +1,8 @@
-"""The page as a whole: numbers in the ledger, right on thin stores, escaped, and free of network
-requests."""
+"""The page as a whole: its numbers are in the ledger, it is correct for small stores, escaped, and
+free of network requests.
+
+Run alone: python -m pytest tests/reports/test_page.py
+"""
 
 import json
 import subprocess
@@ -42,7 +45,7 @@ THIN = {
         for p in (10, 20, 30, 40, 50)
     ],
     "zero stability": [row(p, stability=0.0, lipschitz=0.0) for p in (10, 20, 30, 40, 50, 60)],
-    "models that came trained": [pretrained_row(p) for p in (100, 200, 300)],
+    "models trained elsewhere": [pretrained_row(p) for p in (100, 200, 300)],
     "a single pass, without sensitivity": [
         language_row(w, 6400, 3.0) for w in (8, 16, 32, 64, 128)
     ],
@@ -55,7 +58,7 @@ THIN = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rows", THIN.values(), ids=THIN.keys())
-def test_thin_stores_give_a_right_page(tmp_path, rows):
+def test_small_stores_give_a_correct_page(tmp_path, rows):
     page = Page(render(read_evidence(make_store(tmp_path / "store", rows))))
     prose = " ".join(" ".join(page.text).split())
     counts = {key: float(value) for key, value, _ in page.data}
@@ -86,10 +89,11 @@ def test_whatever_a_user_can_name_is_escaped(tmp_path):
         )
     )
     html = render(read_evidence(folder))
+
     assert "<script>alert" not in html and "<img" not in html.replace(plotly_source(), "")
     assert HOSTILE not in html
-    said = " ".join(json.loads(Page(html).scripts["said"])[rows[0]["trial_id"]])
-    assert "<script" not in said and "&lt;script&gt;" in said
+    texts = " ".join(json.loads(Page(html).scripts["trial-texts"])[rows[0]["trial_id"]])
+    assert "<script" not in texts and "&lt;script&gt;" in texts
 
 
 def plotly_source() -> str:

@@ -118,7 +118,7 @@ def test_a_server_that_stays_down_ends_the_run_in_one_sentence_and_the_same_comm
     _, err = capfd.readouterr()
     (message,) = [line for line in err.splitlines() if line.startswith("unilaw: ")]
     assert "cannot be" in message and "SLOW_DOWN" in message
-    assert "the same command goes on" in message
+    assert "run the same command again to continue" in message
     assert "Traceback" not in err
 
     bucket.trouble = lambda: None

@@ -1,4 +1,7 @@
-"""The figures of a language model's training, and training that fails."""
+"""Training a language model: its figures, and how it fails.
+
+Run alone: python -m pytest tests/training/test_language_loop.py
+"""
 
 import math
 
@@ -24,7 +27,7 @@ from tests.training.small_language_models import (
 
 
 class Successor(nn.Module):
-    """Predicts token + 1 after every token; the one weight is its logit."""
+    """A model that predicts token + 1 after every token; its one weight is the logit."""
 
     def __init__(self, sure: float = 2.0):
         super().__init__()

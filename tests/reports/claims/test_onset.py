@@ -1,4 +1,7 @@
-"""C1: the onset of fitting pure noise, bracketed by sizes."""
+"""C1: the onset of fitting pure noise, bracketed by sizes.
+
+Run alone: python -m pytest tests/reports/claims/test_onset.py
+"""
 
 import pytest
 
@@ -8,7 +11,7 @@ from tests.reports.stores import row
 
 
 def onset(n: int, first: int):
-    """Pure-noise rows over p that fit every label from `first` on."""
+    """Return pure-noise rows over p that fit every label from `first` on."""
     made = []
     for p in (n // 10, n // 5, n // 2, n, 2 * n, 20 * n):
         error, reason = (0.0, "interpolated") if p >= first else (0.2, "epoch_cap")

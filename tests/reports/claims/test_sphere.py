@@ -1,4 +1,7 @@
-"""C3: distances between points on a sphere."""
+"""C3: distances between points on a sphere.
+
+Run alone: python -m pytest tests/reports/claims/test_sphere.py
+"""
 
 import pytest
 

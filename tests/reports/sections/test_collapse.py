@@ -1,4 +1,7 @@
-"""The section "Does everything depend on p/(n·d)?": its exponents and ratios."""
+"""The section "Does everything depend on p/(n·d)?": its exponents and ratios.
+
+Run alone: python -m pytest tests/reports/sections/test_collapse.py
+"""
 
 import numpy as np
 import pandas as pd

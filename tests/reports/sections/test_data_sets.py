@@ -1,4 +1,7 @@
-"""The section "The data": medians over data sets."""
+"""The section "The data": medians over data sets.
+
+Run alone: python -m pytest tests/reports/sections/test_data_sets.py
+"""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,7 @@
-"""The head of the page: counts and headline."""
+"""The head of the page: counts and headline.
+
+Run alone: python -m pytest tests/reports/sections/test_header.py
+"""
 
 import re
 
@@ -32,6 +35,7 @@ def count(key: str, used: pd.DataFrame, rows: pd.DataFrame) -> float:
             and (used["stop_reason"] != "epoch_cap").all()
         )
         assert len(used) == (ok["below_bayes_error"] & ok["below_noise"]).sum() or name == "fitted"
+
     return {
         "ok": len(ok),
         "failed": (rows["status"] == "failed").sum(),
@@ -70,7 +74,8 @@ def test_the_headline_sets_language_models_beside_the_other_families(rich):
     head = prose[
         prose.index("Below the noise, the slope") : prose.index("The law, and what was measured")
     ]
-    order = [head.index(f"{family}: ") for family in ("gpt", "other", "sphere")]
+    order = [head.index(f"of {family}: ") for family in ("gpt", "other", "sphere")]
+
     assert (
         order == sorted(order)
         and "No verdict" in head

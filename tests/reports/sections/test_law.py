@@ -1,4 +1,7 @@
-"""The section "The law, and what was measured": the slopes on its cards."""
+"""The section "The law, and what was measured": the slopes on its cards.
+
+Run alone: python -m pytest tests/reports/sections/test_law.py
+"""
 
 import pandas as pd
 import pytest
@@ -21,4 +24,4 @@ def test_models_without_a_place_are_counted_and_their_kinds_get_no_verdict(rich)
     prose = " ".join(" ".join(rich[0].text).split())
     assert "finished trials are not in this chart: nobody published how many tokens" in prose
     assert ("count:unplaced", "2.0", "2") in rich[0].data
-    assert "came trained, outside the law's condition: no fit, no verdict" in prose
+    assert "trained elsewhere, outside the law's condition: no fit, no verdict" in prose

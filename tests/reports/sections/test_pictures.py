@@ -1,5 +1,8 @@
-"""Pictures of changes: shown from the store's own folder alone, and anything odd is said instead
-of shown."""
+"""Pictures of changes are shown only from the store's own folder; for anything odd the page says
+why it is not shown.
+
+Run alone: python -m pytest tests/reports/sections/test_pictures.py
+"""
 
 import base64
 import os
@@ -77,9 +80,9 @@ def test_links_that_lead_out_of_the_store_are_not_followed(store, tmp_path, what
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "reason"),
     [
-        (None, "is not there"),
+        (None, "is missing"),
         (b"", "is not a PNG"),
         (b"\x89PNG\r\n\x1a\n", "is not a PNG"),
         (b"<svg onload=alert(1)>" * 9, "is not a PNG"),
@@ -89,15 +92,15 @@ def test_links_that_lead_out_of_the_store_are_not_followed(store, tmp_path, what
         (png(0, 5), "too large"),
     ],
 )
-def test_what_is_not_a_small_png_is_said_and_not_shown(store, content, said):
+def test_a_file_that_is_not_a_small_png_is_not_shown(store, content, reason):
     if content is not None:
         (store / GOOD).write_bytes(content)
-    assert said in str(read_png(Store(store), GOOD))
+    assert reason in str(read_png(Store(store), GOOD))
 
 
 def test_a_named_pipe_does_not_hang_the_report(store):
     os.mkfifo(store / GOOD)
-    assert "is not there" in str(read_png(Store(store), GOOD))
+    assert "is missing" in str(read_png(Store(store), GOOD))
 
 
 def pictured(p: int, name: str | None = "", **changes):
@@ -117,11 +120,10 @@ def test_the_smallest_the_middle_and_the_largest_model_are_shown_at_the_largest_
         tmp_path / "store", [*rows, pictured(7, family="other"), pictured(8, family="other")]
     )
     shown = {kind.split(",")[0]: strips for kind, strips in shown_pictures(read_evidence(folder))}
+
     assert [(s.p.value, s.n.value) for s in shown["sphere"]] == [(10, 200), (30, 200), (50, 200)]
     assert [s.p.value for s in shown["other"]] == [7, 8]
-    assert all(
-        "is not there" in s.problem and not s.png for strips in shown.values() for s in strips
-    )
+    assert all("is missing" in s.problem and not s.png for strips in shown.values() for s in strips)
 
 
 @pytest.mark.slow
@@ -130,14 +132,13 @@ def test_the_page_shows_the_picture_and_what_is_on_it(tmp_path):
     (folder / "_pictures").mkdir()
     (folder / pictured(10)["pictures_file"]).write_bytes(png())
     html = render(read_evidence(folder))
+
     assert (
         f'src="data:image/png;base64,{base64.b64encode(png()).decode()}"' in html
         and html.count("<img") == 1
     )
     assert (
-        "No picture: its file is not there" in html
-        and "4: 4 → 9" in html
-        and ">0.12</data>" in html
+        "No picture: its file is missing" in html and "4: 4 → 9" in html and ">0.12</data>" in html
     )
 
 
@@ -154,6 +155,7 @@ def test_hostile_answers_and_names_do_not_reach_the_page(tmp_path):
             pictured(20) | {"pictures": [bad | {"label": None}]},
         ],
     )
+
     html = render(read_evidence(folder))
     assert (
         "<script>alert" not in html

@@ -1,4 +1,7 @@
-"""The section "Provenance": runs with their forecasts, and trials trained together."""
+"""The section "Provenance": runs with their forecasts, and trials trained together.
+
+Run alone: python -m pytest tests/reports/sections/test_provenance.py
+"""
 
 import re
 from pathlib import Path
@@ -27,6 +30,7 @@ def test_runs_are_listed_with_forecast_and_time_taken(tmp_path):
                 seconds=25.0,
             )
         )
+
     html = render(read_evidence(Path(str(store))))
     rows = re.findall(r"<tr><td>(2026-01-02 03:0.*?)</td></tr>", html)
     assert [row.split("</td><td>") for row in rows] == [

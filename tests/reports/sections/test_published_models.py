@@ -1,4 +1,7 @@
-"""The section "Published language models": its numbers are the tables'."""
+"""The section "Published language models": its numbers are those of the tables.
+
+Run alone: python -m pytest tests/reports/sections/test_published_models.py
+"""
 
 import pytest
 

@@ -1,4 +1,7 @@
-"""The section "All trials": every cell is a row's value."""
+"""The section "All trials": every cell is a row's value.
+
+Run alone: python -m pytest tests/reports/sections/test_trials.py
+"""
 
 import numpy as np
 import pandas as pd
@@ -12,6 +15,7 @@ def test_every_cell_of_the_trial_table_is_a_row(rich):
     page, rows = rich
     ok = rows[rows["status"] == "ok"]
     assert {t for t, _ in page.cells} == set(ok.index)
+
     for (trial, column), text in page.cells.items():
         if column in ok.columns and column != "trial_id":
             value = ok.loc[trial, column]

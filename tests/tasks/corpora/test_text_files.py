@@ -62,7 +62,7 @@ def test_megabytes_are_whole_documents_from_the_beginning(
 
 
 def test_too_few_megabytes(source: str):
-    message = "the source has no document that is read, .* or raise 'megabytes'"
+    message = "no document was read from the source, .* or raise 'megabytes'"
     with pytest.raises(UserError, match=message):
         load_corpus(source, "bytes", 1e-6)
 

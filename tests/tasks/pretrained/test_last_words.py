@@ -92,5 +92,5 @@ def test_texts_without_two_words_are_refused(source: str, models: Path, tmp_path
         model=f"folder:{models / 'gpt2'}",
         last_words=write_jsonl(tmp_path / "words.jsonl", ["one"]),
     )
-    with pytest.raises(UserError, match="'last_words' is .* and has no text of two words"):
+    with pytest.raises(UserError, match="'last_words' is .* which has no text of two words"):
         TASK.last_words(config)

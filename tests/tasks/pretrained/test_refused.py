@@ -64,7 +64,7 @@ def test_names_that_are(model: str):
 REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
     "windows to train on": (dict(n=5), ["n", "5", "0"]),
     "epochs": (dict(max_epochs=1), ["max_epochs", "1", "0"]),
-    "a revision of a folder": (dict(revision="main"), ["'revision' belongs to a model of the hub"]),
+    "a revision of a folder": (dict(revision="main"), ["'revision' is for models on the hub"]),
     "texts that are no source": (
         dict(last_words="words.jsonl"),
         ["last_words", "'words.jsonl'", "'jsonl:PATH'"],
@@ -121,7 +121,7 @@ DAMAGE: dict[str, tuple[Any, str]] = {
     ),
     "a tokenizer of more tokens": (
         lambda f: edit_config(f, vocab_size=300),
-        "has 300 tokens and its tokenizer 400: they do not go together",
+        "has a vocabulary of 300 tokens and its tokenizer one of 400; they do not match",
     ),
     "no tokenizer": (
         lambda f: [path.unlink() for path in f.glob("tokenizer*")],
@@ -143,12 +143,12 @@ def test_models_that_are_refused(source: str, copied: Path, damage: Any, words: 
 
 
 def test_more_context_than_the_model_reads(source: str, models: Path):
-    message = f"reads {LONGEST} tokens and 'context' is {LONGEST + 1}; lower it"
+    message = f"reads at most {LONGEST} tokens, and 'context' is {LONGEST + 1}; lower it"
     with pytest.raises(UserError, match=message):
         plan(sweep(source, f"folder:{models / 'gpt2'}", context=LONGEST + 1), print)
     (columns,) = run(trial(source, models / "gpt2", context=LONGEST + 1))
     assert columns["status"] == "failed"
-    assert f"reads {LONGEST} tokens" in columns["failure_message"]
+    assert f"reads at most {LONGEST} tokens" in columns["failure_message"]
 
     (columns,) = run(trial(source, models / "gpt2", context=LONGEST))
     assert columns["status"] == "ok", columns["failure_message"]
