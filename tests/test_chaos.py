@@ -1,4 +1,7 @@
-"""The short forms of tests/chaos/: whatever happens to runs, nothing is lost."""
+"""The short forms of tests/chaos/: whatever happens to runs, nothing is lost.
+
+Run alone: python -m pytest tests/test_chaos.py
+"""
 
 import io
 import random
@@ -94,6 +97,7 @@ def run_inline(sweep: Sweep, store: Store) -> None:
     run(sweep, store, address=None, inline=True, retry_failed=False, progress=progress)
 
 
+@pytest.mark.slow
 def test_the_next_run_removes_checkpoints_that_a_killed_run_left_of_finished_trials(
     tmp_path: Path,
 ):

@@ -1,5 +1,8 @@
 """The `unilaw` command in this process: what each subcommand prints, and the exit code with
-which it ends."""
+which it ends.
+
+Run alone: python -m pytest tests/test_cli.py
+"""
 
 import json
 import re
@@ -178,6 +181,7 @@ def test_run_inline_says_what_it_did_and_then_has_nothing_to_do(command):
     assert "0 trials to run, 4 finished before" in again.err
 
 
+@pytest.mark.slow
 def test_store_option_wins_over_the_files(command):
     Path("small.yaml").write_text(SMALL + "store: from-file\n")
     assert command("run", "small.yaml", "--inline", "--store", "from-option").code == 0

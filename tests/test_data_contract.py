@@ -1,4 +1,7 @@
-"""What the engine relies on in a task's data: sound data pass, and every slip is named."""
+"""What the engine relies on in a task's data: sound data pass, and every slip is named.
+
+Run alone: python -m pytest tests/test_data_contract.py
+"""
 
 import dataclasses
 import re

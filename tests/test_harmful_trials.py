@@ -30,6 +30,8 @@ from harness.sweeps.trial import Batch
 from harness.terminal.progress import Progress
 from tests import ROOT
 
+pytestmark = pytest.mark.slow
+
 HARMFUL_TASK = ROOT / "tests" / "harmful_task.py"
 GOOD = 6
 

@@ -1,5 +1,8 @@
 """What is promised about the repository itself: images, hooks, make targets, dependency
-direction."""
+direction.
+
+Run alone: python -m pytest tests/test_house.py
+"""
 
 import ast
 import re

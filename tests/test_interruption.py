@@ -119,6 +119,7 @@ def soon(signum: int) -> threading.Timer:
     return timer
 
 
+@pytest.mark.slow
 def test_a_trial_that_is_told_to_end_keeps_a_checkpoint_and_goes_on_from_it(tmp_path: Path):
     checkpoints = Store.create(tmp_path).checkpoints()
     asked = trial(epochs=1500)
@@ -145,6 +146,7 @@ def test_a_stack_that_is_told_to_end_ends_at_once(tmp_path: Path):
     assert not any((tmp_path / "_checkpoints").iterdir())
 
 
+@pytest.mark.slow
 def test_a_trial_whose_epoch_takes_too_long_ends_without_a_checkpoint(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):

@@ -2,6 +2,8 @@
 
 .venv/bin/python -m pytest tests/test_readme.py
 python -m tests.test_readme     # writes the table of docs/columns.md anew from the schema
+
+Run alone: python -m pytest tests/test_readme.py
 """
 
 import contextlib

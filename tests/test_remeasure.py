@@ -1,5 +1,8 @@
 """`unilaw measure`: kept weights measured again without training, as new rows beside the old
-ones."""
+ones.
+
+Run alone: python -m pytest tests/test_remeasure.py
+"""
 
 import json
 from pathlib import Path

@@ -3,6 +3,8 @@ same figures inline.
 
 Every command runs in a folder that holds packages named like ours, each of which raises when it is
 imported.
+
+Run alone: python -m pytest tests/test_run.py
 """
 
 import json

@@ -1,5 +1,8 @@
 """A run that is cut off, by Ctrl-C or by losing its driver, keeps what was finished and completes
-when run again."""
+when run again.
+
+Run alone: python -m pytest tests/test_run_interrupted.py
+"""
 
 import os
 import signal

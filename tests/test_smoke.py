@@ -1,6 +1,6 @@
 """What every set of versions must do: help of every command, a sweep inline and on Ray, a report.
 
-.venv/bin/python -m pytest tests/test_smoke.py
+Run alone: python -m pytest tests/test_smoke.py
 """
 
 import re

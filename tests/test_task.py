@@ -1,5 +1,8 @@
 """What every task shares: seed streams, the data unit, content hashes, and fields that say what
-they are for."""
+they are for.
+
+Run alone: python -m pytest tests/test_task.py
+"""
 
 import dataclasses
 import math

@@ -1,5 +1,8 @@
 """clusters/slurm.sbatch: read by shellcheck, its options known to Ray, and run on two machines that
-are both this one."""
+are both this one.
+
+Run alone: python -m pytest tests/clusters/test_slurm.py
+"""
 
 import contextlib
 import os

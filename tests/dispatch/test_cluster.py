@@ -1,4 +1,7 @@
-"""`--address`: the same sweep through a Ray cluster that somebody else started, with its token."""
+"""`--address`: the same sweep through a Ray cluster that somebody else started, with its token.
+
+Run alone: python -m pytest tests/dispatch/test_cluster.py
+"""
 
 import os
 import secrets

@@ -1,4 +1,7 @@
-"""Addresses and stores that `launch` refuses before it submits anything. No cluster is started."""
+"""Addresses and stores that `launch` refuses before it submits anything. No cluster is started.
+
+Run alone: python -m pytest tests/dispatch/test_job_server.py
+"""
 
 import contextlib
 import os

@@ -1,4 +1,7 @@
-"""`launch` and `cancel` against a real job server."""
+"""`launch` and `cancel` against a real job server.
+
+Run alone: python -m pytest tests/dispatch/test_jobs.py
+"""
 
 import contextlib
 import json

@@ -1,4 +1,7 @@
-"""A language model's trial that is killed, however often, ends as if it had never been."""
+"""A language model's trial that is killed, however often, ends as if it had never been.
+
+Run alone: python -m pytest tests/dispatch/test_language_killed.py
+"""
 
 import os
 import random

@@ -1,4 +1,7 @@
-"""How Ray's accidents become kinds of failure. No cluster is started."""
+"""How Ray's accidents become kinds of failure. No cluster is started.
+
+Run alone: python -m pytest tests/dispatch/test_losses.py
+"""
 
 import importlib
 from collections.abc import Callable

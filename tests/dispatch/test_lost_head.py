@@ -1,5 +1,8 @@
 """A run that loses its cluster's head ends with one sentence of its own instead of Ray's, and what
-had finished stays."""
+had finished stays.
+
+Run alone: python -m pytest tests/dispatch/test_lost_head.py
+"""
 
 import subprocess
 import time

@@ -1,5 +1,8 @@
 """A trial over two processes of Ray Train: its columns, its accidents, how it goes on after a kill,
-and how it is called off."""
+and how it is called off.
+
+Run alone: python -m pytest tests/dispatch/test_multi_gpu.py
+"""
 
 import os
 import time

@@ -1,5 +1,8 @@
 """What happens to a trial that runs out of memory: a larger share of a GPU, several GPUs, or more
-reserved memory. Only the workers are replaced."""
+reserved memory. Only the workers are replaced.
+
+Run alone: python -m pytest tests/dispatch/test_out_of_memory.py
+"""
 
 import io
 from collections import deque

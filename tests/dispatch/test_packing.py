@@ -1,5 +1,8 @@
 """How batches with shares of GPUs are packed onto workers, and what happens to workers that die or
-cannot start. The GPUs are Ray's word for it alone; no trial here computes on one."""
+cannot start. The GPUs are Ray's word for it alone; no trial here computes on one.
+
+Run alone: python -m pytest tests/dispatch/test_packing.py
+"""
 
 import logging
 import os

@@ -1,5 +1,8 @@
 """A trial that goes wrong costs only itself, whatever it does to the worker, the batch and the
-stack that it shares."""
+stack that it shares.
+
+Run alone: python -m pytest tests/dispatch/test_poison.py
+"""
 
 import io
 import subprocess
@@ -156,6 +159,7 @@ def test_each_poison_trial_costs_only_itself_on_ray(poisons: list[Poison], tmp_p
         assert "4 trials of a batch of 4 to run again apart: the worker process died" in messages
 
 
+@pytest.mark.slow
 def test_a_second_run_leaves_a_poison_trial_alone(tmp_path: Path):
     poison = Poison("memory", "data", "oom", ATTEMPTS, stacked=3)
     run_shared([poison], inline=True, folder=tmp_path / "rows")

@@ -1,5 +1,8 @@
 """Each thing that `harness/dispatch/ray_internals.py` uses of Ray is still there in the installed
-Ray, and behaves. No Ray is started."""
+Ray, and behaves. No Ray is started.
+
+Run alone: python -m pytest tests/dispatch/test_ray_internals.py
+"""
 
 import ast
 import importlib

@@ -1,5 +1,8 @@
 """How many trials a cluster has room for, and what is refused before a run. No cluster is
-started."""
+started.
+
+Run alone: python -m pytest tests/dispatch/test_resource_requests.py
+"""
 
 from typing import Any
 

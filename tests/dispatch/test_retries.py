@@ -1,5 +1,8 @@
 """What is run again and how often, over kinds of failure, limits and histories. Only the workers
-are replaced."""
+are replaced.
+
+Run alone: python -m pytest tests/dispatch/test_retries.py
+"""
 
 import io
 import math

@@ -1,5 +1,8 @@
 """What is sent to other nodes by value arrives there without any import of this package, since a
-node may find a namesake in its place."""
+node may find a namesake in its place.
+
+Run alone: python -m pytest tests/dispatch/test_sent_by_value.py
+"""
 
 import subprocess
 import sys

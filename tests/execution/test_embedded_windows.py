@@ -1,4 +1,7 @@
-"""Windows of text in a model's embeddings, and the model as the instruments see it."""
+"""Windows of text in a model's embeddings, and the model as the instruments see it.
+
+Run alone: python -m pytest tests/execution/test_embedded_windows.py
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,7 @@
-"""Trials of language models, end to end: a run, its measures, and measuring its weights again."""
+"""Trials of language models, end to end: a run, its measures, and measuring its weights again.
+
+Run alone: python -m pytest tests/execution/test_language_trials.py
+"""
 
 import math
 from pathlib import Path

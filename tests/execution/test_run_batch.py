@@ -1,5 +1,8 @@
 """One trial in this process: its columns, what decides them, and every failure as a row that
-says what happened."""
+says what happened.
+
+Run alone: python -m pytest tests/execution/test_run_batch.py
+"""
 
 import itertools
 import math
@@ -96,6 +99,7 @@ def test_a_neighbour_in_the_batch_is_not_harmed(stacked: bool):
     assert columns[1]["train_loss"] == pytest.approx(run(trials[1])["train_loss"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_time_limit_is_taken_down_again():
     before = signal.getsignal(signal.SIGALRM)
     run(trial("trouble", how="wait"), seconds=0.2)
@@ -182,6 +186,7 @@ def test_columns_are_in_the_schema(done: tuple[Trial, dict[str, Any]]):
     assert set(done[1]) - {"weights"} <= set(arrow_schema().names)
 
 
+@pytest.mark.slow
 def test_columns_agree_with_each_other(done: tuple[Trial, dict[str, Any]]):
     made, c = done
     task, config = load_samples(made.ref), made.load_config()
@@ -209,6 +214,7 @@ def test_columns_agree_with_each_other(done: tuple[Trial, dict[str, Any]]):
     )
 
 
+@pytest.mark.slow
 def test_weights_are_the_final_weights(done: tuple[Trial, dict[str, Any]]):
     made, c = done
     task, config = load_samples(made.ref), made.load_config()

@@ -76,6 +76,7 @@ def test_the_attacks_mean_is_within_one_per_cent_of_the_exact_mean(kind: Callabl
     assert max(ratios) <= 1.03
 
 
+@pytest.mark.slow
 def test_the_attack_finds_nothing_only_where_there_is_nothing_near():
     for found, true in [*compared(random_net), *compared(trained_net)]:
         assert bool((true[found.isinf()] > 0.9 * CAP).all())

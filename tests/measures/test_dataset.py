@@ -55,6 +55,7 @@ def files() -> list[Path]:
     return sorted(dataset_file("any").parent.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(3,), (1, 4, 4), (1,)], ids=str)
 def test_the_columns_are_those_of_the_schema(worked: list[int], shape: tuple[int, ...]):
     data = made(shape=shape)

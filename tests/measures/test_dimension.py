@@ -107,6 +107,7 @@ def test_the_participation_ratio_is_exact(variances: list[float], d: int):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("apart", [10.0, 1000.0])
 def test_a_union_of_two_sheets_far_apart(apart: float):
     """There are two dimensions locally, while the variance lies along the line between the

@@ -15,8 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
-from art.attacks.evasion import ProjectedGradientDescentPyTorch
-from art.estimators.classification import PyTorchClassifier
 from torch import Tensor, nn
 
 from harness.measures import boundary, robust_accuracy
@@ -113,6 +111,10 @@ def pgd(nets: Trained, box: tuple[float, float] | None, norm: str, radius: float
     radius / steps (Madry et al. 2018)."""
     steps = 2 * (boundary.SEARCH_STEPS if norm == "l2" else robust_accuracy.LINF_STEPS)
     labels = nets.y if nets.data.classes else (nets.y >= 0).long()
+    # here, because the other tests need not wait for scikit-learn and numba
+    from art.attacks.evasion import ProjectedGradientDescentPyTorch
+    from art.estimators.classification import PyTorchClassifier
+
     classifier = PyTorchClassifier(
         Logits(nets.model, nets.data.classes),
         nn.CrossEntropyLoss(),

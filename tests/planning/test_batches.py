@@ -1,5 +1,8 @@
 """Which trials run together: every one once, stacked where the calibration says that it pays,
-longest first."""
+longest first.
+
+Run alone: python -m pytest tests/planning/test_batches.py
+"""
 
 import itertools
 from collections import Counter
@@ -32,6 +35,7 @@ from tests.planning.grids import (
 from tests.planning.machines import KNOWN, MACHINES, PADDING_IS_FREE, STACKING_IS_DEAR
 
 
+@pytest.mark.slow
 @over(SWEEPS, "sweep")
 @over(MACHINES, "machine")
 class TestEveryPlan:

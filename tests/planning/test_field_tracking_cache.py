@@ -1,5 +1,8 @@
 """A memo that is keyed by what a function reads of a configuration: the same answers, each
-computed once."""
+computed once.
+
+Run alone: python -m pytest tests/planning/test_field_tracking_cache.py
+"""
 
 import functools
 from collections.abc import Callable

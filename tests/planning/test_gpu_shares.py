@@ -1,5 +1,8 @@
 """Shares of GPUs: what a share is, and which share the planner gives to which cell. No GPU is
-used."""
+used.
+
+Run alone: python -m pytest tests/planning/test_gpu_shares.py
+"""
 
 import pytest
 

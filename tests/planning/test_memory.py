@@ -1,4 +1,7 @@
-"""How much memory a stack is planned to take: by hand, and never more than it may."""
+"""How much memory a stack is planned to take: by hand, and never more than it may.
+
+Run alone: python -m pytest tests/planning/test_memory.py
+"""
 
 import pytest
 

@@ -1,5 +1,8 @@
 """What a sweep is said to cost: exact counts per cell, sums over trials, and cells that cannot
-fit refused unbuilt."""
+fit refused unbuilt.
+
+Run alone: python -m pytest tests/planning/test_plan.py
+"""
 
 import math
 from pathlib import Path
@@ -62,6 +65,7 @@ def test_cells_are_the_distinct_configurations_in_sweep_order():
     assert [c.config["capacity"] for c in cells if c.task == "mnist"] == [1, 2]
 
 
+@pytest.mark.slow
 def test_counts_per_cell_are_exact():
     for cell, trial in zip(
         cost_cells(sweep()).cells, {str(t.config): t for t in sweep().trials}.values(), strict=True
@@ -97,6 +101,7 @@ tasks:
 """
 
 
+@pytest.mark.slow
 def test_an_adversarys_passes_are_counted():
     natural, fgsm, pgd = cost_cells(sweep(AGAINST)).cells
     assert [c.config["adversary"] for c in (natural, fgsm, pgd)] == [

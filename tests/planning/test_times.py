@@ -1,4 +1,7 @@
-"""How long trials and runs take, worked out by hand for grid-up machines."""
+"""How long trials and runs take, worked out by hand for grid-up machines.
+
+Run alone: python -m pytest tests/planning/test_times.py
+"""
 
 import pytest
 from hypothesis import given

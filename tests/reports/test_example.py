@@ -59,6 +59,7 @@ def test_the_log_states_its_slopes(fits, kind):
     assert f"| {f.stability.cells} |" in line
 
 
+@pytest.mark.slow
 def test_the_findings_state_its_slopes(fits):
     text = " ".join((ROOT / "docs" / "findings.md").read_text().split())
     found = re.search(
@@ -97,7 +98,7 @@ def test_the_findings_state_how_close_the_certified_bound_comes():
 
 def test_the_findings_state_where_published_models_lie():
     text = " ".join((ROOT / "docs" / "findings.md").read_text().split())
-    stated = re.search(r"Published models lie at p/\(n·d\) of (\S+) to (\S+), outside", text)
+    stated = re.search(r"Published models lie at p/\(n·d\) of (\S+) to (\S+)\. That", text)
     assert stated is not None
     places = [m.place for m in language_models() if m.place is not None]
     assert [float(x) for x in stated.groups()] == pytest.approx(

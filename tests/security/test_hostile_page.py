@@ -1,4 +1,7 @@
-"""No text of a store, whoever wrote it, becomes an element of the page."""
+"""No text of a store, whoever wrote it, becomes an element of the page.
+
+Run alone: python -m pytest tests/security/test_hostile_page.py
+"""
 
 import json
 from html.parser import HTMLParser

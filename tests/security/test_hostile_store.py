@@ -1,5 +1,8 @@
 """A store, a sweep's name or a key that somebody wrote who means ill leads nowhere outside the
-store."""
+store.
+
+Run alone: python -m pytest tests/security/test_hostile_store.py
+"""
 
 import json
 import shutil

@@ -1,4 +1,7 @@
-"""What is only read is never run: no unpickling, no shell, no task file that nobody named."""
+"""What is only read is never run: no unpickling, no shell, no task file that nobody named.
+
+Run alone: python -m pytest tests/security/test_nothing_read_is_run.py
+"""
 
 import ast
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""No secret of whoever runs it is kept or printed, and no door is open to the network."""
+"""No secret of whoever runs it is kept or printed, and no door is open to the network.
+
+Run alone: python -m pytest tests/security/test_secrets.py
+"""
 
 import ipaddress
 import json

@@ -1,4 +1,7 @@
-"""No accident tears or loses a row: kills, damage, full disks, links and other people's files."""
+"""No accident tears or loses a row: kills, damage, full disks, links and other people's files.
+
+Run alone: python -m pytest tests/store/test_accidents.py
+"""
 
 import errno
 import os

@@ -1,4 +1,7 @@
-"""Addresses of buckets: which are accepted, and what is said of the others."""
+"""Addresses of buckets: which are accepted, and what is said of the others.
+
+Run alone: python -m pytest tests/store/test_addresses.py
+"""
 
 import json
 from pathlib import Path
@@ -95,6 +98,7 @@ def test_attempts_that_are_no_number_are_refused(
         Store.create(bucket.uri("rows"))
 
 
+@pytest.mark.slow
 def test_a_bucket_that_does_not_exist_is_named(bucket: BucketServer):
     with pytest.raises(UserError, match="cannot be written: .*NO_SUCH_BUCKET"):
         Store.create(bucket.uri("rows").replace("//bucket/", "//other-bucket/"))

@@ -1,4 +1,7 @@
-"""Whole sweeps with their store in a bucket: every command, and two runs at once."""
+"""Whole sweeps with their store in a bucket: every command, and two runs at once.
+
+Run alone: python -m pytest tests/store/test_bucket_runs.py
+"""
 
 import json
 from pathlib import Path

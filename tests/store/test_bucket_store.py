@@ -1,4 +1,7 @@
-"""A store in a bucket holds what a store on a disk holds."""
+"""A store in a bucket holds what a store on a disk holds.
+
+Run alone: python -m pytest tests/store/test_bucket_store.py
+"""
 
 from pathlib import Path
 from typing import Any
@@ -80,6 +83,7 @@ def test_compact(bucket: BucketServer, tmp_path: Path, route: str):
         compact(source, target)
 
 
+@pytest.mark.slow
 def test_a_prefix_that_holds_other_things_is_refused(bucket: BucketServer):
     bucket.put("thesis/chapter.tex", b"years of work")
     with pytest.raises(UserError, match="is not empty and not a unilaw store"):

@@ -1,4 +1,7 @@
-"""Buckets whose server fails, stays silent, cuts answers off or is not there."""
+"""Buckets whose server fails, stays silent, cuts answers off or is not there.
+
+Run alone: python -m pytest tests/store/test_bucket_trouble.py
+"""
 
 from pathlib import Path
 from typing import Any
@@ -136,6 +139,7 @@ def assert_one_sentence(err: str, where: str) -> None:
     assert "connect" in err.lower(), err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [("run", "small.yaml", "--inline", "--store"), ("status",), ("measure",), ("report",)],

@@ -1,4 +1,7 @@
-"""Compaction: everything is in the new store, or there is none."""
+"""Compaction: everything is in the new store, or there is none.
+
+Run alone: python -m pytest tests/store/test_compaction.py
+"""
 
 import errno
 import os

@@ -1,5 +1,8 @@
 """What became of trials is read from the index, and stays right whatever happens to the index or to
-the row files."""
+the row files.
+
+Run alone: python -m pytest tests/store/test_index.py
+"""
 
 import shutil
 from pathlib import Path

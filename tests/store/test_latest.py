@@ -1,4 +1,7 @@
-"""The latest view: one row per trial, whatever its history."""
+"""The latest view: one row per trial, whatever its history.
+
+Run alone: python -m pytest tests/store/test_latest.py
+"""
 
 from datetime import datetime, timedelta
 from typing import Any

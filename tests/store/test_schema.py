@@ -1,4 +1,7 @@
-"""The schema: every column has a meaning, and row files carry it."""
+"""The schema: every column has a meaning, and row files carry it.
+
+Run alone: python -m pytest tests/store/test_schema.py
+"""
 
 import pyarrow.parquet as pq
 import pytest

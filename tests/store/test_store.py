@@ -1,5 +1,8 @@
 """The store: rows and records survive a round trip, plain pandas reads the folder, and a folder
-that is no store is refused."""
+that is no store is refused.
+
+Run alone: python -m pytest tests/store/test_store.py
+"""
 
 import json
 import math

@@ -1,5 +1,8 @@
 """Slips in somebody's task cost its own trials and nothing else: a row with a reason, through
-the real command."""
+the real command.
+
+Run alone: python -m pytest tests/sweeps/test_broken_tasks.py
+"""
 
 import sys
 from pathlib import Path
@@ -87,6 +90,7 @@ def folder(tmp_path_factory, unilaw_here) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_every_slip_is_a_row_with_its_reason(folder):
     rows = (
         pd.read_parquet(folder / "rows")

@@ -1,4 +1,7 @@
-"""The published JSON Schema of a sweep file: valid itself, and of one mind with the parser."""
+"""The published JSON Schema of a sweep file: valid itself, and of one mind with the parser.
+
+Run alone: python -m pytest tests/sweeps/test_editor_schema.py
+"""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,7 @@
-"""What a trial's identity covers, and what it does not."""
+"""What a trial's identity covers, and what it does not.
+
+Run alone: python -m pytest tests/sweeps/test_identity.py
+"""
 
 import shutil
 import struct

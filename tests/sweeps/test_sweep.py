@@ -1,4 +1,7 @@
-"""Valid sweep files: which trials they ask for, and in which order."""
+"""Valid sweep files: which trials they ask for, and in which order.
+
+Run alone: python -m pytest tests/sweeps/test_sweep.py
+"""
 
 from pathlib import Path
 from typing import Any

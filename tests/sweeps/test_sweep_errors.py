@@ -1,5 +1,8 @@
 """Every malformed sweep file is refused with one sentence that names file, line and remedy,
-before anything starts."""
+before anything starts.
+
+Run alone: python -m pytest tests/sweeps/test_sweep_errors.py
+"""
 
 from pathlib import Path
 

@@ -1,5 +1,8 @@
 """Where digits come from: the packaged set, IDX files sound and damaged, the hub with and
-without an answer."""
+without an answer.
+
+Run alone: python -m pytest tests/tasks/test_digits.py
+"""
 
 import gzip
 import re

@@ -1,4 +1,7 @@
-"""GPT-2 of any size: the function it is, its initial weights, and its derivatives."""
+"""GPT-2 of any size: the function it is, its initial weights, and its derivatives.
+
+Run alone: python -m pytest tests/tasks/test_gpt.py
+"""
 
 import copy
 from collections.abc import Callable

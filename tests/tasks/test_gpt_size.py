@@ -1,4 +1,7 @@
-"""How many parameters a GPT has, by formula and as published."""
+"""How many parameters a GPT has, by formula and as published.
+
+Run alone: python -m pytest tests/tasks/test_gpt_size.py
+"""
 
 import pytest
 import torch

@@ -1,4 +1,7 @@
-"""What a GPT's passes cost, and the operations that would slow them down."""
+"""What a GPT's passes cost, and the operations that would slow them down.
+
+Run alone: python -m pytest tests/tasks/test_gpt_speed.py
+"""
 
 from collections.abc import Callable
 

@@ -1,5 +1,8 @@
 """GPT-2 from scratch on a stream of text: its sizes, what is refused, and what a plan and a row
-say of it."""
+say of it.
+
+Run alone: python -m pytest tests/tasks/test_text_stream.py
+"""
 
 from pathlib import Path
 from typing import Any

@@ -70,6 +70,7 @@ def test_more_cores_than_there_are_are_refused_before_a_store_is_made(unilaw):
     assert not Path("rows").exists()
 
 
+@pytest.mark.slow
 def test_a_trial_that_is_finished_is_said_to_be(unilaw):
     trial_id = parse_sweep(SWEEP, "small.yaml").trials[0].trial_id
     run = ("run", "small.yaml", "--inline", "--store", "~/rows", "--trial", trial_id[:8])

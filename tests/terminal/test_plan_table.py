@@ -44,6 +44,7 @@ def widths(table: str) -> list[int]:
     return [int(word.removeprefix("width=")) for word in words if word.startswith("width=")]
 
 
+@pytest.mark.slow
 def test_a_small_plan_is_printed_whole_in_the_sweeps_order():
     assert widths(plan_table(plan_of(MANY_CELLS))) == list(range(MANY_CELLS, 0, -1))
 

@@ -64,6 +64,7 @@ def test_a_trial_resumes_from_its_checkpoint_and_says_so(tmp_path: Path):
     assert second["epochs"] == 5
 
 
+@pytest.mark.slow
 def test_a_trial_whose_checkpoint_is_damaged_starts_over(tmp_path: Path):
     pattern = str(tmp_path / "{}.safetensors")
     (first,) = ran([sphere()], pattern)
@@ -80,6 +81,7 @@ def test_trials_of_a_stack_keep_no_checkpoint(tmp_path: Path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_trial_that_falls_out_of_its_stack_keeps_a_checkpoint(tmp_path: Path):
     trials = [trouble(seed, how="tied") for seed in (0, 1)]
     columns = ran(trials, str(tmp_path / "{}.safetensors"))

@@ -19,6 +19,7 @@ def test_c8_follows_the_sign_of_every_slope(tmp_path, b, expected):
     assert claim.verdict == expected and len(claim.findings) == 9
 
 
+@pytest.mark.slow
 def test_c8_does_not_count_a_guarantee_that_gets_looser(tmp_path):
     rows = power_law(0.3, spread=0.01)
     for r in rows:
@@ -29,6 +30,7 @@ def test_c8_does_not_count_a_guarantee_that_gets_looser(tmp_path):
     assert claim.verdict == "supported" and text.endswith("guarantees less with size, not counted.")
 
 
+@pytest.mark.slow
 def test_c8_takes_normalised_figures_for_classes(tmp_path):
     classes = {
         "outputs": 10,

@@ -49,6 +49,7 @@ def test_c10_is_a_rank_correlation_over_cells(tmp_path, rows, expected):
     assert verdict(tmp_path, rows, "C10").verdict == expected
 
 
+@pytest.mark.slow
 def test_c10_keeps_n_apart(tmp_path):
     """Accuracy falls with stability at either n; over both it would seem to rise."""
     lower = together(-1)

@@ -10,6 +10,7 @@ from tests.reports.claims.verdicts import verdict
 from tests.reports.stores import row
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [[], [row()]], ids=["nothing", "one trial"])
 def test_c7_is_arithmetic_whatever_the_rows_say(tmp_path, rows):
     claim = verdict(tmp_path, rows, "C7")

@@ -1,5 +1,8 @@
 """The solver of Huber regressions: derivatives as differences say, no general search does
-better, ranges are kept."""
+better, ranges are kept.
+
+Run alone: python -m pytest tests/reports/fits/test_huber.py
+"""
 
 import numpy as np
 import pytest

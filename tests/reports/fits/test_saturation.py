@@ -1,5 +1,8 @@
 """The levelling power law: exact on exact data, the best of many starts on noisy data, and
-honest at its bounds."""
+honest at its bounds.
+
+Run alone: python -m pytest tests/reports/fits/test_saturation.py
+"""
 
 import numpy as np
 import pytest

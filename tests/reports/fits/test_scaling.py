@@ -1,5 +1,8 @@
 """The loss form: its parameters from exact, noisy and spoilt losses, its intervals, its rivals,
-and its warnings."""
+and its warnings.
+
+Run alone: python -m pytest tests/reports/fits/test_scaling.py
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,7 @@
-"""Slopes, intervals and the collapse against known answers."""
+"""Slopes, intervals and the collapse against known answers.
+
+Run alone: python -m pytest tests/reports/fits/test_slope.py
+"""
 
 from typing import Any
 

@@ -50,6 +50,7 @@ def test_a_trial_with_the_same_sort_twice_counts_once(tmp_path):
     assert found.number.value == 1
 
 
+@pytest.mark.slow
 def test_rows_that_lack_the_column_do_not_count_as_free_of_warnings(tmp_path):
     assert checked(tmp_path, of_schema_2([row(1)])) == (None, [], None, [], None, [])
     mixed = checked(tmp_path / "b", [*of_schema_2([row(1)]), row(2)])

@@ -44,6 +44,7 @@ def test_rows_without_text_have_no_section(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_points_are_means_over_trials_and_bars_are_of_the_mean(tmp_path):
     made = made_of(tmp_path, [text_row(p, seed, 3.0 + seed) for p in SIZES for seed in (0, 1)])
     figure = drawn(made.figures[KL])
@@ -78,6 +79,7 @@ def test_accuracy_and_noise_have_charts_of_their_own(tmp_path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "name", "sizes"),
     [

@@ -216,6 +216,7 @@ def test_the_form_that_made_the_rows_comes_back_under_its_own_convention(page):
     )
 
 
+@pytest.mark.slow
 def test_the_section_states_objective_filter_warnings_and_extrapolation(page):
     text = " ".join(" ".join(page[0].text).split())
     section = re.search(r"Compute-optimal ladder(.*?)Published language models", text)
@@ -238,6 +239,7 @@ def test_the_section_states_objective_filter_warnings_and_extrapolation(page):
     assert not re.findall(r"\d+", left), re.findall(r".{30}\d+.{10}", left)
 
 
+@pytest.mark.slow
 def test_the_chart_shows_every_row_and_marks_minima(page):
     html, rows = page
     figure = json.loads(html.scripts["ladder0"])

@@ -1,5 +1,8 @@
 """The files that keep a corpus's tokens: mapped, made again when damaged, and made once by many
-processes."""
+processes.
+
+Run alone: python -m pytest tests/tasks/corpora/test_kept_tokens.py
+"""
 
 import json
 import multiprocessing

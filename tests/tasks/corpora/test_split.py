@@ -1,4 +1,7 @@
-"""Which documents are held out."""
+"""Which documents are held out.
+
+Run alone: python -m pytest tests/tasks/corpora/test_split.py
+"""
 
 import random
 from pathlib import Path

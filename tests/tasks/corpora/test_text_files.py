@@ -1,4 +1,7 @@
-"""Documents from files of text, and from Python's standard library."""
+"""Documents from files of text, and from Python's standard library.
+
+Run alone: python -m pytest tests/tasks/corpora/test_text_files.py
+"""
 
 import re
 import sysconfig

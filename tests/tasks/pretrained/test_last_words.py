@@ -1,4 +1,7 @@
-"""Whether a language model predicts the last word of a text."""
+"""Whether a language model predicts the last word of a text.
+
+Run alone: python -m pytest tests/tasks/pretrained/test_last_words.py
+"""
 
 import json
 import re
@@ -71,6 +74,7 @@ def test_last_words_are_those_of_greedy_decoding(source: str, models: Path, tmp_
     assert c["last_word_n"] == len(texts)
 
 
+@pytest.mark.slow
 def test_last_words_are_read_up_to_a_limit_and_are_part_of_the_identity(
     source: str, models: Path, tmp_path: Path
 ):

@@ -1,4 +1,7 @@
-"""The rows of pretrained models: sizes, tokens of training, losses, and a whole store of them."""
+"""The rows of pretrained models: sizes, tokens of training, losses, and a whole store of them.
+
+Run alone: python -m pytest tests/tasks/pretrained/test_measured.py
+"""
 
 import json
 import math

@@ -1,4 +1,7 @@
-"""Which pretrained models and fields are refused."""
+"""Which pretrained models and fields are refused.
+
+Run alone: python -m pytest tests/tasks/pretrained/test_refused.py
+"""
 
 from pathlib import Path
 from typing import Any
@@ -130,6 +133,7 @@ DAMAGE: dict[str, tuple[Any, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("damage", "words"), DAMAGE.values(), ids=DAMAGE.keys())
 def test_models_that_are_refused(source: str, copied: Path, damage: Any, words: str):
     damage(copied)
@@ -142,6 +146,7 @@ def test_models_that_are_refused(source: str, copied: Path, damage: Any, words: 
     assert "\n" not in message
 
 
+@pytest.mark.slow
 def test_more_context_than_the_model_reads(source: str, models: Path):
     message = f"reads at most {LONGEST} tokens, and 'context' is {LONGEST + 1}; lower it"
     with pytest.raises(UserError, match=message):

@@ -1,4 +1,7 @@
-"""Models made by others: their code is never run, and only files of known kinds are downloaded."""
+"""Models made by others: their code is never run, and only files of known kinds are downloaded.
+
+Run alone: python -m pytest tests/tasks/pretrained/test_safety.py
+"""
 
 import json
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""Task `text`: its size by formula, and what is refused."""
+"""Task `text`: its size by formula, and what is refused.
+
+Run alone: python -m pytest tests/tasks/text/test_config.py
+"""
 
 import re
 from typing import Any

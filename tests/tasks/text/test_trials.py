@@ -1,4 +1,7 @@
-"""Trials of task `text`: stacked as alone, planned, and measured by every instrument."""
+"""Trials of task `text`: stacked as alone, planned, and measured by every instrument.
+
+Run alone: python -m pytest tests/tasks/text/test_trials.py
+"""
 
 from typing import Any
 

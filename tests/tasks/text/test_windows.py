@@ -1,4 +1,7 @@
-"""Which windows of text are drawn, with which targets."""
+"""Which windows of text are drawn, with which targets.
+
+Run alone: python -m pytest tests/tasks/text/test_windows.py
+"""
 
 from pathlib import Path
 from typing import Any
