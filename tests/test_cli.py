@@ -82,6 +82,7 @@ def test_tasks_lists_every_field_and_every_column(command):
         assert column.unit in line and column.meaning[:40] in words
 
 
+@pytest.mark.slow
 def test_tasks_shows_types_bounds_and_defaults(command):
     out = command("tasks").out
     assert re.search(
@@ -106,6 +107,7 @@ class Odd(Task):
 """
 
 
+@pytest.mark.slow
 def test_tasks_of_a_file_without_descriptions_and_with_unusual_types(command):
     Path("odd.py").write_text(ODD)
     done = command("tasks", "--task-file", "odd.py")
@@ -223,6 +225,7 @@ def test_an_address_without_a_cluster_leaves_no_store(command):
     assert not Path("rows").exists()
 
 
+@pytest.mark.slow
 def test_a_failed_trial_gives_exit_code_1_and_is_told(command):
     Path("bad.yaml").write_text(
         "name: bad\nseeds: [0]\ntasks:\n  - task: trouble\n    grid: {how: [none, raise]}\n"
@@ -236,6 +239,7 @@ def test_a_failed_trial_gives_exit_code_1_and_is_told(command):
 # status and compact
 
 
+@pytest.mark.slow
 def test_status_counts_done_failed_and_left(command):
     Path("bad.yaml").write_text(
         "name: bad\nseeds: [0]\ntasks:\n  - task: trouble\n    grid: {how: [none, raise, nan]}\n"

@@ -136,6 +136,7 @@ def test_a_trial_that_is_told_to_end_keeps_a_checkpoint_and_goes_on_from_it(tmp_
     assert 0 < result.columns["resumed_epoch"] < 1500
 
 
+@pytest.mark.slow
 def test_a_stack_that_is_told_to_end_ends_at_once(tmp_path: Path):
     checkpoints = Store.create(tmp_path).checkpoints()
     stack = (trial(100_000, width=8), trial(100_000, width=12))

@@ -92,6 +92,7 @@ def test_out_of_memory_raises_the_share_step_by_step_and_then_says_so(
     assert "oom, trying again with 1/2 GPU: no memory" in messages
 
 
+@pytest.mark.slow
 def test_a_run_after_that_tries_once_more_and_then_leaves_it(batches: list[Batch], store: Store):
     given_up = [run_quietly(sweep("gpus: 0.5"), store)[0].given_up for _ in range(3)]
     assert [batch.gpus for batch in batches] == [0.5, 1.0, 0.5, 1.0]

@@ -263,6 +263,7 @@ def test_preempted_rows_of_earlier_runs_are_not_charged(store: Store, answers: A
     assert go(asked, store).given_up == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("lost", "again"), [(1, [3, 3]), (3, [3] * 4), (4, [3] * 4 + [1, 2])])
 def test_a_batch_that_loses_its_node_runs_again_as_it_was_before_it_is_cut(
     monkeypatch, lost: int, again: list[int], store: Store

@@ -49,6 +49,7 @@ def test_an_answer_is_what_the_nodes_have_now(ray: Ray):
     assert head.nodes == [ONE_CPU, NOTHING] and not head.leaving
 
 
+@pytest.mark.slow
 def test_a_head_that_is_stopped_is_dead_after_a_while(ray: Ray):
     head = Head(None)
     assert head.answers()

@@ -274,6 +274,7 @@ def test_models_of_every_size_see_the_same_data_and_held_out_points():
     assert small["p"] < large["p"]
 
 
+@pytest.mark.slow
 def test_sensitivity_is_measured_on_the_points_asked_for():
     made = trial("sphere", n=32, d=5, width=8, max_epochs=1)
     some, none = run(made, measure_points=50), run(made, measure_points=0)

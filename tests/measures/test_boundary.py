@@ -103,6 +103,7 @@ def test_the_attack_gets_out_of_flat_regions():
     assert found.censored == 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", [2, 10, 100])
 def test_the_attack_gets_out_of_flat_regions_in_any_direction(d: int):
     """relu(⟨w, x⟩) − 0.1 with ‖w‖ = 1 from points inside the flat side. The only starts lie far

@@ -136,6 +136,7 @@ def test_a_scalar_and_its_two_classes_agree():
 # What forecasts are worth
 
 
+@pytest.mark.slow
 def test_a_calibrated_forecasts_error_is_its_known_bias():
     """On average √(2/π) Σ_b √(Σ p(1 − p) in bin b) / N, and never above the bound of order
     √(bins/N)."""

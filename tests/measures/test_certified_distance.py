@@ -30,6 +30,7 @@ def log_softmax_jacobian(z: Tensor) -> Tensor:
     return jacrev(lambda z: F.log_softmax(z, 0))(z.double())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 3, 10, 50])
 def test_log_probabilities_are_at_most_root_k_steeper_and_reach_it_at_a_corner(classes: int):
     factor = log_probability_factor(classes)

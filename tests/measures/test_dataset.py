@@ -77,6 +77,7 @@ def test_the_columns_are_those_of_the_schema(worked: list[int], shape: tuple[int
     assert found["d_mle"] == pytest.approx(dimension(x).d_mle)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", [2, 3, 6])
 def test_the_sphere_task(worked: list[int], d: int):
     """On S^(d−1) two inputs are about √2 units apart, and less in fewer dimensions (4/π on the
@@ -152,6 +153,7 @@ def test_labels_and_kind_of_target_do_not_matter(worked: list[int]):
     assert worked == [100]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["x_train", "x_test"])
 @pytest.mark.parametrize("change", [1e-4, 1.0])
 def test_a_change_of_any_input_is_noticed(worked: list[int], part: str, change: float):

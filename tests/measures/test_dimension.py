@@ -118,6 +118,7 @@ def test_a_union_of_two_sheets_far_apart(apart: float):
     assert found.d_participation == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("low", "high"), [(1, 2), (1, 5), (2, 4)])
 def test_a_union_of_unequal_dimensions(low: int, high: int):
     """Each part has half of the points. The MLE averages pointwise estimates as inverses; TwoNN
@@ -136,6 +137,7 @@ def test_inputs_of_one_number(curve: str):
     assert found.d_participation == 1 and found.d_participation_spread == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change", ["scaled", "moved", "turned", "as an image", "float32", "tensor"]
 )

@@ -183,6 +183,7 @@ def test_points_come_from_the_measure_stream_whatever_the_model():
     assert one["test_accuracy"] == other["test_accuracy"], "accuracy is over the whole held-out set"
 
 
+@pytest.mark.slow
 def test_measuring_does_not_change_the_model():
     model = net(2)
     before = {name: t.clone() for name, t in model.state_dict().items()}

@@ -226,6 +226,7 @@ def test_a_memory_mapped_stream_of_either_width(tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_figures_do_not_depend_on_how_much_is_held_at_once(monkeypatch):
     stream = streams(1, 1501, seed=2)[0]
     whole = judged(Bigram(SURE), stream, 10, context=30)

@@ -65,6 +65,7 @@ def test_distance_to_the_nearest_of_several_hyperplanes(d: int, classes: int | N
     assert float((distance / exact).quantile(0.95)) <= 1.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [None, 3])
 def test_changes_change_the_label_and_stay_in_the_box(classes: int | None):
     torch.manual_seed(0)
@@ -82,6 +83,7 @@ def test_changes_change_the_label_and_stay_in_the_box(classes: int | None):
     )
 
 
+@pytest.mark.slow
 def test_in_a_box_the_distance_is_what_a_linear_program_finds():
     """min t with f(z) ≤ 0, |z − x| ≤ t and z in the box."""
     model, x = linear(5, 1), points(60, 5)

@@ -145,6 +145,7 @@ def test_all_widths_share_a_stack_where_padding_is_free():
     assert [len(stack) for stack in stacks(planned(grid, PADDING_IS_FREE, 0))] == [10]
 
 
+@pytest.mark.slow
 def test_nothing_is_stacked_where_that_is_dear():
     grid = SWEEPS["everything"]()
     assert all(len(stack) == 1 for stack in stacks(planned(grid, STACKING_IS_DEAR)))

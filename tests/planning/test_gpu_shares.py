@@ -48,6 +48,7 @@ def test_the_next_larger_shares(gpus: float, most: int, steps: list[float]):
     assert shares == steps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parts", range(1, 101))
 def test_as_many_shares_fit_into_one_gpu_as_their_name_says(parts: int):
     share = gpu_shares.rounded(round(1 / parts, 4))
@@ -81,6 +82,7 @@ SPHERES = (
 )
 
 
+@pytest.mark.slow
 def test_every_cell_gets_the_smallest_share_that_holds_it():
     cells = cost_cells(sweep("gpus: auto, gpu_memory_gb: 24", SPHERES)).cells
     assert [c.config["width"] for c in cells] == [8, 4096, 8192, 16384, 32768]

@@ -118,6 +118,7 @@ def test_an_adversarys_passes_are_counted():
     assert natural.p == fgsm.p == pgd.p and natural.memory_bytes < fgsm.memory_bytes
 
 
+@pytest.mark.slow
 def test_sums_are_over_trials():
     made = plan(sweep(), silent)
     calibration = calibrated(1, silent)
@@ -227,6 +228,7 @@ def test_a_clusters_nodes_are_not_known_beforehand():
     refuse_what_cannot_fit(cost_cells(sweep(HUGE)).cells, sweep(HUGE), here=False)
 
 
+@pytest.mark.slow
 def test_memory_grows_with_parameters_and_data():
     narrow, wide = (
         cost_cells(sweep(HUGE.replace("1000000", str(w)))).cells[1] for w in (1000, 2000)

@@ -133,6 +133,7 @@ def test_schedules_by_hand(seconds: list[float], slots: int, slowdown: float, ex
 SECONDS = st.lists(st.floats(0, 100), min_size=1, max_size=20)
 
 
+@pytest.mark.slow
 @given(SECONDS, st.integers(1, 8), st.floats(1, 3))
 def test_a_schedule_is_between_the_best_and_one_worker(
     seconds: list[float], slots: int, slowdown: float

@@ -24,6 +24,7 @@ def fits():
     return {f.kind.split(", ", 2)[2]: f for f in fit_all(read_evidence(EXAMPLE).trials).kinds}
 
 
+@pytest.mark.slow
 def test_every_trial_of_its_sweep_is_there():
     evidence = read_evidence(EXAMPLE)
     (sweep,) = evidence.sweeps

@@ -70,6 +70,7 @@ def test_small_stores_give_a_correct_page(tmp_path, rows):
             json.loads(text)
 
 
+@pytest.mark.slow
 def test_an_empty_folder_gives_a_page(tmp_path):
     assert "No trial in this store has finished" in render(read_evidence(tmp_path))
 

@@ -192,6 +192,7 @@ def test_a_sweeps_name_leads_nowhere(name: str):
         RunRecord(sweep=name, began=NOW, inline=True, trials=0, forecast_s=0, seconds=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_tasks_name_is_looked_up_and_nothing_else(name: str):
     with pytest.raises(UserError, match="task"):

@@ -129,6 +129,7 @@ def test_without_the_flag_nothing_is_read_and_one_sentence_names_the_sources(
     assert len(list(received.glob("part-*.parquet"))) == 1, "no row is written"
 
 
+@pytest.mark.slow
 def test_with_the_flag_the_trials_are_measured(received: Path):
     rows = {r["trial_id"]: r for r in records(Store.open(received).read().rows)}
     quiet = Progress()

@@ -89,6 +89,7 @@ def test_anonymous_access_to_google_is_no_credential():
     assert folder_at(where).where == where
 
 
+@pytest.mark.slow
 def test_attempts_that_are_no_number_are_refused(
     bucket: BucketServer, monkeypatch: pytest.MonkeyPatch
 ):

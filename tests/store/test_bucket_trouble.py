@@ -63,6 +63,7 @@ def test_a_server_that_stays_silent_is_asked_again(
     bucket_module.file_system.cache_clear()
 
 
+@pytest.mark.slow
 def test_an_answer_that_is_cut_off_is_asked_for_again(
     bucket: BucketServer, monkeypatch: pytest.MonkeyPatch
 ):

@@ -23,6 +23,7 @@ from harness.terminal.status import status, status_table
 from tests.store.rows import FAILED, Crash, full_row, names, ran, record, row
 
 
+@pytest.mark.slow
 def test_compact_keeps_every_attempt_weights_sweeps_and_runs(store: Store, tmp_path: Path):
     store.append([row("a", **FAILED)])
     store.append([row("a", attempt=2), full_row("b")])
@@ -99,6 +100,7 @@ def killed_after(writes: int) -> Callable[[Path, Path], None]:
     return replace_or_crash
 
 
+@pytest.mark.slow
 def test_a_compaction_that_was_killed_is_no_store(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -161,6 +163,7 @@ def test_compact_refuses_a_target_inside_a_store(store: Store):
     assert names(Path(store.where)) == before
 
 
+@pytest.mark.slow
 def test_compact_holds_few_rows_at_once(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -57,6 +57,7 @@ def test_no_flipped_byte_of_the_index_changes_a_row(indexed: Store):
     assert in_index(indexed) == 7, "and the index is made anew"
 
 
+@pytest.mark.slow
 def test_a_wrong_entry_sets_no_sound_row_file_aside(indexed: Store):
     folder = Path(indexed.where)
     shutil.rmtree(folder / "_index")
@@ -72,6 +73,7 @@ def test_a_wrong_entry_sets_no_sound_row_file_aside(indexed: Store):
     pd.testing.assert_frame_equal(rows(indexed), whole)
 
 
+@pytest.mark.slow
 def test_an_old_row_file_without_a_checksum_in_its_name_is_trusted(indexed: Store):
     folder = Path(indexed.where)
     file = next(folder.glob("part-*.parquet"))

@@ -51,6 +51,7 @@ def opened(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
+@pytest.mark.slow
 def test_what_became_of_trials_is_read_from_the_index(
     indexed: Store, monkeypatch: pytest.MonkeyPatch
 ):

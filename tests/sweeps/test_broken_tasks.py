@@ -103,6 +103,7 @@ def test_every_slip_is_a_row_with_its_reason(folder):
         assert said in str(rows.loc[how, "failure_message"])
 
 
+@pytest.mark.slow
 def test_plan_and_run_name_a_model_that_cannot_be_built_and_go_on(folder, unilaw_here):
     done = unilaw_here("plan", "broken.yaml", "--task-file", "broken.py", cwd=folder)
     assert done.returncode == 0 and "Traceback" not in done.stderr

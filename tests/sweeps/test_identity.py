@@ -28,6 +28,7 @@ def ids(**file: Any) -> list[str]:
     return [t.trial_id for t in expand(**{**BASE, **file}).trials]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "file",
     [

@@ -24,6 +24,7 @@ def values(field: str, spec: Any) -> list[Any]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("field", "spec", "expected"),
     [

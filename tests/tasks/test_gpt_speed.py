@@ -73,6 +73,7 @@ def test_models_run_on_the_meta_device(make: Callable[[], nn.Module]):
     assert model(x).shape[-1] == VOCABULARY and model(x).device.type == "meta"
 
 
+@pytest.mark.slow
 def test_flops_of_a_window_model_by_formula():
     with torch.device("meta"):
         model = a_window()

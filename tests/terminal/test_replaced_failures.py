@@ -56,6 +56,7 @@ def test_a_failure_that_has_not_run_again_stays(tmp_path: Path):
     assert counts(found) == [(1, {"bug": 1}, 1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "other",
     [

@@ -74,6 +74,7 @@ def test_a_trial_whose_checkpoint_is_damaged_starts_over(tmp_path: Path):
     assert without_times(second) == without_times(first)
 
 
+@pytest.mark.slow
 def test_trials_of_a_stack_keep_no_checkpoint(tmp_path: Path):
     columns = ran([sphere(), sphere(width=4)], str(tmp_path / "{}.safetensors"))
     assert [c["stack_size"] for c in columns] == [2, 2]
@@ -98,6 +99,7 @@ def test_a_folder_that_this_machine_does_not_see_keeps_no_checkpoint(tmp_path: P
     assert columns["status"] == "ok" and not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_stores_folder_may_have_any_name(tmp_path: Path):
     store = Store.create(tmp_path / "a {b} {} 100%")
     (columns,) = ran([sphere()], store.checkpoints())
@@ -131,6 +133,7 @@ def run(sweep: Sweep, store: Store, monkeypatch: pytest.MonkeyPatch) -> set[str]
     return {p.stem for p in (Path(str(store)) / "_checkpoints").iterdir()}
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_deleted_once_its_trial_has_a_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -143,6 +146,7 @@ def test_a_checkpoint_is_deleted_once_its_trial_has_a_row(
     assert sorted(store.read().rows["failure_kind"].dropna()) == ["bug", "nan"]
 
 
+@pytest.mark.slow
 def test_a_trial_that_ran_out_of_time_keeps_its_checkpoint_for_the_next_attempt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -178,6 +178,7 @@ DAMAGE: dict[str, Callable[[Path], Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("checkpoints_always_due")
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
 def test_a_damaged_or_foreign_file_is_no_checkpoint(damage: Callable[[Path], Any], tmp_path: Path):

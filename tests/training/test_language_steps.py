@@ -149,6 +149,7 @@ def test_a_chain_is_learned_to_its_entropy():
     assert fit.curve[0].loss > 2 * entropy
 
 
+@pytest.mark.slow
 def test_gpt_learns_too():
     fit = train(gpt(), small_config(n=1500, batch_size=32, lr=0.02))
     assert fit.loss < 0.65 < 2.0 < fit.curve[0].loss

@@ -116,6 +116,7 @@ def test_models_that_leave_and_models_that_stay_train_as_alone(
     assert_trains_as_alone(toys, configs(toys, [k for group in epochs for k in group]))
 
 
+@pytest.mark.slow
 def test_cnns_that_leave_and_cnns_that_stay_train_as_alone():
     toys = ToyModels.of(MadryCNN, (2, 1), GROUPS["both"][:2], 1, n=12, shape=IMAGE, double=True)
     assert_trains_as_alone(toys, configs(toys, [1, 3, 4, 2], batch_size=6), atol=1e-9)

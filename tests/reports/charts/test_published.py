@@ -17,6 +17,7 @@ def rows_of(*families: tuple[str, tuple[int, ...]]) -> list[dict]:
     return [row(p, 100, 10, family=family) for family, ps in families for p in ps]
 
 
+@pytest.mark.slow
 def test_the_strip_spans_each_family_and_marks_each_model_with_a_place(tmp_path):
     evidence = read_evidence(
         make_store(tmp_path / "s", rows_of(("sphere", (10, 2000, 300)), ("<b>other", (70,))))

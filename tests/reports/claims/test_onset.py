@@ -37,6 +37,7 @@ def test_c1_brackets_the_onset(tmp_path, ns, first, expected):
     assert verdict(tmp_path, rows, "C1").verdict == expected
 
 
+@pytest.mark.slow
 def test_c1_needs_pure_noise(tmp_path):
     assert (
         verdict(tmp_path, [r | {"sigma2": 0.64} for r in onset(100, 100)], "C1").verdict

@@ -40,6 +40,7 @@ def test_c3_looks_at_the_largest_dimension(tmp_path, rows, expected):
     assert verdict(tmp_path, rows, "C3").verdict == expected
 
 
+@pytest.mark.slow
 def test_c3_takes_the_median_over_data_sets(tmp_path):
     rows = [
         on_sphere(8, [q + 0.01 * n for q in GATHERED], n=100 + n) | {"data_hash": str(n)}

@@ -91,6 +91,7 @@ def test_too_few_cells_give_a_reason_and_no_number(ps):
     assert np.isnan(fit.slope) and np.isnan(fit.low) and "too few" in fit.failure
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("low", "high", "sign", "verdict"),
     [

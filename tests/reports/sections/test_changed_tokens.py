@@ -117,6 +117,7 @@ def test_a_kind_with_fewer_sizes_leaves_the_other_traces_empty(tmp_path):
     assert [len(trace["meta"][of_published]["x"]) for trace in figure["data"]] == [1, 0, 0]
 
 
+@pytest.mark.slow
 def test_without_a_standard_error_bars_show_the_range_of_trials(tmp_path):
     rows = [
         text_row(300, s, token_changes=[token_change("replaced", 1, 1.0 + s) | {"kl_se": None}])

@@ -112,6 +112,7 @@ def pictured(p: int, name: str | None = "", **changes):
     }
 
 
+@pytest.mark.slow
 def test_the_smallest_the_middle_and_the_largest_model_are_shown_at_the_largest_n(tmp_path):
     rows = [
         pictured(p, n=n, seed=s) for p in (10, 20, 30, 40, 50) for n in (100, 200) for s in (0, 1)

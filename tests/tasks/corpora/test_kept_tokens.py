@@ -119,6 +119,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
 def test_damaged_files_are_made_again(
     own_cache: Path, source: str, monkeypatch: pytest.MonkeyPatch, damage: Callable

@@ -90,6 +90,7 @@ def test_last_words_are_read_up_to_a_limit_and_are_part_of_the_identity(
     assert with_words.trial_id != without.trial_id
 
 
+@pytest.mark.slow
 def test_texts_without_two_words_are_refused(source: str, models: Path, tmp_path: Path):
     config = PretrainedConfig(
         source=source,
