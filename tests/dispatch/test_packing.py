@@ -199,6 +199,7 @@ class Homeless(Recorder):
         raise ImportError("unilaw is not installed on this node")
 
 
+@pytest.mark.soak
 def test_workers_that_cannot_start_end_the_run_with_the_reason(
     pack, monkeypatch: pytest.MonkeyPatch
 ):

@@ -70,9 +70,8 @@ EVERYWHERE = [
     Poison("memory", "forward", "oom", ATTEMPTS, stacked=1),
     Poison("wait", "forward", "timeout", 1, stacked=2, mates=2),
 ]
-HANG = Poison("hang", "forward", "timeout", 1, stacked=1, mates=1)
 DEADLY = [
-    HANG,
+    Poison("hang", "forward", "timeout", 1, stacked=1, mates=1),
     Poison("segfault", "forward", "crash", ATTEMPTS, stacked=2),
     Poison("kill", "data", "crash", ATTEMPTS, stacked=2),
 ]
@@ -133,7 +132,15 @@ def check(poison: Poison, rows: pd.DataFrame, own_seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("poison", EVERYWHERE, ids=str)
+@pytest.mark.parametrize(
+    "poison",
+    [
+        # which waits for the time limit twice
+        pytest.param(poison, marks=pytest.mark.soak if poison.how == "wait" else ())
+        for poison in EVERYWHERE
+    ],
+    ids=str,
+)
 def test_a_poison_trial_costs_only_itself_in_this_process(poison: Poison, tmp_path: Path):
     outcome, rows, messages = run_shared([poison], inline=True, folder=tmp_path / "rows")
     assert (outcome.ok, dict(outcome.failed)) == (poison.mates, {poison.kind: 1}), messages
@@ -141,12 +148,9 @@ def test_a_poison_trial_costs_only_itself_in_this_process(poison: Poison, tmp_pa
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize(
-    "poisons",
-    [[HANG], pytest.param([*DEADLY, *EVERYWHERE], marks=pytest.mark.soak)],
-    ids=["hang", "all"],
-)
-def test_each_poison_trial_costs_only_itself_on_ray(poisons: list[Poison], tmp_path: Path):
+@pytest.mark.soak
+def test_each_poison_trial_costs_only_itself_on_ray(tmp_path: Path):
+    poisons = [*DEADLY, *EVERYWHERE]  # the slowest first
     outcome, rows, messages = run_shared(poisons, inline=False, folder=tmp_path / "rows")
     for k, poison in enumerate(poisons):
         check(poison, rows[rows["seed"] // 10 == k], own_seed=10 * k)
@@ -155,8 +159,7 @@ def test_each_poison_trial_costs_only_itself_on_ray(poisons: list[Poison], tmp_p
     assert outcome.failed.total() == len(poisons) and outcome.given_up == 0
     assert rows["trial_id"].nunique() == len(sweep(poisons).trials)
     assert (rows["failure_kind"].notna()).sum() == sum(poison.attempts for poison in poisons)
-    if len(poisons) > 1:
-        assert "4 trials of a batch of 4 to run again apart: the worker process died" in messages
+    assert "4 trials of a batch of 4 to run again apart: the worker process died" in messages
 
 
 @pytest.mark.slow
