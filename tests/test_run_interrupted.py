@@ -110,8 +110,8 @@ def test_ctrl_c_says_how_to_go_on(unilaw, half_way: subprocess.Popen[str], tmp_p
     finish(unilaw, tmp_path)
 
 
+@pytest.mark.soak
 @pytest.mark.ray
-@pytest.mark.slow
 def test_sigterm_ends_it_as_ctrl_c_does(half_way: subprocess.Popen[str], tmp_path: Path):
     # as `timeout` does: to the driver first, and then to all
     half_way.terminate()
@@ -130,6 +130,7 @@ def test_sigterm_ends_it_as_ctrl_c_does(half_way: subprocess.Popen[str], tmp_pat
     assert kept.problems == [] and 2 <= len(kept.rows) < TRIALS
 
 
+@pytest.mark.soak
 def test_a_killed_driver_loses_only_what_was_under_way(
     unilaw, half_way: subprocess.Popen[str], tmp_path: Path
 ):

@@ -243,6 +243,7 @@ def test_exit_codes_are_those_of_run(cluster, folder, tmp_path):
         assert "Traceback" not in output
 
 
+@pytest.mark.soak
 def test_what_is_wrong_here_is_said_before_anything_is_submitted(cluster, folder):
     (folder / "bad.yaml").write_text(SMALL.replace("width", "breadth"))
     options = ("--task-file", "random.py", "--address", cluster.url)

@@ -89,7 +89,7 @@ def killed(process: subprocess.Popen[bytes], folder: Path, pause: float) -> bool
     return at_work
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(900)  # each start takes Python, torch and transformers
 @pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.soak)])
 def test_a_trial_that_is_killed_ends_bit_for_bit_as_one_that_was_not(

@@ -149,6 +149,7 @@ def assert_found_what_one_process_finds(two: dict[str, Any], of_both: Trial) -> 
     assert len(two["weights"]) == len(alone.weights or b"")
 
 
+@pytest.mark.soak
 def test_two_processes_find_what_one_finds(two_cpus: None, source: str, tmp_path: Path):
     fine = trial(source, "none", tmp_path)
     two = columns_of(fine, settings(points=3))

@@ -171,7 +171,7 @@ def test_a_second_run_leaves_a_poison_trial_alone(tmp_path: Path):
     check(poison, rows, own_seed=0)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "inline",
     [True, pytest.param(False, marks=[pytest.mark.ray, pytest.mark.soak])],

@@ -90,7 +90,8 @@ def test_what_is_measured_in_the_space_of_embeddings(store: Path):
 
 def test_measured_again_it_says_the_same(store: Path):
     before = row(store)
-    assert unilaw("measure", str(store), "--again", "--points", "3", "--inline") == 0
+    options = ("--again", "--read-sources", "--points", "3", "--inline")
+    assert unilaw("measure", str(store), *options) == 0
     after = row(store)
     assert pd.notna(after["measured_at"]) and pd.isna(before["measured_at"])
     for name in (

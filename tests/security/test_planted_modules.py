@@ -58,6 +58,7 @@ limits: {measure_points: 8}
 """
 
 
+@pytest.mark.soak
 def test_no_module_of_the_current_folder_is_imported(tmp_path: Path, unilaw):
     """The store is the current folder, as whoever unpacks one and looks at it would have it."""
     for name in PLANTED:

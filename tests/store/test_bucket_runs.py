@@ -71,7 +71,7 @@ def test_every_command_works_on_a_store_in_a_bucket(
         assert SECRET.encode() not in bucket.get(name), name
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("kind", ["disk", pytest.param("bucket", marks=pytest.mark.soak)])
 def test_two_runs_into_one_store_at_once_lose_nothing(bucket: BucketServer, here: Path, kind: str):
     where = "rows" if kind == "disk" else bucket.uri("rows")

@@ -121,6 +121,7 @@ def test_nothing_is_printed_while_a_model_is_loaded(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.soak
 def test_a_store_of_pretrained_models_is_reported(source: str, models: Path, tmp_path: Path):
     last_words = tmp_path / "words.jsonl"
     last_words.write_text(
