@@ -1,9 +1,11 @@
 # make demo   set up, run the quickstart sweep, write its report
 # make test   set up, run the tests; needs no network beyond the package index
 # make fast   the tests that start neither Ray nor a `unilaw` process: under a minute
+# make soak   the tests that take minutes: jobs, nodes and heads lost, several processes a trial
 # make check  format, lint, types
 # make bench  ratios against what a user would do instead
-# make oldest every command's help, sweeps, reports and measures with the lowest versions that pyproject.toml allows
+# make oldest the fast tests, a sweep inline and on Ray, and a report in a browser, with the lowest versions that
+#             pyproject.toml allows
 # make newest the same with the newest versions of everything but torch
 # make chaos  kill drivers, workers, nodes and heads, fill disks and memory, and count what is lost
 
@@ -13,7 +15,10 @@ BIN    := $(VENV)/bin
 # The exact spelling torch==X lets pip take a CPU build where one is configured. For another build: make TORCH="torch==2.12.0".
 TORCH  ?= $(shell sed -n '/^torch==/p' constraints.txt)
 
-.PHONY: setup demo test fast check bench oldest newest chaos hooks
+# Without its compiled files, every process would compile the project anew: the tests start hundreds.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: setup demo test fast soak check bench oldest newest chaos hooks
 setup: $(VENV)/.runtime
 
 $(VENV)/.runtime: pyproject.toml constraints.txt
@@ -34,10 +39,14 @@ demo: $(VENV)/.runtime
 	@echo "open runs/quickstart/_report.html in a browser"
 
 test: $(VENV)/.testing
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not soak"
 
+soak: $(VENV)/.testing
+	$(BIN)/python -m pytest -m soak
+
+QUICK := not ray and not slow and not soak and not gpu
 fast: $(VENV)/.testing
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not ray and not slow and not gpu"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "$(QUICK)"
 
 check: $(VENV)/.testing
 	$(BIN)/ruff format --check .
@@ -55,8 +64,8 @@ bench: $(VENV)/.benching
 	$(BIN)/python -m tests.benchmarks.robust_accuracy
 	$(BIN)/python -m tests.benchmarks.language_throughput
 	$(BIN)/python -m tests.benchmarks.scale
+	$(BIN)/python -m tests.benchmarks.report
 
-VERSIONED := tests/test_smoke.py tests/test_cli.py tests/reports tests/sweeps tests/measures
 # Each in an environment of its own, made anew. torch comes first and stays, so that a CPU build is kept.
 oldest: RESOLVE := --resolution lowest-direct
 newest: RESOLVE := --upgrade
@@ -65,7 +74,8 @@ oldest newest: $(VENV)/.testing
 	$(PYTHON) -m venv .venv-$@
 	.venv-$@/bin/python -m pip install --quiet $(TORCH)
 	$(BIN)/uv pip install --quiet --python .venv-$@/bin/python $(RESOLVE) --editable '.[test]' $(TORCH)
-	.venv-$@/bin/python -m pytest -n 2 --dist loadfile $(VERSIONED)
+	.venv-$@/bin/python -m pytest -n 2 --dist loadfile -m "$(QUICK)"
+	.venv-$@/bin/python -m pytest tests/test_smoke.py tests/reports/test_browser.py
 
 chaos: $(VENV)/.testing
 	$(BIN)/python -m tests.chaos

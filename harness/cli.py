@@ -13,15 +13,24 @@ import typer
 
 import harness
 from harness.errors import UserError, strip_control_chars
+from harness.exit_codes import ExitCode
+from harness.interruption import exit_code
 from harness.terminal.options import (
     Again,
+    AllCells,
+    CompactSource,
+    CompactTarget,
+    Cpus,
     Detach,
+    Gpus,
     Inline,
     JobArgument,
     JobServer,
     OneTrial,
     Points,
     RayAddress,
+    ReadSources,
+    ReportFile,
     RetryFailed,
     RowStore,
     RowStoreOfJob,
@@ -74,6 +83,7 @@ def tasks(task_file: TaskFile = None) -> None:
 def plan(
     sweep: SweepArgument,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+    every_cell: AllCells = False,
     task_file: TaskFile = None,
 ) -> None:
     """Every cell's cost before anything runs."""
@@ -81,13 +91,13 @@ def plan(
     from harness.sweeps.sweep import load_sweep
     from harness.terminal.listing import plan_table
 
-    loaded = load_sweep(sweep, _refs(task_file))
-    costs = make_plan(loaded, say=lambda line: typer.echo(line, err=True))
+    loaded = load_sweep(sweep, _refs(task_file), _say)
+    costs = make_plan(loaded, _say)
     if as_json:
         cells = [cell._asdict() for cell in costs.cells]
         typer.echo(json.dumps({**costs._asdict(), "cells": cells}, indent=1))
     else:
-        typer.echo(plan_table(costs))
+        typer.echo(plan_table(costs, every_cell))
 
 
 @app.command()
@@ -101,17 +111,22 @@ def run(
     retry_failed: RetryFailed = False,
 ) -> None:
     """Run what the store does not have yet. Exits with 1 when trials failed."""
-    from harness.planning.plan import cost_cells, refuse_what_cannot_fit
+    from harness.planning.cores import refuse_more_cores_than_here
+    from harness.planning.plan import cost_cells, refuse_what_cannot_fit, say_uncounted
     from harness.run import how_to_go_on
     from harness.run import run as run_sweep
     from harness.sweeps.sweep import load_sweep
     from harness.terminal.progress import Progress
+    from harness.terminal.refusals import refuse_inline_on_a_cluster
 
-    loaded = load_sweep(sweep, _refs(task_file))
+    refuse_inline_on_a_cluster(inline, address)
+    loaded = load_sweep(sweep, _refs(task_file), _say)
     if trial is not None:
         loaded = loaded.only(trial)
-    _refuse_inline_on_a_cluster(inline, address)
-    cells = cost_cells(loaded, skip_broken=True)
+    if address is None:
+        refuse_more_cores_than_here(loaded.resources.cpus, "resources.cpus")
+    cells, uncounted = cost_cells(loaded)
+    say_uncounted(uncounted, _say)
     refuse_what_cannot_fit(cells, loaded, here=address is None)
     if address is not None:  # before anything is written
         from harness.dispatch.cluster import connect
@@ -122,22 +137,27 @@ def run(
     opened = _create_store(loaded, store)
     try:
         outcome = run_sweep(loaded, opened, address, inline, retry_failed, progress)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as e:
         progress.stop()
         progress.say(
             f"interrupted; finished trials are in {opened}. To go on: {how_to_go_on(sys.argv)}"
         )
-        raise typer.Exit(130) from None
+        raise typer.Exit(exit_code(e)) from None
     finally:
         progress.stop()
 
+    if trial is not None and outcome.finished_before:
+        progress.say(
+            f"the trial {loaded.trials[0].trial_id} is finished in {opened}, so nothing was run; to"
+            " run it again, name another --store"
+        )
     failed = sum(outcome.failed.values()) + outcome.given_up
     typer.echo(
         f"{outcome.ok} ok, {failed} failed{_by_kind(outcome.failed)},"
         f" {outcome.finished_before} finished before, {outcome.seconds:.0f} s; rows in {opened}"
     )
     if failed:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def _create_store(sweep: "Sweep", store: str | None) -> "Store":
@@ -149,13 +169,6 @@ def _create_store(sweep: "Sweep", store: str | None) -> "Store":
         return Store.create(sweep.store if store is None else store)
     except UserError as e:
         raise UserError(f"{sweep.store_where}: {e}" if store is None else str(e)) from None
-
-
-def _refuse_inline_on_a_cluster(inline: bool, address: str | None) -> None:
-    if inline and address is not None:
-        raise UserError(
-            "--inline runs in this process and --address on a cluster; give one of them"
-        )
 
 
 def _by_kind(failed: "Counter[str]") -> str:
@@ -177,17 +190,19 @@ def launch(
     job. Exits as `run` would there."""
     from harness.dispatch import job_server
     from harness.dispatch.launch import launch as launch_sweep
-    from harness.planning.plan import cost_cells, refuse_what_cannot_fit
+    from harness.planning.plan import cost_cells, refuse_what_cannot_fit, say_uncounted
     from harness.run import how_to_go_on
     from harness.sweeps.sweep import load_sweep
 
     client = job_server.connect(address)
     refs = _refs(task_file)
-    loaded = load_sweep(sweep, refs)
-    refuse_what_cannot_fit(cost_cells(loaded, skip_broken=True), loaded, here=False)
+    loaded = load_sweep(sweep, refs, _say)
+    cells, uncounted = cost_cells(loaded)
+    say_uncounted(uncounted, _say)
+    refuse_what_cannot_fit(cells, loaded, here=False)
 
     same_command = shlex.split(how_to_go_on(sys.argv))
-    exit_code = launch_sweep(
+    code = launch_sweep(
         client,
         address,
         loaded,
@@ -197,16 +212,13 @@ def launch(
         detach,
         how_to_follow=shlex.join(a for a in same_command if a != "--detach"),
         write=lambda text: typer.echo(text, nl=False),
-        say=lambda line: typer.echo(line, err=True),
+        say=_say,
     )
-    raise typer.Exit(exit_code)
+    raise typer.Exit(code)
 
 
 @app.command()
-def cancel(
-    job: JobArgument,
-    address: JobServer,
-) -> None:
+def cancel(job: JobArgument, address: JobServer) -> None:
     """Stop a job that `launch` started. What it has finished stays, and `launch` goes on from
     there."""
     from harness.dispatch import job_server, jobs
@@ -220,10 +232,9 @@ def measure(
     task_file: TaskFile = None,
     points: Points = None,
     again: Again = False,
-    cpus: Annotated[int, typer.Option(min=1, help="CPU cores, and torch threads, per batch.")] = 1,
-    gpus: Annotated[
-        float, typer.Option(min=0, help="GPUs per batch; a fraction below 1 shares one.")
-    ] = 0,
+    read_sources: ReadSources = False,
+    cpus: Cpus = 1,
+    gpus: Gpus = 0,
     address: RayAddress = None,
     inline: Inline = False,
 ) -> None:
@@ -231,18 +242,11 @@ def measure(
     some could not be measured."""
     from harness.remeasure import remeasure
     from harness.store.store import Store
-    from harness.sweeps.gpu_shares import rounded
-    from harness.sweeps.sweep import Resources
-    from harness.sweeps.trial import MEASURE_POINTS
     from harness.terminal.progress import Progress
+    from harness.terminal.refusals import measuring_resources, refuse_inline_on_a_cluster
 
-    _refuse_inline_on_a_cluster(inline, address)
-    if gpus not in (0, 1) and rounded(gpus) is None:
-        raise UserError(
-            f"--gpus {gpus:g}: must be 0, 1, or a share 1/k of one GPU (0.5, 0.3333, 0.25, …)"
-        )
-
-    resources = Resources(cpus=cpus, gpus=gpus)
+    refuse_inline_on_a_cluster(inline, address)
+    resources = measuring_resources(cpus, gpus, address)
     progress = Progress()
     Store.open(store)  # refuses what is no store, which create() would make into one
     try:
@@ -250,18 +254,20 @@ def measure(
             Store.create(store),
             _refs(task_file),
             resources,
-            points or MEASURE_POINTS,
+            points,
             address,
             inline,
             again,
+            read_sources,
             progress,
         )
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as e:
         progress.stop()
         progress.say(
-            "interrupted; what was measured so far is in the store, and the same command goes on"
+            "interrupted; what was measured so far is in the store; run the same command again to"
+            " continue"
         )
-        raise typer.Exit(130) from None
+        raise typer.Exit(exit_code(e)) from None
     finally:
         progress.stop()
 
@@ -271,7 +277,7 @@ def measure(
         f" {store}"
     )
     if outcome.failed:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 @app.command()
@@ -287,10 +293,7 @@ def status(store: StoreArgument) -> None:
 @app.command()
 def report(
     store: StoreArgument,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", metavar="FILE.html", help="Default: STORE/_report.html."),
-    ] = None,
+    output: ReportFile = None,
 ) -> None:
     """Fit the rows and write one self-contained HTML file."""
     from reports.page import write_report
@@ -299,15 +302,7 @@ def report(
 
 
 @app.command()
-def compact(
-    source: Annotated[str, typer.Argument(metavar="SRC", help="A store.")],
-    target: Annotated[
-        str,
-        typer.Argument(
-            metavar="DST", help="A folder, or a prefix of a bucket, that does not exist yet."
-        ),
-    ],
-) -> None:
+def compact(source: CompactSource, target: CompactTarget) -> None:
     """Copy a store into a new one with a single row file."""
     from harness.store.compact import compact as compact_store
 
@@ -323,6 +318,11 @@ def schema(task_file: TaskFile = None) -> None:
     typer.echo(json.dumps(sweep_schema(_refs(task_file)), indent=1))
 
 
+def _say(line: str) -> None:
+    """Print a line to stderr: stdout is for results."""
+    typer.echo(line, err=True)
+
+
 def _refs(task_file: Path | None) -> "dict[str, TaskRef]":
     """Return the tasks that a --task-file defines, by name."""
     from harness.sweeps.registry import refs_in
@@ -333,7 +333,9 @@ def _refs(task_file: Path | None) -> "dict[str, TaskRef]":
 def main() -> None:
     """Entry point: bad input is one sentence on stderr and exit code 2."""
     from harness.dispatch.worker import pin
+    from harness.terminal.streams import prepare_streams
 
+    prepare_streams()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     pin(str(Path(__file__).resolve().parent.parent))
     try:
@@ -341,7 +343,7 @@ def main() -> None:
     except UserError as e:
         for line in str(e).splitlines():
             print(f"unilaw: {strip_control_chars(line)}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(ExitCode.BAD_INPUT)
 
 
 if __name__ == "__main__":  # as the job of `launch` calls it

@@ -1,5 +1,6 @@
 """The two ways unilaw says no: to a person (`UserError`) and to a trial (`TrialFailure`)."""
 
+import contextlib
 import difflib
 import re
 from collections.abc import Iterable
@@ -17,6 +18,10 @@ SHARED_KINDS = frozenset({"oom", "crash", "preempted", "timeout"})
 """Kinds that one trial can bring upon its whole batch. They do not say which trial it was, so the
 trials of a batch of several are run again apart, without a row, until the culprit is alone."""
 
+assert RETRIED_KINDS <= SHARED_KINDS, (
+    "a retry runs the whole batch again, so the trial must be alone"
+)
+
 
 class UserError(Exception):
     """Bad input: one clear sentence per mistake, shown without a traceback. The command exits with
@@ -29,6 +34,17 @@ class TrialFailure(Exception):
     def __init__(self, kind: FailureKind, message: str):
         super().__init__(message)
         self.kind: FailureKind = kind
+
+
+def what_raised(e: BaseException, when: str) -> str:
+    """Return `TYPE WHEN: MESSAGE` on one line, for an exception of a user's code: asking it for its
+    name or its message may raise, too."""
+    name, message = "an exception", "(it raises when it is asked for its message)"
+    with contextlib.suppress(BaseException):
+        name = f"{type(e).__name__}"
+    with contextlib.suppress(BaseException):
+        message = " ".join(str.split(str(e)))
+    return f"{name} {when}: {message}"[:1000]
 
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:

@@ -16,6 +16,7 @@ import torch
 from pydantic import model_validator
 from torch import Tensor, nn
 
+from harness.errors import UserError
 from harness.task import BaseTask, Config, Field
 
 if TYPE_CHECKING:  # its import takes seconds, and trials without text need none of it
@@ -59,6 +60,12 @@ def windows(tokens: np.ndarray, separator: int, length: int) -> np.ndarray:
     """Return (W, length) windows that do not overlap and hold no separator. Each document is cut
     from its beginning, and what is too short for a window is dropped."""
     return windows_at(tokens, window_begins(tokens, separator, length), length)
+
+
+def training_window_count(tokens: int, context: int) -> int:
+    """Return how many windows of `context` tokens, each with a target, a language model is trained
+    on at the most."""
+    return max(tokens - 1, 0) // context
 
 
 def window_begins(tokens: np.ndarray, separator: int, length: int) -> np.ndarray:
@@ -265,8 +272,18 @@ class LanguageTask(BaseTask):
         return []
 
     def fingerprint(self, config: Any) -> str:
-        """Return the hash of the corpus."""
-        return self.corpus(config).content_hash
+        """Return the hash of the corpus.
+
+        Raises UserError when the corpus has fewer training windows than a trial is trained on.
+        """
+        corpus = self.corpus(config)
+        available = training_window_count(len(corpus.train), config.context)
+        if config.n > available and config.max_epochs:
+            raise UserError(
+                f"the corpus has {available:,} training windows of {config.context} tokens, and n"
+                f" is {config.n:,}"
+            )
+        return corpus.content_hash
 
     def input_shape(self, config: Any) -> tuple[int, ...]:
         """Return the shape of one window of tokens."""

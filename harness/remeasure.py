@@ -3,13 +3,15 @@
 Each trial gets a new row: its old one with the measured columns replaced, a newer
 `measures_version`, and when and by which code it was measured. Its data are read again from where
 the row says. The old rows stay in the store, behind the new ones in the latest view.
+
+A row may come from anybody, so files and the Hub are read only for a user who asks for it.
 """
 
 import json
 import re
 from collections import Counter, deque
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -17,6 +19,7 @@ import pyarrow as pa
 
 from harness.errors import SHARED_KINDS, UserError
 from harness.execution.trial_result import TrialResult
+from harness.interruption import interruptions
 from harness.measures.counts import params_per_number
 from harness.planning.resolved import ResolvedTrial, resolve
 from harness.run import results
@@ -29,13 +32,17 @@ from harness.store.schema import (
     arrow_schema,
     measured_columns,
 )
-from harness.store.store import Store
+from harness.store.store import IDENTITY, Store
+from harness.sweeps.messages import show
 from harness.sweeps.registry import TaskRef, installed, load
 from harness.sweeps.sweep import Limits, Resources
-from harness.sweeps.trial import Batch, RunSettings, Trial
+from harness.sweeps.trial import MEASURE_POINTS, Batch, RunSettings, Trial
 from harness.terminal.progress import Progress
 
 MEASURED = measured_columns()
+
+MOST_NAMED = 5
+"""Sources that the sentence about skipped trials names."""
 
 TOGETHER = 16
 """Trials measured in one batch, as one stack where their models allow it."""
@@ -51,24 +58,27 @@ class Remeasured(NamedTuple):
     failed: Counter[str]
 
 
+@interruptions()
 def remeasure(
     store: Store,
     refs: Mapping[str, TaskRef],
     resources: Resources,
-    points: int,
+    points: int | None,
     address: str | None,
     inline: bool,
     again: bool,
+    read_sources: bool,
     progress: Progress,
 ) -> Remeasured:
     """Measure every finished trial whose weights were kept and whose measures are older than
-    today's (`again`: all of them).
+    today's (`again`: all of them), on `points` held-out points.
 
-    Tasks of a task file must be given in `refs`: the copy in a store is never run, as anybody may
-    have written it. Raises UserError when a task is not known.
+    Trials whose rows name files or the Hub are skipped unless `read_sources` is true. Tasks of a
+    task file must be given in `refs`: the copy in a store is never run, as anybody may have written
+    it. Raises UserError when a task is not known.
     """
     outdated = _outdated(store, again, progress)
-    trials, failed = _trials(outdated.rows, refs, progress)
+    trials, failed = _trials(outdated.rows, refs, read_sources, progress)
 
     gpus = float(resources.gpus)
     queue = deque(_batches(trials, gpus))
@@ -86,7 +96,7 @@ def remeasure(
         gpus=gpus,
         seconds=Limits().seconds_per_trial,
         weights_bytes=0,
-        measure_points=points,
+        measure_points=points or MEASURE_POINTS,
         checkpoints=None,
         trained=store.weights(),
     )
@@ -101,17 +111,23 @@ def remeasure(
             continue
 
         new_rows = []
+        to_show = []
         for trial, result in zip(batch.trials, batch_results, strict=True):
             row = outdated.rows[trial.trial_id]
             kind, message = _failure(row, result)
-            progress.advance(trial, kind, message)
+            to_show.append((trial, kind, message))
             if kind:
                 failed[kind] += 1
             else:
                 new_rows.append(_new_row(row, result, store))
         if new_rows:
             store.append(new_rows)
+        for sentence in store.left_out():
+            progress.say(sentence)
         measured += len(new_rows)
+
+        for trial, kind, message in to_show:  # last: a display that fails costs no row
+            progress.advance(trial, kind, message)
     progress.stop()
     return Remeasured(measured, outdated.current, outdated.without_weights, failed)
 
@@ -125,7 +141,7 @@ class _Outdated(NamedTuple):
 
 
 def _outdated(store: Store, again: bool, progress: Progress) -> _Outdated:
-    contents = store.read()
+    contents = store.read(IDENTITY)  # so that nothing to do takes no time
     for problem in contents.problems:
         progress.say(problem)
 
@@ -133,8 +149,13 @@ def _outdated(store: Store, again: bool, progress: Progress) -> _Outdated:
     ok = newest[newest["status"] == "ok"]
     old = ok if again else ok[ok["measures_version"] < MEASURES_VERSION]
     kept = old[old["weights_file"].notna()]
+
+    rows = []
+    if len(kept):
+        whole = latest(store.read().rows)
+        rows = _plain(whole[whole["trial_id"].isin(kept["trial_id"])])
     return _Outdated(
-        rows={row["trial_id"]: row for row in _plain(kept)},
+        rows={row["trial_id"]: row for row in rows},
         current=len(ok) - len(old),
         without_weights=len(old) - len(kept),
     )
@@ -146,19 +167,44 @@ def _plain(rows: pd.DataFrame) -> list[Columns]:
 
 
 def _trials(
-    rows: Mapping[str, Columns], refs: Mapping[str, TaskRef], progress: Progress
+    rows: Mapping[str, Columns],
+    refs: Mapping[str, TaskRef],
+    read_sources: bool,
+    progress: Progress,
 ) -> tuple[list[Trial], Counter[str]]:
-    """Return the trials of the rows, and the count of those that cannot be made again."""
+    """Return the trials of the rows, and the count of those that cannot be made again or are
+    skipped."""
     trials = []
     failed: Counter[str] = Counter()
+    not_read: dict[str, None] = {}
     for row in rows.values():
         trial = _trial(row, refs)
         if isinstance(trial, str):
             failed["unknown"] += 1
             progress.say(f"cannot be measured: {trial}")
-        else:
-            trials.append(trial)
+            continue
+
+        sources = load(trial.ref).reads(trial.load_config())
+        if sources and not read_sources:
+            failed["source"] += 1
+            not_read |= dict.fromkeys(sources)
+            continue
+        trials.append(trial)
+
+    if not_read:
+        progress.say(_skipped(failed["source"], list(not_read)))
     return trials, failed
+
+
+def _skipped(trials: int, sources: list[str]) -> str:
+    """Return the sentence about trials whose sources are not read."""
+    named = ", ".join(map(show, sources[:MOST_NAMED]))
+    if len(sources) > MOST_NAMED:
+        named += f" and {len(sources) - MOST_NAMED} more"
+    return (
+        f"{trials} trials are skipped because their rows name {named}, and anybody may have written"
+        " these rows: --read-sources reads what they name"
+    )
 
 
 def _trial(row: Columns, refs: Mapping[str, TaskRef]) -> Trial | str:
@@ -219,6 +265,8 @@ def _failure(row: Columns, result: TrialResult) -> tuple[str | None, str | None]
     does."""
     if result.failure_kind:
         return result.failure_kind, result.columns["failure_message"]
+    if row["weights_sha256"] not in (None, result.columns["weights_sha256"]):
+        return "weights", f"{row['weights_file']} does not hold the weights that it was trained to"
     if result.columns["data_hash"] != row["data_hash"]:
         return "data", "its data are not those it was trained on"
     return None, None
@@ -237,9 +285,10 @@ def _new_row(row: Columns, result: TrialResult, store: Store) -> Columns:
         "measures_version": MEASURES_VERSION,
         "measured_commit": provenance.of_code()["commit"],
         "measured_at": datetime.now(UTC),
-        "finished_at": datetime.now(UTC),
+        # Never before the row that it stands for: that one's clock may have been ahead.
+        "finished_at": max(datetime.now(UTC), row["finished_at"] + timedelta(microseconds=1)),
         "schema_version": SCHEMA_VERSION,
     }
     if result.pictures:
-        new_row["pictures_file"] = store.put_pictures(row["trial_id"], result.pictures)
+        new_row |= store.keep_pictures(row["trial_id"], result.pictures)
     return new_row

@@ -5,27 +5,30 @@ import shlex
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from harness.dispatch.retries import AttemptHistory, Retries
+from harness.dispatch.rivals import Rivals
 from harness.errors import SHARED_KINDS, UserError
 from harness.execution.failures import LONGEST_MESSAGE
 from harness.execution.run_batch import run_batch
+from harness.execution.shared_process import without_exit
 from harness.execution.trial_result import TrialResult
+from harness.interruption import interruptions, raise_if_told
 from harness.planning.batches import Planned
 from harness.planning.machine_speed import calibrated
 from harness.planning.plan import batches, slots_here
 from harness.planning.times import FORECAST_OVERHEAD, wall_seconds
-from harness.store import provenance
-from harness.store.schema import SCHEMA_VERSION, Columns
+from harness.store.folder import DoesNotFit
+from harness.store.schema import Columns
 from harness.store.store import RunRecord, Store, SweepRecord
-from harness.sweeps.registry import load
+from harness.sweeps.row_identity import identity
 from harness.sweeps.sweep import Resources, Sweep
-from harness.sweeps.trial import Batch, RunSettings, Trial, canonical_json
-from harness.task import BaseTask, Config, Task
+from harness.sweeps.trial import Batch, RunSettings, Trial
 from harness.terminal.progress import Progress
 
 START_S = 8.0
@@ -43,6 +46,7 @@ class Outcome(NamedTuple):
     seconds: float
 
 
+@interruptions()
 def run(
     sweep: Sweep,
     store: Store,
@@ -63,6 +67,7 @@ def run(
         progress.say(f"set aside: {torn_file}")
     store.put_sweep(_sweep_record(sweep))
 
+    rivals = Rivals(store)
     past = AttemptHistory.read(store, progress.say)
     # An earlier run may have been killed between writing a row and this.
     store.drop_checkpoints(past.ok)
@@ -80,15 +85,18 @@ def run(
     )
 
     retries = Retries(past, todo, sweep, inline, retry_failed)
-    ledger = _Ledger(sweep, store, queue.batches, retries, progress)
+    ledger = _Ledger(sweep, store, queue.batches, retries, rivals, progress)
     if queue.batches:
         settings = settings_of(sweep, store)
+        rivals.look()  # planning has taken a while
+        ledger.leave_to_rivals()
         # No name for the generator: an error that leaves the loop closes it at once, which cancels
         # what is in flight.
         for batch, batch_results in results(
             queue.batches, sweep.resources, settings, address, inline
         ):
             ledger.enter(batch, batch_results)
+            ledger.leave_to_rivals(batch.trials)
     progress.stop()
 
     seconds = time.perf_counter() - clock
@@ -101,7 +109,11 @@ def run(
             forecast_s=queue.forecast_s,
             seconds=seconds,
         )
-        store.put_run(record)
+        try:
+            store.put_run(record)
+        except DoesNotFit as e:  # the rows are all there
+            progress.say(str(e))
+    finished_before += ledger.finished_by_rivals
     return Outcome(finished_before, ledger.ok, ledger.failed, given_up, seconds)
 
 
@@ -197,8 +209,11 @@ def _inline(
     """Make the same calls in this process, one after another: for a debugger, and to check Ray
     against."""
     while queue:
+        raise_if_told()
         batch = queue.popleft()
-        yield batch, run_batch(batch, settings._replace(gpus=batch.gpus))
+        with without_exit():
+            batch_results = run_batch(batch, settings._replace(gpus=batch.gpus))
+        yield batch, batch_results
 
 
 # Results to the store
@@ -213,112 +228,108 @@ class _Ledger:
         store: Store,
         queue: deque[Batch],
         retries: Retries,
+        rivals: Rivals,
         progress: Progress,
     ):
         self.sweep = sweep
         self.store = store
         self.queue = queue
         self.retries = retries
+        self.rivals = rivals
         self.progress = progress
+        self.finished_by_rivals = 0
         self.ok = 0
         self.failed: Counter[str] = Counter()
 
+    def leave_to_rivals(self, ended: tuple[Trial, ...] = ()) -> None:
+        """Take off the queue what another run of the same trials has finished meanwhile. Count
+        those trials, and such among `ended`."""
+        theirs = [trial for trial in ended if trial.trial_id in self.rivals.finished]
+        for trial in theirs + self.rivals.take_off(self.queue):
+            self.finished_by_rivals += 1
+            self.progress.advance(trial, None, None)
+
     def enter(self, batch: Batch, batch_results: list[TrialResult]) -> None:
-        """Write the rows of a batch that has ended, and queue what has to run again."""
+        """Write the rows of a batch that has ended, and queue what has to run again.
+
+        Nothing is shown before the rows are written, so that a display that fails costs none.
+        """
+        self.rivals.look()
         rows = []
         suspects = []
+        to_show: list[Callable[[], None]] = []
         for trial, result in zip(batch.trials, batch_results, strict=True):
+            if trial.trial_id in self.rivals.finished:  # its row is there
+                continue
             if result.failure_kind in SHARED_KINDS and len(batch.trials) > 1:
                 suspects.append(trial.trial_id)
                 continue
             row = self._row(trial, result)
-            self._run_again_or_count(trial, batch, row)
+            to_show.append(self._run_again_or_count(trial, batch, row))
             rows.append(row)
 
         if rows:
             self.store.append(rows)
+        for sentence in self.store.left_out():
+            self.progress.say(sentence)
         unshared = [r["trial_id"] for r in rows if r.get("failure_kind") not in SHARED_KINDS]
         self.store.drop_checkpoints(unshared)
 
         if suspects:
             lost = next(r for r in batch_results if r.failure_kind in SHARED_KINDS)
-            self._run_suspects_again(batch, suspects, lost)
+            to_show.append(self._run_suspects_again(batch, suspects, lost))
+
+        for show in to_show:
+            show()
 
     def _row(self, trial: Trial, result: TrialResult) -> Columns:
         """Return the trial's row, and put the files that it names into the store."""
-        weights = result.weights
-        pictures = result.pictures
         return {
             **identity(trial, self.retries.attempt[trial.trial_id], self.sweep.name),
             **result.columns,
-            "weights_file": self.store.put_weights(trial.trial_id, weights) if weights else None,
-            "pictures_file": (
-                self.store.put_pictures(trial.trial_id, pictures) if pictures else None
-            ),
+            **self.store.keep_weights(trial.trial_id, result.weights),
+            **self.store.keep_pictures(trial.trial_id, result.pictures),
         }
 
-    def _run_again_or_count(self, trial: Trial, batch: Batch, row: Columns) -> None:
-        """Queue a failed trial that deserves another attempt; count every other one."""
+    def _run_again_or_count(self, trial: Trial, batch: Batch, row: Columns) -> Callable[[], None]:
+        """Queue a failed trial that deserves another attempt; count every other one. Return how to
+        show what was done."""
         kind = row.get("failure_kind")
         if kind is None:
             self.ok += 1
-            self.progress.advance(trial, None, None)
-            return
+            return partial(self.progress.advance, trial, None, None)
 
         again = self.retries.of_one(trial.trial_id, batch, kind)
         if again:
             self.queue.append(again)
-            self.progress.say(
+            return partial(
+                self.progress.say,
                 f"{trial.trial_id} {trial.ref.name}: {kind}, {self.retries.how(batch, again)}:"
-                f" {row['failure_message']}"
+                f" {row['failure_message']}",
             )
-            return
 
         if kind == "oom":
             message = self.retries.tried(trial.trial_id) + row["failure_message"]
             row["failure_message"] = message[:LONGEST_MESSAGE]
         self.failed[kind] += 1
-        self.progress.advance(trial, kind, row["failure_message"])
+        return partial(self.progress.advance, trial, kind, row["failure_message"])
 
-    def _run_suspects_again(self, batch: Batch, suspects: list[str], lost: TrialResult) -> None:
-        """Queue the trials of a batch that were lost together: `lost` says how."""
+    def _run_suspects_again(
+        self, batch: Batch, suspects: list[str], lost: TrialResult
+    ) -> Callable[[], None]:
+        """Queue the trials of a batch that were lost together: `lost` says how. Return how to show
+        what was done."""
         kind = lost.failure_kind
         assert kind is not None
         again = self.retries.of_several(batch, suspects, kind)
         self.queue.extend(again)
 
         how = "together" if again == [batch] else "apart"
-        self.progress.say(
+        return partial(
+            self.progress.say,
             f"{len(suspects)} trials of a batch of {len(batch.trials)} to run again {how}:"
-            f" {lost.columns['failure_message']}"
+            f" {lost.columns['failure_message']}",
         )
-
-
-def identity(trial: Trial, attempt: int, sweep: str) -> dict[str, Any]:
-    """Return the columns that are known before a trial starts."""
-    task = load(trial.ref)
-    config = trial.load_config()
-    return {
-        "trial_id": trial.trial_id,
-        "attempt": attempt,
-        "sweep": sweep,
-        "task": trial.ref.name,
-        "task_version": task.version,
-        "seed": trial.seed,
-        "config_json": canonical_json(trial.config),
-        "settings_json": canonical_json(config.settings() | _data_setting(task, config)),
-        "finished_at": datetime.now(UTC),
-        "schema_version": SCHEMA_VERSION,
-        **provenance.of_code(),  # the driver's; a worker that answers says its own
-    }
-
-
-def _data_setting(task: BaseTask, config: Config) -> dict[str, str]:
-    """Return the setting that stands for data that are read, not made by the task's code: another
-    corpus is another curve."""
-    if type(task).fingerprint is Task.fingerprint:
-        return {}
-    return {"data": task.fingerprint(config)[:12]}
 
 
 def how_to_go_on(arguments: list[str]) -> str:

@@ -1,16 +1,20 @@
-"""Rows → the table that every fit, claim and figure reads: the latest view, with what decides who
-enters a fit.
+"""Turn rows into the table that every fit, claim and figure reads: the latest view, with columns
+that say which trials enter a fit.
 
-Which trials enter fits: those of whole cells (every seed finished and met the stop rule), at sizes
-at least one grid step past the smallest whole one, on curves with at least MIN_SIZES such sizes.
-The step drops the peak at the onset of fitting. Training for fixed epochs without injected noise
-meets no level, so there a net whose training error is above half of guessing's counts as not
-fitted: one that gives every input the same answer is perfectly stable and says nothing. A language
-model whose every position is a target errs on half of them however well it reads, so there the
-training loss decides: at most LEARNT of a uniform guess's. Models that came trained enter no fit:
-they differ in more than size. A trial tests the law's Lipschitz form when its squared error is
-below σ² by half of it, and the stability form when its 0-1 training error is below R* by half of
-it; each chart fills the points that test its form.
+A cell is whole when every seed finished and met the stop rule. The trials of a whole cell enter
+fits if the cell is larger than the smallest whole cell of its curve, and the curve has at least
+MIN_SIZES such sizes. Leaving out the smallest whole cell drops the peak at the onset of fitting.
+
+Training for fixed epochs without injected noise meets no noise level. There a net counts as not
+fitted when its training error is above half that of guessing: a net that gives every input the same
+answer is perfectly stable and says nothing. A language model with a target at every position errs
+on half of them however well it reads, so there the training loss decides: it must be at most LEARNT
+of a uniform guess's. Models that were trained elsewhere enter no fit, because they differ in more
+than size.
+
+A trial tests the law's Lipschitz form when its squared error is at most half of σ², and the
+stability form when its 0-1 training error is at most half of R*. Each chart fills the points that
+test its form.
 """
 
 import json
@@ -21,29 +25,53 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from harness.errors import UserError
 from harness.store.latest import latest
 from harness.store.records import RunRecord, SweepRecord
+from harness.store.replaced import replaced
 from harness.store.schema import arrow_schema
 from harness.store.store import Store
+from reports.entries import in_arrow
 from reports.measures import with_measures
 
 MIN_SIZES = 3
-"""A curve with fewer sizes past its onset says nothing about a slope."""
+"""Sizes past its onset that a curve needs before it says anything about a slope."""
 LEARNT = 0.9
-"""Of log(outputs), the loss of a uniform guess: the largest training loss of a language model
-that has learnt something."""
+"""A language model has learnt something when its training loss is at most this share of
+log(outputs), the loss of a uniform guess."""
 NOT_TRAINED = "not_trained"
-"""The stop reason of a model that came trained."""
+"""The stop reason of a model that was trained elsewhere."""
+NOT_READ = (
+    "loss_curve",
+    "robust_accuracy_l2_se",
+    "robust_accuracy_linf_se",
+    "noise_accuracy",
+    "noise_accuracy_se",
+    "noise_output_change",
+)
+"""Lists of a row that the page does not show; they would take most of the memory."""
+OF_KIND = (
+    "stop_reason",
+    "stop_rule",
+    "family",
+    "outputs",
+    "config_json",
+    "adversary",
+    "epsilon",
+    "noise_kind",
+    "eta",
+    "sigma2",
+)
+"""The columns that a kind's name is made of."""
 STOP_RULES = {"noise": "", "interpolate": ", interpolated", "epochs": ", fixed epochs"}
-"""How a kind's name says the stop rule."""
+"""Stop rule → its words in the name of a kind."""
 
 
 class Evidence(NamedTuple):
     """What a store holds, ready for fits.
 
-    `trials` is the latest view's ok rows with the columns of `_derive` and of `with_measures`;
-    `failures` its failed rows; `attempts` counts all rows.
+    `trials` are the ok rows of the latest view, with the columns of `_derive` and `with_measures`,
+    and without those of NOT_READ and `corruptions`, of which a row has forty entries. `failures`
+    are its failed rows, without the trials `replaced`. `attempts` counts all rows.
     """
 
     store: Store
@@ -53,46 +81,39 @@ class Evidence(NamedTuple):
     sweeps: list[SweepRecord]
     runs: list[RunRecord]
     problems: list[str]
+    replaced: frozenset[str]
+    """Failed trials that have run since under another id."""
 
 
 def read_evidence(where: str | Path) -> Evidence:
-    """Read a store. Raises UserError when there is none."""
+    """Read a store. Raise UserError when there is none."""
     store = Store.open(where)
-    contents = store.read()
+    columns = [name for name in arrow_schema().names if name not in NOT_READ]
+    contents = store.read(columns, in_arrow)
     newest = latest(contents.rows)
+    attempts = len(contents.rows)
+    problems = contents.problems
+    del contents  # the rows that a newer one stands for need not stay in memory
     ok = _whole_types(newest[newest["status"] == "ok"].reset_index(drop=True))
-    failed = newest[newest["status"] == "failed"].reset_index(drop=True)
-    _refuse_other_rows(ok)
-    trials = with_measures(_derive(ok, failed))
+    over = replaced(newest)
+    still_failed = newest["status"].eq("failed") & ~newest["trial_id"].isin(over)
+    failed = newest[still_failed].reset_index(drop=True)
+    trials = with_measures(_derive(ok, failed)).drop(columns="corruptions")
     return Evidence(
-        store, trials, failed, len(contents.rows), store.sweeps(), store.runs(), contents.problems
+        store,
+        trials,
+        failed,
+        attempts=attempts,
+        sweeps=store.sweeps(),
+        runs=store.runs(),
+        problems=problems,
+        replaced=over,
     )
 
 
-def _refuse_other_rows(ok: pd.DataFrame) -> None:
-    """Raise UserError on a row that unilaw did not write: a store may come from anybody."""
-    for trial_id, config, stop_rule in zip(
-        ok["trial_id"], ok["config_json"], ok["stop_rule"], strict=True
-    ):
-        try:
-            known = isinstance(json.loads(config), dict)
-        except ValueError:
-            known = False
-        if not known:
-            raise UserError(
-                f"the row of trial {trial_id!r} has a config_json that is no JSON object:"
-                f" {str(config)[:80]!r}"
-            )
-        if stop_rule not in STOP_RULES:
-            raise UserError(
-                f"the row of trial {trial_id!r} has the stop_rule {str(stop_rule)[:80]!r}, which is"
-                f" none of {list(STOP_RULES)}"
-            )
-
-
 def _whole_types(ok: pd.DataFrame) -> pd.DataFrame:
-    """Return integers and booleans as such again: pandas widened them because failed rows lack
-    them."""
+    """Return integer and boolean columns in their own types. pandas widened them, because failed
+    rows lack them."""
     wanted = {f.name: "int64" for f in arrow_schema() if pa.types.is_integer(f.type)}
     wanted |= {f.name: "bool" for f in arrow_schema() if pa.types.is_boolean(f.type)}
     return ok.astype({name: kind for name, kind in wanted.items() if ok[name].notna().all()})
@@ -107,11 +128,11 @@ def _derive(ok: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
     """Return the ok rows with adversary, kind, curve, cell, x_law, complete, whole, in_fit,
     tests_stability, tests_lipschitz and why_hollow.
 
-    adversary: what the model was trained against, "none" without one. kind: family, target, noise
-    level, stop rule and adversary, which share one slope. curve: one kind and one setting of
+    adversary: what the model was trained against, or "none". kind: family, target, noise level,
+    stop rule and adversary; its trials share one slope. curve: one kind and one setting of
     everything but size. cell: one configuration, all its seeds. x_law: p/(n·d), d ambient; NaN
-    where n is not known. complete: no seed of the cell failed, which would otherwise leave its
-    lucky seeds alone.
+    where n is not known. complete: no seed of the cell failed, so the cell does not consist of its
+    lucky seeds.
     """
     t = ok.copy()
     t["adversary"] = pd.Series(
@@ -119,10 +140,12 @@ def _derive(ok: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
         index=t.index,
         dtype=object,
     )
-    t["kind"] = [_kind(row) for row in records(t)] if len(t) else pd.Series(dtype=object)
+    t["kind"] = pd.Series(
+        [_kind(row) for row in records(t[list(OF_KIND)])], index=t.index, dtype=object
+    )
     t["curve"] = t["kind"] + " " + t["settings_json"]
     size = "p=" + t["p"].astype("Int64").astype(str)
-    # Models that came trained are no seeds of one another, even where their sizes are equal.
+    # Models trained elsewhere are not seeds of one another, even where their sizes are equal.
     t["cell"] = t["curve"] + " " + size.mask(t["stop_reason"].eq(NOT_TRAINED), t["config_json"])
     t["x_law"] = t["p"] / (t["n"] * t["d_ambient"])
 
@@ -151,7 +174,7 @@ def _why_hollow(t: pd.DataFrame, trained: pd.Series, settled: pd.Series) -> np.n
     """Return why each trial does not test the stability form; empty where it does."""
     reasons = [
         (t["tests_stability"], ""),
-        (~trained, "came trained: outside the law's noise condition"),
+        (~trained, "trained elsewhere: outside the law's noise condition"),
         (t["epsilon"].eq(0), "no injected noise: outside the law's noise condition"),
         (~settled, "stopped at its cap on epochs, above the noise level"),
         (t["tests_lipschitz"], "squared error below the noise, but not the 0-1 error"),
@@ -164,11 +187,11 @@ def _why_hollow(t: pd.DataFrame, trained: pd.Series, settled: pd.Series) -> np.n
 
 
 def _learnt(t: pd.DataFrame) -> pd.Series:
-    """Return whether a net without injected noise is better than one that has learnt nothing.
+    """Return whether each net without injected noise is better than one that has learnt nothing.
 
-    Its training error is at most half of guessing's; of a language model whose every position is a
-    target (more targets than samples, or bits per byte) the training loss is at most LEARNT ·
-    log(outputs).
+    Its training error must be at most half that of guessing. For a language model with a target at
+    every position (more targets than samples, or bits per byte) the training loss must be at most
+    LEARNT · log(outputs).
     """
     guessing = 1 - 1 / t["outputs"].clip(lower=2)
     every_position = t["tokens_distinct"].gt(t["n"]) | t["bits_per_byte"].notna()
@@ -178,7 +201,7 @@ def _learnt(t: pd.DataFrame) -> pd.Series:
 
 def _kind(row: dict[str, Any]) -> str:
     """Return the name of the row's kind."""
-    # vocabularies differ between sizes of one published family, by padding alone
+    # Vocabularies differ between the sizes of one published family, but only by padding.
     if row["stop_reason"] == NOT_TRAINED:
         return f"{row['family']}, as published"
     target = "±1 target" if row["outputs"] == 1 else f"{row['outputs']} classes"

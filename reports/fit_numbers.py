@@ -1,4 +1,4 @@
-"""Fits as numbers that know the rows behind them."""
+"""Turn fits into numbers that know the rows behind them."""
 
 import numpy as np
 
@@ -37,8 +37,8 @@ def slope_numbers(key: str, slope: Slope, column: str) -> dict[str, Number]:
 
 
 def collapse_numbers(test: KindCollapse) -> dict[str, Number]:
-    """Return exponents, ratios with their ends, and held-out errors of one collapse test. Figures
-    that the test could not determine are left out."""
+    """Return the exponents, the ratios with the ends of their intervals, and the held-out errors of
+    one collapse test. Figures that the test could not determine are left out."""
     collapse = test.collapse
     figures = {
         "b": collapse.b,

@@ -1,10 +1,10 @@
-"""Every fit of the report, made once: slopes of the measures, the law's verdict per kind, and the
-collapse on p/(n·d).
+"""Make every fit of the report once: the slopes of the measures, the law's verdict on each kind,
+and the collapse on p/(n·d).
 
 The law (Bubeck & Sellke 2021, Theorem 3) is a one-sided bound with vacuous constants: below the
 noise, Lip ≥ const·sqrt(n·d/p), and for classes S ≤ const·sqrt(p/(n·d)). A bound implies no slope.
 So a kind can be *compatible* with the law's order without attaining it, and nothing here is called
-the floor.
+a floor.
 """
 
 import json
@@ -19,14 +19,15 @@ from reports.measures import LOWER, MEASURES, STABILITY
 ORDER = 0.5
 NARROW = 0.15
 """Half-width below which an interval that contains ±1/2 counts as attaining the law's order."""
-CAME_TRAINED = "came trained, outside the law's condition: no fit, no verdict"
+CAME_TRAINED = "trained elsewhere, outside the law's condition: no fit, no verdict"
 
 
 class KindFit(NamedTuple):
     """One kind's fits. `lipschitz` is None for classes, where the scale of logits means nothing.
 
-    `family`: of its rows. `noisy`: its labels carry injected noise. `judged`: the stability fit's
-    rows meet the hypothesis of the law's stability form, so that its slope gets a verdict.
+    `family`: the family of its rows. `noisy`: its labels carry injected noise. `judged`: the rows
+    of the stability fit meet the condition of the law's stability form, so the slope gets a
+    verdict.
     """
 
     kind: str
@@ -48,8 +49,8 @@ class KindCollapse(NamedTuple):
 
 
 class Fits(NamedTuple):
-    """All that was fitted. `slopes`: (kind, column of a measure) → its slope against p, for
-    every measure that the kind's target allows, failed ones included."""
+    """All fits. `slopes`: (kind, column of a measure) → the measure's slope against p, for every
+    measure that the kind's target allows, failed fits included."""
 
     kinds: list[KindFit]
     slopes: dict[tuple[str, str], Slope]
@@ -130,13 +131,15 @@ def _unmet(rows: pd.DataFrame, noisy: bool, column: str, why: str) -> str:
     if not noisy:
         return "no injected noise: outside the law's condition, no verdict"
     if rows["stop_rule"].eq("epochs").any():
-        return "stopped by epochs and not at the noise level: no verdict"
+        return "stopped after fixed epochs, not at the noise level: no verdict"
     return "" if rows[column].all() else f"no verdict: {why}"
 
 
 def verdict_of(slope: Slope, unmet: str, sign: int) -> str:
-    """Return the verdict that a slope allows, or `unmet`, the reason why there is none. sign: +1
-    where the law bounds growth (stability), −1 where it bounds a fall."""
+    """Return the verdict that a slope allows, or `unmet`, the reason why there is none.
+
+    sign: +1 where the law bounds growth (stability), -1 where it bounds a fall.
+    """
     if slope.failure:
         return f"cannot tell: {slope.failure}"
     if unmet:
@@ -164,6 +167,6 @@ def fit_collapses(trials: pd.DataFrame) -> list[KindCollapse]:
 
 
 def without_n_and_d(settings_json: str) -> str:
-    """Return the settings but the two that the collapse is about, as JSON."""
+    """Return the settings without n and d, the two that the collapse is about, as JSON."""
     settings = json.loads(settings_json)
     return json.dumps({k: v for k, v in settings.items() if k not in ("n", "d")}, sort_keys=True)

@@ -11,22 +11,25 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from reports.entries import entries
+
 FLIP_RADIUS = 0.2
-"""Length of the input noise behind flip_rate and kl_noise, in data units. One token replaced of a
-window of 16 moves it by about 0.35."""
+"""Length of the input noise behind flip_rate and kl_noise, in data units. For comparison: replacing
+one token moves a window of 16 tokens by about 0.35."""
 FAR = 8
-"""Tokens before the target at which a replaced token counts as a disturbance. Nearer by, the
-right answer changes with it, and a prediction that stays is ignorant and not robust."""
+"""Distance before the target, in tokens, at which a replaced token counts as a disturbance. Nearer
+to the target the right answer changes with the token, and a prediction that stays is ignorant, not
+robust."""
 LINF_RADIUS = 0.3
-"""Over the length of the box that inputs lie in: Madry et al.'s radius for pixels in [0, 1]."""
+"""ℓ∞ radius over the length of the box that inputs lie in: Madry et al.'s for pixels in [0, 1]."""
 SMALLER_RADII = (0.2, 0.1, 0.05, 0.02)
-"""Likewise: at LINF_RADIUS models that were not trained against an adversary are right about
-nothing."""
+"""Smaller ℓ∞ radii: at LINF_RADIUS models that were not trained against an adversary get nothing
+right."""
 L2_RADIUS = 0.08
-"""Near the typical distance to the decision boundary on MNIST, in data units: where robust
-accuracy tells models apart."""
+"""ℓ2 radius in data units. It is near the typical distance to the decision boundary on MNIST, where
+robust accuracy tells models apart."""
 SEVERITY = 3
-"""Of corruptions: the middle of five."""
+"""Severity of the corruptions shown: the middle of five."""
 
 STABILITY = "stability_attack_mean"
 LOWER = "lip_lower"
@@ -41,8 +44,8 @@ class Measure(NamedTuple):
     """A sensitivity measure that gets a slope: its column, the side of 0 that is robust, its name,
     and the targets that it is for.
 
-    `telling`: its slope speaks of the models. That of a guarantee does not: it may fall because it
-    gets looser with size.
+    `telling`: the slope says something about the models. The slope of a guarantee does not, because
+    a guarantee may fall merely by getting looser with size.
     """
 
     column: str
@@ -62,13 +65,13 @@ MEASURES = (
     Measure(
         "kl_noise",
         -1,
-        f"KL by which input noise of {FLIP_RADIUS:g} data units moves the prediction",
+        f"KL shift of the prediction under input noise of {FLIP_RADIUS:g} data units",
         "classes",
     ),
     Measure(
         "kl_far_token",
         -1,
-        f"KL by which another token, {FAR} before the target, moves the prediction",
+        f"KL shift of the prediction when the token {FAR} places before the target is replaced",
         "classes",
     ),
     Measure(LOWER, -1, "Lipschitz lower estimate", "±1"),
@@ -80,14 +83,15 @@ MEASURES = (
 def with_measures(trials: pd.DataFrame) -> pd.DataFrame:
     """Return the trials with one more column for each derived measure.
 
-    flip_rate: share of predictions changed by noise of FLIP_RADIUS; kl_noise: mean KL of the
-    prediction from the clean one under it. kl_far_token: the same with the token at distance FAR
-    replaced. robust_linf, robust_l2: accuracy under attack at the radius nearest LINF_RADIUS (for
-    inputs in a box) or L2_RADIUS, beside …_radius (ℓ∞: over the box's length); robust_linf_R: at
-    the radius R of SMALLER_RADII. robust_area_linf, robust_area_l2: its mean over the radii tried.
-    lip_lower: lip_lower_pairs for kinds whose every row has it, else lip_lower_grad, as
-    lip_lower_from says; lip_mean likewise of lip_mean_jacobian and lip_mean_grad, which are the
-    same thing for a ±1 target. corruption_KIND: accuracy under it at severity SEVERITY.
+    flip_rate: share of predictions changed by noise of FLIP_RADIUS. kl_noise: mean KL of the
+    prediction under that noise from the clean one. kl_far_token: mean KL with the token at distance
+    FAR replaced. robust_linf, robust_l2: accuracy under attack at the radius nearest LINF_RADIUS
+    (for inputs in a box) or L2_RADIUS; the radius itself is in …_radius (ℓ∞: over the box's
+    length). robust_linf_R: the same at the radius R of SMALLER_RADII. robust_area_linf,
+    robust_area_l2: mean accuracy under attack over the radii tried. lip_lower: lip_lower_pairs for
+    kinds whose every row has it, else lip_lower_grad; lip_lower_from says which. lip_mean: the same
+    of lip_mean_jacobian and lip_mean_grad, which are equal for a ±1 target. corruption_KIND:
+    accuracy under that corruption at severity SEVERITY.
     """
     t = trials.copy()
     linf_radii = [
@@ -97,7 +101,7 @@ def with_measures(trials: pd.DataFrame) -> pd.DataFrame:
     derived = {
         "flip_rate": _per_row(_at(FLIP_RADIUS), t["noise_radii"], t["noise_flip_rate"]),
         "kl_noise": _per_row(_at(FLIP_RADIUS), t["noise_radii"], t["noise_kl"]),
-        "kl_far_token": [_far_token(as_list(changes)) for changes in t["token_changes"]],
+        "kl_far_token": _far_token(t["token_changes"]),
     }
 
     curves = {
@@ -113,9 +117,7 @@ def with_measures(trials: pd.DataFrame) -> pd.DataFrame:
             _nearest_to(radius), linf_radii, t["robust_accuracy_linf"]
         )
 
-    corruptions = [as_list(row) for row in t["corruptions"]]
-    for kind in _corruption_kinds(corruptions):
-        derived[f"corruption_{kind}"] = [_accuracy_under(row, kind) for row in corruptions]
+    derived |= _accuracy_under_corruptions(t["corruptions"])
 
     columns = {
         name: pd.Series(values, index=t.index, dtype=float) for name, values in derived.items()
@@ -132,11 +134,11 @@ def as_list(value: Any) -> list[Any]:
 
 
 QUANTILES = ("1 %", "5 %", "25 %", "50 %", "75 %", "95 %", "99 %")
-"""Of pair_distance_quantiles, in their order."""
+"""The quantiles in the column pair_distance_quantiles, in order."""
 
 
 def pair_distances(trials: pd.DataFrame, quantile: str) -> pd.Series:
-    """Return one quantile of the distance between two inputs, in data units, of each trial that
+    """Return one quantile of the distance between two inputs, in data units, for each trial that
     has the quantiles."""
     place = QUANTILES.index(quantile)
     rows = [as_list(row) for row in trials["pair_distance_quantiles"]]
@@ -145,7 +147,7 @@ def pair_distances(trials: pd.DataFrame, quantile: str) -> pd.Series:
 
 
 Take = Callable[[list[float], list[float]], float | None]
-"""A row's radii and the values at them → one number of the row."""
+"""A function of a row's radii and the values at them: one number for the row."""
 
 
 def _per_row(take: Take, radii: Any, values: Any) -> list[float]:
@@ -156,7 +158,7 @@ def _per_row(take: Take, radii: Any, values: Any) -> list[float]:
 
 
 def _in_boxes(radii: Any, box: Any) -> list[float]:
-    """Return radii over the length of the box; none without a box."""
+    """Return radii over the length of the box, or an empty list without a box."""
     ends = as_list(box)
     if len(ends) != 2 or not ends[1] > ends[0]:
         return []
@@ -164,12 +166,12 @@ def _in_boxes(radii: Any, box: Any) -> list[float]:
 
 
 def _at(wanted: float) -> Take:
-    """Return the value at exactly this radius, None without it."""
+    """Return a function that takes the value at exactly this radius, or None."""
     return lambda radii, values: dict(zip(radii, values, strict=False)).get(wanted)
 
 
 def _nearest_to(wanted: float) -> Take:
-    """Return the value at the radius nearest to `wanted`."""
+    """Return a function that takes the value at the radius nearest to `wanted`."""
     return lambda radii, values: values[_nearest(radii, wanted)]
 
 
@@ -182,8 +184,7 @@ def _nearest(radii: list[float], wanted: float) -> int:
 
 
 def _mean_over_radii(radii: list[float], values: list[float]) -> float:
-    """Return the area under accuracy against radius, between the smallest and the largest radius,
-    over their distance."""
+    """Return the area under accuracy against radius, divided by the range of the radii."""
     order = np.argsort(radii)
     r = np.array(radii, float)[order]
     v = np.array(values, float)[order]
@@ -192,31 +193,34 @@ def _mean_over_radii(radii: list[float], values: list[float]) -> float:
     return float(np.trapezoid(v, r) / (r[-1] - r[0]))
 
 
-def _corruption_kinds(corruptions: list[list[dict[str, Any]]]) -> list[str]:
-    """Return the kinds that any row has at severity SEVERITY, in alphabetical order."""
-    kinds = {entry["kind"] for row in corruptions for entry in row if entry["severity"] == SEVERITY}
-    return sorted(kind for kind in kinds if kind)
+def _accuracy_under_corruptions(corruptions: pd.Series) -> dict[str, np.ndarray]:
+    """Return a column for each kind that any row has at severity SEVERITY, in alphabetical
+    order."""
+    found = entries(corruptions, "kind", "severity", "accuracy")
+    found = found[found["severity"].eq(SEVERITY) & found["kind"].notna() & found["kind"].ne("")]
+    return {
+        f"corruption_{kind}": _one_per_row(own, "accuracy", len(corruptions))
+        for kind, own in found.groupby("kind")
+    }
 
 
-def _accuracy_under(corruptions: list[dict[str, Any]], kind: str) -> float:
-    for entry in corruptions:
-        wanted = entry["kind"] == kind and entry["severity"] == SEVERITY
-        if wanted and entry["accuracy"] is not None:
-            return float(entry["accuracy"])
-    return float("nan")
+def _far_token(changes: pd.Series) -> np.ndarray:
+    found = entries(changes, "kind", "distance", "kl")
+    found = found[found["kind"].eq("replaced") & found["distance"].eq(FAR)]
+    return _one_per_row(found, "kl", len(changes))
 
 
-def _far_token(changes: list[dict[str, Any]]) -> float:
-    for entry in changes:
-        wanted = entry["kind"] == "replaced" and entry["distance"] == FAR
-        if wanted and entry["kl"] is not None:
-            return float(entry["kl"])
-    return float("nan")
+def _one_per_row(found: pd.DataFrame, field: str, rows: int) -> np.ndarray:
+    """Return (rows,) the first known value of each row's entries; NaN where there is none."""
+    known = found[found[field].notna()].drop_duplicates("row")
+    values = np.full(rows, np.nan)
+    values[known["row"]] = known[field]
+    return values
 
 
 def _best(t: pd.DataFrame, better: str, older: str) -> tuple[pd.Series, pd.Series]:
-    """Return one estimate for a whole kind, since a slope through two would mix them: values, and
-    the column that each is from."""
+    """Return one estimate per kind, and the column that each value comes from. A slope through two
+    different estimates would mix them."""
     whole = t[better].notna().groupby(t["kind"]).transform("all").astype(bool)
     values = t[better].where(whole, t[older]).astype(float)
     columns = pd.Series(np.where(whole, better, older), index=t.index, dtype=object)

@@ -15,8 +15,8 @@ from markupsafe import Markup, escape
 
 @dataclass(frozen=True)
 class Number:
-    """`key` is unique in a report; `how` names columns and filter; `trials` are the ids of the
-    rows used."""
+    """A value with its origin. `key` is unique in a report, `how` names columns and filter, and
+    `trials` are the ids of the rows used."""
 
     key: str
     value: float
@@ -54,11 +54,11 @@ def _superscript(n: int) -> str:
 
 _STYLES: dict[str, Any] = {
     "sig3": _sig3,
-    "signed": lambda x: f"{x:+.2f}".replace("-", "−") if math.isfinite(x) else "none",
+    "signed": lambda x: f"{x:+.2f}" if math.isfinite(x) else "none",
     "int": lambda x: f"{int(x):,}" if math.isfinite(x) else "none",
     "percent": lambda x: f"{100 * x:.1f} %",
     "percent2": lambda x: f"{100 * x:.2f} %",
-    "points": lambda x: f"{x:+.1f}".replace("-", "−"),
+    "points": lambda x: f"{x:+.1f}",
 }
 
 

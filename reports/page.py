@@ -1,4 +1,4 @@
-"""One HTML file that makes no network request: evidence → fits → sections → page.
+"""Write the report, one HTML file that makes no network request: evidence → fits → sections → page.
 
 unilaw report STORE
 """
@@ -6,49 +6,52 @@ unilaw report STORE
 import json
 from pathlib import Path
 
+import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from harness.errors import UserError
+from harness.store.whole_file import write_whole
 from reports.charts.trial_texts import trial_texts
 from reports.evidence import Evidence, read_evidence
 from reports.law import fit_all
 from reports.sections import all_sections
 from reports.sections.header import page_title
-from reports.sections.section import as_json, fill, read_template
+from reports.sections.section import Section, as_json, fill, read_template
 
 
 def write_report(where: str | Path, target: Path | None = None) -> str:
-    """Read the store, fit, write the page and return its place: `target`, or _report.html in the
+    """Read the store, fit, write the page and return where it is: `target`, or _report.html in the
     store. The page appears in one rename.
 
-    Raises UserError when there is no store, or the target cannot be written.
+    Raise UserError when there is no store, or when the target cannot be written.
     """
     evidence = read_evidence(where)
     html = render(evidence)
     if target is None:
-        return evidence.store.put_report(html)
+        try:
+            return evidence.store.put_report(html)
+        except UserError as e:
+            raise UserError(f"{e}; write the report elsewhere with -o FILE.html") from None
     if target.is_dir():
         raise UserError(f"the report '{target}' is a folder; name a file")
 
-    temporary = target.with_name(f".{target.name}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(html, encoding="utf-8")
-        temporary.replace(target)
+        write_whole(target, html.encode())
     except OSError as e:
         raise UserError(f"the report '{target}' cannot be written: {e.strerror}") from None
     return str(target)
 
 
 def render(evidence: Evidence) -> str:
-    """Return the page's HTML: its sections, the ledger of their numbers, and their charts."""
+    """Return the HTML of the page: its sections, the ledger of their numbers, and their charts."""
     fits = fit_all(evidence.trials)
     sections = all_sections(evidence, fits)
 
     # Sections may state the same number; the ledger lists each key once.
     ledger = {number.key: number for section in sections for number in section.numbers}
-    figures = {key: figure for section in sections for key, figure in section.figures.items()}
+    figures = charts_by_key(sections)
 
     return fill(
         "page.html.j2",
@@ -63,3 +66,13 @@ def render(evidence: Evidence) -> str:
         script=read_template("page.js"),
         plotly=Markup(get_plotlyjs()),
     )
+
+
+def charts_by_key(sections: list[Section]) -> dict[str, go.Figure]:
+    """Return the charts of all sections. Raise ValueError for a key that two sections use."""
+    charts: dict[str, go.Figure] = {}
+    for section in sections:
+        if shared := charts.keys() & section.figures.keys():
+            raise ValueError(f"two sections have charts with the keys {sorted(shared)}")
+        charts |= section.figures
+    return charts

@@ -1,8 +1,9 @@
-"""Text as tokens, split into training and held-out documents: read once, then memory-mapped.
+"""Turn text into tokens, split into training and held-out documents. The text is read once; its
+tokens are memory-mapped from then on.
 
-Documents that occur twice are kept once. About one in twenty is held out, which the document's own
-hash decides. So no held-out document is also trained on, and neither a larger part of the source
-nor another order of it moves a document from one side to the other.
+Repeated documents are kept once. A document's own hash decides whether it is held out; about one in
+twenty is. So no held-out document is also trained on, and reading more of the source, or reading it
+in another order, moves no document from one side to the other.
 """
 
 import hashlib
@@ -19,10 +20,10 @@ from tasks.text_sources import check_source, documents, source_identity
 from tasks.tokenizers import Tokenizer, check_tokenizer, make_tokenizer, tokenizer_identity
 
 CORPUS_VERSION = 1
-"""Raised when the same text would give other tokens."""
+"""Increase this when the same text would give different tokens."""
 
 HELD_OUT = 0.05
-"""Share of the documents."""
+"""Share of the documents that are held out."""
 
 BATCH = 64
 """Documents encoded in one call: enough to use a tokenizer's own threads, few enough to need
@@ -33,15 +34,16 @@ little memory."""
 def load_corpus(
     source: str, tokenizer: str, megabytes: float | None = None, text_field: str = "text"
 ) -> Corpus:
-    """Return the tokens of a source. Raises UserError with what to use instead.
+    """Return the tokens of a source. Raise UserError, naming what to use instead, when there are
+    none.
 
-    megabytes: cap, in 10⁶ bytes of UTF-8, of the text that is read: whole documents in order, as
-    many as fit. None reads all of a local source.
-    text_field: the field of a row that holds the text.
+    megabytes: the most text to read, in 10⁶ bytes of UTF-8. Whole documents are read in order, as
+    many as fit. None reads all of a local source. text_field: the field of a row that holds the
+    text.
 
     Tokens are kept in `corpus_folder` and memory-mapped from there. Where they cannot be written,
-    every process has them in its own memory. The hub is asked for a data set once: what was read
-    then is kept, and stays as it was.
+    every process has them in its own memory. A data set is read from the hub once, and what was
+    read is kept unchanged.
     """
     try:
         check_source(source)
@@ -72,16 +74,17 @@ def load_corpus(
 def split(documents: Iterable[bytes]) -> tuple[list[bytes], list[bytes]]:
     """Return training and held-out documents, each once, in the order in which they first came.
 
-    Held out are those whose SHA-256 lies in the lowest `HELD_OUT` of its range. Where that leaves a
-    side empty, the side gets the document next to the limit. Raises UserError for fewer than two
+    Documents whose SHA-256 lies in the lowest `HELD_OUT` of its range are held out. A side that
+    would be empty gets the document next to the limit. Raise UserError for fewer than two
     documents.
     """
     by_hash = {hashlib.sha256(document).digest(): document for document in documents}
     if len(by_hash) < 2:
+        count = "only one document" if by_hash else "no document"
         raise UserError(
-            f"the source has {'one document' if by_hash else 'no document'} that is read, and needs"
-            " at least two different ones, one to hold out: a document is a file of text, or a"
-            " row; split the text into several, or raise 'megabytes'"
+            f"{count} was read from the source, and at least two different ones are needed, one to"
+            " hold out; a document is a text file or a row: split the text into several, or raise"
+            " 'megabytes'"
         )
 
     limit = int(HELD_OUT * 2**64).to_bytes(8, "big")
@@ -131,7 +134,7 @@ def _tokens(documents: Sequence[bytes], tokenizer: Tokenizer, tokenizer_name: st
     tokens = np.frombuffer(written, dtype)
     if (tokens == separator).sum() != len(documents):
         raise UserError(
-            f"the tokenizer '{tokenizer_name}' puts its end-of-text token inside documents, where"
-            " it must only separate them"
+            f"the tokenizer '{tokenizer_name}' puts its end-of-text token inside documents; it may"
+            " only separate them"
         )
     return tokens

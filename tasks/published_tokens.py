@@ -1,11 +1,11 @@
-"""How many tokens published language models were trained on, with where that is written."""
+"""List how many tokens published language models were trained on, and where that is written."""
 
 import re
 from typing import NamedTuple
 
 
 class TrainedOn(NamedTuple):
-    """Tokens of a model's training."""
+    """The tokens that a model was trained on."""
 
     distinct: int
     """Tokens of training text."""
@@ -29,12 +29,12 @@ TRAINED_ON = {
         1_400_000_000_000, 1_400_000_000_000, "Touvron et al. 2023 (arXiv 2302.13971), table 2"
     ),
 }
-"""By the model's name on the hub. GPT-2's numbers were never published. Models that read a data set
-more than once (Pythia's deduplicated ones) are not listed."""
+"""Pattern of the models' names on the hub → their tokens. GPT-2's numbers were never published.
+Models that read a data set more than once (Pythia's deduplicated ones) are not listed."""
 
 
 def trained_on(model: str) -> TrainedOn | None:
-    """Return what is published about a model's training, by its name; None for most models."""
+    """Return what is published about the training of the named model; None for most models."""
     for name, published in TRAINED_ON.items():
         if re.fullmatch(name, model):
             return published

@@ -17,12 +17,12 @@ from pydantic import field_validator, model_validator
 from torch import Tensor, nn
 
 from harness.errors import UserError
-from harness.language import Corpus, windows
+from harness.language import Corpus, window_begins, windows
 from harness.noise import resample_labels
 from harness.task import Config, Data, Field, Seeds, Size, Source, Task, Text
 from tasks.corpora import load_corpus
 from tasks.gpt import WindowGPT
-from tasks.text_sources import check_source
+from tasks.text_sources import check_source, outside
 from tasks.tokenizers import check_tokenizer, vocabulary_size
 
 HELD_OUT = 1000
@@ -34,7 +34,8 @@ trial."""
 
 
 class TextConfig(Config):
-    """The model is GPT-2 of `layers` blocks and `width`, in float32 and without dropout."""
+    """The fields of a trial on windows. The model is GPT-2 with `layers` blocks of `width`, in
+    float32 and without dropout."""
 
     n: int = Field(
         default=1024, ge=10, le=100_000_000, description="training windows, all different"
@@ -92,6 +93,9 @@ class TextWindows(Task):
     name = "text"
     Config = TextConfig
 
+    def reads(self, config: TextConfig) -> list[str]:
+        return outside(config.source, config.tokenizer)
+
     def family(self, config: TextConfig) -> str:
         return "gpt"
 
@@ -99,6 +103,12 @@ class TextWindows(Task):
         return (config.context, config.d_in)
 
     def fingerprint(self, config: TextConfig) -> str:
+        """Return the hash of the corpus. Raises UserError when it is too short for the windows."""
+        where = (config.source, config.tokenizer, config.megabytes, config.context + 1)
+        _held_out_windows(*where)
+        available = _training_window_count(*where)
+        if available < config.n:
+            raise UserError(_too_few("training", config.n, available, config.context))
         return _corpus(config).content_hash
 
     def data(self, config: TextConfig, seeds: Seeds) -> Data:
@@ -148,13 +158,29 @@ def _corpus(config: TextConfig) -> Corpus:
 def _windows(
     source: str, tokenizer: str, megabytes: float | None, length: int
 ) -> tuple[np.ndarray, Tensor]:
-    """Return all training windows, (W, length), and the held-out windows, (HELD_OUT, length), which
-    are the same for every trial."""
+    """Return all training windows, (W, length), and the held-out windows."""
     corpus = load_corpus(source, tokenizer, megabytes)
     train = windows(corpus.train, corpus.separator, length)
+    return train, _held_out_windows(source, tokenizer, megabytes, length)
+
+
+@lru_cache(maxsize=16)
+def _training_window_count(
+    source: str, tokenizer: str, megabytes: float | None, length: int
+) -> int:
+    """Return how many training windows there are, equal ones included."""
+    corpus = load_corpus(source, tokenizer, megabytes)
+    return len(window_begins(corpus.train, corpus.separator, length))
+
+
+@lru_cache(maxsize=4)
+def _held_out_windows(source: str, tokenizer: str, megabytes: float | None, length: int) -> Tensor:
+    """Return the held-out windows, (HELD_OUT, length), which are the same for every trial. Raises
+    UserError where there are fewer."""
+    corpus = load_corpus(source, tokenizer, megabytes)
     held_out = windows(corpus.held_out, corpus.separator, length)
     draw = torch.Generator().manual_seed(TABLE_SEED)
-    return train, _sample_different(held_out, HELD_OUT, draw, "held-out")
+    return _sample_different(held_out, HELD_OUT, draw, "held-out")
 
 
 def _sample_different(
@@ -163,7 +189,7 @@ def _sample_different(
     """Return (n, length) int64: windows drawn without replacement, no two with the same input. The
     windows for a smaller n are the first of those for a larger one.
 
-    One input with two targets can never be fitted, however large the model. Raises UserError where
+    One input with two targets can never be fitted, however large the model. Raise UserError where
     there are fewer than n different windows; `kind` is their name in the message.
     """
     order = torch.randperm(len(all_windows), generator=generator).numpy()
@@ -178,7 +204,8 @@ def _sample_different(
         if len(rows) == n:
             return torch.from_numpy(all_windows[np.array(rows)].astype(np.int64))
 
-    raise UserError(
-        f"the source has {len(rows):,} different {kind} windows of {all_windows.shape[1] - 1}"
-        f" tokens, and {n:,} are needed"
-    )
+    raise UserError(_too_few(f"different {kind}", n, len(rows), all_windows.shape[1] - 1))
+
+
+def _too_few(kind: str, needed: int, found: int, context: int) -> str:
+    return f"the source has {found:,} {kind} windows of {context} tokens, and {needed:,} are needed"

@@ -1,4 +1,4 @@
-"""Where text comes from, always named explicitly: the documents of a source.
+"""Read the documents of a text source, which is always named explicitly.
 
 python-stdlib    the running Python's standard library, source files without its tests: real text,
                  offline, the default
@@ -10,8 +10,8 @@ jsonl:PATH       a file of JSON lines, or a folder of *.jsonl files
 
 A document is a file in python-stdlib and text, and a row in the others.
 
-The standard library belongs to a Python version: another version is another corpus, with another
-content hash.
+The standard library differs between Python versions, so every version is another corpus with
+another content hash.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ and other packages."""
 
 
 def check_source(source: str) -> str:
-    """Return the name as it is. Raises ValueError with what is allowed."""
+    """Return the name unchanged. Raise ValueError, saying what is allowed, for any other."""
     is_hub = re.fullmatch(r"hub:[^@#]+(@[^@#]+)?(#[^@#]+)?", source)
     is_local = re.fullmatch(r"(text|parquet|jsonl):.+", source)
     if source == "python-stdlib" or is_hub or is_local:
@@ -45,6 +45,11 @@ def check_source(source: str) -> str:
         " 'hub:NAME@CONFIG#SPLIT', 'text:PATH', 'parquet:PATH' or 'jsonl:PATH', not"
         f" {source[:60]!r}{did_you_mean(source, allowed)}"
     )
+
+
+def outside(*names: str | None) -> list[str]:
+    """Return the names, of sources or tokenizers, that lead to files or to the Hub: KIND:PLACE."""
+    return [name for name in names if name and ":" in name]
 
 
 def documents(source: str, text_field: str = "text") -> Iterator[bytes]:
@@ -64,20 +69,27 @@ def documents(source: str, text_field: str = "text") -> Iterator[bytes]:
 
 
 def source_identity(source: str) -> str:
-    """Return a string that differs when a source could have other documents: from the content of
-    its files in order, or the hub's name."""
+    """Return a string that changes when a source may hold other documents: a hash of its files in
+    order, or its name on the hub."""
     if source.startswith("hub:"):
         return source
     digest = hashlib.sha256()
     for path in _files(source):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        try:
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        except OSError as e:
+            raise UserError(f"the source '{source}': {path} cannot be read: {e.strerror}") from None
     kind = source.partition(":")[0]
     return f"{kind} {digest.hexdigest()}"
 
 
 def _files(source: str) -> list[Path]:
-    """Return a local source's files, sorted by their paths inside it."""
+    """Return a local source's files, sorted by their paths inside it.
+
+    Raises UserError for a source without files, and for a pipe or a device among them: a link to
+    /dev/zero has no end.
+    """
     if source == "python-stdlib":
         root = Path(sysconfig.get_paths()["stdlib"])
         return sorted(_library(root), key=lambda path: path.relative_to(root).as_posix())
@@ -88,7 +100,11 @@ def _files(source: str) -> list[Path]:
         return [root]
 
     pattern = LOCAL_FORMATS[kind]
-    files = sorted(root.rglob(pattern), key=lambda path: path.relative_to(root).as_posix())
+    found = sorted(root.rglob(pattern), key=lambda path: path.relative_to(root).as_posix())
+    files = [path for path in found if not path.is_dir()]
+    for path in files:
+        if not path.is_file():
+            raise UserError(f"the source '{source}': {path} is not a file that can be read")
     if not files:
         raise UserError(
             f"the source '{source}' is neither a file nor a folder that holds {pattern} files"
@@ -99,7 +115,7 @@ def _files(source: str) -> list[Path]:
 def _library(root: Path) -> Iterator[Path]:
     """Yield Python's own source files, except those that its build writes for one machine."""
     for folder, subfolders, names in os.walk(root):
-        # os.walk goes into the subfolders that are left in its list.
+        # os.walk descends only into the subfolders left in this list.
         subfolders[:] = [
             name for name in subfolders if name not in NO_LIBRARY and not name.startswith("config-")
         ]
@@ -109,7 +125,7 @@ def _library(root: Path) -> Iterator[Path]:
 
 
 def _texts_of_rows(source: str, field: str) -> Iterator[str]:
-    """Yield the text of every row. Raises UserError for a row without text."""
+    """Yield the text of every row. Raise UserError for a row without text."""
     for number, row in enumerate(_rows(source), start=1):
         if field not in row:
             raise UserError(

@@ -1,5 +1,4 @@
-"""Text as language models are trained on it: GPT-2 from scratch, every position a target, a single
-pass.
+"""Train GPT-2 from scratch on a stream of text, in a single pass, with every position a target.
 
 The law's noise condition does not hold here, so the place of these trials on the axis p/(n·d) is
 arithmetic. Their results are loss, accuracy and sensitivity along a ladder of sizes and token
@@ -16,12 +15,13 @@ from harness.language import CausalLM, Corpus, LanguageConfig, LanguageTask
 from harness.task import Field, Size, Source
 from tasks.corpora import load_corpus
 from tasks.gpt import size_of_depth, stream_gpt
-from tasks.text_sources import check_source
+from tasks.text_sources import check_source, outside
 from tasks.tokenizers import check_tokenizer, vocabulary_size
 
 
 class TextStreamConfig(LanguageConfig):
-    """One dial, `depth`, sets width and heads; both can also be given."""
+    """The fields of a trial on a stream. One dial, `depth`, sets width and heads; either can also
+    be set."""
 
     source: str = Source(
         "python-stdlib",
@@ -89,6 +89,9 @@ class TextStream(LanguageTask):
 
     name = "text-stream"
     Config = TextStreamConfig
+
+    def reads(self, config: TextStreamConfig) -> list[str]:
+        return outside(config.source, config.tokenizer)
 
     def family(self, config: TextStreamConfig) -> str:
         return "gpt-stream"

@@ -1,4 +1,5 @@
-"""How text becomes tokens, always named explicitly; asking for one tokenizer never gives another.
+"""Turn text into tokens, by a tokenizer that is always named explicitly: one never stands in for
+another.
 
 bytes         a token is a byte of UTF-8: 256 tokens; byte 0, which does not occur in text,
               separates documents
@@ -25,11 +26,11 @@ if TYPE_CHECKING:
 SEPARATOR = "<|endoftext|>"
 
 SMALLEST_BPE = 257
-"""Every byte, and the separator."""
+"""Tokens of the smallest byte-pair encoding: every byte, and the separator."""
 
 BPE_LEAST_COUNT = 2
-"""A pair that occurs once is no pattern: merging it would only copy the training text into the
-vocabulary."""
+"""Times that a pair must occur to be merged. A pair that occurs once is no pattern: merging it
+would only copy the training text into the vocabulary."""
 
 TOKENIZER_FILES = ("*.json", "*.txt", "*.model", "*.tiktoken")
 """A tokenizer's files in a folder, which may also hold a model's weights."""
@@ -43,12 +44,12 @@ class Tokenizer(NamedTuple):
     separator: int
     """The token that stands between documents."""
     encode: Callable[[Sequence[bytes]], Iterable[Sequence[int] | np.ndarray]]
-    """UTF-8 documents to the tokens of each, without separators. A separator that is spelled out in
-    a document is ordinary text."""
+    """Map UTF-8 documents to the tokens of each, without separators. A separator that is spelled
+    out in a document is ordinary text."""
 
 
 def check_tokenizer(tokenizer: str) -> str:
-    """Return the name as it is. Raises ValueError with what is allowed."""
+    """Return the name unchanged. Raise ValueError, saying what is allowed, for any other."""
     bpe = re.fullmatch(r"bpe-([1-9]\d{0,8})", tokenizer)
     is_bpe = bpe and int(bpe[1]) >= SMALLEST_BPE
     is_published = re.fullmatch(r"(hub|folder):.+", tokenizer)
@@ -74,11 +75,11 @@ def vocabulary_size(tokenizer: str) -> int:
 
 
 def tokenizer_identity(tokenizer: str) -> str:
-    """Return a string that differs when a text could have other tokens: the name, and for a folder
-    the hash of its files.
+    """Return a string that changes when a text may get other tokens: the name, or for a folder the
+    hash of its files.
 
-    A published tokenizer is assumed not to change under its name, so that one used before needs no
-    network.
+    A published tokenizer is assumed not to change under its name, so one that was used before needs
+    no network.
     """
     if not tokenizer.startswith("folder:"):
         return tokenizer
@@ -116,7 +117,7 @@ def train_bpe(documents: Sequence[bytes], size: int) -> "tokenizers.Tokenizer":
     """Train byte-level BPE of exactly `size` tokens: the separator, 256 bytes, and merged pairs.
     The order of the documents does not matter.
 
-    Raises UserError where the text has too few pairs that occur more than once.
+    Raise UserError where the text has too few pairs that occur more than once.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -143,7 +144,7 @@ def train_bpe(documents: Sequence[bytes], size: int) -> "tokenizers.Tokenizer":
 
 @lru_cache(maxsize=2)
 def _published(tokenizer: str) -> Tokenizer:
-    """Return a tokenizer of the hub or of a folder. Raises UserError where it cannot be loaded."""
+    """Return a tokenizer of the hub or of a folder. Raise UserError where it cannot be loaded."""
     from transformers import AutoTokenizer
 
     name_or_path = tokenizer.partition(":")[2]

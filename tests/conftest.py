@@ -1,9 +1,12 @@
 """Fixtures that many tests share: the `unilaw` command as a process, a calibration that is not
 timed, and Ray kept to one worker per test file."""
 
+import contextlib
+import io
 import json
 import os
 import subprocess
+import sys
 import sysconfig
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -74,7 +77,7 @@ def environment(calibration: None) -> dict[str, str]:
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Put a hub in place that answers at once: with as many digits as MNIST has, all of them blank
-    zeros, and with an empty text in GPT-2's tokens."""
+    zeros, and with a long text of one of GPT-2's tokens."""
     import numpy as np
 
     from harness.language import Corpus
@@ -82,11 +85,11 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     own_load_corpus = text_stream.load_corpus
     own_vocabulary_size = text_stream.vocabulary_size
-    no_tokens = np.zeros(0, np.uint16)
-    empty = Corpus(no_tokens, no_tokens, 50_257, 50_256, 1, "an empty text")
+    tokens = np.broadcast_to(np.uint16(0), 10**13)
+    long_text = Corpus(tokens, tokens, 50_257, 50_256, 1, "a long text")
 
     def load_corpus(source: str, *how: object) -> Corpus:
-        return empty if source.startswith("hub:") else own_load_corpus(source, *how)
+        return long_text if source.startswith("hub:") else own_load_corpus(source, *how)
 
     def vocabulary_size(tokenizer: str) -> int:
         return 50_257 if tokenizer.startswith("hub:") else own_vocabulary_size(tokenizer)
@@ -112,7 +115,33 @@ def unilaw(environment: dict[str, str]) -> Command:
     def call(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
         command = [UNILAW, *map(str, arguments)]
         return subprocess.run(
-            command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=240
+            command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=500
+        )
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def unilaw_here(calibration: None) -> Command:
+    """Return the command as a function of this process, which spares it the imports: for commands
+    that neither start Ray nor do anything to their process. It is called as `unilaw` is."""
+    from harness.cli import main
+
+    def call(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+        command = ["unilaw", *map(str, arguments)]
+        out = io.StringIO()
+        err = io.StringIO()
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            contextlib.chdir(cwd),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            patch.setattr(sys, "argv", command)
+            with pytest.raises(SystemExit) as ended:
+                main()
+        return subprocess.CompletedProcess(
+            command, int(ended.value.code or 0), out.getvalue(), err.getvalue()
         )
 
     return call

@@ -1,4 +1,7 @@
-"""The short forms of tests/chaos/: whatever happens to runs, nothing is lost."""
+"""The short forms of tests/chaos/: whatever happens to runs, nothing is lost.
+
+Run alone: python -m pytest tests/test_chaos.py
+"""
 
 import io
 import random
@@ -25,6 +28,7 @@ linux = pytest.mark.skipif(
 
 
 @linux
+@pytest.mark.soak
 @pytest.mark.timeout(900)  # on a machine that may be busy
 def test_a_run_that_is_killed_in_every_way_loses_nothing(
     tmp_path: Path, environment: dict[str, str]
@@ -49,6 +53,7 @@ def test_a_run_that_is_killed_in_every_way_loses_nothing(
 
 
 @linux
+@pytest.mark.soak
 @pytest.mark.timeout(900)
 def test_a_cluster_that_loses_its_nodes_and_its_head_loses_nothing_else(
     tmp_path: Path, environment: dict[str, str]
@@ -63,6 +68,7 @@ def test_a_cluster_that_loses_its_nodes_and_its_head_loses_nothing_else(
     sys.platform != "linux" or not can_mount(),
     reason="mounts a small file system in a namespace of its own",
 )
+@pytest.mark.soak
 @pytest.mark.timeout(900)
 def test_a_full_disk_costs_the_trial_that_filled_it_or_ends_the_run_with_a_sentence(
     tmp_path: Path, environment: dict[str, str]
@@ -75,6 +81,7 @@ def test_a_full_disk_costs_the_trial_that_filled_it_or_ends_the_run_with_a_sente
 
 
 @linux
+@pytest.mark.soak
 @pytest.mark.timeout(900)
 def test_two_drivers_on_one_store_lose_nothing_and_show_nothing_twice(
     tmp_path: Path, environment: dict[str, str]
@@ -90,6 +97,7 @@ def run_inline(sweep: Sweep, store: Store) -> None:
     run(sweep, store, address=None, inline=True, retry_failed=False, progress=progress)
 
 
+@pytest.mark.slow
 def test_the_next_run_removes_checkpoints_that_a_killed_run_left_of_finished_trials(
     tmp_path: Path,
 ):
@@ -110,6 +118,7 @@ def test_the_next_run_removes_checkpoints_that_a_killed_run_left_of_finished_tri
     assert [path.name for path in (folder / "_checkpoints").iterdir()] == [f"{other}.safetensors"]
 
 
+@pytest.mark.slow
 def test_the_comparison_of_two_reports_tells_another_slope_from_another_seed(tmp_path: Path):
     one = make_store(tmp_path / "a", power_law(0.4, spread=0.05, seed=0))
     another_seed = make_store(tmp_path / "b", power_law(0.4, spread=0.05, seed=1))

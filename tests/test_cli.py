@@ -1,5 +1,8 @@
 """The `unilaw` command in this process: what each subcommand prints, and the exit code with
-which it ends."""
+which it ends.
+
+Run alone: python -m pytest tests/test_cli.py
+"""
 
 import json
 import re
@@ -60,6 +63,7 @@ def test_version(command):
 # tasks
 
 
+@pytest.mark.slow
 def test_tasks_lists_every_field_and_every_column(command):
     done = command("tasks")
     assert (done.code, done.err) == (0, "")
@@ -78,6 +82,7 @@ def test_tasks_lists_every_field_and_every_column(command):
         assert column.unit in line and column.meaning[:40] in words
 
 
+@pytest.mark.slow
 def test_tasks_shows_types_bounds_and_defaults(command):
     out = command("tasks").out
     assert re.search(
@@ -102,6 +107,7 @@ class Odd(Task):
 """
 
 
+@pytest.mark.slow
 def test_tasks_of_a_file_without_descriptions_and_with_unusual_types(command):
     Path("odd.py").write_text(ODD)
     done = command("tasks", "--task-file", "odd.py")
@@ -164,6 +170,7 @@ def test_what_cannot_fit_is_refused_before_anything_is_made(command, asked: list
 # run
 
 
+@pytest.mark.slow
 def test_run_inline_says_what_it_did_and_then_has_nothing_to_do(command):
     first = command("run", "small.yaml", "--inline")
     assert first.code == 0
@@ -176,12 +183,14 @@ def test_run_inline_says_what_it_did_and_then_has_nothing_to_do(command):
     assert "0 trials to run, 4 finished before" in again.err
 
 
+@pytest.mark.slow
 def test_store_option_wins_over_the_files(command):
     Path("small.yaml").write_text(SMALL + "store: from-file\n")
     assert command("run", "small.yaml", "--inline", "--store", "from-option").code == 0
     assert Path("from-option").is_dir() and not Path("from-file").exists()
 
 
+@pytest.mark.slow
 def test_trial_by_the_beginning_of_its_id(command):
     command("run", "small.yaml", "--inline", "--store", "all")
     chosen = Store.open(Path("all")).read().rows["trial_id"][2]
@@ -216,6 +225,7 @@ def test_an_address_without_a_cluster_leaves_no_store(command):
     assert not Path("rows").exists()
 
 
+@pytest.mark.slow
 def test_a_failed_trial_gives_exit_code_1_and_is_told(command):
     Path("bad.yaml").write_text(
         "name: bad\nseeds: [0]\ntasks:\n  - task: trouble\n    grid: {how: [none, raise]}\n"
@@ -229,6 +239,7 @@ def test_a_failed_trial_gives_exit_code_1_and_is_told(command):
 # status and compact
 
 
+@pytest.mark.slow
 def test_status_counts_done_failed_and_left(command):
     Path("bad.yaml").write_text(
         "name: bad\nseeds: [0]\ntasks:\n  - task: trouble\n    grid: {how: [none, raise, nan]}\n"
@@ -258,6 +269,7 @@ def test_status_of_an_empty_store(command):
     assert command("status", "rows").out == "no trials yet\n"
 
 
+@pytest.mark.slow
 def test_compact(command):
     command(
         "run",
@@ -277,12 +289,14 @@ def test_compact(command):
 # schema, and mistakes at the prompt
 
 
+@pytest.mark.slow
 def test_schema_is_json_schema(command):
     done = command("schema")
     assert done.code == 0
     jsonschema.Draft202012Validator.check_schema(json.loads(done.out))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -1,4 +1,7 @@
-"""What the engine relies on in a task's data: sound data pass, and every slip is named."""
+"""What the engine relies on in a task's data: sound data pass, and every slip is named.
+
+Run alone: python -m pytest tests/test_data_contract.py
+"""
 
 import dataclasses
 import re
@@ -33,6 +36,19 @@ def test_sound_data_pass(data: Data):
 
 
 SLIPS = {
+    "noise that is no number": (
+        two_points(noise=Noise("label_flip", 0.2, float("nan"))),
+        "data() gave noise with bayes_error = nan; it must be a number",
+    ),
+    "a word for noise": (
+        two_points(noise=Noise("label_flip", "some", 0.2)),  # pyright: ignore[reportArgumentType]
+        "data() gave noise with eta = 'some'",
+    ),
+    "an unknown manifold": (
+        two_points(manifold="torus"),
+        "inputs lie on 'torus'; it must be one of euclidean, unit-sphere",
+    ),
+    "half a class": (two_points(classes=2.5), "data() says 2.5 classes"),
     "too few inputs": (
         two_points(x_train=torch.eye(2)[:1]),
         "data() gave inputs (1, 2); with n = 2 they must be (2, 2)",

@@ -1,5 +1,8 @@
 """Injected label noise: the share of labels changed, the levels that follow from it, and where
-it may not reach."""
+it may not reach.
+
+Run alone: python -m pytest tests/test_noise.py
+"""
 
 import math
 

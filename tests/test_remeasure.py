@@ -1,5 +1,8 @@
 """`unilaw measure`: kept weights measured again without training, as new rows beside the old
-ones."""
+ones.
+
+Run alone: python -m pytest tests/test_remeasure.py
+"""
 
 import json
 from pathlib import Path
@@ -19,6 +22,8 @@ from harness.store.schema import MEASURES_VERSION, arrow_schema
 from harness.store.store import Store
 from harness.sweeps.sweep import parse_sweep
 from harness.sweeps.trial import Batch, RunSettings
+
+pytestmark = pytest.mark.slow
 
 SWEEP = """
 name: small
@@ -65,7 +70,7 @@ def rows(folder: Path) -> pd.DataFrame:
     return Store.open(folder).read().rows
 
 
-@pytest.mark.parametrize("inline", [True, False])
+@pytest.mark.parametrize("inline", [True, pytest.param(False, marks=pytest.mark.ray)])
 def test_everything_measured_is_new_and_everything_trained_is_as_it_was(
     store: Path, monkeypatch: pytest.MonkeyPatch, inline: bool
 ):
@@ -126,7 +131,7 @@ def test_every_measured_column_is_one_that_a_new_row_takes(tmp_path: Path):
     kept = str(tmp_path / "{}.safetensors")
     (again,) = run_batch(batch, settings._replace(trained=kept))
     about_process = {"wall_s", "peak_bytes", "gpus", "started_at", "measures_version"}
-    about_trial = {"status", "data_hash", "measure_s"}
+    about_trial = {"status", "data_hash", "weights_sha256", "measure_s"}
     others = about_process | about_trial | provenance.of_worker("cpu").keys()
     assert again.columns["status"] == "ok"
     assert again.columns.keys() - others <= set(MEASURED)
@@ -307,7 +312,7 @@ def test_what_todays_instruments_do_not_give_does_not_stay(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ):
     replace_rows(
-        store, lambda i, row: {"ece": 9.0, "nll": 9.0, "pictures_file": "_pictures/old.png"}
+        store, lambda i, row: {"ece": 1.0, "nll": 9.0, "pictures_file": "_pictures/old.png"}
     )
     assert unilaw(monkeypatch, "measure", str(store), "--inline") == 0
     newest = latest(rows(store))

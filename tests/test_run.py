@@ -3,6 +3,8 @@ same figures inline.
 
 Every command runs in a folder that holds packages named like ours, each of which raises when it is
 imported.
+
+Run alone: python -m pytest tests/test_run.py
 """
 
 import json
@@ -95,6 +97,9 @@ def rows_of(folder: Path, store: str) -> pd.DataFrame:
 
 def load(folder: Path, name: str) -> Sweep:
     return parse_sweep((folder / name).read_text(), name, refs_in(folder / "my_tasks.py"))
+
+
+pytestmark = pytest.mark.ray
 
 
 @pytest.fixture(scope="module")
@@ -220,6 +225,7 @@ def test_retry_failed_and_a_time_limit(unilaw, mixed: Ran, tmp_path: Path):
         "--store",
         tmp_path / "rows",
         "--retry-failed",
+        "--inline",
         cwd=mixed.folder,
     )
     assert done.returncode == 1

@@ -1,5 +1,8 @@
 """A run that is cut off, by Ctrl-C or by losing its driver, keeps what was finished and completes
-when run again."""
+when run again.
+
+Run alone: python -m pytest tests/test_run_interrupted.py
+"""
 
 import os
 import signal
@@ -16,9 +19,12 @@ from tests import FAILING_TASK
 from tests.conftest import UNILAW
 from tests.nodes import in_session
 
-pytestmark = pytest.mark.skipif(
-    not Path("/proc/self/stat").exists(), reason="follows processes through /proc"
-)
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.skipif(
+        not Path("/proc/self/stat").exists(), reason="follows processes through /proc"
+    ),
+]
 
 TRIALS = 8
 SLOW = """\
@@ -26,7 +32,7 @@ name: slow
 seeds: [0]
 tasks:
   - task: trouble
-    fixed: {nap: 1.0, max_epochs: 2000}
+    fixed: {nap: 0.5, max_epochs: 2000}
     grid: {n: {range: [16, 24]}}
 """
 """With this many epochs, every trial is a batch of its own."""
@@ -80,7 +86,7 @@ def finish(unilaw, folder: Path) -> None:
     """Run again. Every trial must then be there, and no finished one twice."""
     before = Store.open(folder / "rows").read()
     assert before.problems == [] and 2 <= len(before.rows) < TRIALS
-    done = unilaw(*ARGUMENTS, cwd=folder)
+    done = unilaw(*ARGUMENTS, "--inline", cwd=folder)
     assert done.returncode == 0, done.stderr
     finished = len(before.rows)
     assert done.stdout.startswith(f"{TRIALS - finished} ok, 0 failed, {finished} finished before")
@@ -104,6 +110,27 @@ def test_ctrl_c_says_how_to_go_on(unilaw, half_way: subprocess.Popen[str], tmp_p
     finish(unilaw, tmp_path)
 
 
+@pytest.mark.soak
+@pytest.mark.ray
+def test_sigterm_ends_it_as_ctrl_c_does(half_way: subprocess.Popen[str], tmp_path: Path):
+    # as `timeout` does: to the driver first, and then to all
+    half_way.terminate()
+    os.killpg(half_way.pid, signal.SIGTERM)
+    told = time.monotonic()
+    out, err = half_way.communicate(timeout=120)
+    while working(half_way.pid):
+        assert time.monotonic() - told < 10, "workers are gone within 10 s"
+        time.sleep(0.1)
+
+    assert half_way.returncode == 143, err
+    assert err.splitlines()[-1].startswith("interrupted; finished trials are in rows. To go on:")
+    assert "Traceback" not in err and "SIGABRT" not in err
+    assert out == ""
+    kept = Store.open(tmp_path / "rows").read()
+    assert kept.problems == [] and 2 <= len(kept.rows) < TRIALS
+
+
+@pytest.mark.soak
 def test_a_killed_driver_loses_only_what_was_under_way(
     unilaw, half_way: subprocess.Popen[str], tmp_path: Path
 ):

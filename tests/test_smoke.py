@@ -1,6 +1,6 @@
 """What every set of versions must do: help of every command, a sweep inline and on Ray, a report.
 
-.venv/bin/python -m pytest tests/test_smoke.py
+Run alone: python -m pytest tests/test_smoke.py
 """
 
 import re
@@ -19,19 +19,21 @@ limits: {measure_points: 8}
 """
 
 
-def test_every_command_has_help(tmp_path, unilaw):
-    listed = unilaw("--help", cwd=tmp_path)
+@pytest.mark.slow
+def test_every_command_has_help(tmp_path, unilaw_here):
+    listed = unilaw_here("--help", cwd=tmp_path)
     assert listed.returncode == 0, listed.stderr
     commands = re.findall(r"^  ([a-z]+)  ", listed.stdout, re.M)
     assert {"plan", "run", "launch", "cancel", "report"} <= set(commands)
 
     for command in commands:
-        shown = unilaw(command, "--help", cwd=tmp_path)
+        shown = unilaw_here(command, "--help", cwd=tmp_path)
         assert shown.returncode == 0, shown.stderr
         # Some versions of typer name an option after its metavar.
         assert not re.search(r"--[A-Z]", shown.stdout), command
 
 
+@pytest.mark.soak  # every version must do it; of these versions, other tests show more
 @pytest.mark.parametrize("how", [[], ["--inline"]], ids=["ray", "inline"])
 def test_a_sweep_and_its_report(how: list[str], tmp_path, unilaw):
     (tmp_path / "smoke.yaml").write_text(SWEEP)

@@ -1,5 +1,8 @@
 """What every task shares: seed streams, the data unit, content hashes, and fields that say what
-they are for."""
+they are for.
+
+Run alone: python -m pytest tests/test_task.py
+"""
 
 import dataclasses
 import math
@@ -230,6 +233,7 @@ def test_streams_are_distinct_and_depend_on_seed_and_name_alone():
     assert all(0 <= s < 2**63 for s in streams.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("a", STREAMS)
 @pytest.mark.parametrize("b", STREAMS)
 def test_streams_are_uncorrelated(a, b):

@@ -1,8 +1,10 @@
 """The Ray cluster that a run works on: joining one or starting one here, what its nodes have, and
 whether its head still answers."""
 
+import contextlib
 import os
 import socket
+import threading
 import time
 from collections.abc import Collection
 from typing import Any, NamedTuple
@@ -10,6 +12,7 @@ from typing import Any, NamedTuple
 import ray
 
 from harness.dispatch import ray_internals
+from harness.dispatch.addresses import shown, without_credentials
 from harness.dispatch.error_lines import first_line
 from harness.errors import UserError
 from harness.sweeps.gpu_shares import SMALLEST
@@ -23,14 +26,18 @@ KNOCK_S = 20.0
 """How long to wait for any answer at a cluster's address."""
 
 HEAD_ANSWERS_S = 2.0
-"""How long to wait for the head to accept one connection."""
+"""How long to wait for the head to accept one connection, or to answer one question, before
+something else is done."""
 
 HEAD_GONE_S = 30.0
-"""How long a cluster's head may be silent. A fault-tolerant head comes back; Ray ends this process
-after 60 s."""
+"""How long a head may be silent. A fault-tolerant head comes back. Ray ends this process 60 s after
+the head has died, and never if the head was only stopped."""
 
 ROUNDING = 1e-6
 """Shares of GPUs are added up as floats. A difference of this size is no shortage."""
+
+NO_HOME = "Could not determine home directory"
+"""What Python says where neither HOME nor the system's list of users names a home."""
 
 QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
 """Arguments of ray.init that keep Ray's own messages out of a run's."""
@@ -137,33 +144,56 @@ def connect(address: str | None, resources: Resources, gpus: float | None = None
 
 def _start_here() -> None:
     try:
-        with ray_internals.only_on_loopback():
+        with ray_internals.only_on_loopback(), ray_internals.own_sigterm_handler():
             ray.init(
                 address="local",
                 include_dashboard=False,
                 object_store_memory=OBJECT_STORE_BYTES,
+                job_config=ray_internals.job_without_drivers_folders(),
                 **QUIET,
             )
     except Exception as e:  # Ray raises plain Exception
-        raise UserError(
-            "Ray did not start on this machine; try again when it is less busy"
-            f" ({first_line(e)[:200]})"
-        ) from None
+        raise UserError(f"Ray did not start on this machine: {_why_not_started(e)}") from None
+
+
+def _why_not_started(e: Exception) -> str:
+    """Return the cause, and what helps."""
+    if isinstance(e, OSError) and e.filename:
+        return (
+            f"{e.filename}: {e.strerror}; set RAY_TMPDIR to a folder that can be written, for Ray's"
+            " temporary files, with a short path"
+        )
+    if NO_HOME in str(e):
+        return "this user has no home folder; set HOME to a folder that can be written"
+    if ray_internals.socket_path_is_too_long(e):
+        return (
+            "the path of the folder for its temporary files is too long for a socket; set"
+            " RAY_TMPDIR to a shorter one, of at most 36 characters"
+        )
+    return f"{first_line(e)[:200]}; try again when it is less busy"
 
 
 def _join(address: str | None) -> None:
+    if address is not None and shown(address) != address:
+        raise UserError(
+            f"--address {shown(address)}: must be auto or HOST:PORT of a running cluster; a token"
+            " belongs in the environment (clusters/README.md)"
+        )
     try:
         if address is not None and address != "auto":
             # Ray itself would knock at a closed door for many minutes
             host, _, port = address.rpartition(":")
             socket.create_connection((host, int(port)), timeout=KNOCK_S).close()
-        ray.init(address=address, **QUIET)
+        job_config = ray_internals.job_without_drivers_folders()
+        with ray_internals.own_sigterm_handler():
+            ray.init(address=address, job_config=job_config, **QUIET)
     except (OSError, ValueError, RuntimeError, OverflowError) as e:
         hint = "; if it asks for a token, set RAY_AUTH_MODE=token (clusters/README.md)"
         if os.environ.get("RAY_AUTH_MODE") == "token":
             hint = ""
         raise UserError(
-            f"--address {address}: no Ray cluster answers there ({first_line(e)[:200]}){hint}"
+            f"--address {address}: no Ray cluster answers there"
+            f" ({without_credentials(first_line(e))[:200]}){hint}"
         ) from None
 
 
@@ -175,7 +205,7 @@ def _refuse_without_room(need: ResourceRequest, nodes: list[ResourceRequest]) ->
     if need.times(everything) < 1:
         has = "the cluster has"
     else:
-        has = "no node has that, only all together:"
+        has = "no single node has that; all nodes together have"
     raise UserError(
         f"one trial needs {need.cpus:g} CPUs, {need.gpus:g} GPUs and {need.memory / 1e9:g} GB, and"
         f" {has} {everything.cpus:g}, {everything.gpus:g} and {everything.memory / 1e9:.0f}; change"
@@ -183,17 +213,46 @@ def _refuse_without_room(need: ResourceRequest, nodes: list[ResourceRequest]) ->
     )
 
 
-class Head:
-    """The head of the cluster that this process has joined, and whether it still answers.
+class HeadIsDead(UserError):
+    """Ray's head has been silent for HEAD_GONE_S. Whoever asks it anything may wait for ever."""
 
-    Ray itself would end this process, with a message of its own, a minute after losing the head.
+
+class _Question:
+    """What the head is asked in a thread of its own, which a dead head holds for ever."""
+
+    def __init__(self, with_leaving: bool):
+        self.with_leaving = with_leaving
+        self.leaving: Collection[str] = ()
+        self.nodes: list[ResourceRequest] = []
+        self.is_answered = False
+        self.thread = threading.Thread(target=self._ask, daemon=True)
+        self.thread.start()
+
+    def _ask(self) -> None:
+        with contextlib.suppress(Exception):  # an error is no answer; the next question tells
+            if self.with_leaving:
+                self.leaving = ray_internals.leaving_nodes()
+            self.nodes = node_resources(self.leaving)
+            self.is_answered = True
+
+
+class Head:
+    """The head of the cluster that this process has joined or started, and whether it answers.
+
+    Ray itself would end this process, with a message of its own, a minute after losing the head. It
+    would wait without end for a head that was stopped.
     """
 
     def __init__(self, address: str | None):
         self.address = None if address is None else ray.get_runtime_context().gcs_address
         """HOST:PORT; None if Ray was started by this run, on this machine."""
         self.is_alive = True
+        self.nodes = node_resources()
+        """What the live nodes have that stay, at the head's last answer."""
+        self.leaving: Collection[str] = ()
+        """The ids of the nodes that have notice that they will be taken away, then."""
         self._answered_at = time.monotonic()
+        self._question: _Question | None = None
 
     @property
     def is_remote(self) -> bool:
@@ -201,30 +260,45 @@ class Head:
         return self.address is not None
 
     def answers(self) -> bool:
-        """Return whether the head answers. Ask before any other question to Ray, which would wait
-        for a dead head without end.
+        """Return whether the head answers, with fresh `nodes` and `leaving`. Ask before any other
+        question to Ray, which would wait for a dead head without end.
 
-        Raises UserError when the head has been silent for HEAD_GONE_S.
+        Raises HeadIsDead when the head has been silent for HEAD_GONE_S.
         """
-        if self.address is None:
+        if self._accepts_connections() and self._answer():
+            self._answered_at = time.monotonic()
             return True
 
+        if time.monotonic() - self._answered_at > HEAD_GONE_S:
+            if self.is_remote:
+                raise HeadIsDead(
+                    f"the cluster's head at {self.address} has died; finished trials are in the"
+                    " store; once there is a cluster again, run the same command again to continue"
+                )
+            raise HeadIsDead(
+                f"this machine's Ray has not answered for {HEAD_GONE_S:.0f} s; finished trials are"
+                " in the store, so run the same command again"
+            )
+        return False
+
+    def _accepts_connections(self) -> bool:
+        if self.address is None:
+            return True
         host, _, port = self.address.rpartition(":")
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=HEAD_ANSWERS_S).close()
         except OSError:
-            if time.monotonic() - self._answered_at > HEAD_GONE_S:
-                raise UserError(
-                    f"the cluster's head at {self.address} has died; finished trials are in the"
-                    " store, and the same command goes on once there is a cluster again"
-                ) from None
             return False
-
-        self._answered_at = time.monotonic()
         return True
 
-    def leaving_nodes(self) -> Collection[str]:
-        """Return the ids of the nodes that have notice that they will be taken away."""
-        if self.is_remote and self.answers():
-            return ray_internals.leaving_nodes()
-        return ()
+    def _answer(self) -> bool:
+        """Wait up to HEAD_ANSWERS_S for the answer to the open question, or to a new one."""
+        question = self._question or _Question(with_leaving=self.is_remote)
+        question.thread.join(HEAD_ANSWERS_S)
+        self._question = question if question.thread.is_alive() else None
+        if not question.is_answered:
+            return False
+
+        self.nodes = question.nodes
+        self.leaving = question.leaving
+        return True

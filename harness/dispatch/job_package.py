@@ -41,13 +41,13 @@ def pack(
     user_files = folder / USER_FILES
     user_files.mkdir()
     sweep_copy = user_files / f"{sweep.name}.yaml"
-    sweep_copy.write_text(sweep.text)
+    sweep_copy.write_text(sweep.text, encoding="utf-8")
 
     command = ["python", "-m", "harness.cli", "run", str(sweep_copy.relative_to(folder))]
     command += ["--address", "auto", "--store", store]
     if task_file is not None and task_file.source is not None:
         task_copy = user_files / Path(task_file.file or "task.py").name
-        task_copy.write_text(task_file.source)
+        task_copy.write_text(task_file.source, encoding="utf-8")
         command += ["--task-file", str(task_copy.relative_to(folder))]
     if retry_failed:
         command.append("--retry-failed")

@@ -11,6 +11,7 @@ from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
 from harness.dispatch import ray_internals
+from harness.dispatch.addresses import shown
 from harness.dispatch.error_lines import first_line
 from harness.errors import UserError
 
@@ -29,8 +30,8 @@ def connect(address: str) -> JobSubmissionClient:
     """
     if not _is_complete(address):
         raise UserError(
-            f"--address {address}: must be http://HOST:PORT of the cluster's job server, as in"
-            " http://127.0.0.1:8265"
+            f"--address {shown(address)}: must be http://HOST:PORT of the cluster's job server, as"
+            " in http://127.0.0.1:8265"
         )
 
     ray_internals.forget_other_job_addresses()
@@ -65,7 +66,7 @@ def knock(address: str) -> None:
 
 @contextmanager
 def errors_in_one_sentence(address: str) -> Iterator[None]:
-    """Raise whatever can go wrong between here and a job server as UserError."""
+    """Turn every error between this machine and a job server into a UserError of one sentence."""
     try:
         yield
     except AuthenticationError:

@@ -19,6 +19,7 @@ from harness.dispatch import ray_internals
 from harness.dispatch.job_package import base_id, pack
 from harness.dispatch.job_server import errors_in_one_sentence
 from harness.errors import UserError
+from harness.exit_codes import ExitCode
 from harness.store.location import bucket_address
 from harness.sweeps.registry import TaskRef
 from harness.sweeps.sweep import Sweep, locate
@@ -96,8 +97,9 @@ def submit(
 def exit_code(details: JobDetails) -> int:
     """Return 0 when all went well, 2 for bad input, 1 for failed trials and for all else."""
     if details.status == JobStatus.SUCCEEDED:
-        return 0
-    return 2 if details.driver_exit_code == 2 else 1
+        return ExitCode.DONE
+    bad_input = details.driver_exit_code == ExitCode.BAD_INPUT
+    return ExitCode.BAD_INPUT if bad_input else ExitCode.FAILED
 
 
 def how_it_ended(details: JobDetails) -> str:

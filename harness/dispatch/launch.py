@@ -6,11 +6,10 @@ from collections.abc import Callable
 from ray.job_submission import JobSubmissionClient
 
 from harness.dispatch import job_log, jobs
+from harness.exit_codes import ExitCode
+from harness.interruption import exit_code
 from harness.sweeps.registry import TaskRef
 from harness.sweeps.sweep import Sweep
-
-INTERRUPTED = 130
-"""The exit code of a command that Ctrl-C ended."""
 
 
 def launch(
@@ -42,15 +41,18 @@ def launch(
     if detach:
         say(how_to)
         write(f"{job.submission_id}\n")
-        return 0
+        return ExitCode.DONE
 
     try:
         details = job_log.follow(client, job.submission_id, write)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as e:
         say(f"detached from {job.submission_id}, which goes on; {how_to}")
-        return INTERRUPTED
+        return exit_code(e)
     except job_log.LostSight as e:
-        say(f"unilaw: {e}; what has finished is in {store_there}, and the same command goes on")
-        return 1
+        say(
+            f"unilaw: {e}; what has finished is in {store_there}; run the same command again to"
+            " continue"
+        )
+        return ExitCode.FAILED
     say(jobs.how_it_ended(details))
     return jobs.exit_code(details)

@@ -81,7 +81,7 @@ def _reason_of_death(
         return "preempted", f"the node died or cannot be reached: {last_line(e)}"
 
     if overdue is not None:
-        return "timeout", f"did not answer its limit of {overdue:g} s and lost its process"
+        return "timeout", f"did not stop at its limit of {overdue:g} s and lost its process"
 
     if node_leaves and node_leaves():
         return "preempted", (

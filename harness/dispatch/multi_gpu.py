@@ -3,10 +3,10 @@ all of them in one placement group.
 
     results = ray.get(submit(home, stacks, settings, processes=4))
 
-A coordinating task without resources starts the processes, waits for them, and returns what
-`harness.dispatch.worker.Worker.work` would: the result of the first process, or of a failure. As
-there, what runs on other nodes is sent by value and imports this package only after `pin_on_node`:
-`_coordinate`, `_process` and every function that they name may use nothing of the package before.
+A coordinating task, which reserves no resources itself, starts the processes and waits for them.
+Like `harness.dispatch.worker.Worker.work`, it returns the trial's result: that of the first
+process, or a failure. The code that runs on other nodes is sent by value: `_coordinate`, `_process`
+and the functions that they call must import nothing of this package before `pin_on_node`.
 """
 
 import faulthandler
@@ -27,8 +27,8 @@ from harness.dispatch.ray_internals import TRAIN_ENVIRONMENT, placement_groups_h
 from harness.dispatch.worker import pin_on_node
 
 LOST_PEER_S = 10.0
-"""How long a process that can no longer reach another one waits before it says so. The reason is
-what the other process reports, or Ray about it, and that must come first."""
+"""Seconds that a process which can no longer reach another one waits before it reports that. The
+other process, or Ray, reports the cause meanwhile, and the cause must come first."""
 
 LOST_PEER_WORDS = (
     "gloo",
@@ -41,8 +41,8 @@ LOST_PEER_WORDS = (
 """What torch.distributed writes when another process no longer answers."""
 
 NETWORK_GRACE_S = 60
-"""A collective that nobody answers ends this many seconds after the trial's own time limit, so that
-the limit is what the trial reports."""
+"""A collective operation that another process does not join fails this many seconds after the
+trial's time limit, so that the trial reports its time limit and not the lost collective."""
 
 
 def submit(
@@ -142,7 +142,7 @@ def _process(arguments: dict[str, Any]) -> list[tuple[Any, ...]]:
 
     import harness.execution.language_trials  # noqa: F401, before the clock of the trial starts
     from harness.execution.limits import peak_memory, reset_peak_memory
-    from harness.execution.run_batch import finish
+    from harness.execution.run_batch import finish, refuse_unholdable
     from harness.sweeps.trial import RunSettings
 
     settings = RunSettings(*arguments["settings"])
@@ -155,6 +155,7 @@ def _process(arguments: dict[str, Any]) -> list[tuple[Any, ...]]:
     reset_peak_memory(device.type)
 
     result = _within_limit(lambda: _part(arguments["stacks"], settings, device), settings.seconds)
+    (result,) = refuse_unholdable([result])
     result = finish(
         result,
         started,
@@ -174,8 +175,8 @@ def _process(arguments: dict[str, Any]) -> list[tuple[Any, ...]]:
 def _within_limit(part: Callable[[], Any], seconds: float) -> Any:
     """Return the TrialResult of the part, or that of a timeout after this many seconds.
 
-    The part runs in a thread, so the limit holds even if the part does not answer. A process that
-    is stuck outside Python is ended HARD_KILL_GRACE_S later.
+    The part runs in a thread, so the limit holds even if the part does not stop. A process that is
+    stuck outside Python is ended HARD_KILL_GRACE_S later.
     """
     from harness.execution.failures import failed
     from harness.execution.limits import HARD_KILL_GRACE_S
@@ -227,9 +228,10 @@ def _part(stacks: list[list[dict[str, Any]]], settings: Any, device: Any) -> Any
 def _failure(e: Exception, waited: float, seconds: float) -> dict[str, Any]:
     """Return the failure columns of a trial whose processes did not reach their end.
 
-    Several processes may have failed, each in its own way. What a process reported of itself comes
-    before the ways in which others ended, and a time limit comes first. `waited` is how long the
-    trial took, `seconds` its time limit.
+    Several processes may have failed, each in its own way. The first of these that applies is
+    returned: a time limit that a process reported; the end of a process that ended without a
+    report; another process's report, a lost peer last. `waited` is how long the trial took,
+    `seconds` its time limit.
     """
     from ray.train.v2.api.exceptions import WorkerGroupError
 
@@ -254,7 +256,7 @@ def _failure(e: Exception, waited: float, seconds: float) -> dict[str, Any]:
 
     kind = _kind_of_end(e, ends, waited, seconds)
     if kind == "timeout":
-        message = f"did not answer its limit of {seconds:g} s and lost its processes"
+        message = f"did not stop at its limit of {seconds:g} s and lost its processes"
     else:
         message = f"a process of the trial ended: {' '.join(str((ends or of_each)[0]).split())}"
     return {

@@ -13,8 +13,12 @@ this room. Ray is imported inside the functions.
 import contextlib
 import logging
 import os
+import signal
+import threading
 from collections.abc import Collection, Iterator
 from typing import Any
+
+from harness.interruption import Interrupted
 
 CHECKED_WITH = ("2.60.0",)
 """The versions of Ray that the entries of this file were checked with."""
@@ -32,6 +36,9 @@ ENVIRONMENT = {
     # Ray waits 10 s instead of 1 s for the cause of a worker's death. On a busy machine 1 s is too
     # short: the cause is lost, and an attempt that ran out of memory is recorded as a crash.
     "RAY_timeout_ms_task_wait_for_death_info": "10000",
+    # A driver under `uv run` starts its workers as any other driver does. Without the variable, Ray
+    # copies the current folder to them and puts the copy first on their import path.
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
 }
 """Variables that must be set before Ray is imported. A value that the user has set is kept."""
 
@@ -95,6 +102,57 @@ def only_on_loopback() -> Iterator[None]:
         ray_constants.ENABLE_RAY_CLUSTER = before
 
 
+def job_without_drivers_folders() -> Any:
+    """Return the configuration of a job whose workers import nothing from the driver's folders.
+
+    Ray sends the driver's current folder and its script's folder with each job, and a worker puts
+    them first on its import path before its first task. There is no public way to send neither.
+    Without this, a `pydantic.py` in a store from somebody else runs at `unilaw measure .` there.
+    """
+    from ray.job_config import JobConfig
+
+    class JobWithoutDriversFolders(JobConfig):
+        @property
+        def _py_driver_sys_path(self) -> list[str]:
+            return []  # a new list each time, so that whatever Ray appends is lost
+
+        @_py_driver_sys_path.setter
+        def _py_driver_sys_path(self, folders: list[str]) -> None:
+            pass
+
+    return JobWithoutDriversFolders()
+
+
+@contextlib.contextmanager
+def own_sigterm_handler() -> Iterator[None]:
+    """Have SIGTERM do after the block what it did before.
+
+    Ray replaces the handler when it starts or joins a cluster, by one that raises SystemExit.
+    Without this, SIGTERM ends a run by SIGABRT and a stack trace of Ray's.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    except SystemExit:  # the signal came while Ray started, and met Ray's handler
+        raise Interrupted(signal.SIGTERM) from None
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
+
+
+def end_processes_here() -> None:
+    """End the processes of a Ray that this process has started, without a question to any of them.
+    Takes up to a second for each that does not end by itself.
+
+    ray.shutdown() asks Ray first, and waits for ever when its head was stopped. Without this, Ray's
+    agents outlive the process for a quarter of a minute.
+    """
+    from ray._private import worker
+
+    if worker._global_node is not None:
+        worker._global_node.kill_all_processes(check_alive=False, allow_graceful=True)
+
+
 def leaving_nodes() -> Collection[str]:
     """Return the ids of the nodes that are about to be taken away, as by a cloud's spot notice.
 
@@ -151,6 +209,10 @@ NO_SUCH_JOB_TEXT = "status code 404"
 """What the job client says when the server answers that it has no such job. The RuntimeError has no
 field for the code. Without this, `launch` asks a new head about a lost job for two minutes."""
 
+SOCKET_PATH_TEXT = "AF_UNIX path length"
+"""What Ray says when the path of its temporary folder is too long for the sockets in it. The
+OSError has no number. Without this, a user is told to wait for a less busy machine."""
+
 JOB_EXISTS_TEXT = "{submission_id} already exists"
 """What a job server answers when a job's id is taken. Without this, of two users that launch the
 same sweep at the same moment, one gets an error instead of the other's job."""
@@ -163,6 +225,11 @@ Without them, `launch` prints the client's progress among its own messages."""
 def actor_lost_its_node(error: BaseException) -> bool:
     """Return whether an actor, or a process of Ray Train, ended because its node did."""
     return getattr(error, "preempted", False) or NODE_DIED_TEXT in str(error)
+
+
+def socket_path_is_too_long(error: Exception) -> bool:
+    """Return whether Ray did not start because of the length of a socket's path."""
+    return SOCKET_PATH_TEXT in str(error)
 
 
 def job_is_unknown(error: Exception) -> bool:

@@ -16,6 +16,7 @@ import pandas as pd
 
 from harness.errors import RETRIED_KINDS
 from harness.planning.gpus import max_gpus
+from harness.store.compact import advice
 from harness.store.latest import latest
 from harness.store.store import IDENTITY, Store
 from harness.sweeps.gpu_shares import named, next_share
@@ -24,8 +25,9 @@ from harness.sweeps.sweep import Resources, Sweep
 from harness.sweeps.trial import Batch, Trial
 
 PREEMPTIONS = 20
-"""How often in a row a trial may lose its node without that counting as an attempt. There is a
-limit because some trials take their node with them."""
+"""A run gives a trial up when the trial has lost its node this many times in a row. Such losses
+never count as attempts, so without this limit a trial that takes its node with it would run for
+ever."""
 
 WHOLE_AGAIN = 3
 """How often a batch that lost its node runs again as it was, before it is cut because one of its
@@ -48,10 +50,10 @@ class AttemptHistory(NamedTuple):
     @classmethod
     def read(cls, store: Store, say: Callable[[str], None]) -> "AttemptHistory":
         """Read the history from the store's rows, which are not kept in memory. `say` is told of
-        each problem with the store."""
+        each problem with the store, and whether it should be compacted."""
         contents = store.read(IDENTITY)
-        for problem in contents.problems:
-            say(problem)
+        for sentence in contents.problems + advice(store):
+            say(sentence)
         return cls.of(contents.rows)
 
     @classmethod
@@ -115,9 +117,10 @@ class Retries:
         """The shares of a GPU, or the gigabytes, that a trial has run out of."""
 
     def of_one(self, trial_id: str, batch: Batch, kind: str) -> Batch | None:
-        """Return what to run after a trial failed by itself; None after its last attempt.
+        """Return what to run after a trial failed by itself; None when it is not tried again.
 
-        Kinds of failure that are retried only come from a trial that was alone in its batch.
+        What is returned is the whole batch. That is right because every kind that is retried is in
+        SHARED_KINDS, and such a failure comes here only when the trial was alone in its batch.
         """
         again = self._again(batch, trial_id, kind)
         if again:
@@ -164,22 +167,23 @@ class Retries:
         return list(remaining.halves())
 
     def how(self, batch: Batch, again: Batch) -> str:
-        """Return how a trial is tried again, for a message."""
+        """Return the part of a message that says how a trial is tried again: as it was, or with
+        more memory."""
         if again is batch:
             return "trying again"
         return f"trying again with {_amount(again, self.resources)}"
 
     def tried(self, trial_id: str) -> str:
-        """Return the beginning of the failure message of a trial that ran out of memory for good;
-        empty if no more memory was to be had from the start."""
+        """Return the beginning of the last failure message of a trial that ran out of memory: the
+        amounts that it was given. Empty if the trial could never be given more than at first."""
         if trial_id not in self._amounts_tried:
             return ""
         return f"ran out of memory with each of {', '.join(self._amounts_tried[trial_id])}; "
 
 
 def with_more(batch: Batch, resources: Resources, inline: bool) -> Batch | None:
-    """Return the batch of a trial that ran out of memory with more of it: the next larger share of
-    a GPU, or twice the memory reserved. None if there is no more to have, or none was reserved."""
+    """Return the batch with more memory, after its trial ran out: the next larger share of a GPU,
+    or twice the reserved memory. None if there is no more, or if no memory was reserved."""
     if inline:
         gpus = 1
         memory_gb = 0.0

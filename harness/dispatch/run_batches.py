@@ -6,17 +6,22 @@ the connection, `losses.py` turns lost batches into failure rows.
 """
 
 import atexit
+import contextlib
 import os
+import signal
 import sys
 from collections import deque
 from collections.abc import Iterator
 
 import ray
 
-from harness.dispatch.cluster import connect
+from harness.dispatch import ray_internals
+from harness.dispatch.cluster import HeadIsDead, connect
 from harness.dispatch.worker_pool import WorkerPool
 from harness.errors import UserError
 from harness.execution.trial_result import TrialResult
+from harness.exit_codes import ExitCode
+from harness.interruption import exit_code, raise_if_told, told
 from harness.sweeps.sweep import Resources
 from harness.sweeps.trial import Batch, RunSettings
 
@@ -39,24 +44,36 @@ def on_ray(
     pool = WorkerPool(address, resources, settings)
     try:
         while queue or pool.running:
+            raise_if_told()
             if pool.head.answers():
                 pool.kill_overdue()
                 pool.start_batches(queue)
             yield from pool.finished()
-    except UserError:
-        if address is not None:  # whoever asks a dead head waits for ever
-            pool.abandon()
-            atexit.register(_exit_at_once)
+    except UserError as e:
+        if address is not None or isinstance(e, HeadIsDead):
+            _abandon(pool, ExitCode.BAD_INPUT)
         raise
     finally:
+        pool.save_checkpoints()
+        ended_by = told()
+        # The terminal, or a scheduler, may have told this machine's Ray too, which then dies.
+        if ended_by and ended_by.signum != signal.SIGINT and not pool.head.is_remote:
+            _abandon(pool, exit_code(ended_by))
         pool.stop()
         if ours and pool.head.is_alive:
             ray.shutdown()
 
 
-def _exit_at_once() -> None:
-    """End this process with the exit code of a UserError, without Ray's own clean-up: it would wait
-    for the dead head, or crash."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(2)
+def _abandon(pool: WorkerPool, code: ExitCode) -> None:
+    """Forget the pool, and have this process end with the exit code and without Ray's own clean-up,
+    which would wait for a dead head, or crash."""
+    pool.abandon()
+
+    def exit_at_once() -> None:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        ray_internals.end_processes_here()
+        os._exit(code)
+
+    atexit.register(exit_at_once)

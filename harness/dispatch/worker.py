@@ -1,7 +1,7 @@
 """What Ray workers run, and how a worker makes sure that it runs this package and not a namesake.
 
-A user's own folder may well hold a `harness`, `tasks`, `clusters` or `reports`, and Ray puts the
-driver's working folder in front of the workers' import path. So this module is sent by value (see
+A node, or a Ray that somebody else started, may well have another `harness`, `tasks`, `clusters`
+or `reports` on its import path. So this module is sent by value (see
 `harness/dispatch/worker_pool.py`): its top may import nothing of this package.
 """
 
@@ -21,11 +21,12 @@ driver's folder as an argument."""
 
 
 class Worker:
-    """A process that keeps what its batches take, between them too: its imports, its CUDA context,
-    compiled models and data."""
+    """A process that runs one batch after another, and keeps between them what is slow to make: its
+    imports, its CUDA context, compiled models and data."""
 
-    def node(self, home: str) -> str:
-        """Return Ray's id of the node that this process is on, once it is ready to work.
+    def node(self, home: str) -> tuple[str, int]:
+        """Return Ray's id of the node that this process is on and its process id, once it is ready
+        to work.
 
         `home` is the folder that holds the packages on the driver's machine. A node that lacks the
         folder uses the unilaw that is installed there. Raises ImportError when there is neither.
@@ -35,14 +36,16 @@ class Worker:
         pin_on_node(home)
         import harness.execution.run_batch  # noqa: F401, so that no batch's time goes into loading torch
 
-        return ray.get_runtime_context().get_node_id()
+        return ray.get_runtime_context().get_node_id(), os.getpid()
 
     def work(
         self, stacks: list[list[dict[str, Any]]], settings: tuple[Any, ...]
     ) -> list[tuple[Any, ...]]:
         """Run `harness.execution.run_batch.run_batch` in this process and return each result as
-        a tuple: the driver may have loaded the class from another place."""
+        a tuple: the driver may have loaded the class from another place. End the process when it is
+        told to end: the driver then does as with any that dies."""
         from harness.execution.run_batch import run_batch
+        from harness.interruption import Interrupted, exit_code
         from harness.sweeps.registry import TaskRef
         from harness.sweeps.trial import Batch, RunSettings, Trial
 
@@ -50,7 +53,10 @@ class Worker:
             tuple(Trial(t["trial_id"], TaskRef(*t["ref"]), t["config"], t["seed"]) for t in stack)
             for stack in stacks
         )
-        results = run_batch(Batch(trials), RunSettings(*settings))
+        try:
+            results = run_batch(Batch(trials), RunSettings(*settings))
+        except Interrupted as e:  # Ray would take it for a cancelled task, and keep the process
+            os._exit(exit_code(e))
         return [tuple(result) for result in results]
 
 

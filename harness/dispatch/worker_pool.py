@@ -16,11 +16,11 @@ from ray import cloudpickle
 from ray import exceptions as lost
 
 from harness.dispatch import losses, multi_gpu, ray_internals, worker
+from harness.dispatch.actor import Actor, kill, let_save
 from harness.dispatch.cluster import (
     Head,
     ResourceRequest,
     fits,
-    node_resources,
     request_of,
     total,
 )
@@ -41,15 +41,6 @@ FINISHED_WAIT_S = 1.0
 """How long to wait for something to finish before the cluster is looked at again."""
 
 
-class Actor(NamedTuple):
-    """A worker process, and what it holds whether it is at work or not."""
-
-    handle: Any
-    need: ResourceRequest
-    node: str = ""
-    """Ray's id of the node that it runs on, once it has started."""
-
-
 class RunningBatch(NamedTuple):
     """A batch at work."""
 
@@ -60,7 +51,7 @@ class RunningBatch(NamedTuple):
     began: float
     """On this process's monotonic clock, in seconds."""
     overdue: bool = False
-    """Whether its actor was killed because the batch did not answer its time limit."""
+    """Whether its actor was killed because the batch did not stop at its time limit."""
 
 
 class WorkerPool:
@@ -75,7 +66,6 @@ class WorkerPool:
         self.queue_ahead = 1 if address is None else 2
         """Queue up to this multiple of the cluster's capacity, so that an autoscaler sees the
         demand."""
-        self.nodes = node_resources()
         self.running: dict[ray.ObjectRef, RunningBatch] = {}
         self.starting: dict[ray.ObjectRef, Actor] = {}
         self.idle: list[Actor] = []
@@ -89,7 +79,7 @@ class WorkerPool:
         over while there is something else to do.
         """
         if queue:
-            self._refresh()
+            self._kill_useless()
 
         while queue:
             position = self._first_that_fits(queue)
@@ -140,31 +130,38 @@ class WorkerPool:
                 ray.kill(running.actor.handle)
                 self.running[ref] = running._replace(overdue=True)
 
+    def save_checkpoints(self) -> None:
+        """Have the trials that are at work alone on this node write a checkpoint. Those on other
+        nodes have the one that they wrote last."""
+        alone = [running for running in self.running.values() if len(running.batch.trials) == 1]
+        let_save(running.actor for running in alone if running.actor)
+
     def stop(self) -> None:
         """Kill all actors and cancel all batches at work."""
-        at_work = [running.actor for running in self.running.values() if running.actor]
-        self._kill([*self.idle, *self.starting.values(), *at_work])
+        self._kill([*self.idle, *self.starting.values(), *self._at_work()])
 
         for ref, running in self.running.items():
             if not running.actor:
                 ray.cancel(ref, force=True)
 
     def abandon(self) -> None:
-        """Forget all actors and batches without a word to Ray, whose head is dead."""
+        """Forget all actors and batches without a word to Ray, whose head is dead. Kill the actors
+        on this node."""
+        kill([*self.idle, *self._at_work()])
         self.running = {}
         self.starting = {}
         self.idle = []
         self.head.is_alive = False
 
-    def _refresh(self) -> None:
-        """Take note of what has changed by itself: nodes come and go, and idle actors may have
-        died."""
-        leaving = self.head.leaving_nodes()
-        self.nodes = node_resources(leaving)
+    def _at_work(self) -> list[Actor]:
+        return [running.actor for running in self.running.values() if running.actor]
+
+    def _kill_useless(self) -> None:
+        """Drop the idle actors that have died, and kill those whose nodes leave."""
         useless = [
             actor
             for actor in self.idle
-            if actor.node in leaving or not ray_internals.is_alive(actor.handle)
+            if actor.node in self.head.leaving or not ray_internals.is_alive(actor.handle)
         ]
         self._kill(useless)
 
@@ -172,7 +169,7 @@ class WorkerPool:
         """Return the position of the first batch that the cluster, if it were empty, has room for;
         None if there is no such batch."""
         for position, batch in enumerate(queue):
-            if fits(self._need(batch), self.nodes):
+            if fits(self._need(batch), self.head.nodes):
                 return position
         return None
 
@@ -239,7 +236,7 @@ class WorkerPool:
         """
         actor = self.starting.pop(ref)
         try:
-            node = ray.get(ref)
+            node, pid = ray.get(ref)
         except lost.RayError as e:
             out_of_memory_beside_others = self.running and isinstance(e, lost.OutOfMemoryError)
             if not losses.died_with_its_node(e) and not out_of_memory_beside_others:
@@ -250,7 +247,8 @@ class WorkerPool:
             return
 
         self.failed_starts = 0
-        self.idle.append(actor._replace(node=node))
+        here = node == ray.get_runtime_context().get_node_id()
+        self.idle.append(actor._replace(node=node, pid=pid if here else None))
 
     def _batch_finished(self, ref: ray.ObjectRef) -> tuple[Batch, list[TrialResult]]:
         """Return the batch with its results, and make its actor idle if it can be trusted."""
@@ -280,7 +278,8 @@ class WorkerPool:
         away; for a batch over several GPUs, whether any node has."""
 
         def node_leaves() -> bool:
-            leaving = self.head.leaving_nodes()
+            self.head.answers()
+            leaving = self.head.leaving
             return running.actor.node in leaving if running.actor else bool(leaving)
 
         return node_leaves
@@ -294,7 +293,7 @@ class WorkerPool:
     def _free(self, multiple: int = 1) -> ResourceRequest:
         """Return this multiple of what the nodes have, less what this run's actors and batches hold
         or wait for."""
-        everything = total(self.nodes)
+        everything = total(self.head.nodes)
         free = ResourceRequest(*(multiple * has for has in everything))
         for taken in [*self.running.values(), *self.starting.values(), *self.idle]:
             free = free.without(taken.need)

@@ -7,17 +7,18 @@ from typing import ParamSpec, TypeVar
 
 import torch
 
-from harness.errors import TrialFailure
+from harness.errors import FAILURE_KINDS, TrialFailure
 from harness.execution.limits import TimeIsUp
 from harness.execution.trial_result import TrialResult
+from harness.interruption import Interrupted
 from harness.store.schema import Columns
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-PASSED_ON = (TimeIsUp, KeyboardInterrupt)
-"""What ends the whole batch when a trial raises it. Anything else fails that trial alone, Exception
-or not: a panic in a Rust extension is none."""
+PASSED_ON = (TimeIsUp, Interrupted)
+"""What a signal raises: it ends the whole batch. Whatever else a trial raises fails that trial
+alone, even a KeyboardInterrupt of its own, or what is no Exception: a panic in a Rust extension."""
 
 OUT_OF_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "_STATUS_ALLOC_FAILED")
 """Words of a RuntimeError that is about memory: from torch's allocator on the CPU, from CUDA, and
@@ -54,16 +55,27 @@ def text(words: str) -> str:
 def failure(e: BaseException) -> TrialResult:
     """Return the failure that stands for an exception: a TrialFailure's own kind, oom, crash for a
     GPU that no longer answers, and bug for everything else."""
-    if isinstance(e, TrialFailure):
-        return failed(e.kind, str(e))
+    message = message_of(e)
+    if isinstance(e, TrialFailure) and e.kind in FAILURE_KINDS:
+        return failed(e.kind, message)
 
-    if _is_about_memory(e):
-        return failed("oom", f"{type(e).__name__}: {e}")
+    if _is_about_memory(e, message):
+        return failed("oom", f"{type(e).__name__}: {message}")
 
     if isinstance(e, torch.AcceleratorError):
-        return failed("crash", f"the GPU's context is lost: {e}")
+        return failed("crash", f"the GPU's context is lost: {message}")
 
-    return failed("bug", f"{type(e).__name__}: {e}{_last_line(e)}")
+    return failed("bug", f"{type(e).__name__}: {message}{_last_line(e)}")
+
+
+def message_of(e: BaseException) -> str:
+    """Return an exception's message. A task's own exception may raise another one when asked."""
+    try:
+        return str(e)
+    except PASSED_ON:
+        raise
+    except BaseException as another:
+        return f"(its message cannot be had: __str__ raises {type(another).__name__})"
 
 
 def refuse_infinite_loss(measured: Columns) -> None:
@@ -73,10 +85,10 @@ def refuse_infinite_loss(measured: Columns) -> None:
         raise TrialFailure("nan", f"the loss on held-out data is {loss}")
 
 
-def _is_about_memory(e: BaseException) -> bool:
+def _is_about_memory(e: BaseException, message: str) -> bool:
     if isinstance(e, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(e, RuntimeError) and any(words in str(e) for words in OUT_OF_MEMORY)
+    return isinstance(e, RuntimeError) and any(words in message for words in OUT_OF_MEMORY)
 
 
 def _last_line(e: BaseException) -> str:

@@ -6,6 +6,7 @@ import torch
 
 from harness.measures import on_device
 from harness.planning.field_tracking_cache import FieldTrackingCache
+from harness.process_state import own_process_state
 from harness.sweeps.registry import TaskRef, load_samples
 from harness.task import Config, Data, Seeds, check
 
@@ -34,6 +35,7 @@ class KeptData:
             self.memos[ref] = FieldTrackingCache(partial(self._make, ref))
         return self.memos[ref](config, seed, str(device))
 
+    @own_process_state()
     def _make(self, ref: TaskRef, config: Config, seed: int, device: str) -> tuple[Data, str]:
         task = load_samples(ref)
         data = task.data(config, Seeds(seed))

@@ -6,13 +6,13 @@ import time
 from typing import NamedTuple
 
 import torch
-from safetensors import torch as safetensors
 
 from harness.execution.embedded_windows import LastPosition, embedded
 from harness.execution.failures import caught, refuse_infinite_loss
-from harness.execution.model_weights import initialised, weights_file
+from harness.execution.model_weights import initialised, kept_weights, weights_file
 from harness.execution.row_columns import model_columns, noise_columns, timing_columns
 from harness.execution.trial_result import TrialResult
+from harness.interruption import postponed
 from harness.language import CausalLM, Corpus, LanguageConfig, LanguageTask
 from harness.measures import Measured, measure
 from harness.measures.next_token import held_out, last_word
@@ -20,10 +20,10 @@ from harness.noise import Noise
 from harness.planning.memory import MEASURING_BYTES, points_within_memory
 from harness.planning.model_shape import Shape
 from harness.planning.resolved import resolve
-from harness.store.location import read_kept
+from harness.process_state import own_process_state
 from harness.store.schema import Columns
 from harness.sweeps.trial import RunSettings, Trial, refuse_other_data
-from harness.task import Seeds
+from harness.task import Seeds, check_dimensions
 from harness.training.language_loop import LanguageCheckpoint, LanguageFit, train_language
 from harness.training.processes import ALONE, CPU, Processes
 from harness.training.stack import Alone
@@ -65,10 +65,11 @@ class LanguageTrials:
         return [caught(self._run, trial) for trial in trials]
 
     def measure_again(self, trials: tuple[Trial, ...], trained: str) -> list[TrialResult]:
-        """Measure the kept weights of each trial. The columns are the measured ones, the hash of
-        the corpus, and seconds."""
+        """Measure the kept weights of each trial. The columns are the measured ones, the hashes of
+        the corpus and of the weights, and seconds."""
         return [caught(self._measure_again, trial, trained) for trial in trials]
 
+    @own_process_state()
     def _run(self, trial: Trial) -> TrialResult:
         refuse_other_data(trial)
         prepared = self._prepare(trial)
@@ -106,12 +107,13 @@ class LanguageTrials:
         weights = weights_file(prepared.model, self.settings.weights_bytes) if fit else None
         return TrialResult(columns, weights, at_points.pictures)
 
+    @own_process_state()
     def _measure_again(self, trial: Trial, trained: str) -> TrialResult:
         prepared = self._prepare(trial)
         # Not safetensors' load_model: it refuses files that hold tied weights under both names, as
         # ours do.
-        weights = safetensors.load(read_kept(trained, trial.trial_id))
-        prepared.model.load_state_dict(weights)
+        weights = kept_weights(trained, trial.trial_id)
+        prepared.model.load_state_dict(weights.tensors)
 
         clock = time.perf_counter()
         at_points = self._at_points(prepared, self.device)
@@ -123,6 +125,7 @@ class LanguageTrials:
             "status": "ok",
             **measured,
             "data_hash": prepared.corpus.content_hash,
+            "weights_sha256": weights.sha256,
             "measure_s": measure_s,
         }
         return TrialResult(columns, pictures=at_points.pictures)
@@ -130,8 +133,10 @@ class LanguageTrials:
     def _prepare(self, trial: Trial) -> _Prepared:
         _, task, config, shape = resolve(trial)
         assert isinstance(task, LanguageTask) and isinstance(config, LanguageConfig)
+        check_dimensions(task.input_shape(config), task.d_ambient(config))
         seeds = Seeds(trial.seed)
-        corpus = task.corpus(config)
+        with own_process_state():
+            corpus = task.corpus(config)
         model = initialised(task, config, seeds)
         assert isinstance(model, CausalLM)
         self.processes.shard(model, self.device)
@@ -144,7 +149,7 @@ class LanguageTrials:
 
         # Dropout draws on the model's device, and each process draws for its own windows.
         cuda_devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=cuda_devices):
+        with torch.random.fork_rng(devices=cuda_devices), postponed(checkpoint is not None):
             torch.manual_seed(prepared.seeds.stream("dropout") + self.processes.rank)
             return train_language(
                 prepared.model,

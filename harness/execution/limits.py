@@ -11,15 +11,16 @@ from typing import Any
 
 import torch
 
+from harness.interruption import raise_if_told
 from harness.sweeps.gpu_shares import allocator_fraction
 
 HARD_KILL_GRACE_S = 20.0
-"""Seconds after its time limit until a batch that does not answer it (stuck outside Python) loses
-its process. Only workers' processes are ended."""
+"""A batch that does not stop at its time limit, because it is stuck outside Python, loses its
+process this many seconds after the limit. Only workers' processes are ended."""
 
 STUCK_S = 15.0
-"""Seconds after its time limit until a process that has not answered it writes to standard error
-where it is stuck."""
+"""A process that has not stopped at its time limit writes to standard error where it is stuck, this
+many seconds after the limit."""
 
 
 class TimeIsUp(BaseException):
@@ -51,6 +52,7 @@ def time_limit(seconds: float) -> Iterator[None]:
         )
 
     def ring(signum: int, frame: Any) -> None:
+        raise_if_told()  # a signal to end was postponed, and its time is up
         raise TimeIsUp
 
     before = signal.signal(signal.SIGALRM, ring)

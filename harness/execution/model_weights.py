@@ -1,11 +1,17 @@
 """A model's weights: those that a trial begins with, and the file of those that it ends with."""
 
+import hashlib
+from typing import NamedTuple
+
 import torch
 from safetensors import torch as safetensors
 
+from harness.process_state import own_process_state
+from harness.store.location import read_kept
 from harness.task import BaseTask, Config, Seeds
 
 
+@own_process_state()
 def initialised(task: BaseTask, config: Config, seeds: Seeds) -> torch.nn.Module:
     """Return the task's model with the weights that the trial's `init` stream draws. The process's
     own generator is left as it was."""
@@ -26,3 +32,21 @@ def weights_file(model: torch.nn.Module, limit: int) -> bytes | None:
     return safetensors.save(
         {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
     )
+
+
+class KeptWeights(NamedTuple):
+    """Weights as a store keeps them."""
+
+    tensors: dict[str, torch.Tensor]
+
+    sha256: str
+    """Of the file, which the driver compares with the one in the trial's row."""
+
+
+def kept_weights(trained: str, trial_id: str) -> KeptWeights:
+    """Return a trial's final weights, given where they lie with {} for the trial's id.
+
+    Raises FileNotFoundError when there are none, and SafetensorError when the file is torn.
+    """
+    content = read_kept(trained, trial_id)
+    return KeptWeights(safetensors.load(content), hashlib.sha256(content).hexdigest())

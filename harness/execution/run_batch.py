@@ -24,8 +24,10 @@ from harness.execution.limits import (
 )
 from harness.execution.sample_trials import SampleTrials
 from harness.execution.trial_result import TrialResult
+from harness.interruption import interruptions
 from harness.store import provenance
-from harness.store.schema import MEASURES_VERSION
+from harness.store.schema import MEASURES_VERSION, holdable, refusal
+from harness.store.valid_rows import fault_of
 from harness.sweeps.registry import load
 from harness.sweeps.trial import Batch, RunSettings, Trial
 from harness.task import Task
@@ -35,6 +37,8 @@ def run_batch(batch: Batch, settings: RunSettings) -> list[TrialResult]:
     """Return the result of each trial of the batch, in order.
 
     When time or memory runs out, the trials of the stack under way and of all later ones fail.
+    Raises Interrupted when this process is told to end; a trial that trains alone keeps a
+    checkpoint first.
     """
     torch.set_num_threads(settings.cpus)
     torch.backends.cudnn.allow_tf32 = False  # measures need float32 in full
@@ -49,7 +53,7 @@ def run_batch(batch: Batch, settings: RunSettings) -> list[TrialResult]:
     started = datetime.now(UTC)
     clock = time.perf_counter()
     try:
-        with time_limit(settings.seconds), flushed_denormals():
+        with interruptions(), time_limit(settings.seconds), flushed_denormals():
             for stack in batch.stacks:
                 started = datetime.now(UTC)
                 clock = time.perf_counter()
@@ -89,6 +93,7 @@ def _run_stack(trials: tuple[Trial, ...], settings: RunSettings, device: str) ->
         results = runs.measure_again(trials, settings.trained)
     else:
         results = runs.run(trials)
+    results = [_possible(result) for result in refuse_unholdable(results)]
 
     wall_s = _shares(results, time.perf_counter() - clock)
     peak_bytes = peak_memory(device)
@@ -96,6 +101,24 @@ def _run_stack(trials: tuple[Trial, ...], settings: RunSettings, device: str) ->
         finish(result, started, seconds, peak_bytes, device, settings.gpus)
         for result, seconds in zip(results, wall_s, strict=True)
     ]
+
+
+def refuse_unholdable(results: list[TrialResult]) -> list[TrialResult]:
+    """Return the results with a failure in place of each whose columns no row can hold."""
+    if holdable([result.columns for result in results]):
+        return results
+
+    checked = []
+    for result in results:
+        refused = refusal(result.columns)
+        checked.append(failed("bug", f"the row cannot hold {refused}") if refused else result)
+    return checked
+
+
+def _possible(result: TrialResult) -> TrialResult:
+    """Return the result, or the failure of one whose row no reading would take."""
+    fault = fault_of(result.columns)
+    return failed("bug", f"the task's figures cannot be: {fault}") if fault else result
 
 
 def _shares(results: list[TrialResult], wall_s: float) -> list[float]:

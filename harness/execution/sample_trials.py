@@ -6,22 +6,29 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import torch as safetensors
 
 from harness.errors import TrialFailure
-from harness.execution.failures import PASSED_ON, caught, failure, refuse_infinite_loss, text
+from harness.execution.failures import (
+    PASSED_ON,
+    caught,
+    failure,
+    message_of,
+    refuse_infinite_loss,
+    text,
+)
 from harness.execution.kept_data import KeptData
-from harness.execution.model_weights import initialised, weights_file
+from harness.execution.model_weights import initialised, kept_weights, weights_file
 from harness.execution.row_columns import model_columns, noise_columns, timing_columns
 from harness.execution.trial_result import TrialResult
+from harness.interruption import postponed
 from harness.measures import Measured, measure
 from harness.measures.counts import count_training_flops
 from harness.planning.model_shape import shape_of
-from harness.store.location import read_kept
+from harness.process_state import own_process_state
 from harness.store.schema import Columns
 from harness.sweeps.registry import load_samples
 from harness.sweeps.trial import RunSettings, Trial, refuse_other_data
-from harness.task import Config, Data, Seeds, Task
+from harness.task import Config, Data, Seeds, Task, check_dimensions
 from harness.training.adversary import adversary_of, count_pass_flops
 from harness.training.checkpoint import TrialCheckpoint
 from harness.training.loop import Fit, StackGroup, train
@@ -63,13 +70,16 @@ class SampleTrials:
         return [results[i] for i in range(len(trials))]
 
     def measure_again(self, trials: tuple[Trial, ...], trained: str) -> list[TrialResult]:
-        """Measure the kept weights of each trial. The columns are the measured ones, the hash of
-        the data that they were measured on, and seconds."""
+        """Measure the kept weights of each trial. The columns are the measured ones, the hashes of
+        the data and of the weights, and seconds."""
+
+        checksums: dict[str, str] = {}
 
         def restored(trial: Trial) -> _Prepared:
             prepared = self._prepare(trial)
-            weights = safetensors.load(read_kept(trained, trial.trial_id))
-            prepared.model.load_state_dict(weights)
+            weights = kept_weights(trained, trial.trial_id)
+            checksums[trial.trial_id] = weights.sha256
+            prepared.model.load_state_dict(weights.tensors)
             return prepared
 
         prepared, results = _prepare_each(trials, restored)
@@ -78,11 +88,16 @@ class SampleTrials:
         measured = self._measure_or_fail(list(prepared.values()))
         seconds = (time.perf_counter() - clock) / max(1, len(prepared))
 
-        for (i, trial), found in zip(prepared.items(), measured, strict=True):
+        for (i, member), found in zip(prepared.items(), measured, strict=True):
             if isinstance(found, TrialResult):
                 results[i] = found
-            else:
-                results[i] = caught(_measured_again, found, trial.data_hash, seconds)
+                continue
+            about_trial = {
+                "data_hash": member.data_hash,
+                "weights_sha256": checksums[member.trial.trial_id],
+                "measure_s": seconds,
+            }
+            results[i] = caught(_measured_again, found, about_trial)
         return [results[i] for i in range(len(trials))]
 
     def _prepared_to_train(self, trial: Trial) -> _Prepared:
@@ -92,6 +107,7 @@ class SampleTrials:
     def _prepare(self, trial: Trial) -> _Prepared:
         task = load_samples(trial.ref)
         config = trial.load_config()
+        check_dimensions(task.input_shape(config), task.d_ambient(config))
         seeds = Seeds(trial.seed)
         data, data_hash = _KEPT.of(trial.ref, config, trial.seed, self.device)
         model = initialised(task, config, seeds).to(self.device)
@@ -106,18 +122,21 @@ class SampleTrials:
         except BaseException as e:
             if len(members) == 1:
                 return [failure(e)]
-            why = str(e) if isinstance(e, CannotStack) else f"{type(e).__name__}: {e}"
+            why = message_of(e)
+            if not isinstance(e, CannotStack):
+                why = f"{type(e).__name__}: {why}"
 
         # After the except clause, whose traceback holds the failed stack in memory.
         note = text(why)[:LONGEST_NOTE]
         return [caught(self._run_alone, member.trial, note) for member in members]
 
     def _run_alone(self, trial: Trial, note: str) -> TrialResult:
-        """Run a trial of a stack that failed again from the beginning."""
+        """Run a trial alone, from the beginning, after its stack failed."""
         members = [self._prepare(trial)]
         (result,) = self._train_and_measure(_stacked(members), members, note)
         return result
 
+    @own_process_state()
     def _train_and_measure(
         self, program: Program, members: list[_Prepared], note: str | None
     ) -> list[TrialResult]:
@@ -165,7 +184,7 @@ class SampleTrials:
             checkpoint = TrialCheckpoint.at(self.settings.checkpoints, members[0].trial)
         begin = checkpoint.load(self.device) if checkpoint else None
 
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), postponed(checkpoint is not None):
             # The first trial's stream stands for all: modules that draw in training never share a
             # stack.
             torch.default_generator.manual_seed(members[0].seeds.stream("dropout"))
@@ -178,6 +197,7 @@ class SampleTrials:
             )
         return fits, begin.epoch if begin else None
 
+    @own_process_state()
     def _measure(self, members: list[_Prepared]) -> list[Measured]:
         """Measure trained models as one stack, or one by one where training has made a stack
         impossible."""
@@ -251,8 +271,11 @@ def _group_key(prepared: _Prepared) -> tuple[Any, ...]:
 
 
 def _stacks(prepared: dict[int, _Prepared]) -> list[list[int]]:
-    """Cut the trials into stacks whose groups are equally large, and return their positions group
-    after group: one stack where the groups are alike, else one for each group."""
+    """Cut the trials into stacks, each a list of positions, group after group.
+
+    If all groups have the same number of trials and the same kind of samples, they form one stack.
+    Otherwise each group is a stack of its own.
+    """
     groups: dict[tuple[Any, ...], list[int]] = {}
     for i, one in prepared.items():
         groups.setdefault(_group_key(one), []).append(i)
@@ -269,9 +292,9 @@ def _stacks(prepared: dict[int, _Prepared]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _measured_again(measured: Measured, data_hash: str, seconds: float) -> TrialResult:
+def _measured_again(measured: Measured, about_trial: Columns) -> TrialResult:
     refuse_infinite_loss(measured.columns)
-    columns = {"status": "ok", **measured.columns, "data_hash": data_hash, "measure_s": seconds}
+    columns = {"status": "ok", **measured.columns, **about_trial}
     return TrialResult(columns, pictures=measured.pictures)
 
 

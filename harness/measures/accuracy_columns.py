@@ -1,5 +1,5 @@
-"""The columns `test_*` and those of `calibration.py`: trained models over their whole held-out
-sets."""
+"""Fill the columns `test_*` and those of `calibration.py`, from trained models over their whole
+held-out sets."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from harness.training.evaluation import sample_losses, wrong
 from harness.training.stack import Program
 
 LEAST_BATCH = 64
-"""Samples per data set in one call, at least: many data sets share EVALUATION_BATCH."""
+"""Fewest samples of a data set in one call, when many data sets share EVALUATION_BATCH."""
 
 
 @torch.no_grad()
@@ -33,7 +33,7 @@ def accuracy_columns(program: Program, samples: Sequence[Data]) -> list[Columns]
 
 
 def _held_out_outputs(program: Program, samples: Sequence[Data]) -> Tensor:
-    """Return the outputs (M, N, K), a batch of each row's data set at a time."""
+    """Return the outputs (M, N, K), computed in batches of each row's data set."""
     rows = list({id(data): data for data in samples}.values())
     size = max(EVALUATION_BATCH // len(rows), LEAST_BATCH)
     batches = []
@@ -44,7 +44,7 @@ def _held_out_outputs(program: Program, samples: Sequence[Data]) -> Tensor:
 
 
 def _of_model(output: Tensor, data: Data, calibrated: Calibration) -> Columns:
-    """One model's columns, from its outputs (N, K)."""
+    """Return one model's columns, from its outputs (N, K)."""
     losses = sample_losses(output, data.y_test, data.classes).double()
     errors = wrong(output, data.y_test, data.classes).double()
     accuracy = 1 - float(errors.mean())

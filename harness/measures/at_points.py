@@ -1,4 +1,5 @@
-"""What several groups of columns need of the models at their held-out points, computed once.
+"""Compute once what several groups of columns need to know about the models at their held-out
+points.
 
 All tensors hold the points of all models in one flat batch of M·B, in the order of the probe.
 """
@@ -24,8 +25,9 @@ from harness.training.evaluation import predicted, wrong
 
 
 class Local(NamedTuple):
-    """The models linearised at the points: outputs (M·B, K), predicted labels (M·B,), the labels'
-    margins, and the norms of the Jacobians. Gradients are in coordinates of `probe.row_space`."""
+    """The models linearised at the points: outputs (M·B, K), predicted labels (M·B,), the margins
+    of these labels, and the norms of the Jacobians. Gradients are in coordinates of
+    `probe.row_space`."""
 
     outputs: Tensor
     label: Tensor
@@ -47,7 +49,7 @@ class AtPoints(NamedTuple):
 
 
 def evaluate_at_points(probe: Probe) -> AtPoints:
-    """Linearise the models at the points, search the nearest label changes and add noise."""
+    """Linearise the models at the points, search for the nearest label changes, and add noise."""
     local = linearise_at_points(probe)
     nearest = nearest_l2(probe, local.margins)
     distance = l2_distance(probe.x, nearest.change)
@@ -107,7 +109,7 @@ def nearest_linf(probe: Probe, margins: Margins, l2_change: Tensor) -> Tensor:
     """Return the ℓ∞ distances (M·B,) to the nearest inputs found with another label, in the
     inputs' own numbers.
 
-    `margins` as in `nearest_l2`; `l2_change`, what that search found, in data units.
+    `margins` are as in `nearest_l2`. `l2_change` is what that search found, in data units.
     """
     units = probe.units()
     raw = probe.x * units

@@ -1,8 +1,9 @@
-"""Class stability: the mean ℓ2 distance from held-out points to the decision boundary, two ways.
+"""Estimate class stability, the mean ℓ2 distance from held-out points to the decision boundary, in
+two ways.
 
 S(f) = E min(distance, cap) is the quantity that the classification form of the law bounds (von Berg
 et al. 2026, arXiv 2603.02806). *First order* divides the margin by its gradient's norm. *Attack*
-searches for the nearest point with another label: its result is an upper estimate of the distance,
+searches for the nearest point with another label. Its result is an upper estimate of the distance,
 never a lower one.
 """
 
@@ -32,17 +33,18 @@ SEARCH_SHRINK = 0.2
 SEARCH_END = 0.03
 SHORTENINGS = 7
 COARSE_SHORTENINGS = 4
-"""Evaluations per shortening, of the best change and of each candidate for it."""
+"""Evaluations per shortening: of the best change, and of each candidate for it."""
 OVERSHOT = 3e-5
-"""How far beyond the estimated boundary a change is tried, over its distance."""
+"""Overshoot at which a change is tried beyond the estimated boundary, as a share of its
+distance."""
 LENGTHENED = (1e-6, 1e-5, 1e-4, 1e-3)
-"""Lengths by which a change is extended, in turn, where rounding took its label back; in data
-units, in which inputs are rounded by about 1e-7."""
+"""Lengths by which a change is extended, in turn, where rounding undid it. They are in data units,
+in which inputs are rounded by about 1e-7."""
 SHORTENED_STARTS = 8
-"""Nearest neighbours with another label that are shortened towards each point."""
+"""Number of nearest neighbours with another label that are shortened towards each point."""
 WANDER_DIRECTIONS = 8
-"""Random directions that a point without a gradient tries in turn, unless it knows where another
-label lies."""
+"""Number of random directions that a point without a gradient tries in turn, unless it knows where
+another label lies."""
 
 
 class Stability(NamedTuple):
@@ -57,7 +59,7 @@ class Stability(NamedTuple):
 
 def stability(distance: Tensor, cap: float, leave_out: bool) -> Stability:
     """Summarise distances (B,), each counted as at most `cap`. Infinite distances count as the cap,
-    or are left out of the mean."""
+    or with `leave_out` are left out of the mean."""
     capped = distance.clamp(max=cap)
     averaged = capped[distance.isfinite()] if leave_out else capped
     return Stability(
@@ -69,13 +71,13 @@ def stability(distance: Tensor, cap: float, leave_out: bool) -> Stability:
 
 
 class Nearest(NamedTuple):
-    """The nearest inputs found that the model labels otherwise."""
+    """The nearest inputs found to which the model gives another label."""
 
     change: Tensor
-    """Like x, NaN where none was found."""
+    """Inputs of the shape of x, NaN where none was found."""
     ends: Tensor
-    """(2, B) distances at which the search ended from its two beginnings. Where they are far apart,
-    the search is not to be trusted."""
+    """(2, B) distances at which the search ended from its two starts. Where they are far apart, the
+    search cannot be trusted."""
 
 
 @torch.no_grad()
@@ -89,9 +91,9 @@ def nearest_change(
 ) -> Nearest:
     """Return the nearest label change around each x (B, *input_shape).
 
-    `starts` (G, N, *input_shape) are inputs to begin from: N for each of G equal runs of points.
-    `wander` (R, *x.shape) holds random directions, taken in turn by points without a gradient.
-    `at_x` are the margins of the predicted labels at x, where they are known.
+    `starts` (G, N, *input_shape) are inputs to start from: N for each of G equally long runs of
+    points. `wander` (R, *x.shape) holds random directions, taken in turn by points without a
+    gradient. `at_x` are the margins of the predicted labels at x, if they are known.
 
     The result is the nearest of three: the best of the SHORTENED_STARTS nearest `starts` with
     another label, each shortened towards x, and what `_search` finds from x and from the direction
@@ -183,10 +185,10 @@ def _search(
 
 @torch.no_grad()
 def changing(model: Model, x: Tensor, change: Tensor, classes: int | None) -> Tensor:
-    """Lengthen label changes (B, *input_shape) from x where rounding took their other label back.
+    """Lengthen label changes (B, *input_shape) from x where rounding undid them.
 
-    The changes were found with the same model computed in another order. NaN where the last of
-    LENGTHENED is not enough.
+    The changes were found with the same model, computed in another order. The result is NaN where
+    even the last of LENGTHENED is not enough.
     """
     label = predicted(model(x), classes)
     for extra in (*LENGTHENED, math.nan):
@@ -202,8 +204,8 @@ def changing(model: Model, x: Tensor, change: Tensor, classes: int | None) -> Te
 def _nearest_starts(
     model: Model, x: Tensor, label: Tensor, starts: Tensor, classes: int | None
 ) -> list[Tensor]:
-    """Return the nearest of `starts` that carry another label, nearest first, each like x; NaN
-    where there are no more."""
+    """Return the nearest of `starts` that carry another label, nearest first, each of the shape of
+    x; NaN where there are no more."""
     groups, per_group = starts.shape[:2]
     inputs = starts.flatten(0, 1)
     start_label = predicted(model(inputs), classes).reshape(groups, 1, -1)
@@ -225,12 +227,12 @@ def _nearest_starts(
 def shortened(
     x: Tensor, far: Tensor, here: Tensor, margin: Callable[[Tensor], Tensor], steps: int
 ) -> Tensor:
-    """Move label changes `far` along the segment to x, up to where the label is about to change
-    back; the result still changes the label. NaN stays NaN.
+    """Move label changes `far` along the segment to x, as far as the label stays changed. NaN stays
+    NaN.
 
-    Regula falsi in the Illinois form (Dowell & Jarratt 1971): networks of ReLUs are linear in
-    pieces along a segment, so once both ends lie in the boundary's own piece the estimate is exact.
-    A change is tried OVERSHOT beyond the estimate, where the label has changed. `here` (B,) holds
+    Regula falsi in the Illinois form (Dowell & Jarratt 1971): ReLU networks are piecewise linear
+    along a segment, so once both ends lie in the boundary's own piece the estimate is exact.
+    Changes are tried OVERSHOT beyond the estimate, where the label has changed. `here` (B,) holds
     the margins at x, positive; `margin` gives the margins at other inputs, negative where the label
     is changed.
     """

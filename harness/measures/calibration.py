@@ -1,20 +1,20 @@
-"""How well predicted probabilities are calibrated: expected calibration error, negative
+"""Measure how well predicted probabilities are calibrated, by expected calibration error, negative
 log-likelihood (NLL) and Brier score.
 
 K logits give probabilities by softmax. A scalar f that was fitted to a ±1 target by squared loss
-estimates E[y|x], so (1 + f)/2, clipped to [0, 1], estimates the probability of +1. It is no
+estimates E[y|x], so (1 + f)/2, clipped to [0, 1], estimates the probability of +1. That is no
 likelihood, so there is no NLL.
 
-The expected calibration error is the one of Guo et al. 2017 (arXiv 1706.04599): over 15 equal bins
-of the predicted label's probability, the mean distance between the predicted probability and the
-share of labels that were right. This plug-in figure is biased upwards (Bröcker 2012; Kumar et al.
-2019, arXiv 1909.10155): for N samples of a perfectly calibrated forecast it is √(2/π) Σ √(N_b ·
-mean of p(1 − p) in bin b)/N on average, which is of order √(bins/N) and at most 0.4·√(15/N), 0.015
-at N = 10 000. The standard error of an error that small is too large, up to 1.7 times.
+The expected calibration error is that of Guo et al. 2017 (arXiv 1706.04599): over 15 equal bins of
+the predicted label's probability, the mean distance between the predicted probability and the share
+of labels that were right. This plug-in figure is biased upwards (Bröcker 2012; Kumar et al. 2019,
+arXiv 1909.10155): for N samples of a perfectly calibrated forecast it is √(2/π) Σ √(N_b · mean of
+p(1 − p) in bin b)/N on average, which is of order √(bins/N) and at most 0.4·√(15/N), 0.015 at N =
+10 000. The standard error of an error that small is too large, up to 1.7 times.
 
 A model that was trained on noisy labels and is judged by clean ones is right more often than it
-says: against clean labels the best possible forecast of labels like those it was trained on has an
-error of R*, their Bayes error.
+says. Against clean labels, the best possible forecast of such noisy labels has an error of R*,
+their Bayes error.
 """
 
 import math
@@ -27,9 +27,10 @@ from harness.training.evaluation import wrong
 
 BINS = 15
 RESAMPLES = 200
-"""Bootstrap replicates. They give the standard error of the calibration error to within 5 %."""
+"""Number of bootstrap replicates, which gives the standard error of the calibration error to within
+5 %."""
 CHUNK = 1024
-"""Held-out samples that are weighted at once: a bound on the memory."""
+"""Held-out samples that are weighted at once, which bounds the memory."""
 
 
 class Calibration(NamedTuple):
@@ -114,10 +115,10 @@ def _calibration_errors(confidence: Tensor, right: Tensor) -> list[tuple[float, 
     """Return every model's error and its standard error, NaN for a single sample, from (M, N) of
     each.
 
-    The bootstrap is Rubin's (1981): instead of being drawn again, every sample gets an
-    exponentially distributed weight, which has the same mean and variance as the number of times
-    that the sample would be drawn. The weights are the same for every model and in every call, so
-    that a model's figures do not depend on its company.
+    The bootstrap is Rubin's (1981): instead of being redrawn, every sample gets an exponentially
+    distributed weight, which has the same mean and variance as the number of times that the sample
+    would be drawn. The weights are the same for every model and in every call, so a model's figures
+    do not depend on the models beside it.
     """
     models, n = confidence.shape
     gaps = right.double() - confidence

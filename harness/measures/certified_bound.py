@@ -1,5 +1,5 @@
-"""A trained model's certified Lipschitz constant in data units, and the label-preserving radii
-around points that follow from it."""
+"""Certify a trained model's Lipschitz constant in data units, and from it radii around points
+within which no label changes."""
 
 from typing import NamedTuple
 
@@ -11,8 +11,8 @@ from harness.task import Data
 
 
 class Bound(NamedTuple):
-    """A model's certified Lipschitz constant per data unit; None where there is none, and `note`
-    then says why."""
+    """A model's certified Lipschitz constant per data unit, or None with a `note` that says why
+    there is none."""
 
     lipschitz: float | None
     residual: float

@@ -1,10 +1,7 @@
-"""Every measured column of trained models: accuracy over the whole held-out set, sensitivity on a
-draw of points.
+"""Measure every column of trained models: accuracy over the whole held-out set, and sensitivity on
+a draw of points.
 
-To add an instrument, write it as a function in its own file, beside its source. Call it in the file
-of its group (`stability_columns.py`, `lipschitz_columns.py`, …; a new group joins the list in
-`sensitivity.py`). Declare its columns in `harness/store/columns/`, and raise MEASURES_VERSION in
-`harness/store/schema.py`.
+How to add an instrument: docs/instruments.md, "Adding an instrument".
 """
 
 import dataclasses
@@ -28,7 +25,7 @@ from harness.task import Data, Seeds
 from harness.training.stack import Program
 
 TOGETHER_BYTES = 3_000_000
-"""Models are measured together while their points take no more than this: beyond it, the
+"""Models are measured together as long as their points take no more bytes than this. Beyond it the
 processor's cache is the limit."""
 
 
@@ -40,9 +37,9 @@ def measure(
     and float32 or better.
 
     `samples` and `seeds` have one entry per model. Sensitivity is measured on `points` held-out
-    points, right or wrong, drawn from the trial's own `measure` stream. Its columns are left out
-    with 0 points, and for a model whose loss is not finite. Attention runs as plain
-    matmuls: fused kernels have no forward derivative.
+    points, whether classified correctly or not, drawn from the trial's own `measure` stream. Its
+    columns are left out when `points` is 0, and for a model whose loss is not finite. Attention
+    runs as plain matmuls: fused kernels have no forward derivative.
     """
     program.train(False)
     columns: list[Columns] = [{} for _ in samples]
@@ -69,7 +66,8 @@ def measure(
 
 
 def _part(program: Program, models: list[int], of_all: int) -> Program:
-    """Return a program of some of the models, in evaluation mode; the program itself for all."""
+    """Return a program of some of the models, in evaluation mode. For all models it is the program
+    itself."""
     part = program if len(models) == of_all else program.take(models)
     part.train(False)
     return part
@@ -108,7 +106,7 @@ def _draws(samples: Sequence[Data], seeds: Sequence[Seeds], points: int) -> list
 
 
 def _token_columns(module: nn.Module, data: Data, draw: Draw, seeds: Seeds) -> Columns:
-    """Return a model's answer to changed tokens; nothing where its inputs are not text."""
+    """Return a model's response to changed tokens, empty where its inputs are not text."""
     if not data.text:
         return {}
     generator = seeds.generator("tokens")
@@ -117,8 +115,8 @@ def _token_columns(module: nn.Module, data: Data, draw: Draw, seeds: Seeds) -> C
 
 
 def _rows(samples: Sequence[Data]) -> list[list[int]]:
-    """Return the models in rows that share a data set: all of them at once where the rows are
-    equally long and lie one after another, else row by row."""
+    """Return the models in groups of rows that share a data set: all rows at once if they are
+    equally long and lie one after another, otherwise one row at a time."""
     by_data: dict[int, list[int]] = {}
     for m, data in enumerate(samples):
         by_data.setdefault(id(data), []).append(m)

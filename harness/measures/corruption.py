@@ -1,10 +1,10 @@
-"""Accuracy and changed predictions of images that are shifted, rotated, blurred or low in contrast,
-five severities each.
+"""Measure accuracy and changed predictions on images that are shifted, rotated, blurred or lowered
+in contrast, at five severities each.
 
-Four corruptions of MNIST-C (Mu & Gilmer 2019, arXiv 1906.02337) with the sizes of its published
-code, of which blur and contrast are ImageNet-C's (Hendrycks & Dietterich 2019, arXiv 1903.12261).
-Sizes are in pixels and are meant for images of some 30 pixels a side. Unlike in MNIST-C, a shift
-goes along one axis: along both at once, five pixels leave less than chance of a digit.
+The four corruptions are from MNIST-C (Mu & Gilmer 2019, arXiv 1906.02337), with the sizes of its
+published code; blur and contrast are ImageNet-C's (Hendrycks & Dietterich 2019, arXiv 1903.12261).
+Sizes are in pixels, for images of about 30 pixels a side. Unlike in MNIST-C, a shift goes along one
+axis only: five pixels along both axes push accuracy on digits below chance.
 
     directions = draw_directions(len(x), generator)
     right, flipped = corruption_response(model, x, y, 10, directions, box=(0.0, 1.0))
@@ -28,8 +28,8 @@ SIZES = {
     "blur": (1.0, 2.0, 3.0, 4.0, 6.0),
     "contrast": (0.6, 0.7, 0.8, 0.9, 0.95),
 }
-"""Pixels; degrees (MNIST-C's 0.2 … 1 radian); the Gaussian's standard deviation in pixels; share
-of the contrast that is removed. A size of 0 is the image itself."""
+"""Units: pixels; degrees (MNIST-C's 0.2 … 1 radian); the Gaussian's standard deviation in pixels;
+the share of the contrast that is removed. A size of 0 is the image itself."""
 
 BLUR_REACH = 4.0
 """Standard deviations at which the Gaussian is cut off."""
@@ -54,19 +54,19 @@ VARIATIONS = tuple(
 
 
 class CorruptionResponse(NamedTuple):
-    """Each point's answer to each of VARIATIONS, (B, 20) bool."""
+    """Each point's response to each of VARIATIONS, (B, 20) bool."""
 
     right: Tensor
-    """The corrupted image's label is right."""
+    """The model labels the corrupted image correctly."""
     flipped: Tensor
-    """The corrupted image's label is not the clean image's."""
+    """The model labels the corrupted image differently from the clean image."""
 
 
 def draw_directions(points: int, generator: torch.Generator) -> Tensor:
     """Draw each point's directions, (points, 3): the heading of a shift as (right, down), and the
     sense of a rotation, +1 counterclockwise.
 
-    A point keeps its directions through all severities.
+    A point keeps its directions at all severities.
     """
     heading = torch.randint(4, (points,), generator=generator)
     turn = torch.randint(2, (points,), generator=generator)
@@ -169,8 +169,8 @@ def _rotation(x: Tensor, angles: Tensor) -> Tensor:
 
 
 def _blur(side: int, sigma: float) -> Tensor:
-    """Return the (side, side) matrix that averages a line of pixels with Gaussian weights; beyond
-    its ends the line goes on as its last pixel."""
+    """Return the (side, side) matrix that averages a line of pixels with Gaussian weights. Beyond
+    its ends the line repeats its last pixel."""
     reach = int(BLUR_REACH * sigma + 0.5)
     offsets = torch.arange(-reach, reach + 1)
     weights = torch.softmax(-offsets.double().square() / (2 * max(sigma, 1e-3) ** 2), dim=0)

@@ -1,8 +1,8 @@
 """Count parameters by group, FLOPs and saved bytes. Everything works on the meta device.
 
-Which parameters are counted decides scaling conclusions: in nanochat, the best number of tokens per
-parameter moved from 20 to 10.5 to 4 with the convention. So groups are kept apart, and their sum is
-checked against `numel`.
+Scaling conclusions depend on which parameters are counted: in nanochat, the best number of tokens
+per parameter moved from 20 to 10.5 to 4 with the convention. So groups are kept apart, and their
+sum is checked against `numel`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -33,7 +33,7 @@ def count_parameters(model: nn.Module) -> Counts:
     """Count parameters by top-level module, looking through wrappers that hold a single
     parametrised child.
 
-    A model's own method `group_of`, from a parameter's name to a group's, takes precedence.
+    A model's own method `group_of`, which maps a parameter's name to a group's, takes precedence.
     """
     total = sum(p.numel() for p in model.parameters())
     sizes: dict[str, list[int]] = {}

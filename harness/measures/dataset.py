@@ -1,10 +1,10 @@
-"""The inputs of a data set, whatever is learnt from them: effective dimension and pairwise
+"""Describe the inputs of a data set, whatever is learnt from them: effective dimension and pairwise
 distances.
 
     columns = describe(data)
 
-They are computed once per set of inputs, then taken from this process's memory or from a file in
-the user's cache folder.
+The columns are computed once per set of inputs, then read from this process's memory or from a file
+in the user's cache folder.
 """
 
 import contextlib
@@ -20,20 +20,22 @@ from torch import Tensor
 from harness.measures.dimension import Dimension, dimension
 from harness.measures.geometry import QUANTILES, PairDistances, pair_distances
 from harness.store.schema import Columns
+from harness.store.small_json import read_json
+from harness.store.whole_file import write_whole
 from harness.task import Data
 
 POINTS = 1000
-"""Inputs drawn. Each shipped task holds out at least this many, so that estimates which depend on
-their number do not move with n."""
+"""Number of inputs drawn. Each shipped task holds out at least this many, so estimates that depend
+on the number do not move with n."""
 DATASET_VERSION = 1
-"""Raised when a column is computed in another way."""
+"""Increase this when a column is computed in another way."""
 
 _described: dict[str, Columns] = {}
 
 
 def describe(data: Data) -> Columns:
-    """Return the columns d_points to d_mle_spread and pair_distance_*, of training and held-out
-    inputs together, as for the data unit."""
+    """Return the columns d_points to d_mle_spread and pair_distance_*, over training and held-out
+    inputs together, like the data unit."""
     drawn = drawn_inputs(data)
     unit = data.unit()
     key = _key(drawn, unit)
@@ -60,8 +62,8 @@ def _key(drawn: Tensor, unit: float) -> str:
     """Return the SHA-256 of everything that the columns depend on: the drawn inputs, the unit, and
     the code's version.
 
-    So two data sets with one key have the same columns. A change of inputs that were not drawn
-    changes the unit, or nothing; the other tens of thousands need not be hashed.
+    So two data sets with one key have the same columns. Changing an input that was not drawn
+    changes the unit or nothing, so the other tens of thousands need no hashing.
     """
     about = [DATASET_VERSION, version("scikit-dimension"), list(drawn.shape), unit]
     return hashlib.sha256(json.dumps(about).encode() + drawn.numpy().tobytes()).hexdigest()
@@ -74,10 +76,10 @@ def dataset_file(key: str) -> Path:
 
 
 def _kept(key: str) -> Columns | None:
-    """Return the columns from the file; None where there is no file, or none that can be read."""
-    # RuntimeError: a user without a home
+    """Return the columns from the file; None when there is no file, or when it cannot be read."""
+    # RuntimeError: the user has no home folder
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RuntimeError):
-        kept = json.loads(dataset_file(key).read_text())
+        kept = read_json(dataset_file(key).read_bytes(), nan=True)
         dimensions = Dimension(
             int(kept["d_points"]), *(float(kept[field]) for field in Dimension._fields[1:])
         )
@@ -92,12 +94,10 @@ def _kept(key: str) -> Columns | None:
 
 
 def _keep(key: str, columns: Columns) -> Columns:
-    """Write the columns to their file, and return them. On a machine without a writable home every
+    """Write the columns to their file, and return them. Without a writable home folder every
     process computes them again."""
     with contextlib.suppress(OSError, RuntimeError):
         path = dataset_file(key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"_tmp-{path.name}-{os.getpid()}")
-        temporary.write_text(json.dumps(columns))
-        os.replace(temporary, path)
+        write_whole(path, json.dumps(columns).encode())
     return columns

@@ -1,19 +1,19 @@
-"""Effective dimension of a set of inputs, three ways.
+"""Estimate the effective dimension of a set of inputs, in three ways.
 
 *Participation ratio* of PCA, (Σλ)²/Σλ² over the eigenvalues λ of the covariance: how many straight
-directions carry the variance. A line that winds through a room has three dimensions here. N points
-of D equal variances give D/(1 + D/N).
+directions carry the variance. A line that winds through a room has three dimensions in this sense.
+N points with D equal variances give D/(1 + D/N).
 
 *TwoNN* (Facco et al. 2017, arXiv 1803.06992) and the *maximum likelihood estimate* (Levina and
 Bickel 2004, "Maximum likelihood estimation of intrinsic dimension", NIPS 17; pointwise estimates
 averaged as inverses, the correction by MacKay and Ghahramani 2005) ask how the number of neighbours
-grows with distance: the winding line has one dimension. TwoNN uses the two nearest neighbours, the
-maximum likelihood estimate NEIGHBOURS of them. Both come from the library scikit-dimension.
+grows with distance, so the winding line has one dimension. TwoNN uses the two nearest neighbours,
+the maximum likelihood estimate NEIGHBOURS of them. Both come from the library scikit-dimension.
 
 The last two assume a constant density among neighbours, which in many dimensions takes more points
-than anybody has: they depend on N and fall short above about ten dimensions. With N = 1000 points
-they give 13 and 12 on the sphere S¹⁵ and 37 and 32 on S⁶³. So compare only estimates from equally
-many points.
+than anybody has. So they depend on N, and fall short above about ten dimensions. With N = 1000
+points they give 13 and 12 on the sphere S¹⁵ and 37 and 32 on S⁶³. So compare only estimates from
+equally many points.
 """
 
 import math
@@ -25,13 +25,13 @@ from torch import Tensor
 from harness.measures.geometry import centred, distances
 
 NEIGHBOURS = 20
-"""Levina and Bickel take 10 to 20. Below 10 the estimate varies; more neighbours reach further than
-the density is constant."""
+"""Levina and Bickel take 10 to 20. Below 10 the estimate varies; more neighbours reach beyond the
+region of constant density."""
 SUBSAMPLES = 4
 DISCARDED = 0.1
 """Share of the largest distance ratios that TwoNN leaves out of its fit, from the paper."""
 BEYOND_ALL = 1e6
-"""An estimate above it is one over a rounding error."""
+"""An estimate above this is one over a rounding error."""
 
 
 class Dimension(NamedTuple):
@@ -41,8 +41,8 @@ class Dimension(NamedTuple):
     points are distinct, or all are equally far from each other.
 
     A spread is the standard deviation of the estimate over SUBSAMPLES disjoint random subsamples,
-    NaN where one of them has no estimate. With four, the spread itself is known to 40 %. Each
-    subsample has a quarter of the points, so the estimate from all points varies about half as
+    NaN where one of them has no estimate. Four subsamples give the spread itself to within 40 %.
+    Each subsample has a quarter of the points, so the estimate from all points varies about half as
     much. The spread does not show the bias above, which the subsamples share.
     """
 
@@ -90,7 +90,7 @@ def participation_ratio(points: np.ndarray) -> float:
 def neighbour_estimates(apart: np.ndarray) -> tuple[float, float]:
     """Return TwoNN and MLE of the points with the given distances (N, N).
 
-    Of copies, 0 apart, one is kept: a copy shows no direction.
+    Of identical points one is kept, because a copy shows no direction.
     """
     copy = np.tril(apart == 0, -1).any(axis=1)
     distinct = apart[np.ix_(~copy, ~copy)]

@@ -1,4 +1,4 @@
-"""Distances between the inputs of a data set, in data units.
+"""Measure the distances between the inputs of a data set, in data units.
 
 Random points of a high-dimensional sphere lie √2 radii apart, not 2 (claim C3): two independent
 directions are nearly orthogonal. The distribution shows how far this holds for a data set, and how
@@ -18,13 +18,13 @@ copies at up to 1e-15 of the lengths, and float32 inputs hardly distinguish near
 
 
 class PairDistances(NamedTuple):
-    """Distances over all pairs of inputs, in data units. Copies of one input are 0 apart."""
+    """Distances over all pairs of inputs, in data units. Identical inputs are 0 apart."""
 
     pair_distance_mean: float
     pair_distance_sd: float
     """Standard deviation over pairs, not the standard error of the mean."""
     pair_distance_quantiles: list[float]
-    """At QUANTILES, interpolated linearly."""
+    """The quantiles at QUANTILES, interpolated linearly."""
 
 
 def pair_distances(x: Tensor | np.ndarray, unit: float) -> PairDistances:

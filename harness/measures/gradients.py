@@ -1,4 +1,4 @@
-"""Input gradients of what decides the label: f for a ±1 target, the margin for classes.
+"""Compute input gradients of what decides the label: f for a ±1 target, the margin for classes.
 
 The largest norm over sampled points is a lower estimate of the Lipschitz constant (never the
 constant itself); no law holds for the mean norm. The two are never mixed.
@@ -13,16 +13,16 @@ from harness.measures.jacobian import FEW_OUTPUTS, Linearised, along_sphere, lin
 from harness.training.stack import Model
 
 RIVALS = 8
-"""Of a vocabulary, only the margins over this many classes have gradients: those nearest in logit.
-First-order distances over them can only be too long: by 9 % in the mean on a GPT of width 16, by
-nothing on one of width 64 (LOG.md)."""
+"""With a vocabulary, only the margins over this many classes get gradients: those nearest in logit.
+First-order distances over them can only be too long: by 9 % on average on a GPT of width 16, and
+not at all on one of width 64 (LOG.md)."""
 
 
 class Margins(NamedTuple):
     """Margins of one fixed label per point over every rival, and their input gradients.
 
-    R is 1 for a ±1 target and K for classes. Of a vocabulary, the values are those of the RIVALS
-    nearest in logit.
+    R is 1 for a ±1 target and K for classes. With a vocabulary, the values are those of the RIVALS
+    classes nearest in logit.
     """
 
     values: Tensor
@@ -30,7 +30,7 @@ class Margins(NamedTuple):
     gradients: Tensor
     """(B, R, *input_shape), zero in the label's own column."""
     rivals: Tensor | None = None
-    """(B, R) numbers of the rivals, of a vocabulary alone."""
+    """(B, R) numbers of the rivals; only with a vocabulary."""
 
     def of(self, points: slice) -> "Margins":
         """Return the margins at some of the points."""
@@ -39,7 +39,8 @@ class Margins(NamedTuple):
 
 
 class GradientNorms(NamedTuple):
-    """(B,) norms at each point, along the sphere and in all of R^d. The same off the sphere."""
+    """(B,) norms at each point, along the sphere and in all of R^d. For data off the sphere both
+    are the same."""
 
     tangential: Tensor
     ambient: Tensor
@@ -54,8 +55,8 @@ def margin_values(output: Tensor, label: Tensor, classes: int | None) -> Tensor:
 
 
 def margins(model: Model, x: Tensor, label: Tensor, classes: int | None) -> Margins:
-    """Return the margins of `label` at x (B, *input_shape) and their gradients, one backward pass
-    per output, or per rival of a vocabulary."""
+    """Return the margins of `label` at x (B, *input_shape) and their gradients, by one backward
+    pass per output, or with a vocabulary per rival."""
     if classes is None or classes <= FEW_OUTPUTS:
         return margins_of(linearise(model, x), label, classes)
 
@@ -69,7 +70,7 @@ def margins(model: Model, x: Tensor, label: Tensor, classes: int | None) -> Marg
 
 
 def margins_of(at: Linearised, label: Tensor, classes: int | None) -> Margins:
-    """Return the same margins, of a model that is linearised at the points already."""
+    """Return the same margins for a model that is already linearised at the points."""
     values = margin_values(at.outputs, label, classes)
     if classes is None:
         sign = label.reshape(-1, *[1] * (at.jacobian.dim() - 1))

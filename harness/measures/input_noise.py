@@ -1,5 +1,5 @@
-"""Accuracy, changed predictions, moved outputs and probabilities under isotropic Gaussian input
-noise of graded length."""
+"""Measure accuracy, changed predictions, and moved outputs and probabilities under isotropic
+Gaussian input noise of graded length."""
 
 import math
 from typing import NamedTuple
@@ -11,18 +11,18 @@ from harness.training.evaluation import predicted, wrong
 from harness.training.stack import Model
 
 RADII = (0.05, 0.1, 0.2, 0.4, 0.8)
-"""Root-mean-square length of the noise vector, in data units."""
+"""Root-mean-square lengths of the noise vector, in data units."""
 
 
 class NoiseResponse(NamedTuple):
-    """Each point's answer at each radius of RADII, (B, R)."""
+    """Each point's response at each radius of RADII, (B, R)."""
 
     right: Tensor
-    """Bool: the noisy input's label is right."""
+    """Bool: the model labels the noisy input correctly."""
     flipped: Tensor
-    """Bool: the noisy input's label is not the clean input's."""
+    """Bool: the model labels the noisy input differently from the clean input."""
     change: Tensor
-    """‖f(x + noise) − f(x)‖ over the outputs, in their own unit. Of a linear map W its mean square
+    """‖f(x + noise) − f(x)‖ over the outputs, in their own unit. For a linear map W its mean square
     is ‖W‖_F² r²/d."""
     kl: Tensor | None
     """KL(p_clean ‖ p_noisy) of the classes' softmax probabilities, in nats; None for a ±1 target,
@@ -33,7 +33,7 @@ class NoiseResponse(NamedTuple):
 def noise_response(
     model: Model, x: Tensor, y: Tensor, classes: int | None, normal: Tensor
 ) -> NoiseResponse:
-    """Return the answers to one noise draw per point, scaled to every radius.
+    """Return the responses to one noise draw per point, scaled to every radius.
 
     x (in data units) and `normal` (standard normal numbers): (B, *input_shape).
     """
@@ -65,8 +65,8 @@ def kl_divergence(clean: Tensor, other: Tensor) -> Tensor:
     """Return KL(p_clean ‖ p_other) ≥ 0 (B,) in nats, float64, of the distributions with logits
     (B, K).
 
-    In float64 because it is a sum of differences that nearly cancel: for a small change δ of the
-    logits the sum is of order δ². Rounding below 0 is cut off.
+    The sum is taken in float64 because its terms nearly cancel: for a small change δ of the logits
+    it is of order δ². Values that rounding puts below 0 become 0.
     """
     p = clean.double().log_softmax(1)
     q = other.double().log_softmax(1)

@@ -1,11 +1,11 @@
-"""Jacobians J of a model's outputs at points, and their spectral norms ‖J‖₂.
+"""Compute the Jacobians J of a model's outputs at points, and their spectral norms ‖J‖₂.
 
     norms = local_norms(model, x, classes=10, on_sphere=False)
     norms.outputs.norm.max()      # a lower estimate of the Lipschitz constant of the logits
 
 With few outputs J is computed whole, one backward pass per output, and its largest singular value
-comes from the eigenvalues of JJᵀ. With many (a vocabulary) it is found by Lanczos's method on JᵀJ
-from products Jv and uᵀJ alone. Either way the norm carries the residual of its singular pair.
+comes from the eigenvalues of JJᵀ. With many (a vocabulary) Lanczos's method on JᵀJ finds it from
+products Jv and uᵀJ alone. Either way the norm comes with the residual of its singular pair.
 """
 
 from collections.abc import Callable
@@ -21,10 +21,10 @@ FEW_OUTPUTS = 32
 """Up to this many outputs, the whole Jacobian costs less than KRYLOV products. A model with more
 outputs is treated as one over a vocabulary."""
 KRYLOV = 24
-"""Dimension of the space in which the largest singular value is looked for."""
+"""Dimension of the space in which the largest singular value is searched for."""
 EXHAUSTED = 1e-4
-"""A new direction of that space that is shorter than this, over what it was before the known
-directions were taken out, is rounding."""
+"""Relative length below which a new direction of that space is only rounding: its length after the
+known directions are taken out, over its length before."""
 
 
 class Linearised(NamedTuple):
@@ -80,7 +80,7 @@ def local_norms(model: Model, x: Tensor, classes: int | None, on_sphere: bool) -
 
 
 def local_norms_of(at: Linearised, x: Tensor, classes: int | None, on_sphere: bool) -> LocalNorms:
-    """Return the same norms, of a model that is linearised at the points already."""
+    """Return the same norms for a model that is already linearised at the points."""
     jacobian = at.jacobian.flatten(2)
     if on_sphere:
         jacobian = along_sphere(jacobian, x)
@@ -119,9 +119,9 @@ def lanczos(model: Model, x: Tensor, on_sphere: bool) -> Singular:
     """Return the largest singular values at x (B, *input_shape), from the Krylov space of JᵀJ and a
     random vector per point, kept orthogonal.
 
-    A power iteration spends the same products Jv and uᵀJ and looks at the last vector alone: on 40
-    outputs of near sizes it was still 1 % short after 40 of them. The largest Ritz value never
-    exceeds σ²; where its residual is not small, it may fall short of σ².
+    A power iteration spends the same products Jv and uᵀJ but uses only the last vector: on 40
+    outputs of similar sizes it was still 1 % short after 40 products. The largest Ritz value never
+    exceeds σ², and may fall short of it where its residual is not small.
     """
     draw = torch.Generator().manual_seed(0x5EED)
     pullback = torch.func.vjp(model, x)[1]
@@ -157,8 +157,7 @@ def _orthogonal_direction(
     """Return unit vectors (B, D): the images (B, D) less their parts along the known orthonormal
     vectors (B, D, k).
 
-    Once the space is exhausted, rounding is all that remains; the vector is then zero, which adds
-    nothing.
+    Once the space is exhausted, only rounding remains. The vector is then zero, which adds nothing.
     """
     direction = image
     least = EXHAUSTED * image.norm(dim=1, keepdim=True)

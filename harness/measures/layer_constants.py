@@ -1,12 +1,11 @@
-"""The Lipschitz constant of one layer in ℓ2, in evaluation mode: exact, or an upper bound.
+"""Give the Lipschitz constant of one layer in ℓ2, in evaluation mode: exact, or an upper bound.
 
-- Linear layers: the largest singular value, from all eigenvalues of the smaller Gram matrix.
-- Convolutions and average pooling: the norm of the linear map at its actual input size.
-- Max pooling: by the number of windows that one input lies in.
-- Functions of single numbers: their steepest slope.
-- A module that declares `lipschitz: float`: that number. This is how a layer of one's own takes
-  part: the attribute (or property) is its Lipschitz constant in ℓ2 from input to output in
-  evaluation mode, finite and not negative.
+- Linear layers: the largest singular value, from all eigenvalues of the smaller Gram matrix. -
+Convolutions and average pooling: the norm of the linear map at its actual input size. - Max
+pooling: by the number of windows that one input lies in. - Functions of single numbers: their
+steepest slope. - A module that declares `lipschitz: float`: that number. This is how a custom layer
+takes part: the attribute (or property) is its Lipschitz constant in ℓ2 from input to output in
+evaluation mode, finite and not negative.
 """
 
 import math
@@ -83,7 +82,8 @@ def _convolution(layer: Convolution, x: Tensor) -> Constant:
 
 
 def _max_pool(layer: nn.MaxPool1d | nn.MaxPool2d | nn.MaxPool3d, x: Tensor) -> Constant:
-    """√m, m the most windows that one input lies in: 1 where windows do not overlap.
+    """Return √m, where m is the most windows that one input lies in: 1 where windows do not
+    overlap.
 
     A maximum moves by no more than the largest change in its window, so the squared changes of all
     outputs sum to at most m times those of the inputs, with equality for an input that is the
@@ -127,15 +127,15 @@ def _elementwise(layer: nn.Module, x: Tensor) -> Constant:
 
 
 def _gelu(layer: nn.GELU) -> float:
-    """Φ(√2) + √2·φ(√2) for x·Φ(x), whose slope Φ(x) + x·φ(x) is steepest at √2; the tanh form's
-    maximum rounded up."""
+    """Return Φ(√2) + √2·φ(√2) for x·Φ(x), whose slope Φ(x) + x·φ(x) is steepest at √2. For the tanh
+    form, return its maximum rounded up."""
     if layer.approximate == "none":
         return 0.5 * (1 + math.erf(1)) + math.exp(-1) / math.sqrt(math.pi)
     return 1.12900
 
 
 def _softplus(layer: nn.Softplus) -> float:
-    """1, unless the threshold beyond which torch returns x itself makes a jump: of
+    """Return 1, unless the threshold beyond which torch returns x itself makes a jump. The jump is
     exp(−threshold)/β, 3e-8/β at 17."""
     return 1.0 if layer.threshold >= 17 else math.inf
 

@@ -1,7 +1,8 @@
-"""Norms of linear maps, exact or bounded from above: dense matrices, convolutions, averages.
+"""Compute norms of linear maps, exact or bounded from above: dense matrices, convolutions,
+averages.
 
-Small maps are written out as matrices. The norm of a large one comes from Lanczos's method, raised
-by its residual and never above a bound for which Lanczos is not needed: for convolutions Sedghi,
+Small maps are written out as matrices. The norm of a large map comes from Lanczos's method, raised
+by its residual, and never exceeds a bound that needs no Lanczos: for convolutions that of Sedghi,
 Gupta & Long 2019, arXiv 1805.10408. The result is an upper bound provided that Lanczos found the
 top of the spectrum, towards which it starts at random. A residual says how near some singular value
 is, not that this value is the largest.
@@ -22,7 +23,7 @@ default 0 for one.)"""
 
 LANCZOS_RESTARTS = 100
 DENSE_NUMBERS = 2**20
-"""Maps whose matrix has no more numbers than this are written out, and need no Lanczos."""
+"""Maps whose matrix has at most this many numbers are written out, and need no Lanczos."""
 
 FREQUENCY_NUMBERS = 2**22
 """Numbers of channel matrices, over all frequencies, that `torus_bound` holds at once."""
@@ -31,8 +32,8 @@ Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
 
 
 class Constant(NamedTuple):
-    """A Lipschitz constant, +inf where there is none, and the relative residual that is already in
-    it."""
+    """A Lipschitz constant, +inf where there is none, and the relative residual that it already
+    includes."""
 
     value: float
     residual: float = 0.0
@@ -40,11 +41,11 @@ class Constant(NamedTuple):
 
 def largest_singular_value(matrices: Tensor) -> float:
     """Return the largest singular value of all matrices (..., m, n), real or complex, raised by
-    what rounding in float64 may have taken.
+    what float64 rounding may have taken away.
 
-    It comes from the smaller Gram matrix, many times cheaper than an SVD. Squaring spoils small
-    singular values, not the largest: the Gram matrix is wrong by at most u·n·‖A‖_F² and ‖A‖_F² ≤
-    m·‖A‖², with u the unit roundoff and m ≤ n.
+    It comes from the smaller Gram matrix, many times cheaper than an SVD. Squaring spoils only the
+    small singular values: the Gram matrix is wrong by at most u·n·‖A‖_F² and ‖A‖_F² ≤ m·‖A‖², with
+    u the unit roundoff and m ≤ n.
     """
     a = matrices.to(torch.complex128 if matrices.is_complex() else torch.float64)
     scale = float(a.abs().max())
@@ -78,7 +79,7 @@ def linear_map_norm(
 
 def _lanczos(gram: Callable[[np.ndarray], np.ndarray], size: int) -> Constant:
     """Return √ of the largest eigenvalue of AᵀA, raised by the residual; +inf where Lanczos does
-    not settle, or cannot begin."""
+    not converge, or cannot start."""
     operator = LinearOperator((size, size), matvec=gram, dtype=np.float64)  # pyright: ignore[reportCallIssue]
     start = np.random.default_rng(0).standard_normal(size)
     try:

@@ -1,5 +1,5 @@
-"""Each model's largest slope: where the ascent of `lipschitz_lower.py` begins, and the best pair it
-reaches."""
+"""Find each model's largest slope: choose where the ascent of `lipschitz_lower.py` starts, and take
+the best pair that it reaches."""
 
 import torch
 from torch import Tensor
@@ -14,13 +14,13 @@ POINT_SETS = {"held_out": "x", "train": "train", "off_data": "off_data"}
 `Draw` that holds each."""
 
 STEEP, PAIRS = 16, 16
-"""Where the ascent to the steepest pair begins: at this many of the steepest points of all sets,
-and at this many random pairs of training points."""
+"""The starts of the ascent to the steepest pair: this many of the steepest points of all sets, and
+this many random pairs of training points."""
 
 
 def largest_slopes(probe: Probe, model: Model, norms: dict[str, Singular]) -> list[Lower]:
-    """Return the largest difference quotient found of each model, never below the largest norm of
-    its Jacobians.
+    """Return the largest difference quotient found for each model, which is never below the largest
+    norm of its Jacobians.
 
     `model` takes coordinates of `probe.row_space`. `norms` hold the singular values of its
     Jacobians at each of POINT_SETS.

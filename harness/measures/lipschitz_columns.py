@@ -1,4 +1,4 @@
-"""The columns `lip_*`: lower estimates, means and upper bounds of Lipschitz constants, from
+"""Fill the columns `lip_*`: lower estimates, means and upper bounds of Lipschitz constants, from
 `gradients.py`, `jacobian.py`, `lipschitz_lower.py` and `lipschitz_upper.py`."""
 
 import math
@@ -20,7 +20,7 @@ from harness.store.schema import Columns
 
 
 def lipschitz_columns(probe: Probe, at: AtPoints, bounds: Sequence[Bound]) -> list[Columns]:
-    """Return each model's slopes: of the gradient at points, of pairs of points, and certified."""
+    """Return each model's slopes: of gradients at points, of pairs of points, and certified."""
     local = _norms_at_sets(probe, at.local.norms)
     outputs = {name: norms.outputs for name, norms in local.items()}
     logprobs = {name: norms.logprobs for name, norms in local.items() if norms.logprobs}
@@ -76,7 +76,7 @@ def _largest_residuals(probe: Probe, local: dict[str, LocalNorms]) -> list[float
 
 
 def _gradient_columns(tangential: Tensor, ambient: Tensor) -> Columns:
-    """One model's gradient norms (B,), along the sphere and in all of R^d."""
+    """Return the columns of one model's gradient norms (B,), along the sphere and in all of R^d."""
     return {
         "lip_lower_grad": float(tangential.max()),
         "lip_mean_grad": float(tangential.mean()),
@@ -86,7 +86,8 @@ def _gradient_columns(tangential: Tensor, ambient: Tensor) -> Columns:
 
 
 def _jacobian_columns(probe: Probe, m: int, outputs: dict[str, Singular]) -> Columns:
-    """The largest norm of model m's Jacobians, over all sets of points and over each."""
+    """Return the largest norms of model m's Jacobians, over all sets of points and over each
+    set."""
     largest = {
         name: float(probe.each(singular.norm)[m].max()) for name, singular in outputs.items()
     }
@@ -97,7 +98,8 @@ def _jacobian_columns(probe: Probe, m: int, outputs: dict[str, Singular]) -> Col
 
 
 def _pair_columns(slope: Lower, centre: Tensor) -> Columns:
-    """One model's steepest pair of inputs; `centre` is the mean training input."""
+    """Return the columns of one model's steepest pair of inputs. `centre` is the mean training
+    input."""
     return {
         "lip_lower_pairs": slope.largest,
         "lip_lower_pairs_distance": slope.distance,
@@ -107,7 +109,7 @@ def _pair_columns(slope: Lower, centre: Tensor) -> Columns:
 
 
 def _mean_columns(norm: Tensor, margin: float) -> Columns:
-    """The mean of one model's Jacobian norms (B,) at the held-out points."""
+    """Return the mean of one model's Jacobian norms (B,) at the held-out points."""
     mean = float(norm.mean())
     se = float(norm.std()) / math.sqrt(len(norm)) if len(norm) > 1 else math.nan
     return {
@@ -133,7 +135,7 @@ def _log_probability_columns(
     bounds: Sequence[Bound],
     margin: Sequence[float],
 ) -> list[Columns]:
-    """The same figures of log-probabilities, for models of classes."""
+    """Return the same figures for log-probabilities, for models of classes."""
 
     def log_probabilities(u: Tensor) -> Tensor:
         return F.log_softmax(probe.row_space.model(u), 1)

@@ -1,11 +1,11 @@
-"""Lower estimates of a Lipschitz constant: difference quotients ‖f(u) − f(v)‖ / ‖u − v‖ made large
-by gradient ascent.
+"""Estimate a Lipschitz constant from below, by difference quotients ‖f(u) − f(v)‖ / ‖u − v‖ that
+gradient ascent makes large.
 
 The constant is at least the quotient of any pair. The largest ‖J‖₂ over sampled points, the usual
 figure, understates the constant by up to a half on early-stopped wide networks: the steepest place
-lies between the points. So the ascent begins at the steepest points known, with u and v a little
-apart along the steepest direction, and at pairs of training points. Where it ends, the Jacobian's
-norm is taken again.
+lies between the points. So the ascent starts at the steepest points known, with u and v a little
+apart along the steepest direction, and at pairs of training points. Where it ends, the norm of the
+Jacobian is taken once more.
 """
 
 import math
@@ -21,23 +21,23 @@ from harness.training.stack import Model
 
 STEPS = 30
 FIRST_STEP, LAST_STEP = 0.7, 0.02
-"""Length of a step over ‖u − v‖, falling along a cosine. A pair has to get out of the data to be
-steep: with a first step of 0.2 the largest quotient is 2.5 % smaller on spheres, 7 % on CNNs, 10 %
-on MLPs. With 1.0 it is up to 2 % larger, and rounding decides the result on tiny networks."""
+"""Length of a step over ‖u − v‖, falling along a cosine. A pair has to leave the data to be steep:
+with a first step of 0.2 the largest quotient is 2.5 % smaller on spheres, 7 % on CNNs, 10 % on
+MLPs. With 1.0 it is up to 2 % larger, and rounding decides the result on tiny networks."""
 APART = 0.1
-"""First ‖u − v‖ of the pairs that begin at steep points, in data units."""
+"""Initial ‖u − v‖ of the pairs that start at steep points, in data units."""
 LEAST_APART = 0.02
 LEAST_CHANGE = 2e-3
-"""Least ‖f(u) − f(v)‖ that counts, over the outputs' own size. Nearer pairs, and smaller changes,
-would measure float32's rounding, 1e-7 of the outputs."""
+"""Least ‖f(u) − f(v)‖ that counts, relative to the outputs' size. Nearer pairs and smaller changes
+would measure the rounding of float32, 1e-7 of the outputs."""
 AGREE = 0.05
 EXCEEDS = 1.001
-"""A Jacobian's norm beats a pair's quotient from this factor on. Below it, both are the same slope
-up to rounding."""
+"""Factor by which a Jacobian's norm must exceed a pair's quotient to replace it. Below it, both are
+the same slope up to rounding."""
 
 
 class Pairs(NamedTuple):
-    """The steepest pair that the ascent met, for each pair that it began with."""
+    """The steepest pair that the ascent met, for each pair that it started from."""
 
     quotient: Tensor
     """(B,) the largest quotient, or the norm of the Jacobian in the middle where that is larger."""
@@ -61,7 +61,7 @@ class Lower(NamedTuple):
 
 def steepest_pairs(model: Model, u: Tensor, v: Tensor, on_sphere: bool) -> Pairs:
     """Ascend log ‖f(u) − f(v)‖ − log ‖u − v‖ from pairs (B, *input_shape); on the sphere around 0,
-    both stay there.
+    both inputs stay there.
 
     On the sphere distances are chords: a quotient over a chord tends to the tangential gradient as
     the pair closes.
@@ -143,7 +143,7 @@ def _interleaved(pair: Tensor) -> Tensor:
 
 
 def _at_least_apart(u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the same pair, moved apart to LEAST_APART where it is nearer."""
+    """Return the same pair, moved LEAST_APART from each other where it is closer."""
     middle = (u + v) / 2
     half = (u - v) / 2
     length = half.flatten(1).norm(dim=1)

@@ -1,10 +1,10 @@
-"""A certified upper bound on a network's Lipschitz constant, and the distance to the decision
-boundary that it certifies.
+"""Certify an upper bound on a network's Lipschitz constant, and the distance to the decision
+boundary that follows from it.
 
 In ℓ2 the constant of a chain of layers is at most the product of the layers' own constants (Szegedy
 et al. 2014, arXiv 1312.6199), which `layer_constants.py` gives. A model with any other module has
-no bound, and a note names that module. The bound holds in real arithmetic and evaluation mode, for
-all of R^d; outputs computed in float32 can differ by more than the bound allows, by their rounding.
+no bound, and a note names the module. The bound holds in real arithmetic and evaluation mode, for
+all of R^d; rounding in float32 can make outputs differ by more than the bound allows.
 """
 
 import math
@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from harness.measures.layer_constants import constant_of, has_constant, is_dropout, runs_as
 
 MARGIN_FACTOR = math.sqrt(2)
-"""A margin z_k − z_j is at most √2 times as steep as the logits: it is their product with e_k −
-e_j, of length √2."""
+"""A margin z_k − z_j is at most √2 times as steep as the logits, because it is their product with
+e_k − e_j, a vector of length √2."""
 
 
 class Upper(NamedTuple):
@@ -64,7 +64,7 @@ def upper(module: nn.Module, input_shape: tuple[int, ...]) -> Upper:
 
 
 def log_probability_factor(classes: int) -> float:
-    """Return √K: the K log-probabilities are at most this much steeper than the logits z.
+    """Return √K, the factor by which the K log-probabilities can be steeper than the logits z.
 
     The Jacobian of log_softmax is P = I − 1pᵀ with p = softmax(z). P² = P, and a projection other
     than 0 and I has the norm of its complement (Szyld 2006, Numer. Algorithms 42): ‖P‖ = ‖1pᵀ‖ =
@@ -74,12 +74,12 @@ def log_probability_factor(classes: int) -> float:
 
 
 def certified_distance(margin: Tensor, upper: float, classes: int | None) -> Tensor:
-    """Return the ℓ2 distances (B,) within which no input has another label, in the unit of input
-    that `upper` is per.
+    """Return the ℓ2 distances (B,) within which no input has another label, in the input unit of
+    `upper`.
 
     margin: (B,), f for a ±1 target, top logit minus runner-up for K classes. f must change by |f|
     to change its sign; a margin is √2 times as steep as the logits (Tsuzuku et al. 2018, arXiv
-    1802.04034). A constant model: +inf everywhere.
+    1802.04034). For a constant model the distances are +inf.
     """
     slope = upper if classes is None else MARGIN_FACTOR * upper
     return margin.abs() / slope if slope > 0 else torch.full_like(margin, math.inf)

@@ -1,4 +1,4 @@
-"""What the instruments give for one model."""
+"""Define what the instruments return for one model."""
 
 from typing import NamedTuple
 
@@ -10,5 +10,5 @@ class Measured(NamedTuple):
 
     columns: Columns
     pictures: bytes | None = None
-    """The smallest changes found of the first points, as a PNG. None where inputs are not
+    """The smallest changes found at the first points, as a PNG. None where inputs are not
     images."""

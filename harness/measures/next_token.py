@@ -1,8 +1,8 @@
-"""How well a language model predicts held-out text, every position a target: loss, bits per byte,
-accuracy, calibration, last words.
+"""Measure how well a language model predicts held-out text, with every position a target: loss,
+bits per byte, accuracy, calibration, last words.
 
 Loss and accuracy are means over next tokens. The tokens of one window are not independent, so
-standard errors are taken over windows, as of a cluster sample (Cochran 1977, chapter 9): the
+standard errors are taken over windows, as for a cluster sample (Cochran 1977, chapter 9): the
 windows have equally many targets, a figure is the mean of the means m_w of W windows, and its
 standard error is √(Σ (m_w − m̄)² / (W − 1) / W), NaN for a single window. The correlation between
 neighbouring windows of one document is not counted: where documents are much longer than windows
@@ -12,7 +12,7 @@ the standard error is too small.
     last_word(model, [(tokens of the passage, tokens of its last word), …], context=1024)
 
 Calibration is that of `calibration.py`: the same 15 bins, Brier score and Bayesian bootstrap, which
-weights windows here. The model's weights must be float32: nothing is cast.
+here weights windows. The model's weights must be float32, because nothing is cast.
 """
 
 import math
@@ -29,11 +29,11 @@ from harness.measures.calibration import BINS, CHUNK, RESAMPLES, bin_of, mean_an
 from harness.training.processes import ALONE, Processes
 
 POSITIONS = 2048
-"""Tokens that one call of the model reads; a longer window is read whole."""
+"""Tokens that one call of the model reads. A longer window is read as a whole."""
 
 NUMBERS = 2**23
-"""Probabilities that are held at once: over a large vocabulary, those of all tokens would take more
-memory than the model itself."""
+"""Probabilities that are held at once. Over a large vocabulary, those of all tokens would take more
+memory than the model."""
 
 
 class HeldOut(NamedTuple):
@@ -43,11 +43,11 @@ class HeldOut(NamedTuple):
     """Nats per token: mean of −log p(next token). A separator is a target like any other."""
     loss_se: float
     bits_per_byte: float
-    """loss / ln 2 · tokens of text per byte of text: comparable between vocabularies. Separators
-    are no part of the text; their loss is taken to be that of other tokens, which with documents of
-    L tokens is wrong by at most about 1/L."""
+    """loss / ln 2 · tokens of text per byte of text, which is comparable between vocabularies.
+    Separators are not part of the text. Their loss is taken to be that of other tokens, which with
+    documents of L tokens is wrong by at most about 1/L."""
     accuracy: float
-    """Share of the next tokens that got the largest probability."""
+    """Share of targets that got the largest probability."""
     accuracy_se: float
     tokens: int
     """Targets judged."""
@@ -93,17 +93,17 @@ def held_out(
     The stream is cut from its beginning into windows of context + 1 tokens, `context` apart, so
     that every token but the first is a target once. A rest shorter than a window is left out; a
     stream shorter than a window is one window. If the windows hold more than `most_tokens` targets,
-    as many windows are taken as hold that many, at least one, evenly spaced: the same ones for
-    every model. Several processes that hold one model together judge a share of the windows each,
-    and all return the same figures.
+    evenly spaced windows that hold at most so many are taken, at least one: the same ones for every
+    model. Several processes that hold one model together judge a share of the windows each, and all
+    return the same figures.
     """
     model.eval()
     context = min(context, len(corpus.held_out) - 1)
     begins = _window_begins(len(corpus.held_out), context, most_tokens)
     taken = len(begins)
 
-    # Processes wait for one another, so all judge equally many; where the windows do not go round,
-    # the last one is judged again.
+    # Processes wait for one another, so all judge equally many windows. Where the windows do not
+    # divide evenly, the last one is judged again.
     per_process = -(-taken // processes.count)
     share = np.arange(per_process) + processes.rank * per_process
     begins = begins[np.minimum(share, taken - 1)]
@@ -150,14 +150,14 @@ def last_word(
     context: int,
     device: torch.device | str = "cpu",
 ) -> LastWord:
-    """Return how often a model completes a passage by its last word, as LAMBADA asks (Paperno et
-    al. 2016, arXiv 1606.06031).
+    """Return how often a model completes a passage by its last word, as in LAMBADA (Paperno et al.
+    2016, arXiv 1606.06031).
 
     An example is the (N,) tokens of the passage without the word, at least one, and the (L,) tokens
     of the word, at most `context`. The word is predicted where each of its tokens is the most
     probable one after all that precede it, as greedy decoding would write it. Of the tokens before
     the last one, the last `context` are read. Examples of one length go through the model together,
-    so that there is no padding.
+    so no padding is needed.
     """
     model.eval()
     by_length: dict[int, list[tuple[Tensor, Tensor]]] = defaultdict(list)

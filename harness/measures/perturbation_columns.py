@@ -1,4 +1,4 @@
-"""The columns `noise_*` and `corruptions`, from `input_noise.py` and `corruption.py`."""
+"""Fill the columns `noise_*` and `corruptions`, from `input_noise.py` and `corruption.py`."""
 
 import math
 
@@ -9,7 +9,7 @@ from harness.store.schema import Columns
 
 
 def noise_columns(probe: Probe, noise: NoiseResponse) -> list[Columns]:
-    """Return each model's answer to Gaussian noise on its inputs, at every radius of RADII."""
+    """Return each model's response to Gaussian noise on its inputs, at every radius of RADII."""
     accuracy = probe.each(noise.right).float().mean(1).tolist()
     flip_rate = probe.each(noise.flipped).float().mean(1).tolist()
     output_change = probe.each(noise.change.square()).mean(1).sqrt().tolist()
@@ -29,7 +29,8 @@ def noise_columns(probe: Probe, noise: NoiseResponse) -> list[Columns]:
 
 
 def corruption_columns(probe: Probe) -> list[Columns]:
-    """Return each model's answer to corruptions of its images; nothing where inputs are none."""
+    """Return each model's response to corruptions of its images, empty where inputs are not
+    images."""
     if not (probe.images and probe.box):
         return [{} for _ in probe.draws]
     response = corruption_response(

@@ -1,9 +1,8 @@
-"""Pictures of the smallest changes found: for each of a few held-out images the image, the change,
-and their sum.
+"""Draw the smallest changes found: for a few held-out images the image, the change, and their sum.
 
 One PNG per model, one row per image. The change is drawn around middle grey and stretched to the
-full range, because by itself it can hardly be seen. Changes are the smallest in all of R^d: pixels
-of a sum beyond the box are drawn at its ends, so the model's input can differ from the picture.
+full range, because by itself it is hardly visible. Changes are the smallest in all of R^d. Pixels
+of a sum that leave the box are drawn at its ends, so the picture can differ from the model's input.
 """
 
 import io
@@ -14,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 IMAGES = 5
-"""Rows of a picture, at most."""
+"""Most rows of a picture."""
 MAGNIFIED = 3
 GAP = 2
 """White space between the images, in their own pixels."""

@@ -1,5 +1,5 @@
-"""The points and directions that models are measured with: held-out points, points to begin from,
-random directions. They are the same for every model of a grid.
+"""Draw the points and directions that models are measured with: held-out points, points to start
+from, random directions. They are the same for every model of a grid.
 
 The points of several models lie one after another in one flat batch, so that a model's points lie
 side by side.
@@ -18,11 +18,11 @@ from harness.task import Data, Seeds
 from harness.training.stack import Model, Program, flat
 
 STARTS = 1024
-"""Training points among which the nearest one with another label is looked for."""
+"""Number of training points among which the nearest one with another label is searched for."""
 
 
 class Draw:
-    """The points and random numbers that one data set is measured with under one seed. Inputs are
+    """The points and random numbers with which one data set is measured under one seed. Inputs are
     in data units."""
 
     def __init__(self, data: Data, seeds: Seeds, points: int):
@@ -86,7 +86,7 @@ class Probe:
         return torch.cat([getattr(draw, name) for draw in self.draws])
 
     def coordinates(self, name: str) -> Tensor:
-        """Return the row-space coordinates of the inputs that are an attribute of the draws."""
+        """Return the row-space coordinates of one attribute of the draws, which holds inputs."""
         return self.row_space.coordinates(self.all(name))
 
     def each(self, values: Tensor) -> Tensor:

@@ -1,13 +1,13 @@
-"""Adversarial accuracy at every radius from one search per norm, and the signs that a search was
-fooled.
+"""Measure adversarial accuracy at every radius from one search per norm, and look for signs that a
+search was fooled.
 
     change = nearest_linf_change(model, x, towards=nearest_change(...), classes=10, box=(0.0, 1.0))
     robust_accuracy(right, linf_distance(x, change), radii=(0.1, 0.2, 0.3)).accuracy
 
 A minimum-norm attack finds one distance per point; the accuracy on a ball of radius r is the share
-of points that are predicted rightly and whose distance exceeds r. No search proves that nothing is
-nearer, so the accuracy is an upper estimate. How far it lies from AutoAttack's is measured in
-tests/benchmarks/robust_accuracy.py.
+of points that are classified correctly and whose distance exceeds r. No search proves that nothing
+is nearer, so the accuracy is an upper estimate. tests/benchmarks/robust_accuracy.py measures how
+far it lies from AutoAttack's.
 """
 
 import math
@@ -36,8 +36,8 @@ LINF_RADII = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
 box, or without one with the inputs' root mean square (data unit over √d)."""
 
 LINF_STEPS = 16
-"""Steps from each of two beginnings. On the benchmark's networks the mean distance is 0.06 %
-smaller with 20 steps and 0.18 % with 40; robust accuracies are at most 0.05 points lower with 20.
+"""Steps from each of two starts. On the benchmark's networks the mean distance is 0.06 % smaller
+with 20 steps and 0.18 % with 40; robust accuracies are at most 0.05 points lower with 20.
 """
 LINF_STEP = 1.0
 """The first step's length over the current radius; falls to LINF_END of that along a cosine."""
@@ -52,12 +52,12 @@ MOST_RADIUS = 0.25
 """Limits of the first radius, over the length of the box."""
 
 FLAT = 0.05
-"""From this share of points without a gradient on, a gradient-based search is suspect."""
+"""Share of points without a gradient from which on a gradient-based search is suspect."""
 
 
 class RobustAccuracy(NamedTuple):
-    """Share of points that are right and whose nearest change found lies beyond each radius, and
-    binomial standard errors."""
+    """Share of points that are classified correctly and whose nearest change found lies beyond each
+    radius, with binomial standard errors."""
 
     accuracy: list[float]
     se: list[float]
@@ -66,15 +66,15 @@ class RobustAccuracy(NamedTuple):
 def robust_accuracy(right: Tensor, distance: Tensor, radii: Sequence[float]) -> RobustAccuracy:
     """Return the accuracy at each radius.
 
-    right (B,) bool: the prediction at the point itself is right; distance (B,): to the nearest
-    change found, +inf where none was.
+    right (B,) bool: the point itself is classified correctly. distance (B,): to the nearest change
+    found, +inf where none was found.
     """
     accuracy = [float((right & (distance > radius)).float().mean()) for radius in radii]
     return RobustAccuracy(accuracy, [math.sqrt(a * (1 - a) / len(right)) for a in accuracy])
 
 
 def linf_distance(x: Tensor, z: Tensor) -> Tensor:
-    """Return the largest |z − x| of a number (B,), +inf where z is NaN."""
+    """Return the largest |z − x| over an input's numbers, (B,), +inf where z is NaN."""
     return (z - x).flatten(1).abs().amax(dim=1).nan_to_num(nan=math.inf)
 
 
@@ -87,16 +87,16 @@ def nearest_linf_change(
     box: tuple[float, float] | None,
     at_x: Margins | None = None,
 ) -> Tensor:
-    """Return for each x (B, *input_shape) the nearest input in ℓ∞ found that the model labels
-    otherwise; NaN where none was found.
+    """Return for each x (B, *input_shape) the nearest input found in ℓ∞ to which the model gives
+    another label; NaN where none was found.
 
-    Sign-gradient steps with momentum inside a ball around x whose radius shrinks while the label is
-    changed and grows while it is not (the ℓ∞ form of decoupled direction and norm, as in Pintor et
-    al. 2021, arXiv 2102.12827), from two beginnings: x itself, descending the margin to the rival
-    whose boundary is nearest, and the ℓ2 change found before, `towards` (NaN: x again), descending
-    the margin over the lead on the third class (the DLR loss of Croce & Hein 2020, arXiv
-    2003.01690). Inputs stay in `box`, where there is one. `at_x`: the margins of the predicted
-    labels at x, where they are known.
+    The search takes sign-gradient steps with momentum inside a ball around x. The ball's radius
+    shrinks while the label is changed and grows while it is not: the ℓ∞ form of decoupled direction
+    and norm, as in Pintor et al. 2021 (arXiv 2102.12827). There are two starts. From x itself, the
+    search descends the margin to the rival whose boundary is nearest. From `towards`, the ℓ2 change
+    found before (NaN: x again), it descends the margin over the lead on the third class, the DLR
+    loss of Croce & Hein 2020 (arXiv 2003.01690). Inputs stay in `box`, if there is one. `at_x`: the
+    margins of the predicted labels at x, if they are known.
     """
     label = predicted(model(x), classes)
     if at_x is None:
@@ -151,8 +151,8 @@ def _search(
     low: float,
     high: float,
 ) -> Tensor:
-    """Search from `begin` in a ball of `radius` (B,) around x. Return the nearest change met on the
-    way, NaN where there was none."""
+    """Search from `begin` in a ball of `radius` (B,) around x. Return the nearest change met, NaN
+    where there was none."""
     best = torch.full_like(x, torch.nan)
     nearest = torch.full_like(radius, torch.inf)
     velocity = torch.zeros_like(x)
@@ -193,20 +193,20 @@ def _search(
 
 
 def violations(certified: Tensor, distance: Tensor) -> int:
-    """Count the points (B,) at which a change was found inside the certified radius, beyond
-    rounding: none, unless an instrument is wrong."""
+    """Count the points (B,) at which a change was found within the certified radius, beyond
+    rounding. There are none, unless an instrument is wrong."""
     return int((certified > distance * (1 + 1e-4) + 1e-6).sum())
 
 
 def warnings(
     margins: Margins, distance: Tensor, certified: Tensor | None, noise: Tensor
 ) -> list[str]:
-    """Return signs, of one model, that gradients are masked or the ℓ2 search failed (Athalye et al.
-    2018, arXiv 1802.00420, section 3.1).
+    """Return the signs that one model's gradients are masked or that the ℓ2 search failed (Athalye
+    et al. 2018, arXiv 1802.00420, section 3.1).
 
     margins: of the predicted labels at the points; distance (B,): of the nearest change that the
-    search found; certified (B,): radii without any change; noise (B,): length of the shortest
-    Gaussian noise tried that changed the label, +inf where none did.
+    search found; certified (B,): radii within which no label changes. noise (B,): length of the
+    shortest Gaussian noise tried that changed the label, +inf where none did.
     """
     flat = float((margins.gradients.flatten(1) == 0).all(dim=1).float().mean())
     missed = int(distance.isinf().sum())

@@ -1,4 +1,4 @@
-"""The columns `robust_*` and `attack_warnings`, from `robust_accuracy.py`."""
+"""Fill the columns `robust_*` and `attack_warnings`, from `robust_accuracy.py`."""
 
 import math
 from collections.abc import Sequence
@@ -21,7 +21,8 @@ from harness.store.schema import Columns
 
 
 def robust_accuracy_columns(probe: Probe, at: AtPoints, bounds: Sequence[Bound]) -> list[Columns]:
-    """Return each model's accuracy under ℓ2 and ℓ∞ attacks, and signs that the search failed."""
+    """Return each model's accuracy under ℓ2 and ℓ∞ attacks, and the signs that the search
+    failed."""
     margins = at.local.margins
     linf_distance = nearest_linf(probe, margins, at.nearest.change)
     flipping_noise = _shortest_flipping_noise(probe, at.noise)

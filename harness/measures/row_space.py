@@ -1,12 +1,13 @@
-"""A model as a function of the coordinates of its first layer's row space, for ℓ2 instruments.
+"""Turn a model into a function of the coordinates of its first layer's row space, for ℓ2
+instruments.
 
 An MLP's first layer x ↦ W x + b (W: width × d) distinguishes only inputs that differ along the rows
 of W. With Wᵀ = Q R, the columns of Q orthonormal, f(x) = g(Qᵀx), where g has the first layer u ↦
 Rᵀu + b. Moving along Q changes x and its coordinates u = Qᵀx by the same length, and moving across
 Q changes no output. So g has the gradient norms, spectral norms and difference quotients of f, and
 the input nearest to x with another label is x + Q v, where u + v is nearest to u for g. A search
-there is exact, and passes over `width` numbers per point instead of d: 64 for 784 pixels. ℓ∞ balls,
-boxes and spheres do not keep their shape in these coordinates.
+there is exact, and handles `width` numbers per point instead of d: 64 instead of 784 for pixels of
+digits. ℓ∞ balls, boxes and spheres do not keep their shape in these coordinates.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ class RowSpaceView:
     known, the coordinates are the inputs themselves (M·B, *input_shape).
 
     r is the largest width among the models, at most d. Narrower models leave the coordinates beyond
-    their own width zero, so that a model's coordinates are the same in any company.
+    their own width zero, so a model's coordinates do not depend on the models beside it.
     """
 
     def __init__(
@@ -56,6 +57,6 @@ class RowSpaceView:
         return (by_model @ self.basis.mT).reshape(*v.shape[:-1], *self.input_shape)
 
     def inputs(self, x: Tensor, u: Tensor) -> Tensor:
-        """Return the inputs with coordinates u (M·B, r) that differ from x (M·B, *input_shape)
-        along the basis alone."""
+        """Return the inputs with coordinates u (M·B, r) that differ from x (M·B, *input_shape) only
+        along the basis."""
         return u if self.basis is None else x + self.lift(u - self.coordinates(x))

@@ -1,4 +1,5 @@
-"""The sensitivity columns of some models at their points, one function per group of columns."""
+"""Measure the sensitivity columns of some models at their points, with one function per group of
+columns."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The columns `stability_*`: distances to the decision boundary, from `boundary.py`."""
+"""Fill the columns `stability_*`: distances to the decision boundary, from `boundary.py`."""
 
 from collections.abc import Sequence
 
@@ -13,12 +13,12 @@ from harness.measures.robust_accuracy import violations
 from harness.store.schema import Columns
 
 STABILITY_CAP = 1.0
-"""In data units. Two random points of the data lie about √2 apart, so a change of one unit is
-another input."""
+"""Distance in data units at which stability is capped. Two random points of the data lie about √2
+apart, so a change of one unit makes another input."""
 
 DISAGREE = 1.1
-"""The distances that the search reached from its two beginnings count as different from this
-ratio on."""
+"""Ratio from which on the distances that the search reached from its two starts count as
+different."""
 
 
 def stability_columns(probe: Probe, at: AtPoints, bounds: Sequence[Bound]) -> list[Columns]:
@@ -53,7 +53,7 @@ def stability_columns(probe: Probe, at: AtPoints, bounds: Sequence[Bound]) -> li
 
 
 def _disagreement(probe: Probe, nearest: Nearest) -> list[float]:
-    """Return each model's share of points where the search's two beginnings led to different
+    """Return each model's share of points where the two starts of the search led to different
     distances."""
     ends = nearest.ends.nan_to_num(posinf=1e9)
     different = ends.amax(0) > DISAGREE * ends.amin(0)

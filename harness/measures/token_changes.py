@@ -1,9 +1,9 @@
-"""How the prediction of the next token answers when one token before it is changed, by that token's
-distance from the target.
+"""Measure how the prediction of the next token responds when one token before it is changed, by
+that token's distance from the target.
 
-The input of a model of text cannot be moved a little: the smallest change of a window is one token.
-There are three kinds of change: another token in its place (*replaced*), places exchanged with its
-neighbour (*swapped*), and, where tokens are bytes, a slip of the keyboard (*typo*). Changes are
+The input of a language model cannot be moved a little: the smallest change of a window is one
+token. There are three kinds of change. A token is *replaced* by another, *swapped* with its
+neighbour, or, where tokens are bytes, mistyped as by a slip on the keyboard (*typo*). Changes are
 graded by distance as in Khandelwal et al. 2018 (arXiv 1805.04623); swaps and slips are those of
 Belinkov & Bisk 2018 (arXiv 1711.02173).
 
@@ -30,7 +30,7 @@ KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 PRINTABLE = range(0x20, 0x7F)
 
 NUMBERS = 2**22
-"""Inputs, and probabilities, that one call of the model may hold."""
+"""Most inputs, and most probabilities, that one call of the model may hold."""
 
 
 class TokenChange(NamedTuple):
@@ -43,8 +43,8 @@ class TokenChange(NamedTuple):
 
 
 class TokenResponse(NamedTuple):
-    """A model's answer to one kind of change at one distance, over all B windows; fields are named
-    as in the column `token_changes`."""
+    """A model's response to one kind of change at one distance, over all B windows. Fields are
+    named as in the column `token_changes`."""
 
     kind: str
     distance: int
@@ -53,9 +53,9 @@ class TokenResponse(NamedTuple):
     accuracy_se: float
     """Its binomial standard error."""
     kl: float
-    """Mean KL(p_clean ‖ p_changed) of the next token's distribution, nats."""
+    """Mean KL(p_clean ‖ p_changed) of the next token's distribution, in nats."""
     kl_se: float
-    """Its standard error over windows; NaN for a single one."""
+    """Its standard error over windows; NaN for a single window."""
     flip_rate: float
     """Share of the windows whose predicted token differs from the one before the change."""
 
@@ -69,8 +69,8 @@ def token_changes(text: Text, rows: Tensor, generator: torch.Generator) -> list[
     itself.
 
     swapped: with the token before it, which the first token of a window lacks, so only at distances
-    below T. Two equal tokens leave the window as it is. Such a window counts as one that did not
-    answer, so that every figure is about the same windows.
+    below T. Two equal tokens leave the window unchanged. Such a window counts as one that did not
+    respond, so every figure is about the same windows.
 
     typo, where token t is byte t: a letter by a letter on a key beside its own (same row, or the
     row above or below), in the same case; a digit by a digit beside it; any other byte by a
@@ -115,7 +115,8 @@ def _mistyped(windows: Tensor, distance: int, generator: torch.Generator) -> Tok
 def token_response(
     model: Model, text: Text, rows: Tensor, y: Tensor, generator: torch.Generator
 ) -> list[TokenResponse]:
-    """Return one model's answers at the windows text.tokens[rows], in the order of `token_changes`.
+    """Return one model's responses at the windows text.tokens[rows], in the order of
+    `token_changes`.
 
     `model` maps (B, T, width) inputs, table[tokens], to (B, K) logits, on the device of y. It is
     one model, not a stack: windows go through it in chunks. rows, y: (B,); y are the tokens that
@@ -135,7 +136,7 @@ def token_response(
     clean = torch.cat([logits(chunk) for chunk in windows.split(size)])
     label = clean.argmax(1)
 
-    # Every window's changes lie one after another; `point` is the window that each belongs to.
+    # The changes of a window lie one after another; `point` is the window that each belongs to.
     point = torch.arange(len(rows), device=y.device).repeat_interleave(len(changes))
     right: list[Tensor] = []
     flipped: list[Tensor] = []

@@ -11,6 +11,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from harness.errors import UserError
 from harness.planning.costs import Calibration
 from harness.planning.expected_epochs import expected_epochs
 from harness.planning.gpus import Gpus, share_of_stack
@@ -19,6 +20,7 @@ from harness.planning.resolved import resolve
 from harness.planning.times import Planned, StackMember, TrialTimes
 from harness.sweeps.gpu_shares import SMALLEST
 from harness.sweeps.trial import Batch, Trial, canonical_json
+from harness.sweeps.users_code import users_code
 from harness.training.adversary import adversary_of
 
 BATCHES = 32
@@ -60,19 +62,20 @@ def make_batches(
     memory_bytes: float = math.inf,
     gpus: float | Gpus = 0.0,
 ) -> list[Planned]:
-    """Put every trial into one batch: those with the most GPUs first, and of them the longest. A
-    trial whose model cannot be built is a batch of its own.
+    """Return batches that hold every trial once. Batches with the most GPUs come first, and among
+    equals the longest. A trial whose model cannot be built is a batch of its own.
 
-    `memory_bytes` is what a worker may take; a stack is planned to take at most half of what its
-    process leaves. `gpus` is what every batch is given, or the GPUs of which each batch gets the
-    smallest share that holds it.
+    `memory_bytes` is what a worker may take. A stack is planned to take at most half of what its
+    process leaves of that. `gpus` is either what every batch is given, or a `Gpus`, of which each
+    batch gets the smallest share that holds it.
     """
     members: list[StackMember] = []
     broken: list[Planned] = []
     for trial in trials:
         try:
-            members.append(_stack_member(trial))
-        except (Exception, SystemExit):
+            with users_code(f"the model of task '{trial.ref.name}'", "when it is planned"):
+                members.append(_stack_member(trial))
+        except UserError:
             share = SMALLEST if isinstance(gpus, Gpus) else gpus
             broken.append(Planned(Batch(((trial,),), share), 0.0))
 
@@ -177,8 +180,8 @@ def _rectangles(family: list[StackMember]) -> Iterator[list[list[StackMember]]]:
 
 
 def _joins(rectangle: list[list[StackMember]], begin: int, end: int, times: TrialTimes) -> bool:
-    """Return whether the column `end` is cheaper inside the stack of the columns begin … end − 1
-    than apart from it."""
+    """Return whether column `end` should join the stack of the columns begin … end − 1: whether
+    their models can be padded to its models' sizes, and all together take less time than apart."""
     before = [m for group in rectangle for m in group[begin:end]]
     column = [group[end] for group in rectangle]
     if not _fits_into(before[-1].shape.sizes, column[0].shape.sizes):

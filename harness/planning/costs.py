@@ -12,8 +12,8 @@ from harness.planning.model_shape import LayerKind
 
 
 class Cost(NamedTuple):
-    """Seconds of one call: `fixed` once, and the seconds that each FLOP, parameter or number,
-    model, and byte of activations adds."""
+    """What one call costs, in seconds: `fixed` for the call itself, and an amount for each FLOP,
+    each number (see `seconds`), each model and each byte of activations."""
 
     fixed: float
     per_flop: float

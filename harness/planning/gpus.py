@@ -34,8 +34,8 @@ def share_alone(resolved: ResolvedTrial, gpus: Gpus) -> float | None:
 
 
 def share_of_stack(stack: Sequence[ResolvedTrial], groups: int, gpus: Gpus) -> float:
-    """Return the smallest share that holds a stack of `groups` of trials that share their samples;
-    where no allowed share holds it, the largest that is allowed."""
+    """Return the smallest share that holds a stack. The trials of each of its `groups` share their
+    samples. Where no allowed share holds the stack, return the largest that is allowed."""
     if len(stack) == 1:
         (resolved,) = stack
         return share_alone(resolved, gpus) or float(max_gpus(resolved.task, gpus.most))

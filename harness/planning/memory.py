@@ -3,6 +3,7 @@ allocated."""
 
 from collections.abc import Sequence
 
+from harness.language import LanguageTask
 from harness.measures.jacobian import FEW_OUTPUTS
 from harness.planning.model_shape import Shape
 from harness.planning.resolved import ResolvedTrial
@@ -35,17 +36,17 @@ LEAST_POINTS = 4
 
 
 def alone_bytes(resolved: ResolvedTrial, gpus: float = 1.0) -> float:
-    """Return the bytes that a trial alone takes beyond its process, of each of its GPUs: training,
-    and measuring with its gradients towards every rival.
+    """Return the bytes that a trial alone takes beyond its process, on each of its GPUs: those of
+    training, and those of measuring, with gradients towards every rival class.
 
     Over several GPUs the weights, gradients and moments are divided; activations kept for the
     backward pass are not.
     """
     shape = resolved.shape
-    if resolved.task.stackable:
-        points = max(MEASURE_POINTS, resolved.config.evaluated_together)
-    else:  # too large to be stacked: it is measured by itself, on as many points as there is room
+    if isinstance(resolved.task, LanguageTask):  # measured on as many points as there is room
         points = points_within_memory(MEASURE_POINTS, shape)
+    else:
+        points = max(MEASURE_POINTS, resolved.config.evaluated_together)
 
     activations = shape.saved_bytes_per_sample * points
     rivals = min(shape.outputs, FEW_OUTPUTS)

@@ -10,6 +10,7 @@ from torch import nn
 
 from harness.measures.counts import count_parameters, count_saved_bytes, count_training_flops
 from harness.planning.field_tracking_cache import FieldTrackingCache
+from harness.process_state import own_process_state
 from harness.sweeps.registry import TaskRef, load
 from harness.task import BaseTask, Config
 from harness.training.adversary import count_pass_flops
@@ -64,6 +65,7 @@ def _cached_shape(ref: TaskRef) -> FieldTrackingCache[Shape]:
     return FieldTrackingCache(lambda config: _count(task, config))
 
 
+@own_process_state()
 def _count(task: BaseTask, config: Config) -> Shape:
     """Build the model on the meta device and count."""
     with torch.device("meta"):

@@ -15,6 +15,7 @@ import torch
 
 from harness.errors import UserError
 from harness.planning.batches import make_batches
+from harness.planning.cores import cores_here
 from harness.planning.costs import Calibration
 from harness.planning.gpus import Gpus, share_alone
 from harness.planning.machine_speed import calibrated
@@ -24,6 +25,7 @@ from harness.planning.times import FORECAST_OVERHEAD, Planned, wall_seconds
 from harness.sweeps.gpu_shares import named
 from harness.sweeps.sweep import Resources, Sweep
 from harness.sweeps.trial import Trial, canonical_json
+from harness.sweeps.users_code import UsersCodeRaised, users_code
 
 
 class Cell(NamedTuple):
@@ -55,6 +57,8 @@ class Plan(NamedTuple):
 
     sweep: str
     cells: list[Cell]
+    uncounted: list[str]
+    """A sentence for each cell whose model cannot be counted."""
     trials: int
     repeated: int
     slots: int
@@ -70,11 +74,12 @@ class Plan(NamedTuple):
 
 def plan(sweep: Sweep, say: Callable[[str], None]) -> Plan:
     """Cost every cell, with as many batches at a time as this machine has room for; `say` is told
-    of a calibration.
+    of a calibration, and of cells that are not counted.
 
     Raises UserError when a cell cannot fit into the memory that one trial may use.
     """
-    cells = cost_cells(sweep)
+    cells, uncounted = cost_cells(sweep)
+    say_uncounted(uncounted, say)
     refuse_what_cannot_fit(cells, sweep, here=True)
 
     calibration = calibrated(sweep.resources.cpus, say)
@@ -84,6 +89,7 @@ def plan(sweep: Sweep, say: Callable[[str], None]) -> Plan:
     return Plan(
         sweep=sweep.name,
         cells=cells,
+        uncounted=uncounted,
         trials=len(sweep.trials),
         repeated=sweep.repeated,
         slots=slots,
@@ -142,30 +148,46 @@ def _gpu_bytes(resources: Resources) -> float | None:
     return float(torch.cuda.mem_get_info()[1]) if torch.cuda.is_available() else None
 
 
-def cost_cells(sweep: Sweep, skip_broken: bool = False) -> list[Cell]:
-    """Return the cost of every distinct configuration, in sweep order. Nothing is timed.
+class Counted(NamedTuple):
+    """The cells of a sweep, costed before anything runs."""
 
-    Raises UserError when a task's model() raises; with `skip_broken` such cells are left out (their
-    trials fail when they run, and become rows).
+    cells: list[Cell]
+    """In sweep order."""
+    uncounted: list[str]
+    """For each of the other cells a sentence on why its model cannot be counted."""
+
+
+def cost_cells(sweep: Sweep) -> Counted:
+    """Return the cost of every distinct configuration. Nothing is timed.
+
+    A model that cannot be built on the meta device, without its data, is not counted. Its trials
+    run all the same, each alone: one that fails becomes a row. Raises UserError when the task
+    itself refuses a configuration in a sentence.
     """
     by_cell: dict[tuple[Any, ...], list[Trial]] = {}
     for trial in sweep.trials:
         by_cell.setdefault((trial.ref, canonical_json(trial.config)), []).append(trial)
 
     gpus = gpus_of(sweep.resources)
-    cells: list[Cell] = []
+    counted = Counted([], [])
     for trials in by_cell.values():
+        first = trials[0]
         try:
-            cells.append(_cost(trials[0], len(trials), gpus))
-        except (Exception, SystemExit) as e:
-            if skip_broken:
-                continue
-            message = (
-                f"the model of task '{trials[0].ref.name}' raises {type(e).__name__} for"
-                f" {trials[0].config}: {e}"
-            )
-            raise UserError(" ".join(message.split())[:1000]) from None
-    return cells
+            with users_code(f"the model of task '{first.ref.name}'", f"for {first.config}"):
+                counted.cells.append(_cost(first, len(trials), gpus))
+        except UsersCodeRaised as e:
+            counted.uncounted.append(str(e))
+    return counted
+
+
+def say_uncounted(uncounted: list[str], say: Callable[[str], None]) -> None:
+    """Tell `say` how many cells are not counted, why the first is not, and what becomes of them."""
+    if uncounted:
+        say(
+            f"{len(uncounted)} cells are not counted, because their models cannot be built on"
+            " torch's meta device; their trials run alone, and one that fails becomes a row."
+            f" The first: {uncounted[0]}"
+        )
 
 
 def _cost(trial: Trial, seeds: int, gpus: float | Gpus) -> Cell:
@@ -199,7 +221,7 @@ def _cost(trial: Trial, seeds: int, gpus: float | Gpus) -> Cell:
 
 def slots_here(sweep: Sweep) -> int:
     """Return how many batches this machine runs at a time."""
-    return max(1, min((os.cpu_count() or 1) // sweep.resources.cpus, len(sweep.trials)))
+    return max(1, min(cores_here() // sweep.resources.cpus, len(sweep.trials)))
 
 
 def refuse_what_cannot_fit(cells: list[Cell], sweep: Sweep, here: bool) -> None:
@@ -236,8 +258,8 @@ def _refuse_what_no_gpus_hold(cells: list[Cell], resources: Resources) -> None:
     limited_by = "resources.gpu_memory_gb" if resources.gpu_memory_gb else "this machine's GPU"
     raise UserError(
         f"{_largest_of(too_large, cells)} on one GPU, {limited_by} is"
-        f" {(_gpu_bytes(resources) or 0) / 1e9:.1f} GB, and at most resources.max_gpus ="
-        f" {resources.max_gpus} divide a language model's weights, nothing else's"
+        f" {(_gpu_bytes(resources) or 0) / 1e9:.1f} GB, and only a language model can be"
+        f" divided, over at most resources.max_gpus = {resources.max_gpus} GPUs"
         f" ({_largest(too_large).config})"
     )
 

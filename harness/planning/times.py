@@ -129,8 +129,8 @@ def _data_seconds(members: Sequence[StackMember]) -> float:
 
 
 def _step_seconds(cost: Cost, config: Config, shape: Shape) -> float:
-    """Return the seconds of one optimiser step of one model, its adversary's passes included but
-    for their fixed part: `cost.fixed` counts once."""
+    """Return the seconds of one optimiser step of one model, with its adversary's passes.
+    `cost.fixed` counts once: the passes' own fixed seconds are left out."""
     samples = config.samples_per_step
     flops = samples * shape.training_flops(config)
     saved_bytes = samples * shape.saved_bytes_per_sample * (1 + config.adversary_passes)

@@ -4,11 +4,11 @@ The seconds are fitted by non-negative costs per step, per FLOP, per parameter, 
 byte of activations: of models alone, and of stacks.
 """
 
-import os
+import select
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from harness.measures import measure
 from harness.measures.counts import count_parameters, count_saved_bytes, count_training_flops
 from harness.measures.dataset import describe
 from harness.noise import Noise
+from harness.planning.cores import cores_here
 from harness.planning.costs import Calibration, Cost
 from harness.sweeps.registry import TaskRef, load
 from harness.sweeps.trial import MEASURE_POINTS
@@ -64,6 +65,12 @@ MEASURED = [
 ]
 """(d, width, models) of the stacks of MLPs whose measuring is timed."""
 
+LIMIT_S = 180.0
+"""Seconds that timing may take. A quiet machine needs a small part of them."""
+
+START_S = 60.0
+"""Seconds that a process may take until it trains: it loads torch."""
+
 IMAGE = (1, 28, 28)
 """Shape of the CNNs' inputs."""
 
@@ -72,28 +79,40 @@ WINDOW = (16, 8)
 
 
 def measured(threads: int) -> Calibration:
-    """Time this machine now. Other work on it meanwhile makes stacking look expensive."""
+    """Time this machine now. Other work on it meanwhile makes stacking look expensive.
+
+    Raises TimeoutError when it takes longer than LIMIT_S.
+    """
+    deadline = time.monotonic() + LIMIT_S
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         return Calibration(
-            alone=_fit([_training([_mlp(d, width)], (d,), batch) for d, width, batch in ALONE]),
-            stacked=_fit(
-                [
+            alone=_fit_before(
+                deadline, (_training([_mlp(d, width)], (d,), batch) for d, width, batch in ALONE)
+            ),
+            stacked=_fit_before(
+                deadline,
+                (
                     _training([_mlp(d, width) for _ in range(models)], (d,), batch)
                     for d, width, batch in STACKED
                     for models in (4, 16)
-                ]
+                ),
             ),
-            convolution_alone=_fit([_convolutions(c, 1) for c in (1, 2, 8)]),
-            convolution_stacked=_fit([_convolutions(c, m) for c, m in ((1, 2), (1, 8), (4, 4))]),
-            attention_alone=_fit([_attention(width, 1) for width in (8, 32, 64)]),
-            attention_stacked=_fit([_attention(w, m) for w, m in ((8, 2), (8, 6), (32, 3))]),
-            measuring=_fit(
-                [
+            convolution_alone=_fit_before(deadline, (_convolutions(c, 1) for c in (1, 2, 8))),
+            convolution_stacked=_fit_before(
+                deadline, (_convolutions(c, m) for c, m in ((1, 2), (1, 8), (4, 4)))
+            ),
+            attention_alone=_fit_before(deadline, (_attention(width, 1) for width in (8, 32, 64))),
+            attention_stacked=_fit_before(
+                deadline, (_attention(w, m) for w, m in ((8, 2), (8, 6), (32, 3)))
+            ),
+            measuring=_fit_before(
+                deadline,
+                (
                     _measuring([_mlp(d, width) for _ in range(models)], (d,))
                     for d, width, models in MEASURED
-                ]
+                ),
             ),
             slowdown=_slowdown(threads),
         )
@@ -117,6 +136,17 @@ def _convolutions(c: int, models: int) -> _Timed:
 
 def _attention(width: int, models: int) -> _Timed:
     return _training([_gpt(width) for _ in range(models)], WINDOW, steps=4)
+
+
+def _fit_before(deadline: float, timings: Iterable[_Timed]) -> Cost:
+    """Fit to timings, each of which is made when it is asked for. Raises TimeoutError after the
+    deadline."""
+    timed = []
+    for timing in timings:
+        timed.append(timing)
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"this machine could not be timed within {LIMIT_S:.0f} s")
+    return _fit(timed)
 
 
 def _fit(timed: Sequence[_Timed]) -> Cost:
@@ -218,14 +248,17 @@ def _measuring(models: list[nn.Module], shape: tuple[int, ...]) -> _Timed:
 def _slowdown(threads: int) -> float:
     """Return the time of training steps while other processes do the same on all other cores, over
     their time alone."""
-    others = (os.cpu_count() or 1) // threads - 1
+    others = cores_here() // threads - 1
     alone = _some_steps()
     command = [sys.executable, "-m", __name__, str(threads)]
     busy = [subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) for _ in range(others)]
     try:
         for process in busy:
-            if process.stdout:
-                process.stdout.readline()  # it trains from now on
+            assert process.stdout is not None
+            if not select.select([process.stdout], [], [], START_S)[0]:
+                raise TimeoutError(
+                    f"a process of this machine did not start within {START_S:.0f} s"
+                )
         return max(1.0, _some_steps() / alone)
     finally:
         for process in busy:

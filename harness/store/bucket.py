@@ -13,7 +13,8 @@ import pyarrow.fs
 
 from harness.errors import UserError
 from harness.store.address import ANONYMOUS, Address
-from harness.store.folder import STALE_S, TEMPORARY, Entry, Folder, checked_name
+from harness.store.folder import STALE_S, Entry, Folder, checked_name
+from harness.store.whole_file import TEMPORARY
 
 ATTEMPTS = 10
 """An S3 request is attempted this many times, unless AWS_MAX_ATTEMPTS gives another number. With
@@ -74,6 +75,29 @@ class Bucket(Folder):
     def make_inside(self, name: str) -> None:
         pass
 
+    def probe_inside(self, name: str) -> None:
+        pass  # no folders, no links: what can be written at all can be written here
+
+    def discard(self, name: str) -> None:
+        with self._user_errors("written", name):
+            info = self.file_system.get_file_info(f"{self.base}/{checked_name(name)}")
+            if info.type == pyarrow.fs.FileType.Directory:
+                self.file_system.delete_dir(info.path)
+            elif info.is_file:
+                self.file_system.delete_file(info.path)
+
+    def above(self) -> list[Folder]:
+        above: list[Folder] = []
+        prefix = self.bucket_address.prefix
+        while prefix:
+            prefix = prefix.rpartition("/")[0]
+            above.append(Bucket(self.bucket_address._replace(prefix=prefix)))
+        return above
+
+    def beside(self, suffix: str) -> str:
+        prefix = self.bucket_address.prefix
+        return self.bucket_address._replace(prefix=f"{prefix}{suffix}").of("")
+
     def clear(self) -> None:
         with contextlib.suppress(OSError):
             self.file_system.delete_dir_contents(self.base, missing_dir_ok=True)
@@ -125,8 +149,8 @@ class Bucket(Folder):
         first_line = str(e).splitlines()[0]
         reason = re.sub(r"\s*\(Request ID: [^)]*\)", "", first_line)
         return (
-            f"{reason[:300]}; what is finished is kept, and the same command goes on once the"
-            " bucket answers"
+            f"{reason[:300]}; what is finished is kept; once the bucket answers, run the same"
+            " command again to continue"
         )
 
 

@@ -1,13 +1,50 @@
 """Copy a store into one with a single row file, which opens faster."""
 
+import json
+import os
+import platform
+import shlex
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from harness.errors import UserError
-from harness.store.folder import AT_ONCE
-from harness.store.marker import write_marker
-from harness.store.rows import Rows, read_rows
+from harness.store.folder import AT_ONCE, Entry, Folder
+from harness.store.index import identity_of
+from harness.store.marker import MARKER, refuse_inside_another, write_marker
+from harness.store.row_files import decode, row_files
+from harness.store.rows import not_row_files
+from harness.store.schema import arrow_schema
+from harness.store.small_json import Damaged, read_json
 from harness.store.store import Store
+
+FROM_FILES = 500
+"""A store with this many row files should be compacted. pandas takes some 10 ms to open each, so
+from here on several seconds; a single file of the same rows opens many times faster."""
+
+ROWS_TOGETHER = 4_000
+"""Rows that are held in memory at once, and written as one row group."""
+
+HALF = "_compacting.json"
+"""Marks a target that is not finished, and says which process writes it."""
+
+
+def advice(store: Store) -> list[str]:
+    """Return one sentence that a store of many row files should be compacted, and how; none for
+    one with fewer than FROM_FILES."""
+    files = len(store.row_file_names())
+    if files < FROM_FILES:
+        return []
+    command = shlex.join(["unilaw", "compact", store.where, store.files.beside("-compacted")])
+    return [
+        f"{files} row files: from {FROM_FILES} on a store opens slowly; copy it into one file with"
+        f" {command}"
+    ]
 
 
 def compact(source: str | Path, target: str | Path) -> tuple[int, int]:
@@ -15,28 +52,89 @@ def compact(source: str | Path, target: str | Path) -> tuple[int, int]:
     and the number of rows.
 
     Every attempt is kept. The target is marked as a store only once everything is there; when it
-    cannot be written, nothing of it remains. Raises UserError when the target exists, or when the
-    source holds unreadable files, whose rows would be lost silently.
+    cannot be written, nothing of it remains, and what a killed compaction left there is removed.
+    Raises UserError when the target exists or lies in a store, or when the source holds unreadable
+    files, whose rows would be lost silently.
     """
     old = Store.open(source)
     new = Store(target)
+    refuse_inside_another(new.files)
+    _remove_half(new.files)
     if new.files.there():
         raise UserError(f"the target '{target}' exists; compact writes a new store")
 
-    rows = read_rows(old.files, old.files.entries())
-    if rows.problems:
-        raise UserError(f"'{source}' holds {rows.problems[0]}; move it out before compacting")
+    entries = old.files.entries()
+    for problem in not_row_files(entries):
+        raise _unreadable(old, problem)
+    files = row_files(entries)
+    together = _together(old, files)
 
     try:
-        _copy(old, rows, new)
-    except UserError:
+        _copy(old, together, new)
+    except (UserError, KeyboardInterrupt):
         new.files.clear()
         raise
-    return rows.files, rows.table.num_rows
+    return len(files), together.rows
 
 
-def _copy(old: Store, rows: Rows, new: Store) -> None:
+class _Together(NamedTuple):
+    """The rows of many row files as the content of one."""
+
+    content: pa.Buffer
+    rows: int
+    identity: pa.Table | None
+    """What the index keeps of them."""
+
+
+def _together(old: Store, files: list[Entry]) -> _Together:
+    """Read row files and encode their rows, of which few are in memory at once."""
+    sink = pa.BufferOutputStream()
+    rows = 0
+    identities: list[pa.Table | None] = []
+    with pq.ParquetWriter(
+        sink, arrow_schema(), compression="zstd", write_page_checksum=True
+    ) as writer:
+        for table in _groups(old, files):
+            writer.write_table(table)
+            rows += table.num_rows
+            identities.append(identity_of(table))
+
+    sound = [identity for identity in identities if identity is not None]
+    all_sound = bool(sound) and len(sound) == len(identities)
+    return _Together(sink.getvalue(), rows, pa.concat_tables(sound) if all_sound else None)
+
+
+def _groups(old: Store, files: list[Entry]) -> Iterator[pa.Table]:
+    """Yield the rows of row files, in order, about ROWS_TOGETHER at a time. Raises UserError when a
+    file cannot be read as rows."""
+
+    def read(file: Entry) -> pa.Table:
+        content = old.files.get_if_there(file.name)
+        if content is None:
+            raise _unreadable(old, f"{file.name}: another process has just moved it away")
+        table = decode(pa.BufferReader(content), arrow_schema())
+        if isinstance(table, str):
+            raise _unreadable(old, f"{file.name}: {table}")
+        return table
+
+    pending: list[pa.Table] = []
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for begin in range(0, len(files), AT_ONCE):
+            pending += pool.map(read, files[begin : begin + AT_ONCE])
+            if sum(table.num_rows for table in pending) >= ROWS_TOGETHER:
+                yield pa.concat_tables(pending)
+                pending = []
+    if pending:
+        yield pa.concat_tables(pending)
+
+
+def _unreadable(old: Store, problem: str) -> UserError:
+    return UserError(f"'{old}' holds {problem}; move it out before compacting")
+
+
+def _copy(old: Store, together: _Together, new: Store) -> None:
     new.files.make()
+    new.files.put(HALF, _this_process().encode())
 
     names = [*old.files.matching("_weights", "*"), *old.files.matching("_pictures", "*")]
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -47,9 +145,42 @@ def _copy(old: Store, rows: Rows, new: Store) -> None:
     for run in old.runs():
         new.put_run(run)
 
-    if rows.table.num_rows:
-        new.append_table(rows.table)
+    if together.rows:
+        new.append_encoded(together.content, together.rows, together.identity)
         new.index()
 
     # Last, so that a copy that was interrupted is not taken for a store.
     write_marker(new.files)
+    new.files.delete(HALF)
+
+
+def _remove_half(target: Folder) -> None:
+    """Remove what a killed compaction left. Raises UserError when one is at work there."""
+    half = target.get_if_there(HALF)
+    if half is None or target.size(MARKER) is not None:
+        return
+
+    with suppress(Damaged, KeyError, TypeError, ValueError):
+        writer = read_json(half)
+        host = str(writer["host"])
+        pid = int(writer["pid"])
+        if host != platform.node() or _is_alive(pid):
+            raise UserError(
+                f"process {pid} on {host[:40]!r} is compacting a store into '{target}'; if it has"
+                " ended, delete that folder"
+            )
+    target.clear()
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)  # sends nothing
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
+
+
+def _this_process() -> str:
+    return json.dumps({"host": platform.node(), "pid": os.getpid()})

@@ -12,10 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from harness.errors import UserError
-from harness.store.folder import STALE_S, TEMPORARY, Entry, Folder, LeadsOut, checked_name
-
-FULL = (errno.ENOSPC, errno.EDQUOT)
-"""Errors that mean that the disk, or the user's quota of it, is full."""
+from harness.store.folder import FULL, STALE_S, Entry, Folder, LeadsOut, checked_name
+from harness.store.whole_file import TEMPORARY, write_whole
 
 
 class Disk(Folder):
@@ -30,18 +28,21 @@ class Disk(Folder):
         return pa.OSFile(str(self._inside(checked_name(name))))
 
     def address(self, name: str) -> str:
-        return str(self.root.resolve() / name)
+        return os.path.join(os.path.realpath(self.root), name)
 
     def path(self, name: str) -> str:
         return str(self.root / name)
 
     def make(self) -> None:
         with self._user_errors("written"):
-            self.root.mkdir(parents=True, exist_ok=True)
+            try:
+                self.root.mkdir(parents=True, exist_ok=True)
+            except FileNotFoundError as e:  # below /proc, say, where nobody can make a folder
+                raise UserError(
+                    f"the store '{self}' cannot be written: {self._explain(e)}"
+                ) from None
 
-            probe = self.root / f"{TEMPORARY}{uuid.uuid4().hex}"
-            probe.touch()
-            probe.unlink(missing_ok=True)
+            _probe(self.root)
 
             self._delete_stale(self.root)
             for folder in self.root.glob("_*"):
@@ -51,6 +52,27 @@ class Disk(Folder):
     def make_inside(self, name: str) -> None:
         with self._user_errors("written"):
             self._inside(checked_name(name)).mkdir(exist_ok=True)
+
+    def probe_inside(self, name: str) -> None:
+        with self._user_errors("written", name):
+            folder = self._inside(checked_name(name))
+            if os.path.lexists(folder):
+                _probe(folder)
+
+    def discard(self, name: str) -> None:
+        path = self.root / checked_name(name)
+        with self._user_errors("written", name):
+            if path.is_dir() and not path.is_symlink():
+                path.chmod(0o700)
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+    def above(self) -> list[Folder]:
+        return [Disk(parent) for parent in Path(os.path.realpath(self.root)).parents]
+
+    def beside(self, suffix: str) -> str:
+        return str(self.root.with_name(self.root.name + suffix))
 
     def clear(self) -> None:
         shutil.rmtree(self.root, ignore_errors=True)
@@ -63,14 +85,11 @@ class Disk(Folder):
                     file.unlink()
 
     def _put(self, name: str, content: bytes | pa.Buffer) -> None:
-        target = self._inside(name)
+        target = self.root / name
+        if self._leads_out(target.parent):
+            raise LeadsOut(_led_out(self, name))
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f"{TEMPORARY}{target.name}-{uuid.uuid4().hex}")
-        try:
-            temporary.write_bytes(content)
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_whole(target, content)  # replaces a link under this name, and does not follow it
 
     def _get(self, name: str) -> bytes:
         return self._inside(name).read_bytes()
@@ -86,17 +105,19 @@ class Disk(Folder):
         entries = []
         with contextlib.suppress(FileNotFoundError), os.scandir(self._inside(below)) as listing:
             for item in listing:
-                # The file was renamed meanwhile, or is a link to nothing.
+                # The file was renamed meanwhile.
                 with contextlib.suppress(FileNotFoundError):
                     entries.append(self._entry(item))
         return entries
 
     def _entry(self, item: os.DirEntry[str]) -> Entry:
-        stat = item.stat()
-        outside = item.is_symlink() and self._leads_out(Path(item.path))
+        path = Path(item.path)
+        # A link to nothing, or to itself, has no size of its own either.
+        astray = item.is_symlink() and (self._leads_out(path) or not path.exists())
+        stat = item.stat(follow_symlinks=not astray)
         return Entry(
             name=item.name,
-            is_file=item.is_file() and not outside,
+            is_file=not astray and item.is_file(),
             size=stat.st_size,
             modified=datetime.fromtimestamp(stat.st_mtime, UTC),
         )
@@ -113,19 +134,34 @@ class Disk(Folder):
 
     def _explain(self, e: OSError) -> str:
         reason = e.strerror or str(e)
+        if e.errno == errno.EEXIST and self.root.is_symlink():
+            target = os.readlink(self.root)
+            return f"it is a link to '{target}', which is not a folder; make it one"
         if e.errno not in FULL:
             return reason
         return (
-            f"{reason}; finished trials are there, so free some space and run the same command"
-            " again"
+            f"{reason}; what was written before is kept, so free some space and run the same"
+            " command again"
         )
 
     def _inside(self, name: str) -> Path:
         """Return a name's path. Raises LeadsOut when a link on the way leads out of the folder."""
         path = self.root / name
         if self._leads_out(path):
-            raise LeadsOut(f"the store '{self}' holds a link that leads out of it: '{name}'")
+            raise LeadsOut(_led_out(self, name))
         return path
 
     def _leads_out(self, path: Path) -> bool:
-        return not path.resolve().is_relative_to(self.root.resolve())
+        # not Path.resolve, which raises RuntimeError on a link that leads to itself
+        return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.root))
+
+
+def _led_out(folder: Folder, name: str) -> str:
+    return f"the store '{folder}' holds a link that leads out of it: '{name}'"
+
+
+def _probe(folder: Path) -> None:
+    """Write a file in a folder and remove it. Raises OSError when that cannot be done."""
+    probe = folder / f"{TEMPORARY}{uuid.uuid4().hex}"
+    probe.touch(exist_ok=False)
+    probe.unlink(missing_ok=True)

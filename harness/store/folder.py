@@ -6,6 +6,7 @@ A file appears under its name whole or not at all, and no name leads out of the 
 """
 
 import contextlib
+import errno
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from datetime import datetime
@@ -16,8 +17,11 @@ import pyarrow as pa
 
 from harness.errors import UserError
 
-TEMPORARY = "_tmp-"
-"""Temporary files, and the probes that test whether a folder can be written, begin with this."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Errors that mean that the disk, or the user's quota of it, is full."""
+
+OF_ONE_FILE = (*FULL, errno.EFBIG, errno.EISDIR, errno.ENOTEMPTY, errno.EEXIST)
+"""Errors after which another, perhaps smaller file may still be written."""
 
 STALE_S = 3600.0
 """A temporary file older than this many seconds was left by a process that has ended."""
@@ -30,13 +34,17 @@ class LeadsOut(UserError):
     """A name, or a link, that leads out of a folder."""
 
 
+class DoesNotFit(UserError):
+    """One file cannot be written, while another, perhaps smaller one may well be."""
+
+
 class Entry(NamedTuple):
     """One name in a listing of a folder."""
 
     name: str
 
     is_file: bool
-    """False, too, for a link that leads out of the folder."""
+    """False, too, for a link that leads out of the folder, to itself or to nothing."""
 
     size: int
     """Bytes."""
@@ -85,7 +93,7 @@ class Folder(ABC):
     def entries(self, below: str = "") -> list[Entry]:
         """List this folder, or the folder `below` inside it, by name. The list is empty when the
         folder does not exist."""
-        with self._user_errors("read"):
+        with self._user_errors("read", below):
             return sorted(self._entries(checked_name(below) if below else ""))
 
     def matching(self, below: str, pattern: str) -> list[str]:
@@ -134,6 +142,25 @@ class Folder(ABC):
         """Create a folder inside this one; a bucket needs none."""
 
     @abstractmethod
+    def probe_inside(self, name: str) -> None:
+        """Check that a folder inside this one can be written, if it exists. Raises UserError when
+        it cannot, and LeadsOut when it is a link that leads out."""
+
+    @abstractmethod
+    def discard(self, name: str) -> None:
+        """Remove whatever has this name: a file, a link itself, or a folder with everything in
+        it."""
+
+    @abstractmethod
+    def above(self) -> "list[Folder]":
+        """Return the folders that this one lies in, nearest first."""
+
+    @abstractmethod
+    def beside(self, suffix: str) -> str:
+        """Return the path or address of a neighbour: this folder's own, with `suffix` added to its
+        name."""
+
+    @abstractmethod
     def clear(self) -> None:
         """Remove the folder and everything in it, as far as possible."""
 
@@ -164,10 +191,9 @@ class Folder(ABC):
         except FileNotFoundError:
             raise
         except OSError as e:
+            kind = DoesNotFit if e.errno in OF_ONE_FILE else UserError
             file = f"{name}: " if name else ""
-            raise UserError(
-                f"the store '{self}' cannot be {done}: {file}{self._explain(e)}"
-            ) from None
+            raise kind(f"the store '{self}' cannot be {done}: {file}{self._explain(e)}") from None
 
 
 def checked_name(name: str) -> str:

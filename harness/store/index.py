@@ -1,23 +1,28 @@
 """The index: what became of every trial, for many row files together.
 
 Each file of the index repeats the IDENTITY columns of some row files. Its schema's metadata holds
-`parts`, a JSON list with the name, the size in bytes, the CRC-32 and the number of rows of each of
-these row files. The index may be deleted: the row files hold everything.
+`parts`, a JSON object with a list: the name, the size in bytes, the CRC-32 and the number of rows
+of each of these row files. A file of the index is named after the SHA-256 of its content, so that
+damage anywhere in it is seen. The index may be deleted: the row files hold everything.
 """
 
+import hashlib
 import json
-import uuid
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from harness.errors import UserError
 from harness.store.folder import AT_ONCE, Entry, Folder
 from harness.store.row_files import encode
 from harness.store.schema import arrow_schema
+from harness.store.small_json import read_json
+from harness.store.valid_rows import faults_of
+
+FOLDER = "_index"
 
 _OUTCOME = {
     "trial_id",
@@ -28,6 +33,7 @@ _OUTCOME = {
     "finished_at",
     "measures_version",
     "gpus",
+    "weights_file",
 }
 IDENTITY = tuple(name for name in arrow_schema().names if name in _OUTCOME)
 """The columns that say what became of a trial. The index repeats them, so that nobody opens
@@ -58,13 +64,18 @@ class Index:
         self.tables: list[pa.Table] = []
         """The IDENTITY columns of these row files."""
 
+        self.damaged: list[str] = []
+        """Files of the index that are not as they were written; FOLDER itself when it cannot be
+        listed."""
+
     def add(self, table: pa.Table, sizes: dict[str, int]) -> None:
         """Add one file of the index, given the row files' sizes in bytes by name.
 
         Row files that do not exist, have another size, or were added before are left out. Raises
         ValueError, KeyError, TypeError or ArrowException when the file is damaged.
         """
-        row_files = [RowFile(*part) for part in json.loads(table.schema.metadata[b"parts"])]
+        parts = read_json(table.schema.metadata[b"parts"])["parts"]
+        row_files = [RowFile(*part) for part in parts]
         schema = pa.schema([arrow_schema().field(name) for name in IDENTITY])
         rows = table.select(schema.names).cast(schema)
         counts = [int(file.rows) for file in row_files]
@@ -84,24 +95,56 @@ class Index:
                 self.checksums[file.name] = file.checksum
 
 
-def read_index(folder: Folder, row_files: list[Entry]) -> Index:
-    """Return what the index says about these row files. Damaged files of the index are skipped."""
-    sizes = {entry.name: entry.size for entry in row_files}
-    names = folder.matching("_index", "*.parquet")
+def identity_of(table: pa.Table) -> pa.Table | None:
+    """Return what the index keeps of a row file's rows.
 
+    Returns None when a row is among them that no run writes. The index describes no such file, so
+    that every reading comes upon the row.
+    """
+    return None if faults_of(table) else table.select(IDENTITY)
+
+
+def read_index(folder: Folder, row_files: list[Entry]) -> Index:
+    """Return what the index says about these row files. Damaged files of the index are skipped, and
+    named in `Index.damaged`."""
     index = Index()
+    try:
+        entries = folder.entries(FOLDER)
+    except UserError:
+        index.damaged = [FOLDER]
+        return index
+
+    sizes = {entry.name: entry.size for entry in row_files}
+    # Another driver may be writing a temporary file here at this moment.
+    names = [f"{FOLDER}/{e.name}" for e in entries if e.name.endswith(".parquet")]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for content in pool.map(folder.get_if_there, names):
-            if content is None:
-                continue
-            with suppress(pa.ArrowException, OSError, ValueError, KeyError, TypeError):
-                index.add(pq.read_table(pa.BufferReader(content)), sizes)
+        for name, table in zip(names, pool.map(lambda n: _read(folder, n), names), strict=True):
+            try:
+                if table is not None:
+                    index.add(table, sizes)
+                    continue
+            except (pa.ArrowException, ValueError, KeyError, TypeError):
+                pass
+            index.damaged.append(name)
     return index
+
+
+def _read(folder: Folder, name: str) -> pa.Table | None:
+    """Return a file of the index; None when it is not what was written under this name."""
+    try:
+        content = folder.get(name)
+        return pq.read_table(pa.BufferReader(content)) if name == _name(content) else None
+    except (UserError, OSError, ValueError, pa.ArrowException):
+        return None
 
 
 def write_index(folder: Folder, files: list[tuple[RowFile, pa.Table]]) -> None:
     """Write one file of the index for these row files, each with its rows' IDENTITY columns."""
-    parts = json.dumps([row_file for row_file, _ in files])
+    parts = json.dumps({"parts": [row_file for row_file, _ in files]})
     rows = pa.concat_tables([table for _, table in files])
     content = encode(rows.replace_schema_metadata({"parts": parts}))
-    folder.put(f"_index/{uuid.uuid4().hex}.parquet", content)
+    folder.put(_name(content), content)
+
+
+def _name(content: bytes | pa.Buffer) -> str:
+    return f"{FOLDER}/{hashlib.sha256(content).hexdigest()[:32]}.parquet"

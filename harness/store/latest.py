@@ -7,8 +7,9 @@ import pandas as pd
 def newest(rows: pd.DataFrame) -> np.ndarray:
     """Return the positions of the rows in the latest view, in increasing order.
 
-    A trial is represented by its newest `ok` row if it has one, else by its newest failure. Newer
-    measures come before a later time, and a later time before a higher attempt.
+    A trial is represented by its newest `ok` row if it has one, else by its newest failure. The
+    newest row is the one with the highest `measures_version`; among equals the one with the highest
+    attempt, and then the one that finished last: clocks may be wrong.
     """
     trials, ids = pd.factorize(rows["trial_id"])
     if len(ids) == len(rows):
@@ -21,8 +22,8 @@ def newest(rows: pd.DataFrame) -> np.ndarray:
     repeated_trials = trials[positions]
     order = np.lexsort(
         (
-            repeated["attempt"],
             repeated["finished_at"].astype("int64"),
+            repeated["attempt"],
             repeated["measures_version"],
             repeated["status"].eq("ok").to_numpy(bool),
             repeated_trials,

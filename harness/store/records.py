@@ -1,9 +1,12 @@
 """Records that a store keeps beside its rows: the sweeps that were run into it, and the runs."""
 
 import hashlib
+from contextlib import suppress
 from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from harness.store.folder import Entry, Folder
 
 SWEEP_NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 
@@ -39,7 +42,7 @@ class RunRecord(BaseModel):
     """A run that finished: how many trials it ran, how long they took, and the time that was
     forecast."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     sweep: str = Field(pattern=SWEEP_NAME)
     began: AwareDatetime
@@ -47,3 +50,40 @@ class RunRecord(BaseModel):
     trials: int = Field(ge=0)
     forecast_s: float = Field(ge=0)
     seconds: float = Field(ge=0)
+
+
+class SweepRecords:
+    """The records of sweeps in a store's folder. A record is read once, because it never
+    changes."""
+
+    def __init__(self, folder: Folder):
+        self.folder = folder
+        self._known: dict[Entry, SweepRecord | str] = {}
+
+    def read(self) -> dict[str, SweepRecord | str]:
+        """Return each record, or what is wrong with it, by file name, in order of the sweeps' first
+        run."""
+        listed = [e for e in self.folder.entries("_sweeps") if e.name.endswith(".json")]
+        for entry in listed:
+            if entry not in self._known:
+                self._known[entry] = self._read(entry)
+
+        listed.sort(key=lambda entry: (entry.modified, entry.name))
+        return {entry.name: self._known[entry] for entry in listed}
+
+    def _read(self, entry: Entry) -> SweepRecord | str:
+        if not entry.is_file:
+            return "is no file but a folder, or a link that leads out or nowhere"
+        try:
+            return SweepRecord.model_validate_json(self.folder.get(f"_sweeps/{entry.name}"))
+        except (FileNotFoundError, ValueError) as e:
+            return f"cannot be read as a sweep's record ({type(e).__name__})"
+
+
+def read_runs(folder: Folder) -> list[RunRecord]:
+    """Return the records of finished runs, oldest first. Unreadable ones are left out."""
+    records = []
+    for name in folder.matching("_runs", "*.json"):
+        with suppress(FileNotFoundError, ValueError):
+            records.append(RunRecord.model_validate_json(folder.get(name)))
+    return sorted(records, key=lambda record: record.began)

@@ -1,6 +1,12 @@
 """Row files: Parquet with page checksums, and what is wrong with a file that cannot be read as
-rows."""
+rows.
 
+A file's name ends with the CRC-32 of its content. Where a file and the index contradict each other,
+the name tells which of the two is damaged.
+"""
+
+import re
+import uuid
 from contextlib import suppress
 from fnmatch import fnmatch
 
@@ -20,6 +26,17 @@ MANY_ROWS = 10_000
 def is_row_file(name: str) -> bool:
     """Return whether a file of this name holds rows."""
     return fnmatch(name, "part-*.parquet") and name.isprintable()
+
+
+def row_file_name(checksum: int) -> str:
+    """Return a new name for a row file with this CRC-32."""
+    return f"part-{uuid.uuid4().hex}-{checksum:08x}.parquet"
+
+
+def checksum_in(name: str) -> int | None:
+    """Return the CRC-32 that a row file's name gives; None for a name of another form."""
+    match = re.fullmatch(r"part-[0-9a-f]{32}-([0-9a-f]{8})\.parquet", name)
+    return int(match[1], 16) if match else None
 
 
 def row_files(entries: list[Entry]) -> list[Entry]:

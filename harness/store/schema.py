@@ -27,11 +27,11 @@ from harness.store.columns.stability import STABILITY
 from harness.store.columns.training import TRAINING
 from harness.store.columns.trial import TRIAL
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Version of this table. A store that a newer version has written to is refused."""
 
 MEASURES_VERSION = 5
-"""Raised whenever an instrument in `harness/measures/` starts to give other numbers."""
+"""Increase it when an instrument in `harness/measures/` starts to give other numbers."""
 
 Columns = dict[str, Any]
 """Values of one row, or of a part of it, by column name."""
@@ -57,6 +57,27 @@ COLUMNS: tuple[Column, ...] = (
     *PROVENANCE,
 )
 """Every column, in the order in which row files and docs/columns.md show them."""
+
+
+def holdable(rows: list[Columns]) -> bool:
+    """Return whether a row file can hold all of these values."""
+    try:
+        pa.array(rows, pa.struct(list(arrow_schema())))
+    except Exception:  # Arrow raises what a value's own conversion raises, too
+        return False
+    return True
+
+
+def refusal(columns: Columns) -> str | None:
+    """Return which value no row file can hold, and why; None when every value can be held."""
+    for name, value in columns.items():
+        try:
+            pa.array([value], arrow_schema().field(name).type)
+        except Exception as e:
+            plain = isinstance(value, str | int | float)  # others need not have a repr
+            shown = repr(value)[:60] if plain else f"a {type(value).__name__}"
+            return f"{name} = {shown}: {' '.join(str(e).split())}"
+    return None
 
 
 def measured_columns() -> list[str]:

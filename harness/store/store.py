@@ -1,7 +1,8 @@
 """The store: a folder or a bucket of Parquet files that only ever grows, readable by plain
 `pandas.read_parquet(store)`.
 
-    part-*.parquet     rows, one file per finished batch, each with the full explicit schema
+    part-*.parquet     rows, one file per finished batch, each with the full explicit schema; a name
+                       ends with the CRC-32 of the content
     _store.json        marks the folder as a store, and gives its schema version
     _sweeps/           the sweep files that were run here, with the trials each asked for
     _runs/             what each run did, and the time that was forecast for it
@@ -17,8 +18,7 @@ name at once (`harness/store/folder.py`), so readers never see half of one.
 
 import uuid
 import zlib
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
@@ -28,15 +28,25 @@ import pandas as pd
 import pyarrow as pa
 
 from harness.errors import UserError
+from harness.store import index
 from harness.store.bucket import Bucket
-from harness.store.folder import AT_ONCE, TEMPORARY, Entry, Folder
-from harness.store.index import IDENTITY, RowFile, read_index, write_index
+from harness.store.folder import DoesNotFit, Folder
+from harness.store.index import IDENTITY, RowFile, identity_of, read_index, write_index
 from harness.store.location import folder_at
-from harness.store.marker import MARKER, read_marker, write_marker
-from harness.store.records import RunRecord, SweepRecord
-from harness.store.row_files import decode, encode, is_row_file, row_files
+from harness.store.marker import MARKER, read_marker, refuse_inside_another, write_marker
+from harness.store.records import RunRecord, SweepRecord, SweepRecords, read_runs
+from harness.store.row_files import encode, is_row_file, row_file_name, row_files
 from harness.store.rows import read_rows
 from harness.store.schema import SCHEMA_VERSION, arrow_schema
+from harness.store.torn_files import look_at
+from harness.store.trial_files import TrialFiles
+from harness.store.whole_file import TEMPORARY
+
+__all__ = ["IDENTITY", "Contents", "RunRecord", "Store", "SweepRecord"]
+
+WRITTEN_LATER = ("_weights", "_pictures", "_checkpoints", "_runs", "_sweeps", "_set_aside")
+"""Folders of a store that are written to when trials have ended: too late to learn that one of them
+cannot be."""
 
 INDEXED_TOGETHER = 64
 """Row files per file of the index. Rows that are not indexed are read from the row files
@@ -50,20 +60,22 @@ class Contents(NamedTuple):
     """Every attempt of every trial."""
 
     problems: list[str]
-    """One sentence for each file that is not rows."""
+    """One sentence for each file that is not rows, or holds some that no run writes."""
 
 
-class Store:
+class Store(TrialFiles):
     """A store that exists. Make one with `create` or `open`."""
 
     def __init__(self, where: str | Path | Folder):
-        self.files = where if isinstance(where, Folder) else folder_at(where)
+        super().__init__(where if isinstance(where, Folder) else folder_at(where))
 
         self._not_indexed: list[tuple[RowFile, pa.Table]] = []
         """Row files that the index does not describe yet, each with its rows' IDENTITY columns."""
 
-        self._sweep_records: dict[Entry, SweepRecord | str] = {}
-        """Every record read so far, or what is wrong with it."""
+        self._sweep_records = SweepRecords(self.files)
+
+        self.written: set[str] = set()
+        """Names of the row files that this object has written."""
 
     def __str__(self) -> str:
         return self.where
@@ -87,8 +99,8 @@ class Store:
     def create(cls, where: str | Path) -> "Store":
         """Open a store for writing; create the folder if need be.
 
-        Raises UserError when the path is a file, is not writable, or holds something that is not a
-        store.
+        Raises UserError when the path is a file, is not writable, holds something that is not a
+        store, or lies inside another store.
         """
         store = cls(where)
         # Another driver may be creating the same store at this moment: its probe is no obstacle.
@@ -99,7 +111,11 @@ class Store:
                 f"the store '{store}' is not empty and not a unilaw store; choose a new folder"
             )
 
+        if version is None:
+            refuse_inside_another(store.files)
         store.files.make()
+        for folder in WRITTEN_LATER:
+            store.files.probe_inside(folder)
         if version is None or version < SCHEMA_VERSION:
             write_marker(store.files)
         return store
@@ -128,46 +144,57 @@ class Store:
     def append(self, rows: list[dict[str, Any]]) -> str:
         """Write the rows as one new file, whole or not at all. Return the file's name.
 
+        Where the disk has no room for them, the weights that were kept for these rows make way.
         Raises ValueError for a column that the schema does not have.
         """
-        schema = arrow_schema()
-        unknown = {key for row in rows for key in row} - set(schema.names)
+        unknown = {key for row in rows for key in row} - set(arrow_schema().names)
         if unknown:
             raise ValueError(f"columns that the schema does not have: {sorted(unknown)}")
-        return self.append_table(pa.Table.from_pylist(rows, schema=schema))
+
+        try:
+            name = self.append_table(_table(rows))
+        except DoesNotFit:
+            name = self._append_without_weights(rows)
+        self.rows_are_written()
+        return name
+
+    def _append_without_weights(self, rows: list[dict[str, Any]]) -> str:
+        """Remove the weights that were kept for these rows, and write the rows once more."""
+        rows_without = [self.without_new_weights(row) for row in rows]
+        try:
+            return self.append_table(_table(rows_without))
+        except DoesNotFit as e:
+            count = "row" if len(rows) == 1 else f"{len(rows)} rows"
+            raise UserError(
+                f"{e}. Not kept: the {count} of the batch that has just ended"
+            ) from None
 
     def append_table(self, table: pa.Table) -> str:
         """Write a table in today's schema as one new file, as `append` does."""
         table.validate(full=True)
-        content = encode(table)
-        name = f"part-{uuid.uuid4().hex}.parquet"
-        self.files.put(name, content)
+        return self.append_encoded(encode(table), table.num_rows, identity_of(table))
 
-        row_file = RowFile(name, content.size, zlib.crc32(content), table.num_rows)
-        self._not_indexed.append((row_file, table.select(IDENTITY)))
+    def append_encoded(self, content: pa.Buffer, rows: int, identity: pa.Table | None) -> str:
+        """Write an encoded row file of so many rows, given what `identity_of` its table is."""
+        checksum = zlib.crc32(content)
+        name = row_file_name(checksum)
+        self.files.put(name, content)
+        self.written.add(name)
+
+        if identity is not None:
+            self._not_indexed.append((RowFile(name, content.size, checksum, rows), identity))
         if len(self._not_indexed) >= INDEXED_TOGETHER:
             self.index()
         return name
 
     def index(self) -> None:
-        """Write a file of the index for the row files that it does not describe yet."""
+        """Write a file of the index for the row files that it does not describe yet. Without room
+        for it there is none, which costs readers time."""
         pending = self._not_indexed
         self._not_indexed = []
         if pending:
-            write_index(self.files, pending)
-
-    def put_weights(self, trial_id: str, safetensors: bytes) -> str:
-        """Keep a trial's final weights. Return the file's name relative to the store."""
-        name = f"_weights/{trial_id}.safetensors"
-        self.files.put(name, safetensors)
-        return name
-
-    def put_pictures(self, trial_id: str, png: bytes) -> str:
-        """Keep the picture of a trial's smallest changes. Return the file's name relative to the
-        store."""
-        name = f"_pictures/{trial_id}.png"
-        self.files.put(name, png)
-        return name
+            with suppress(UserError):
+                write_index(self.files, pending)
 
     def put_report(self, html: str) -> str:
         """Keep the report. Return its path or address."""
@@ -190,76 +217,30 @@ class Store:
         name = f"_runs/{record.sweep}-{uuid.uuid4().hex[:12]}.json"
         self.files.put(name, record.model_dump_json(indent=1).encode())
 
-    # Files of trials
-
-    def checkpoints(self) -> str:
-        """Return the place of checkpoints: an absolute path or a bucket's address with {} in place
-        of the trial's id. Creates the folder if need be."""
-        self.files.make_inside("_checkpoints")
-        return self._safetensors("_checkpoints")
-
-    def weights(self) -> str:
-        """Return the place of final weights, in the same form (`harness.store.location.read_kept`
-        reads such a file)."""
-        return self._safetensors("_weights")
-
-    def _safetensors(self, folder: str) -> str:
-        """Return the address of a trial's file with {} for its id and other braces doubled, for
-        str.format."""
-        mark = uuid.uuid4().hex
-        address = self.files.address(f"{folder}/{mark}.safetensors")
-        return address.replace("{", "{{").replace("}", "}}").replace(mark, "{}")
-
-    def drop_checkpoints(self, trial_ids: Iterable[str]) -> None:
-        """Delete the checkpoints of trials that have a row now, and temporary files of theirs that
-        a killed worker left behind."""
-        finished = set(trial_ids)
-        if not finished:
-            return
-
-        for name in self.files.matching("_checkpoints", "*"):
-            file = name.removeprefix("_checkpoints/").removeprefix(TEMPORARY)
-            if file.partition(".")[0] in finished:
-                self.files.delete(name)
-
     # Reading
 
     def runs(self) -> list[RunRecord]:
         """Return the finished runs, oldest first. Unreadable records are left out."""
-        records = []
-        for name in self.files.matching("_runs", "*.json"):
-            with suppress(FileNotFoundError, ValueError):
-                records.append(RunRecord.model_validate_json(self.files.get(name)))
-        return sorted(records, key=lambda record: record.began)
+        return read_runs(self.files)
 
     def sweeps(self) -> list[SweepRecord]:
         """Return the sweeps that were run into this store, in order of their first run. Unreadable
         records are left out here; `read` names them."""
-        records = self._read_sweep_records().values()
+        records = self._sweep_records.read().values()
         return [record for record in records if isinstance(record, SweepRecord)]
 
-    def _read_sweep_records(self) -> dict[str, SweepRecord | str]:
-        """Return each record, or what is wrong with it, by file name."""
-        listed = [e for e in self.files.entries("_sweeps") if e.name.endswith(".json")]
-        for entry in listed:
-            if entry in self._sweep_records:
-                continue
-            try:
-                content = self.files.get(f"_sweeps/{entry.name}")
-                record = SweepRecord.model_validate_json(content)
-            except (FileNotFoundError, ValueError) as e:
-                record = f"cannot be read as a sweep's record ({type(e).__name__})"
-            self._sweep_records[entry] = record
-
-        listed.sort(key=lambda entry: (entry.modified, entry.name))
-        return {entry.name: self._sweep_records[entry] for entry in listed}
-
-    def read(self, columns: Sequence[str] | None = None) -> Contents:
-        """Return every row of every readable file, and a sentence about each file that is not rows.
+    def read(
+        self,
+        columns: Sequence[str] | None = None,
+        types_mapper: Callable[[pa.DataType], Any] | None = None,
+    ) -> Contents:
+        """Return every row that a run can have written, and a sentence about each file that is not
+        rows or holds others.
 
         columns: the columns that are wanted; default: all. Columns of IDENTITY alone are read fast,
-        from the index, and their rows come in no particular order. Raises UserError when a row file
-        cannot be opened: a report must not pass over such a gap.
+        from the index, and their rows come in no particular order. types_mapper: as in
+        `pyarrow.Table.to_pandas`. Raises UserError when a row file cannot be opened: a report must
+        not pass over such a gap.
         """
         entries = self.files.entries()
         rows = read_rows(self.files, entries, columns)
@@ -271,58 +252,57 @@ class Store:
                     f"{entry.name}: is not part of the store; it may trip pandas.read_parquet, so"
                     " move it out"
                 )
-        for name, record in self._read_sweep_records().items():
+        for name, record in self._sweep_records.read().items():
             if isinstance(record, str):
                 problems.append(f"_sweeps/{name}: {record}")
-        return Contents(rows.table.to_pandas(), problems)
+        return Contents(rows.table.to_pandas(types_mapper=types_mapper), problems)
+
+    def row_file_names(self) -> set[str]:
+        """Return the names of all row files."""
+        return {entry.name for entry in row_files(self.files.entries())}
+
+    def read_files(self, names: set[str]) -> pd.DataFrame:
+        """Return the IDENTITY columns of the rows in these row files, where they can be read."""
+        entries = [entry for entry in self.files.entries() if entry.name in names]
+        return read_rows(self.files, entries, IDENTITY).table.to_pandas()
 
     # Unreadable files
 
     def set_torn_aside(self) -> list[str]:
         """Move unreadable row files to _set_aside/. Return one sentence for each of them.
 
-        A file with the checksum in the index is not decoded again. In a bucket it is not even read,
-        because a bucket keeps checksums itself.
+        Make the index right: its damaged files are deleted, and when it contradicts a sound row
+        file, all of it.
         """
         files = row_files(self.files.entries())
-        checksums = read_index(self.files, files).checksums
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            damages = list(
-                pool.map(lambda file: self._damage(file, checksums.get(file.name)), files)
-            )
+        known = read_index(self.files, files)
+        self._drop_from_index(known.damaged)
+        looks = look_at(self.files, files, known.checksums)
+        if any(look.index_is_wrong for look in looks):
+            self._drop_from_index([index.FOLDER])
+            looks = look_at(self.files, files, {})
+
+        self._not_indexed = [look.for_index for look in looks if look.for_index]
         if len(self._not_indexed) >= INDEXED_TOGETHER:
             self.index()
 
         sentences = []
-        for file, damage in zip(files, damages, strict=True):
-            if damage is None:
+        for file, look in zip(files, looks, strict=True):
+            if look.damage is None:
                 continue
             aside = f"_set_aside/{file.name}"
             with suppress(FileNotFoundError):  # another driver has moved it
                 self.files.move(file.name, aside)
-                sentences.append(f"{file.name}: {damage}; moved to {self.files.address(aside)}")
+                sentences.append(
+                    f"{file.name}: {look.damage}; moved to {self.files.address(aside)}"
+                )
         return sentences
 
-    def _damage(self, file: Entry, checksum: int | None) -> str | None:
-        """Return what is wrong with a row file, or None. Note a sound file that is not indexed for
-        the index. `checksum` is the CRC-32 in the index, if the file is there."""
-        if checksum is not None and isinstance(self.files, Bucket):
-            return None
+    def _drop_from_index(self, names: list[str]) -> None:
+        for name in names:
+            with suppress(UserError):  # not ours to delete: read as if it were not there
+                self.files.discard(name)
 
-        content = self.files.get_if_there(file.name)
-        if content is None:
-            return None
-        actual = zlib.crc32(content)
-        if actual == checksum:
-            return None
 
-        table = decode(pa.BufferReader(content), arrow_schema())
-        if isinstance(table, str):
-            return table
-        # The file can be decoded, but only pages have checksums: names, types and counts have none.
-        if checksum is not None:
-            return "is torn (its checksum is not the one it was written with)"
-
-        row_file = RowFile(file.name, file.size, actual, table.num_rows)
-        self._not_indexed.append((row_file, table.select(IDENTITY)))
-        return None
+def _table(rows: list[dict[str, Any]]) -> pa.Table:
+    return pa.Table.from_pylist(rows, schema=arrow_schema())

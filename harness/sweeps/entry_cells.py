@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -13,6 +14,7 @@ from harness.sweeps.messages import complain, dotted, unknown_key
 from harness.sweeps.registry import TaskRef, find, load
 from harness.sweeps.sweep_file import TaskEntry
 from harness.sweeps.trial import Trial, make_trial
+from harness.sweeps.users_code import users_code
 from harness.sweeps.yaml_lines import Document, Path_
 from harness.task import Config
 
@@ -56,7 +58,7 @@ class EntryCells:
         if entry.seeds is not None:
             self.seeds = check_values(entry.seeds, SEED, (*path, "seeds"), document)
 
-        # A rule of the configuration's own names a field without its part.
+        # A configuration's own validator names a field without `fixed` or `grid` before it.
         for part in ("fixed", "grid"):
             for field in getattr(entry, part):
                 document.lines[(*path, field)] = document.lines[(*path, part, field)]
@@ -90,22 +92,25 @@ class EntryCells:
         Raises UserError, at the line of the source, when data cannot be read.
         """
         for config in self._configs():
-            try:
-                yield from [make_trial(self.ref, config, seed) for seed in self.seeds]
-            except UserError as e:
-                source = sorted(config.fields_marked("source"))[:1]
-                raise UserError(f"{self.document.where((*self.path, *source))}: {e}") from None
-            except Exception as e:
-                where = self.document.where((*self.path, "task"))
-                raise UserError(
-                    f"{where}: the task '{self.ref.name}' raises {type(e).__name__} in"
-                    f" fingerprint(): {e}"
-                ) from None
+            with self._tasks_code("in fingerprint()"):
+                try:
+                    trials = [make_trial(self.ref, config, seed) for seed in self.seeds]
+                except UserError as e:
+                    source = sorted(config.fields_marked("source"))[:1]
+                    raise UserError(f"{self.document.where((*self.path, *source))}: {e}") from None
+            yield from trials
 
     def _configs(self) -> Iterator[Config]:
         for combination in itertools.product(*self.grid.values()):
             varied = dict(zip(self.grid, combination, strict=True))
-            try:
-                yield self.config.model_validate({**self.fixed, **varied})
-            except ValidationError as e:
-                raise complain(e, self.document, self.config, self.path) from None
+            with self._tasks_code(f"in {self.config.__name__}"):
+                try:
+                    config = self.config.model_validate({**self.fixed, **varied})
+                except ValidationError as e:
+                    raise complain(e, self.document, self.config, self.path) from None
+            yield config
+
+    def _tasks_code(self, when: str) -> AbstractContextManager[None]:
+        """Return the context in which the task's own code is called; `when` says in which part."""
+        where = self.document.where((*self.path, "task"))
+        return users_code(f"{where}: the task '{self.ref.name}'", when)

@@ -17,7 +17,7 @@ LARGEST_ARGUMENT = 1e18
 
 
 def check_value(value: Any, adapter: TypeAdapter[Any], path: Path_, document: Document) -> Any:
-    """Return the value as the field has it.
+    """Return the value in the type of its field.
 
     Raises UserError, with the line and what is allowed, when the field cannot have the value.
     """

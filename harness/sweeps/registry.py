@@ -18,6 +18,8 @@ from typing import NamedTuple
 from pydantic import BaseModel
 
 from harness.errors import UserError, did_you_mean
+from harness.sweeps.small_files import read_small
+from harness.sweeps.users_code import users_code
 from harness.task import BaseTask, Config, Task
 
 BUILT_IN = {
@@ -29,6 +31,9 @@ BUILT_IN = {
 }
 
 ENTRY_POINT_GROUP = "unilaw.tasks"
+
+LARGEST_VERSION = 2**31 - 1
+"""The largest version of a task that a row can hold."""
 
 
 class TaskRef(NamedTuple):
@@ -60,37 +65,31 @@ def refs_in(path: Path) -> dict[str, TaskRef]:
     Raises UserError when the file cannot be read or run, defines no task, or takes an installed
     task's name.
     """
-    try:
-        source = path.read_text()
-    except (OSError, UnicodeDecodeError) as e:
-        raise UserError(
-            f"--task-file {path}: cannot be read: {getattr(e, 'strerror', None) or e}"
-        ) from None
-    try:
+    place = f"--task-file {path}"
+    source = _text_of(path, place)
+    with users_code(f"{place}:", "when it is run"):
         module = _module_from(str(path), source)
-    except (Exception, SystemExit) as e:
-        raise UserError(
-            f"--task-file {path}: raises {type(e).__name__} when it is run:"
-            f" {' '.join(str(e).split())}"
-        ) from None
-
-    refs: dict[str, TaskRef] = {}
-    for task in _tasks_of(module):
-        _check(task, path)
-        if task.name in refs:
-            raise UserError(f"--task-file {path}: two tasks are called '{task.name}'")
-        if task.name in installed():
-            raise UserError(
-                f"--task-file {path}: the task name '{task.name}' is taken by an installed task;"
-                " choose another"
-            )
-        refs[task.name] = TaskRef(task.name, str(path), source)
+        refs: dict[str, TaskRef] = {}
+        for task in _tasks_of(module):
+            _check(task, place)
+            if task.name in refs:
+                raise UserError(f"{place}: two tasks are called '{task.name}'")
+            refs[task.name] = TaskRef(task.name, str(path), source)
+            load(refs[task.name])  # its __init__ is the file's, too
     if not refs:
         raise UserError(
-            f"--task-file {path}: defines no task; it needs a subclass of harness.task.Task with a"
-            " name"
+            f"{place}: defines no task; it needs a subclass of harness.task.Task with a name"
         )
     return refs
+
+
+def _text_of(path: Path, place: str) -> str:
+    """Return a file's text with line ends as \\n: it is part of every trial's identity."""
+    try:
+        text = read_small(path, place, "a task file").decode()
+    except UnicodeDecodeError as e:
+        raise UserError(f"{place}: cannot be read: {e}") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def find(name: str, from_file: dict[str, TaskRef]) -> TaskRef:
@@ -116,12 +115,23 @@ def load(ref: TaskRef) -> BaseTask:
 
     module_name, _, attribute = installed()[ref.name].partition(":")
     try:
-        return getattr(importlib.import_module(module_name), attribute)()
-    except Exception as e:
+        task = getattr(importlib.import_module(module_name), attribute)()
+    except (Exception, SystemExit) as e:
         raise UserError(
             f"the task '{ref.name}' ({module_name}:{attribute}) cannot be loaded:"
             f" {type(e).__name__}: {e}"
         ) from e
+    _refuse_several_gpus(type(task), f"the task '{ref.name}' ({module_name}:{attribute})")
+    return task
+
+
+def _refuse_several_gpus(task: type[BaseTask], which: str) -> None:
+    """Raise UserError when a task that fits labelled samples asks for several GPUs."""
+    if issubclass(task, Task) and task.max_gpus != 1:
+        raise UserError(
+            f"{which} says max_gpus = {task.max_gpus!r}, and it must be 1: only a LanguageTask's"
+            " models are trained over several GPUs"
+        )
 
 
 def load_samples(ref: TaskRef) -> Task:
@@ -156,26 +166,31 @@ def _tasks_of(module: types.ModuleType) -> list[type[BaseTask]]:
     return [task for task in tasks if "name" in vars(task)]
 
 
-def _check(task: type[BaseTask], path: Path) -> None:
+def _check(task: type[BaseTask], place: str) -> None:
     """Raise UserError when the task lacks a name, a method, or a configuration whose fields all
     have defaults."""
     if not (isinstance(task.name, str) and task.name.isprintable() and task.name):
+        raise UserError(f"{place}: the name of {task.__name__} must be a text, not {task.name!r}")
+    if task.name in installed():
         raise UserError(
-            f"--task-file {path}: the name of {task.__name__} must be a text, not {task.name!r}"
+            f"{place}: the task name '{task.name}' is taken by an installed task; choose another"
         )
+    if not isinstance(task.version, int) or abs(task.version) > LARGEST_VERSION:
+        raise UserError(
+            f"{place}: the version of the task '{task.name}' must be a whole number up"
+            f" to {LARGEST_VERSION}, not {task.version!r}"
+        )
+    _refuse_several_gpus(task, f"{place}: the task '{task.name}'")
     missing = sorted(getattr(task, "__abstractmethods__", ()))
     if missing:
-        raise UserError(f"--task-file {path}: the task '{task.name}' lacks {', '.join(missing)}")
+        raise UserError(f"{place}: the task '{task.name}' lacks {', '.join(missing)}")
     config = getattr(task, "Config", None)
     if not (
         isinstance(config, type) and issubclass(config, BaseModel) and issubclass(config, Config)
     ):
         raise UserError(
-            f"--task-file {path}: the task '{task.name}' needs Config, a subclass of"
-            " harness.task.Config"
+            f"{place}: the task '{task.name}' needs Config, a subclass of harness.task.Config"
         )
     for name, field in config.model_fields.items():
         if field.is_required():
-            raise UserError(
-                f"--task-file {path}: the field '{name}' of {config.__name__} needs a default"
-            )
+            raise UserError(f"{place}: the field '{name}' of {config.__name__} needs a default")

@@ -10,7 +10,7 @@ tasks:
       depth: [1, 2]
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,14 +18,25 @@ from pydantic import ValidationError
 
 from harness.errors import UserError, did_you_mean
 from harness.store.location import bucket_address
+from harness.sweeps.bounds import MAX_TRIALS
 from harness.sweeps.entry_cells import SEED, EntryCells
 from harness.sweeps.field_values import check_values
 from harness.sweeps.messages import complain, show
 from harness.sweeps.registry import TaskRef, load
 from harness.sweeps.shipped import locate
-from harness.sweeps.sweep_file import MAX_TRIALS, Limits, Resources, SweepFile
+from harness.sweeps.sweep_file import Limits, Resources, SweepFile
 from harness.sweeps.trial import Trial
+from harness.sweeps.user_paths import user_path
 from harness.sweeps.yaml_lines import Document, parse_document, read_document
+
+MANY_TRIALS = 30_000
+"""A sweep of as many trials takes so long to list and plan that it is said beforehand."""
+
+TRIAL_S = 3e-4
+"""Seconds that one trial takes to be listed and planned, where many share a size of model."""
+
+TRIAL_BYTES = 8000
+"""Bytes that one trial takes in memory meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -44,31 +55,41 @@ class Sweep:
     store_where: str
     """file:line at which `store` is given, for messages."""
 
-    def only(self, trial_id: str) -> "Sweep":
-        """Return the sweep with the trials whose ids begin with `trial_id`; raise UserError when
-        none does."""
-        chosen = tuple(trial for trial in self.trials if trial.trial_id.startswith(trial_id))
-        if not chosen:
-            ids = [trial.trial_id for trial in self.trials]
+    def only(self, beginning: str) -> "Sweep":
+        """Return the sweep with the one trial whose id begins so; raise UserError unless there is
+        exactly one."""
+        chosen = tuple(trial for trial in self.trials if trial.trial_id.startswith(beginning))
+        if len(chosen) == 1:
+            return replace(self, trials=chosen)
+
+        if chosen:
+            some = ", ".join(trial.trial_id for trial in chosen[:3])
             raise UserError(
-                f"--trial {trial_id}: the sweep '{self.name}' has no such"
-                f" trial{did_you_mean(trial_id, ids)}"
+                f"--trial '{beginning}': {len(chosen)} trials of the sweep '{self.name}' begin so"
+                f" ({some}{', …' if len(chosen) > 3 else ''}); give more of the id"
             )
-        return replace(self, trials=chosen)
+        hint = did_you_mean(beginning, [trial.trial_id for trial in self.trials])
+        raise UserError(f"--trial {beginning}: the sweep '{self.name}' has no such trial{hint}")
 
 
-def load_sweep(sweep: str, from_file: dict[str, TaskRef] | None = None) -> Sweep:
-    """Read, check and expand a sweep file. Raises UserError naming file, line, key and what is
-    allowed."""
-    return expand(read_document(locate(sweep)), from_file or {})
+def load_sweep(
+    sweep: str,
+    from_file: dict[str, TaskRef] | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Sweep:
+    """Read, check and expand a sweep file; `say` is told beforehand of a sweep that takes long.
+
+    Raises UserError naming file, line, key and what is allowed.
+    """
+    return expand(read_document(locate(sweep)), from_file or {}, say)
 
 
 def parse_sweep(text: str, source: str, from_file: dict[str, TaskRef] | None = None) -> Sweep:
     """Check and expand a sweep file's text, as `load_sweep` does; `source` names it in messages."""
-    return expand(parse_document(text, source), from_file or {})
+    return expand(parse_document(text, source), from_file or {}, lambda line: None)
 
 
-def expand(document: Document, from_file: dict[str, TaskRef]) -> Sweep:
+def expand(document: Document, from_file: dict[str, TaskRef], say: Callable[[str], None]) -> Sweep:
     """Check a document and list its trials: tasks in file order, grids in key order, seeds
     innermost."""
     file = _validate(document)
@@ -77,7 +98,13 @@ def expand(document: Document, from_file: dict[str, TaskRef]) -> Sweep:
         EntryCells(entry, ("tasks", i), document, from_file, seeds)
         for i, entry in enumerate(file.tasks)
     ]
-    _refuse_too_many(entries, file, document)
+    total = sum(cells.count * len(cells.seeds) for cells in entries)
+    _refuse_too_many(total, file, document)
+    if total >= MANY_TRIALS:
+        say(
+            f"{total:,} trials: to list and plan them takes at least"
+            f" {total * TRIAL_S / 60:.1f} minutes and {total * TRIAL_BYTES / 1e9:.1f} GB"
+        )
     _refuse_more_gpus_than_one_trial_uses(entries, file, document)
 
     trials = [trial for cells in entries for trial in cells.trials()]
@@ -85,7 +112,7 @@ def expand(document: Document, from_file: dict[str, TaskRef]) -> Sweep:
     return Sweep(
         name=file.name,
         text=document.text,
-        store=_store(file),
+        store=_store(file, document),
         resources=file.resources,
         limits=file.limits,
         trials=tuple(distinct.values()),
@@ -106,8 +133,7 @@ def _validate(document: Document) -> SweepFile:
         raise complain(e, document, SweepFile) from None
 
 
-def _refuse_too_many(entries: Iterable[EntryCells], file: SweepFile, document: Document) -> None:
-    total = sum(cells.count * len(cells.seeds) for cells in entries)
+def _refuse_too_many(total: int, file: SweepFile, document: Document) -> None:
     if total > file.limits.trials:
         raise UserError(
             f"{document.where(('tasks',))}: the cross product is {total} trials and limits.trials"
@@ -133,6 +159,11 @@ def _refuse_more_gpus_than_one_trial_uses(
             )
 
 
-def _store(file: SweepFile) -> str:
+def _store(file: SweepFile, document: Document) -> str:
     store = file.store or f"runs/{file.name}"
-    return store if bucket_address(store) else str(Path(store).expanduser())
+    if bucket_address(store):
+        return store
+    try:
+        return str(Path(user_path(store)))
+    except UserError as e:
+        raise UserError(f"{document.where(('store',))}: {e}") from None

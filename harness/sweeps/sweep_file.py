@@ -7,12 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from harness.errors import UserError
 from harness.store.location import bucket_address
 from harness.store.records import SWEEP_NAME
+from harness.sweeps.bounds import MAX_CPUS, MAX_POINTS, MAX_TRIALS
 from harness.sweeps.gpu_shares import rounded
 from harness.sweeps.messages import show
 from harness.sweeps.trial import MEASURE_POINTS
-
-MAX_TRIALS = 1_000_000
-"""The largest `limits.trials`."""
 
 
 class _Part(BaseModel):
@@ -22,7 +20,7 @@ class _Part(BaseModel):
 class Resources(_Part):
     """What one trial is given."""
 
-    cpus: int = Field(default=1, ge=1, le=1024, description="CPU cores, and torch threads")
+    cpus: int = Field(default=1, ge=1, le=MAX_CPUS, description="CPU cores, and torch threads")
     gpus: Annotated[float, Field(ge=0, le=64)] | Literal["auto"] = Field(
         default=0,
         description=(
@@ -69,7 +67,7 @@ class Limits(_Part):
         default=2,
         ge=1,
         le=20,
-        description="tries at a trial that crashed, ran out of memory or was preempted",
+        description="tries at a trial that crashed or ran out of memory; lost nodes do not count",
     )
     trials: int = Field(
         default=10_000, ge=1, le=MAX_TRIALS, description="a larger cross product is refused"
@@ -77,7 +75,7 @@ class Limits(_Part):
     measure_points: int = Field(
         default=MEASURE_POINTS,
         ge=0,
-        le=100_000,
+        le=MAX_POINTS,
         description="held-out points that sensitivity is measured on; 0: not measured",
     )
     weights_mb: float = Field(

@@ -14,7 +14,7 @@ MEASURE_POINTS = 128
 """Held-out points that sensitivity is measured on, where a sweep does not say."""
 
 IDENTITY_VERSION = 1
-"""Raised when training itself changes so that the same configuration gives other results."""
+"""Increase it when training itself changes so that the same configuration gives other results."""
 
 
 @dataclass(frozen=True)
@@ -112,10 +112,10 @@ def make_trial(ref: TaskRef, config: Config, seed: int) -> Trial:
 
 
 def refuse_other_data(trial: Trial) -> None:
-    """Raise TrialFailure where this process would train on other data than the trial was made for.
+    """Raise TrialFailure if this process would train on other data than the trial was planned with.
 
-    A folder of the same name, or the standard library of another Python, may be another data set:
-    the trial's id tells.
+    On another machine a folder of the same name, or the standard library of another Python, may
+    hold other data. Then the trial's id, computed again here, differs.
     """
     task = load(trial.ref)
     if type(task).fingerprint is Task.fingerprint:
@@ -123,8 +123,8 @@ def refuse_other_data(trial: Trial) -> None:
     if make_trial(trial.ref, trial.load_config(), trial.seed).trial_id != trial.trial_id:
         raise TrialFailure(
             "bug",
-            "what this worker reads as the trial's data is not what the sweep was planned with:"
-            " another source, Python or unilaw there",
+            "the data that this worker reads is not what the sweep was planned with: its source,"
+            " its Python or its unilaw differs",
         )
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import yaml
 
 from harness.errors import UserError
+from harness.sweeps.small_files import read_small
 
-MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
 
 _SCALARS: tuple[tuple[re.Pattern[str], Any], ...] = (
@@ -81,12 +81,7 @@ class _Refused(yaml.MarkedYAMLError):
 def read_document(path: Path) -> Document:
     """Read and check a YAML file. Raises UserError, with the line, for everything that is not
     plain data."""
-    try:
-        raw = path.read_bytes()
-    except OSError as e:
-        raise UserError(f"{path}: cannot be read: {e.strerror}") from None
-    if len(raw) > MAX_BYTES:
-        raise UserError(f"{path}: is {len(raw)} bytes long; a sweep file may have {MAX_BYTES}")
+    raw = read_small(path, str(path), "a sweep file")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as e:

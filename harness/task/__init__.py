@@ -16,7 +16,7 @@ from harness.task.config import (
     Source,
     StopRule,
 )
-from harness.task.data import Data, Text, check
+from harness.task.data import Data, Text, check, check_dimensions
 from harness.task.seeds import Seeds, Stream
 
 __all__ = [
@@ -35,4 +35,5 @@ __all__ = [
     "Task",
     "Text",
     "check",
+    "check_dimensions",
 ]

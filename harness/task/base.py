@@ -35,12 +35,27 @@ class BaseTask(abc.ABC):
         """Return an untrained model of inputs (B, *input_shape).
 
         The engine seeds torch before the call, and also calls it on the meta device to count
-        parameters, so it must build everything here and read no data.
+        parameters, so it should build everything here and read no data. What cannot be built there
+        is not counted, and its trials run alone.
         """
 
     @abc.abstractmethod
     def fingerprint(self, config: Any) -> str:
         """Return the identity of the data's content."""
+
+    def reads(self, config: Any) -> list[str]:
+        """Return the files and the names of the Hub that the configuration leads to.
+
+        `unilaw measure` reads them only if its user says so, because anybody may have written the
+        rows of a store. By default these are the values of fields declared with `Source`, except
+        for a field's own default, which the task's author chose.
+        """
+        fields = type(config).model_fields
+        return [
+            str(value)
+            for name in sorted(config.fields_marked("source"))
+            if (value := getattr(config, name)) != fields[name].default
+        ]
 
     def family(self, config: Any) -> str:
         """Return the name of the report's curve that the trial belongs to."""

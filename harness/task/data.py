@@ -1,7 +1,9 @@
 """A trial's samples, and what the engine relies on in them."""
 
 import hashlib
+import math
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Literal, NamedTuple
 
 import torch
@@ -63,9 +65,21 @@ class Data:
         return digest.hexdigest()
 
 
+MANIFOLDS = ("euclidean", "unit-sphere")
+
+
+def check_dimensions(input_shape: tuple[int, ...], d_ambient: int) -> None:
+    """Raise ValueError where a task declares a size that is no positive whole number."""
+    sizes = [("input_shape()", size) for size in input_shape]
+    for declared_by, size in [*sizes, ("d_ambient()", d_ambient)]:
+        if not isinstance(size, Integral) or size < 1:
+            raise ValueError(f"{declared_by} gave {size!r}; it must be a whole number from 1 on")
+
+
 def check(data: Data, input_shape: tuple[int, ...], n: int) -> None:
     """Raise ValueError where a task's data break what the engine relies on; the message says what
     is wrong. Such a slip is the task's bug."""
+    _check_declared(data)
     _check_shapes(data, input_shape, n)
     _check_inputs(data)
     for y in (data.y_train, data.y_test):
@@ -75,6 +89,28 @@ def check(data: Data, input_shape: tuple[int, ...], n: int) -> None:
         lengths = data.x_train.flatten(1).norm(dim=1)
         if not torch.allclose(lengths, torch.ones(n), atol=1e-4):
             raise ValueError("data() says unit-sphere and gave points that do not have length 1")
+
+
+def _check_declared(data: Data) -> None:
+    """Raise ValueError for noise and classes that are no numbers, and for an unknown manifold."""
+    noise = data.noise
+    for name in ("eta", "bayes_error", "sigma2"):
+        level = getattr(noise, name)
+        may_be_none = name != "bayes_error"
+        if level is None and may_be_none:
+            continue
+        if not isinstance(level, Real) or not math.isfinite(level):
+            raise ValueError(f"data() gave noise with {name} = {level!r}; it must be a number")
+
+    if data.manifold not in MANIFOLDS:
+        raise ValueError(
+            f"data() says that inputs lie on {data.manifold!r}; it must be one of"
+            f" {', '.join(MANIFOLDS)}"
+        )
+    if data.classes is not None and (not isinstance(data.classes, Integral) or data.classes < 1):
+        raise ValueError(
+            f"data() says {data.classes!r} classes; it must be a whole number from 1 on"
+        )
 
 
 def _check_shapes(data: Data, input_shape: tuple[int, ...], n: int) -> None:

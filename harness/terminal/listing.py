@@ -1,4 +1,4 @@
-"""Text for a terminal: the tables that `unilaw tasks` and `plan` print."""
+"""Write the tables that `unilaw tasks` and `unilaw plan` print."""
 
 import json
 from collections.abc import Sequence
@@ -12,7 +12,13 @@ from harness.sweeps.registry import TaskRef, installed, load
 from harness.terminal.table import table
 
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
-"""How pydantic's bounds are written."""
+"""Pydantic's name of a bound → its sign."""
+
+MANY_CELLS = 300
+"""More cells than these are more than a reader looks through, and take minutes to print."""
+
+SHOWN_CELLS = 10
+"""Cells that are printed of each end of a large plan."""
 
 
 def listing(from_file: dict[str, TaskRef]) -> str:
@@ -25,9 +31,9 @@ def listing(from_file: dict[str, TaskRef]) -> str:
         [
             *tasks,
             (
-                "Every task reports these columns. “is” says what a measured figure is of the"
-                " quantity meant: a lower bound, an estimate or an upper bound; without a word it"
-                " is the thing itself."
+                "Every task reports these columns. “is” says whether a figure is a lower bound, an"
+                " estimate or an upper bound of the quantity; where “is” is empty, the figure is"
+                " the quantity itself."
             ),
             table(("column", "type", "unit", "is", "meaning"), columns),
         ]
@@ -69,9 +75,23 @@ def _type(annotation: Any, metadata: Sequence[Any]) -> str:
     return " ".join([annotation.__name__, *bounds])
 
 
-def plan_table(plan: Plan) -> str:
+def plan_table(plan: Plan, every_cell: bool = False) -> str:
     """Return one line per cell, then the sums and how the trials are batched. "≤" marks figures at
-    the cap on epochs."""
+    the cap on epochs.
+
+    Of more than MANY_CELLS cells the cheapest and the dearest are shown, unless `every_cell` is
+    asked for.
+    """
+    cells = plan.cells
+    left_out = ""
+    if len(cells) > MANY_CELLS and not every_cell:
+        cells = sorted(cells, key=lambda cell: (cell.flops_at_most, cell.p))
+        cells = [*cells[:SHOWN_CELLS], *cells[-SHOWN_CELLS:]]
+        left_out = (
+            f"These are the {SHOWN_CELLS} cells with the fewest FLOPs and the {SHOWN_CELLS} with"
+            f" the most, of {len(plan.cells):,}; --all prints every one.\n"
+        )
+
     head = (
         "task",
         "cell",
@@ -84,12 +104,12 @@ def plan_table(plan: Plan) -> str:
         "≤ FLOPs",
         "memory",
     )
-    varied = {task: _varied_fields(plan, task) for task in {c.task for c in plan.cells}}
-    rows = [_cell_row(cell, varied[cell.task]) for cell in plan.cells]
+    varied = {task: _varied_fields(plan, task) for task in {c.task for c in cells}}
+    rows = [_cell_row(cell, varied[cell.task]) for cell in cells]
     if plan.batches_by_gpus:
         head = (*head, "alone on")
-        rows = [(*row, named(cell.gpus or 0)) for row, cell in zip(rows, plan.cells, strict=True)]
-    return f"{table(head, rows)}\n{_sums(plan)}"
+        rows = [(*row, named(cell.gpus or 0)) for row, cell in zip(rows, cells, strict=True)]
+    return f"{table(head, rows)}\n{left_out}{_sums(plan)}"
 
 
 def _varied_fields(plan: Plan, task: str) -> list[str]:

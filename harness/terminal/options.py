@@ -5,21 +5,66 @@ from typing import Annotated
 
 import typer
 
+from harness.sweeps.bounds import MAX_CPUS, MAX_POINTS
+from harness.sweeps.user_paths import user_path
+
+
+def _of_text(where: str | None) -> str | None:
+    return None if where is None else user_path(where)
+
+
+def _of_file(where: Path | None) -> Path | None:
+    return None if where is None else Path(user_path(str(where)))
+
+
 SweepArgument = Annotated[
-    str, typer.Argument(metavar="SWEEP", help="A sweep file, or the name of a shipped sweep.")
+    str,
+    typer.Argument(
+        metavar="SWEEP",
+        help="A sweep file, or the name of a shipped sweep.",
+        callback=_of_text,
+    ),
 ]
 
 StoreArgument = Annotated[
     str,
     typer.Argument(
         metavar="STORE",
-        help="What `unilaw run` has written: a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX.",
+        help="A store that `unilaw run` wrote: a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX.",
+        callback=_of_text,
+    ),
+]
+
+CompactSource = Annotated[str, typer.Argument(metavar="SRC", help="A store.", callback=_of_text)]
+
+CompactTarget = Annotated[
+    str,
+    typer.Argument(
+        metavar="DST",
+        help="A folder, or a prefix of a bucket, that does not exist yet.",
+        callback=_of_text,
+    ),
+]
+
+ReportFile = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE.html",
+        help="Default: STORE/_report.html.",
+        callback=_of_file,
     ),
 ]
 
 TaskFile = Annotated[
     Path | None,
-    typer.Option("--task-file", metavar="FILE.py", help="A file that defines further tasks."),
+    typer.Option(
+        "--task-file",
+        metavar="FILE.py",
+        help="A file that defines further tasks.",
+        callback=_of_file,
+    ),
 ]
 
 RayAddress = Annotated[
@@ -31,7 +76,12 @@ JobServer = Annotated[
 ]
 
 Inline = Annotated[
-    bool, typer.Option("--inline", help="In this process, without Ray; for debugging.")
+    bool,
+    typer.Option(
+        "--inline",
+        help="Run in this process, without Ray; for debugging. A trial that crashes takes the run"
+        " with it.",
+    ),
 ]
 
 RetryFailed = Annotated[
@@ -42,7 +92,8 @@ RowStore = Annotated[
     str | None,
     typer.Option(
         metavar="STORE",
-        help="Where rows go, a folder, s3://… or gs://…; default: the sweep file's store.",
+        help="Where rows go: a folder, s3://… or gs://…; default: the sweep file's store.",
+        callback=_of_text,
     ),
 ]
 
@@ -53,7 +104,7 @@ RowStoreOfJob = Annotated[
 
 OneTrial = Annotated[
     str | None,
-    typer.Option(metavar="ID", help="Only the trial with this id (or its beginning)."),
+    typer.Option(metavar="ID", help="Run only the trial with this id (or its beginning)."),
 ]
 
 Detach = Annotated[bool, typer.Option("--detach", help="Print the job's id and leave it running.")]
@@ -62,13 +113,37 @@ JobArgument = Annotated[
     str,
     typer.Argument(
         metavar="SWEEP|ID",
-        help="A sweep file, a shipped sweep's name, or what `launch` printed.",
+        help="A sweep file, a shipped sweep's name, or the id that `launch` printed.",
     ),
 ]
 
 Points = Annotated[
     int | None,
-    typer.Option(metavar="N", min=1, help="Held-out points; default: the instruments' own."),
+    typer.Option(
+        metavar="N",
+        min=1,
+        max=MAX_POINTS,
+        help="Number of held-out points; default: the instruments' own.",
+    ),
 ]
 
-Again = Annotated[bool, typer.Option("--again", help="Also trials that have today's measures.")]
+Cpus = Annotated[
+    int, typer.Option(min=1, max=MAX_CPUS, help="CPU cores, and torch threads, per batch.")
+]
+
+Gpus = Annotated[float, typer.Option(min=0, help="GPUs per batch; a fraction below 1 shares one.")]
+
+AllCells = Annotated[bool, typer.Option("--all", help="Every cell, of however many.")]
+
+ReadSources = Annotated[
+    bool,
+    typer.Option(
+        "--read-sources",
+        help="Also trials whose rows name files, or data of the Hub: read what they name. Only for"
+        " a store whose writer you trust.",
+    ),
+]
+
+Again = Annotated[
+    bool, typer.Option("--again", help="Also measure trials that have today's measures.")
+]

@@ -1,30 +1,39 @@
-"""Live progress: a bar in a terminal, plain lines elsewhere. Written to stderr, so stdout stays
-for results."""
+"""Show live progress on stderr: a bar in a terminal, plain lines elsewhere. stdout stays free for
+results."""
 
+import contextlib
 import math
+import os
+import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
 from harness.errors import strip_control_chars
+from harness.interruption import tell
 from harness.sweeps.trial import Trial
 
 PLAIN_EVERY_S = 10.0
 
 
-class Progress:
-    """Trials done, failed and left, the rate, and the time left.
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # rich would end the process with exit code 1
 
-    The time left follows from the share of the work that is done, not of the trials: the first
-    trials to end are the longest.
+
+class Progress:
+    """The display of the trials done, failed and left, the rate, and the time left.
+
+    The time left is estimated from the share of the work that is done, not of the trials: the
+    longest trials end first.
     """
 
     def __init__(self, console: Console | None = None):
-        self.console = console or Console(file=sys.stderr, highlight=False, soft_wrap=True)
+        self.console = console or _Console(file=sys.stderr, highlight=False, soft_wrap=True)
         self.bar: RichProgress | None = None
         self.share: Mapping[str, float] = {}
         self.total = 0
@@ -43,10 +52,10 @@ class Progress:
         batches: int,
         forecast: float | None,
     ) -> None:
-        """Say what is to be done, and put up the bar.
+        """Announce what is to be done, and show the bar.
 
-        `work` holds the trials to run, each with its work in any unit; they run in `batches`
-        batches and should take `forecast` seconds here. The other trials are finished or given up.
+        work: the trials to run, each with its work in any unit. They run in `batches` batches and
+        should take `forecast` seconds here. All other trials are finished or given up.
         """
         total = len(work)
         self.total = total
@@ -76,12 +85,15 @@ class Progress:
             )
             self.bar = RichProgress(*columns, console=self.console)
             self.task = self.bar.add_task("trials", total=1.0, note=f"0/{total}")
-            self.bar.start()
+            with self._showing():
+                self.bar.start()
 
     def advance(self, trial: Trial, kind: str | None, message: str | None) -> None:
         """Count one trial that is over for this run: ok, or failed for good."""
         self.done += 1
-        self.work = min(1.0, self.work + self.share[trial.trial_id])  # sums of shares round
+        self.work = min(
+            1.0, self.work + self.share[trial.trial_id]
+        )  # rounding may push the sum above 1
         if kind:
             self.failed += 1
             self.say(f"{trial.trial_id} {trial.ref.name}: {kind}: {message}")
@@ -104,10 +116,10 @@ class Progress:
             )
 
     def _left(self, elapsed: float) -> float:
-        """Return the seconds left, by the work that is done.
+        """Return the seconds left, estimated from the work that is done.
 
-        Trials under way count for nothing, so the rate is too low at first: the seconds left are at
-        most the forecast's.
+        Trials under way do not count as done, so the rate is too low at first. The forecast
+        therefore caps the result.
         """
         if self.done == self.total:
             return 0.0
@@ -120,12 +132,27 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Print a line above the bar; nothing in it is read as markup."""
-        self.console.print(strip_control_chars(line), markup=False)
+        with self._showing():
+            self.console.print(strip_control_chars(line), markup=False)
+
+    @contextlib.contextmanager
+    def _showing(self) -> Iterator[None]:
+        """Show nothing more once something cannot be written, as to a full disk: that costs the
+        messages, and never the run. Where nobody reads them any more, the run is told to end."""
+        try:
+            yield
+        except OSError as e:
+            self.console.quiet = True
+            with contextlib.suppress(OSError):  # Python writes it again at its exit, and would fail
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self.console.file.fileno())
+            if isinstance(e, BrokenPipeError):
+                tell(signal.SIGPIPE)
 
     def stop(self) -> None:
-        """Take the bar down; safe to call twice."""
+        """Remove the bar. Calling this twice is safe."""
         if self.bar:
-            self.bar.stop()
+            with self._showing():
+                self.bar.stop()
             self.bar = None
 
 

@@ -1,4 +1,4 @@
-"""How far a store has come, by task: done, failed by kind, left."""
+"""Count the trials of a store by task: done, failed by kind, and left."""
 
 from collections import Counter
 from typing import NamedTuple
@@ -9,8 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from harness.errors import strip_control_chars
+from harness.store.compact import advice
 from harness.store.index import IDENTITY
 from harness.store.latest import newest
+from harness.store.replaced import COLUMNS, replaced
 from harness.store.store import Store
 from harness.terminal.table import table
 
@@ -28,11 +30,15 @@ class TaskStatus(NamedTuple):
 
 
 class Status(NamedTuple):
-    """The status of every task, the rows of the store, and what is wrong with it."""
+    """The status of every task, the rows of the store, what is wrong with it, and how it would open
+    faster."""
 
     tasks: list[TaskStatus]
     rows: int
     problems: list[str]
+    replaced: int = 0
+    """Failed trials that are not counted because they have run since under another id."""
+    advice: tuple[str, ...] = ()
 
 
 def status(store: Store) -> Status:
@@ -41,7 +47,8 @@ def status(store: Store) -> Status:
     latest = contents.rows[["trial_id", "task", "status", "failure_kind"]]
     latest = latest.iloc[newest(contents.rows)]
 
-    counts = _count(latest)
+    over = _replaced(store, latest)
+    counts = _count(latest[~latest["trial_id"].isin(over)])
     left = _left(store, latest)
     tasks = []
     for task in sorted({task for task, _ in counts} | set(left)):
@@ -53,7 +60,30 @@ def status(store: Store) -> Status:
             }
         )
         tasks.append(TaskStatus(task, counts.get((task, OK), 0), failed, left[task]))
-    return Status(tasks, len(contents.rows), contents.problems)
+    return Status(
+        tasks,
+        len(contents.rows),
+        contents.problems,
+        replaced=len(over),
+        advice=tuple(advice(store)),
+    )
+
+
+def _replaced(store: Store, latest: pd.DataFrame) -> frozenset[str]:
+    """Return the failed trials that have run since under another id.
+
+    To tell takes columns that the index does not have. They are read only where a sweep that asked
+    for a failed trial was run again, under its name, and did not ask for that trial.
+    """
+    failed = set(latest.loc[latest["status"].eq("failed"), "trial_id"])
+    asked: dict[str, list[set[str]]] = {}
+    for sweep in store.sweeps():
+        asked.setdefault(sweep.name, []).append(failed & sweep.trials.keys())
+    if not any(set.union(*runs) - set.intersection(*runs) for runs in asked.values()):
+        return frozenset()
+
+    rows = store.read(COLUMNS).rows
+    return replaced(rows.iloc[newest(rows)])
 
 
 def _count(latest: pd.DataFrame) -> dict[tuple[str, str], int]:
@@ -101,7 +131,12 @@ def status_table(status: Status) -> str:
             table(("task", "done", "failed", "kinds", "left"), [*rows, total]),
             f"{status.rows} rows, one per attempt",
         ]
-    return "\n".join([*lines, *map(strip_control_chars, status.problems)])
+    if status.replaced:
+        lines.append(
+            f"not counted: {status.replaced} earlier failures that have run since with a newer"
+            " version of their task or data"
+        )
+    return "\n".join([*lines, *map(strip_control_chars, [*status.problems, *status.advice])])
 
 
 def _kinds(failed: Counter[str]) -> str:

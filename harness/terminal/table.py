@@ -1,4 +1,4 @@
-"""A table as text: as wide as the terminal, elsewhere wide enough for most tables."""
+"""Lay out a table as text: as wide as the terminal, elsewhere wide enough for most tables."""
 
 import io
 import shutil
@@ -34,5 +34,5 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _plain(value: Any) -> str:
-    """Return a cell's text, of which rich takes nothing for markup."""
+    """Return a cell as text in which rich sees no markup."""
     return strip_control_chars(str(value)).replace("[", r"\[")

@@ -1,2 +1,1 @@
-"""Training loops: what turns data and an untrained model into final weights and the reason for
-stopping."""
+"""Train models: turn data and an untrained model into final weights and the reason for stopping."""

@@ -1,4 +1,4 @@
-"""Adam (Kingma & Ba 2015) for a stack whose groups may have learning rates of their own."""
+"""Adam (Kingma & Ba 2015) for a stack whose groups may have different learning rates."""
 
 from collections.abc import Iterator, Sequence
 
@@ -27,8 +27,8 @@ class StackedAdam:
         weights = list(parameters.values())
         first = list(self.first.values())
         second = list(self.second.values())
-        # The kernel reads memory in order, whatever the strides: a gradient must lie as its
-        # parameter does.
+        # The kernel reads memory in order and ignores strides, so a gradient must have the layout
+        # of its parameter.
         gradients = [
             g if g.stride() == p.stride() else torch.empty_like(p).copy_(g)
             for g, p in zip(gradients, weights, strict=True)

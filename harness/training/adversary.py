@@ -27,8 +27,8 @@ class Adversary(NamedTuple):
 
 
 def adversary_of(config: Config) -> Adversary | None:
-    """Return the adversary that a configuration asks for, or None. Models of one stack must agree
-    in it."""
+    """Return the adversary that a configuration asks for, or None. It must be the same for all
+    models of a stack."""
     if config.adversary is None:
         return None
 
@@ -85,13 +85,14 @@ def count_pass_flops(model: nn.Module, input_shape: tuple[int, ...]) -> int:
     """Return the FLOPs per sample of one of the adversary's passes, forward and backward to the
     input, by torch's counter.
 
-    Fewer than those of a training pass: no weight gets a gradient. Works on the meta device.
+    They are fewer than those of a training pass, because no weight gets a gradient. Works on the
+    meta device.
     """
     device = next(model.parameters()).device
 
     def flops(batch: int) -> int:
         leaf = torch.zeros(batch, *input_shape, device=device, requires_grad=True)
-        x = leaf * 1  # the counter needs an input that is no leaf
+        x = leaf * 1  # the counter needs an input that is not a leaf
         with FlopCounterMode(display=False) as counter:
             torch.autograd.grad(model(x).sum(), x, materialize_grads=True)
         return counter.get_total_flops()

@@ -28,7 +28,7 @@ class Alone:
         return self.module(x[0])[None]
 
     def take(self, models: Sequence[int]) -> "Alone":
-        """Return a copy; the only model there is to take is the one at 0."""
+        """Return a copy. The only model to take is number 0."""
         return Alone(copy.deepcopy(self.module))
 
     def unstack(self, model: int) -> nn.Module:
@@ -40,8 +40,8 @@ class Alone:
         return scale_inputs(self, unit)
 
     def first_layer(self, unit: Tensor | None = None) -> FirstLayer | None:
-        """Return the model split after its first linear layer; None where it is no chain of
-        layers, or begins with anything else."""
+        """Return the model split after its first linear layer; None where the model is no chain of
+        layers, or begins with another layer."""
         if not is_chain(self.module):
             return None
         tensors = {name: p.detach()[None] for name, p in self.module.named_parameters()}

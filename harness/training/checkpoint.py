@@ -1,5 +1,5 @@
-"""Checkpoints of long trials: one safetensors file each, written while training goes on, from which
-it goes on exactly.
+"""Checkpoints of long trials: one safetensors file per trial, written during training, from which
+training resumes exactly.
 
     # the folder may be a bucket's: s3://bucket/rows/_checkpoints/{}.safetensors
     checkpoint = TrialCheckpoint.at("folder/{}.safetensors", trial)
@@ -7,7 +7,6 @@ it goes on exactly.
 """
 
 import contextlib
-import json
 import time
 from collections.abc import Iterable
 from typing import Self
@@ -18,38 +17,40 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from harness.errors import UserError
+from harness.interruption import raise_if_told, told
 from harness.store.disk import Disk
 from harness.store.folder import Folder
 from harness.store.location import beside
+from harness.store.small_json import read_json
 from harness.sweeps.trial import IDENTITY_VERSION, Trial
 from harness.training.evaluation import Evaluation
 from harness.training.running_stack import Checkpoint
 
 PARTS = ("parameters", "buffers", "first_moments", "second_moments")
 EVERY_S = 30.0
-"""Seconds between two checkpoints: a killed trial loses at most this, and one epoch (a language
+"""Seconds between two checkpoints. A killed trial loses at most these and one epoch (a language
 model: one step)."""
 
 QUICK_S = 1.5
-"""Writing that takes longer than these seconds makes checkpoints rarer, so that they never take
+"""When writing takes longer than these seconds, checkpoints become rarer, so that they never take
 more than a twentieth of the time."""
 
 UNREADABLE = (OSError, UserError, SafetensorError, KeyError, ValueError, TypeError, AttributeError)
-"""Errors of reading a file that is missing, out of reach, torn, or holds other things than it
-should."""
+"""What reading a file raises that is missing, out of reach or torn, or that holds something
+else."""
 
 Parts = dict[str, dict[str, Tensor]]
 """Named tensors by the part of training that they belong to."""
 
 
 class CheckpointFile:
-    """One trial's file of tensors: at most one, replaced whole, and read only by the code and
-    the trial that wrote it."""
+    """The one file of tensors of a trial. It is replaced as a whole, and read only by the trial and
+    the code that wrote it."""
 
     def __init__(self, folder: Folder, name: str, trial: Trial):
         self.folder = folder
         self.name = name
-        # Training goes on exactly only with the same training code, torch and trial.
+        # Training resumes exactly only with the same training code, torch and trial.
         self.made_by = {
             "trial_id": trial.trial_id,
             "identity_version": str(IDENTITY_VERSION),
@@ -74,13 +75,18 @@ class CheckpointFile:
 
     @property
     def due(self) -> bool:
-        """Return whether EVERY_S have passed since the last write, or longer where writing is
-        slow."""
+        """Return whether EVERY_S have passed since the last write, or longer where writing is slow;
+        at once in a process that was told to end."""
+        if told():
+            return True
         interval = EVERY_S * max(1.0, self.write_s / QUICK_S)
         return time.monotonic() - self.written_at >= interval
 
     def write(self, parts: Parts, **numbers: int) -> None:
-        """Replace the file by one with these tensors, and with these numbers in its metadata."""
+        """Replace the file by one that holds these tensors, and these numbers in its metadata.
+
+        Raises Interrupted afterwards in a process that was told to end.
+        """
         clock = time.monotonic()
         tensors = {
             f"{part}/{name}": tensor.detach().to("cpu", copy=True).contiguous()
@@ -95,6 +101,7 @@ class CheckpointFile:
                 self.folder.put(self.name, content)
         self.written_at = time.monotonic()
         self.write_s = self.written_at - clock
+        raise_if_told()
 
     def read(
         self, parts: Iterable[str], device: torch.device
@@ -107,7 +114,7 @@ class CheckpointFile:
         """
         content = self.folder.get(self.name)
         # A safetensors file begins with the length of its header, 8 bytes, and the header as JSON.
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        header = read_json(content[8 : 8 + int.from_bytes(content[:8], "little")])
         metadata = header.get("__metadata__", {})
         if {key: metadata.get(key) for key in self.made_by} != self.made_by:
             return None
@@ -169,5 +176,5 @@ def _numbered(tensors: Iterable[Tensor]) -> dict[str, Tensor]:
 
 
 def _in_order(numbered: dict[str, Tensor]) -> list[Tensor]:
-    """Return the tensors that `_numbered` was given. Raises KeyError when one is missing."""
+    """Return the tensors that `_numbered` numbered. Raise KeyError when one is missing."""
     return [numbered[str(number)] for number in range(len(numbered))]

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from harness.errors import UserError
-from harness.language import LanguageConfig
+from harness.language import LanguageConfig, training_window_count
 
 
 def training_windows(tokens: np.ndarray, context: int, n: int) -> np.ndarray:
@@ -15,9 +15,9 @@ def training_windows(tokens: np.ndarray, context: int, n: int) -> np.ndarray:
     every token but the first is a target once.
 
     Separators are tokens like any other. The last tokens are left out where they are fewer than a
-    window. Raises UserError when W is below n.
+    window. Raise UserError when W is below n.
     """
-    available = max(len(tokens) - 1, 0) // context
+    available = training_window_count(len(tokens), context)
     if n > available:
         raise UserError(
             f"the corpus has {available:,} training windows of {context} tokens, and n is {n:,}"

@@ -10,9 +10,9 @@ from harness.training.checkpoint import PARTS, UNREADABLE, CheckpointFile
 
 
 class LanguageState(NamedTuple):
-    """Training between two steps, whole but for the order of windows, which its generator gives
-    again. Tensors by parameter or buffer name. Of several processes the first has it, on the
-    CPU."""
+    """The state of training between two steps, complete except for the order of windows, which its
+    generator reproduces. Tensors go by the name of their parameter or buffer. Of several processes,
+    the first holds the state, on the CPU."""
 
     step: int
     parameters: dict[str, Tensor]
@@ -22,10 +22,10 @@ class LanguageState(NamedTuple):
     losses: Tensor
     """(step,) float32: mean loss of each step so far, nats per token."""
     wrong: Tensor
-    """() int64: tokens predicted wrongly so far, in the steps that LanguageFit.error is about."""
+    """() int64: tokens predicted wrongly so far, in the steps that LanguageFit.error covers."""
     dropout: Tensor
-    """State of the device's own generator, which modules that draw in training use; those of all
-    processes one after another."""
+    """State of the device's own generator, from which modules draw in training; the states of all
+    processes, one after another."""
 
 
 class LanguageCheckpoint(CheckpointFile):

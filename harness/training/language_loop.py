@@ -1,9 +1,8 @@
-"""The loop that trains a language model: windows of tokens, and in each of them every position a
-target.
+"""Train a language model on windows of tokens in which every position is a target.
 
-    checkpoint = LanguageCheckpoint.at(pattern, trial)
-    order = Seeds(0).generator("order")
-    fit = train_language(model, corpus.train, config, order, device, checkpoint)
+checkpoint = LanguageCheckpoint.at(pattern, trial)
+order = Seeds(0).generator("order")
+fit = train_language(model, corpus.train, config, order, device, checkpoint)
 """
 
 import math
@@ -32,24 +31,24 @@ class LossPoint(NamedTuple):
     tokens: int
     """Targets seen so far, repeats counted."""
     loss: float
-    """Mean training loss since the point before, nats per token, each step's at the weights that
-    it began with."""
+    """Mean training loss since the previous point, in nats per token, each step's before its
+    update."""
 
 
 class LanguageFit(NamedTuple):
     """Where training ended."""
 
     loss: float
-    """Mean training loss over the last ⌈steps/10⌉ steps, nats per token, each step's at the
-    weights that it began with. In a single pass these are tokens not seen before; dropout, if
-    the model has any, is on."""
+    """Mean training loss over the last ⌈steps/10⌉ steps, in nats per token, each step's before its
+    update. In a single pass these are tokens not seen before. Dropout, if the model has any, is
+    on."""
     error: float
-    """Share of next tokens that were not the likeliest one, over the same steps."""
+    """Share of next tokens that were not the most probable one, over the same steps."""
     steps: int
     curve: list[LossPoint]
-    """At most CURVE_POINTS, evenly spaced but for the last, which is at the end."""
+    """At most CURVE_POINTS points, evenly spaced except for the last, which is at the end."""
     resumed_step: int | None
-    """Step of the checkpoint that training went on from; None when it began at the beginning."""
+    """Step of the checkpoint that training resumed from; None when it started from scratch."""
 
 
 def train_language(
@@ -63,17 +62,15 @@ def train_language(
 ) -> LanguageFit:
     """Train the model in place, on the device, and leave it there in evaluation mode.
 
-    model: (B, context) int64 tokens to (B, context, vocabulary) logits.
-    tokens: (N,), any integers, usually memory-mapped.
-    order: as its seed left it, also when training goes on from a checkpoint: the order of all
-    windows is drawn anew.
-    checkpoint: from it training goes on exactly, bit for bit where the device's kernels give the
-    same bits twice, as a CPU's do. From a checkpoint of another number of processes, training goes
-    on up to rounding, except where the model draws at random.
-    processes: each of several calls this with its part of the model and the same config and order,
-    and the first alone with the checkpoint.
+    model: (B, context) int64 tokens to (B, context, vocabulary) logits. tokens: (N,), any integers,
+    usually memory-mapped. order: freshly seeded, also when training resumes from a checkpoint,
+    because the order of all windows is drawn anew. checkpoint: training resumes from it exactly,
+    bit for bit where the device's kernels give the same bits twice, as a CPU's do. From a
+    checkpoint of another number of processes training resumes up to rounding, except where the
+    model draws at random. processes: each of several processes calls this with its part of the
+    model, and with the same config and order. Only the first passes the checkpoint.
 
-    Raises UserError when there are fewer than n windows, ValueError when n or max_epochs is 0, and
+    Raise UserError when there are fewer than n windows, ValueError when n or max_epochs is 0, and
     TrialFailure("nan") with the step whose loss is not finite.
     """
     if not config.n or not config.max_epochs:
@@ -113,7 +110,7 @@ def train_language(
 
 
 def _curve_steps(steps: int) -> list[int]:
-    """Return the numbers of steps done at which the curve has a point and the losses are
+    """Return the counts of finished steps at which the curve has a point and the losses are
     checked."""
     apart = -(-steps // CURVE_POINTS)
     return [*range(apart, steps, apart), steps]
@@ -128,7 +125,7 @@ def _check_losses(losses: Tensor, begin: int) -> None:
 
 
 def _fit(training: LanguageTraining, resumed_step: int | None) -> LanguageFit:
-    """Return the figures of a training that is over, from the losses of all its steps."""
+    """Return the figures of a finished training, from the losses of all its steps."""
     config = training.config
     processes = training.processes
     losses = processes.all_reduce(training.losses).double().cpu().numpy()

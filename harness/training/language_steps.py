@@ -1,8 +1,8 @@
 """A language model with its optimizer: one training step, and the state between two steps.
 
-The recipe is that of GPT-2 and GPT-3 (Brown et al. 2020, appendix B) as nanoGPT has it: AdamW
-(Loshchilov & Hutter 2019) with decay on matrices alone, warmup and cosine, clipped gradients,
-bfloat16 by autocast. Nothing in a step waits for the device, so that Python runs ahead of it.
+The recipe is that of GPT-2 and GPT-3 (Brown et al. 2020, appendix B) in nanoGPT's form: AdamW
+(Loshchilov & Hutter 2019) with weight decay on matrices only, warmup and cosine, clipped gradients,
+bfloat16 by autocast. Nothing in a step waits for the device, so Python runs ahead of it.
 """
 
 import math
@@ -17,15 +17,15 @@ from harness.training.language_checkpoint import LanguageState
 from harness.training.processes import Processes
 
 LAST_SHARE = 10
-"""A LanguageFit's figures are over the last 1/LAST_SHARE of the steps."""
+"""The figures of a LanguageFit cover the last 1/LAST_SHARE of the steps."""
 
 
 def learning_rate(config: LanguageConfig, step: int) -> float:
     """Return AdamW's learning rate in step 0 … steps − 1: nanoGPT's, with its lr_decay_iters =
     max_iters = steps.
 
-    The first w = round(warmup · steps) steps rise in a line from 0, as lr · (step + 1) / (w + 1).
-    Step w is at the peak. Half a cosine goes from there to lr · final_lr, which the step after the
+    The first w = round(warmup · steps) steps rise linearly from 0, as lr · (step + 1) / (w + 1).
+    Step w is at the peak. From there half a cosine falls to lr · final_lr, which the step after the
     last one would have.
     """
     steps = config.steps_per_epoch * config.max_epochs
@@ -39,8 +39,8 @@ def learning_rate(config: LanguageConfig, step: int) -> float:
 class LanguageTraining:
     """A model, its optimizer, and the losses of its steps so far, all on the device.
 
-    Each of several processes has its part of the weights, and its part of the sums over a step's
-    windows. Losses and counts are summed over the processes when they are asked for.
+    Each of several processes holds its part of the weights, and its part of the sums over a step's
+    windows. Losses and counts are summed over the processes when they are read.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class LanguageTraining:
         self.processes = processes
 
         self.steps = config.steps_per_epoch * config.max_epochs
-        # The fit's own figures are over the steps from this one on.
+        # The fit's own figures cover the steps from this one on.
         self.counted_from = self.steps - -(-self.steps // LAST_SHARE)
         self.losses = torch.zeros(self.steps, device=device)
         self.wrong = torch.zeros((), dtype=torch.int64, device=device)
@@ -85,7 +85,7 @@ class LanguageTraining:
             if len(own_rows):
                 loss = self._loss(own_rows, counted)
             else:
-                # A process without a window of its own passes one all the same, with weight 0: the
+                # A process without a window of its own still passes one, with weight 0, because the
                 # others wait for it in every block.
                 loss = self._loss(micro_batch[:1], counted=False)
             loss = loss * weight
@@ -99,7 +99,7 @@ class LanguageTraining:
         self.optimizer.zero_grad()
 
     def state(self, step: int) -> LanguageState:
-        """Return the state after `step` steps: in the first process; the others get no weights."""
+        """Return the state after `step` steps. Only the first process gets weights."""
         gather = self.processes.gather
         return LanguageState(
             step=step,
@@ -114,8 +114,8 @@ class LanguageTraining:
 
     @torch.no_grad()
     def restore(self, step: int, saved: LanguageState | None) -> None:
-        """Put back the state after `step` steps: from `saved` in the first process, where the
-        others have None."""
+        """Restore the state after `step` steps from `saved`, which only the first process has; the
+        others pass None."""
         scatter = self.processes.scatter
         scatter(saved.parameters if saved else {}, self.parameters)
         scatter(saved.buffers if saved else {}, dict(self.model.named_buffers()))
@@ -149,8 +149,8 @@ class LanguageTraining:
         return F.cross_entropy(logits.flatten(0, 1), y.flatten()), logits.detach()
 
     def _loss(self, rows: np.ndarray, counted: bool) -> Tensor:
-        """Return the mean loss of some windows. The logits are freed when this returns: they are
-        the largest tensor there is.
+        """Return the mean loss of some windows. The logits are freed when this returns, because
+        they are the largest tensor of all.
 
         counted: whether wrong predictions are added to `self.wrong`.
         """
@@ -181,7 +181,7 @@ class LanguageTraining:
 def _adamw(
     parameters: list[Tensor], config: LanguageConfig, device: torch.device
 ) -> torch.optim.AdamW:
-    """Return the optimizer, with moments of zero already in place for a checkpoint to fill."""
+    """Return the optimizer with moments of zero, which a checkpoint can fill."""
     # As in nanoGPT, embeddings are matrices and decay; biases and the gains of norms do not.
     matrices = [p for p in parameters if p.dim() >= 2]
     others = [p for p in parameters if p.dim() < 2]

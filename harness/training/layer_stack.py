@@ -25,7 +25,7 @@ ELEMENTWISE = (
     nn.Sigmoid,
     nn.Softplus,
 )
-"""Modules that act on each number alone. Other modules declare it with an attribute
+"""Modules that act on each number by itself. Other modules declare this by the attribute
 `elementwise = True`."""
 
 
@@ -74,10 +74,11 @@ class LayerStack(PaddedStack):
 
     @torch.no_grad()
     def first_layer(self, unit: Tensor | None = None) -> FirstLayer | None:
-        """Return the models split after their first linear layer; None where it comes too late.
+        """Return the models split after their first linear layer; None where a layer that is not
+        affine comes before it.
 
         Its weights absorb `unit` and the earlier layers that declare `affine`: in a small model
-        each of those would take longer than a matmul.
+        each of these layers would take longer than a matmul.
         """
         position = self._first_linear()
         if position is None:

@@ -1,10 +1,10 @@
-"""The loop that trains one model, or a stack of them, with Adam until each one's stop rule is met.
+"""Train one model, or a stack of models, with Adam until each one's stop rule is met.
 
     group = StackGroup(data, order=Seeds(0).generator("order"), lr=1e-3)
     (fit,) = train(Alone(model), [group], [config])
 
-With an adversary every step is on inputs moved against the model (`adversary.py`). The stop rules
-and the figures of a Fit are still those of the clean inputs.
+With an adversary every step trains on inputs that are moved against the model (`adversary.py`).
+Stop rules and the figures of a Fit still use the clean inputs.
 """
 
 import math
@@ -42,15 +42,15 @@ def train(
 ) -> list[Fit | TrialFailure]:
     """Train every model of the program, in place, and return where each ended.
 
-    The models lie group after group, equally many in each; configs: one per model. The groups'
+    The models lie group after group, equally many in each. configs: one per model. The groups'
     sample counts, batch sizes, kinds of target, boxes and adversaries must agree. A model that has
-    met its rule leaves the stack, and its module has the weights it had then. A model whose loss is
-    not finite leaves it with TrialFailure("nan") in place of its Fit.
+    met its rule leaves the stack, and its module keeps the weights of that moment. A model whose
+    loss is not finite leaves the stack with TrialFailure("nan") in place of a Fit.
 
-    keep: called with the state after every epoch. start: a state that `keep` was given, from which
-    training goes on.
+    keep: called with the state after every epoch. start: a state that `keep` received, from which
+    training resumes.
 
-    Raises ValueError when stop rule `noise` meets labels without noise, or when an adversary starts
+    Raise ValueError when stop rule `noise` meets labels without noise, or when an adversary starts
     at random and a group has no generator for it.
     """
     _check_arguments(groups, configs)
@@ -95,7 +95,7 @@ def train(
 
 
 def time_epoch(program: Program, group: StackGroup, batch_size: int) -> float:
-    """Return the seconds of one epoch, the median of five after a first one."""
+    """Return the seconds of one epoch: the median of five, after one to warm up."""
     models = len(program(group.data.x_train[None, :1]))
     stack = RunningStack(program, [group], models)
     seconds = []
@@ -134,7 +134,7 @@ def _is_due(
 
 
 def _lag(exact: Evaluation, running: Evaluation) -> Evaluation:
-    """Return the exact figures over the running ones, as factors; 0 where a running one is 0."""
+    """Return the exact figures divided by the running ones; 0 where a running figure is 0."""
     loss = exact.loss / running.loss if running.loss else 0.0
     error = exact.error / running.error if running.error else 0.0
     return Evaluation(loss, error)

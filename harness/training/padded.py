@@ -49,7 +49,7 @@ class PaddedStack:
 def pad_and_stack(tensors: list[Tensor]) -> Tensor:
     """Return (M, *largest shape): each tensor in the corner of its slice, zeros beyond.
 
-    Raises IndexError when the tensors have different numbers of dimensions.
+    Raise IndexError when the tensors have different numbers of dimensions.
     """
     if len({tensor.dim() for tensor in tensors}) > 1:
         raise IndexError("numbers of dimensions")

@@ -1,5 +1,5 @@
-"""One language model trained by several processes: weights, gradients and moments in equal parts
-(FSDP2), windows in slices.
+"""Train one language model by several processes: each holds an equal part of the weights, gradients
+and moments (FSDP2), and sees a slice of the windows.
 
     processes = Processes(rank, count)  # in each process of a torch.distributed group
     processes.shard(model, device)
@@ -7,9 +7,9 @@
     train_language(model, corpus.train, config, order, device, kept, processes)
 
 Every process runs the same loop over the same windows, and passes its slice of them through the
-model. Each gradient is the sum over the processes of means that are weighted by the sizes of their
-slices: the gradient that one process would have, up to rounding. `ALONE` is one process by itself,
-for which all of this does nothing.
+model. A gradient is the sum of the processes' mean gradients, weighted by the sizes of their
+slices. Up to rounding, one process would have the same. `ALONE` is one process by itself, for which
+all of this does nothing.
 
 PyTorch FSDP2 (the idea: Zhao et al. 2023, arXiv 2304.11277): each parameter is a DTensor cut along
 its first dimension.
@@ -37,10 +37,10 @@ class Processes(NamedTuple):
     count: int = 1  # pyright: ignore[reportIncompatibleMethodOverride]  (tuple.count)
 
     def shard(self, model: nn.Module, device: torch.device) -> None:
-        """Leave each process its part of the weights, on the device.
+        """Give each process its part of the weights, on the device.
 
-        The model must lie on the CPU, the same in every process. Its blocks are moved one by one,
-        so that no device ever holds all of them.
+        The model must be on the CPU, and the same in every process. Its blocks are moved one by
+        one, so that no device ever holds all of them.
         """
         if self.count == 1:
             model.to(device)
@@ -85,8 +85,8 @@ class Processes(NamedTuple):
         return not int(self.all_reduce(not_finite))
 
     def broadcast(self, value: T) -> T:
-        """Return the first process's value. Sent over the network between the hosts, so that no
-        device is waited for."""
+        """Return the first process's value. It travels between the hosts' CPUs, so nobody waits for
+        a device."""
         if self.count == 1:
             return value
         box = [value]
@@ -94,7 +94,8 @@ class Processes(NamedTuple):
         return box[0]
 
     def broadcast_flag(self, yes: bool) -> bool:
-        """Return the first process's flag. Quicker than `broadcast`: it is called in every step."""
+        """Return the first process's flag. This is quicker than `broadcast`, because it is called
+        in every step."""
         if self.count == 1:
             return yes
         box = torch.tensor(yes)
@@ -111,7 +112,7 @@ class Processes(NamedTuple):
         return torch.cat(parts)
 
     def gather(self, named: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return sharded tensors in one piece each: in the first process, on the CPU. The other
+        """Return each sharded tensor in one piece, on the CPU of the first process. The other
         processes get none."""
         if self.count == 1:
             return named
@@ -119,7 +120,7 @@ class Processes(NamedTuple):
         from torch.distributed.tensor import DTensor
 
         gathered = {}
-        # One at a time, so that a device need hold no more than one of them.
+        # One at a time, so that a device never holds more than one.
         for name, tensor in named.items():
             full = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
             if self.rank == 0:
@@ -128,8 +129,8 @@ class Processes(NamedTuple):
 
     @torch.no_grad()
     def scatter(self, full: dict[str, Tensor], into: dict[str, Tensor]) -> None:
-        """Set sharded tensors to those that the first process has in one piece, of the same names:
-        the inverse of `gather`."""
+        """Set sharded tensors to the whole tensors of the same names in the first process: the
+        inverse of `gather`."""
         if self.count == 1:
             for name, tensor in into.items():
                 tensor.copy_(full[name])

@@ -14,7 +14,7 @@ Model = Callable[[Tensor], Tensor]
 
 
 class CannotStack(Exception):
-    """Why these models cannot be one program; they then train one by one."""
+    """Raised with the reason why models cannot be one program. They then train one by one."""
 
 
 class FirstLayer(NamedTuple):
@@ -61,7 +61,7 @@ class Program(Protocol):
 
     def first_layer(self, unit: Tensor | None = None) -> FirstLayer | None:
         """Return the same function of flattened inputs, split after the first linear layer; None
-        where the models begin with anything else."""
+        where the models begin with another layer."""
         ...
 
     def train(self, mode: bool) -> None:

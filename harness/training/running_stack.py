@@ -1,9 +1,9 @@
-"""The models of a stack while they train: their program, their optimizer, and which of them are
-finished.
+"""Keep the models of a stack while they train: their program, their optimizer, and which of them
+are finished.
 
-A model has a number for good, and a slot in the program for as long as it trains. The models lie
-group after group, and every group has equally many slots. So a finished model may have to keep its
-slot until a slot of every group can be dropped; until then it trains on, and is ignored.
+A model keeps its number for good, and a slot in the program while it trains. The models lie group
+after group, and every group has equally many slots. So a finished model may have to keep its slot
+until a slot of every group can be dropped; until then it trains on, and is ignored.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,12 +28,12 @@ class StackGroup(NamedTuple):
     order: torch.Generator
     lr: float
     starts: torch.Generator | None = None
-    """Where an adversary's random starts are drawn."""
+    """The generator of an adversary's random starts."""
 
 
 class Checkpoint(NamedTuple):
-    """Training between two epochs, whole, so that it can go on exactly. Tensors as in
-    `Program.parameters`."""
+    """The complete state of training between two epochs, from which it resumes exactly. Tensors are
+    named as in `Program.parameters`."""
 
     epoch: int
     parameters: dict[str, Tensor]
@@ -43,9 +43,9 @@ class Checkpoint(NamedTuple):
     orders: list[Tensor]
     """State of each group's generator of orders."""
     dropout: Tensor
-    """State of torch's own generator, which modules that draw in training use."""
+    """State of torch's own generator, from which modules draw in training."""
     lags: dict[int, Evaluation]
-    """By model, its exact figures over its running ones in an earlier epoch, as factors."""
+    """Model → its exact figures divided by its running figures, in an earlier epoch."""
     starts: Sequence[Tensor] = ()
     """State of each group's generator of random starts, where there is an adversary."""
 
@@ -134,8 +134,8 @@ class RunningStack:
         self.written_back |= finished
 
     def drop(self, finished: set[int]) -> None:
-        """Drop as many slots of finished models as leaves all groups equally long, and every group
-        that is finished altogether."""
+        """Drop slots of finished models, as many as keep all groups equally long, and every group
+        whose models are all finished."""
         if not finished:
             return
 
@@ -176,7 +176,7 @@ class RunningStack:
 
     @torch.no_grad()
     def restore(self, checkpoint: Checkpoint, steps_per_epoch: int) -> None:
-        """Put back the state after an epoch."""
+        """Restore the state after an epoch."""
         for tensors, saved in (
             (self.program.parameters, checkpoint.parameters),
             (self.program.buffers, checkpoint.buffers),

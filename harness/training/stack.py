@@ -5,7 +5,7 @@ batched.
     program(x)  # x: (1, B, 1, 28, 28), shared, or (3, B, 1, 28, 28) → (3, B, outputs)
 
 Models of different widths are padded with zeros to the widest. Padding is exact where a zero unit
-stays zero and passes nothing on, as in ReLU networks, MLPs and CNNs alike. It is tested, not
+stays zero and passes nothing on, as in ReLU networks, MLPs and CNNs alike. This is tested, not
 assumed: `check_stacking` compares the outputs with those of the models by themselves, looks for a
 gradient in the padding, and raises `CannotStack` with the reason.
 """
@@ -36,11 +36,11 @@ __all__ = [
 
 
 def stack(modules: Sequence[nn.Module], probe: Tensor) -> Program:
-    """Return the models as one program, on the device they are on.
+    """Return the models as one program, on their own device.
 
     probe: (B, *input_shape), the inputs on which stacking is tested.
 
-    Raises CannotStack when the models differ in structure, or when stacking or padding changes what
+    Raise CannotStack when the models differ in structure, or when stacking or padding changes what
     they compute.
     """
     if len(modules) == 1:

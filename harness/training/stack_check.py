@@ -1,5 +1,5 @@
-"""Tests whether stacking is exact: every model computes what it does by itself, and no padding is
-ever trained."""
+"""Check that stacking is exact: every model computes what it does by itself, and no padding is ever
+trained."""
 
 import contextlib
 import copy
@@ -27,8 +27,8 @@ def check_stacking(
     """Raise CannotStack unless every model computes in the stack what it does by itself, and no
     padding gets a gradient.
 
-    Tested at weights that are moved a little at random: at its first weights a model can hide a
-    difference, for example behind a last layer of zeros. The weights are put back.
+    The check moves all weights a little at random, because at its first weights a model can hide a
+    difference, for example behind a last layer of zeros. The weights are restored.
     """
     _check_buffers(modules[0], probe)
 
@@ -56,7 +56,8 @@ def _check_buffers(module: nn.Module, probe: Tensor) -> None:
 
 @contextlib.contextmanager
 def _moved_weights(program: LayerStack | VmapStack, corners: Corners) -> Iterator[None]:
-    """Move every weight at random by about a tenth of itself, and put all back at the end."""
+    """Move every weight at random by about a tenth of itself, and restore all weights at the
+    end."""
     first_weights = {name: p.detach().clone() for name, p in program.parameters.items()}
     try:
         with torch.no_grad():

@@ -46,10 +46,9 @@ def may_be_met(running: Evaluation, lag: Evaluation | None, data: Data, config: 
     training set must be evaluated.
 
     running: means over the epoch, each batch at the weights it was trained from. These figures lag
-    behind, because the model improves while they are taken.
-    lag: exact figures over running ones after an earlier epoch, as factors. The lag changes little
-    from one epoch to the next, so a model that is stuck above its level is not evaluated in every
-    epoch.
+    behind, because the model improves while they are taken. lag: exact figures divided by running
+    ones, after an earlier epoch. The lag changes little from one epoch to the next, so a model that
+    is stuck above its level is not evaluated in every epoch.
     """
     # Figures on an adversary's inputs say nothing about clean ones. Evaluating the clean ones costs
     # little beside such an epoch.

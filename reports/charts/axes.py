@@ -1,4 +1,4 @@
-"""The axes of the charts: a column of the trials, its title and its scale."""
+"""Define the axes of the charts: a column of the trials, its title and its scale."""
 
 from typing import Any, NamedTuple
 
@@ -8,7 +8,7 @@ from reports.measures import STABILITY
 
 
 class Axis(NamedTuple):
-    """`label`: its name in a list of choices."""
+    """One axis. `label` is its name in a list of choices."""
 
     column: str
     title: str
@@ -36,7 +36,12 @@ STABILITY_AXIS = Axis(STABILITY, "stability S, data units (upper estimate)")
 ACCURACY = [
     Axis("test_accuracy", "held-out accuracy", log=False, label="accuracy"),
     Axis("bits_per_byte", "bits per byte of held-out text", log=False, label="bits per byte"),
-    Axis("last_word_accuracy", "texts whose last word is predicted", log=False, label="last words"),
+    Axis(
+        "last_word_accuracy",
+        "share of texts whose last word is predicted",
+        log=False,
+        label="last words",
+    ),
 ]
 
 GRID = {"showgrid": True, "gridcolor": "#eee"}
@@ -50,7 +55,7 @@ def drawable(trials: pd.DataFrame, x: Axis, y: Axis) -> pd.Series:
 
 
 def axis_layout(axis: Axis, trials: pd.DataFrame) -> dict[str, Any]:
-    """Return the axis as plotly lays it out for these trials."""
+    """Return plotly's layout of the axis for these trials."""
     layout: dict[str, Any] = {
         "title": {"text": axis.title},
         "type": "log" if axis.log else "linear",

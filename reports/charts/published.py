@@ -1,8 +1,8 @@
-"""Charts of published language models: where they lie on the law chart's axis, and how accurate
-they are said to be.
+"""Draw published language models: where they lie on the law chart's axis, and their published
+accuracy.
 
-A published model has a place p/(n·d) but no stability, and it is outside the law's noise condition,
-so it never shares a chart with measured points.
+A published model has a place p/(n·d) but no stability, and it does not meet the law's noise
+condition. So it never shares a chart with measured points.
 """
 
 from html import escape
@@ -22,17 +22,17 @@ ACCURACY = "published_accuracy"
 LINE_HEIGHT = 24
 """Height of a line of the strip in pixels."""
 TOOL_BAR = 32
-"""Height of plotly's tool bar in pixels, which lies on the head of a chart."""
+"""Height in pixels of plotly's tool bar, which covers the top of a chart."""
 GROUP_SYMBOLS = [symbol for symbol in SYMBOLS if symbol != "hexagon"]
-"""An open hexagon is hardly told from an open circle."""
+"""An open hexagon looks too much like an open circle."""
 LOG_AXIS = {"type": "log", **GRID, "exponentformat": "power", "dtick": 1}
 
 
 def places(trials: pd.DataFrame) -> go.Figure:
-    """Draw a strip over p/(n·d): a bar from the smallest to the largest trial of every family, an
-    open mark for every published model.
+    """Draw a strip over p/(n·d): a bar from the smallest to the largest trial of each family, and
+    an open mark for each published model.
 
-    Height means nothing: each family and each group of models has a line of its own.
+    Height means nothing: each family and each group of models has its own line.
     """
     placed = trials[np.isfinite(trials["x_law"]) & trials["x_law"].gt(0)]
     spans = {
@@ -49,7 +49,7 @@ def places(trials: pd.DataFrame) -> go.Figure:
             x=[model.place for model in models],
             y=[model.group for model in models],
             mode="markers",
-            name="published models, d_model numbers a token: outside the noise condition",
+            name="published models, d_model numbers per token: outside the noise condition",
             marker={"color": "#444", "symbol": PUBLISHED, "size": 11, "line": {"width": 1.5}},
             text=[escape(_hover(model)) for model in models],
             hovertemplate="%{text}<br>p/(n·d) %{x:.2g}<extra></extra>",
@@ -59,7 +59,7 @@ def places(trials: pd.DataFrame) -> go.Figure:
     figure.add_vline(x=1, line={"color": "#888", "dash": "dot", "width": 2})
     figure.add_annotation(
         x=0,  # of a logarithmic axis: 10^0
-        y=0,  # at the foot, since the tool bar lies on the head
+        y=0,  # at the bottom, since the tool bar covers the top
         yref="paper",
         text="p = n·d",
         showarrow=False,
@@ -118,8 +118,8 @@ def _hover(model: LanguageModel) -> str:
 
 
 def accuracy_chart() -> go.Figure:
-    """Draw published accuracy against parameters. A line joins one group of models on one
-    benchmark in one harness, nothing else."""
+    """Draw published accuracy against parameters. A line joins only one group of models on one
+    benchmark in one harness."""
     benchmarks = list(dict.fromkeys(entry.benchmark for entry in accuracies()))
     groups = list(dict.fromkeys(entry.model.group for entry in accuracies()))
 

@@ -1,13 +1,14 @@
-"""A chart whose every point is one trial, with fitted lines, guides and published points, as a
-plotly figure.
+"""Draw a chart in which every point is one trial, with fitted lines, guides and published points,
+as a plotly figure.
 
-Filled: the law's noise condition is met for what the chart shows (isoperimetry is proved on the
-sphere and assumed elsewhere). Hollow: anything else; hover says why. Lines: fitted slopes over the
-cells they were fitted to. Dotted: a guide with the law's slope, its height chosen.
+Filled points: the trial meets the law's noise condition for what the chart shows (isoperimetry is
+proved on the sphere and assumed elsewhere). Hollow points: it does not; hovering says why. Lines:
+fitted slopes over the cells they were fitted to. Dotted lines: guides with the law's slope at an
+arbitrary height.
 
-A chart with several x or y to choose from holds all of them: each trace's `meta` lists the values
-of every choice, the layout's `meta` their labels and axis titles, and the page offers them as a
-list above the chart.
+A chart with several x or y to choose from holds all of them: the `meta` of each trace lists the
+values of every choice, and the `meta` of the layout their labels and axis titles. The page offers
+them as a list above the chart.
 """
 
 from html import escape
@@ -26,6 +27,8 @@ Axes = tuple[Axis, Axis]
 """The x and y axis under one choice."""
 View = tuple[list[Any], list[Any]]
 """The x and y values of a trace under one choice."""
+POINT = ("trial_id", "kind", "curve", "p", "in_fit")
+"""The columns that a chart takes of each trial, beside its axes."""
 DOTTED = {"color": "#888", "dash": "dot", "width": 2}
 
 
@@ -39,7 +42,7 @@ def scatter(
     guide: float | None = None,
 ) -> go.Figure | None:
     """Draw one marker per trial, filled where the column `fills` is true, with one colour and
-    symbol per kind. Return None without a trial to draw.
+    symbol per kind. Return None when there is no trial to draw.
 
     x or y: one axis, or several to choose from. A trial is drawn when it has a value for any
     choice. fitted: the slope of each kind, drawn as a line through each of its curves. guide: the
@@ -49,7 +52,9 @@ def scatter(
     choices = [(i, j) for i, j in choices if drawable(trials, i, j).any()]
     if not choices:
         return None
-    shown = trials[np.any([drawable(trials, i, j) for i, j in choices], axis=0)]
+    on_axes = (axis.column for choice in choices for axis in choice)
+    columns = list(dict.fromkeys([*POINT, fills, *on_axes]))
+    shown = trials.loc[np.any([drawable(trials, i, j) for i, j in choices], axis=0), columns]
 
     figure = go.Figure()
     for kind, (colour, symbol) in kind_styles(evidence.trials).items():
@@ -85,7 +90,7 @@ def _lay_out(figure: go.Figure, choices: list[Axes], shown: pd.DataFrame) -> Non
 
 
 def _trace(views: list[View], **style: Any) -> go.Scatter:
-    """Return a trace that begins with the first view and carries the others."""
+    """Return a trace that shows the first view and carries the others."""
     x, y = views[0]
     if len(views) > 1:
         style["meta"] = [{"x": x, "y": y} for x, y in views]
@@ -95,7 +100,7 @@ def _trace(views: list[View], **style: Any) -> go.Scatter:
 def _markers(
     rows: pd.DataFrame, choices: list[Axes], kind: str, colour: str, symbol: str, fills: str
 ) -> list[go.Scatter]:
-    """Return a kind's filled and hollow markers, the first of which stands in the legend."""
+    """Return a kind's filled and hollow markers, the first of which appears in the legend."""
     filled = rows[rows[fills]]
     hollow = rows[~rows[fills]]
     traces = []
@@ -128,7 +133,7 @@ def _points(
 
 
 def _values(column: pd.Series) -> list[float | None]:
-    """Return plain values, None for each missing one, which plotly leaves out."""
+    """Return plain values, with None for each missing one. Plotly leaves None out."""
     return [None if pd.isna(value) else value for value in column.tolist()]
 
 
@@ -136,22 +141,24 @@ def _fitted_lines(rows: pd.DataFrame, choices: list[Axes], slope: Slope) -> list
     """Return the fitted line of each curve between its smallest and largest fitted size, in every
     view."""
     y = choices[0][1]
+    rows = rows[rows[y.column] > 0]
+    log_p = np.log(rows["p"].to_numpy(float))
+    log_y = np.log(rows[y.column].to_numpy(float))
+    above = pd.Series(log_y - slope.slope * log_p, index=rows.index)
+    levels = above.groupby(rows["curve"]).mean()
+    sizes = rows.groupby("curve")["p"].agg(["min", "max"])
+    heights = np.exp(levels.to_numpy()[:, None] + slope.slope * np.log(sizes.to_numpy(float)))
+
+    # The ends lie where the points of that p lie: d grows with p where it counts the numbers of a
+    # model's own embedding.
+    columns = list(dict.fromkeys(x.column for x, _ in choices))
+    places = rows.groupby(["curve", "p"])[columns].median()
+    ends = {end: places.loc[pd.MultiIndex.from_arrays([sizes.index, sizes[end]])] for end in sizes}
+
     lines = []
-    for _, curve in rows[rows[y.column] > 0].groupby("curve"):
-        log_p = np.log(curve["p"].astype(float))
-        log_y = np.log(curve[y.column])
-        level = (log_y - slope.slope * log_p).mean()
-
-        sizes = [curve["p"].min(), curve["p"].max()]
-        height = np.exp(level + slope.slope * np.log(np.array(sizes, float))).tolist()
-
-        views = []
-        for x, _ in choices:
-            # The ends lie where the points of that p lie: d grows with p where it counts the
-            # numbers of a model's own embedding.
-            ends = curve.groupby("p")[x.column].median().loc[sizes]
-            views.append((_finite(ends.tolist()), height))
-        lines.append(views)
+    for i, height in enumerate(heights.tolist()):
+        pairs = {c: [ends["min"][c].iloc[i], ends["max"][c].iloc[i]] for c in columns}
+        lines.append([(_finite(pairs[x.column]), height) for x, _ in choices])
     return lines
 
 
@@ -171,13 +178,13 @@ def _line(views: list[View], kind: str, colour: str) -> go.Scatter:
 
 
 def _guide(shown: pd.DataFrame, choices: list[Axes], slope: float) -> go.Scatter:
-    sign = "+" if slope > 0 else "−"
+    sign = "+" if slope > 0 else "-"
     views = [_guide_ends(shown[drawable(shown, x, y)], x, y, slope) for x, y in choices]
     return _trace(
         views,
         mode="lines",
         line=DOTTED,
-        name=f"guide: the law's slope {sign}1/2, height chosen",
+        name=f"guide: the law's slope {sign}1/2 at an arbitrary height",
         hoverinfo="skip",
     )
 
@@ -213,8 +220,8 @@ def add_diagonal(figure: go.Figure, low: float, high: float, name: str) -> None:
 def add_published(
     figure: go.Figure, x: list[float], y: list[float], texts: list[str], name: str
 ) -> None:
-    """Add figures that others published to the first choice, as open grey markers: they are no
-    trials of this store. texts: one hover line a point, not yet escaped."""
+    """Add published figures to the first choice, as open grey markers: they are not trials of this
+    store. texts: one hover line per point, not yet escaped."""
     choices = figure.to_dict()["layout"].get("meta", {"choices": [None]})["choices"]
     nothing = {"x": [], "y": []}
     meta = [{"x": x, "y": y}] + [nothing] * (len(choices) - 1)

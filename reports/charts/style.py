@@ -1,11 +1,11 @@
-"""Colours, symbols and the layout that all charts have in common."""
+"""Define the colours, symbols and layout that all charts share."""
 
 from typing import Any
 
 import pandas as pd
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#999933")
-"""Okabe & Ito's palette, told apart by readers with colour-vision deficiencies."""
+"""Okabe & Ito's palette, which readers with colour-vision deficiencies can tell apart."""
 FAMILY_COLOURS = (
     "#0072B2",
     "#D55E00",
@@ -16,8 +16,8 @@ FAMILY_COLOURS = (
     "#E69F00",
     "#56B4E9",
 )
-"""The same palette for families. A paler blue comes near the palette's light blue, which is
-therefore last."""
+"""The same palette for families. Its light blue comes last, because a paler dark blue looks like
+it."""
 SYMBOLS = (
     "circle",
     "square",
@@ -67,7 +67,7 @@ def paler(colour: str, white: float) -> str:
 
 
 def base_layout(height: int) -> dict[str, Any]:
-    """Return the layout that all charts have in common. height: in pixels."""
+    """Return the layout that all charts share. height: in pixels."""
     return {
         "template": "simple_white",
         "height": height,

@@ -1,5 +1,5 @@
-"""Charts of one line per model size, against the distance of a changed token or the radius of
-noise, for language models."""
+"""Draw language models with one line per size, against the distance of a changed token or the
+radius of noise."""
 
 import math
 from collections.abc import Callable
@@ -12,13 +12,16 @@ import plotly.graph_objects as go
 
 from reports.charts.axes import GRID
 from reports.charts.style import SYMBOLS, base_layout
+from reports.entries import has_entries
 from reports.measures import as_list
 
+READ = ("trial_id", "token_changes", "noise_radii", "noise_kl")
+"""The columns that a line is made of."""
 Z = 1.96
 """Half-width of a 95 % interval in standard errors."""
 SMALLEST_COLOUR = (0x9E, 0xCA, 0xE1)
 LARGEST_COLOUR = (0x08, 0x30, 0x6B)
-"""Red, green and blue of the smallest and of the largest model."""
+"""Red, green and blue of the smallest and the largest model."""
 
 
 class Value(NamedTuple):
@@ -34,7 +37,8 @@ Values = Callable[[dict[str, Any]], list[Value]]
 
 
 class Point(NamedTuple):
-    """Mean over a size's trials, how far its bar reaches below and above, and the trials."""
+    """The mean over the trials of one size, the reach of its bar below and above, and the
+    trials."""
 
     x: float
     y: float
@@ -44,14 +48,14 @@ class Point(NamedTuple):
 
 
 class Line(NamedTuple):
-    """One size of a shown curve."""
+    """The line of one size on a shown curve."""
 
     p: int
     points: list[Point]
 
 
 class Curve(NamedTuple):
-    """The curve shown of one kind of model: its name with n, its rows, and their p in ascending
+    """The curve that shows one kind of model: its name with n, its rows, and their p in ascending
     order."""
 
     kind: str
@@ -61,10 +65,9 @@ class Curve(NamedTuple):
 
 
 def shown_curves(trials: pd.DataFrame) -> list[Curve]:
-    """Return the curve shown of every kind with `token_changes`, in alphabetical order."""
-    has_changes = trials["token_changes"].map(lambda changes: len(as_list(changes)) > 0)
+    """Return the curve that shows each kind with `token_changes`, in alphabetical order."""
     shown = []
-    for kind, rows in trials[has_changes.astype(bool)].groupby("kind"):
+    for kind, rows in trials[has_entries(trials["token_changes"])].groupby("kind"):
         curves = [curve for _, curve in rows.groupby("curve")]
         best = max(curves, key=_sizes_and_n)
 
@@ -96,7 +99,7 @@ def change_values(column: str, change: str) -> Values:
 
 
 def noise_values(row: dict[str, Any]) -> list[Value]:
-    """Return a row's KL under noise by its radius."""
+    """Return a row's KL under noise, by the noise's radius."""
     radii = as_list(row["noise_radii"])
     kl = as_list(row["noise_kl"])
     if len(radii) != len(kl):
@@ -105,11 +108,11 @@ def noise_values(row: dict[str, Any]) -> list[Value]:
 
 
 def curve_lines(curve: Curve, values: Values) -> list[Line]:
-    """Return a line for each size that has values."""
+    """Return one line for each size that has values."""
     lines = []
     for p in curve.sizes:
         by_x: dict[float, list[tuple[str, Value]]] = {}
-        for row in curve.rows[curve.rows["p"].eq(p)].to_dict("records"):
+        for row in curve.rows.loc[curve.rows["p"].eq(p), list(READ)].to_dict("records"):
             for value in values({str(name): cell for name, cell in row.items()}):
                 by_x.setdefault(value.x, []).append((str(row["trial_id"]), value))
         if by_x:
@@ -120,8 +123,8 @@ def curve_lines(curve: Curve, values: Values) -> list[Line]:
 def _point(x: float, measured: list[tuple[str, Value]]) -> Point:
     """Return the mean over trials with its bar.
 
-    Bars: 95 % over windows where the rows have standard errors, which leaves out what differs
-    between seeds; elsewhere from the smallest to the largest trial.
+    Where the rows have standard errors, bars are 95 % intervals over windows, which leave out the
+    spread between seeds. Elsewhere they run from the smallest to the largest trial.
     """
     y = np.array([value.y for _, value in measured])
     se = np.array([value.se for _, value in measured])
@@ -140,8 +143,8 @@ def _point(x: float, measured: list[tuple[str, Value]]) -> Point:
 def lines_figure(
     views: list[tuple[str, list[Line]]], x_axis: dict[str, Any], y_axis: dict[str, Any]
 ) -> go.Figure:
-    """Draw one trace per size, as many as the view with the most has. Every view, a label and its
-    lines, is one choice."""
+    """Draw one trace per size, as many as the view with the most sizes has. Each view, a label with
+    its lines, is one choice."""
     figure = go.Figure()
     for i in range(max(len(lines) for _, lines in views)):
         meta = [_trace(lines, i) for _, lines in views]
@@ -160,7 +163,7 @@ def lines_figure(
 
 
 def _trace(lines: list[Line], i: int) -> dict[str, Any]:
-    """Return the i-th trace under one choice; nothing where there are fewer sizes."""
+    """Return the i-th trace under one choice, empty where the choice has fewer sizes."""
     if i >= len(lines):
         return {"x": [], "y": [], "showlegend": False}
     line = lines[i]

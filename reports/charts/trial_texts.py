@@ -1,4 +1,4 @@
-"""What every chart says of a trial: hover lines, and the command that runs the trial again."""
+"""Write what every chart says about a trial: hover lines, and the command that runs it again."""
 
 import json
 import shlex
@@ -26,16 +26,33 @@ RECIPE = (
     "last_words",
     "last_words_most",
 )
-"""Settings that hover leaves out: they say how and from where, not what."""
+"""Settings that the hover lines leave out: they say how a model was trained, not which model it
+is."""
+COLUMNS = (
+    "trial_id",
+    "kind",
+    "seed",
+    "p",
+    "config_json",
+    STABILITY,
+    "test_accuracy",
+    "in_fit",
+    "why_hollow",
+)
+"""The columns that the texts are made of."""
 LONGEST_SETTINGS = 160
-"""Characters of the settings that hover shows."""
+"""Characters of the settings that the hover lines show."""
 
 
 def trial_texts(evidence: Evidence) -> dict[str, list[str]]:
     """Return, by trial id, the escaped hover lines and the command that runs the trial again."""
+    commands = _rerun_commands(evidence)
     return {
-        row["trial_id"]: [*_hover_lines(row), rerun_command(evidence, row)]
-        for row in records(evidence.trials)
+        row["trial_id"]: [
+            *_hover_lines(row),
+            commands.get(row["trial_id"], "its sweep file is not in the store"),
+        ]
+        for row in records(evidence.trials[list(COLUMNS)])
     }
 
 
@@ -60,16 +77,20 @@ def _hover_lines(row: dict[str, Any]) -> tuple[str, str, str]:
     )
 
 
-def rerun_command(evidence: Evidence, row: dict[str, Any]) -> str:
-    """Return the escaped command that runs a trial again, into a store of its own."""
-    trial = row["trial_id"]
+def _rerun_commands(evidence: Evidence) -> dict[str, str]:
+    """Return, by trial id, the escaped command that runs the trial again, into a store of its
+    own. Of several sweeps that asked for a trial, the first is run again."""
     path = evidence.store.files.path
+    commands: dict[str, str] = {}
     for sweep in evidence.sweeps:
-        if trial not in sweep.trials:
-            continue
-        sweep_file = path(f"{sweep.stem}.yaml")
-        command = ["unilaw", "run", sweep_file, "--trial", trial, "--store", "rerun"]
+        stem = sweep.stem  # a hash of all the sweep's trials
+        run = ["unilaw", "run", path(f"{stem}.yaml"), "--trial"]
+        where = ["--store", "rerun"]
         if sweep.task_source is not None:
-            command += ["--task-file", path(f"{sweep.stem}.py")]
-        return escape(shlex.join(command))
-    return "its sweep file is not in the store"
+            where += ["--task-file", path(f"{stem}.py")]
+
+        before = escape(shlex.join(run))
+        after = escape(shlex.join(where))
+        for trial in sweep.trials:
+            commands.setdefault(trial, f"{before} {trial} {after}")
+    return commands

@@ -1,8 +1,8 @@
-"""Published statements checked against the rows: the claims table, one file per claim.
+"""Check published statements against the rows: the claims table, one file per claim.
 
-Each file holds a STATEMENT, whose rule says beforehand what supports and what contradicts it, and
-`check`, from evidence and fits to a verdict with its sentences. C7 and C9 look at published figures
-alone and say so.
+Each file holds a STATEMENT, whose rule says beforehand what supports and what contradicts it. Its
+function `check` turns evidence and fits into a verdict with its sentences. C7 and C9 look only at
+published figures, and say so.
 """
 
 from typing import NamedTuple
@@ -48,5 +48,5 @@ class Claim(NamedTuple):
 
 
 def check_claims(evidence: Evidence, fits: Fits) -> list[Claim]:
-    """All claims, C1 to C11, in order."""
+    """Return all claims, C1 to C11, in order."""
     return [Claim(c.STATEMENT, *c.check(evidence, fits)) for c in CHECKED]

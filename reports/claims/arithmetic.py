@@ -1,8 +1,8 @@
-"""C7: GPT-3 is under the law by about three orders. What n·d is for published models, under every
-way to count d.
+"""C7: GPT-3 falls short of the law by about three orders. State n·d for published models, under
+every way to count d.
 
-For text, n·d = tokens × numbers per token. How many numbers a token is, is a convention, and it
-decides the answer.
+For text, n·d = tokens × numbers per token. How many numbers a token counts as is a convention, and
+it decides the answer.
 """
 
 from collections.abc import Callable
@@ -24,18 +24,18 @@ RUMOURED = "rumoured 1e14"
 
 STATEMENT = Statement(
     "C7",
-    "GPT-3 (175e9 parameters, 500e9 tokens, 300e9 of them trained on) is under the law by about"
-    " three orders of magnitude; 1.75e14 parameters would do, near the rumoured 1e14",
+    "GPT-3 (175e9 parameters, 500e9 tokens, 300e9 of them trained on) falls short of the law by"
+    " about three orders of magnitude; 1.75e14 parameters would do, near the rumoured 1e14",
     "popular accounts",
     "Published parameters against n·d, under each way to count d. No outcome supports or"
-    " contradicts: the law speaks of fits below a known noise level, which one pass over text is"
-    " not, and its constants are unknown. So the orders say where a model lies on the axis and"
-    " nothing of how robust it is.",
+    " contradicts the claim: the law is about fits below a known noise level, and one pass over"
+    " text is no such fit; besides, its constants are unknown. So the orders say where a model lies"
+    " on the axis, and nothing about how robust it is.",
 )
 
 
 class Convention(NamedTuple):
-    """A way to count d. `numbers`: how many a token is, None where the model's shape is unknown."""
+    """A way to count d. `numbers`: numbers per token, None where the model's shape is unknown."""
 
     key: str
     name: str
@@ -53,36 +53,37 @@ def _known(value: float | None) -> float:
     return value
 
 
-TOKEN = Convention("token", "a token is one number", lambda m: 1.0)
+TOKEN = Convention("token", "one number per token", lambda m: 1.0)
 IMPLIED = Convention(
     "implied",
-    "as many numbers as the claim implies",
+    "as many numbers per token as the claim implies",
     lambda m: STATED_NEED / _known(named(GPT3).tokens),
 )
-WIDTH = Convention("width", "d_model numbers; or windows as samples", lambda m: m.d_model)
+WIDTH = Convention("width", "d_model numbers per token, or windows as samples", lambda m: m.d_model)
 POSITION = Convention(
     "position",
-    "every position a sample, its whole window the input",
+    "every position a sample with its whole window as input",
     lambda m: m.context * m.d_model if m.context and m.d_model else None,
 )
 CONVENTIONS = (TOKEN, IMPLIED, WIDTH, POSITION)
 
 
 def needed(model: LanguageModel, convention: Convention) -> float | None:
-    """Return n·d, the p of p = n·d; None where tokens or shape are unknown."""
+    """Return n·d, the p that the law's order needs; None where tokens or shape are unknown."""
     numbers = convention.numbers(model)
     return model.tokens * numbers if model.tokens and numbers else None
 
 
 def orders_short(parameters: float, need: float) -> float:
-    """Return the orders of magnitude by which `parameters` falls short of n·d; negative beyond."""
+    """Return the orders of magnitude by which `parameters` falls short of n·d; negative when it
+    exceeds n·d."""
     return log10(need / parameters)
 
 
 def published(
     key: str, value: float, model: LanguageModel, how: str, style: str = "sig3"
 ) -> Number:
-    """Return a number about a published model; `how` is followed by the model's source."""
+    """Return a number about a published model. The model's source is appended to `how`."""
     return Number(
         f"{key}:{model.name}:{how}", value, f"{how}; published: {model.source}", (), style
     )
@@ -101,8 +102,10 @@ def _need(model: LanguageModel, convention: Convention) -> float:
 def _short(
     model: LanguageModel, convention: Convention, data: LanguageModel | None = None
 ) -> tuple[Number, str]:
-    """Return the distance in orders and its side. data: the model whose tokens and shape count,
-    the model itself if left out."""
+    """Return the distance of p from n·d in orders, and its side.
+
+    data: the model whose tokens and shape count; by default the model itself.
+    """
     value = orders_short(model.parameters, _need(data or model, convention))
     how = f"|log10(n·d / p)|, {convention.key}"
     if data:
@@ -126,9 +129,10 @@ def _by_width() -> Sentence:
         "place": published("C7", m.parameters / need, m, "p / (n·d), width"),
     }
     return Sentence(
-        "{name}, {p} billion parameters and {tokens} billion training tokens: with a token as its"
-        " d_model = {d} numbers, n·d is {need} and p/(n·d) {place}, {short} orders {side}. Windows"
-        " of {context} tokens as samples give the same: fewer samples, each that much longer.",
+        "{name} has {p} billion parameters and {tokens} billion training tokens. With d_model ="
+        " {d} numbers per token, n·d is {need} and p/(n·d) is {place}, {short} orders {side}."
+        " Windows of {context} tokens as samples give the same result: there are fewer samples,"
+        " each longer by the same factor.",
         parts,
     )
 
@@ -156,9 +160,9 @@ def _claims_own() -> Sentence:
         ),
     }
     return Sentence(
-        "The claim’s {need} trillion lies {short} orders {side}: n·d is that if a token is"
-        " {trained} numbers (or {whole}, with all {data} billion tokens of the data set). No width"
-        " of the model is that; its d_model is {times} times as much.",
+        "By the claim's {need} trillion the model is {short} orders {side}: n·d has that value if a"
+        " token counts as {trained} numbers (or {whole}, with all {data} billion tokens of the data"
+        " set). No width of the model equals that; its d_model is {times} times as large.",
         parts,
     )
 
@@ -176,9 +180,9 @@ def _extremes() -> Sentence:
         "need": published("C7", _need(m, POSITION), m, "n·d, position"),
     }
     return Sentence(
-        "At the ends: a token as one number gives p/n = {ratio}, {low} orders {low_side}; every"
-        " position as a sample of its own, the whole window its input, gives n·d = {need}, {high}"
-        " orders {high_side}, of samples that overlap.",
+        "At the extremes: one number per token gives p/n = {ratio}, {low} orders {low_side}. Every"
+        " position as a sample with its whole window as input gives n·d = {need}, {high} orders"
+        " {high_side}, and those samples overlap.",
         parts,
     )
 
@@ -193,16 +197,17 @@ def _rumoured() -> Sentence:
     for c in CONVENTIONS:
         parts[c.key], parts[f"{c.key}_side"] = _short(m, c, data)
     return Sentence(
-        "The rumoured {p} trillion parameters, on {data}’s tokens and shape: {token} orders"
-        " {token_side} with one number a token, {implied} {implied_side} with the claim’s, {width}"
-        " {width_side} with d_model, {position} {position_side} with whole windows at every"
-        " position. It is a rumour: no tokens, no shape, no source.",
+        "The rumoured {p} trillion parameters, on {data}'s tokens and shape: {token} orders"
+        " {token_side} with one number per token, {implied} {implied_side} with as many as the"
+        " claim implies, {width} {width_side} with d_model, {position} {position_side} with whole"
+        " windows at every position. This is a rumour: no tokens, no shape and no source were"
+        " published.",
         parts,
     )
 
 
 def _others() -> list[Sentence]:
-    """State the place of the largest model of every other group, with d_model numbers a token."""
+    """State the place of the largest model of every other group, with d_model numbers per token."""
     elsewhere = (named(GPT3).group, named(RUMOURED).group)
     largest = {model.group: model for model in language_models() if model.group not in elsewhere}
     return [_other(model) for model in largest.values()]
@@ -211,7 +216,7 @@ def _others() -> list[Sentence]:
 def _other(model: LanguageModel) -> Sentence:
     if model.place is None:
         return Sentence(
-            "{name}: how many tokens it was trained on was not published, so it has no place.",
+            "{name}: the number of its training tokens was not published, so it has no place.",
             {"name": model.name},
         )
     short, side = _short(model, WIDTH)

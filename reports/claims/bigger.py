@@ -12,18 +12,18 @@ STATEMENT = Statement(
     "C8",
     "Bigger is more robust",
     "popular accounts",
-    "Sign and interval of the slope of each sensitivity measure against p; the measures of one kind"
-    " depend on each other, and one that is a guarantee is shown and not counted, since it may"
+    "The slope of each sensitivity measure against p, with its interval. The measures of one kind"
+    " depend on each other. A measure that is a guarantee is shown but not counted, since it may"
     " merely get looser with size. Supported if every interval lies on the robust side of 0,"
-    " contradicted if one lies wholly on the other, undecided otherwise.",
+    " contradicted if one lies wholly on the other side, undecided otherwise.",
 )
 
 VERDICTS = {1: "supported", -1: "contradicted", 0: "undecided"}
-MORE_ROBUST = {1: "more robust with size", -1: "less robust with size", 0: "no sign"}
+MORE_ROBUST = {1: "more robust with size", -1: "less robust with size", 0: "sign undecided"}
 GUARANTEES_MORE = {
     1: "guarantees more with size, not counted",
     -1: "guarantees less with size, not counted",
-    0: "no sign, not counted",
+    0: "sign undecided, not counted",
 }
 """By the sign of a slope: +1 on the robust side of 0, -1 on the other, 0 where its interval
 contains 0."""
@@ -69,7 +69,7 @@ def _summary(signs: list[int], trials: tuple[str, ...]) -> Sentence:
         for name, sign in (("robust", 1), ("fragile", -1), ("open", 0))
     }
     return Sentence(
-        "Of the slopes below {robust} lie on the robust side of 0, {fragile} on the other, and"
-        " {open} intervals contain 0.",
+        "Slopes below: {robust} on the robust side of 0, {fragile} on the other; {open} intervals"
+        " contain 0.",
         parts,
     )

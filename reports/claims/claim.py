@@ -1,4 +1,4 @@
-"""What a claim is, and what several of them need."""
+"""Define a claim, and what several claims need."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -12,7 +12,8 @@ ALL_DIGITS = 60_000
 
 
 class Statement(NamedTuple):
-    """`rule` says beforehand what would support and what would contradict it."""
+    """A published statement. `rule` says beforehand what would support it and what would contradict
+    it."""
 
     key: str
     statement: str
@@ -21,8 +22,8 @@ class Statement(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """supported, contradicted, undecided (rows exist and decide nothing), arithmetic only, or
-    not tested by this store."""
+    """A verdict with its sentences. The verdict is supported, contradicted, undecided (rows exist
+    and decide nothing), arithmetic only, or not tested by this store."""
 
     verdict: str
     sentences: list[Sentence]
@@ -32,8 +33,8 @@ UNTESTED = Finding(NOT_TESTED, [])
 
 
 def verdict_over(parts: Iterable[str]) -> str:
-    """Return the verdict on a statement that several sets of rows bear on: contradicted if any
-    contradicts it, supported if all support it."""
+    """Return the verdict on a statement from the verdicts of several sets of rows: contradicted if
+    any set contradicts it, supported if all support it."""
     verdicts = set(parts)
     if "contradicted" in verdicts:
         return "contradicted"

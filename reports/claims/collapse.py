@@ -15,11 +15,11 @@ STATEMENT = Statement(
     "C2",
     "Fitting them smoothly takes p ≈ n·d: what counts is p/(n·d)",
     "Bubeck & Sellke 2021 (arXiv 2105.12806)",
-    "Exponents of n and d over that of p in stability, below the noise. Supported if both intervals"
-    " contain 1, are narrower than 1, exclude 0, and p/(n·d) predicts held-out combinations at"
-    " least as well as p/n. Contradicted if an interval excludes 1 and the free exponents predict"
-    " held-out combinations better than p/(n·d). The law itself is a one-sided bound and does not"
-    " require the collapse.",
+    "The exponents of n and d in stability, below the noise, each divided by that of p. Supported"
+    " if both intervals contain 1, exclude 0 and are narrower than 1, and p/(n·d) predicts"
+    " held-out combinations at least as well as p/n. Contradicted if an interval excludes 1 and"
+    " the free exponents predict held-out combinations better than p/(n·d). The law itself is a"
+    " one-sided bound and does not require the collapse.",
 )
 
 

@@ -1,5 +1,5 @@
-"""C4: the size at which accuracy on MNIST passes 90 and 95 %, between neighbouring sizes of the
-grid; clean and robust."""
+"""C4: MNIST needs 1e5 parameters for 90 % and 1e6 for 95 %. Find the size at which accuracy, clean
+and robust, passes each level, between neighbouring sizes of the grid."""
 
 from typing import Any, NamedTuple
 
@@ -23,15 +23,15 @@ from reports.published.tables import Published, madry2018
 STATEMENT = Statement(
     "C4",
     "MNIST needs 1e5 parameters for 90 % and 1e6 for 95 %",
-    "popular accounts; Bubeck & Sellke 2021 speak of robust accuracy, 2e5 and 3e6, after Madry et"
+    "popular accounts; Bubeck & Sellke 2021 give 2e5 and 3e6 for robust accuracy, after Madry et"
     " al. 2018",
-    "Clean accuracy, each number by itself. Contradicted if the accuracy is passed at fewer"
-    " parameters; supported if the bracket contains the stated number and is narrower than a factor"
-    " of 4; contradicted if all 60 000 digits were trained on and it is not passed up to the stated"
-    " number. Robust accuracy, of CNNs trained against PGD, at pixel changes of 0.3, against 2e5"
-    " and 3e6: supported if the bracket contains the number and is narrower than a factor of 4,"
-    " otherwise undecided, since a search can miss changes and another training can be better. The"
-    " row is contradicted if any part is, supported if every part is.",
+    "Clean accuracy, each number by itself. Supported if the bracket contains the stated number"
+    " and is narrower than a factor of 4. Contradicted if the accuracy is passed at fewer"
+    " parameters, or if all 60,000 digits were trained on and it is not passed up to the stated"
+    " number. Robust accuracy: CNNs trained against PGD, at pixel changes of 0.3, against 2e5 and"
+    " 3e6. Supported if the bracket contains the number and is narrower than a factor of 4,"
+    " otherwise undecided, since a search can miss changes and other training can do better. The"
+    " row is contradicted if any part is, and supported if every part is.",
 )
 
 
@@ -40,7 +40,7 @@ WIDEST_BRACKET = 4
 
 
 class AccuracyThreshold(NamedTuple):
-    """One accuracy level and the number of parameters that is said to be needed for it."""
+    """One accuracy level, and the number of parameters that it is said to need."""
 
     column: str
     name: str
@@ -88,8 +88,8 @@ def check(evidence: Evidence, fits: Fits) -> Finding:
 
 
 def _crossing(threshold: AccuracyThreshold, rows: pd.DataFrame) -> tuple[Sentence, str]:
-    """State where a curve's mean accuracy over seeds first passes the target, and judge what that
-    says of needing the stated size."""
+    """State where a curve's mean accuracy over seeds first passes the target, and judge whether
+    that needs the stated size."""
     column = threshold.column
     target = threshold.target
     mean = rows.groupby("p")[column].mean().sort_index()
@@ -115,7 +115,7 @@ def _crossing(threshold: AccuracyThreshold, rows: pd.DataFrame) -> tuple[Sentenc
 
     passing = np.flatnonzero(accuracy >= target)
     if not len(passing):
-        text = "{kind}, n = {n}: {target} {name} not reached; best {best}, up to p = {largest}"
+        text = "{kind}, n = {n}: {target} {name} not reached up to p = {largest}; best {best}"
         tried = n >= ALL_DIGITS and p.max() >= threshold.stated
         verdict = "contradicted" if tried else "undecided"
     elif passing[0] == 0:
@@ -185,8 +185,8 @@ def _crossing_at(accuracy: pd.Series, target: float) -> float:
 
 
 def _beside_published(rows: pd.DataFrame) -> list[Sentence]:
-    """Set a curve's robust accuracy beside the published figures, at their sizes: interpolated in
-    log p, never beyond the sizes trained."""
+    """Set a curve's robust accuracy beside the published figures at the published sizes,
+    interpolated in log p and never beyond the sizes trained."""
     mean = rows.groupby("p")["robust_linf"].mean().sort_index()
     p = mean.index.to_numpy(float)
 
@@ -201,7 +201,7 @@ def _beside_published(rows: pd.DataFrame) -> list[Sentence]:
 
 
 def _comparison(size: int, ours: float, rows: pd.DataFrame, points: list[Published]) -> Sentence:
-    """State at one size our accuracy, each published figure, and the differences."""
+    """State our accuracy at one size, each published figure, and the differences."""
     trials = tuple(rows["trial_id"])
     key = f"C4:{rows['curve'].iloc[0]}:{size}"
     how = "mean robust_linf over seeds, linear in log p between neighbouring sizes"
@@ -226,5 +226,5 @@ def _comparison(size: int, ours: float, rows: pd.DataFrame, points: list[Publish
         }
         about = "about " if point.approximate else ""
         phrases.append(f"{about}{{v{i}}} under {{a{i}}} (ours {{d{i}}} points)")
-    text = "{kind}, n = {n}, p = {p}: robust accuracy {ours}. Madry et al.’s model of that size: "
+    text = "{kind}, n = {n}, p = {p}: robust accuracy {ours}. Madry et al.'s model of that size: "
     return Sentence(text + ", ".join(phrases) + ".", parts)

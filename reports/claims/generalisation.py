@@ -1,4 +1,4 @@
-"""C10: robustness goes with generalisation. Rank correlation of stability and test accuracy over
+"""C10: robustness goes with generalisation. Rank-correlate stability and test accuracy over
 cells."""
 
 import numpy as np
@@ -13,21 +13,23 @@ from reports.measures import STABILITY
 from reports.numbers import Number, Sentence
 
 MIN_CELLS = 6
+TOGETHER = 100
+"""Draws of the bootstrap that are ranked in one go."""
 WORDS = {
-    "supported": "together",
-    "contradicted": "one against the other",
-    "undecided": "no sign",
+    "supported": "they grow together",
+    "contradicted": "one grows as the other falls",
+    "undecided": "sign undecided",
 }
-"""How a sentence says each verdict."""
+"""Verdict → its words in a sentence."""
 
 STATEMENT = Statement(
     "C10",
     "Robustness goes with generalisation",
     "popular accounts",
-    "Spearman's rank correlation of stability and held-out accuracy over the cells of one kind at"
-    " one n and d that met their stop rule, pure noise left out; at least 6 cells. Supported if"
-    " every interval lies above 0, contradicted if one lies wholly below, undecided otherwise. Both"
-    " may follow size: a correlation says nothing of a cause.",
+    "Spearman's rank correlation of stability and held-out accuracy, over at least 6 cells of one"
+    " kind, at one n and d, that met their stop rule; pure noise is left out. Supported if every"
+    " interval lies above 0, contradicted if one lies wholly below, undecided otherwise. Both may"
+    " follow size: a correlation says nothing about a cause.",
 )
 
 
@@ -89,16 +91,24 @@ def _correlation(rows: pd.DataFrame, cells: pd.DataFrame) -> tuple[Sentence, str
 
 
 def rank_correlation(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
-    """Return Spearman's ρ of x and y (K,) with its interval's ends: percentile bootstrap over the
-    K pairs.
+    """Return Spearman's ρ of x and y (K,) with the ends of its interval, a percentile bootstrap
+    over the K pairs.
 
-    Ties share their mean rank; draws in which one side is constant are left out.
+    Ties share their mean rank. Draws in which one side is constant are left out.
     """
     drawn = np.random.default_rng(SEED).integers(len(x), size=(REPLICATES, len(x)))
     pairs = np.concatenate([np.arange(len(x))[None, :], drawn])
+    # a few draws at a time, which bounds memory
+    rho = np.concatenate(
+        [_rho(x, y, pairs[i : i + TOGETHER]) for i in range(0, len(pairs), TOGETHER)]
+    )
+    low, high = np.quantile(rho[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(rho[0]), float(low), float(high)
+
+
+def _rho(x: np.ndarray, y: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Return Spearman's ρ of each row of `pairs`, the positions of K pairs."""
     ranks = [rankdata(side[pairs], axis=1) for side in (x, y)]
     a, b = (r - r.mean(axis=1, keepdims=True) for r in ranks)
     scale = np.sqrt((a**2).sum(1) * (b**2).sum(1))
-    rho = (a * b).sum(1)[scale > 0] / scale[scale > 0]
-    low, high = np.quantile(rho[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(rho[0]), float(low), float(high)
+    return (a * b).sum(1)[scale > 0] / scale[scale > 0]

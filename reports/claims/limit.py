@@ -1,5 +1,5 @@
-"""C6: MNIST needs 1e7 to 1e9 parameters for 100 %. Where does the test error level off, and what
-is it at 1e7?"""
+"""C6: MNIST needs 1e7 to 1e9 parameters for 100 %. Fit where the test error levels off, and what it
+is at 1e7."""
 
 from typing import Any
 
@@ -26,12 +26,12 @@ STATEMENT = Statement(
     "C6",
     "MNIST needs 1e7 to 1e9 parameters for 100 %",
     "popular accounts",
-    "Held-out error against p at the largest n of each kind, without injected noise: e = e_inf +"
-    " A·p^(−α), α from 0.05 to 3. Contradicted if, with all 60 000 digits, a size below 1e7 has"
-    " every held-out digit right in every seed, or the whole interval of e_inf, its α not at a"
-    " bound, lies above the error of one held-out digit. Supported if a size from 1e7 to 1e9 is the"
-    " smallest at which every held-out digit is right. An extrapolated value says from which sizes"
-    " and supports nothing.",
+    "Held-out error against p at the largest n of each kind, without injected noise, fitted by e ="
+    " e_inf + A·p^(-α) with α from 0.05 to 3. Contradicted with all 60,000 digits in two cases: at"
+    " a size below 1e7 every seed has every held-out digit right, or the whole interval of e_inf"
+    " lies above the error of one held-out digit while α is not at a bound. Supported if a size"
+    " from 1e7 to 1e9 is the smallest at which every held-out digit is right. An extrapolated"
+    " value names the sizes that it comes from, and supports nothing.",
 )
 
 
@@ -52,8 +52,8 @@ def check(evidence: Evidence, fits: Fits) -> Finding:
 
 
 def _limit(rows: pd.DataFrame) -> tuple[Sentence, str] | None:
-    """Return one curve's sentence and verdict; None when the curve has too few sizes and none of
-    them is without error."""
+    """Return one curve's sentence and verdict; None when the curve has too few sizes to fit and
+    none without error."""
     trials = tuple(rows["trial_id"])
     key = f"C6:{rows['curve'].iloc[0]}"
     parts: dict[str, Any] = {
@@ -77,7 +77,7 @@ def _limit(rows: pd.DataFrame) -> tuple[Sentence, str] | None:
         text = "{kind}, n = {n}: every held-out digit right at p = {first}: {verdict}."
         return Sentence(text, parts), parts["verdict"]
 
-    sizes = sizes[sizes["error"].gt(0)]  # leaves out sizes whose accuracy is not known
+    sizes = sizes[sizes["error"].gt(0)]  # leaves out sizes of unknown accuracy
     fit = fit_saturation(
         sizes.index.to_numpy(float), sizes["error"].to_numpy(), sizes["rows"].to_numpy(float)
     )
@@ -105,7 +105,7 @@ def _sentence(
 ) -> Sentence:
     """State where the fitted error levels off, and what it is at the stated size."""
     how = (
-        "1 − test_accuracy = e_inf + A·p^−α, least squares on relative errors of cells, variable"
+        "1 - test_accuracy = e_inf + A·p^-α, least squares on relative errors of cells, variable"
         " projection"
     )
 
@@ -136,7 +136,7 @@ def _sentence(
         "at p = {stated} it is {at} ({at_low} to {at_high})"
     )
     text += ", extrapolated from" if FROM > largest else ", fitted to"
-    text += " {cells} sizes, p = {from} to {to}, none missed by more than a factor {miss}"
+    text += " {cells} sizes, p = {from} to {to}, none missed by more than a factor of {miss}"
     if fit.at_bound:
         text += "; the exponent is at its bound, so the level is not identified"
     return Sentence(text + ": {verdict}.", parts)

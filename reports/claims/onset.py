@@ -1,4 +1,4 @@
-"""C1: n parameters fit n points. The onset of fitting every pure-noise label, against n."""
+"""C1: n parameters fit n points. Find the onset of fitting every pure-noise label, against n."""
 
 import pandas as pd
 
@@ -11,11 +11,11 @@ STATEMENT = Statement(
     "C1",
     "n parameters fit n points",
     "classical",
-    "Pure-noise labels, trained to interpolation: the onset lies between the largest size at which"
-    " some training label stayed wrong and the smallest at which none did. Supported if that"
-    " bracket of p/n lies within 1/3 to 3 at two values of n or more, contradicted if every label"
-    " is fitted below 1/3 at every n. An onset above 3 decides nothing: a longer training might"
-    " fit.",
+    "Pure-noise labels, trained to interpolation. The onset lies between the largest size at which"
+    " some training label stayed wrong and the smallest at which none did. Supported if this"
+    " bracket of p/n lies between 1/3 and 3 at every n, and there are at least two n. Contradicted"
+    " if every label is fitted below 1/3 at every n. An onset above 3 decides nothing, since"
+    " longer training might fit.",
 )
 
 
@@ -44,8 +44,8 @@ def check(evidence: Evidence, fits: Fits) -> Finding:
 
 
 def _onset(rows: pd.DataFrame) -> tuple[int, int] | None:
-    """Return the largest p below the onset and the first p at which every label of every seed is
-    fitted; None without either."""
+    """Return the largest p below the onset, and the first p at which every label of every seed is
+    fitted. Return None without both."""
     right = rows["train_error"].eq(0) & rows["complete"]
     fitted = right.groupby(rows["p"]).all().sort_index()
     if not fitted.any():
@@ -74,7 +74,7 @@ def _sentence(curve: str, rows: pd.DataFrame, below: int, first: int) -> Sentenc
         "cap": number("cap", int(rows["epochs"].max()), "largest number of epochs"),
     }
     return Sentence(
-        "{kind}, n = {n}, d = {d}: every label fitted at p = {first}, not at {below} in up to"
-        " {cap} epochs, so p/n between {low} and {high}.",
+        "{kind}, n = {n}, d = {d}: every label is fitted at p = {first}, but not at p = {below}"
+        " within {cap} epochs, so the onset of p/n lies between {low} and {high}.",
         parts,
     )

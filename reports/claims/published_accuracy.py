@@ -1,5 +1,5 @@
-"""C9: GPT-3's accuracy grows from 1.3B to 13B to 175B parameters. Published figures of one
-table, no rows."""
+"""C9: GPT-3's accuracy grows from 1.3B to 13B to 175B parameters. Compare published figures of one
+table; no rows are needed."""
 
 from itertools import pairwise
 from typing import Any
@@ -16,10 +16,10 @@ STATEMENT = Statement(
     "C9",
     "GPT-3's accuracy grows from 1.3B to 13B to 175B parameters",
     "Brown et al. 2020",
-    "The authors' own figures, each benchmark by itself and all from one table: figures of others"
-    " and not rows of this store, so the verdict is the same for every store. Supported if every"
-    " benchmark rises at both steps, contradicted if one falls, else undecided. That it rises says"
-    " nothing of robustness.",
+    "The authors' own figures, all from one table, each benchmark by itself. They are not rows of"
+    " this store, so the verdict is the same for every store. Supported if accuracy rises at both"
+    " steps on every benchmark, contradicted if it falls on one, undecided otherwise. A rise says"
+    " nothing about robustness.",
 )
 
 WORDS = {
@@ -27,7 +27,7 @@ WORDS = {
     "contradicted": "falls",
     "undecided": "neither rises nor falls",
 }
-"""How a sentence says each verdict."""
+"""Verdict → its word in a sentence."""
 
 
 def check(evidence: Evidence, fits: Fits) -> Finding:
@@ -41,8 +41,8 @@ def check(evidence: Evidence, fits: Fits) -> Finding:
 
 
 def compared() -> list[list[Accuracy]]:
-    """Return the three sizes' points of every benchmark, harness and number of shots that has all
-    three."""
+    """Return the points of the three sizes, for every benchmark, harness and number of shots that
+    has all three."""
     series: dict[tuple[str, str, str], dict[str, Accuracy]] = {}
     for point in accuracies():
         of_one_table = series.setdefault((point.benchmark, point.harness, point.shots), {})

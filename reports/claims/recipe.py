@@ -16,17 +16,16 @@ EPOCHS = 15
 BATCH = 5
 STATED = 0.992
 ERRORS = 2
-"""Standard errors below which an accuracy is told from the stated one."""
+"""Standard errors by which an accuracy must fall short to differ from the stated one."""
 
 STATEMENT = Statement(
     "C5",
     "A 688 K-parameter MNIST model reaches 99.2 % after 15 epochs at batch size 5",
     "popular accounts",
-    "Trials with p within 10 % of 688 000 on all 60 000 digits without injected noise, 15 epochs at"
-    " batch size 5. A trial speaks for it when its held-out accuracy is at most 2 standard errors"
-    " below 99.2 %, else against it. The claim names no architecture: supported if all trials of"
-    " one kind of model speak for it, contradicted if all trials of every kind speak against it,"
-    " undecided otherwise.",
+    "Trials with p within 10 % of 688,000 on all 60,000 digits without injected noise, 15 epochs at"
+    " batch size 5. A trial reaches the claim when its held-out accuracy is at most 2 standard"
+    " errors below 99.2 %. The claim names no architecture: supported if all trials of one kind of"
+    " model reach it, contradicted if no trial of any kind does, undecided otherwise.",
 )
 
 
@@ -73,6 +72,6 @@ def _sentence(row: dict[str, Any], reached: bool) -> Sentence:
         "accuracy": number("accuracy", "test_accuracy", "percent2"),
         "se": number("se", "test_accuracy_se", "percent2"),
         "n": number("n", "test_n", "int"),
-        "word": "reaches it, within the error" if reached else "falls short",
+        "word": "reaches the claim within the error" if reached else "falls short",
     }
     return Sentence("{kind}, p = {p}: {accuracy} ± {se} of {n} held-out digits: {word}.", parts)

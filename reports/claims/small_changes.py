@@ -1,14 +1,14 @@
-"""C11: small changes turn one label into another. The changes found, beside the distance of two
-different inputs."""
+"""C11: small changes turn one label into another. Compare the changes found with the distance
+between two different inputs."""
 
-import math
-
+import numpy as np
 import pandas as pd
 
 from reports.claims.claim import UNTESTED, Finding, Statement
+from reports.entries import entries
 from reports.evidence import Evidence
 from reports.law import Fits
-from reports.measures import as_list, pair_distances
+from reports.measures import pair_distances
 from reports.numbers import Number, Sentence
 
 SMALL = 1 / 5
@@ -17,23 +17,22 @@ STATEMENT = Statement(
     "C11",
     "Small changes turn one label into another",
     "popular accounts",
-    "The pictured held-out inputs whose answer a change turned. Supported if in every kind the"
-    " median length of the change found is below a fifth of the median distance of two different"
-    " inputs; otherwise undecided, since a smaller change may have been missed.",
+    "The pictured held-out inputs for which a change altered the answer. Supported if in every kind"
+    " the median length of the changes found is below a fifth of the median distance between two"
+    " different inputs; otherwise undecided, since a smaller change may have been missed.",
 )
 
 
 def check(evidence: Evidence, fits: Fits) -> Finding:
     trials = evidence.trials
-    lengths = trials["pictures"].map(changed_lengths)
-    shown = trials.loc[pair_distances(trials, "50 %").index]
-    shown = shown[lengths[shown.index].map(len).gt(0)]
+    lengths = changed_lengths(trials["pictures"])
+    shown = trials.loc[pair_distances(trials, "50 %").index.intersection(lengths.index.unique())]
 
     sentences = []
     small = []
     for kind, rows in shown.groupby("kind"):
-        changes = [length for row in lengths[rows.index] for length in row]
-        change = float(pd.Series(changes).median())
+        changes = lengths[lengths.index.isin(rows.index)]
+        change = float(changes.median())
         apart = float(pair_distances(rows, "50 %").median())
         sentences.append(_sentence(str(kind), rows, len(changes), change, apart))
         small.append(change < SMALL * apart)
@@ -60,18 +59,17 @@ def _sentence(kind: str, rows: pd.DataFrame, changes: int, change: float, apart:
     }
     return Sentence(
         "{kind}: the {changes} changes pictured, of {models} models, have a median length of"
-        " {change} data units; two different inputs are {apart} apart, so the change is {share} of"
-        " that.",
+        " {change} data units. Two different inputs are typically {apart} apart, so a change is"
+        " {share} of that.",
         parts,
     )
 
 
-def changed_lengths(pictures: object) -> list[float]:
-    """Return the lengths of the changes that turned an answer, in data units."""
-    lengths = []
-    for change in as_list(pictures):
-        length = change["distance"]
-        turned = change["after"] is not None and change["before"] != change["after"]
-        if turned and length is not None and math.isfinite(length):
-            lengths.append(length)
-    return lengths
+def changed_lengths(pictures: pd.Series) -> pd.Series:
+    """Return the lengths of the changes that altered an answer, in data units, each under the index
+    of its row."""
+    changes = entries(pictures, "before", "after", "distance")
+    turned = changes["after"].notna() & changes["before"].ne(changes["after"])
+    finite = np.isfinite(changes["distance"].astype(float))
+    kept = changes[turned & finite]
+    return pd.Series(kept["distance"].to_numpy(float), index=pictures.index[kept["row"]])

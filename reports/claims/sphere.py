@@ -1,5 +1,5 @@
-"""C3: distances between random points on a sphere, in radii, against d. They gather at √2 and
-not at 2."""
+"""C3: random points on a sphere are a diameter apart. Their distances, in radii, gather at √2 and
+not at 2 as d grows."""
 
 import math
 
@@ -19,9 +19,9 @@ STATEMENT = Statement(
     "C3",
     "Random points on a high-dimensional sphere are almost all a whole diameter apart",
     "popular accounts",
-    "Distances of two different inputs on the unit sphere, in radii, at the largest d. Contradicted"
-    " if the range from their 1 to their 99 % quantile excludes 2 and holds √2. Supported if 95 %"
-    " of them exceed 1.9.",
+    "Distances between two different inputs on the unit sphere, in radii, at the largest d."
+    " Contradicted if the range from their 1 % to their 99 % quantile excludes 2 and contains √2."
+    " Supported if 95 % of them exceed 1.9.",
 )
 
 
@@ -45,7 +45,7 @@ def check(evidence: Evidence, fits: Fits) -> Finding:
 
 
 def _distances(d: int, rows: pd.DataFrame) -> Sentence:
-    """State quantiles of the distance in radii, each the median over data sets of this d."""
+    """State quantiles of the distance in radii, each a median over the data sets of this d."""
     rows = rows.drop_duplicates("data_hash")
     trials = tuple(rows["trial_id"])
 
@@ -67,6 +67,6 @@ def _distances(d: int, rows: pd.DataFrame) -> Sentence:
     }
     return Sentence(
         "d = {d}: two points are {mean} radii apart on average, nearly all of them between {low}"
-        " and {high}; 95 % beyond {fifth}.",
+        " and {high}, and 95 % of them more than {fifth}.",
         parts,
     )

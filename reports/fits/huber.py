@@ -4,12 +4,12 @@
     z, cost = minimise(form, starts, runs, weights)
 
 Objective: the sum over runs of Huber's loss, δ = 1e-3, of log residuals, as in Hoffmann et al.
-2022. Almost every residual is larger than δ, so this is nearly the sum of absolute values, and a
-general search stops early on it. Here each step is Newton's, damped by the matrix of iteratively
-reweighted least squares (which bounds the curvature from above): far from the minimum it is the
-one, near it the other. Both are unmoved by a linear change of parameters, so that the badly
-conditioned E, A, B, α, β need no trick. Ranges, 0 among them, are kept by projection (Bertsekas
-1982).
+2022. Almost every residual is larger than δ, so this is nearly the sum of absolute values, on which
+a general search stops early. Here each step is Newton's, damped by the matrix of iteratively
+reweighted least squares, which bounds the curvature from above. Far from the minimum the step is
+that of reweighted least squares, near it Newton's. A linear change of parameters changes neither,
+so the badly conditioned E, A, B, α, β need no scaling. Projection keeps parameters within their
+ranges, some of which end at 0 (Bertsekas 1982).
 """
 
 from collections.abc import Callable

@@ -26,7 +26,8 @@ MIN_CELLS = 6
 MIN_VALUES = 3
 """Distinct N, and distinct D, below which an exponent is not told from the floor E."""
 FEW_CELLS = 10
-"""Below, also the minimum that a bootstrap draw ends in is often not its least."""
+"""With fewer cells, the search on a bootstrap draw too often ends in a minimum that is not the
+lowest."""
 HELD_OUT_SHARE = 0.2
 HELD_OUT_CELLS = 3
 """Of the cells, those of most compute are held out: this share, and at least this many."""

@@ -5,6 +5,7 @@ configurations.
 = a + b·log p − b_n·log n − b_d·log d over curves that differ in n and d. Both state what they used.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,9 @@ MIN_CURVES = 6
 resamples."""
 SEED = 20210526
 """Of the bootstrap, so that the same rows give the same report."""
+DETERMINED = 1e-6
+"""Smallest share of a direction's weight that must be left where a curve is left out: below, the
+rest says nothing about that direction."""
 
 
 class Slope(NamedTuple):
@@ -84,18 +88,15 @@ def fit_slope(rows: pd.DataFrame, column: str) -> Slope:
     x = np.log(cells["p"].to_numpy(float))
     y = cells["log_y"].to_numpy()
     w = cells["rows"].to_numpy(float)
-    curve = np.unique(cells["curve"], return_inverse=True)[1]
-    b = float(_common_slope(x, y, w[None, :], curve)[0])
+    curves = _members(cells["curve"])
+    measured = [(own, w[None, own]) for own in curves]
+    b = float(_common_slope(x, y, measured)[0])
 
-    draws = _common_slope(x, y, w * _resampled(curve, np.random.default_rng(SEED)), curve)
+    draws = _common_slope(x, y, _resampled(curves, w, np.random.default_rng(SEED)))
     few_curves = c / (c - 1) if c > 1 else 1
     low, high = _interval(b, draws, np.sqrt(max(k / (k - c - 1), few_curves)))
 
-    single = []
-    for g in range(c):
-        own = curve == g
-        single.append(float(_common_slope(x[own], y[own], w[None, own], curve[own])[0]))
-
+    single = [float(_common_slope(x, y, [curve])[0]) for curve in measured]
     return Slope(
         b,
         low,
@@ -103,7 +104,7 @@ def fit_slope(rows: pd.DataFrame, column: str) -> Slope:
         k,
         c,
         dropped,
-        held_out=_largest_held_out(x, y, w, curve),
+        held_out=_largest_held_out(x, y, w, curves),
         smallest=np.nanmin(single),
         largest=np.nanmax(single),
         trials=trials,
@@ -123,30 +124,43 @@ def _cells(rows: pd.DataFrame, column: str) -> pd.DataFrame:
     )
 
 
-def _common_slope(x: np.ndarray, y: np.ndarray, w: np.ndarray, curve: np.ndarray) -> np.ndarray:
-    """Return slopes (R,) for weights w (R, cells), from deviations from each curve's weighted
-    mean, pooled over curves."""
-    member = np.eye(curve.max() + 1)[curve]
-    mass = np.maximum(w @ member, 1e-300)
-    dx = x - ((w * x) @ member / mass)[:, curve]
-    dy = y - ((w * y) @ member / mass)[:, curve]
-    spread = (w * dx * dx).sum(1)
+def _members(curve: pd.Series) -> list[np.ndarray]:
+    """Return the positions of each curve's cells, curves in the order of their names."""
+    _, number = np.unique(curve, return_inverse=True)
+    order = np.argsort(number, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(number))[:-1])
+
+
+def _common_slope(
+    x: np.ndarray, y: np.ndarray, curves: Iterable[tuple[np.ndarray, np.ndarray]]
+) -> np.ndarray:
+    """Return slopes (R,), from deviations from each curve's weighted mean, pooled over curves.
+
+    curves: the positions of a curve's cells (K,) with their weights (R, K). One curve at a time, so
+    that neither time nor memory grows by cells times curves.
+    """
+    spread = np.zeros(1)
+    product = np.zeros(1)
+    for own, w in curves:
+        mass = np.maximum(w.sum(1, keepdims=True), 1e-300)
+        dx = x[own] - (w * x[own]).sum(1, keepdims=True) / mass
+        dy = y[own] - (w * y[own]).sum(1, keepdims=True) / mass
+        spread = spread + (w * dx * dx).sum(1)
+        product = product + (w * dx * dy).sum(1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(spread > 1e-12, (w * dx * dy).sum(1) / spread, np.nan)
+        return np.where(spread > 1e-12, product / spread, np.nan)
 
 
-def _resampled(curve: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return how often each cell is drawn, (REPLICATES, cells): curves with replacement, then the
-    cells of every drawn curve."""
-    count = curve.max() + 1
+def _resampled(
+    curves: list[np.ndarray], w: np.ndarray, rng: np.random.Generator
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield each curve's cells (K,) with their weights (REPLICATES, K): `w` times how often a cell
+    is drawn, curves with replacement, then the cells of every drawn curve."""
+    count = len(curves)
     drawn = rng.multinomial(count, np.full(count, 1 / count), size=REPLICATES)
-    weights = np.zeros((REPLICATES, len(curve)))
-    for g in range(count):
-        members = np.flatnonzero(curve == g)
-        weights[:, members] = rng.multinomial(
-            len(members) * drawn[:, g], np.full(len(members), 1 / len(members))
-        )
-    return weights
+    for g, own in enumerate(curves):
+        k = len(own)
+        yield own, w[own] * rng.multinomial(k * drawn[:, g], np.full(k, 1 / k))
 
 
 def _interval(estimate: float, draws: np.ndarray, widen: float) -> tuple[float, float]:
@@ -154,20 +168,20 @@ def _interval(estimate: float, draws: np.ndarray, widen: float) -> tuple[float, 
     return float(estimate + (low - estimate) * widen), float(estimate + (high - estimate) * widen)
 
 
-def _largest_held_out(x: np.ndarray, y: np.ndarray, w: np.ndarray, curve: np.ndarray) -> float:
+def _largest_held_out(
+    x: np.ndarray, y: np.ndarray, w: np.ndarray, curves: list[np.ndarray]
+) -> float:
     """Fit without each curve's largest size and predict that size. Return exp(RMS log error), NaN
     when too little is left."""
-    last = np.array([x[curve == c].max() for c in range(curve.max() + 1)])[curve] == x
-    kept = ~last
-    if kept.sum() <= curve.max() + 2:
+    kept = [own[x[own] < x[own].max()] for own in curves]
+    if sum(map(len, kept)) <= len(curves) + 1:
         return float("nan")
-    slope = float(_common_slope(x[kept], y[kept], w[None, kept], curve[kept])[0])
+    slope = float(_common_slope(x, y, [(known, w[None, known]) for known in kept])[0])
 
     errors = []
-    for c in range(curve.max() + 1):
-        known = kept & (curve == c)
-        asked = last & (curve == c)
-        if known.any():
+    for own, known in zip(curves, kept, strict=True):
+        asked = own[x[own] == x[own].max()]
+        if len(known):
             level = np.average(y[known] - slope * x[known], weights=w[known])
             errors += list(y[asked] - level - slope * x[asked])
     return float(np.exp(np.sqrt(np.mean(np.square(errors))))) if errors else float("nan")
@@ -199,10 +213,11 @@ def fit_collapse(rows: pd.DataFrame, column: str) -> Collapse:
         return nothing._replace(failure=f"{k} cells on {c} curves do not identify the exponents")
 
     curve = np.unique(cells["curve"], return_inverse=True)[1]
+    curves = _members(cells["curve"])
     forms = {"free": free, "p/(n·d)": np.column_stack([np.ones(k), log_p - log_n - log_d])}
     if d_varies:
         forms["p/n"] = np.column_stack([np.ones(k), log_p - log_n])
-    errors = {name: _left_out(design, y, w, curve) for name, design in forms.items()}
+    errors = {name: _left_out(design, y, w, curves) for name, design in forms.items()}
 
     solution = _least_squares(free, y, w)
     b = float(solution[1])
@@ -230,12 +245,29 @@ def _least_squares(design: np.ndarray, y: np.ndarray, w: np.ndarray) -> np.ndarr
     return np.linalg.lstsq(design * root[:, None], y * root, rcond=None)[0]
 
 
-def _left_out(design: np.ndarray, y: np.ndarray, w: np.ndarray, curve: np.ndarray) -> float:
-    """Leave each curve out of the fit in turn and predict it. Return exp(RMS log error)."""
+def _left_out(design: np.ndarray, y: np.ndarray, w: np.ndarray, curves: list[np.ndarray]) -> float:
+    """Leave each curve out of the fit in turn and predict it. Return exp(RMS log error).
+
+    The fit to all cells is one projection on orthonormal directions, and a curve is taken out of it
+    by its own cells alone, so that the cost does not grow by cells times curves.
+    """
+    root = np.sqrt(w)
+    directions, sizes, _ = np.linalg.svd(design * root[:, None], full_matrices=False)
+    directions = directions[:, sizes > sizes.max() * np.finfo(float).eps * len(y)]
+    scaled = y * root
+    together = directions.T @ scaled
+
     errors = np.empty(len(y))
-    for c in range(curve.max() + 1):
-        out = curve == c
-        errors[out] = y[out] - design[out] @ _least_squares(design[~out], y[~out], w[~out])
+    for out in curves:
+        own = directions[out]
+        left = np.eye(own.shape[1]) - own.T @ own
+        if np.linalg.eigvalsh(left)[0] > DETERMINED:
+            solution = np.linalg.solve(left, together - own.T @ scaled[out])
+            predicted = own @ solution / root[out]
+        else:  # the solution of least norm
+            known = np.delete(np.arange(len(y)), out)
+            predicted = design[out] @ _least_squares(design[known], y[known], w[known])
+        errors[out] = y[out] - predicted
     return float(np.exp(np.sqrt(np.average(np.square(errors), weights=w))))
 
 

@@ -1,4 +1,4 @@
-"""Published figures that charts and claims show beside the rows, each with its source."""
+"""Read the published figures that charts and claims show beside the rows, each with its source."""
 
 import csv
 from functools import cache
@@ -9,8 +9,8 @@ FOLDER = Path(__file__).parent
 
 
 class Published(NamedTuple):
-    """Accuracy on MNIST under an attack, of a CNN of some capacity trained against PGD; pixels
-    may change by 0.3."""
+    """The accuracy on MNIST of a CNN trained against PGD, under one attack. Pixels may change by
+    0.3."""
 
     key: str
     capacity: int
@@ -18,7 +18,7 @@ class Published(NamedTuple):
     attack: str
     accuracy: float
     approximate: bool
-    """Read off a figure."""
+    """The value was read off a figure."""
     source: str
 
 
@@ -40,11 +40,10 @@ def madry2018() -> tuple[Published, ...]:
 
 
 class LanguageModel(NamedTuple):
-    """A published language model. A figure that was not published is None; `from_memory` names the
-    fields that nobody looked up.
+    """A published language model. A figure that was not published is None.
 
-    `verified`: how far parameters and tokens were checked: primary (read in the source), secondary,
-    memory or rumour.
+    `verified` says how far parameters and tokens were checked: primary (read in the source),
+    secondary, memory or rumour. `from_memory` names the fields that nobody looked up.
     """
 
     name: str
@@ -61,15 +60,18 @@ class LanguageModel(NamedTuple):
     @property
     def place(self) -> float | None:
         """Return p/(n·d), parameters over tokens times numbers per token; None where either is
-        unknown. Counted per window it is the same: n·d is then
-        (tokens / context) · (context · d_model)."""
+        unknown.
+
+        With windows as samples the value is the same: n·d is then (tokens / context) ·
+        (context · d_model).
+        """
         if not self.tokens or not self.d_model:
             return None
         return self.parameters / (self.tokens * self.d_model)
 
 
 class Accuracy(NamedTuple):
-    """A published accuracy of one of these models. Values of two harnesses differ by points at the
+    """A published accuracy of one of these models. Two harnesses differ by several points on the
     same model.
 
     `shots`: zero-shot or few-shot; empty where the source at hand does not say.

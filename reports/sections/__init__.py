@@ -1,7 +1,7 @@
-"""The parts of the page in their order, one file each: its numbers, its charts and its HTML.
+"""The sections of the page in order, one file each: numbers, charts and HTML.
 
-Each file has `section`, which takes evidence and fits and returns a `Section`, or None where the
-store has no rows for it.
+Each file has a function `section`, which takes evidence and fits and returns a `Section`, or None
+where the store has no rows for it.
 """
 
 from reports.evidence import Evidence

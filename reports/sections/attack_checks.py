@@ -1,5 +1,5 @@
-"""The section "What speaks against the searches": the rows' own warnings, and certified distances
-inside which a search found a label change."""
+"""The section "Warnings from the searches": the warnings in the rows, and certified distances
+within which a search found a label change."""
 
 import re
 from typing import Any, NamedTuple
@@ -13,12 +13,12 @@ from reports.numbers import Number
 from reports.sections.section import Section, fill
 
 MOST_NAMED = 20
-"""Trials named on the page; the ledger names all."""
+"""Trials named on the page. The ledger names all of them."""
 
 
 class Warned(NamedTuple):
-    """Trials of one kind with one sort of warning. `text` has … in place of the figures in which
-    their warnings differ."""
+    """The trials of one kind that share one sort of warning. `text` is the warning with … in place
+    of its figures."""
 
     text: str
     kind: str
@@ -27,10 +27,13 @@ class Warned(NamedTuple):
 
 
 class AttackCheck(NamedTuple):
-    """`checked`: trials whose row lists the warnings of its search, or None where no row does.
-    `violations`: points whose certified distance exceeds the one found, of the `certified` points
-    that have both, in the trials `violators`. `unbounded`: (why there is no certified bound,
-    trials)."""
+    """What can be held against the searches.
+
+    `checked`: trials whose row lists the warnings of its search, or None where no row does.
+    `violations`: points whose certified distance exceeds the distance found. `certified`: points
+    that have both distances. `violators`: the trials with violations. `unbounded`: pairs of the
+    reason why there is no certified bound, and the number of trials.
+    """
 
     checked: Number | None
     warned: list[Warned]
@@ -53,7 +56,7 @@ def section(evidence: Evidence, fits: Fits) -> Section | None:
     if not attacks.checked and not attacks.violations:
         return None
     html = fill("attack_checks.html.j2", attacks=attacks)
-    return Section("trust", "What speaks against the searches", html, attacks.numbers())
+    return Section("trust", "Warnings from the searches", html, attacks.numbers())
 
 
 def check_attacks(evidence: Evidence) -> AttackCheck:
@@ -100,7 +103,7 @@ def _number(name: str, value: float, how: str, rows: pd.DataFrame) -> Number:
 
 
 def _warned(with_warnings: pd.DataFrame) -> list[Warned]:
-    """Return one entry per sort of warning and kind, in alphabetical order."""
+    """Return one entry for each pair of warning and kind, in alphabetical order."""
     texts = with_warnings.assign(text=with_warnings["attack_warnings"].map(_sorts))
     by_sort = texts.explode("text").dropna(subset=["text"]).groupby(["text", "kind"])
 

@@ -1,9 +1,9 @@
-"""The section "Changed tokens": how the prediction of the next token answers when one token before
-it is changed, or all are blurred.
+"""The section "Changed tokens": how the prediction of the next token responds when one token before
+it is changed, or when all are blurred.
 
-By distance of the changed token from the target, as in Khandelwal et al. 2018 (arXiv 1805.04623).
-Of each kind of model one curve is shown: the one with the most sizes, of these the one with the
-largest n. A line is one size: the mean over its trials.
+Responses are shown by the distance of the changed token from the target, as in Khandelwal et al.
+2018 (arXiv 1805.04623). Each kind of model is shown by its curve with the most sizes, and among
+those by the one with the largest n. A line is one size: the mean over its trials.
 """
 
 import math
@@ -30,21 +30,24 @@ ACCURACY = "tokens_accuracy"
 NOISE = "tokens_noise"
 """Keys of the charts on the page."""
 CHANGES = {
-    "replaced": "another token instead",
+    "replaced": "replaced by another token",
     "swapped": "swapped with the token before it",
-    "typo": "a slip of the keyboard",
+    "typo": "mistyped",
 }
-"""Kind of a change in the rows → how a chart's choice names it."""
+"""Kind of change in the rows → its name in the list of choices above a chart."""
 DISTANCE_AXIS = {
-    "title": {"text": "tokens from the target; 1: the last one before it"},
+    "title": {"text": "distance from the target, tokens (1: the token just before it)"},
     "type": "log",
     "dtick": math.log10(2),
 }
-RADIUS_AXIS = {"title": {"text": "noise on all tokens' embeddings, data units"}, "type": "log"}
+RADIUS_AXIS = {
+    "title": {"text": "noise on the embeddings of all tokens, data units"},
+    "type": "log",
+}
 
 
 class ChangedTokens(NamedTuple):
-    """The charts by key, and a sentence for each kind."""
+    """The charts by key, and one sentence for each kind."""
 
     figures: dict[str, go.Figure]
     sentences: list[Sentence]
@@ -62,7 +65,8 @@ def section(evidence: Evidence, fits: Fits) -> Section | None:
 
 
 def changed_tokens(evidence: Evidence) -> ChangedTokens | None:
-    """Return charts and sentences of the rows with `token_changes`; None without one."""
+    """Return the charts and sentences for the rows with `token_changes`; None when there are
+    none."""
     curves = shown_curves(evidence.trials)
     if not curves:
         return None
@@ -76,7 +80,7 @@ def _figures(curves: list[Curve]) -> dict[str, go.Figure]:
     figures = {
         KL: _by_distance(curves, "kl", "KL from the prediction without the change, nats", "log"),
         ACCURACY: _by_distance(
-            curves, "accuracy", "next tokens predicted after the change", "linear"
+            curves, "accuracy", "share of next tokens predicted after the change", "linear"
         ),
     }
 
@@ -89,8 +93,8 @@ def _figures(curves: list[Curve]) -> dict[str, go.Figure]:
 
 
 def _by_distance(curves: list[Curve], column: str, title: str, scale: str) -> go.Figure:
-    """Draw a column of token_changes by distance, one choice for each curve and change whose KL
-    is known."""
+    """Draw a column of token_changes by distance, with one choice for each curve and change whose
+    KL is known."""
     views: list[tuple[str, list[Line]]] = []
     for curve in curves:
         for change, name in CHANGES.items():
@@ -101,8 +105,8 @@ def _by_distance(curves: list[Curve], column: str, title: str, scale: str) -> go
 
 
 def _sentence(curve: Curve) -> Sentence | None:
-    """State what replacing the last token, and the farthest one that the rows have, does to the
-    smallest and to the largest model."""
+    """State how far replacing the last token, or the farthest token in the rows, moves the
+    prediction of the smallest and of the largest model."""
     lines = curve_lines(curve, change_values("kl", "replaced"))
     if not lines:
         return None
@@ -115,10 +119,9 @@ def _sentence(curve: Curve) -> Sentence | None:
     )
     parts: dict[str, Any] = {"name": curve.name, **_size_parts(curve, "small", lines[0])}
     near = (
-        "{name}: another token in the last place moves the prediction by {small_near} nats at p ="
-        " {small}"
+        "{name}: replacing the last token moves the prediction by {small_near} nats at p = {small}"
     )
-    far = ", {far} tokens from the target by {small_far}"
+    far = "; replacing the token {far} places before the target moves it by {small_far}"
     if len(lines) > 1:
         parts |= _size_parts(curve, "large", lines[-1])
         near += " and {large_near} at p = {large}"

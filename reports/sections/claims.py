@@ -1,4 +1,4 @@
-"""The section "Claims, checked against these rows": every claim with its verdict and findings."""
+"""The section "Claims, checked against these rows": every claim with verdict and findings."""
 
 from reports.claims import check_claims
 from reports.evidence import Evidence

@@ -1,4 +1,4 @@
-"""The section "Does everything depend on p/(n·d)?": a row for each collapse test."""
+"""The section "Does everything depend on p/(n·d)?": one row for each collapse test."""
 
 from typing import NamedTuple
 
@@ -10,8 +10,7 @@ from reports.sections.section import Section, fill
 
 
 class CollapseRow(NamedTuple):
-    """One row of the table. `forms` are the names of the forms whose held-out errors are among
-    the `numbers`."""
+    """One row of the table. `forms` names the forms whose held-out errors are in `numbers`."""
 
     kind: str
     failure: str

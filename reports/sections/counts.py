@@ -1,4 +1,4 @@
-"""How many trials there are, how many test the law, and what they took."""
+"""Count the trials, those that test the law, and what they cost."""
 
 import pandas as pd
 
@@ -7,15 +7,23 @@ from reports.numbers import Number
 
 
 def count_trials(evidence: Evidence) -> dict[str, Number]:
-    """Return the counts that several sections state, by name."""
+    """Return by name the counts that several sections state."""
     trials = evidence.trials
     asked = {trial for sweep in evidence.sweeps for trial in sweep.trials}
-    not_run = asked - set(trials["trial_id"]) - set(evidence.failures["trial_id"])
+    with_rows = {*trials["trial_id"], *evidence.failures["trial_id"], *evidence.replaced}
+    not_run = asked - with_rows
     below = trials["tests_stability"]
 
     return {
         "ok": _count("ok", trials, "trials whose latest row is ok"),
         "failed": _count("failed", evidence.failures, "trials without an ok row"),
+        "replaced": Number(
+            "count:replaced",
+            len(evidence.replaced),
+            "failed trials with a newer row of the same task, config_json and seed",
+            tuple(sorted(evidence.replaced)),
+            "int",
+        ),
         "left": _number(
             "left", len(not_run), "trials that a recorded sweep asked for and that have no row"
         ),

@@ -1,5 +1,5 @@
-"""The section "The data": the data sets' dimensions by several estimates, and how far apart two
-inputs lie."""
+"""The section "The data": the dimension of each data set by several estimates, and how far apart
+two inputs lie."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from reports.sections.section import Section, fill
 
 ESTIMATES = ("d_participation", "d_twonn", "d_mle")
 QUANTILES = ("1 %", "25 %", "50 %", "75 %", "99 %")
-"""Shown of the distance between two inputs."""
+"""The quantiles of the distance between two inputs that are shown."""
 
 
 class DataSet(NamedTuple):
@@ -41,7 +41,7 @@ def section(evidence: Evidence, fits: Fits) -> Section | None:
 
 
 def data_sets(evidence: Evidence) -> list[DataSet]:
-    """Return a line per task and ambient dimension whose rows tell the data's dimension."""
+    """Return one line for each task and ambient dimension whose rows hold the data's dimension."""
     known = evidence.trials.loc[pair_distances(evidence.trials, "50 %").index]
     known = known[known["d_participation"].notna()]
     return [
@@ -51,7 +51,7 @@ def data_sets(evidence: Evidence) -> list[DataSet]:
 
 
 def _data_set(rows: pd.DataFrame) -> DataSet:
-    """Return the line of these rows, one for each distinct data set."""
+    """Return the line for these rows, one row for each distinct data set."""
     task = str(rows["task"].iloc[0])
     d = int(rows["d_ambient"].iloc[0])
     key = f"data:{task}:{d}"

@@ -1,10 +1,19 @@
-"""The section "Failures": every trial without an ok row, with its message."""
+"""The section "Failures": every trial without an ok row, with its message. Trials that have run
+since under another id, as after a change of their task's code, are counted and not listed."""
 
 from reports.evidence import Evidence, records
 from reports.law import Fits
+from reports.sections.counts import count_trials
 from reports.sections.section import Section, fill
+
+COLUMNS = ("trial_id", "task", "failure_kind", "attempt", "failure_message", "config_json")
 
 
 def section(evidence: Evidence, fits: Fits) -> Section:
-    html = fill("failures.html.j2", failures=records(evidence.failures))
-    return Section("failures", "Failures", html)
+    counts = count_trials(evidence)
+    html = fill(
+        "failures.html.j2",
+        failures=records(evidence.failures[list(COLUMNS)]),
+        replaced=counts["replaced"],
+    )
+    return Section("failures", "Failures", html, [counts["replaced"]])

@@ -1,4 +1,4 @@
-"""The head of the page: its title, the counts, the headline, and whatever is wrong."""
+"""The head of the page: title, counts, headline, and whatever is wrong with the store."""
 
 from datetime import UTC, datetime
 
@@ -31,6 +31,6 @@ def section(evidence: Evidence, fits: Fits) -> Section:
 
 
 def page_title(evidence: Evidence) -> str:
-    """Return the names of the store's sweeps, or the store's own name without one."""
+    """Return the names of the store's sweeps, or the store's own name when there is none."""
     names = sorted({sweep.name for sweep in evidence.sweeps}) or [evidence.store.name]
     return ", ".join(names)

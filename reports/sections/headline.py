@@ -1,4 +1,5 @@
-"""The answer in one sentence: how stability grew below the noise, beside what the law allows."""
+"""Give the answer in one sentence: how stability grows below the noise, beside what the law
+allows."""
 
 from typing import Any
 
@@ -14,7 +15,7 @@ def headline_of(fits: list[KindFit]) -> Sentence:
             by_family.setdefault(fit.family, []).append(fit)
     if not by_family:
         return Sentence(
-            "No curve in this store is long enough below a known noise level for a slope, so the"
+            "No curve in this store has enough sizes below a known noise level for a slope, so the"
             " law's order is not tested here."
         )
 
@@ -24,7 +25,7 @@ def headline_of(fits: list[KindFit]) -> Sentence:
         parts |= _family_parts(i, family, judged)
         phrases.append(_family_phrase(i, parts, len(judged)))
     text = (
-        "Below the noise, the slope of stability in p, of which the law allows up to +1/2, is: "
+        "Below the noise, the slope of stability in p (the law allows at most +1/2) is "
         + "; ".join(phrases)
         + "."
     )
@@ -33,15 +34,15 @@ def headline_of(fits: list[KindFit]) -> Sentence:
     if not_judged:
         parts["not_judged"] = ", ".join(not_judged)
         text += (
-            " No verdict, because the noise level is not known or was not reached, or there are too"
-            " few sizes: {not_judged}."
+            " No verdict for {not_judged}: the noise level is not known or was not reached, or"
+            " there are too few sizes."
         )
     return Sentence(text, parts)
 
 
 def _family_parts(i: int, family: str, fits: list[KindFit]) -> dict[str, Any]:
-    """Return what the i-th family's phrase is made of: number of kinds, lowest and highest slope,
-    and verdicts."""
+    """Return the parts of the i-th family's phrase: number of kinds, lowest and highest slope, and
+    verdicts."""
     trials = tuple(trial for fit in fits for trial in fit.stability.trials)
     slopes = [fit.stability.slope for fit in fits]
     fitted = f"fitted stability slopes of the kinds of family {family} below the noise"
@@ -59,18 +60,19 @@ def _family_parts(i: int, family: str, fits: list[KindFit]) -> dict[str, Any]:
 
 
 def _family_phrase(i: int, parts: dict[str, Any], kinds: int) -> str:
-    """Return the i-th family's template; one slope where the lowest and highest look the same."""
+    """Return the i-th family's template, with one slope where the lowest and highest read the
+    same."""
     if kinds == 1:
-        slopes = f"{{low{i}}}, {{kinds{i}}} kind"
+        phrase = f"{{low{i}}} for {{kinds{i}}} kind of {{family{i}}}"
     elif str(parts[f"low{i}"]) == str(parts[f"high{i}"]):
-        slopes = f"{{low{i}}} over {{kinds{i}}} kinds"
+        phrase = f"{{low{i}}} for {{kinds{i}}} kinds of {{family{i}}}"
     else:
-        slopes = f"{{low{i}}} to {{high{i}}} over {{kinds{i}}} kinds"
-    return f"{{family{i}}}: {slopes}, {{verdicts{i}}}"
+        phrase = f"{{low{i}}} to {{high{i}}} for {{kinds{i}}} kinds of {{family{i}}}"
+    return f"{phrase}: {{verdicts{i}}}"
 
 
 def _verdicts(fits: list[KindFit]) -> str:
-    """Return the verdicts of a family's kinds; several verdicts each name their kinds."""
+    """Return the verdicts on a family's kinds. Where they differ, each names its kinds."""
     by_verdict: dict[str, list[str]] = {}
     for fit in fits:
         kind = fit.kind.removeprefix(f"{fit.family}, ")

@@ -17,7 +17,7 @@ from reports.sections.section import Section, fill
 
 
 class SlopeText(NamedTuple):
-    """A slope as its card states it. Without a slope there are no numbers, only a verdict."""
+    """A slope in the words of its card. Without a slope there are no numbers, only a verdict."""
 
     verdict: str
     text: Sentence | None = None
@@ -78,7 +78,7 @@ def _slope_text(key: str, slope: Slope | None, column: str, verdict: str) -> Slo
 
     basis = "{cells} cells on {curves} curve"
     if slope.curves > 1:
-        basis += "s, alone {smallest} to {largest}"
+        basis += "s, single curves {smallest} to {largest}"
     basis += "; held-out factor {held_out}"
     if slope.dropped:
         basis += "; {dropped} trials without a positive value left out"

@@ -1,5 +1,5 @@
-"""The section "Lipschitz constants": lower estimates, means and upper bounds, each in a chart of
-its own."""
+"""The section "Lipschitz constants": lower estimates, means and upper bounds, each in its own
+chart."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def section(evidence: Evidence, fits: Fits) -> Section | None:
     html = fill(
         "lipschitz.html.j2", gradient_kinds=_kinds_without_pairs(evidence.trials), figures=figures
     )
-    title = "Lipschitz constants: three figures that never share an axis"
+    title = "Lipschitz constants: three quantities that never share an axis"
     return Section("lipschitz", title, html, figures=figures)
 
 
@@ -56,7 +56,7 @@ def _charts(evidence: Evidence, fits: Fits) -> dict[str, go.Figure | None]:
 
 
 def _kinds_without_pairs(trials: pd.DataFrame) -> list[str]:
-    """Return the ±1 kinds whose rows know no steepest pair, so that the largest gradient norm is
-    drawn."""
+    """Return the ±1 kinds whose rows lack the steepest pair, so the largest gradient norm is drawn
+    instead."""
     by_gradient = trials["lip_lower_from"].eq("lip_lower_grad") & trials["outputs"].eq(1)
     return sorted(trials.loc[by_gradient, "kind"].unique())

@@ -1,8 +1,8 @@
-"""The section "The smallest changes found": the pictures that the store holds, read with care.
+"""The section "The smallest changes found": the pictures in the store, read with care.
 
-A row names its picture's file and what is seen on it. Both come from whoever wrote the rows. So the
-name must have the one form that a trial gives it, and the file must lie in the store's own folder
-and be a PNG of sensible size. For anything else the page says why there is no picture.
+A row names its picture's file and what the picture shows. Whoever wrote the rows chose both. So the
+name must have the one form that trials use, and the file must lie in the store's own folder and be
+a PNG of sensible size. Otherwise the page says why there is no picture.
 """
 
 import base64
@@ -26,7 +26,7 @@ NAME = re.compile(r"_pictures/[0-9a-f]{16}\.png")
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MOST_BYTES = 1_000_000
 MOST_PIXELS = 4_000_000
-"""A strip of five magnified digits has 4 000 to 12 000 bytes and 110 000 pixels."""
+"""For comparison: a strip of five magnified digits has 4 000 to 12 000 bytes and 110 000 pixels."""
 LONGEST_ANSWER = 40
 """Characters shown of a label or an answer."""
 
@@ -132,13 +132,13 @@ def _change(trial: str, i: int, picture: dict[str, Any]) -> Change:
 
 
 def read_png(store: Store, name: Any) -> bytes | str:
-    """Return the file's bytes, or why it is not shown. name: as the row gives it."""
+    """Return the bytes of the file `name`, as its row calls it, or why it is not shown."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         return "its row names a file that is not a picture of a trial"
     try:
         size = store.files.size(name)
-        if size is None:  # a pipe is no file either: it would never end
-            return "its file is not there"
+        if size is None:  # also for a pipe, whose reading would never end
+            return "its file is missing"
         if size > MOST_BYTES:
             return "its file is too large"
         content = store.files.get(name)

@@ -1,4 +1,4 @@
-"""The section "Provenance": code, machines and data behind the rows, the runs, and the sweep
+"""The section "Provenance": the code, machines and data behind the rows, the runs, and the sweep
 files."""
 
 import pandas as pd
@@ -19,16 +19,16 @@ COLUMNS = {
     "GPU": "gpu",
     "torch threads": "threads",
     "instruments": "measures_version",
-    "measured again by (none: by the trial itself)": "measured_commit",
+    "measured again at commit (none: measured by the trial)": "measured_commit",
     "environment": "environment_json",
     "row schema": "schema_version",
     "data (SHA-256 of tensors)": "data_hash",
 }
 """Label on the page → column of the rows."""
 MOST_VALUES = 8
-"""Distinct values shown of one column."""
+"""Distinct values of one column that are shown."""
 HASH_DIGITS = 16
-"""Digits shown of a data hash."""
+"""Digits of a data hash that are shown."""
 
 
 def section(evidence: Evidence, fits: Fits) -> Section:
@@ -44,10 +44,11 @@ def section(evidence: Evidence, fits: Fits) -> Section:
 
 
 def _provenance(evidence: Evidence) -> list[tuple[str, list[str]]]:
-    """Return labels with the values over all trials, failures included."""
-    rows = evidence.trials
+    """Return each label with its values over all trials, failures included."""
+    columns = [*COLUMNS.values(), "finished_at"]
+    rows = evidence.trials[columns]
     if len(evidence.failures):
-        rows = pd.concat([evidence.trials, evidence.failures])
+        rows = pd.concat([rows, evidence.failures[columns]])
     lines = [(label, _distinct(rows, column)) for label, column in COLUMNS.items()]
 
     stack_sizes = evidence.trials["stack_size"].dropna()
@@ -56,7 +57,7 @@ def _provenance(evidence: Evidence) -> list[tuple[str, list[str]]]:
             f"{(stack_sizes > 1).sum()} of {len(stack_sizes)} trials,"
             f" at most {stack_sizes.max():g} at a time"
         )
-        lines.append(("trained as one program with others", [stacked]))
+        lines.append(("trained in a stack with others", [stacked]))
 
     if len(rows):
         first = f"{rows['finished_at'].min():%Y-%m-%d %H:%M}"

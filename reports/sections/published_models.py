@@ -1,7 +1,6 @@
-"""The section "Published language models": a table of others' figures, and their accuracy against
-size.
+"""The section "Published language models": a table of published figures, and accuracy against size.
 
-The strip of their places p/(n·d) stands below the law chart (see the section "law").
+The strip of their places p/(n·d) is drawn below the law chart (see the section "law").
 """
 
 from typing import NamedTuple
@@ -16,9 +15,9 @@ from reports.sections.section import Section, fill
 
 
 class Line(NamedTuple):
-    """One model of the table, parameters and tokens in billions; None is not published.
+    """One line of the table, parameters and tokens in billions. None: not published.
 
-    `short`: by how many orders of magnitude p falls short of n·d under each of CONVENTIONS.
+    `short`: the orders of magnitude by which p falls short of n·d, under each of CONVENTIONS.
     """
 
     model: LanguageModel
@@ -33,7 +32,7 @@ class Line(NamedTuple):
 
 
 class PublishedModels(NamedTuple):
-    """The table, and the names of its ways to count d."""
+    """The table, and the names of the ways to count d."""
 
     lines: list[Line]
     conventions: list[str]

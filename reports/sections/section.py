@@ -1,4 +1,4 @@
-"""What a part of the page is, and how its template is filled."""
+"""Define a section of the page, and fill its template."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,10 +18,10 @@ ENVIRONMENT = jinja2.Environment(
 
 
 class Section(NamedTuple):
-    """A part of the page. `key` is its anchor; a section without a title gets no heading.
+    """A part of the page. `key` is its anchor. A section without a title gets no heading.
 
-    `numbers` are all that its prose holds, for the ledger. `figures` are its charts by the key
-    under which its template places them.
+    `numbers` are all the numbers in its prose, for the ledger. `figures` are its charts, by the key
+    under which the template places them.
     """
 
     key: str
@@ -37,11 +37,11 @@ def fill(template: str, **values: Any) -> Markup:
 
 
 def read_template(name: str) -> Markup:
-    """Return a style or a script of ours as it is."""
+    """Return one of our own styles or scripts unescaped."""
     return Markup((TEMPLATES / name).read_text(encoding="utf-8"))
 
 
 def as_json(value: Any) -> Markup:
-    """Return JSON that can stand inside a <script> element: no character there can end it."""
+    """Return JSON for a <script> element, without the characters that could end the element."""
     text = json.dumps(value, allow_nan=False)
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))

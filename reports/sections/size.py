@@ -59,8 +59,8 @@ def _charts(evidence: Evidence) -> dict[str, go.Figure | None]:
 
 
 def _robust_linf(evidence: Evidence) -> go.Figure | None:
-    """Draw accuracy under ℓ∞ attack, one choice for each radius, with Madry et al.'s figures
-    beside it where a trial is of their task."""
+    """Draw accuracy under ℓ∞ attack, one choice for each radius, beside Madry et al.'s figures
+    where there are trials of their task."""
     columns = {LINF_RADIUS: "robust_linf"}
     columns |= {radius: f"robust_linf_{radius:g}" for radius in SMALLER_RADII}
     axes = [
@@ -100,13 +100,16 @@ def _add_madry2018(figure: go.Figure) -> None:
 
 
 def _certified(evidence: Evidence) -> go.Figure | None:
-    """Draw the certified mean distance against the one found: the truth lies between them."""
+    """Draw the certified mean distance against the distance found; the truth lies between them."""
     y = Axis("stability_certified_mean", "certified distance, data units (lower bound)")
     figure = scatter(evidence, evidence.trials, STABILITY_AXIS, y)
     if figure is not None:
         drawn = evidence.trials.loc[evidence.trials[y.column].gt(0), STABILITY]
         add_diagonal(
-            figure, float(drawn.min()), float(drawn.max()), "equal: no point can lie above"
+            figure,
+            float(drawn.min()),
+            float(drawn.max()),
+            "certified = found: no point can lie above",
         )
     return figure
 

@@ -1,9 +1,10 @@
 """The section "All trials": the main columns of every ok row."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+from markupsafe import Markup, escape
 
 from harness.store.schema import arrow_schema
 from reports.evidence import Evidence, records
@@ -47,28 +48,27 @@ COLUMNS = (
 INTEGERS = {field.name for field in arrow_schema() if pa.types.is_integer(field.type)}
 
 
-class Row(NamedTuple):
-    """One trial; `cells` are pairs of column and text."""
-
-    trial_id: str
-    cells: list[tuple[str, str]]
-
-
 def section(evidence: Evidence, fits: Fits) -> Section:
     counts = count_trials(evidence)
-    rows = [_row(trial) for trial in records(evidence.trials)]
+    # each row becomes HTML by itself: the pieces of all rows take many times the page's memory
+    rows = (_row(trial) for trial in records(evidence.trials[list(COLUMNS)]))
     html = fill("trials.html.j2", counts=counts, columns=COLUMNS, rows=rows)
     return Section("trials", "All trials", html, list(counts.values()))
 
 
-def _row(trial: dict[str, Any]) -> Row:
-    cells = [(column, cell_text(trial[column], column in INTEGERS)) for column in COLUMNS]
-    return Row(trial["trial_id"], cells)
+def _row(trial: dict[str, Any]) -> Markup:
+    cells = []
+    for column in COLUMNS:
+        text = escape(cell_text(trial[column], column in INTEGERS))
+        cells.append(f'<td data-column="{column}">{text}</td>')
+    return Markup(f'<tr data-trial="{escape(trial["trial_id"])}">{"".join(cells)}</tr>')
 
 
 def cell_text(value: Any, whole: bool) -> str:
-    """Return a cell's text, empty for a null. whole: the column holds integers, which pandas
-    widens to floats where a row has none."""
+    """Return a cell's text, empty for a null.
+
+    whole: the column holds integers, which pandas widens to floats where a row has none.
+    """
     if isinstance(value, bool):
         return "yes" if value else "no"
     if value is None or value is pd.NA:

@@ -1,7 +1,7 @@
 "use strict";
 
 // The texts of every trial, by its id: hover lines, and the command that runs it again.
-const trialTexts = JSON.parse(document.getElementById("said").textContent);
+const trialTexts = JSON.parse(document.getElementById("trial-texts").textContent);
 
 // What stands before a chart's list of choices; "d: " where nothing else is said.
 const CHOICE_LABELS = {

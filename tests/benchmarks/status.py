@@ -43,6 +43,10 @@ def batch(begin: int, count: int) -> pa.Table:
         "failure_kind": pa.array(np.where(failed, "crash", ""), mask=~failed),
         "task": [TASKS[k % len(TASKS)] for k in identity],
         "config_json": [json.dumps({"width": int(k), "depth": 2, "lr": 1e-3}) for k in identity],
+        "settings_json": ["{}"] * count,
+        "environment_json": ["{}"] * count,
+        "stop_rule": ["noise"] * count,
+        "stop_reason": ["below_noise"] * count,
         "finished_at": [began + timedelta(seconds=int(k)) for k in number],
     }
     random = np.random.default_rng(begin)
@@ -51,7 +55,7 @@ def batch(begin: int, count: int) -> pa.Table:
         if field.name in known:
             columns.append(pa.array(known[field.name]).cast(field.type))
         elif pa.types.is_floating(field.type):
-            columns.append(pa.array(random.normal(size=count)))
+            columns.append(pa.array(random.random(count)))
         elif pa.types.is_integer(field.type):
             columns.append(pa.array(random.integers(1, 3, count)).cast(field.type))
         elif pa.types.is_boolean(field.type):

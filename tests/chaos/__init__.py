@@ -7,6 +7,7 @@ forms.
     memory.py       a trial that allocates without end, until Ray's memory monitor ends it
     buckets.py      an S3 server that answers 500, 503 or slowly
     rivals.py       two drivers on one store at once
+    signals.py      runs and workers that are told to end, a Ray that is stopped, a closed laptop
     three_nodes.py  the sweep `universal`, small, with a node killed, beside an undisturbed run
 
 Trials that go wrong by themselves are in tests/dispatch/test_poison.py, stores of other schema

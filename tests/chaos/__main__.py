@@ -23,6 +23,7 @@ from tests.chaos.cluster import bad_day
 from tests.chaos.disks import can_mount, disks
 from tests.chaos.memory import without_end
 from tests.chaos.rivals import rivals
+from tests.chaos.signals import a_worker_is_told, told_to_end
 from tests.chaos.store_auditor import Result
 from tests.chaos.storm import Storm
 
@@ -51,6 +52,8 @@ def scenarios(kills: int, days: int, seed: int) -> dict[str, Scenario]:
         "memory": lambda folder: [without_end(folder, environment)],
         "buckets": lambda folder: [a_bad_server(folder, every=3, environment=environment)],
         "rivals": lambda folder: [rivals(folder, seeds=3, inline=False)],
+        "signals": lambda folder: [told_to_end(folder, environment)],
+        "worker": lambda folder: [a_worker_is_told(folder, environment)],
     }
 
 

@@ -1,5 +1,8 @@
 """clusters/README.md names every file, its commands exist, and nothing in the folder is private to
-anybody."""
+anybody.
+
+Run alone: python -m pytest tests/clusters/test_cluster_readme.py
+"""
 
 import re
 import shlex

@@ -1,5 +1,8 @@
 """clusters/aws.yaml and gcp.yaml: accepted by Ray's own reader and schema, private, and agreeing
-with the Dockerfile."""
+with the Dockerfile.
+
+Run alone: python -m pytest tests/clusters/test_launcher_files.py
+"""
 
 import json
 import re

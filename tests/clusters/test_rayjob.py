@@ -1,5 +1,8 @@
 """clusters/kuberay-rayjob.yaml: the fields that KubeRay 1.7.0 wants, spelled as its CRD spells
-them; private; agreeing with the image."""
+them; private; agreeing with the image.
+
+Run alone: python -m pytest tests/clusters/test_rayjob.py
+"""
 
 import re
 import shlex

@@ -1,5 +1,8 @@
 """clusters/slurm.sbatch: read by shellcheck, its options known to Ray, and run on two machines that
-are both this one."""
+are both this one.
+
+Run alone: python -m pytest tests/clusters/test_slurm.py
+"""
 
 import contextlib
 import os
@@ -145,6 +148,7 @@ def job():
     shutil.rmtree(f"/tmp/ray-{number}", ignore_errors=True)
 
 
+@pytest.mark.soak
 def test_a_sweep_runs_over_two_machines(tmp_path, environment, job):
     tools = tmp_path / "unilaw" / "bin"  # $HOME/unilaw, as in the script
     tools.mkdir(parents=True)

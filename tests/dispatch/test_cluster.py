@@ -1,4 +1,7 @@
-"""`--address`: the same sweep through a Ray cluster that somebody else started, with its token."""
+"""`--address`: the same sweep through a Ray cluster that somebody else started, with its token.
+
+Run alone: python -m pytest tests/dispatch/test_cluster.py
+"""
 
 import os
 import secrets
@@ -11,6 +14,8 @@ import pytest
 
 from tests.conftest import UNILAW
 from tests.nodes import RAY, free_port
+
+pytestmark = pytest.mark.ray
 
 SWEEP = """
 name: small
@@ -87,6 +92,7 @@ def test_a_running_cluster_gives_the_same_rows_as_inline(head, tmp_path):
     assert inline["ray_version"].isna().all()
 
 
+@pytest.mark.soak
 def test_more_than_the_cluster_has_is_refused_with_both_numbers(head, tmp_path):
     environment, address = head
     (tmp_path / "wide.yaml").write_text(SWEEP + "resources: {cpus: 2}\n")
@@ -100,6 +106,7 @@ def test_more_than_the_cluster_has_is_refused_with_both_numbers(head, tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.soak
 def test_no_cluster_at_the_address_is_one_sentence(tmp_path):
     environment = {**os.environ, "RAY_AUTH_MODE": "disabled"}
     done = run(environment, tmp_path, "--address", f"127.0.0.1:{free_port()}")

@@ -1,4 +1,7 @@
-"""Addresses and stores that `launch` refuses before it submits anything. No cluster is started."""
+"""Addresses and stores that `launch` refuses before it submits anything. No cluster is started.
+
+Run alone: python -m pytest tests/dispatch/test_job_server.py
+"""
 
 import contextlib
 import os
@@ -47,6 +50,7 @@ ANSWERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
 def test_something_else_there_is_one_sentence(answer: bytes, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(job_server, "KNOCK_S", 1.0)

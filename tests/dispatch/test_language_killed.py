@@ -1,4 +1,7 @@
-"""A language model's trial that is killed again and again ends as if it had never been."""
+"""A language model's trial that is killed, however often, ends as if it had never been.
+
+Run alone: python -m pytest tests/dispatch/test_language_killed.py
+"""
 
 import os
 import random
@@ -18,18 +21,16 @@ from tests import ROOT
 from tests.tasks.inline_trials import run
 from tests.tasks.random_texts import write_texts
 
-KILLS = 3
-
 SWEEP = """
 name: killed
 seeds: [0]
 limits: {{measure_points: 0}}
 tasks:
   - task: text-stream
-    fixed: {{source: "{source}", n: 6000, context: 32, batch_size: 16, depth: 2,
+    fixed: {{source: "{source}", n: 1200, context: 32, batch_size: 16, depth: 2,
              dropout: 0.1, max_epochs: 4}}
 """
-"""1500 steps, in which dropout draws random numbers as well."""
+"""300 steps, in which dropout draws random numbers as well."""
 
 EQUAL = [
     "train_loss",
@@ -88,10 +89,11 @@ def killed(process: subprocess.Popen[bytes], folder: Path, pause: float) -> bool
     return at_work
 
 
-# four times Python, torch and transformers, on a machine that may be busy
-@pytest.mark.timeout(900)
-def test_a_trial_that_is_killed_three_times_ends_bit_for_bit_as_one_that_was_not(
-    tmp_path: Path, environment: dict[str, str]
+@pytest.mark.soak
+@pytest.mark.timeout(900)  # each start takes Python, torch and transformers
+@pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.soak)])
+def test_a_trial_that_is_killed_ends_bit_for_bit_as_one_that_was_not(
+    kills: int, tmp_path: Path, environment: dict[str, str]
 ):
     text = SWEEP.format(source=write_texts(tmp_path / "texts"))
     (tmp_path / "killed.yaml").write_text(text)
@@ -99,7 +101,7 @@ def test_a_trial_that_is_killed_three_times_ends_bit_for_bit_as_one_that_was_not
     draw = random.Random(0)
     process = None
     try:
-        for _ in range(KILLS):
+        for _ in range(kills):
             process = start(tmp_path, environment)
             at_work = killed(process, tmp_path, pause=draw.uniform(0, 0.5))
             assert at_work, output.read_text()
@@ -114,8 +116,8 @@ def test_a_trial_that_is_killed_three_times_ends_bit_for_bit_as_one_that_was_not
     store = Store.open(tmp_path / "rows")
     (row,) = store.read().rows.to_dict("records")
     (whole,) = run(parse_sweep(text, "killed.yaml", {}).trials[0])
-    assert (row["status"], row["attempt"], row["steps"]) == ("ok", 1, 1500)
-    assert 0 < row["resumed_step"] < 1500 and whole["resumed_step"] is None
+    assert (row["status"], row["attempt"], row["steps"]) == ("ok", 1, 300)
+    assert 0 < row["resumed_step"] < 300 and whole["resumed_step"] is None
     for name in EQUAL:
         assert row[name] == whole[name], name
     assert [dict(point) for point in row["loss_curve"]] == whole["loss_curve"]

@@ -1,4 +1,7 @@
-"""How Ray's accidents become kinds of failure. No cluster is started."""
+"""How Ray's accidents become kinds of failure. No cluster is started.
+
+Run alone: python -m pytest tests/dispatch/test_losses.py
+"""
 
 import importlib
 from collections.abc import Callable
@@ -51,7 +54,7 @@ ACCIDENTS = {
     ),
     "worker died": Accident(lost.ActorDiedError(), "crash", "the worker process died"),
     "killed as overdue": Accident(
-        lost.ActorDiedError(), "timeout", "did not answer its limit of 10 s", overdue=LIMIT_S
+        lost.ActorDiedError(), "timeout", "did not stop at its limit of 10 s", overdue=LIMIT_S
     ),
     "worker of several died": Accident(
         lost.WorkerCrashedError(), "crash", "the worker process died"

@@ -1,9 +1,14 @@
 """A run that loses its cluster's head ends with one sentence of its own instead of Ray's, and what
-had finished stays."""
+had finished stays.
+
+Run alone: python -m pytest tests/dispatch/test_lost_head.py
+"""
 
 import subprocess
 import time
 from pathlib import Path
+
+import pytest
 
 from harness.store.store import Store
 from tests import SOAK_TASK
@@ -23,6 +28,7 @@ PATIENCE_S = 240.0
 """How long to wait for the trial's first checkpoint, and for the run's end."""
 
 
+@pytest.mark.soak
 def test_a_lost_head_is_a_sentence(tmp_path: Path):
     (tmp_path / "a.yaml").write_text(SWEEP)
     with nodes(1) as cluster:

@@ -1,5 +1,8 @@
 """A trial over two processes of Ray Train: its columns, its accidents, how it goes on after a kill,
-and how it is called off."""
+and how it is called off.
+
+Run alone: python -m pytest tests/dispatch/test_multi_gpu.py
+"""
 
 import os
 import time
@@ -24,7 +27,7 @@ from tests.tasks.random_texts import write_texts
 PLENTY_S = 300.0
 
 # each start takes Python, torch, transformers and Ray Train three times over
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +129,36 @@ LOSSES = ["train_loss", "test_loss", "test_loss_se", "bits_per_byte", "nll", "ec
 MEASURES = ["stability_attack_mean", "lip_lower_pairs", "lip_mean_grad", "d_participation"]
 
 
+def assert_found_what_one_process_finds(two: dict[str, Any], of_both: Trial) -> None:
+    """Train the trial in this process alone and compare."""
+    (alone,) = run_batch(Batch(((of_both,),)), settings(points=3))
+    one = alone.columns
+    assert one["status"] == "ok"
+
+    losses = [point["loss"] for point in one["loss_curve"]]
+    assert [point["loss"] for point in two["loss_curve"]] == pytest.approx(losses, rel=1e-5)
+    for name in EQUAL:
+        assert two.get(name) == one.get(name), name
+    for name in LOSSES:
+        assert two[name] == pytest.approx(one[name], rel=1e-4), name
+    for name in MEASURES:
+        assert two[name] == pytest.approx(one[name], rel=1e-2), name
+
+    note = "one model over 2 processes; instruments on the whole of it, on one cpu"
+    assert two["stack_note"] == note and not one["stack_note"]
+    assert len(two["weights"]) == len(alone.weights or b"")
+
+
+@pytest.mark.soak
+def test_two_processes_find_what_one_finds(two_cpus: None, source: str, tmp_path: Path):
+    fine = trial(source, "none", tmp_path)
+    two = columns_of(fine, settings(points=3))
+    assert two["status"] == "ok", two["failure_message"]
+    assert two["resumed_step"] is None
+    assert_found_what_one_process_finds(two, fine)
+
+
+@pytest.mark.soak
 def test_killed_it_is_a_crash_and_then_goes_on_to_what_one_process_finds(
     two_cpus: None, source: str, tmp_path: Path
 ):
@@ -140,23 +173,10 @@ def test_killed_it_is_a_crash_and_then_goes_on_to_what_one_process_finds(
     assert two["status"] == "ok", two["failure_message"]
     assert two["resumed_step"] in (4, 5)
     assert len(processes(tmp_path)) == 4
-
-    (alone,) = run_batch(Batch(((killed,),)), settings(points=3))
-    one = alone.columns
-    assert one["status"] == "ok"
-    losses = [point["loss"] for point in one["loss_curve"]]
-    assert [point["loss"] for point in two["loss_curve"]] == pytest.approx(losses, rel=1e-5)
-    for name in EQUAL:
-        assert two.get(name) == one.get(name), name
-    for name in LOSSES:
-        assert two[name] == pytest.approx(one[name], rel=1e-4), name
-    for name in MEASURES:
-        assert two[name] == pytest.approx(one[name], rel=1e-2), name
-    note = "one model over 2 processes; instruments on the whole of it, on one cpu"
-    assert two["stack_note"] == note and not one["stack_note"]
-    assert len(two["weights"]) == len(alone.weights or b"")
+    assert_found_what_one_process_finds(two, killed)
 
 
+@pytest.mark.soak
 def test_out_of_memory_in_one_process_ends_both_and_stays_oom(
     two_cpus: None, source: str, tmp_path: Path
 ):
@@ -166,6 +186,7 @@ def test_out_of_memory_in_one_process_ends_both_and_stays_oom(
     assert columns["wall_s"] < PLENTY_S and all_ended_within(60, tmp_path)
 
 
+@pytest.mark.soak
 def test_a_process_that_hangs_meets_the_time_limit(two_cpus: None, source: str, tmp_path: Path):
     columns = columns_of(trial(source, "hang", tmp_path), settings(seconds=15))
     message = columns["failure_message"]
@@ -174,6 +195,7 @@ def test_a_process_that_hangs_meets_the_time_limit(two_cpus: None, source: str, 
     assert 15 <= columns["wall_s"] < 60 and all_ended_within(60, tmp_path)
 
 
+@pytest.mark.soak
 def test_called_off_it_leaves_no_process_and_no_cpu_taken(
     two_cpus: None, source: str, tmp_path: Path
 ):

@@ -1,5 +1,8 @@
 """What happens to a trial that runs out of memory: a larger share of a GPU, several GPUs, or more
-reserved memory. Only the workers are replaced."""
+reserved memory. Only the workers are replaced.
+
+Run alone: python -m pytest tests/dispatch/test_out_of_memory.py
+"""
 
 import io
 from collections import deque
@@ -89,12 +92,14 @@ def test_out_of_memory_raises_the_share_step_by_step_and_then_says_so(
     assert "oom, trying again with 1/2 GPU: no memory" in messages
 
 
+@pytest.mark.slow
 def test_a_run_after_that_tries_once_more_and_then_leaves_it(batches: list[Batch], store: Store):
     given_up = [run_quietly(sweep("gpus: 0.5"), store)[0].given_up for _ in range(3)]
     assert [batch.gpus for batch in batches] == [0.5, 1.0, 0.5, 1.0]
     assert given_up == [0, 0, 1]
 
 
+@pytest.mark.slow
 def test_a_language_models_trial_goes_on_to_several_gpus(batches: list[Batch], store: Store):
     run_quietly(sweep("gpus: 0.5, max_gpus: 8", GPT), store)
     assert [batch.gpus for batch in batches] == [0.5, 1.0, 2.0, 4.0], "the cluster has four"

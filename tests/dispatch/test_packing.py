@@ -1,5 +1,8 @@
 """How batches with shares of GPUs are packed onto workers, and what happens to workers that die or
-cannot start. The GPUs are Ray's word for it alone; no trial here computes on one."""
+cannot start. The GPUs are Ray's word for it alone; no trial here computes on one.
+
+Run alone: python -m pytest tests/dispatch/test_packing.py
+"""
 
 import logging
 import os
@@ -22,6 +25,8 @@ from harness.dispatch.worker_pool import WorkerPool
 from harness.errors import UserError
 from harness.sweeps.sweep import Resources, parse_sweep
 from harness.sweeps.trial import Batch, RunSettings
+
+pytestmark = pytest.mark.ray
 
 SETTINGS = RunSettings(
     cpus=1, gpus=0.0, seconds=60, weights_bytes=0, measure_points=0, checkpoints=None
@@ -47,9 +52,9 @@ class Recorder(worker.Worker):
     (`corpse`), or to fail (`kind`).
     """
 
-    def node(self, home: str) -> str:
-        """Do not load torch: ten processes at a time take a minute for that on two cores."""
-        return ray.get_runtime_context().get_node_id()
+    def node(self, home: str) -> tuple[str, int]:
+        """Do not load torch: four processes at a time take half a minute for that on two cores."""
+        return ray.get_runtime_context().get_node_id(), os.getpid()
 
     def work(
         self, stacks: list[list[dict[str, Any]]], settings: tuple[Any, ...]
@@ -77,10 +82,10 @@ class Recorder(worker.Worker):
 
 @pytest.fixture(scope="module")
 def two_gpus() -> Iterator[None]:
-    """A Ray with ten CPUs and two GPUs, in name."""
+    """A Ray with four CPUs and two GPUs, in name."""
     ray.init(
         address="local",
-        num_cpus=10,
+        num_cpus=4,
         num_gpus=2,
         include_dashboard=False,
         object_store_memory=100 * 2**20,
@@ -128,15 +133,16 @@ def pids(bouts: list[Bout]) -> set[int]:
     return {bout.pid for bout in bouts}
 
 
-def test_four_quarters_run_on_each_gpu_at_a_time_in_workers_that_stay(pack, tmp_path):
-    bouts = pack([(0.25, 10)] * 24, meet=(str(tmp_path), 8))
+def test_two_halves_run_on_each_gpu_at_a_time_in_workers_that_stay(pack, tmp_path):
+    bouts = pack([(0.5, 10)] * 12, meet=(str(tmp_path), 4))
     assert most_at_once(bouts) == {"0": 1.0, "1": 1.0}
-    assert len(pids(bouts)) == 8, "one process for each share, and none for each of the 24 batches"
+    assert len(pids(bouts)) == 4, "one process for each share, and none for each of the 12 batches"
     gpus_of_processes = {bout.pid: bout.gpu_ids for bout in bouts}
-    assert Counter(gpus_of_processes.values()) == {("0",): 4, ("1",): 4}
-    assert {bout.gpus for bout in bouts} == {0.25}
+    assert Counter(gpus_of_processes.values()) == {("0",): 2, ("1",): 2}
+    assert {bout.gpus for bout in bouts} == {0.5}
 
 
+@pytest.mark.soak
 def test_a_mixture_of_shares_ends_and_never_fills_a_gpu_twice(pack):
     mixture = [(1.0, 200), (0.5, 200), (0.25, 100), (0.125, 50), (1.0, 200), (0.25, 100)]
     bouts = pack(mixture)
@@ -144,6 +150,7 @@ def test_a_mixture_of_shares_ends_and_never_fills_a_gpu_twice(pack):
     assert max(most_at_once(bouts).values()) <= 1.0
 
 
+@pytest.mark.soak
 def test_a_whole_gpu_does_not_wait_for_all_the_small_ones_behind_it(pack):
     bouts = pack([(0.5, 100)] * 8 + [(1.0, 100)] + [(0.5, 100)] * 12)
     whole = next(bout for bout in bouts if bout.gpus == 1.0)
@@ -156,17 +163,19 @@ def test_a_worker_that_dies_is_replaced(pack):
     assert len(pids(pack([(1.0, 10)] * 4))) <= 2
 
 
-@pytest.mark.parametrize(("gpus", "kind"), [(0.0, "timeout"), (1.0, "oom")])
+@pytest.mark.parametrize(
+    ("gpus", "kind"), [(0.0, "timeout"), pytest.param(1.0, "oom", marks=pytest.mark.soak)]
+)
 def test_a_worker_whose_batch_was_lost_gets_no_other(pack, kind: str, gpus: float):
-    assert len(pids(pack([(gpus, 10)] * 4, cpus=5, kind=kind))) == 4
-    assert len(pids(pack([(gpus, 10)] * 4, cpus=5, kind="nan"))) <= 2
+    assert len(pids(pack([(gpus, 10)] * 4, cpus=2, kind=kind))) == 4
+    assert len(pids(pack([(gpus, 10)] * 4, cpus=2, kind="nan"))) <= 2
 
 
 def test_a_worker_that_dies_while_it_waits_takes_no_batch_with_it(
     pack, monkeypatch: pytest.MonkeyPatch
 ):
     killed: list[int] = []
-    refresh = WorkerPool._refresh
+    refresh = WorkerPool._kill_useless
 
     def kill_one_and_refresh(pool: WorkerPool) -> None:
         if pool.idle and not killed:
@@ -177,8 +186,8 @@ def test_a_worker_that_dies_while_it_waits_takes_no_batch_with_it(
             time.sleep(1.0)  # Ray hears of it in a tenth of that
         refresh(pool)
 
-    monkeypatch.setattr(WorkerPool, "_refresh", kill_one_and_refresh)
-    bouts = pack([(0.0, 10)] * 6, cpus=5)
+    monkeypatch.setattr(WorkerPool, "_kill_useless", kill_one_and_refresh)
+    bouts = pack([(0.0, 10)] * 6, cpus=2)
     assert len(bouts) == 6
     assert killed and killed[0] not in pids(bouts)
 
@@ -186,19 +195,21 @@ def test_a_worker_that_dies_while_it_waits_takes_no_batch_with_it(
 class Homeless(Recorder):
     """A worker on a node that lacks unilaw."""
 
-    def node(self, home: str) -> str:
+    def node(self, home: str) -> tuple[str, int]:
         raise ImportError("unilaw is not installed on this node")
 
 
+@pytest.mark.soak
 def test_workers_that_cannot_start_end_the_run_with_the_reason(
     pack, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(worker, "Worker", Homeless)
     reason = "Ray workers exit during start-up: ImportError: unilaw is not installed on this node"
     with pytest.raises(UserError, match=reason):
-        pack([(0.0, 10)] * 12)
+        pack([(0.0, 10)] * 6)
 
 
+@pytest.mark.soak
 def test_batches_that_differ_in_reserved_memory_alone_all_end(pack):
     batches = [(0.0, 10, None), (0.0, 10, 0.1), (0.0, 10, None), (0.0, 10, 0.2), (0.0, 10, 0.2)]
-    assert len(pack(batches, cpus=5)) == 5
+    assert len(pack(batches, cpus=2)) == 5

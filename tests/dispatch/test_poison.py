@@ -1,5 +1,8 @@
 """A trial that goes wrong costs only itself, whatever it does to the worker, the batch and the
-stack that it shares."""
+stack that it shares.
+
+Run alone: python -m pytest tests/dispatch/test_poison.py
+"""
 
 import io
 import subprocess
@@ -25,7 +28,7 @@ from tests import FAILING_TASK
 from tests.chaos.store_auditor import UNILAW
 from tests.failing_task import JUNK
 
-# one run on Ray for most of it, on a machine that may be busy
+# on a machine that may be busy
 pytestmark = pytest.mark.timeout(900)
 
 LIMIT_S = 10.0
@@ -45,29 +48,26 @@ class Poison(NamedTuple):
     stacked: int
     """The largest stack that its mates are then trained in."""
     mates: int = 3
-    on_ray: bool = True
-    """Whether it runs on Ray too. Those that do not would only show once more that failure columns
-    travel."""
 
     def __str__(self) -> str:
         return f"{self.how}-in-{self.where}"
 
 
 EVERYWHERE = [
-    Poison("raise", "data", "bug", 1, stacked=3, on_ray=False),
+    Poison("raise", "data", "bug", 1, stacked=3),
     # the stack falls apart, and its trials run one by one
     Poison("raise", "forward", "bug", 1, stacked=1),
     Poison("exit", "data", "bug", 1, stacked=3),
-    Poison("exit", "forward", "bug", 1, stacked=1, on_ray=False),
-    Poison("not-an-exception", "data", "bug", 1, stacked=3, on_ray=False),
+    Poison("exit", "forward", "bug", 1, stacked=1),
+    Poison("not-an-exception", "data", "bug", 1, stacked=3),
     Poison("not-an-exception", "forward", "bug", 1, stacked=1),
     Poison("nan", "data", "nan", 1, stacked=4),
     # its outputs fall out of what a stack must agree on
-    Poison("inf", "model", "nan", 1, stacked=1, on_ray=False),
-    Poison("not-data", "data", "bug", 1, stacked=3, on_ray=False),
-    Poison("three-outputs", "model", "bug", 1, stacked=1, on_ray=False),
+    Poison("inf", "model", "nan", 1, stacked=1),
+    Poison("not-data", "data", "bug", 1, stacked=3),
+    Poison("three-outputs", "model", "bug", 1, stacked=1),
     Poison("memory", "data", "oom", ATTEMPTS, stacked=3),
-    Poison("memory", "forward", "oom", ATTEMPTS, stacked=1, on_ray=False),
+    Poison("memory", "forward", "oom", ATTEMPTS, stacked=1),
     Poison("wait", "forward", "timeout", 1, stacked=2, mates=2),
 ]
 DEADLY = [
@@ -75,6 +75,7 @@ DEADLY = [
     Poison("segfault", "forward", "crash", ATTEMPTS, stacked=2),
     Poison("kill", "data", "crash", ATTEMPTS, stacked=2),
 ]
+"""What only a driver survives whose trials have workers of their own."""
 
 
 def sweep(poisons: Sequence[Poison]) -> Sweep:
@@ -130,36 +131,38 @@ def check(poison: Poison, rows: pd.DataFrame, own_seed: int) -> None:
     assert mates["stack_size"].max() == poison.stacked
 
 
-@pytest.mark.parametrize("poison", EVERYWHERE, ids=str)
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "poison",
+    [
+        # which waits for the time limit twice
+        pytest.param(poison, marks=pytest.mark.soak if poison.how == "wait" else ())
+        for poison in EVERYWHERE
+    ],
+    ids=str,
+)
 def test_a_poison_trial_costs_only_itself_in_this_process(poison: Poison, tmp_path: Path):
     outcome, rows, messages = run_shared([poison], inline=True, folder=tmp_path / "rows")
     assert (outcome.ok, dict(outcome.failed)) == (poison.mates, {poison.kind: 1}), messages
     check(poison, rows, own_seed=0)
 
 
-POISONS = [*DEADLY, *(poison for poison in EVERYWHERE if poison.on_ray)]  # the slowest first
+@pytest.mark.ray
+@pytest.mark.soak
+def test_each_poison_trial_costs_only_itself_on_ray(tmp_path: Path):
+    poisons = [*DEADLY, *EVERYWHERE]  # the slowest first
+    outcome, rows, messages = run_shared(poisons, inline=False, folder=tmp_path / "rows")
+    for k, poison in enumerate(poisons):
+        check(poison, rows[rows["seed"] // 10 == k], own_seed=10 * k)
 
-
-@pytest.fixture(scope="module")
-def on_ray(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, pd.DataFrame, str]:
-    return run_shared(POISONS, inline=False, folder=tmp_path_factory.mktemp("poison") / "rows")
-
-
-@pytest.mark.parametrize("k", range(len(POISONS)), ids=[str(poison) for poison in POISONS])
-def test_a_poison_trial_costs_only_itself_on_ray(k: int, on_ray: tuple[Outcome, pd.DataFrame, str]):
-    rows = on_ray[1]
-    check(POISONS[k], rows[rows["seed"] // 10 == k], own_seed=10 * k)
-
-
-def test_every_trial_of_a_poisoned_run_is_counted_once(on_ray: tuple[Outcome, pd.DataFrame, str]):
-    outcome, rows, messages = on_ray
-    assert outcome.ok == sum(poison.mates for poison in POISONS)
-    assert outcome.failed.total() == len(POISONS) and outcome.given_up == 0
-    assert rows["trial_id"].nunique() == len(sweep(POISONS).trials)
-    assert (rows["failure_kind"].notna()).sum() == sum(poison.attempts for poison in POISONS)
+    assert outcome.ok == sum(poison.mates for poison in poisons)
+    assert outcome.failed.total() == len(poisons) and outcome.given_up == 0
+    assert rows["trial_id"].nunique() == len(sweep(poisons).trials)
+    assert (rows["failure_kind"].notna()).sum() == sum(poison.attempts for poison in poisons)
     assert "4 trials of a batch of 4 to run again apart: the worker process died" in messages
 
 
+@pytest.mark.slow
 def test_a_second_run_leaves_a_poison_trial_alone(tmp_path: Path):
     poison = Poison("memory", "data", "oom", ATTEMPTS, stacked=3)
     run_shared([poison], inline=True, folder=tmp_path / "rows")
@@ -168,7 +171,12 @@ def test_a_second_run_leaves_a_poison_trial_alone(tmp_path: Path):
     check(poison, rows, own_seed=0)
 
 
-@pytest.mark.parametrize("inline", [True, False], ids=["inline", "ray"])
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    "inline",
+    [True, pytest.param(False, marks=[pytest.mark.ray, pytest.mark.soak])],
+    ids=["inline", "ray"],
+)
 def test_a_trial_that_prints_binary_junk_is_ok_like_any_other(
     inline: bool, environment: dict[str, str], tmp_path: Path
 ):
@@ -186,13 +194,16 @@ def test_a_trial_that_prints_binary_junk_is_ok_like_any_other(
     assert pd.read_parquet(tmp_path / "rows")["status"].tolist() == ["ok"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["raise", "exit"])
-def test_a_model_that_cannot_be_built_costs_only_its_own_trial(how: str, unilaw, tmp_path: Path):
+def test_a_model_that_cannot_be_built_costs_only_its_own_trial(
+    how: str, unilaw_here, tmp_path: Path
+):
     (tmp_path / "a.yaml").write_text(
         f"name: a\nseeds: [0]\ntasks:\n  - {{task: trouble, fixed: {{how: {how}, where: model}}}}\n"
         "  - {task: trouble}\n"
     )
-    done = unilaw(
+    done = unilaw_here(
         "run", "a.yaml", "--task-file", FAILING_TASK, "--store", "rows", "--inline", cwd=tmp_path
     )
     assert done.stdout.startswith("1 ok, 1 failed (1 bug), 0 finished before"), done.stderr
@@ -214,6 +225,7 @@ print(*sorted(name for name in new if name.split(".")[0] in ("torch", "sympy")))
 """
 
 
+@pytest.mark.slow
 def test_torch_loads_nothing_more_of_itself_to_train_an_mlp():
     """An import that the time limit interrupts leaves modules half loaded: every later trial of
     the process would be a bug."""

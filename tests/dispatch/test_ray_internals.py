@@ -1,5 +1,8 @@
 """Each thing that `harness/dispatch/ray_internals.py` uses of Ray is still there in the installed
-Ray, and behaves. No Ray is started."""
+Ray, and behaves. No Ray is started.
+
+Run alone: python -m pytest tests/dispatch/test_ray_internals.py
+"""
 
 import ast
 import importlib
@@ -7,6 +10,7 @@ import inspect
 import logging
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +23,7 @@ from ray.actor import ActorHandle
 from ray.util.placement_group import placement_group_table
 
 from harness.dispatch import ray_internals
+from harness.interruption import Interrupted
 from tests import ROOT
 
 RAY = Path(ray.__file__).parent
@@ -140,6 +145,27 @@ def test_what_ray_starts_listens_on_loopback_inside_the_block_alone():
     assert ray_constants.ENABLE_RAY_CLUSTER is before
 
 
+def test_sigterm_does_after_rays_start_what_it_did_before():
+    before = signal.getsignal(signal.SIGTERM)
+    with ray_internals.own_sigterm_handler():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+    with pytest.raises(Interrupted) as caught, ray_internals.own_sigterm_handler():
+        raise SystemExit(1)  # as Ray's own handlers do
+    assert caught.value.signum == signal.SIGTERM
+    assert "set_sigterm_handler" in source("_private", "worker.py") + source("_private", "node.py")
+
+
+def test_the_processes_of_a_ray_that_was_started_here_can_be_ended():
+    from ray._private import node, worker
+
+    assert worker._global_node is None
+    ray_internals.end_processes_here()
+    parameters = inspect.signature(node.Node.kill_all_processes).parameters
+    assert {"check_alive", "allow_graceful"} <= parameters.keys()
+
+
 def test_leaving_nodes_are_what_ray_says_is_draining(monkeypatch: pytest.MonkeyPatch):
     from ray._private.state import GlobalState, state
 
@@ -182,6 +208,7 @@ def test_the_table_of_placement_groups_has_a_state_that_is_removed():
     assert '"state"' in inspect.getsource(placement_group_table) + source("_private", "state.py")
 
 
+@pytest.mark.slow
 def test_ray_train_keeps_the_cause_of_a_processs_end_where_it_is_looked_for():
     from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
     from ray.train.v2.api.exceptions import (
@@ -251,3 +278,10 @@ def test_the_job_clients_loggers_have_the_names_that_are_silenced():
     ray_internals.silence_job_client()
     for name in ray_internals.JOB_LOGGERS:
         assert not logging.getLogger(name).isEnabledFor(logging.WARNING)
+
+
+def test_a_path_too_long_for_a_socket_is_recognised():
+    with pytest.raises(OSError) as refused:
+        importlib.import_module("ray._private.utils").validate_socket_filepath("/" + "x" * 107)
+    assert ray_internals.socket_path_is_too_long(refused.value)
+    assert not ray_internals.socket_path_is_too_long(OSError("something else"))

@@ -1,5 +1,8 @@
 """How many trials a cluster has room for, and what is refused before a run. No cluster is
-started."""
+started.
+
+Run alone: python -m pytest tests/dispatch/test_resource_requests.py
+"""
 
 from typing import Any
 
@@ -90,7 +93,8 @@ def test_what_only_all_nodes_together_have_is_no_room(
         connect(None, asked)
     else:
         with pytest.raises(
-            UserError, match="one trial needs .*, and no node has that, only all together: "
+            UserError,
+            match="one trial needs .*, and no single node has that; all nodes together have ",
         ):
             connect(None, asked)
 

@@ -1,5 +1,8 @@
 """What is run again and how often, over kinds of failure, limits and histories. Only the workers
-are replaced."""
+are replaced.
+
+Run alone: python -m pytest tests/dispatch/test_retries.py
+"""
 
 import io
 import math
@@ -21,6 +24,7 @@ from harness.store.store import Store
 from harness.sweeps.sweep import Sweep, parse_sweep
 from harness.sweeps.trial import Batch
 from harness.terminal.progress import Progress
+from tests.store.rows import OK
 
 Answers = Callable[..., None]
 
@@ -35,7 +39,7 @@ def sweep(attempts: int = 2, trials: int = 1) -> Sweep:
 
 def result(kind: str | None) -> TrialResult:
     failed = {"status": "failed", "failure_kind": kind, "failure_message": f"a {kind}"}
-    return TrialResult({"measures_version": 1, **(failed if kind else {"status": "ok"})})
+    return TrialResult({"measures_version": 1, **(failed if kind else OK)})
 
 
 @pytest.fixture
@@ -92,6 +96,7 @@ def tries(kind: str, limit: int) -> int:
     return limit if kind in RETRIED_KINDS else 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [1, 2, 5])
 @pytest.mark.parametrize("kind", FAILURE_KINDS)
 def test_attempts_in_one_run(kind: str, limit: int, store: Store, answers: Answers):
@@ -102,6 +107,7 @@ def test_attempts_in_one_run(kind: str, limit: int, store: Store, answers: Answe
     assert set(store.read().rows["failure_message"]) == {f"a {kind}"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(RETRIED_KINDS))
 def test_a_second_attempt_that_works_is_ok(kind: str, store: Store, answers: Answers):
     answers(kind, None)
@@ -111,6 +117,7 @@ def test_a_second_attempt_that_works_is_ok(kind: str, store: Store, answers: Ans
     assert latest(store.read().rows)["status"].tolist() == ["ok"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [1, 2, 3])
 @pytest.mark.parametrize("before", [1, 2, 3])
 @pytest.mark.parametrize("kind", FAILURE_KINDS)
@@ -131,6 +138,7 @@ def test_the_limit_counts_attempts_of_earlier_runs(
     assert outcome.given_up == (0 if further else 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [1, 2, 3])
 @pytest.mark.parametrize("kind", FAILURE_KINDS)
 def test_retry_failed_begins_the_count_anew(kind: str, limit: int, store: Store, answers: Answers):
@@ -141,6 +149,7 @@ def test_retry_failed_begins_the_count_anew(kind: str, limit: int, store: Store,
     assert attempts(store) == list(range(1, 3 + 1 + tries(kind, limit)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("retry_failed", [False, True])
 @pytest.mark.parametrize(
     "history", [[None], ["crash", None], [None, "crash"], ["bug", None, "nan"]], ids=str
@@ -164,6 +173,7 @@ def test_one_poison_trial_does_not_stop_its_neighbours(store: Store, answers: An
     assert store.read().rows.groupby("trial_id").size().sort_values().tolist() == [1, 1, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trials", [2, 3, 8, 13])
 @pytest.mark.parametrize("kind", sorted(SHARED_KINDS))
 def test_a_batch_that_is_lost_whole_is_cut_until_the_poison_is_alone(
@@ -243,6 +253,7 @@ def test_preemptions_are_not_charged_between_other_failures(store: Store, answer
     assert attempts(store) == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.slow
 def test_preempted_rows_of_earlier_runs_are_not_charged(store: Store, answers: Answers):
     asked = sweep(attempts=2)
     remember(asked, store, "crash", *["preempted"] * 30)
@@ -252,6 +263,7 @@ def test_preempted_rows_of_earlier_runs_are_not_charged(store: Store, answers: A
     assert go(asked, store).given_up == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("lost", "again"), [(1, [3, 3]), (3, [3] * 4), (4, [3] * 4 + [1, 2])])
 def test_a_batch_that_loses_its_node_runs_again_as_it_was_before_it_is_cut(
     monkeypatch, lost: int, again: list[int], store: Store

@@ -1,5 +1,8 @@
 """What is sent to other nodes by value arrives there without any import of this package, since a
-node may find a namesake in its place."""
+node may find a namesake in its place.
+
+Run alone: python -m pytest tests/dispatch/test_sent_by_value.py
+"""
 
 import subprocess
 import sys
@@ -30,6 +33,7 @@ def by_value() -> Iterator[None]:
         cloudpickle.unregister_pickle_by_value(module)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sent",
     [worker.Worker, multi_gpu._coordinate, multi_gpu._process],

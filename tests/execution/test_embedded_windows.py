@@ -1,4 +1,7 @@
-"""Windows of text in a model's embeddings, and the model as the instruments see it."""
+"""Windows of text in a model's embeddings, and the model as the instruments see it.
+
+Run alone: python -m pytest tests/execution/test_embedded_windows.py
+"""
 
 import numpy as np
 import pytest
@@ -139,6 +142,7 @@ def test_the_last_position_is_the_models_own(tied: bool):
     torch.testing.assert_close(LastPosition(model)(model.table()[tokens]), model(tokens)[:, -1])
 
 
+@pytest.mark.slow
 @sdpa_kernel(SDPBackend.MATH)
 def test_norms_through_fused_attention_are_those_of_whole_jacobians():
     """Lanczos needs forward derivatives, which the fused kernels lack: so `measure` runs attention

@@ -1,4 +1,7 @@
-"""Trials of language models, end to end: a run, its measures, and measuring its weights again."""
+"""Trials of language models, end to end: a run, its measures, and measuring its weights again.
+
+Run alone: python -m pytest tests/execution/test_language_trials.py
+"""
 
 import math
 from pathlib import Path
@@ -13,6 +16,8 @@ from harness.store.store import Store
 from tests.tasks.inline_trials import run
 from tests.tasks.random_texts import write_texts
 from tests.tasks.test_text_stream import trial
+
+pytestmark = pytest.mark.slow
 
 SWEEP = """
 name: stream
@@ -85,7 +90,8 @@ def test_what_is_measured_in_the_space_of_embeddings(store: Path):
 
 def test_measured_again_it_says_the_same(store: Path):
     before = row(store)
-    assert unilaw("measure", str(store), "--again", "--points", "3", "--inline") == 0
+    options = ("--again", "--read-sources", "--points", "3", "--inline")
+    assert unilaw("measure", str(store), *options) == 0
     after = row(store)
     assert pd.notna(after["measured_at"]) and pd.isna(before["measured_at"])
     for name in (

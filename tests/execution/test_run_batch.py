@@ -1,5 +1,8 @@
 """One trial in this process: its columns, what decides them, and every failure as a row that
-says what happened."""
+says what happened.
+
+Run alone: python -m pytest tests/execution/test_run_batch.py
+"""
 
 import itertools
 import math
@@ -57,6 +60,7 @@ FAILURES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("how", "expected"), FAILURES.items(), ids=FAILURES.keys())
 def test_failures_are_columns(how: str, expected: tuple[str, str]):
     columns = run(trial("trouble", how=how), seconds=0.5 if expected[0] == "timeout" else 60)
@@ -74,6 +78,7 @@ def test_the_line_of_a_task_file_is_named():
     assert "the cat sat on it" in FAILING_TASK.read_text().splitlines()[int(line) - 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stacked", [False, True], ids=["apart", "stacked"])
 def test_a_neighbour_in_the_batch_is_not_harmed(stacked: bool):
     trials = (
@@ -94,6 +99,7 @@ def test_a_neighbour_in_the_batch_is_not_harmed(stacked: bool):
     assert columns[1]["train_loss"] == pytest.approx(run(trials[1])["train_loss"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_time_limit_is_taken_down_again():
     before = signal.getsignal(signal.SIGALRM)
     run(trial("trouble", how="wait"), seconds=0.2)
@@ -119,6 +125,7 @@ run_batch(Batch((trials,)), RunSettings(1, 0, 0.5, 0, 256, None))
 """
 
 
+@pytest.mark.slow
 def test_a_trial_that_cannot_hear_its_limit_says_where_it_is_stuck():
     command = [sys.executable, "-c", HANG, str(FAILING_TASK)]
     with subprocess.Popen(
@@ -148,6 +155,7 @@ SMALL = [
 CNN = ("mnist", {"n": 30, "label_flip": 0.2, "model": "cnn", "max_epochs": 2})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "fixed"),
     SMALL,
@@ -173,10 +181,12 @@ def done(request: pytest.FixtureRequest) -> tuple[Trial, dict[str, Any]]:
     return made, run(made)
 
 
+@pytest.mark.slow
 def test_columns_are_in_the_schema(done: tuple[Trial, dict[str, Any]]):
     assert set(done[1]) - {"weights"} <= set(arrow_schema().names)
 
 
+@pytest.mark.slow
 def test_columns_agree_with_each_other(done: tuple[Trial, dict[str, Any]]):
     made, c = done
     task, config = load_samples(made.ref), made.load_config()
@@ -204,6 +214,7 @@ def test_columns_agree_with_each_other(done: tuple[Trial, dict[str, Any]]):
     )
 
 
+@pytest.mark.slow
 def test_weights_are_the_final_weights(done: tuple[Trial, dict[str, Any]]):
     made, c = done
     task, config = load_samples(made.ref), made.load_config()
@@ -223,6 +234,7 @@ def test_weights_are_the_final_weights(done: tuple[Trial, dict[str, Any]]):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_initial_weights_come_from_the_init_stream(seed: int):
     made = trial("trouble", seed, lr=1e-30)  # a step that moves no weight
@@ -238,12 +250,14 @@ def test_initial_weights_come_from_the_init_stream(seed: int):
         assert torch.equal(weights[name], tensor), name
 
 
+@pytest.mark.slow
 def test_weights_above_the_limit_are_not_kept():
     made = trial("trouble", width=100)  # 601 parameters of 4 bytes
     assert run(made, weights_bytes=2403)["weights"] is None
     assert run(made, weights_bytes=2404)["weights"] is not None
 
 
+@pytest.mark.slow
 def test_tied_weights_count_once_and_can_be_kept():
     columns = run(trial("trouble", how="tied"))
     assert columns["status"] == "ok", columns.get("failure_message")
@@ -253,12 +267,14 @@ def test_tied_weights_count_once_and_can_be_kept():
     assert torch.equal(weights["0.weight"], weights["1.weight"])
 
 
+@pytest.mark.slow
 def test_models_of_every_size_see_the_same_data_and_held_out_points():
     small, large = (run(trial("sphere", n=32, d=5, width=w, max_epochs=1)) for w in (2, 50))
     assert small["data_hash"] == large["data_hash"]
     assert small["p"] < large["p"]
 
 
+@pytest.mark.slow
 def test_sensitivity_is_measured_on_the_points_asked_for():
     made = trial("sphere", n=32, d=5, width=8, max_epochs=1)
     some, none = run(made, measure_points=50), run(made, measure_points=0)
@@ -268,6 +284,7 @@ def test_sensitivity_is_measured_on_the_points_asked_for():
     assert none["weights"] == some["weights"]
 
 
+@pytest.mark.slow
 def test_a_worker_with_other_data_under_the_same_name_trains_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ):

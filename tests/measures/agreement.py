@@ -1,15 +1,15 @@
-"""When two measurements of one model agree: to rounding, less what rounding moves by whole
-points or sends another way."""
+"""Compare two measurements of one model: equal up to rounding, except for figures that rounding
+moves by whole points or sends another way."""
 
 from typing import Any
 
 import pytest
 
 COUNTED = {"lip_lower_pairs_agreement", "stability_attack_disagreement"}
-"""Shares that rounding moves by several points."""
+"""Columns of shares that rounding moves by several points."""
 
 SMALL = {"lip_lower_residual"}
-"""Rounding itself."""
+"""Columns that are rounding themselves."""
 
 ASCENDED = {
     "lip_lower_pairs",
@@ -17,11 +17,11 @@ ASCENDED = {
     "lip_lower_logprob_pairs",
     "lip_lower_logprob_normalised",
 }
-"""Found by an ascent that rounding can send another way."""
+"""Columns found by an ascent that rounding can send another way."""
 
 
 def alike(name: str, a: Any, b: Any, points: int, rel: float = 1e-3) -> bool:
-    """Whether two measured values agree as far as rounding lets them."""
+    """Return whether two measured values agree as far as rounding lets them."""
     if name in ("lip_lower_pairs_distance", "lip_lower_pairs_off_centre"):
         return a >= 0 and b >= 0
     if name in COUNTED:

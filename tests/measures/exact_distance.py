@@ -1,4 +1,4 @@
-"""Exact distances to the decision boundary of small ReLU networks, by enumeration.
+"""Compute exact distances to the decision boundary of small ReLU networks, by enumeration.
 
 A network relu(W x + b) followed by a linear layer is affine wherever each hidden unit is on, off or
 exactly at zero. So the nearest point of its boundary is the projection of x onto one of 3^h affine
@@ -36,7 +36,8 @@ class Net(NamedTuple):
 
 
 def exact_distance(net: Net, x: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(B,) distance from each x to the zero set of weights · z; inf where there is none."""
+    """Return the distances (B,) from each x to the zero set of weights · z, inf where there is
+    none."""
     nearest = np.full(len(x), np.inf)
     for states in itertools.product((-1, 0, 1), repeat=len(net.b)):  # off, at zero, on
         state = np.array(states)
@@ -52,17 +53,18 @@ def exact_distance(net: Net, x: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def exact(net: Net, x: Tensor, classes: int | None) -> Tensor:
-    """(B,) distance from each x to the nearest point where its label stops being strictly on
-    top."""
+    """Return the distances (B,) from each x to the nearest point where its label is no longer
+    strictly on top."""
     at = x.double().numpy()
     if classes is None:
         return torch.tensor(exact_distance(net, at, np.ones(1)))
     label, unit = net(at).argmax(1), np.eye(classes)
     distance = np.full(len(at), np.inf)
+
     for k, j in itertools.permutations(range(classes), 2):
-        mine = label == k
-        distance[mine] = np.minimum(
-            distance[mine], exact_distance(net, at[mine], unit[k] - unit[j])
+        rows = label == k
+        distance[rows] = np.minimum(
+            distance[rows], exact_distance(net, at[rows], unit[k] - unit[j])
         )
     return torch.tensor(distance)
 
@@ -77,11 +79,13 @@ def random_net(d: int, width: int, outputs: int, seed: int) -> Net:
 
 
 def trained_net(d: int, width: int, outputs: int, seed: int) -> Net:
-    """Briefly trained on coin-flip labels, so that the boundary winds between the points."""
+    """Return a net trained briefly on coin-flip labels, so its boundary winds between the
+    points."""
     start, x = random_net(d, width, outputs, seed), points(64, d, seed)
     y = torch.randint(max(outputs, 2), (64,), generator=generator(seed))
     model = start.torch()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+
     for _ in range(300):
         z = model(x)
         loss = (

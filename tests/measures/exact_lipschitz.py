@@ -1,5 +1,5 @@
-"""The exact l2 Lipschitz constant of two-layer ReLU networks small enough to try every activation
-pattern, and 200 such networks.
+"""Compute the exact l2 Lipschitz constant of two-layer ReLU networks small enough to try every
+activation pattern, and make 200 such networks.
 
 z = A relu(Wx + b) is linear wherever its pattern of active units is constant, with the matrix A D W
 there, D the diagonal of the pattern. Its constant is the largest norm of those matrices over the
@@ -26,7 +26,7 @@ class SmallNet(NamedTuple):
     exact: float
 
     def module(self) -> nn.Sequential:
-        """The same network in float64, (B, d) to (B, outputs)."""
+        """Return the same network in float64, (B, d) to (B, outputs)."""
         width, d = self.W.shape
         module = nn.Sequential(
             nn.Linear(d, width), nn.ReLU(), nn.Linear(width, len(self.A), bias=False)
@@ -37,8 +37,8 @@ class SmallNet(NamedTuple):
 
 
 def exact_lipschitz(W: np.ndarray, b: np.ndarray, A: np.ndarray) -> float:
-    """The largest ‖A D W‖₂ over the patterns D that occur. Norms fall along the list, so the
-    first that occurs is the answer."""
+    """Return the largest ‖A D W‖₂ over the patterns D that occur. Norms fall along the list, so the
+    first pattern that occurs gives the answer."""
     turning = np.linalg.norm(W, axis=1) > 0  # other units are constant
     W, b, A = W[turning], b[turning], A[:, turning]
     patterns = np.array(list(itertools.product((0.0, 1.0), repeat=len(W))))
@@ -47,8 +47,8 @@ def exact_lipschitz(W: np.ndarray, b: np.ndarray, A: np.ndarray) -> float:
 
 
 def occurs(W: np.ndarray, b: np.ndarray, pattern: np.ndarray) -> bool:
-    """Whether the units of `pattern`, and no others, are active on an open set: a linear program
-    finds a point well inside."""
+    """Return whether exactly the units of `pattern` are active on some open set, by a linear
+    program that looks for a point well inside."""
     signs, lengths = 2 * pattern - 1, np.linalg.norm(W, axis=1)
     # sign·(wx + b) ≥ t·‖w‖: at least t away from every hyperplane
     inside = np.column_stack([-signs[:, None] * W, lengths])
@@ -59,7 +59,7 @@ def occurs(W: np.ndarray, b: np.ndarray, pattern: np.ndarray) -> bool:
 
 @cache
 def small_nets() -> tuple[SmallNet, ...]:
-    """200 random networks with d ≤ 4, width ≤ 8 and 1 to 3 outputs."""
+    """Return 200 random networks with d ≤ 4, width ≤ 8 and 1 to 3 outputs."""
     rng = np.random.default_rng(0)
     nets = []
     for _ in range(200):

@@ -1,5 +1,5 @@
-"""Exact norms of layers from their dense matrices, slopes between pairs of inputs, and certified
-bounds of models that must have one."""
+"""Compute exact norms of layers from their dense matrices, slopes between pairs of inputs, and
+certified bounds of models that must have one."""
 
 import math
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from harness.measures.lipschitz_upper import upper
 
 
 def bound(module: nn.Module, *input_shape: int) -> float:
-    """Return the certified bound; fail where there is none, or where it is loose."""
+    """Return the certified bound. Fail when there is none, or when it is loose."""
     certified = upper(module, input_shape)
     assert certified.product is not None and certified.note is None
     assert certified.residual <= 1e-5

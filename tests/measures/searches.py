@@ -1,5 +1,5 @@
-"""The first-order distance and the minimum-norm search on small problems: their inputs, and calls
-with everything but the model and the points filled in."""
+"""Call the first-order distance and the minimum-norm search on small problems, with every argument
+but the model and the points filled in."""
 
 import math
 
@@ -24,7 +24,7 @@ def wander(x: Tensor) -> Tensor:
 
 
 def points(n: int, d: int, seed: int = 0) -> Tensor:
-    """Points of length about 1, as in data units."""
+    """Return points of length about 1, as in data units."""
     return torch.randn(n, d, generator=generator(seed)) / math.sqrt(d)
 
 

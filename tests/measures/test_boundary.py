@@ -1,5 +1,8 @@
-"""Distances to the decision boundary: exact on linear maps; points that are flat or far from any
-boundary."""
+"""Distances to the decision boundary: exact on linear maps, and right for points that are flat or
+far from any boundary.
+
+Run alone: python -m pytest tests/measures/test_boundary.py
+"""
 
 import math
 
@@ -24,6 +27,7 @@ from tests.measures.searches import (
 # Linear maps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [0.01, 1.0, 1000.0])
 @pytest.mark.parametrize("d", [1, 2, 10, 784])
 def test_distance_to_a_hyperplane(d: int, scale: float):
@@ -39,8 +43,8 @@ def test_distance_to_a_hyperplane(d: int, scale: float):
 
 
 def linear_classifier(d: int, classes: int) -> tuple[nn.Module, Tensor, float]:
-    """A linear classifier, points, and their exact mean distance: the nearest of the hyperplanes
-    to all rivals."""
+    """Return a linear classifier, points, and their exact mean distance to the nearest hyperplane
+    of a rival."""
     w, b, x = points(classes, d, seed=1), points(1, classes, seed=2)[0] / 10, points(200, d)
     z = x @ w.T + b
     label = z.argmax(1)
@@ -56,6 +60,7 @@ def test_first_order_distance_to_the_nearest_of_several_hyperplanes(d: int, clas
     assert first_order(model, x, classes).mean == pytest.approx(exact, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 3, 10])
 @pytest.mark.parametrize("d", [2, 10, 100])
 def test_attack_distance_to_the_nearest_of_several_hyperplanes(d: int, classes: int):
@@ -98,10 +103,11 @@ def test_the_attack_gets_out_of_flat_regions():
     assert found.censored == 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", [2, 10, 100])
 def test_the_attack_gets_out_of_flat_regions_in_any_direction(d: int):
-    """relu(⟨w, x⟩) − 0.1 with ‖w‖ = 1 from points inside the flat side; the only other points
-    given lie far away."""
+    """relu(⟨w, x⟩) − 0.1 with ‖w‖ = 1 from points inside the flat side. The only starts lie far
+    away."""
     w = nn.functional.normalize(points(1, d, seed=3), dim=1)
     model = nn.Sequential(
         affine(w, torch.tensor([0.0])),
@@ -139,6 +145,7 @@ class Constant(nn.Module):
         return 0 * x.sum(1, keepdim=True) + self.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "classes"),
     [(Constant([-1.0]), None), (Constant([1.0, 3.0, 2.0]), 3)],
@@ -153,6 +160,7 @@ def test_a_model_that_never_changes_its_label(model: nn.Module, classes: int | N
     assert bool(nearest_change(model, x, x, classes).isnan().all())
 
 
+@pytest.mark.slow
 def test_the_attack_is_reproducible_and_leaves_its_inputs_alone():
     net, x = trained_net(3, 5, 1, seed=0).torch(), points(50, 3)
     before = x.clone()
@@ -169,7 +177,8 @@ def test_images_keep_their_shape():
     assert tuple(attack(model, x, x, None)) == pytest.approx(tuple(flat), rel=1e-5)
 
 
-def test_each_run_of_points_begins_from_its_own_starts():
+@pytest.mark.slow
+def test_each_run_of_points_uses_its_own_starts():
     model, x, starts = (
         trained_net(3, 5, 1, seed=0).torch(),
         points(60, 3),
@@ -183,11 +192,12 @@ def test_each_run_of_points_begins_from_its_own_starts():
         ).change
         for g in (0, 1)
     ]
+
     # a boundary is found to 3e-5
     torch.testing.assert_close(together, torch.cat(apart), rtol=1e-4, atol=1e-5)
 
 
-def test_a_flat_point_goes_on_towards_the_change_that_is_known():
+def test_a_flat_point_moves_towards_a_known_change():
     """relu(⟨w, x⟩ − 0.05) − 0.05 in 100 dimensions: x lies flat, and in so many dimensions no
     random direction leads anywhere."""
     w = nn.functional.normalize(points(1, 100, seed=3), dim=1)

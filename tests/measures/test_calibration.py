@@ -1,5 +1,8 @@
-"""Calibration error, likelihood and Brier score: by hand, of forecasts of known quality, and
-whether their standard errors hold."""
+"""Calibration error, likelihood and Brier score: by hand, for forecasts of known quality, and with
+standard errors that hold.
+
+Run alone: python -m pytest tests/measures/test_calibration.py
+"""
 
 import math
 import warnings
@@ -12,7 +15,7 @@ from harness.measures.calibration import BINS, Calibration, calibration
 
 
 def logits(*rows: list[float]) -> Tensor:
-    """(1, N, K) whose softmax are the given probabilities."""
+    """Return (1, N, K) logits with these probabilities."""
     return torch.tensor([rows], dtype=torch.double).log()
 
 
@@ -24,8 +27,8 @@ def judged(output: Tensor, target: list[float] | list[int], classes: int | None)
 def forecasts(
     models: int, n: int, classes: int, seed: int, sharpness: float = 1.0, spread: float = 1.5
 ) -> tuple[Tensor, Tensor]:
-    """Logits of `models` independent forecasters and labels drawn from the softmax of sharpness
-    · logits, 1: calibrated."""
+    """Return the logits of `models` independent forecasters, and labels drawn from the softmax of
+    sharpness · logits. A sharpness of 1 is calibrated."""
     draw = torch.Generator().manual_seed(seed)
     z = spread * torch.randn(models, n, classes, generator=draw)
     labels = torch.multinomial((sharpness * z).softmax(2).flatten(0, 1), 1, generator=draw).reshape(
@@ -35,7 +38,7 @@ def forecasts(
 
 
 def as_scalar(z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Two-class logits as f = 2 P(+1) − 1, and labels as ±1."""
+    """Return two-class logits as f = 2 P(+1) − 1, and labels as ±1."""
     return 2 * z.softmax(2)[..., 1:] - 1, 2.0 * labels - 1
 
 
@@ -49,6 +52,7 @@ def test_two_bins_by_hand():
         logits([0.9, 0.1], [0.9, 0.1], [0.1, 0.9], [0.52, 0.48], [0.48, 0.52]), [0, 0, 0, 0, 0], 2
     )
     assert found.ece == pytest.approx((abs(2 - 2.7) + abs(1 - 1.04)) / 5)
+
     nll = [-math.log(p) for p in (0.9, 0.9, 0.1, 0.52, 0.48)]
     brier = [2 * (1 - p) ** 2 for p in (0.9, 0.9, 0.1, 0.52, 0.48)]
     for mean, se, values in ((found.nll, found.nll_se, nll), (found.brier, found.brier_se, brier)):
@@ -66,7 +70,7 @@ def test_gaps_cancel_within_a_bin_and_add_up_across_bins():
     assert across.ece == pytest.approx(((1 - 0.61) + 0.71) / 2)
 
 
-def test_a_probability_of_one_shares_the_last_bin():
+def test_a_probability_of_one_falls_in_the_last_bin():
     found = judged(torch.tensor([[[1.0], [0.94]]]), [-1.0, 1.0], None)
     assert found.ece == pytest.approx((1.0 - 0.03) / 2, rel=1e-6)
 
@@ -113,7 +117,8 @@ def test_certain_forecasts(right: bool, ece: float, brier: float, nll: float):
     ],
 )
 def test_scalar_outputs_by_hand(f: float, y: float, ece: float, brier: float):
-    """P(+1) = (1 + f)/2, cut off; a real-valued target counts as its sign; no likelihood."""
+    """P(+1) = (1 + f)/2, clipped. A real-valued target counts as its sign. There is no
+    likelihood."""
     found = judged(torch.full((1, 4, 1), f), [y] * 4, None)
     assert (found.ece, found.brier) == pytest.approx((ece, brier), rel=1e-6)
     assert (found.nll, found.nll_se) == (None, None)
@@ -131,6 +136,7 @@ def test_a_scalar_and_its_two_classes_agree():
 # What forecasts are worth
 
 
+@pytest.mark.slow
 def test_a_calibrated_forecasts_error_is_its_known_bias():
     """On average √(2/π) Σ_b √(Σ p(1 − p) in bin b) / N, and never above the bound of order
     √(bins/N)."""
@@ -144,10 +150,12 @@ def test_a_calibrated_forecasts_error_is_its_known_bias():
     ]
     bias = float(math.sqrt(2 / math.pi) * torch.stack(variances).sqrt().sum(0).mean()) / n
     mean = sum(found.ece for found in calibration(z, labels, 3)) / 60
+
     assert mean == pytest.approx(bias, rel=0.07)
     assert mean < 0.4 * math.sqrt(BINS / n)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("p", [0.6, 0.95])
 @pytest.mark.parametrize("truth", [0.3, 0.5])
 def test_an_over_confident_forecasts_error_is_the_gap(p: float, truth: float):
@@ -156,6 +164,7 @@ def test_an_over_confident_forecasts_error_is_the_gap(p: float, truth: float):
     found = calibration(logits(*[[p, 1 - p]] * n), labels, 2)[0]
     assert found.ece == pytest.approx(p - truth, abs=4 * math.sqrt(truth * (1 - truth) / n))
     assert found.ece_se == pytest.approx(math.sqrt(truth * (1 - truth) / n), rel=0.15)
+
     nll = -truth * math.log(p) - (1 - truth) * math.log(1 - p)
     brier = 2 * (truth * (1 - p) ** 2 + (1 - truth) * p**2)
     assert found.nll is not None and found.nll_se is not None
@@ -175,7 +184,7 @@ def test_sharper_logits_than_the_truth_cost_in_every_figure():
 
 
 @pytest.mark.parametrize("eta", [0.1, 0.3])
-def test_a_forecast_that_knows_of_noise_is_off_by_the_bayes_error_against_clean_labels(eta: float):
+def test_against_clean_labels_a_forecast_of_noisy_ones_is_off_by_the_bayes_error(eta: float):
     signs = torch.where(torch.arange(1000) % 3 == 0, 1.0, -1.0)
     found = calibration(((1 - 2 * eta) * signs)[None, :, None], signs, None)[0]
     assert found.ece == pytest.approx(eta, rel=1e-5)
@@ -184,13 +193,14 @@ def test_a_forecast_that_knows_of_noise_is_off_by_the_bayes_error_against_clean_
 # Standard errors
 
 REPEATS = 300
-"""Fresh samples behind an empirical standard deviation, which they give to within 4 %."""
+"""Fresh samples behind an empirical standard deviation, which is then known to within 4 %."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [200, 2000])
 @pytest.mark.parametrize(("classes", "scalar"), [(2, False), (10, False), (2, True)])
 def test_standard_errors_are_the_spread_over_fresh_samples(n: int, classes: int, scalar: bool):
-    """Within 15 %, of forecasts three times too sharp."""
+    """They agree within 15 %, for forecasts three times too sharp."""
     z, labels = forecasts(REPEATS, n, classes, seed=4, sharpness=1 / 3, spread=3.0)
     found = calibration(*as_scalar(z, labels), None) if scalar else calibration(z, labels, classes)
     for name in ("ece", "brier") if scalar else ("ece", "nll", "brier"):
@@ -200,17 +210,19 @@ def test_standard_errors_are_the_spread_over_fresh_samples(n: int, classes: int,
         assert float(errors.mean()) == pytest.approx(float(values.std()), rel=0.15), name
 
 
-def test_the_standard_error_of_a_calibrated_forecasts_error_is_too_large_by_at_most_what_is_said():
+@pytest.mark.slow
+def test_the_standard_error_of_a_calibrated_forecast_is_too_large_by_at_most_the_stated_factor():
     found = calibration(*forecasts(REPEATS, 2000, 3, seed=5), 3)
     spread = float(torch.tensor([f.ece for f in found]).std())
     mean = sum(f.ece_se for f in found) / REPEATS
     assert spread < mean < 1.7 * spread
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [3, 1500])
 def test_resampling_is_a_bootstrap(n: int):
-    """The same standard error as drawing the samples anew, over more samples than one chunk and
-    over a few."""
+    """Weights give the same standard error as redrawing the samples, for more samples than a chunk
+    holds and for a few."""
     z, labels = forecasts(1, n, 2, seed=6, sharpness=0.2)
     draw = torch.Generator().manual_seed(7)
     rows = torch.randint(n, (1000, n), generator=draw)
@@ -223,7 +235,7 @@ def test_resampling_is_a_bootstrap(n: int):
 # Whose figures
 
 
-def test_a_models_figures_do_not_depend_on_its_company_and_never_change():
+def test_figures_do_not_depend_on_other_models_and_are_reproducible():
     z, labels = forecasts(3, 1500, 4, seed=8)
     together = calibration(z, labels, 4)
     assert together == calibration(z, labels, 4)

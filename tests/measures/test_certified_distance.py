@@ -1,5 +1,8 @@
-"""From a bound on the logits to log-probabilities, to margins, and to the distance within which no
-label changes."""
+"""A bound on the logits bounds log-probabilities and margins, and certifies the distance within
+which no label changes.
+
+Run alone: python -m pytest tests/measures/test_certified_distance.py
+"""
 
 import math
 
@@ -27,6 +30,7 @@ def log_softmax_jacobian(z: Tensor) -> Tensor:
     return jacrev(lambda z: F.log_softmax(z, 0))(z.double())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 3, 10, 50])
 def test_log_probabilities_are_at_most_root_k_steeper_and_reach_it_at_a_corner(classes: int):
     factor = log_probability_factor(classes)
@@ -35,6 +39,7 @@ def test_log_probabilities_are_at_most_root_k_steeper_and_reach_it_at_a_corner(c
         norm = float(torch.linalg.matrix_norm(log_softmax_jacobian(z), ord=2))
         assert norm == pytest.approx(factor * float(F.softmax(z, 0).norm()))
         assert norm <= factor * (1 + 1e-12)
+
     corner = torch.zeros(classes).index_fill(0, torch.tensor(1), 50.0)
     assert float(torch.linalg.matrix_norm(log_softmax_jacobian(corner), ord=2)) == pytest.approx(
         factor
@@ -69,6 +74,7 @@ def test_for_a_linear_classifier_of_more_labels_the_distance_is_never_above_the_
         model.weight.data[1] = -model.weight[0]
     with torch.no_grad():
         z = model(x)
+
     top = z.argmax(1)
     gaps, apart = (
         z.max(1).values[:, None] - z,
@@ -77,11 +83,13 @@ def test_for_a_linear_classifier_of_more_labels_the_distance_is_never_above_the_
     exact_distance = torch.where(apart > 0, gaps / apart, torch.inf).min(1).values
     margin = z.topk(2).values @ torch.tensor([1.0, -1.0], dtype=z.dtype)
     certified = certified_distance(margin, bound(model, d), classes)
+
     assert (
         certified.shape == (200,)
         and bool((certified <= exact_distance * (1 + 1e-12)).all())
         and bool((certified > 0).all())
     )
+
     if classes == 2:
         assert torch.allclose(certified, exact_distance)
 

@@ -1,5 +1,8 @@
-"""Corruptions against rolled, turned and averaged images; their damage on a classifier whose
-answers are known."""
+"""Corruptions equal rolled, turned and averaged images, and do known damage to a classifier whose
+answers are known.
+
+Run alone: python -m pytest tests/measures/test_corruption.py
+"""
 
 import math
 from collections.abc import Callable
@@ -81,7 +84,7 @@ def test_quarter_turns(side: int, quarters: int, turn: int, box: tuple[float, fl
 
 @pytest.mark.parametrize(("height", "width"), [(8, 16), (18, 10)])
 @pytest.mark.parametrize("degrees", [30.0, 90.0])
-def test_an_oblong_image_is_turned_as_the_middle_of_a_square_one(
+def test_an_oblong_image_turns_like_the_middle_of_a_square_one(
     height: int, width: int, degrees: float
 ):
     x = images(3, 1, height, width)
@@ -94,7 +97,7 @@ def test_an_oblong_image_is_turned_as_the_middle_of_a_square_one(
     assert_close(corrupt(x, "rotation", degrees, heading(1, 0), BOX), expected)
 
 
-def test_a_turn_uncovers_the_least_value():
+def test_a_rotation_uncovers_the_least_value():
     found = corrupt(torch.full((3, 1, 28, 28), 0.7), "rotation", 45.0, heading(1, 0), (0.2, 1.0))
     assert_close(found[:, :, [0, 0, -1, -1], [0, -1, 0, -1]], torch.full((3, 1, 4), 0.2))
     assert_close(found[:, :, 10:18, 10:18], torch.full((3, 1, 8, 8), 0.7))
@@ -109,16 +112,18 @@ def test_blur_keeps_a_constant(shape: tuple[int, ...], sigma: float):
 
 @pytest.mark.parametrize("sigma", [1.0, 2.0, 3.0])
 def test_blur_of_a_dot_is_a_gaussian(sigma: float):
-    """All of its mass, its variance σ² along both axes (less what is cut off), alike in every
-    direction."""
+    """The blurred dot keeps its mass, has variance σ² along both axes (less what is cut off), and
+    looks the same in every direction."""
     x = torch.zeros(1, 1, 41, 41, dtype=torch.double)
     x[0, 0, 20, 20] = 1.0
     found = corrupt(x, "blur", sigma, heading(1, 0, n=1), BOX)[0, 0]
     offsets = torch.arange(-20.0, 21.0, dtype=torch.double)
+
     assert float(found.sum()) == pytest.approx(1.0)
     for along in (found.sum(0), found.sum(1)):
         assert float((along * offsets.square()).sum()) == pytest.approx(sigma**2, rel=0.01)
         assert float((along * offsets).sum()) == pytest.approx(0.0, abs=1e-12)
+
     assert float(found[20, 22] / found[20, 20]) == pytest.approx(math.exp(-2 / sigma**2))
     assert float(found[22, 23] / found[20, 20]) == pytest.approx(
         math.exp(-(2**2 + 3**2) / 2 / sigma**2)
@@ -174,13 +179,13 @@ def test_variations_are_all_different_within_the_box_and_leave_the_image_alone(d
             assert float((one - other).abs().flatten(1).max(1).values.min()) > 0.01
 
 
-def test_what_lies_outside_the_box_is_cut_off():
+def test_values_outside_the_box_are_clipped():
     x = 3 * images(4, 1, 28, 28) - 1
     for variation, corrupted in corruptions(x, directions(4), (0.0, 1.0)):
         assert 0 <= float(corrupted.min()) and float(corrupted.max()) <= 1, variation
 
 
-def test_directions_are_drawn_evenly_and_with_the_generator():
+def test_directions_are_drawn_evenly_from_the_generator():
     drawn = directions(40_000)
     assert torch.equal(drawn, directions(40_000)) and not torch.equal(
         drawn, directions(40_000, seed=1)
@@ -192,9 +197,9 @@ def test_directions_are_drawn_evenly_and_with_the_generator():
     )
 
 
-def test_points_are_corrupted_apart():
-    """A point is the same alone and in company, so that models measured together see what they
-    would see alone."""
+def test_points_are_corrupted_independently():
+    """A point is corrupted the same way alone and in a batch, so models measured together see what
+    they would see alone."""
     x, drawn = images(6, 1, 28, 28), directions(6)
     alone = [corrupted for _, corrupted in corruptions(x[4:5], drawn[4:5], BOX)]
     for (_, together), one in zip(corruptions(x, drawn, BOX), alone, strict=True):
@@ -205,8 +210,8 @@ def test_points_are_corrupted_apart():
 
 
 def bars(n: int) -> tuple[Tensor, Tensor]:
-    """Bright upright bars of four pixels, 2 from the left side or 2 from the right (classes 0
-    and 1)."""
+    """Return bright upright bars of four pixels, 2 from the left side or 2 from the right (classes
+    0 and 1)."""
     y = torch.arange(n) % 2
     x = torch.zeros(n, 1, 16, 16)
     x[y == 0, :, 2:14, 2:6] = 1.0
@@ -215,24 +220,26 @@ def bars(n: int) -> tuple[Tensor, Tensor]:
 
 
 def templates(z: Tensor) -> Tensor:
-    """(B, 2): how much of each bar lies where it belongs, more than half of it being needed
-    against a third answer."""
+    """Return (B, 2): how much of each bar is in its place. More than half of it is needed to beat a
+    third answer."""
     mass = torch.stack([z[:, 0, 2:14, 2:6].mean((1, 2)), z[:, 0, 2:14, 10:14].mean((1, 2))], dim=1)
     return torch.cat([mass, torch.full((len(z), 1), 0.5)], dim=1)
 
 
-def test_damage_of_shifts_is_as_counted():
-    """Of a bar four pixels wide a sideways shift of one leaves three quarters, of two or more at
-    most half, which loses; a shift upwards or downwards of c leaves (12 − c)/12, which wins up
-    to five."""
+def test_shifts_do_the_damage_counted_by_hand():
+    """A sideways shift by one pixel leaves three quarters of a bar four pixels wide; by two or more
+    it leaves at most half, which loses. A vertical shift by c leaves (12 − c)/12, which wins up to
+    c = 5."""
     n = 400
     x, y = bars(n)
     drawn = directions(n)
     right, flipped = corruption_response(templates, x, y, 3, drawn, BOX)
+
     assert right.shape == flipped.shape == (n, 20) and right.dtype == flipped.dtype == torch.bool
     assert torch.equal(right, ~flipped), "the clean image is always classified rightly"
     sideways = drawn[:, 0] != 0
     assert bool(right[:, 0].all())
+
     for severity in (3, 4, 5):
         assert torch.equal(right[:, severity - 1], ~sideways)
 
@@ -247,8 +254,8 @@ def test_damage_grows_with_severity():
 
 
 def test_both_signs_and_real_values_of_a_scalar_target():
-    """f = brightness of the left half less that of the right: its sign survives blur and
-    contrast, and what is right is by sign."""
+    """f is the brightness of the left half less that of the right. Its sign survives blur and
+    contrast, and the sign decides what is right."""
     x, labels = bars(60)
 
     def f(z: Tensor) -> Tensor:
@@ -293,6 +300,7 @@ def test_rows_of_a_response():
     flipped = torch.zeros(10, 20, dtype=torch.bool)
     flipped[:, 3] = True
     rows = corruption_rows(right, flipped)
+
     assert len(rows) == 20
     assert rows[7] == {
         "kind": "rotation",
@@ -302,6 +310,7 @@ def test_rows_of_a_response():
         "accuracy_se": math.sqrt(0.024),
         "flip_rate": 0.0,
     }
+
     assert rows[3] == {
         "kind": "shift",
         "severity": 4,

@@ -1,5 +1,8 @@
-"""Counts of parameters and FLOPs against formulas: groups that sum to numel, tied weights once,
-meta device included."""
+"""Counts of parameters and FLOPs agree with formulas: groups sum to numel, tied weights count once,
+also on the meta device.
+
+Run alone: python -m pytest tests/measures/test_counts.py
+"""
 
 import pytest
 import torch
@@ -22,7 +25,7 @@ def frozen() -> nn.Module:
 
 
 class Own(nn.Module):
-    """Parameters of its own beside those of its parts."""
+    """A module with parameters of its own beside those of its parts."""
 
     def __init__(self):
         super().__init__()
@@ -86,8 +89,8 @@ def test_a_billion_parameters_are_counted_without_memory():
 
 
 def mlp_flops(inputs: int, width: int, depth: int, outputs: int) -> int:
-    """Two per multiply-add: forward, weight gradients, and input gradients of all layers but the
-    first."""
+    """Return two FLOPs per multiply-add of the forward pass, the weight gradients, and the input
+    gradients of all layers but the first."""
     sizes = [inputs, *[width] * depth, outputs]
     products = [a * b for a, b in zip(sizes, sizes[1:], strict=False)]
     return 2 * (3 * sum(products) - products[0])
@@ -101,6 +104,7 @@ def test_flops_of_an_mlp(shape: tuple[int, int, int, int], device: str):
     assert count_training_flops(model, (shape[0],)) == mlp_flops(*shape)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 @pytest.mark.parametrize("outputs", [1, 10])
 @pytest.mark.parametrize("c", [1, 3])
@@ -113,8 +117,8 @@ def test_flops_of_the_cnn(c: int, outputs: int, device: str):
 
 
 class OncePerBatch(nn.Module):
-    """A linear map whose weight is a product, formed anew in every forward pass whatever the
-    batch."""
+    """A linear map whose weight is a product, computed anew in every forward pass at any batch
+    size."""
 
     def __init__(self):
         super().__init__()

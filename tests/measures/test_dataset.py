@@ -1,5 +1,8 @@
-"""A data set's columns: in the schema, worked out once, and anew whenever an input changes, not
-when labels do."""
+"""The columns of a data set are in the schema, are computed once, and are computed anew when an
+input changes but not when labels do.
+
+Run alone: python -m pytest tests/measures/test_dataset.py
+"""
 
 import dataclasses
 import json
@@ -33,8 +36,8 @@ def made(n: int = 60, m: int = 40, shape: tuple[int, ...] = (3,), seed: int = 0)
 
 @pytest.fixture
 def worked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
-    """An empty memory and an empty cache; how many inputs were worked on, for every time that
-    they were."""
+    """Empty the memory and the cache, and return a list that gets the number of inputs at every
+    computation."""
     calls: list[int] = []
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(dataset, "_described", {})
@@ -44,7 +47,7 @@ def worked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
 
 @pytest.fixture
 def forget(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """What another process is to this one: the memory gone, the files still there."""
+    """Return a function that empties the memory but keeps the files, as for another process."""
     return lambda: monkeypatch.setattr(dataset, "_described", {})
 
 
@@ -52,18 +55,21 @@ def files() -> list[Path]:
     return sorted(dataset_file("any").parent.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(3,), (1, 4, 4), (1,)], ids=str)
-def test_the_columns_are_the_schemas(worked: list[int], shape: tuple[int, ...]):
+def test_the_columns_are_those_of_the_schema(worked: list[int], shape: tuple[int, ...]):
     data = made(shape=shape)
     found = describe(data)
     schema = arrow_schema()
     assert set(found) == {
         name for name in schema.names if name.startswith(("d_", "pair_distance_"))
     } - {"d_ambient"}
+
     pa.Table.from_pylist(
         [found], schema=pa.schema([schema.field(name) for name in found])
     ).validate(full=True)
     x = torch.cat([data.x_train, data.x_test])
+
     assert found["d_points"] == len(x) == 100
     assert found["pair_distance_mean"] == pytest.approx(
         pair_distances(x, data.unit()).pair_distance_mean
@@ -71,10 +77,11 @@ def test_the_columns_are_the_schemas(worked: list[int], shape: tuple[int, ...]):
     assert found["d_mle"] == pytest.approx(dimension(x).d_mle)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", [2, 3, 6])
 def test_the_sphere_task(worked: list[int], d: int):
-    """S^(d−1); two inputs are about √2 units apart, the less the fewer the dimensions (4/π on
-    the circle)."""
+    """On S^(d−1) two inputs are about √2 units apart, and less in fewer dimensions (4/π on the
+    circle)."""
     config = SphereConfig(n=256, d=d)
     found = describe(Sphere().data(config, Seeds(0)))
     assert found["d_points"] == POINTS
@@ -86,7 +93,7 @@ def test_the_sphere_task(worked: list[int], d: int):
 
 
 @pytest.mark.parametrize(("n", "m"), [(60, 40), (2000, 40), (40, 2000), (1, 1), (2, 1)])
-def test_the_drawn_inputs_are_the_data_sets_own_and_differ(n: int, m: int):
+def test_the_drawn_inputs_are_different_inputs_of_the_data_set(n: int, m: int):
     data = made(n, m)
     drawn = drawn_inputs(data)
     rows, whole = (
@@ -97,14 +104,14 @@ def test_the_drawn_inputs_are_the_data_sets_own_and_differ(n: int, m: int):
     assert torch.equal(drawn, drawn_inputs(data))
 
 
-def test_the_draw_takes_of_both_in_proportion():
+def test_the_draw_takes_from_both_sets_in_proportion():
     data = made(3000, 1000)
     data.x_train[:, 0] = 0
     held_out = int((drawn_inputs(data)[:, 0] != 0).sum())
     assert abs(held_out - 250) < 4 * math.sqrt(1000 * 0.25 * 0.75)
 
 
-def test_a_data_set_is_worked_out_once(worked: list[int], forget: Callable[[], None]):
+def test_a_data_set_is_described_once(worked: list[int], forget: Callable[[], None]):
     first = describe(made())
     assert describe(made()) == first and worked == [100], "from memory"
     assert len(files()) == 1
@@ -116,7 +123,7 @@ def test_a_data_set_is_worked_out_once(worked: list[int], forget: Callable[[], N
     assert describe(made()) == first and worked == [100, 100]
 
 
-def test_numbers_that_do_not_exist_are_kept_too(worked: list[int], forget: Callable[[], None]):
+def test_missing_numbers_are_kept_too(worked: list[int], forget: Callable[[], None]):
     data = made(2, 1)
     first = describe(data)
     forget()
@@ -146,9 +153,10 @@ def test_labels_and_kind_of_target_do_not_matter(worked: list[int]):
     assert worked == [100]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["x_train", "x_test"])
 @pytest.mark.parametrize("change", [1e-4, 1.0])
-def test_a_change_of_any_input_is_seen(worked: list[int], part: str, change: float):
+def test_a_change_of_any_input_is_noticed(worked: list[int], part: str, change: float):
     describe(made())
     for row in (0, 1, -1):
         data = made()
@@ -157,13 +165,15 @@ def test_a_change_of_any_input_is_seen(worked: list[int], part: str, change: flo
     assert worked == [100] * 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [2000, 3000])
-def test_a_change_of_an_input_that_was_not_drawn_is_seen_in_the_unit(worked: list[int], n: int):
+def test_a_change_of_an_input_that_was_not_drawn_shows_in_the_unit(worked: list[int], n: int):
     one, other = made(n, 40), made(n, 40)
     drawn = {tuple(row) for row in drawn_inputs(one).tolist()}
     left_out = next(i for i, row in enumerate(one.x_train.tolist()) if tuple(row) not in drawn)
     other.x_train[left_out] *= 10
     before, after = describe(one), describe(other)
+
     assert worked == [POINTS] * 2
     assert before["d_mle"] == after["d_mle"]
     assert after["pair_distance_mean"] / before["pair_distance_mean"] == pytest.approx(
@@ -193,13 +203,13 @@ def test_other_inputs_are_other_data_sets(worked: list[int], other: Callable[[],
     assert len(worked) == len(files()) == 3
 
 
-def test_the_same_inputs_split_otherwise_are_the_same_data_set(worked: list[int]):
+def test_the_same_inputs_split_differently_are_the_same_data_set(worked: list[int]):
     assert describe(made(60, 40)) == describe(made(30, 70))
     assert worked == [100]
 
 
 @pytest.mark.parametrize("what", ["version", "library"])
-def test_another_way_of_working_out_is_another_file(
+def test_another_version_of_the_code_is_another_file(
     worked: list[int], forget: Callable[[], None], what: str, monkeypatch: pytest.MonkeyPatch
 ):
     describe(made())
@@ -213,6 +223,7 @@ def test_another_way_of_working_out_is_another_file(
     assert worked == [100, 100] and len(files()) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content", ["", "{}", "[]", "null", '{"d_points": 3}', "\x00", "\udcff", "half", "short list"]
 )
@@ -225,6 +236,7 @@ def test_a_damaged_file_is_made_anew(worked: list[int], forget: Callable[[], Non
         content = json.dumps({**json.loads(whole), "pair_distance_quantiles": [1.0]})
     files()[0].write_bytes(content.encode("utf-8", "surrogateescape"))
     forget()
+
     assert describe(made()) == first and worked == [100, 100]
     assert [path.read_text() for path in files()] == [whole]
 

@@ -1,5 +1,8 @@
-"""Effective dimension on sets whose dimension is known: spheres, subspaces, rolls, unions; and
-on sets that have none."""
+"""Effective dimension of sets whose dimension is known (spheres, subspaces, rolls, unions) and of
+sets that have none.
+
+Run alone: python -m pytest tests/measures/test_dimension.py
+"""
 
 import math
 
@@ -17,20 +20,20 @@ def normal(n: int, d: int, seed: int = 0) -> np.ndarray:
 
 
 def sphere(k: int, n: int = N, seed: int = 0) -> np.ndarray:
-    """(n, k + 1) points, uniform on S^k."""
+    """Return (n, k + 1) points, uniform on S^k."""
     x = normal(n, k + 1, seed)
     return x / np.linalg.norm(x, axis=1, keepdims=True)
 
 
 def embedded(x: np.ndarray, d: int, seed: int = 9) -> np.ndarray:
-    """The same points turned into R^d by a random isometry."""
+    """Return the same points, moved into R^d by a random isometry."""
     basis = np.linalg.qr(normal(d, x.shape[1], seed))[0]
     return x @ basis.T
 
 
 def swiss_roll(n: int = N) -> np.ndarray:
-    """A sheet rolled up in R³, uniform on the sheet: its spiral is drawn by arc length, nearly
-    t²/2."""
+    """Return points on a sheet rolled up in R³, uniform on the sheet: the spiral is drawn by arc
+    length, nearly t²/2."""
     u = np.random.default_rng(0).random((2, n))
     t = np.sqrt((1.5 * math.pi) ** 2 + u[0] * ((4.5 * math.pi) ** 2 - (1.5 * math.pi) ** 2))
     return np.stack([t * np.cos(t), 30 * u[1], t * np.sin(t)], axis=1)
@@ -42,6 +45,7 @@ def clear_of_noise(found: Dimension, dimensions: float, rel: float):
     assert found.d_mle == pytest.approx(dimensions, rel=rel)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", [3, 10, 784])
 def test_a_swiss_roll_is_a_sheet(d: int):
     found = dimension(embedded(swiss_roll(), d))
@@ -49,6 +53,7 @@ def test_a_swiss_roll_is_a_sheet(d: int):
     assert 2.5 < found.d_participation <= 3, "rolled up, it fills three directions"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", [None, 30, 784], ids=str)
 @pytest.mark.parametrize("k", [1, 2, 3, 5])
 def test_spheres_of_few_dimensions(k: int, d: int | None):
@@ -58,12 +63,12 @@ def test_spheres_of_few_dimensions(k: int, d: int | None):
     assert found.d_participation == pytest.approx(k + 1, rel=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("k", "twonn", "mle"), [(10, 9.4, 8.7), (15, 13.1, 12.0), (63, 37.5, 32.4)]
 )
 def test_many_dimensions_are_underestimated_as_documented(k: int, twonn: float, mle: float):
-    """Means of eight drawings; the library's figures, so that a change of its method would be
-    seen."""
+    """Means of eight drawings, as the library gives them, so a change of its method would show."""
     found = [dimension(sphere(k, seed=seed)) for seed in range(3)]
     assert np.mean([f.d_twonn for f in found]) == pytest.approx(twonn, rel=0.08)
     assert np.mean([f.d_mle for f in found]) == pytest.approx(mle, rel=0.03)
@@ -72,6 +77,7 @@ def test_many_dimensions_are_underestimated_as_documented(k: int, twonn: float, 
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [1, 2, 4, 7])
 def test_a_linear_subspace(k: int):
     found = dimension(embedded(normal(N, k), 50))
@@ -92,8 +98,8 @@ VARIANCES = [
 @pytest.mark.parametrize("d", [12, 20, 100])
 @pytest.mark.parametrize("variances", VARIANCES, ids=str)
 def test_the_participation_ratio_is_exact(variances: list[float], d: int):
-    """Points ±√λ along each axis have these variances exactly, whether there are more points or
-    more numbers in each."""
+    """Points ±√λ along each axis have these variances exactly, with more points than dimensions or
+    fewer."""
     axes = np.diag(np.sqrt(variances))
     x = embedded(np.concatenate([axes, -axes]), max(d, len(variances))) + 5
     assert participation_ratio(x) == pytest.approx(
@@ -101,19 +107,22 @@ def test_the_participation_ratio_is_exact(variances: list[float], d: int):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("apart", [10.0, 1000.0])
 def test_a_union_of_two_sheets_far_apart(apart: float):
-    """Locally two dimensions; the variance lies along the line between them."""
+    """There are two dimensions locally, while the variance lies along the line between the
+    sheets."""
     sheets = [embedded(normal(N // 2, 2, seed), 20, seed=5 + seed) for seed in (0, 1)]
     found = dimension(np.concatenate([sheets[0], sheets[1] + apart]))
     clear_of_noise(found, 2, rel=0.05)
     assert found.d_participation == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("low", "high"), [(1, 2), (1, 5), (2, 4)])
 def test_a_union_of_unequal_dimensions(low: int, high: int):
-    """Half of the points each: the MLE averages pointwise estimates as inverses; TwoNN gives
-    something between the two."""
+    """Each part has half of the points. The MLE averages pointwise estimates as inverses; TwoNN
+    gives something between the two."""
     parts = [embedded(sphere(k, N // 2), 20) for k in (low, high)]
     found = dimension(np.concatenate([parts[0], parts[1] + 50]))
     assert found.d_mle == pytest.approx(2 / (1 / low + 1 / high), rel=0.07)
@@ -128,6 +137,7 @@ def test_inputs_of_one_number(curve: str):
     assert found.d_participation == 1 and found.d_participation_spread == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change", ["scaled", "moved", "turned", "as an image", "float32", "tensor"]
 )
@@ -144,7 +154,7 @@ def test_what_leaves_the_dimension_as_it_was(change: str):
     assert dimension(changed) == pytest.approx(dimension(x), rel=1e-4)
 
 
-def test_the_order_changes_the_spread_alone():
+def test_the_order_changes_only_the_spread():
     x = sphere(5, 400)
     one, other, again = dimension(x), dimension(x[::-1]), dimension(x)
     assert one == again
@@ -154,15 +164,16 @@ def test_the_order_changes_the_spread_alone():
 
 
 def test_the_subsamples_are_drawn_whatever_the_order():
-    """Sorted by dimension, runs of rows would differ by 4; drawn quarters of a sphere and a
-    curve differ little."""
+    """With points sorted by dimension, consecutive quarters would differ by 4; randomly drawn
+    quarters differ little."""
     x = np.concatenate([embedded(sphere(k, N // 2), 20) + 50 * k for k in (1, 5)])
     assert dimension(x).d_mle_spread < 0.3
 
 
+@pytest.mark.slow
 def test_the_spread_is_that_of_a_quarter_of_the_points():
-    """Its mean square is the variance of the estimate over fresh drawings; each side is known to
-    4 %."""
+    """The mean square of the spread is the variance of the estimate over fresh drawings. Each side
+    is known to 4 %."""
     spreads = np.array(
         [dimension(normal(60, 3, seed)).d_participation_spread for seed in range(200)]
     )
@@ -170,8 +181,10 @@ def test_the_spread_is_that_of_a_quarter_of_the_points():
     assert np.sqrt(np.square(spreads).mean()) == pytest.approx(drawn.std(ddof=1), rel=0.1)
 
 
+@pytest.mark.slow
 def test_the_spreads_of_the_neighbour_estimates():
-    """Thirty fresh drawings against the mean of eight spreads, known to 15 %."""
+    """The spread over thirty fresh drawings agrees with the mean of eight spreads, known to 15
+    %."""
     spreads = np.array([dimension(sphere(4, 400, seed)) for seed in range(8)])[:, [4, 6]].mean(
         axis=0
     )
@@ -181,8 +194,9 @@ def test_the_spreads_of_the_neighbour_estimates():
     assert spreads == pytest.approx(drawn, rel=0.6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("copies", [2, 5])
-def test_copies_tell_of_no_direction(copies: int):
+def test_copies_show_no_direction(copies: int):
     x = sphere(3, 400).astype(np.float32)
     once, repeated = dimension(x), dimension(np.repeat(x, copies, axis=0))
     assert repeated.d_points == copies * 400
@@ -229,14 +243,14 @@ def test_sets_without_an_estimate_give_nan(x: np.ndarray, expected: set[str]):
 
 
 def test_a_lattice_gives_an_estimate_or_none():
-    """Most ratios of distances are 1; whatever comes out is a positive number or NaN, and
-    nothing is raised."""
+    """Most ratios of distances are 1. The estimate is a positive number or NaN, and nothing is
+    raised."""
     lattice = np.stack(np.meshgrid(*[np.arange(7.0)] * 3), axis=-1).reshape(-1, 3)
     found = dimension(lattice)
     assert all(math.isnan(value) or 0 < value < math.inf for value in found)
 
 
-def test_the_inputs_are_left_as_they_were():
+def test_the_inputs_are_not_changed():
     x = sphere(2, 50)
     before = x.copy()
     dimension(x)

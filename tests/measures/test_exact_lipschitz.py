@@ -1,5 +1,8 @@
-"""Exact Lipschitz constants of two-layer networks: the enumeration itself, and the upper bound
-beside it."""
+"""Exact Lipschitz constants of two-layer networks: the enumeration is right, and the upper bound
+lies above it.
+
+Run alone: python -m pytest tests/measures/test_exact_lipschitz.py
+"""
 
 import numpy as np
 import pytest
@@ -28,11 +31,12 @@ def test_enumeration_finds_constants_worked_out_by_hand(name: str):
 
 
 def jacobian_norms(net: SmallNet, points: np.ndarray) -> np.ndarray:
-    """(points,) norms of A D W."""
+    """Return the norms (points,) of A D W."""
     active = points @ net.W.T + net.b > 0
     return np.linalg.norm(net.A @ (active[:, :, None] * net.W), ord=2, axis=(1, 2))
 
 
+@pytest.mark.slow
 def test_on_the_line_enumeration_agrees_with_the_slopes_between_kinks():
     nets = [net for net in small_nets() if net.W.shape[1] == 1]
     assert len(nets) > 30
@@ -42,7 +46,8 @@ def test_on_the_line_enumeration_agrees_with_the_slopes_between_kinks():
         assert net.exact == pytest.approx(jacobian_norms(net, between[:, None]).max())
 
 
-def test_sampled_slopes_exact_constant_and_upper_bound_come_in_this_order():
+@pytest.mark.slow
+def test_the_exact_constant_lies_between_sampled_slopes_and_the_upper_bound():
     rng = np.random.default_rng(1)
     reached = 0
     for net in small_nets():
@@ -53,6 +58,7 @@ def test_sampled_slopes_exact_constant_and_upper_bound_come_in_this_order():
             1 + 1e-12
         )
         reached += sampled >= net.exact * (1 - 1e-9)
+
     assert reached > 150, (
         "regions are few, and most of them wide: sampling must nearly always find the steepest"
     )

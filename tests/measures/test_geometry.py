@@ -1,5 +1,7 @@
-"""Pairwise distances: by hand on a line, by formula on spheres, and with copies and far-off
-data."""
+"""Pairwise distances: by hand on a line, by formula on spheres, and for copies and distant data.
+
+Run alone: python -m pytest tests/measures/test_geometry.py
+"""
 
 import math
 
@@ -25,6 +27,7 @@ def test_points_on_a_line_by_hand():
     assert found.pair_distance_quantiles == pytest.approx([2 + 4 * q for q in QUANTILES])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", [2, 3, 16, 300, 3000])
 def test_two_random_points_of_a_sphere_are_root_two_radii_apart(d: int):
     """The mean distance is 2^(d−1)·Γ(d/2)²/(√π·Γ(d−1/2)) radii, which tends to √2 from below;
@@ -35,12 +38,14 @@ def test_two_random_points_of_a_sphere_are_root_two_radii_apart(d: int):
         - math.log(math.pi) / 2
         - math.lgamma(d - 1 / 2)
     )
+
     found = pair_distances(7 * sphere(d), unit=7.0)
     sd = math.sqrt(2 - mean**2)
     # pairs are uncorrelated on a sphere
     assert found.pair_distance_mean == pytest.approx(mean, abs=4 * sd / 1000)
     assert found.pair_distance_sd == pytest.approx(sd, rel=0.05)
     assert mean < math.sqrt(2)
+
     if d >= 16:
         assert math.sqrt(2) - mean < 1 / (4 * d)
         low, median, high = (found.pair_distance_quantiles[i] for i in (0, 3, -1))
@@ -68,8 +73,8 @@ def test_inputs_of_any_shape(shape: tuple[int, ...]):
 
 @pytest.mark.parametrize("far", [0.0, 1e3, 1e6], ids=str)
 def test_distances_against_direct_differences(far: float):
-    """Wherever the data lie; the float64 inputs themselves hold their differences to 1e-10 at
-    1e6."""
+    """They agree wherever the data lie. At 1e6 the float64 inputs themselves hold their differences
+    to 1e-10."""
     x = torch.randn(40, 50, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + far
     direct = (x[:, None] - x[None]).norm(dim=2).numpy()
     np.testing.assert_allclose(distances(x), direct, rtol=1e-9, atol=1e-9)
@@ -79,8 +84,8 @@ def test_distances_against_direct_differences(far: float):
 @pytest.mark.parametrize("n", [20, 37, 61])
 @pytest.mark.parametrize("d", [1, 5, 17, 784])
 def test_copies_are_0_apart_and_neighbours_are_not(d: int, n: int, scale: float):
-    """A neighbour some rounding steps of float32 away is still told from a copy, wherever each
-    falls in the matrix product's blocks."""
+    """A neighbour a few float32 rounding steps away differs from a copy, wherever each falls in the
+    blocks of the matrix product."""
     x = torch.randn(n, d, generator=torch.Generator().manual_seed(0))
     x[1:, 0], x[0, 0] = x[1:, 0] / 4, 1.0
     copies, neighbour = torch.cat([x, x]), x[:1].clone()
@@ -118,7 +123,7 @@ def test_nothing_to_measure_gives_nan(x: torch.Tensor, unit: float):
     )
 
 
-def test_the_inputs_are_left_as_they_were():
+def test_the_inputs_are_not_changed():
     x = np.arange(12.0).reshape(4, 3)
     pair_distances(x, 1.0)
     assert np.array_equal(x, np.arange(12.0).reshape(4, 3))

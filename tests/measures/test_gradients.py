@@ -1,5 +1,8 @@
-"""Input gradients and margins: exact on linear maps, tangential on the sphere by formula, finite
-differences elsewhere."""
+"""Input gradients and margins: exact on linear maps, by formula along the sphere, by finite
+differences elsewhere.
+
+Run alone: python -m pytest tests/measures/test_gradients.py
+"""
 
 import pytest
 import torch
@@ -58,7 +61,7 @@ def test_norms_of_a_scalar_linear_map(d: int):
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10])
-def test_norms_of_a_linear_classifier_are_of_the_top_two_rows(classes: int):
+def test_norms_of_a_linear_classifier_come_from_its_top_two_rows(classes: int):
     w, x = points(classes, 6), points(30, 6) * 3
     norms = gradient_norms(linear(w.tolist(), [0.0] * classes), x, classes, on_sphere=False)
     top = (x @ w.T).topk(2, dim=1).indices
@@ -70,7 +73,8 @@ def test_norms_of_a_linear_classifier_are_of_the_top_two_rows(classes: int):
 @pytest.mark.parametrize("radius", [1.0, 0.7])
 @pytest.mark.parametrize("d", [2, 3, 20])
 def test_tangential_gradient_on_the_sphere(d: int, radius: float):
-    """The part of w across x: sqrt(‖w‖² − ⟨w, x⟩²) for |x| = 1, at radius |x| as at 1."""
+    """It is the part of w across x: sqrt(‖w‖² − ⟨w, x⟩²) for |x| = 1, and the same at every
+    radius."""
     w, x = points(1, d), torch.nn.functional.normalize(points(40, d))
     norms = gradient_norms(linear(w.tolist(), [0.0]), radius * x, None, on_sphere=True)
     expected = (w.square().sum() - (x @ w.T)[:, 0].square()).clamp(min=0).sqrt()
@@ -83,7 +87,7 @@ def test_tangential_gradient_on_the_sphere(d: int, radius: float):
 
 
 class Radial(nn.Module):
-    """A function of the distance from the origin alone: no gradient along the sphere."""
+    """A function of only the distance from the origin: it has no gradient along the sphere."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.square().sum(1, keepdim=True)
@@ -121,11 +125,13 @@ def test_margin_gradients_against_finite_differences(
     step = 1e-6 * torch.nn.functional.normalize(
         points(8, *shape, dtype=torch.float64).flatten(1)
     ).reshape(x.shape)
+
     with torch.no_grad():
         ahead, behind = (margin_values(model(x + s), label, classes) for s in (step, -step))
     along = (found.gradients.flatten(2) * step.flatten(1)[:, None]).sum(2)
     own = found.values.isinf()
     torch.testing.assert_close(along[~own], ((ahead - behind) / 2)[~own], rtol=1e-4, atol=1e-13)
+
     assert bool((found.gradients.flatten(2).norm(dim=2)[own] == 0).all())
     assert int(own.sum()) == (0 if classes is None else 8)
 

@@ -1,5 +1,8 @@
-"""Accuracy, changed predictions, moved outputs and probabilities under input noise, by hand and
-for linear maps."""
+"""Accuracy, changed predictions, and moved outputs and probabilities under input noise, by hand and
+for linear maps.
+
+Run alone: python -m pytest tests/measures/test_input_noise.py
+"""
 
 import math
 
@@ -35,15 +38,18 @@ def test_flip_rate_of_a_linear_classifier(d: int, classes: int | None):
     x = points(n, d) / math.sqrt(d)
     t = (x @ w.T)[:, 0]
     model = nn.Linear(d, classes or 1)
+
     with torch.no_grad():
         model.weight.copy_(w if classes is None else torch.cat([w, -w]))
         model.bias.zero_()
     labels = torch.where(t >= 0, 1.0, -1.0) if classes is None else (t < 0).long()
     found = response(model, x, labels, classes)
+
     assert found.right.shape == found.flipped.shape == found.change.shape == (n, len(RADII))
     assert torch.equal(found.right, ~found.flipped), (
         "where the clean prediction is right, what did not flip is right"
     )
+
     for radius, flips in zip(RADII, found.flipped.float().mean(0).tolist(), strict=True):
         probability = normal_cdf(-t.abs() * math.sqrt(d) / radius)
         se = float((probability * (1 - probability)).sum().sqrt()) / n
@@ -73,7 +79,7 @@ def test_noise_length_is_the_stated_radius():
     )
 
 
-def test_right_is_about_the_label_and_flipped_about_the_prediction():
+def test_right_compares_with_the_label_and_flipped_with_the_clean_prediction():
     always = nn.Linear(3, 1)
     with torch.no_grad():
         always.weight.zero_()
@@ -84,20 +90,24 @@ def test_right_is_about_the_label_and_flipped_about_the_prediction():
     assert not bool(found.flipped.any()) and not bool(found.change.any())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("d", "classes"), [(1, None), (7, None), (7, 3), (300, 10)])
 def test_outputs_of_a_linear_map_move_by_its_weights(d: int, classes: int | None):
-    """Exactly ‖W · noise‖ at every point, and ‖W‖_F² r²/d in mean square, whatever the bias."""
+    """Outputs move by exactly ‖W · noise‖ at every point, and by ‖W‖_F² r²/d in mean square,
+    whatever the bias."""
     n, outputs = 20_000, classes or 1
     model = nn.Linear(d, outputs)
     with torch.no_grad():
         model.weight.copy_(points(outputs, d, seed=3))
         model.bias.fill_(5.0)
+
     normal = points(n, d, seed=1)
     labels = torch.ones(n) if classes is None else torch.zeros(n, dtype=torch.long)
     found = noise_response(model, points(n, d), labels, classes, normal).change
     moved = (normal @ model.weight.detach().T).norm(dim=1) / math.sqrt(d)
     gram = model.weight.detach() @ model.weight.detach().T  # Var ‖Wν‖² = 2 ‖WWᵀ‖_F² (r²/d)²
     deviation = float((2 * gram.square().sum()).sqrt() / gram.trace()) / math.sqrt(n)
+
     for radius, change in zip(RADII, found.T, strict=True):
         torch.testing.assert_close(change, radius * moved, rtol=1e-3, atol=1e-4)
         assert float(change.square().mean()) == pytest.approx(
@@ -137,7 +147,7 @@ def test_the_noise_is_what_was_drawn():
 )
 @pytest.mark.parametrize("shift", [0.0, 30.0])
 def test_divergence_by_hand(p: list[float], q: list[float], shift: float):
-    """Whatever is added to all logits; of the same distribution exactly 0."""
+    """Adding a constant to all logits changes nothing, and equal distributions give exactly 0."""
     clean, other = (
         torch.tensor([probabilities], dtype=torch.double).log() for probabilities in (p, q)
     )
@@ -146,7 +156,7 @@ def test_divergence_by_hand(p: list[float], q: list[float], shift: float):
     assert float(kl_divergence(clean, clean)) == 0.0
 
 
-def test_divergence_is_never_negative_and_finite_where_a_probability_vanishes():
+def test_divergence_is_never_negative_and_stays_finite_where_a_probability_vanishes():
     z = 10 * points(1000, 50)
     nearly = z + 1e-6 * points(1000, 50, seed=1)
     assert float(kl_divergence(z, nearly).min()) >= 0
@@ -160,8 +170,8 @@ def test_divergence_is_never_negative_and_finite_where_a_probability_vanishes():
 
 @pytest.mark.parametrize("classes", [2, 10])
 def test_divergence_of_a_linear_classifier_under_noise(classes: int):
-    """At every point and radius what the probabilities give by hand; for a small change δ of the
-    logits ½ δᵀ (diag p − ppᵀ) δ."""
+    """It is the divergence of the probabilities at every point and radius, and ½ δᵀ (diag p − ppᵀ)
+    δ for a small change δ of the logits."""
     n, d = 200, 20
     torch.manual_seed(0)
     model, x, normal = (
@@ -170,6 +180,7 @@ def test_divergence_of_a_linear_classifier_under_noise(classes: int):
         points(n, d, seed=1).double(),
     )
     found = noise_response(model, x, torch.zeros(n, dtype=torch.long), classes, normal)
+
     assert found.kl is not None and found.kl.shape == (n, len(RADII))
     with torch.no_grad():
         p = model(x).softmax(1)

@@ -1,5 +1,8 @@
-"""Spectral norms of Jacobians: against dense singular values, in two ways that must agree, along
-the sphere, with residuals."""
+"""Spectral norms of Jacobians agree with dense singular values, by both methods, also along the
+sphere, and carry residuals.
+
+Run alone: python -m pytest tests/measures/test_jacobian.py
+"""
 
 import pytest
 import torch
@@ -29,10 +32,11 @@ def linear(d: int, outputs: int, seed: int = 1) -> nn.Linear:
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outputs", [1, 2, 10, 40])
 @pytest.mark.parametrize("d", [1, 5, 100])
 def test_a_linear_map_has_its_top_singular_value_everywhere(d: int, outputs: int):
-    """40 outputs go by Lanczos's method."""
+    """With 40 outputs Lanczos's method is used."""
     model = linear(d, outputs)
     found = local_norms(model, points(7, d), outputs if outputs > 1 else None, on_sphere=False)
     assert found.outputs.norm.tolist() == pytest.approx(
@@ -64,6 +68,7 @@ def test_norms_of_log_probabilities_against_torchs_own_jacobian():
     assert found is not None and found.norm.tolist() == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on_sphere", [False, True])
 @pytest.mark.parametrize(
     "build", [lambda: mlp(12, 20, 2, 10), lambda: MadryCNN(1, 10)], ids=["mlp", "cnn"]
@@ -78,15 +83,17 @@ def test_lanczos_agrees_with_whole_jacobians(build, on_sphere: bool):
             else points(6, 1, 28, 28)
         ),
     )
+
     at = linearise(model, x).jacobian.flatten(2)
     whole = spectral_norm(along_sphere(at, x) if on_sphere else at)
     iterated = lanczos(model, x, on_sphere)
     assert bool((iterated.norm <= whole.norm * (1 + 1e-4)).all()), "it can only fall short"
+
     torch.testing.assert_close(iterated.norm, whole.norm, rtol=1e-4, atol=0)
     assert bool((iterated.residual < 1e-3).all())
 
 
-def test_the_residual_says_when_an_iteration_has_not_arrived(monkeypatch: pytest.MonkeyPatch):
+def test_the_residual_shows_when_an_iteration_has_not_converged(monkeypatch: pytest.MonkeyPatch):
     torch.manual_seed(0)
     model, x = mlp(50, 64, 1, 40), points(6, 50)
     arrived = lanczos(model, x, on_sphere=False)

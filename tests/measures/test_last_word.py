@@ -1,4 +1,8 @@
-"""Last words: examples by hand, of all lengths, and greedy continuations of a transformer."""
+"""Last words: examples by hand, examples of all lengths, and greedy continuations of a
+transformer.
+
+Run alone: python -m pytest tests/measures/test_last_word.py
+"""
 
 import math
 
@@ -31,7 +35,7 @@ def example(passage: list[int], word: list[int]) -> tuple[Tensor, Tensor]:
         ([9], [0], True),
     ],
 )
-def test_a_word_is_predicted_where_each_of_its_tokens_is(
+def test_a_word_is_predicted_when_each_of_its_tokens_is(
     passage: list[int], word: list[int], right: bool
 ):
     assert last_word(counting(10), [example(passage, word)], 100) == LastWord(float(right), 0.0, 1)
@@ -58,8 +62,8 @@ def test_examples_of_all_lengths_are_counted_together(positions: int, monkeypatc
         ([4, 2], [4, 4], True),
     ],
 )
-def test_what_is_too_long_is_cut_from_the_left(passage: list[int], word: list[int], right: bool):
-    """A model of three tokens that says the first that it reads."""
+def test_long_passages_are_cut_from_the_left(passage: list[int], word: list[int], right: bool):
+    """A model that reads three tokens and predicts the first of them."""
 
     class First(nn.Module):
         def forward(self, tokens: Tensor) -> Tensor:
@@ -69,7 +73,7 @@ def test_what_is_too_long_is_cut_from_the_left(passage: list[int], word: list[in
     assert last_word(First(), [example(passage, word)], 3).accuracy == float(right)
 
 
-def test_a_transformers_greedy_continuation_is_its_last_word():
+def test_the_greedy_continuation_of_transformers_is_the_last_word():
     model, draw = tiny_gpt2(23, 12).eval(), torch.Generator().manual_seed(1)
     examples = []
     for length in (3, 3, 5, 9):
@@ -78,6 +82,7 @@ def test_a_transformers_greedy_continuation_is_its_last_word():
             for _ in range(3):
                 tokens = torch.cat([tokens, model(tokens[None])[0, -1:].argmax(1)])
         examples.append((tokens[:-3], tokens[-3:]))
+
     assert last_word(model.train(), examples, 12) == (1.0, 0.0, 4)
     spoilt = [(passage, (word + 1) % 23) for passage, word in examples[:2]]
     assert last_word(model, [*spoilt, *examples[2:]], 12).accuracy == 0.5

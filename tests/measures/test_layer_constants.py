@@ -1,5 +1,7 @@
-"""Lipschitz constants of layers that are not linear: maxima over windows, functions of single
-numbers."""
+"""Lipschitz constants of nonlinear layers: maxima over windows, and functions of single numbers.
+
+Run alone: python -m pytest tests/measures/test_layer_constants.py
+"""
 
 import math
 
@@ -34,7 +36,7 @@ POOLS: list[tuple[nn.Module, tuple[int, ...], float]] = [
 def test_a_maximum_over_windows_counts_the_windows_of_an_input(
     layer: nn.Module, shape: tuple[int, ...], constant: float
 ):
-    """Reached by an input that stands alone: it is the maximum of all its windows."""
+    """The bound is reached by a lone input, which is the maximum of all its windows."""
     assert bound(layer, *shape) == pytest.approx(constant)
     spikes = torch.eye(math.prod(shape)).reshape(-1, *shape)
     assert largest_quotient(layer, spikes, torch.zeros_like(spikes)) == pytest.approx(constant)
@@ -58,9 +60,10 @@ SLOPES: list[nn.Module] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", SLOPES, ids=str)
 def test_an_elementwise_function_has_its_steepest_slope(layer: nn.Module):
-    """On a grid of gradients: never steeper than the bound, and somewhere within 10⁻⁴ of it."""
+    """On a grid the slope never exceeds the bound, and somewhere comes within 10⁻⁴ of it."""
     x = torch.linspace(-30, 30, 600_001, dtype=torch.float64, requires_grad=True)
     (slope,) = torch.autograd.grad(layer(x).sum(), x)
     steepest = float(slope.abs().max())

@@ -1,4 +1,7 @@
-"""Norms of linear layers, convolutions and averages against those of their dense matrices."""
+"""Norms of linear layers, convolutions and averages agree with those of their dense matrices.
+
+Run alone: python -m pytest tests/measures/test_linear_map_norm.py
+"""
 
 import math
 from typing import Any
@@ -70,15 +73,17 @@ def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(linear_map_norm, "DENSE_NUMBERS", request.param)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("both_ways")
 @pytest.mark.parametrize(("layer", "shape"), CONVOLUTIONS, ids=str)
-def test_a_convolution_has_its_dense_matrixs_norm(layer: nn.Module, shape: tuple[int, ...]):
+def test_a_convolution_has_the_norm_of_its_dense_matrix(layer: nn.Module, shape: tuple[int, ...]):
     for p in layer.parameters():
         nn.init.normal_(p)
     value = exact_norm(layer, *shape)
     assert value * (1 - 1e-12) <= bound(layer, *shape) <= value * (1 + 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("layer", "shape"), CONVOLUTIONS, ids=str)
 def test_the_torus_bounds_a_zero_padded_convolution_without_iteration(
     layer: Any, shape: tuple[int, ...]
@@ -91,19 +96,22 @@ def test_the_torus_bounds_a_zero_padded_convolution_without_iteration(
 
 @pytest.mark.parametrize("n", [7, 12])
 def test_the_torus_bound_is_the_norm_of_a_circular_convolution(n: int):
-    """On a torus of n × n cells: what `torus_bound` sees for a layer without padding, which
-    circular padding makes real."""
+    """Circular padding makes real the torus of n × n cells that `torus_bound` assumes for a layer
+    without padding."""
     circular, valid = nn.Conv2d(2, 3, 3, padding=1, padding_mode="circular"), nn.Conv2d(2, 3, 3)
     assert torus_bound(valid, circular.weight.detach(), (n, n)) == pytest.approx(
         exact_norm(circular.double(), 2, n, n), rel=1e-6
     )
 
 
-def test_where_lanczos_does_not_settle_the_torus_bound_stands_in(monkeypatch: pytest.MonkeyPatch):
+def test_the_torus_bound_stands_in_for_a_lanczos_that_does_not_converge(
+    monkeypatch: pytest.MonkeyPatch,
+):
     monkeypatch.setattr(linear_map_norm, "LANCZOS_RESTARTS", 1)
     monkeypatch.setattr(linear_map_norm, "LANCZOS_TOLERANCE", 1e-15)
     layer = nn.Conv2d(8, 10, 3, padding=1)
     found = upper(layer, (8, 16, 16))
+
     assert found.residual == 0 and found.note is None
     assert found.product == pytest.approx(torus_bound(layer, layer.weight.detach(), (16, 16)))
     circular = nn.Conv2d(8, 10, 3, padding=1, padding_mode="circular")
@@ -118,7 +126,7 @@ def test_a_convolution_that_sees_only_padding_has_the_torus_bound():
 
 
 def test_a_kernel_of_one_number_is_the_identity():
-    """Every singular value is 1: Lanczos is done at its first step, and the torus bound is
+    """Every singular value is 1, so Lanczos ends at its first step, and the torus bound is
     exact."""
     layer = nn.Conv2d(1, 1, 5, padding=2)
     nn.init.dirac_(layer.weight)
@@ -141,12 +149,14 @@ AVERAGES: list[tuple[nn.Module, tuple[int, ...]]] = [
 
 @pytest.mark.usefixtures("both_ways")
 @pytest.mark.parametrize(("layer", "shape"), AVERAGES, ids=str)
-def test_an_average_has_its_dense_matrixs_norm(layer: nn.Module, shape: tuple[int, ...]):
+def test_an_average_has_the_norm_of_its_dense_matrix(layer: nn.Module, shape: tuple[int, ...]):
     value = exact_norm(layer, *shape)
     assert value * (1 - 1e-12) <= bound(layer, *shape) <= value * (1 + 1e-5)
 
 
-def test_averages_over_windows_apart_are_bounded_without_iteration(monkeypatch: pytest.MonkeyPatch):
+def test_averages_over_disjoint_windows_are_bounded_without_iteration(
+    monkeypatch: pytest.MonkeyPatch,
+):
     monkeypatch.setattr(linear_map_norm, "LANCZOS_RESTARTS", 1)
     monkeypatch.setattr(linear_map_norm, "LANCZOS_TOLERANCE", 0)
     assert bound(nn.AvgPool2d(2), 3, 40, 40) == pytest.approx(0.5) and bound(

@@ -1,5 +1,8 @@
-"""Difference quotients: exact on linear maps, never above a known constant, above what points
-alone show, kept to the sphere."""
+"""Difference quotients are exact on linear maps, never above a known constant, above the slopes at
+the points, and stay on the sphere.
+
+Run alone: python -m pytest tests/measures/test_lipschitz_lower.py
+"""
 
 import pytest
 import torch
@@ -25,6 +28,7 @@ def lower(model: nn.Module, x: Tensor, on_sphere: bool = False) -> Lower:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outputs", [1, 2, 10])
 @pytest.mark.parametrize("d", [1, 5, 784])
 def test_a_linear_map(d: int, outputs: int):
@@ -38,11 +42,13 @@ def test_a_linear_map(d: int, outputs: int):
     assert found.agreement == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("begin", ["steep points", "random pairs"])
-def test_never_above_the_exact_constant_and_near_it(begin: str):
-    """200 random two-layer ReLU networks whose constant is known from all their linear pieces."""
+def test_estimates_are_near_the_exact_constant_and_never_above(begin: str):
+    """Holds for a hundred random two-layer ReLU networks whose constant is known from all their
+    linear pieces."""
     ratios = []
-    for net in small_nets():
+    for net in small_nets()[:100]:
         model, x = net.module().float(), 2 * points(32, net.W.shape[1])
         if begin == "steep points":
             found = lower(model, x)
@@ -50,13 +56,14 @@ def test_never_above_the_exact_constant_and_near_it(begin: str):
             found = summary(steepest_pairs(model, *x.chunk(2), on_sphere=False), 0.0, x[0])
         assert found.largest <= net.exact * (1 + 1e-4)
         ratios.append(found.largest / net.exact)
+
     assert sum(ratios) / len(ratios) >= (0.95 if begin == "steep points" else 0.9)
-    assert sorted(ratios)[10] >= 0.5, "a few are flat wherever there are points"
+    assert sorted(ratios)[5] >= 0.5, "a few are flat wherever there are points"
 
 
 def ramp() -> nn.Module:
-    """relu(100 (x₁ − 3)) − relu(100 (x₁ − 3.1)) + x₁ / 10: steep between 3 and 3.1 alone, 100.1
-    there and 0.1 elsewhere."""
+    """relu(100 (x₁ − 3)) − relu(100 (x₁ − 3.1)) + x₁ / 10: steep only between 3 and 3.1, with slope
+    100.1 there and 0.1 elsewhere."""
     model = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 1))
     values = (
         [[100.0, 0], [100.0, 0], [0.1, 0], [-0.1, 0]],
@@ -64,6 +71,7 @@ def ramp() -> nn.Module:
         [[1.0, -1.0, 1.0, -1.0]],
         [0.0],
     )
+
     with torch.no_grad():
         for parameter, value in zip(model.parameters(), values, strict=True):
             parameter.copy_(torch.tensor(value))
@@ -82,8 +90,8 @@ def test_a_steep_place_between_the_points_is_found_from_pairs_on_its_two_sides()
 
 
 def test_on_the_sphere_pairs_stay_on_it_and_quotients_below_the_tangential_constant():
-    """⟨w, x⟩ on the unit sphere: its gradient along the sphere is at most ‖w‖, and its chords'
-    quotients too."""
+    """⟨w, x⟩ on the unit sphere: both its gradient along the sphere and the quotients over chords
+    are at most ‖w‖."""
     w = points(1, 5, seed=1)
     seen = []
 
@@ -106,11 +114,13 @@ def test_wide_trained_networks_are_steeper_than_their_points_show():
         None,
     )
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+
     for _ in range(150):
         loss = (model(x) - y).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+
     at_points = float(local_norms(model, x, None, on_sphere=False).outputs.norm.max())
     assert lower(model, x).largest > 1.02 * at_points
 
@@ -121,7 +131,7 @@ def test_a_constant_model_has_a_constant_of_zero():
     assert lower(model, points(4, 3)).largest == 0.0
 
 
-def test_it_is_reproducible_and_leaves_model_and_points_alone():
+def test_the_ascent_is_reproducible_and_changes_neither_model_nor_points():
     torch.manual_seed(0)
     model, x = mlp(6, 16, 1, 3), points(8, 6)
     before = x.clone()
@@ -132,7 +142,7 @@ def test_it_is_reproducible_and_leaves_model_and_points_alone():
 
 @pytest.mark.parametrize("bias", [0.0, 1.0, 1000.0])
 def test_rounding_of_large_outputs_is_not_taken_for_a_slope(bias: float):
-    """Difference quotients of 1000 + 1e-3·g would show float32's steps."""
+    """Difference quotients of 1000 + 1e-3·g could show the rounding steps of float32."""
     model = nn.Linear(6, 2)
     with torch.no_grad():
         model.weight.copy_(0.02 * points(2, 6, seed=1))

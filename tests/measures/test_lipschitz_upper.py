@@ -1,5 +1,8 @@
-"""Upper bounds of whole models: constants multiply along a chain, and a model without a bound says
-why."""
+"""Upper bounds of whole models: constants multiply along a chain, and a missing bound has a
+reason.
+
+Run alone: python -m pytest tests/measures/test_lipschitz_upper.py
+"""
 
 import math
 from collections.abc import Callable
@@ -105,7 +108,7 @@ def test_zero_kernels_give_zero():
     assert upper(nn.Sequential(layer, nn.ReLU()), (1, 28, 28)) == Upper(0.0, 0.0, None)
 
 
-def test_the_bound_leaves_random_numbers_modes_and_gradients_alone():
+def test_computing_the_bound_changes_no_random_state_mode_or_gradient():
     model = nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5), nn.Linear(4, 4))
     before = torch.get_rng_state()
     upper(model, (4,))
@@ -162,12 +165,13 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_where_there_is_no_bound_a_note_says_why(name: str):
+def test_without_a_bound_a_note_says_why(name: str):
     make, note = REFUSED[name]
     found = upper(make(), (4,))
     assert found.product is None and found.note == note
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outputs", [1, 10])
 def test_the_cnns_bound_holds_for_pairs(outputs: int):
     model = nn.Sequential(Standardize(0.13, 0.31), MadryCNN(1, outputs)).double()
@@ -175,6 +179,7 @@ def test_the_cnns_bound_holds_for_pairs(outputs: int):
     u = torch.rand(64, 1, 28, 28, dtype=torch.float64)
     near = u + 1e-6 * torch.randn(u.shape, dtype=u.dtype)
     largest = max(largest_quotient(model, u, torch.rand_like(u)), largest_quotient(model, u, near))
+
     assert 0 < largest <= value
     layers = dict(model[1].named_children())
     parts = [

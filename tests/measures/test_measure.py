@@ -1,5 +1,8 @@
-"""The measured columns together: exact for a linear model, in units that no rescaling of data or
-outputs moves."""
+"""All measured columns together: exact for a linear model, in units that do not depend on the scale
+of data or outputs.
+
+Run alone: python -m pytest tests/measures/test_measure.py
+"""
 
 import dataclasses
 import math
@@ -60,16 +63,19 @@ def measured(
     return found.columns
 
 
+@pytest.mark.slow
 def test_a_linear_model_exactly():
     # so that every held-out point is measured
     model, samples = nn.Linear(D, 1), data(None, held_out=MEASURE_POINTS)
     with torch.no_grad():
         model.weight.copy_(torch.arange(1.0, D + 1)[None])
         model.bias.fill_(0.5)
+
     found, w, unit = measured(model, samples), model.weight.detach()[0], samples.unit()
     f = samples.x_test @ w + 0.5
     distance = (f.abs() / w.norm() / unit).clamp(max=STABILITY_CAP)
     assert found["data_unit"] == unit
+
     for name in ("stability_first_order", "stability_attack"):
         assert found[f"{name}_mean"] == pytest.approx(float(distance.mean()), rel=1e-4)
         assert found[f"{name}_median"] == pytest.approx(float(distance.median()), rel=1e-3)
@@ -77,6 +83,7 @@ def test_a_linear_model_exactly():
         float(distance.std()) / MEASURE_POINTS**0.5, rel=1e-3
     )
     assert found["stability_attack_mean_l2"] == found["stability_attack_mean"] * unit
+
     for name in (
         "lip_lower_grad",
         "lip_mean_grad",
@@ -84,12 +91,14 @@ def test_a_linear_model_exactly():
         "lip_mean_grad_ambient",
     ):
         assert found[name] == pytest.approx(float(w.norm()) * unit, rel=1e-5)
+
     assert found["test_accuracy"] == pytest.approx(
         float((f.sign() == samples.y_test).float().mean())
     )
     assert found["test_loss"] == pytest.approx(
         float((f - samples.y_test).square().mean()), rel=1e-5
     )
+
     for accuracy, se in zip(found["noise_accuracy"], found["noise_accuracy_se"], strict=True):
         assert se == pytest.approx(math.sqrt(accuracy * (1 - accuracy) / MEASURE_POINTS))
     assert (found["test_n"], found["measure_points"], found["gradient_of"]) == (
@@ -104,6 +113,7 @@ RAW = {"data_unit", "stability_attack_mean_l2", "robust_linf_radii"}
 UNSCALED = {"lip_upper_residual", "lip_upper_note", "lip_lower_pairs_off_centre"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [0.01, 255.0])
 @pytest.mark.parametrize("classes", [None, 2, 3])
 def test_the_unit_of_the_data_does_not_matter(classes: int | None, scale: float):
@@ -116,9 +126,10 @@ def test_the_unit_of_the_data_does_not_matter(classes: int | None, scale: float)
         assert alike(name, scaled[name], value, MEASURE_POINTS), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [None, 2, 3])
 def test_the_scale_of_the_outputs_moves_lipschitz_figures_only(classes: int | None):
-    """Multiply the logits by ten and no prediction changes, nor any distance to the boundary."""
+    """Multiplying the logits by ten changes no prediction and no distance to the boundary."""
     model = net(classes or 1)
     plain, loud = (
         measured(scaled_model(model, 1.0, outside), data(classes)) for outside in (1.0, 10.0)
@@ -146,7 +157,7 @@ def test_the_scale_of_the_outputs_moves_lipschitz_figures_only(classes: int | No
             ), name
 
 
-def test_on_the_sphere_gradients_along_it_stand_beside_ambient_ones():
+def test_on_the_sphere_gradients_are_measured_along_it_and_in_the_ambient_space():
     x = on_sphere(500, D, torch.Generator().manual_seed(0))
     samples = dataclasses.replace(
         data(None), x_train=x[:200], x_test=x[200:], manifold="unit-sphere"
@@ -158,9 +169,10 @@ def test_on_the_sphere_gradients_along_it_stand_beside_ambient_ones():
     )
 
 
+@pytest.mark.slow
 def test_points_come_from_the_measure_stream_whatever_the_model():
-    """Two models that agree on the sign everywhere have the same figures; another seed picks
-    other points and noise."""
+    """Two models whose signs agree everywhere have the same figures. Another seed draws other
+    points and noise."""
     model, samples = net(1), data(None, held_out=2000)
     one, same, other = (
         measured(m, samples, seed)
@@ -171,7 +183,8 @@ def test_points_come_from_the_measure_stream_whatever_the_model():
     assert one["test_accuracy"] == other["test_accuracy"], "accuracy is over the whole held-out set"
 
 
-def test_measuring_leaves_the_model_as_it_was():
+@pytest.mark.slow
+def test_measuring_does_not_change_the_model():
     model = net(2)
     before = {name: t.clone() for name, t in model.state_dict().items()}
     measured(model, data(2))
@@ -179,24 +192,27 @@ def test_measuring_leaves_the_model_as_it_was():
     assert all(p.grad is None for p in model.parameters())
 
 
+@pytest.mark.slow
 def test_dropout_is_off_while_measuring():
     off, on = (nn.Sequential(nn.Dropout(p), net(1)).train() for p in (0.0, 0.5))
     assert measured(on, data(None)) == measured(off, data(None))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [None, 2, 4])
 @pytest.mark.parametrize("width", [3, 6, 40])
 def test_in_the_first_layers_coordinates_a_model_has_the_same_figures(
     width: int, classes: int | None
 ):
-    """Narrower than the inputs, as wide, and wider. Behind dropout, off as it is, the first
-    layer is not known to be one."""
+    """The layer is narrower than the inputs, as wide, and wider. Behind dropout, although it is
+    off, the first layer is not recognised."""
     with torch.random.fork_rng():
         torch.manual_seed(1)
         model = mlp(D, width, 1, classes or 1)
     known = measured(model, data(classes))
     hidden = measured(nn.Sequential(nn.Dropout(0.0), model), data(classes))
     searched = ("stability_attack", "robust_accuracy", "attack_warnings")
+
     for name, value in hidden.items():
         if not name.startswith(searched):
             assert alike(name, known[name], value, MEASURE_POINTS), name
@@ -208,44 +224,49 @@ def test_in_the_first_layers_coordinates_a_model_has_the_same_figures(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("points", [1, 40, 300, 1000])
-def test_as_many_points_as_asked_for_or_all_there_are(points: int):
+def test_the_number_of_points_is_the_one_asked_for_or_all_there_are(points: int):
     assert measured(net(1), data(None), points=points)["measure_points"] == min(points, 300)
 
 
-def test_without_points_there_is_accuracy_alone():
+def test_without_points_only_accuracy_is_measured():
     whole, bare = measured(net(2), data(2)), measured(net(2), data(2), points=0)
     accuracy = {"test_loss", "test_accuracy", "test_accuracy_se", "test_n"}
     assert set(bare) == accuracy | {"ece", "ece_se", "nll", "nll_se", "brier", "brier_se"}
     assert bare == {name: whole[name] for name in bare}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [None, 3])
-def test_a_stack_measures_each_of_its_models_as_alone(classes: int | None):
-    """Two models on each of two data sets, in other units and with other seeds."""
+def test_models_in_a_stack_measure_as_they_do_alone(classes: int | None):
+    """Two models are measured on each of two data sets, with different units and seeds."""
     models = [mlp(D, width, 1, classes or 1) for width in (20, 8, 20, 8)]
     samples = [s for s in (data(classes), data(classes, held_out=400, scale=3.0)) for _ in range(2)]
     seeds = [0, 0, 1, 1]
     together = measure(stack(models, samples[0].x_train[:4]), samples, [Seeds(s) for s in seeds])
-    for model, mine, seed, found in zip(models, samples, seeds, together, strict=True):
-        alone = measured(model, mine, seed)
+    for model, own, seed, found in zip(models, samples, seeds, together, strict=True):
+        alone = measured(model, own, seed)
         assert list(found.columns) == list(alone)
         for name, value in alone.items():
             assert alike(name, found.columns[name], value, MEASURE_POINTS), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("channels", "drawn"), [(1, True), (2, False), (3, True), (5, False)])
-def test_images_of_any_number_of_channels_are_measured_and_those_that_can_be_are_drawn(
+def test_images_with_any_number_of_channels_are_measured_and_drawn_if_possible(
     channels: int, drawn: bool
 ):
     draw = torch.Generator().manual_seed(0)
     x, x_test = (torch.rand(n, channels, 4, 5, generator=draw) for n in (60, 40))
     y, y_test = ((v.flatten(1).mean(1) > 0.5).long() for v in (x, x_test))
     samples = Data(x, y, x_test, y_test, Noise("none", 0.0, 0.0), 2, box=(0.0, 1.0))
+
     with torch.random.fork_rng():
         torch.manual_seed(0)
         (result,) = measure(Alone(mlp(channels * 20, 8, 1, 2)), [samples], [Seeds(0)], points=16)
     found = result.columns
+
     assert (
         (result.pictures is not None) == ("pictures" in found) == drawn
         and len(found["corruptions"]) == 20
@@ -253,7 +274,7 @@ def test_images_of_any_number_of_channels_are_measured_and_those_that_can_be_are
     )
 
 
-def test_a_model_without_a_finite_loss_has_accuracy_alone():
+def test_without_a_finite_loss_only_accuracy_is_measured():
     model = net(3)
     with torch.no_grad():
         for p in model.parameters():

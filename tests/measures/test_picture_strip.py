@@ -1,4 +1,7 @@
-"""The strips of smallest changes: what stands where, which points are shown."""
+"""The strips of smallest changes: what is drawn where, and which points are shown.
+
+Run alone: python -m pytest tests/measures/test_picture_strip.py
+"""
 
 import io
 
@@ -28,9 +31,11 @@ def test_image_change_and_sum_stand_side_by_side():
     changed = x.clone()
     changed[0, 0, 1, 2], changed[0, 0, 3, 4] = 1.0, 0.0
     found = drawn(x, changed)
+
     assert found is not None
     whole = pixels(found)
     assert whole.shape == (4, 3 * 5 + 2 * GAP)
+
     image, change, total = whole[:, :5], whole[:, 5 + GAP : 10 + GAP], whole[:, 10 + 2 * GAP :]
     assert set(image.flatten().tolist()) == {51}
     assert change[0, 0] in (127, 128), "no change is middle grey"
@@ -44,6 +49,7 @@ def test_points_without_a_change_are_left_out_and_only_a_few_are_shown():
     changed = x + 0.1
     changed[0] = torch.nan
     found = drawn(x, changed)
+
     assert (
         found is not None
         and [row["label"] for row in found.rows] == ["1", "2", "3", "4", "5"]

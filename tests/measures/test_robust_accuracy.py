@@ -1,5 +1,8 @@
-"""The ℓ∞ search: exact on linear maps, in its box, near exact on small networks; robust accuracy
-and warnings by hand."""
+"""The ℓ∞ search is exact on linear maps, stays in its box, and is nearly exact on small networks.
+Robust accuracy and warnings agree with counts by hand.
+
+Run alone: python -m pytest tests/measures/test_robust_accuracy.py
+"""
 
 import itertools
 import math
@@ -40,6 +43,7 @@ def found(model: Model, x: Tensor, classes: int | None, box: tuple[float, float]
     return nearest_linf_change(model, x, l2, classes, box)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [None, 2, 3, 10])
 @pytest.mark.parametrize("d", [2, 10, 100])
 def test_distance_to_the_nearest_of_several_hyperplanes(d: int, classes: int | None):
@@ -54,12 +58,14 @@ def test_distance_to_the_nearest_of_several_hyperplanes(d: int, classes: int | N
         exact = torch.where(slopes > 0, (z.gather(1, label[:, None]) - z) / slopes, torch.inf).amin(
             1
         )
+
     distance = linf_distance(x, found(model, x, classes, None))
     assert bool((distance >= exact * (1 - 1e-4) - 1e-6).all())
     assert float(distance.mean() / exact.mean()) <= 1.002
     assert float((distance / exact).quantile(0.95)) <= 1.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [None, 3])
 def test_changes_change_the_label_and_stay_in_the_box(classes: int | None):
     torch.manual_seed(0)
@@ -67,6 +73,7 @@ def test_changes_change_the_label_and_stay_in_the_box(classes: int | None):
     x = points(200, 6)
     with torch.no_grad():
         model[2].bias -= model(x).mean(0)
+
     z = found(model, x, classes, (0.0, 1.0))
     there = ~z.flatten(1).isnan().any(1)
     assert int(there.sum()) > 50
@@ -76,6 +83,7 @@ def test_changes_change_the_label_and_stay_in_the_box(classes: int | None):
     )
 
 
+@pytest.mark.slow
 def test_in_a_box_the_distance_is_what_a_linear_program_finds():
     """min t with f(z) ≤ 0, |z − x| ≤ t and z in the box."""
     model, x = linear(5, 1), points(60, 5)
@@ -97,8 +105,8 @@ def test_in_a_box_the_distance_is_what_a_linear_program_finds():
 
 
 def exact_linf(model: nn.Sequential, x: Tensor) -> np.ndarray:
-    """(B,) ℓ∞ distance to the zero set of a scalar two-layer ReLU network: one linear program
-    per activation pattern."""
+    """Return the ℓ∞ distances (B,) to the zero set of a scalar two-layer ReLU network, by one
+    linear program per activation pattern."""
     W, b, a, c = (p.detach().double().numpy() for p in model.parameters())
     at, nearest = x.double().numpy(), np.full(len(x), np.inf)
     d = W.shape[1]
@@ -128,7 +136,8 @@ def exact_linf(model: nn.Sequential, x: Tensor) -> np.ndarray:
     return nearest
 
 
-def test_near_the_exact_distance_of_small_networks_and_never_below():
+@pytest.mark.slow
+def test_distances_on_small_networks_are_near_the_exact_ones_and_never_below():
     torch.manual_seed(1)
     ratios = []
     for _ in range(3):
@@ -145,7 +154,7 @@ def test_near_the_exact_distance_of_small_networks_and_never_below():
     assert np.mean(ratios) <= 1.02
 
 
-def test_flat_points_go_towards_the_change_that_is_known():
+def test_flat_points_move_towards_a_known_change():
     model = nn.Sequential(nn.Linear(1, 1), nn.ReLU(), nn.Linear(1, 1))
     with torch.no_grad():
         for p, value in zip(model.parameters(), (1.0, 0.0, 1.0, -0.4), strict=True):
@@ -171,10 +180,12 @@ def test_warnings_say_what_is_wrong_and_nothing_else():
     distance, beyond = torch.full((20,), 0.5), torch.full((20,), 0.6)
     assert warnings(fine, distance, None, beyond) == []
     assert warnings(fine, distance, torch.full((20,), 0.5), beyond) == []
+
     flat = fine._replace(
         gradients=torch.cat([torch.zeros_like(fine.gradients[:2]), fine.gradients[2:]])
     )
     assert warnings(flat, distance, None, beyond) == ["no gradient at 10% of the points"]
+
     lost = torch.cat([torch.tensor([math.inf]), distance[1:]])
     assert warnings(fine, lost, None, torch.full((20,), math.inf)) == [
         "no label change found for 1 points"
@@ -193,6 +204,7 @@ def test_other_points_in_the_batch_do_not_matter():
     x = points(20, 4) - 0.5
     with torch.no_grad():
         model[2].bias -= model(x).mean(0)
+
     alone = nearest_linf_change(model, x, torch.full_like(x, torch.nan), None, None)
     beside = nearest_linf_change(
         model, torch.cat([x, 1e5 * x]), torch.full((40, 4), torch.nan), None, None

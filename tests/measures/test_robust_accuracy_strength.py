@@ -2,9 +2,11 @@
 Toolbox, at the same budget.
 
 Budget: gradient evaluations per point. One of our searches serves every radius; PGD gets as many as
-the whole search has (ℓ2: two beginnings × SEARCH_STEPS; ℓ∞: two beginnings × LINF_STEPS) anew at
-each radius. The ℓ∞ search begins at what the ℓ2 search found. Twenty trained nets of widths 2 to
-32; the nets of a family are attacked in one batch.
+the whole search (ℓ2: two starts × SEARCH_STEPS; ℓ∞: two starts × LINF_STEPS) again at each radius.
+The ℓ∞ search starts from what the ℓ2 search found. Twenty trained nets of widths 2 to 32; the nets
+of a family are attacked in one batch.
+
+Run alone: python -m pytest tests/measures/test_robust_accuracy_strength.py
 """
 
 import functools
@@ -13,8 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
-from art.attacks.evasion import ProjectedGradientDescentPyTorch
-from art.estimators.classification import PyTorchClassifier
 from torch import Tensor, nn
 
 from harness.measures import boundary, robust_accuracy
@@ -27,8 +27,8 @@ from harness.training.stack import Model, stack
 WIDTHS = (2, 4, 6, 8, 12, 16, 20, 24, 28, 32)
 POINTS = 50
 TOLERANCE = 0.02
-"""How much a single net's robust accuracy may exceed PGD's: one point of fifty. Over a family's
-nets together: nothing."""
+"""A single net's robust accuracy may exceed PGD's by this much, one point of fifty. Over all nets
+of a family it may not exceed it."""
 
 FAMILIES: dict[str, tuple[dict[str, Any], tuple[float, float] | None]] = {
     "sphere": ({"d": 16, "n": 256, "noise": 0.3, "stop": "epochs", "max_epochs": 60}, None),
@@ -107,10 +107,14 @@ class Logits(nn.Module):
 
 
 def pgd(nets: Trained, box: tuple[float, float] | None, norm: str, radius: float) -> Tensor:
-    """(M·B,) bool: still predicted rightly after PGD with our budget, its step 2.5 · radius /
-    steps (Madry et al. 2018)."""
+    """Return (M·B,) bool: still classified correctly after PGD with our budget, its step 2.5 ·
+    radius / steps (Madry et al. 2018)."""
     steps = 2 * (boundary.SEARCH_STEPS if norm == "l2" else robust_accuracy.LINF_STEPS)
     labels = nets.y if nets.data.classes else (nets.y >= 0).long()
+    # here, because the other tests need not wait for scikit-learn and numba
+    from art.attacks.evasion import ProjectedGradientDescentPyTorch
+    from art.estimators.classification import PyTorchClassifier
+
     classifier = PyTorchClassifier(
         Logits(nets.model, nets.data.classes),
         nn.CrossEntropyLoss(),
@@ -119,6 +123,7 @@ def pgd(nets: Trained, box: tuple[float, float] | None, norm: str, radius: float
         clip_values=box,
         device_type="cpu",
     )
+
     attack = ProjectedGradientDescentPyTorch(
         classifier,
         norm=np.inf if norm == "linf" else 2,
@@ -128,6 +133,7 @@ def pgd(nets: Trained, box: tuple[float, float] | None, norm: str, radius: float
         batch_size=len(nets.x),
         verbose=False,
     )
+
     attacked = torch.from_numpy(attack.generate(nets.x.numpy(), labels.numpy()))
     return ~wrong(nets.model(attacked).detach(), nets.y, nets.data.classes)
 
@@ -139,8 +145,9 @@ def by_net(stands: Tensor) -> Tensor:
 CASES = [(name, norm, radius) for (name, norm), radii in RADII.items() for radius in radii]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "norm", "radius"), CASES)
-def test_breaks_what_pgd_breaks(name: str, norm: str, radius: float) -> None:
+def test_the_searches_break_what_pgd_breaks(name: str, norm: str, radius: float) -> None:
     nets = family(name)
     ours, theirs = (
         by_net(nets.right & (nets.distance[norm] > radius)),
@@ -151,10 +158,11 @@ def test_breaks_what_pgd_breaks(name: str, norm: str, radius: float) -> None:
     assert (ours - theirs).max() <= TOLERANCE + 1e-9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["l2", "linf"])
 @pytest.mark.parametrize("name", FAMILIES)
-def test_what_is_found_has_another_label(name: str, norm: str) -> None:
-    """Or a search whose finds are too near to be true would pass above."""
+def test_every_change_found_has_another_label(name: str, norm: str) -> None:
+    """Otherwise a search that claims changes nearer than they are would pass the test above."""
     nets, box = family(name), FAMILIES[name][1]
     change = nets.changes[norm]
     assert change.isfinite().all()

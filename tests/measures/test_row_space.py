@@ -1,5 +1,8 @@
-"""A model in its first layer's coordinates is the same model: outputs, lengths of gradients, and
-what is nearest."""
+"""A model in the coordinates of its first layer has the same outputs, gradient norms and nearest
+points.
+
+Run alone: python -m pytest tests/measures/test_row_space.py
+"""
 
 import pytest
 import torch
@@ -76,7 +79,7 @@ def test_gradients_are_those_of_the_models_themselves(widths: tuple[int, ...]):
     torch.testing.assert_close(there.norm(dim=2), own.flatten(2).norm(dim=2), rtol=1e-4, atol=1e-5)
 
 
-def test_in_company_a_model_has_the_coordinates_it_has_alone():
+def test_in_a_stack_a_model_has_the_coordinates_it_has_alone():
     modules, x = models(3, 8), points(2)
     together, alone = view_of(modules).coordinates(x), view_of(modules[:1]).coordinates(x[:7])
     torch.testing.assert_close(together[:7, :3], alone, rtol=1e-5, atol=1e-6)
@@ -91,6 +94,7 @@ def test_the_nearest_point_of_a_hyperplane_lies_along_the_basis():
         SHAPE,
         FirstLayer(w.T[None], torch.zeros(1, 1, 1), lambda h: h),
     )
+
     there = view.inputs(x, torch.zeros(7, 1))
     torch.testing.assert_close(
         there,
@@ -112,7 +116,7 @@ def sign(x: Tensor) -> Tensor:
     return x.sum(1, keepdim=True)
 
 
-def test_a_change_that_rounding_took_back_is_lengthened_until_it_is_one():
+def test_a_change_that_rounding_undid_is_lengthened():
     x = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1e-4, 0.0]])
     short = torch.tensor([[-1e-3, 0.0], [5e-6, 0.0], [0.0, 4e-4], [1e-6, 0.0]])
     found = changing(sign, x, short, None)
@@ -124,7 +128,7 @@ def test_a_change_that_rounding_took_back_is_lengthened_until_it_is_one():
     )
 
 
-def test_a_change_that_stays_on_its_side_is_none():
+def test_a_change_that_keeps_its_label_becomes_nan():
     x, never = (
         torch.tensor([[1.0, 0.0], [1.0, 0.0]]),
         torch.tensor([[0.5, 0.0], [torch.nan, torch.nan]]),

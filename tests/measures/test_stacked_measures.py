@@ -1,4 +1,7 @@
-"""Models measured as one program: each has the columns that it has alone."""
+"""Models measured as one program have the columns that they have alone.
+
+Run alone: python -m pytest tests/measures/test_stacked_measures.py
+"""
 
 import math
 
@@ -49,9 +52,10 @@ MEASURED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("build", "outputs"), MEASURED.values(), ids=MEASURED.keys())
 @over({"one data set": GROUPS["one data set"], "two groups": GROUPS["both"][1:]}, "kind")
-def test_measured_stacked_is_measured_alone(
+def test_stacked_models_measure_as_they_do_alone(
     build: Build, kind: list[tuple[int, float]], outputs: int
 ):
     lot = ToyModels.of(build, (8, 3), kind, outputs)
@@ -59,7 +63,8 @@ def test_measured_stacked_is_measured_alone(
     assert_measured_as_alone(lot, points=32, rel=1e-4)
 
 
-def test_cnns_measured_stacked_are_measured_alone():
+@pytest.mark.slow
+def test_stacked_cnns_measure_as_they_do_alone():
     lot = ToyModels.of(MadryCNN, (2, 1), GROUPS["one data set"], 1, n=20, shape=IMAGE)
     assert_measured_as_alone(lot, points=4, rel=1e-4)
 
@@ -71,6 +76,7 @@ SPHERES = {
 }
 
 
+@pytest.mark.slow
 @over(SPHERES, "where")
 def test_each_model_is_measured_on_its_own_manifold(where: tuple[bool, ...]):
     lot = ToyModels.of(NETS["mlp of depth 1"], (8, 3), GROUPS["data sets"], 1)
@@ -82,15 +88,17 @@ def test_each_model_is_measured_on_its_own_manifold(where: tuple[bool, ...]):
     assert_measured_as_alone(lot, points=32, rel=1e-4)
 
 
-def test_models_with_fewer_points_are_measured_as_alone():
+@pytest.mark.slow
+def test_models_with_fewer_points_measure_as_they_do_alone():
     lot = ToyModels.of(NETS["mlp of depth 1"], (8, 3), GROUPS["data sets"], 1)
     few = lot.samples[1]
     lot.samples[1] = Data(few.x_train, few.y_train, few.x_test[:10], few.y_test[:10], few.noise)
     assert_measured_as_alone(lot, points=32, rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("models_together", [0, 1])
-def test_measured_in_pieces_is_measured_alone(
+def test_a_stack_measured_in_pieces_measures_the_same(
     models_together: int, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(measured_columns, "TOGETHER_BYTES", models_together * 4 * 32 * D)
@@ -99,7 +107,7 @@ def test_measured_in_pieces_is_measured_alone(
     )
 
 
-def test_without_points_there_is_accuracy_alone():
+def test_without_points_only_accuracy_is_measured():
     lot = ToyModels.of(NETS["mlp of depth 1"], (8, 3), GROUPS["one data set"], 1)
     for columns, _ in measure(
         stack(lot.modules, lot.samples[0].x_train[:4]), lot.samples * 2, [Seeds(0)] * 2, 0

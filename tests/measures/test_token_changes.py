@@ -1,4 +1,8 @@
-"""Changed tokens: which kinds at which distances, what stays as it was, and what is drawn."""
+"""Changed tokens: which kinds of change at which distances, what stays unchanged, and what is
+drawn.
+
+Run alone: python -m pytest tests/measures/test_token_changes.py
+"""
 
 import math
 import string
@@ -18,7 +22,8 @@ from tests.measures.token_windows import generator, text
 def test_kinds_and_distances_that_the_windows_allow(
     length: int, distances: list[int], byte_tokens: bool
 ):
-    """A window's first token has none before it to change places with; only bytes are mistyped."""
+    """The first token of a window has no neighbour before it to swap with, and only bytes are
+    mistyped."""
     found = [
         (c.kind, c.distance)
         for c in token_changes(
@@ -39,7 +44,7 @@ def test_distances_are_powers_of_two_up_to_1024():
 
 
 @pytest.mark.parametrize("byte_tokens", [False, True])
-def test_only_the_place_named_is_changed(byte_tokens: bool):
+def test_only_the_named_place_changes(byte_tokens: bool):
     about = text(50, 20, 200, byte_tokens=byte_tokens)
     rows = torch.arange(49, -1, -2)
     before = about.tokens.clone()
@@ -59,7 +64,7 @@ def test_only_the_place_named_is_changed(byte_tokens: bool):
 
 
 def test_replacements_are_uniform_over_the_other_tokens_that_occur():
-    """Tokens 3, 5, 8 of a vocabulary of ten, of which 8 is nowhere at the place that is changed."""
+    """The text holds tokens 3, 5, 8 of a vocabulary of ten, and 8 never at the changed place."""
     n = 30_000
     windows = torch.tensor([[8, 3], [8, 5]]).repeat(n, 1)
     replaced = token_changes(Text(windows, torch.eye(10)), torch.arange(2 * n), generator())[0]
@@ -91,8 +96,8 @@ def test_keys_beside_a_key(key: str, beside: str):
 
 
 def test_slips_of_every_byte():
-    """Letters stay letters of their case, digits digits, whatever else becomes printable; beside
-    is mutual, and never oneself."""
+    """Letters become letters of their case, digits digits, other bytes printable ones. Being
+    neighbours is mutual, and no key is its own neighbour."""
     assert len(SLIPS) == 256
     for byte, slips in enumerate(SLIPS):
         assert slips and byte not in slips and len(set(slips)) == len(slips)
@@ -114,5 +119,6 @@ def test_typos_are_drawn_evenly_from_the_slips():
         generator(),
     )[-1]
     kinds, counts = typo.tokens.unique(return_counts=True)
+
     assert typo.kind == "typo" and kinds.tolist() == SLIPS[ord("g")]
     assert float((counts - n / 6).abs().max()) < 4 * math.sqrt(n * 5 / 36)

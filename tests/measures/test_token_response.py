@@ -1,5 +1,7 @@
-"""Answers to changed tokens: of models of tokens whose answers are known, and how a model is
-called."""
+"""Responses to changed tokens: of models whose responses are known, and how a model is called.
+
+Run alone: python -m pytest tests/measures/test_token_response.py
+"""
 
 import math
 
@@ -23,7 +25,8 @@ def respond(
 
 
 def weighted(weights: list[float] | Tensor) -> Model:
-    """Logits of each token: the weights of the places where it stands, summed."""
+    """Return a model whose logit of a token is the sum of the weights of the places where the token
+    stands."""
     return lambda x: (x * torch.as_tensor(weights)[:, None]).sum(1)
 
 
@@ -32,11 +35,11 @@ def weighted(weights: list[float] | Tensor) -> Model:
 
 @pytest.mark.parametrize("byte_tokens", [False, True])
 @pytest.mark.parametrize("size", [4096, 7])
-def test_a_model_that_reads_the_last_token_alone_answers_at_distance_one_alone(
+def test_a_model_that_reads_only_the_last_token_responds_only_at_distance_one(
     byte_tokens: bool, size: int, monkeypatch
 ):
-    """It predicts the token that it reads; a swap reaches the last token from distance 1 only.
-    In calls of any size."""
+    """The model predicts the token that it reads, and a swap reaches the last token only from
+    distance 1. This holds for calls of any size."""
     monkeypatch.setattr(instrument, "NUMBERS", size * 200 * 8)
     about = text(64, 8, 200, byte_tokens=byte_tokens)
     about.tokens[:10, -2] = about.tokens[:10, -1]
@@ -45,6 +48,7 @@ def test_a_model_that_reads_the_last_token_alone_answers_at_distance_one_alone(
     # both distributions have one normaliser: what remains is 3 (p of the old − p of the new)
     kl = 3 * (p - 1 / (math.exp(3) + 199))
     unmoved = float((about.tokens[:, -2] == about.tokens[:, -1]).double().mean())
+
     assert unmoved >= 10 / 64
     for (kind, distance), r in found.items():
         changed = 0.0 if distance > 1 else 1.0 if kind != "swapped" else 1 - unmoved
@@ -59,8 +63,8 @@ def test_a_model_that_reads_the_last_token_alone_answers_at_distance_one_alone(
     "weights", [[1.0, 0.5, 0.25, 2.0], [0.0, 3.0, -1.0, 0.5], [1e-3, 0.1, 10.0, 1.0]]
 )
 def test_divergence_of_a_weighted_bag_of_two_tokens_by_hand(weights: list[float]):
-    """Of two tokens the other one is the only replacement: log-odds s = Σ ± w become s − 2(±w)
-    at the place that is changed, or lose and win by a swap; KL = Σ p log(p/q) of two Bernoulli
+    """With two tokens the other token is the only replacement: the log-odds s = Σ ± w become s −
+    2(±w) at the changed place, and a swap exchanges two terms. KL = Σ p log(p/q) of two Bernoulli
     distributions."""
     about = text(100, 4, 2)
     y = torch.randint(2, (100,), generator=generator(1))
@@ -99,7 +103,7 @@ def test_divergence_of_a_weighted_bag_of_two_tokens_by_hand(weights: list[float]
 
 
 def test_divergence_of_a_weighted_bag_of_many_tokens():
-    """The changed windows as drawn with the same seed, their probabilities counted up one by
+    """The windows are changed again with the same seed, and their probabilities summed one by
     one."""
     about, weights = text(30, 5, 12), [0.3, 1.0, -0.5, 2.0, 1.5]
     found = respond(weighted(weights), about, seed=3)
@@ -123,7 +127,7 @@ def test_divergence_of_a_weighted_bag_of_many_tokens():
         assert found[change.kind, change.distance].kl == pytest.approx(sum(kls) / 30, rel=1e-5)
 
 
-def test_a_model_blind_to_order_does_not_answer_to_swaps():
+def test_a_model_blind_to_order_does_not_respond_to_swaps():
     found = respond(weighted([1.0] * 16), text(40, 16, 6))
     for (kind, _), r in found.items():
         assert (
@@ -133,14 +137,15 @@ def test_a_model_blind_to_order_does_not_answer_to_swaps():
         )
 
 
-def test_answers_fade_with_the_weights():
+def test_responses_fade_with_the_weights():
     found = respond(weighted([0.5**d for d in range(32, 0, -1)]), text(500, 32, 20))
     kls = [found["replaced", d].kl for d in (1, 2, 4, 8, 16, 32)]
     assert all(near > 3 * far for near, far in zip(kls, kls[1:], strict=False))
 
 
+@pytest.mark.slow
 def test_standard_errors_are_the_spread_over_fresh_windows():
-    """Within 15 %, over 300 draws of windows, targets and changes."""
+    """They agree within 15 % over 300 draws of windows, targets and changes."""
     model = weighted([0.2, 1.0, 0.5, 2.0])
     found = [
         respond(
@@ -209,24 +214,27 @@ def test_no_gradient_is_kept():
     assert kept and not any(kept)
 
 
-def test_the_changes_are_the_generators_and_no_models():
+def test_changes_depend_on_the_generator_and_not_on_the_model():
     about = text(40, 8, 200, byte_tokens=True)
     one, again, other = (
         [c.tokens for c in token_changes(about, torch.arange(40), generator(s))] for s in (0, 0, 1)
     )
+
     assert all(torch.equal(a, b) for a, b in zip(one, again, strict=True))
     assert [torch.equal(a, b) for a, b in zip(one, other, strict=True)] == [False] * 4 + [
         True
     ] * 3 + [False] * 4
+
     model = weighted([1.0] * 7 + [3.0])
     assert respond(model, about) == respond(model, about) != respond(model, about, seed=1)
 
 
-def test_rows_pick_windows():
+def test_rows_select_windows():
     about, model = text(20, 4, 7), weighted([0.5, 1.0, 2.0, 4.0])
     rows = torch.tensor([17, 3, 3, 8])
     picked = Text(about.tokens[rows], about.table)
     y = torch.tensor([1, 2, 3, 4])
+
     assert set(about.tokens.unique().tolist()) == set(range(7))
     swapped = [r for r in token_response(model, about, rows, y, generator()) if r.kind == "swapped"]
     assert swapped == [

@@ -1,4 +1,4 @@
-"""Models of tokens: a table of bigrams, and a small GPT-2 of transformers."""
+"""Make models of tokens: a table of bigrams, and a small GPT-2 from transformers."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from harness.language import CausalLM
 
 
 class Bigram(nn.Module):
-    """Logits of the next token by the last one alone: (V, V)."""
+    """The logits of the next token depend only on the last one: a table (V, V)."""
 
     def __init__(self, logits: Tensor):
         super().__init__()
@@ -22,7 +22,7 @@ class Bigram(nn.Module):
 
 
 def tiny_gpt2(vocabulary: int, positions: int) -> CausalLM:
-    """GPT-2 with large random weights and dropout."""
+    """Return GPT-2 with large random weights and dropout."""
     config = GPT2Config(
         vocab_size=vocabulary,
         n_positions=positions,

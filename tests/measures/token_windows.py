@@ -1,4 +1,4 @@
-"""Random windows of tokens for instruments of changed tokens."""
+"""Make random windows of tokens for the instruments of changed tokens."""
 
 import torch
 
@@ -12,6 +12,6 @@ def generator(seed: int = 0) -> torch.Generator:
 def text(
     windows: int, length: int, vocabulary: int, seed: int = 0, byte_tokens: bool = False
 ) -> Text:
-    """Random windows of tokens that are all embedded as unit vectors."""
+    """Return random windows of tokens that are all embedded as unit vectors."""
     drawn = torch.randint(vocabulary, (windows, length), generator=generator(100 + seed))
     return Text(drawn, torch.eye(vocabulary), byte_tokens)

@@ -1,5 +1,8 @@
 """Which trials run together: every one once, stacked where the calibration says that it pays,
-longest first."""
+longest first.
+
+Run alone: python -m pytest tests/planning/test_batches.py
+"""
 
 import itertools
 from collections import Counter
@@ -32,6 +35,7 @@ from tests.planning.grids import (
 from tests.planning.machines import KNOWN, MACHINES, PADDING_IS_FREE, STACKING_IS_DEAR
 
 
+@pytest.mark.slow
 @over(SWEEPS, "sweep")
 @over(MACHINES, "machine")
 class TestEveryPlan:
@@ -141,6 +145,7 @@ def test_all_widths_share_a_stack_where_padding_is_free():
     assert [len(stack) for stack in stacks(planned(grid, PADDING_IS_FREE, 0))] == [10]
 
 
+@pytest.mark.slow
 def test_nothing_is_stacked_where_that_is_dear():
     grid = SWEEPS["everything"]()
     assert all(len(stack) == 1 for stack in stacks(planned(grid, STACKING_IS_DEAR)))
@@ -198,6 +203,7 @@ GRID = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     fields=GRID,

@@ -1,4 +1,7 @@
-"""How many epochs a trial is expected to run: by hand, and from one to its cap."""
+"""How many epochs a trial is expected to run: by hand, and from one to its cap.
+
+Run alone: python -m pytest tests/planning/test_expected_epochs.py
+"""
 
 import pytest
 from hypothesis import given
@@ -57,6 +60,7 @@ def test_a_forecast_by_hand(stop: str):
     ) == pytest.approx(a * 256**b * 4**c / 8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stop", "expected"),
     [("noise", 4.3 * 1000**0.77 * 0.1**-0.21), ("interpolate", 39.0 * 1000**0.46 * 0.1**-0.42)],

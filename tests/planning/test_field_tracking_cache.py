@@ -1,5 +1,8 @@
 """A memo that is keyed by what a function reads of a configuration: the same answers, each
-computed once."""
+computed once.
+
+Run alone: python -m pytest tests/planning/test_field_tracking_cache.py
+"""
 
 import functools
 from collections.abc import Callable
@@ -292,6 +295,7 @@ def follow(tree: Any, config: Any) -> list[Any]:
     ]
 
 
+@pytest.mark.slow
 @given(
     tree=TREES,
     configs=st.lists(CONFIGS, min_size=1, max_size=12),

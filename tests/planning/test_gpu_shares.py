@@ -1,5 +1,8 @@
 """Shares of GPUs: what a share is, and which share the planner gives to which cell. No GPU is
-used."""
+used.
+
+Run alone: python -m pytest tests/planning/test_gpu_shares.py
+"""
 
 import pytest
 
@@ -45,6 +48,7 @@ def test_the_next_larger_shares(gpus: float, most: int, steps: list[float]):
     assert shares == steps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parts", range(1, 101))
 def test_as_many_shares_fit_into_one_gpu_as_their_name_says(parts: int):
     share = gpu_shares.rounded(round(1 / parts, 4))
@@ -78,8 +82,9 @@ SPHERES = (
 )
 
 
+@pytest.mark.slow
 def test_every_cell_gets_the_smallest_share_that_holds_it():
-    cells = cost_cells(sweep("gpus: auto, gpu_memory_gb: 24", SPHERES))
+    cells = cost_cells(sweep("gpus: auto, gpu_memory_gb: 24", SPHERES)).cells
     assert [c.config["width"] for c in cells] == [8, 4096, 8192, 16384, 32768]
     for cell in cells:
         held = [s for s in (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0) if cell.memory_bytes <= 24e9 * s]
@@ -95,7 +100,7 @@ def test_a_cell_that_no_gpu_holds_is_refused_with_its_figures():
         r" 17\.\d GB on one"
     )
     with pytest.raises(UserError, match=message):
-        refuse_what_cannot_fit(cost_cells(asked), asked, here=False)
+        refuse_what_cannot_fit(cost_cells(asked).cells, asked, here=False)
 
 
 def test_auto_without_a_word_on_the_gpus_asks_for_it(monkeypatch):

@@ -1,5 +1,8 @@
 """A machine's calibration: costs recovered from made-up timings, and one timing per machine.
-Nothing is timed here."""
+Nothing is timed here.
+
+Run alone: python -m pytest tests/planning/test_machine_speed.py
+"""
 
 import json
 from pathlib import Path

@@ -1,9 +1,12 @@
-"""How much memory a stack is planned to take: by hand, and never more than it may."""
+"""How much memory a stack is planned to take: by hand, and never more than it may.
+
+Run alone: python -m pytest tests/planning/test_memory.py
+"""
 
 import pytest
 
 from harness.planning import batches as batches_module
-from harness.planning.memory import PROCESS_BYTES, stack_bytes
+from harness.planning.memory import PROCESS_BYTES, alone_bytes, stack_bytes
 from harness.planning.model_shape import Shape
 from harness.planning.resolved import ResolvedTrial, resolve
 from harness.sweeps.registry import load
@@ -68,3 +71,16 @@ def test_stack_bytes_by_hand():
     stack = [with_shape(moved, one), with_shape(moved, two)]
     perturbed = 5 * 4 * 2 * 20 * 16
     assert stack_bytes(stack, groups=1) == weights + 9 * 200 + 3 * 4 * 100 * 16 + perturbed
+
+
+def test_a_labelled_task_that_is_not_stacked_is_measured_on_all_its_points(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Only language models are measured on fewer points where memory is short."""
+    config = load(SPHERE).Config.model_validate({"n": 1000, "d": 16})
+    heavy = shape_with(10)._replace(input_shape=(16,), saved_bytes_per_sample=10**9)
+    stacked = alone_bytes(with_shape(config, heavy))
+    assert stacked > 1000 * 10**9
+
+    monkeypatch.setattr(type(load(SPHERE)), "stackable", False)
+    assert alone_bytes(with_shape(config, heavy)) == stacked

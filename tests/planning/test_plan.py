@@ -1,11 +1,15 @@
 """What a sweep is said to cost: exact counts per cell, sums over trials, and cells that cannot
-fit refused unbuilt."""
+fit refused unbuilt.
+
+Run alone: python -m pytest tests/planning/test_plan.py
+"""
 
 import math
 from pathlib import Path
 
 import pytest
 import torch
+from _pytest.mark import ParameterSet
 
 from harness.errors import UserError
 from harness.measures.counts import count_training_flops
@@ -44,8 +48,9 @@ def silent(line: str) -> None:
     raise AssertionError(f"the machine was timed: {line}")
 
 
+@pytest.mark.slow
 def test_cells_are_the_distinct_configurations_in_sweep_order():
-    cells = cost_cells(sweep())
+    cells = cost_cells(sweep()).cells
     assert [
         (c.task, c.config.get("width"), c.config.get("depth"), c.seeds)
         for c in cells
@@ -60,9 +65,10 @@ def test_cells_are_the_distinct_configurations_in_sweep_order():
     assert [c.config["capacity"] for c in cells if c.task == "mnist"] == [1, 2]
 
 
+@pytest.mark.slow
 def test_counts_per_cell_are_exact():
     for cell, trial in zip(
-        cost_cells(sweep()), {str(t.config): t for t in sweep().trials}.values(), strict=True
+        cost_cells(sweep()).cells, {str(t.config): t for t in sweep().trials}.values(), strict=True
     ):
         task, config = load(trial.ref), trial.load_config()
         model, shape = task.model(config), task.input_shape(config)
@@ -95,8 +101,9 @@ tasks:
 """
 
 
+@pytest.mark.slow
 def test_an_adversarys_passes_are_counted():
-    natural, fgsm, pgd = cost_cells(sweep(AGAINST))
+    natural, fgsm, pgd = cost_cells(sweep(AGAINST)).cells
     assert [c.config["adversary"] for c in (natural, fgsm, pgd)] == [
         None,
         "fgsm",
@@ -111,6 +118,7 @@ def test_an_adversarys_passes_are_counted():
     assert natural.p == fgsm.p == pgd.p and natural.memory_bytes < fgsm.memory_bytes
 
 
+@pytest.mark.slow
 def test_sums_are_over_trials():
     made = plan(sweep(), silent)
     calibration = calibrated(1, silent)
@@ -156,7 +164,7 @@ def test_a_slower_machine_and_more_epochs_take_longer():
     whatever = TRIAL_S + DATA_NUMBER_S * 100 * 5
     assert seconds(7, slow) - whatever == pytest.approx(2 * (seconds(7, fast) - whatever))
     few, many = (
-        cost_cells(sweep(ONE.replace("max_epochs: 7", f"max_epochs: {epochs}")))[0]
+        cost_cells(sweep(ONE.replace("max_epochs: 7", f"max_epochs: {epochs}"))).cells[0]
         for epochs in (7, 70)
     )
     assert many.flops_at_most == 10 * few.flops_at_most
@@ -189,7 +197,7 @@ HUGE = (
 
 
 def test_a_trillion_parameters_are_refused_without_being_built():
-    cells = cost_cells(sweep(HUGE))
+    cells = cost_cells(sweep(HUGE)).cells
     assert cells[1].p == 17 * 10**6 + 10**6 * (10**6 + 1) + 10**6 + 1
     with pytest.raises(
         UserError,
@@ -200,6 +208,7 @@ def test_a_trillion_parameters_are_refused_without_being_built():
         refuse_what_cannot_fit(cells, sweep(HUGE), here=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("gigabytes", "fits"), [(0.1, False), (0.5, False), (1.0, True), (100.0, True)]
 )
@@ -207,34 +216,47 @@ def test_a_trillion_parameters_are_refused_without_being_built():
 def test_memory_that_a_trial_may_use(gigabytes: float, fits: bool, here: bool):
     limited = sweep(SMALL + f"resources: {{memory_gb: {gigabytes}}}\n")
     if fits:
-        refuse_what_cannot_fit(cost_cells(limited), limited, here)
+        refuse_what_cannot_fit(cost_cells(limited).cells, limited, here)
     else:
         with pytest.raises(
             UserError, match=rf"7 of 7 cells cannot fit.* and resources.memory_gb is {gigabytes} GB"
         ):
-            refuse_what_cannot_fit(cost_cells(limited), limited, here)
+            refuse_what_cannot_fit(cost_cells(limited).cells, limited, here)
 
 
 def test_a_clusters_nodes_are_not_known_beforehand():
-    refuse_what_cannot_fit(cost_cells(sweep(HUGE)), sweep(HUGE), here=False)
+    refuse_what_cannot_fit(cost_cells(sweep(HUGE)).cells, sweep(HUGE), here=False)
 
 
+@pytest.mark.slow
 def test_memory_grows_with_parameters_and_data():
-    narrow, wide = (cost_cells(sweep(HUGE.replace("1000000", str(w))))[1] for w in (1000, 2000))
+    narrow, wide = (
+        cost_cells(sweep(HUGE.replace("1000000", str(w)))).cells[1] for w in (1000, 2000)
+    )
     assert wide.memory_bytes - narrow.memory_bytes >= 16 * (wide.p - narrow.p), (
         "weights, gradients and Adam's two moments"
     )
     few, many = (
-        cost_cells(sweep(SMALL.replace("n: 100, d: 5", f"n: {n}, d: 5")))[0]
+        cost_cells(sweep(SMALL.replace("n: 100, d: 5", f"n: {n}, d: 5"))).cells[0]
         for n in (100, 1_000_100)
     )
     assert many.memory_bytes - few.memory_bytes >= 2 * 4 * 5 * 10**6
 
 
-@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda p: p.stem)
+def shipped_sweeps() -> list[ParameterSet]:
+    """Return the shipped sweeps. Counting the FLOPs of deep transformers takes a minute."""
+    deep = ("gpt-ladder-cluster", "gpt-ladder-gpu")
+    return [
+        pytest.param(path, id=path.stem, marks=[pytest.mark.soak] if path.stem in deep else [])
+        for path in sorted(SHIPPED.glob("*.yaml"))
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", shipped_sweeps())
 def test_shipped_sweeps_fit_where_they_may_use_three_gigabytes(path: Path, hub: None):
     shipped = parse_sweep(path.read_text(), path.name)
-    cells = cost_cells(shipped)
+    cells = cost_cells(shipped).cells
     refuse_what_cannot_fit(cells, shipped, here=not shipped.resources.gpus)
     # What attention keeps on a GPU is not known here: a fused kernel keeps no scores.
     known = [

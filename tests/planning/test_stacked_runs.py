@@ -1,5 +1,8 @@
 """What is planned to run as one stack runs so, shares its data, and gives what each trial alone
-gives."""
+gives.
+
+Run alone: python -m pytest tests/planning/test_stacked_runs.py
+"""
 
 import itertools
 import sys
@@ -33,6 +36,7 @@ SETTINGS = RunSettings(
 )
 
 
+@pytest.mark.slow
 @over(CHANGES, "case")
 def test_trials_that_differ_in_how_they_train_share_a_stack_and_its_data(
     case: tuple[dict[str, Any], int],
@@ -67,6 +71,7 @@ EQUAL = (
 CLOSE = ("train_loss", "test_loss", "stability_attack_mean", "lip_lower_grad")
 
 
+@pytest.mark.slow
 def test_as_stacked_so_alone():
     grid = trials(
         TOY,

@@ -1,4 +1,7 @@
-"""How long trials and runs take, worked out by hand for grid-up machines."""
+"""How long trials and runs take, worked out by hand for grid-up machines.
+
+Run alone: python -m pytest tests/planning/test_times.py
+"""
 
 import pytest
 from hypothesis import given
@@ -85,12 +88,14 @@ def test_convolutions_cost_what_convolutions_cost():
     assert seconds_alone(mlp, machine) == pytest.approx(7, abs=0.01)
 
 
+@pytest.mark.slow
 def test_attention_costs_what_attention_costs():
     machine = KNOWN._replace(attention_alone=Cost(4.0, 0, 0, 0))
     trial = text(n=64, stop="epochs", max_epochs=7, width=8)
     assert seconds_alone(trial, machine, points=0) == pytest.approx(28, abs=0.01)
 
 
+@pytest.mark.slow
 def test_measuring_a_vocabulary_costs_training_steps_on_its_points():
     machine = KNOWN._replace(attention_alone=Cost(0, 1e-12, 0, 0), measuring=Cost(1e9, 0, 0, 0))
     small, large = (text(n=64, stop="epochs", max_epochs=1, width=width) for width in (8, 64))
@@ -128,6 +133,7 @@ def test_schedules_by_hand(seconds: list[float], slots: int, slowdown: float, ex
 SECONDS = st.lists(st.floats(0, 100), min_size=1, max_size=20)
 
 
+@pytest.mark.slow
 @given(SECONDS, st.integers(1, 8), st.floats(1, 3))
 def test_a_schedule_is_between_the_best_and_one_worker(
     seconds: list[float], slots: int, slowdown: float

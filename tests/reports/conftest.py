@@ -1,4 +1,4 @@
-"""The page of the rich store, rendered once for all tests that read it."""
+"""Render the page of the rich store once for all tests that read it."""
 
 import pandas as pd
 import pytest

@@ -1,4 +1,4 @@
-"""Rows of language models with known figures, for tests of the report stage."""
+"""Make rows of language models with known figures, for tests of the report."""
 
 import json
 import uuid
@@ -11,7 +11,7 @@ from tests.reports.stores import NOW, row
 def language_row(
     width: int, tokens: int, loss: float, seed: int = 0, **changes: Any
 ) -> dict[str, Any]:
-    """An ok row of a two-layer GPT of this width, vocabulary 256 and context 64, trained on
+    """Return an ok row of a two-layer GPT of this width, vocabulary 256 and context 64, trained on
     `tokens` tokens in a single pass."""
     groups = {
         "embedding": 256 * width,
@@ -21,6 +21,7 @@ def language_row(
         "norm": 10 * width,
         "head": 0,
     }
+
     p, n = sum(groups.values()), tokens // 64
     config = {"n": n, "context": 64, "lr": 1e-3, "width": width, **changes.pop("settings", {})}
     known: dict[str, Any] = {
@@ -74,8 +75,8 @@ def language_row(
 
 
 def text_row(p: int, seed: int = 0, scale: float = 1.0, **changes: Any) -> dict[str, Any]:
-    """An ok row of a GPT on windows of 16 bytes, 30 % of the targets redrawn, below the noise;
-    its KLs are in proportion to `scale`."""
+    """Return an ok row of a GPT on windows of 16 bytes, with 30 % of the targets redrawn, below the
+    noise. Its KLs are proportional to `scale`."""
     text = {
         "task": "text",
         "family": "gpt",
@@ -95,7 +96,7 @@ def text_row(p: int, seed: int = 0, scale: float = 1.0, **changes: Any) -> dict[
 
 
 def token_change(kind: str, distance: int, kl: float) -> dict[str, Any]:
-    """An entry of the column token_changes."""
+    """Return an entry of the column token_changes."""
     return {
         "kind": kind,
         "distance": distance,
@@ -108,7 +109,7 @@ def token_change(kind: str, distance: int, kl: float) -> dict[str, Any]:
 
 
 def pretrained_row(p: int, **changes: Any) -> dict[str, Any]:
-    """An ok row of a model that came trained, on nobody knows how many tokens."""
+    """Return an ok row of a model that was trained elsewhere, on an unknown number of tokens."""
     unknown = dict.fromkeys(
         ("n", "tokens_distinct", "tokens_seen", "params_per_token", "train_loss", "train_error")
     )
@@ -120,6 +121,7 @@ def pretrained_row(p: int, **changes: Any) -> dict[str, Any]:
         "stop_reason": "not_trained",
         "epochs": 0,
     }
+
     fields: dict[str, Any] = (
         unknown | came | {"bits_per_byte": 1.1, "last_word_accuracy": 0.4} | changes
     )

@@ -1,4 +1,4 @@
-"""Which section of the page recomputes which numbers of the ledger, and the check that does it."""
+"""Say which section of the page recomputes which numbers of the ledger, and check them."""
 
 import json
 from collections.abc import Callable
@@ -19,10 +19,11 @@ GROUPS = {
     "claims": {"C1", "C3", "C4", "C5", "C6", "C7", "C8", "C9", "C10", "C11"},
     "trust": {"attacks"},
 }
-"""Section → first parts of the keys of its numbers. The ladder has a store of its own."""
+"""Section → the first parts of the keys of its numbers. The ladder has its own store."""
 
 Recompute = Callable[[str, pd.DataFrame, pd.DataFrame, dict], float]
-"""Key, the rows behind the number, all rows, ledger by key → the number again."""
+"""A function that computes a number again from its key, the rows behind it, all rows, and the
+ledger by key."""
 
 
 def group_of(key: str) -> str:
@@ -34,7 +35,8 @@ def name_of(key: str) -> str:
 
 
 def check_section(rich: tuple[Page, pd.DataFrame], section: str, recomputed: Recompute) -> None:
-    """Check every number of a section against plain rows, read by other code than the report's."""
+    """Check every number of a section against plain rows, which other code than the report's
+    reads."""
     page, rows = rich
     ledger = {n["key"]: n for n in json.loads(page.scripts["ledger"])}
     own = {key: entry for key, entry in ledger.items() if group_of(key) in GROUPS[section]}

@@ -1,4 +1,4 @@
-"""The page as a test reads it: scripts, numbers, table cells and visible text."""
+"""Read the page as tests need it: scripts, numbers, table cells and visible text."""
 
 from html.parser import HTMLParser
 

@@ -1,4 +1,4 @@
-"""Slopes and their held-out errors by other code than the report's."""
+"""Compute slopes and their held-out errors by other code than the report's."""
 
 import numpy as np
 import pandas as pd
@@ -8,8 +8,8 @@ from tests.reports.ledger import name_of
 
 
 def slope(rows: pd.DataFrame, y: pd.Series) -> float:
-    """Least squares with a dummy per curve: the reference that the report's slopes are checked
-    against."""
+    """Return the slope by least squares with a dummy variable per curve, to check the report's
+    slopes against."""
     curves = pd.get_dummies(rows["settings_json"] + rows["family"]).to_numpy(float)
     return float(
         np.linalg.lstsq(np.column_stack([np.log(rows["p"]), curves]), np.log(y), rcond=None)[0][0]
@@ -24,6 +24,7 @@ def held_out(rows: pd.DataFrame, y: pd.Series) -> float:
     largest = rows.groupby("curve")["p"].transform("max") == rows["p"]
     kept = rows[~largest]
     b = slope(kept, kept["y"].map(np.exp))
+
     for curve, last in rows[largest].groupby("curve"):
         level = (kept["y"] - b * kept["x"])[kept["curve"] == curve].mean()
         errors.append(last["y"].mean() - level - b * last["x"].iloc[0])
@@ -31,8 +32,8 @@ def held_out(rows: pd.DataFrame, y: pd.Series) -> float:
 
 
 def slope_number(key: str, used: pd.DataFrame, rows: pd.DataFrame, ledger: dict) -> float:
-    """Return one number of a slope of the ledger again; of an interval's ends only their side is
-    checked."""
+    """Return one number of a slope in the ledger, computed again. For the ends of an interval only
+    their side is checked."""
     name = name_of(key)
     column = key.split(":")[-2]
     y = used[column]
@@ -45,12 +46,14 @@ def slope_number(key: str, used: pd.DataFrame, rows: pd.DataFrame, ledger: dict)
             for _, rows in used.groupby(used["family"] + used["settings_json"])
         ]
         return min(single) if name == "smallest" else max(single)
+
     if name == "dropped":
         return (
             rows.loc[rows["family"] == used["family"].iloc[0], column].isna().sum()
             if "robust" not in column
             else 0
         )
+
     if name in ("cells", "curves"):
         curve = used["family"] + used["settings_json"]
         return (curve + used["p"].astype(str)).nunique() if name == "cells" else curve.nunique()

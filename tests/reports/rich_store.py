@@ -1,5 +1,5 @@
-"""A store that has rows for every section of the page, and the columns that the report derives from
-them, computed by other code."""
+"""Make a store that has rows for every section of the page, and compute by other code the columns
+that the report derives."""
 
 import math
 from typing import Any
@@ -46,7 +46,8 @@ EPOCHS = {"family": "mnist-cnn", "stop_rule": "epochs", "stop_reason": "epoch_ca
 
 
 def pictured(r):
-    """The row with a picture's file, which is not there, and what is on it."""
+    """Return the row with the name of a picture's file, which does not exist, and what the picture
+    shows."""
     changes = [
         ("1", "1", "7", 0.05 + r["p"] * 1e-6),
         ("3", "3", "8", 0.11),
@@ -172,7 +173,7 @@ def at_radius(name: str, radius: float):
 
 
 def area(name: str):
-    """Trapezoids by hand, over the range of the radii."""
+    """Return a function that sums trapezoids by hand, over the range of the radii."""
 
     def one(r, v):
         return (
@@ -205,7 +206,7 @@ def under(kind: str):
 
 
 def token_kl(rows: pd.DataFrame, distance: int) -> pd.Series:
-    """KL after another token at that distance."""
+    """Return the KL after the token at that distance was replaced."""
     wanted = {"kind": "replaced", "distance": distance}.items()
 
     def of_row(changes: Any) -> float:

@@ -1,4 +1,4 @@
-"""Stores made of rows with known figures, for tests of the report stage."""
+"""Make stores of rows with known figures, for tests of the report."""
 
 import json
 import struct
@@ -26,8 +26,8 @@ def row(
     lipschitz: float = 5.0,
     **changes: Any,
 ) -> dict[str, Any]:
-    """An ok row of a ±1 task below its noise, whose every sensitivity figure follows from
-    `stability` and `lipschitz`; `settings` (a dict) is part of what stays fixed along a curve."""
+    """Return an ok row of a ±1 task below its noise. Every sensitivity figure follows from
+    `stability` and `lipschitz`. `settings` (a dict) are fixed along a curve."""
     settings = {"n": n, "d": d, **changes.pop("settings", {})}
     config = {**settings, "width": p}
     identity = json.dumps([config, seed, changes.get("family"), changes.get("stop_rule")])
@@ -105,10 +105,10 @@ def row(
         "lip_upper_product": 9 * lipschitz,
         "lip_upper_normalised": 18 * lipschitz,
         "robust_l2_radii": [0.04, 0.08, 0.16],
-        "robust_accuracy_l2": [a * stability**0.5 for a in (1.0, 0.8, 0.5)],
+        "robust_accuracy_l2": [min(1.0, a * stability**0.5) for a in (1.0, 0.8, 0.5)],
         "robust_linf_radii": [0.1, 0.2, 0.3],
         "robust_linf_box": [0.0, 1.0],
-        "robust_accuracy_linf": [a * stability**0.5 for a in (0.9, 0.7, 0.4)],
+        "robust_accuracy_linf": [min(1.0, a * stability**0.5) for a in (0.9, 0.7, 0.4)],
         "attack_warnings": [],
         "corruptions": [
             corruption("blur", 1, 0.5),
@@ -128,7 +128,7 @@ def row(
 
 
 def corruption(kind: str, severity: int, accuracy: float) -> dict[str, Any]:
-    """An entry of the column corruptions."""
+    """Return an entry of the column corruptions."""
     return {
         "kind": kind,
         "severity": severity,
@@ -159,7 +159,7 @@ NEW_IN_3 = (
 
 
 def of_schema_2(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows as they were before the instruments of schema version 3."""
+    """Return the rows as they were before the instruments of schema version 3."""
     return [
         {k: v for k, v in r.items() if k == "d_ambient" or not k.startswith(NEW_IN_3)}
         | {"schema_version": 2, "measures_version": 2}
@@ -168,7 +168,7 @@ def of_schema_2(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def failed(**changes: Any) -> dict[str, Any]:
-    """A failed row: identity alone, as the driver writes it when a worker died."""
+    """Return a failed row with only its identity, as the driver writes it when a worker died."""
     kept = (
         "trial_id",
         "attempt",
@@ -180,6 +180,7 @@ def failed(**changes: Any) -> dict[str, Any]:
         "settings_json",
         "unilaw_version",
     )
+
     whole = row(**{k: v for k, v in changes.items() if k in ("p", "n", "d", "seed")})
     base = {k: whole[k] for k in (*kept, "finished_at", "measures_version", "schema_version")}
     return (
@@ -192,8 +193,8 @@ def failed(**changes: Any) -> dict[str, Any]:
 def power_law(
     b: float, b_n: float = 0.0, b_d: float = 0.0, spread: float = 0.0, seed: int = 0, **grid: Any
 ) -> list[dict[str, Any]]:
-    """Rows whose stability is 0.01·p^b·n^−b_n·d^−b_d times log-normal noise, and whose Lipschitz
-    estimate is its inverse."""
+    """Return rows whose stability is 0.01·p^b·n^-b_n·d^-b_d times log-normal noise, and whose
+    Lipschitz estimate is its inverse."""
     rng, rows = np.random.default_rng(seed), []
     for n in grid.get("ns", (100,)):
         for d in grid.get("ds", (10,)):
@@ -213,7 +214,8 @@ def power_law(
 
 
 def make_store(folder: Path, rows: list[dict[str, Any]], sweep: bool = True) -> Path:
-    """A store at `folder` holding the rows, and the sweep that asked for them."""
+    """Write a store at `folder` with the rows and the sweep that asked for them, and return its
+    path."""
     store = Store.create(folder)
     if rows:
         store.append(rows)
@@ -230,7 +232,7 @@ def make_store(folder: Path, rows: list[dict[str, Any]], sweep: bool = True) -> 
 
 
 def png(width: int = 2, height: int = 2) -> bytes:
-    """A grey PNG whose header says so; for large sizes without its pixels."""
+    """Return a grey PNG with this width and height in its header; large ones lack their pixels."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return (

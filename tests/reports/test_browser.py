@@ -1,5 +1,8 @@
-"""The report in a real browser, wide and narrow: charts drawn, folded ones when opened, axes
-chosen, no error, no request."""
+"""The report in a real browser, wide and narrow: charts are drawn (folded ones when opened), axes
+can be chosen, and there is no error and no request.
+
+Run alone: python -m pytest tests/reports/test_browser.py
+"""
 
 import html
 import json
@@ -17,9 +20,10 @@ CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium on this machine; CI installs it"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine; CI installs it"),
+]
 
 QUIET = (
     "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking"
@@ -27,7 +31,7 @@ QUIET = (
 )
 
 FRAME = """<body style="margin:0">
-<iframe id="f" style="width:{width}px;height:3000px;border:0"></iframe><pre id="said"></pre>
+<iframe id="f" style="width:{width}px;height:3000px;border:0"></iframe><pre id="result"></pre>
 <script>
 const frame = document.getElementById("f"), wait = ms => new Promise(done => setTimeout(done, ms));
 frame.onload = async () => {{
@@ -38,7 +42,7 @@ frame.onload = async () => {{
   const inside = ".scroll, pre, svg, .js-plotly-plot, script, details:not(.folded)";
   const tooWide = () => [...d.querySelectorAll("body *")].filter(e => !e.closest(inside)
     && e.getBoundingClientRect().right > {width} + 1).map(e => e.outerHTML.slice(0, 80));
-  const said = {{first: drawn(), points: d.querySelectorAll(".point").length, wide: tooWide()}};
+  const initial = {{first: drawn(), points: d.querySelectorAll(".point").length, wide: tooWide()}};
   for (const folded of d.querySelectorAll("details")) folded.open = true;
   await wait(2500);
   const folded_charts = [...d.querySelectorAll(".folded .chart .main-svg")];
@@ -54,8 +58,8 @@ frame.onload = async () => {{
   const requests = loaded.filter(n => !n.startsWith("data:") && !n.startsWith("blob:"));
   const images = [...d.images].map(i => i.naturalWidth), scroll = d.scrollingElement.scrollWidth;
   const buttons = [...d.querySelectorAll(".modebar-btn")].map(b => b.dataset.title);
-  document.getElementById("said").textContent = JSON.stringify({{...said, scroll, drawn: drawn(),
-    shown, images, opened: tooWide(), before, after, hover, requests, buttons}});
+  document.getElementById("result").textContent = JSON.stringify({{...initial, scroll,
+    drawn: drawn(), shown, images, opened: tooWide(), before, after, hover, requests, buttons}});
 }};
 frame.src = "{source}";
 </script>"""
@@ -74,6 +78,7 @@ def report(tmp_path_factory) -> Path:
             "distance": 0.1,
         }
     ]
+
     store = make_store(folder / "store", rows)
     (store / "_pictures").mkdir()
     (store / rows[0]["pictures_file"]).write_bytes(png(264, 84))
@@ -92,16 +97,19 @@ def test_the_report_opens(report, tmp_path, width):
         "--enable-logging=stderr",
         f"--user-data-dir={tmp_path / 'profile'}",
     ]
+
     command += [
         "--host-resolver-rules=MAP * ~NOTFOUND",
         "--virtual-time-budget=20000",
         f"--window-size={max(width, 500)},3000",
         "--dump-dom",
     ]
+
     done = subprocess.run([*command, frame.as_uri()], capture_output=True, text=True, timeout=120)
-    said = re.search(r'<pre id="said">(.+?)</pre>', done.stdout, re.S)
-    assert said is not None, done.stderr[-2000:]
-    seen = json.loads(html.unescape(said[1]))
+    result = re.search(r'<pre id="result">(.+?)</pre>', done.stdout, re.S)
+    assert result is not None, done.stderr[-2000:]
+
+    seen = json.loads(html.unescape(result[1]))
     assert seen["first"] == 7 and seen["points"] > 72
     assert (
         seen["drawn"] == 14

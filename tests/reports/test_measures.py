@@ -1,4 +1,7 @@
-"""One value per row from lists and alternatives, and NaN where a row lacks them."""
+"""Lists and alternative columns become one value per row, NaN where a row lacks them.
+
+Run alone: python -m pytest tests/reports/test_measures.py
+"""
 
 import math
 from typing import Any
@@ -19,6 +22,7 @@ def derived(tmp_path, *rows):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -70,9 +74,9 @@ def test_lists_become_one_value(tmp_path, changes: dict[str, Any], expected):
     assert ("corruption_blur" in found) == ("corruptions" not in changes)
 
 
-def test_a_kind_is_measured_in_one_way(tmp_path):
-    """One row without a steepest pair, and its whole kind is drawn by gradients; another kind
-    keeps its pairs."""
+def test_a_kind_uses_one_estimate_throughout(tmp_path):
+    """When one row lacks a steepest pair, its whole kind uses gradients. Another kind keeps its
+    pairs."""
     lacking: dict[str, Any] = {"lip_lower_pairs": None, "lip_mean_jacobian": None}
     found = derived(
         tmp_path,
@@ -80,6 +84,7 @@ def test_a_kind_is_measured_in_one_way(tmp_path):
         row(2, lipschitz=4.0, **lacking),
         row(3, lipschitz=5.0, family="other"),
     )
+
     assert found["lip_lower"].tolist() == pytest.approx([3.0, 4.0, 6.0])
     assert found["lip_lower_from"].tolist() == [
         "lip_lower_grad",
@@ -105,7 +110,7 @@ def test_rows_of_an_older_schema_have_every_column_and_no_value(tmp_path):
     ]
 
 
-def test_pair_distances_are_told_by_quantile_and_row(tmp_path):
+def test_pair_distances_by_quantile_and_row(tmp_path):
     found = derived(tmp_path, row(1), row(2, pair_distance_quantiles=[1.0]), row(3))
     assert pair_distances(found, "50 %").to_dict() == {0: 1.4, 2: 1.4} and pair_distances(
         found, "99 %"

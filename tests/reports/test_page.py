@@ -1,5 +1,8 @@
-"""The page as a whole: numbers in the ledger, right on thin stores, escaped, and free of network
-requests."""
+"""The page as a whole: its numbers are in the ledger, it is correct for small stores, escaped, and
+free of network requests.
+
+Run alone: python -m pytest tests/reports/test_page.py
+"""
 
 import json
 import subprocess
@@ -18,6 +21,7 @@ from tests.reports.rich_store import HOLLOW
 from tests.reports.stores import failed, make_store, power_law, row
 
 
+@pytest.mark.slow
 def test_every_number_in_the_prose_is_in_the_ledger_and_some_section_recomputes_it(rich):
     page, _ = rich
     ledger = {n["key"]: n for n in json.loads(page.scripts["ledger"])}
@@ -41,7 +45,7 @@ THIN = {
         for p in (10, 20, 30, 40, 50)
     ],
     "zero stability": [row(p, stability=0.0, lipschitz=0.0) for p in (10, 20, 30, 40, 50, 60)],
-    "models that came trained": [pretrained_row(p) for p in (100, 200, 300)],
+    "models trained elsewhere": [pretrained_row(p) for p in (100, 200, 300)],
     "a single pass, without sensitivity": [
         language_row(w, 6400, 3.0) for w in (8, 16, 32, 64, 128)
     ],
@@ -52,8 +56,9 @@ THIN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", THIN.values(), ids=THIN.keys())
-def test_thin_stores_give_a_right_page(tmp_path, rows):
+def test_small_stores_give_a_correct_page(tmp_path, rows):
     page = Page(render(read_evidence(make_store(tmp_path / "store", rows))))
     prose = " ".join(" ".join(page.text).split())
     counts = {key: float(value) for key, value, _ in page.data}
@@ -65,6 +70,7 @@ def test_thin_stores_give_a_right_page(tmp_path, rows):
             json.loads(text)
 
 
+@pytest.mark.slow
 def test_an_empty_folder_gives_a_page(tmp_path):
     assert "No trial in this store has finished" in render(read_evidence(tmp_path))
 
@@ -72,6 +78,7 @@ def test_an_empty_folder_gives_a_page(tmp_path):
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
+@pytest.mark.slow
 def test_whatever_a_user_can_name_is_escaped(tmp_path):
     rows = [row(p, family=HOSTILE, settings={"note": HOSTILE}) for p in (1, 2, 3, 4, 5, 6)] + [
         failed(p=9, failure_message=HOSTILE, task=HOSTILE)
@@ -83,10 +90,11 @@ def test_whatever_a_user_can_name_is_escaped(tmp_path):
         )
     )
     html = render(read_evidence(folder))
+
     assert "<script>alert" not in html and "<img" not in html.replace(plotly_source(), "")
     assert HOSTILE not in html
-    said = " ".join(json.loads(Page(html).scripts["said"])[rows[0]["trial_id"]])
-    assert "<script" not in said and "&lt;script&gt;" in said
+    texts = " ".join(json.loads(Page(html).scripts["trial-texts"])[rows[0]["trial_id"]])
+    assert "<script" not in texts and "&lt;script&gt;" in texts
 
 
 def plotly_source() -> str:
@@ -95,11 +103,13 @@ def plotly_source() -> str:
     return get_plotlyjs()
 
 
+@pytest.mark.slow
 def test_the_page_asks_the_network_for_nothing(rich):
     page, _ = rich
     assert page.links == []
 
 
+@pytest.mark.slow
 def test_the_report_needs_neither_torch_nor_ray(tmp_path):
     folder = make_store(tmp_path / "store", power_law(0.2))
     code = (
@@ -113,6 +123,7 @@ def test_the_report_needs_neither_torch_nor_ray(tmp_path):
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_a_report_that_cannot_be_written_says_so_and_leaves_nothing(tmp_path):
     folder = make_store(tmp_path / "store", [row()])
     (tmp_path / "file").write_text("")

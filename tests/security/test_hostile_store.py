@@ -1,5 +1,8 @@
 """A store, a sweep's name or a key that somebody wrote who means ill leads nowhere outside the
-store."""
+store.
+
+Run alone: python -m pytest tests/security/test_hostile_store.py
+"""
 
 import json
 import shutil
@@ -116,6 +119,7 @@ def put_links(store: Path, outside: Path) -> None:
     (store / f"_pictures/{IDS[3]}.png").symlink_to("/dev/zero")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [
@@ -127,7 +131,7 @@ def put_links(store: Path, outside: Path) -> None:
     ids=lambda command: command[0],
 )
 def test_a_hostile_store_reads_and_writes_nothing_outside_itself(
-    hostile: Path, tmp_path: Path, unilaw, command: list[str]
+    hostile: Path, tmp_path: Path, unilaw_here, command: list[str]
 ):
     shutil.copytree(hostile, tmp_path / "here", symlinks=True)
     here = tmp_path / "here"
@@ -135,7 +139,7 @@ def test_a_hostile_store_reads_and_writes_nothing_outside_itself(
         (torn,) = (p for p in (here / "store").glob("part-*") if p.stat().st_size < 10)
         torn.unlink()
     outside = bytes_by_file(here / "outside")
-    done = unilaw(*command, cwd=here)
+    done = unilaw_here(*command, cwd=here)
     assert done.returncode in (0, 1, 2) and "Traceback" not in done.stderr, done.stderr
     assert bytes_by_file(here / "outside") == outside
     assert {p.name for p in here.iterdir()} <= {"store", "outside", "new"} and {
@@ -188,6 +192,7 @@ def test_a_sweeps_name_leads_nowhere(name: str):
         RunRecord(sweep=name, began=NOW, inline=True, trials=0, forecast_s=0, seconds=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_tasks_name_is_looked_up_and_nothing_else(name: str):
     with pytest.raises(UserError, match="task"):

@@ -1,4 +1,7 @@
-"""What is only read is never run: no unpickling, no shell, no task file that nobody named."""
+"""What is only read is never run: no unpickling, no shell, no task file that nobody named.
+
+Run alone: python -m pytest tests/security/test_nothing_read_is_run.py
+"""
 
 import ast
 from pathlib import Path
@@ -77,6 +80,7 @@ def offences(source: str) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_nothing_that_is_read_is_ever_run():
     found = {
         (str(path.relative_to(ROOT)), what)
@@ -104,6 +108,7 @@ def test_the_search_for_it_sees_it(source: str):
     assert offences(source)
 
 
+@pytest.mark.slow
 def test_a_stores_copy_of_a_task_file_is_not_run(tmp_path: Path, unilaw):
     """Whoever wrote the store wrote its `_sweeps/*.py`; only a file that is named on the command
     line runs."""

@@ -1,4 +1,7 @@
-"""No secret of whoever runs it is kept or printed, and no door is open to the network."""
+"""No secret of whoever runs it is kept or printed, and no door is open to the network.
+
+Run alone: python -m pytest tests/security/test_secrets.py
+"""
 
 import ipaddress
 import json
@@ -64,6 +67,8 @@ class Careless(Task):
         return nn.Sequential(nn.Linear(3, config.width), nn.ReLU(), nn.Linear(config.width, 1))
 """
 
+
+pytestmark = pytest.mark.ray
 
 SWEEP = """
 name: careless

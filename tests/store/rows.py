@@ -16,17 +16,25 @@ from harness.store.store import Store
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
+OK = {
+    "status": "ok",
+    "family": "toy",
+    "p": 1,
+    "outputs": 1,
+    "stop_rule": "noise",
+    "stop_reason": "below_noise",
+}
+"""What every trial that succeeds says of itself, whatever was measured."""
+
 
 def row(trial_id: str = "t0", **columns: Any) -> dict[str, Any]:
-    """Return a row with the required columns and these others."""
+    """Return a row with the columns that every ok row has, and these others."""
     required = {
         "trial_id": trial_id,
         "attempt": 1,
-        "status": "ok",
         "sweep": "s",
         "task": "toy",
         "task_version": 1,
-        "family": "toy",
         "seed": 0,
         "config_json": "{}",
         "settings_json": "{}",
@@ -35,7 +43,7 @@ def row(trial_id: str = "t0", **columns: Any) -> dict[str, Any]:
         "measures_version": 1,
         "schema_version": 1,
     }
-    return {**required, **columns}
+    return {**required, **OK, **columns}
 
 
 EXAMPLES: dict[pa.DataType, Any] = {
@@ -77,7 +85,7 @@ EXAMPLES: dict[pa.DataType, Any] = {
 def full_row(trial_id: str = "full") -> dict[str, Any]:
     """Return a row with a value in every column."""
     values = {column.name: EXAMPLES[column.type] for column in COLUMNS}
-    return {**values, "trial_id": trial_id, "attempt": 1}
+    return {**values, "environment_json": "{}", **row(trial_id)}
 
 
 def record(name: str, trials: list[str], task_source: str | None = None) -> SweepRecord:

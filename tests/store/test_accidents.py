@@ -1,4 +1,7 @@
-"""No accident tears or loses a row: kills, damage, full disks, links and other people's files."""
+"""No accident tears or loses a row: kills, damage, full disks, links and other people's files.
+
+Run alone: python -m pytest tests/store/test_accidents.py
+"""
 
 import errno
 import os
@@ -50,6 +53,7 @@ def test_a_temporary_file_left_by_a_killed_writer_is_no_row(store: Store):
     assert pd.read_parquet(Path(store.where))["trial_id"].tolist() == ["a"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", [0, 3, 4, 100, 0.5, 0.99, -1], ids=str)
 def test_a_torn_file_is_named_left_out_and_set_aside(store: Store, kept: float):
     store.append([row("good")])
@@ -70,6 +74,7 @@ def test_a_torn_file_is_named_left_out_and_set_aside(store: Store, kept: float):
     assert (Path(store.where) / "_set_aside" / torn.name).exists(), "moved, not deleted"
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=8))
 def test_flipped_bytes_never_raise(
@@ -123,6 +128,7 @@ def test_parquet_that_is_not_rows_is_named_and_set_aside(
     assert len(store.set_torn_aside()) == 1
 
 
+@pytest.mark.slow
 def test_readers_and_writers_at_once(store: Store):
     def write(writer: int) -> None:
         for k in range(15):
@@ -213,6 +219,9 @@ def test_links_that_lead_out_of_the_store_are_neither_read_nor_written(
     with pytest.raises(UserError, match="holds a link that leads out of it"):
         read_kept(store.weights(), "theirs")
     assert store.set_torn_aside() == [] and len(store.read().rows) == 0
+    with pytest.raises(UserError, match="holds part-1.parquet: is no file of rows but"):
+        compact(folder, tmp_path / "small")
+    (folder / "part-1.parquet").unlink()
     with pytest.raises(UserError, match="holds a link that leads out of it: '_pictures'"):
         compact(folder, tmp_path / "small")
     assert not (tmp_path / "small").exists()

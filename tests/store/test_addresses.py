@@ -1,4 +1,7 @@
-"""Addresses of buckets: which are accepted, and what is said of the others."""
+"""Addresses of buckets: which are accepted, and what is said of the others.
+
+Run alone: python -m pytest tests/store/test_addresses.py
+"""
 
 import json
 from pathlib import Path
@@ -48,6 +51,7 @@ BAD = {
 """Part of the message for each address that is refused."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where,message", BAD.items(), ids=range(len(BAD)))
 def test_a_wrong_address_or_one_with_credentials_is_refused_in_one_sentence(
     where: str,
@@ -85,6 +89,7 @@ def test_anonymous_access_to_google_is_no_credential():
     assert folder_at(where).where == where
 
 
+@pytest.mark.slow
 def test_attempts_that_are_no_number_are_refused(
     bucket: BucketServer, monkeypatch: pytest.MonkeyPatch
 ):
@@ -94,6 +99,7 @@ def test_attempts_that_are_no_number_are_refused(
         Store.create(bucket.uri("rows"))
 
 
+@pytest.mark.slow
 def test_a_bucket_that_does_not_exist_is_named(bucket: BucketServer):
     with pytest.raises(UserError, match="cannot be written: .*NO_SUCH_BUCKET"):
         Store.create(bucket.uri("rows").replace("//bucket/", "//other-bucket/"))

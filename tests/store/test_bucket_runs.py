@@ -1,4 +1,7 @@
-"""Whole sweeps with their store in a bucket: every command, and two runs at once."""
+"""Whole sweeps with their store in a bucket: every command, and two runs at once.
+
+Run alone: python -m pytest tests/store/test_bucket_runs.py
+"""
 
 import json
 from pathlib import Path
@@ -13,6 +16,7 @@ from tests.store.planted_secret import SECRET
 from tests.store.small_sweep import SWEEP, assert_same_results, exit_code_of, started
 
 
+@pytest.mark.slow
 def test_every_command_works_on_a_store_in_a_bucket(
     bucket: BucketServer,
     here: Path,
@@ -67,7 +71,8 @@ def test_every_command_works_on_a_store_in_a_bucket(
         assert SECRET.encode() not in bucket.get(name), name
 
 
-@pytest.mark.parametrize("kind", ["disk", "bucket"])
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", ["disk", pytest.param("bucket", marks=pytest.mark.soak)])
 def test_two_runs_into_one_store_at_once_lose_nothing(bucket: BucketServer, here: Path, kind: str):
     where = "rows" if kind == "disk" else bucket.uri("rows")
     other = SWEEP.replace("name: small", "name: other").replace("[4, 8, 12]", "[8, 12, 16]")

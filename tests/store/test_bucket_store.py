@@ -1,4 +1,7 @@
-"""A store in a bucket holds what a store on a disk holds."""
+"""A store in a bucket holds what a store on a disk holds.
+
+Run alone: python -m pytest tests/store/test_bucket_store.py
+"""
 
 from pathlib import Path
 from typing import Any
@@ -39,6 +42,7 @@ def by_attempt(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.sort_values(["trial_id", "attempt"], ignore_index=True)
 
 
+@pytest.mark.slow
 def test_it_holds_what_a_local_one_holds_and_pandas_reads_it(bucket: BucketServer, tmp_path: Path):
     uri = bucket.uri("deep/rows")
     local = filled(Store.create(tmp_path / "rows"))
@@ -58,6 +62,7 @@ def test_it_holds_what_a_local_one_holds_and_pandas_reads_it(bucket: BucketServe
     assert [entry.name for entry in remote.files.entries("_sweeps")] == local_files
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", ["bucket to bucket", "bucket to disk", "disk to bucket"])
 def test_compact(bucket: BucketServer, tmp_path: Path, route: str):
     origin, destination = route.split(" to ")
@@ -78,6 +83,7 @@ def test_compact(bucket: BucketServer, tmp_path: Path, route: str):
         compact(source, target)
 
 
+@pytest.mark.slow
 def test_a_prefix_that_holds_other_things_is_refused(bucket: BucketServer):
     bucket.put("thesis/chapter.tex", b"years of work")
     with pytest.raises(UserError, match="is not empty and not a unilaw store"):
@@ -89,6 +95,7 @@ def test_a_prefix_that_holds_other_things_is_refused(bucket: BucketServer):
     assert bucket.names("") == ["thesis/chapter.tex"]
 
 
+@pytest.mark.slow
 def test_a_torn_object_is_named_and_set_aside(bucket: BucketServer):
     store = Store.create(bucket.uri("rows"))
     store.append([row("good")])
@@ -102,6 +109,7 @@ def test_a_torn_object_is_named_and_set_aside(bucket: BucketServer):
     assert store.read().problems == [] and len(pd.read_parquet(bucket.uri("rows"))) == 2
 
 
+@pytest.mark.slow
 def test_checkpoints_lie_in_the_bucket_and_training_goes_on_from_them(
     bucket: BucketServer, monkeypatch: pytest.MonkeyPatch
 ):

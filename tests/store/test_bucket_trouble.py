@@ -1,4 +1,7 @@
-"""Buckets whose server fails, stays silent, cuts answers off or is not there."""
+"""Buckets whose server fails, stays silent, cuts answers off or is not there.
+
+Run alone: python -m pytest tests/store/test_bucket_trouble.py
+"""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ from harness.store.latest import latest
 from harness.store.location import folder_at
 from harness.store.store import Store
 from tests.bucket_server import BucketServer, Every
-from tests.store.small_sweep import SWEEP, exit_code_of, started
+from tests.store.small_sweep import SWEEP, exit_code_of
 
 pytestmark = pytest.mark.usefixtures("credentials")
 
@@ -21,15 +24,19 @@ NOBODY = "endpoint_override=127.0.0.1:9&scheme=http"
 """Options of an address where no server listens."""
 
 
+@pytest.mark.slow
 def test_a_run_through_a_server_that_fails_now_and_then_loses_no_row(
-    bucket: BucketServer, here: Path
+    bucket: BucketServer,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ):
-    """The run is on Ray, in a process of its own. Every fifth request gets 500 or 503, or waits."""
+    """Every fifth request gets 500 or 503, or waits."""
     trouble = Every(5, "500", "SlowDown", "wait", wait_s=0.5)
     bucket.trouble = trouble
-    process = started("run", "small.yaml", "--store", bucket.uri("rows"), cwd=here)
-    out, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err
+    command = ("run", "small.yaml", "--inline", "--store", bucket.uri("rows"))
+    assert exit_code_of(monkeypatch, *command) == 0
+    out, err = capfd.readouterr()
     assert "6 ok, 0 failed" in out and "Traceback" not in err
     assert set(trouble.met) == {"500", "SlowDown", "wait"}
 
@@ -41,6 +48,7 @@ def test_a_run_through_a_server_that_fails_now_and_then_loses_no_row(
     assert sorted(rows["weights_file"]) == store.files.matching("_weights", "*")
 
 
+@pytest.mark.slow
 def test_a_server_that_stays_silent_is_asked_again(
     bucket: BucketServer, monkeypatch: pytest.MonkeyPatch
 ):
@@ -55,6 +63,7 @@ def test_a_server_that_stays_silent_is_asked_again(
     bucket_module.file_system.cache_clear()
 
 
+@pytest.mark.slow
 def test_an_answer_that_is_cut_off_is_asked_for_again(
     bucket: BucketServer, monkeypatch: pytest.MonkeyPatch
 ):
@@ -87,6 +96,7 @@ def test_an_answer_that_is_cut_off_is_asked_for_again(
     assert len(requests) == 3 + bucket_module.READS
 
 
+@pytest.mark.slow
 def test_a_server_that_stays_down_ends_the_run_in_one_sentence_and_the_same_command_goes_on(
     bucket: BucketServer,
     here: Path,
@@ -112,7 +122,7 @@ def test_a_server_that_stays_down_ends_the_run_in_one_sentence_and_the_same_comm
     _, err = capfd.readouterr()
     (message,) = [line for line in err.splitlines() if line.startswith("unilaw: ")]
     assert "cannot be" in message and "SLOW_DOWN" in message
-    assert "the same command goes on" in message
+    assert "run the same command again to continue" in message
     assert "Traceback" not in err
 
     bucket.trouble = lambda: None
@@ -130,6 +140,7 @@ def assert_one_sentence(err: str, where: str) -> None:
     assert "connect" in err.lower(), err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [("run", "small.yaml", "--inline", "--store"), ("status",), ("measure",), ("report",)],
@@ -150,6 +161,7 @@ def test_a_server_that_is_not_there_is_named_in_one_sentence(
     bucket_module.file_system.cache_clear()
 
 
+@pytest.mark.slow
 def test_google_that_is_not_there_is_named_in_one_sentence(
     here: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ):

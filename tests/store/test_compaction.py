@@ -1,4 +1,7 @@
-"""Compaction: everything is in the new store, or there is none."""
+"""Compaction: everything is in the new store, or there is none.
+
+Run alone: python -m pytest tests/store/test_compaction.py
+"""
 
 import errno
 import os
@@ -6,16 +9,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
+from harness.dispatch.retries import AttemptHistory
 from harness.errors import UserError
+from harness.store import compact as compact_module
 from harness.store import disk
 from harness.store.compact import compact
 from harness.store.location import read_kept
-from harness.store.store import Store
+from harness.store.store import IDENTITY, Store
+from harness.terminal.status import status, status_table
 from tests.store.rows import FAILED, Crash, full_row, names, ran, record, row
 
 
+@pytest.mark.slow
 def test_compact_keeps_every_attempt_weights_sweeps_and_runs(store: Store, tmp_path: Path):
     store.append([row("a", **FAILED)])
     store.append([row("a", attempt=2), full_row("b")])
@@ -92,6 +100,7 @@ def killed_after(writes: int) -> Callable[[Path, Path], None]:
     return replace_or_crash
 
 
+@pytest.mark.slow
 def test_a_compaction_that_was_killed_is_no_store(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -121,3 +130,68 @@ def test_a_compaction_that_was_killed_is_no_store(
             assert half.runs() == store.runs()
             assert read_kept(half.weights(), "a") == b"weights"
     assert crashes >= 6
+
+
+def test_compact_goes_on_where_one_was_killed(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    store.append([row()])
+    store.put_weights("a", b"weights")
+    target = tmp_path / "small"
+    with monkeypatch.context() as patch:
+        patch.setattr(disk.os, "replace", killed_after(2))
+        with pytest.raises(Crash):
+            compact(str(store), target)
+    assert "_compacting.json" in names(target)
+
+    with pytest.raises(UserError, match=rf"process {os.getpid()} on .* is compacting a store"):
+        compact(str(store), target)  # the process lives, for all that is known
+    monkeypatch.setattr(compact_module, "_is_alive", lambda pid: False)
+    assert compact(str(store), target) == (1, 1)
+    assert len(Store.open(target).read().rows) == 1 and "_compacting.json" not in names(target)
+
+    with pytest.raises(UserError, match="exists; compact writes a new store"):
+        compact(str(store), target)
+
+
+def test_compact_refuses_a_target_inside_a_store(store: Store):
+    store.append([row()])
+    before = names(Path(store.where))
+    for target in (Path(store.where) / "new", Path(store.where) / "a" / "b"):
+        with pytest.raises(UserError, match="lies inside the store"):
+            compact(str(store), target)
+    assert names(Path(store.where)) == before
+
+
+@pytest.mark.slow
+def test_compact_holds_few_rows_at_once(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(compact_module, "ROWS_TOGETHER", 3)
+    monkeypatch.setattr(compact_module, "AT_ONCE", 2)
+    for k in range(9):
+        store.append([row(f"{k}")])
+    assert compact(str(store), tmp_path / "small") == (9, 9)
+    (file,) = (tmp_path / "small").glob("part-*.parquet")
+    groups = pq.ParquetFile(file).metadata
+    sizes = [groups.row_group(k).num_rows for k in range(groups.num_row_groups)]
+    assert sizes == [4, 4, 1]
+    read = Store.open(tmp_path / "small").read(IDENTITY).rows
+    assert sorted(read["trial_id"]) == sorted(store.read().rows["trial_id"])
+
+
+def test_a_store_of_many_files_says_how_to_compact_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    for k in range(3):
+        store.append([row(f"{k}")])
+    assert not status(store).advice
+    monkeypatch.setattr(compact_module, "FROM_FILES", 3)
+    (sentence,) = status(store).advice
+    assert sentence.startswith("3 row files: from 3 on a store opens slowly")
+    command = f"unilaw compact {store} {store}-compacted"
+    assert command in sentence and command in status_table(status(store))
+
+    said: list[str] = []
+    AttemptHistory.read(store, said.append)
+    assert said == [sentence]

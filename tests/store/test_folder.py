@@ -1,4 +1,7 @@
-"""A folder on a disk or in a bucket: its operations, and names that lead out of it."""
+"""A folder on a disk or in a bucket: its operations, and names that lead out of it.
+
+Run alone: python -m pytest tests/store/test_folder.py
+"""
 
 from pathlib import Path
 
@@ -10,6 +13,7 @@ from harness.store.store import Store
 from tests.bucket_server import BucketServer
 
 
+@pytest.mark.slow
 def test_the_operations_of_a_folder(bucket: BucketServer):
     folder = folder_at(bucket.uri("a/b"))
     assert not folder.there() and folder.entries() == [] and folder.size("x") is None
@@ -45,6 +49,7 @@ def test_the_operations_of_a_folder(bucket: BucketServer):
     assert bucket.names("a") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["../x", "a/../../x", "/x", "a//b", "a/", "", "a/./b", "a\nb", "a\x00b", "x\x1b[31m"]
 )
@@ -66,6 +71,7 @@ def test_names_that_lead_out_of_a_folder_are_refused(
     assert bucket.names("") == [] and list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_keys_of_every_kind_are_checked(bucket: BucketServer):
     store = Store.create(bucket.uri("rows"))
     before = bucket.names("")

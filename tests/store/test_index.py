@@ -1,5 +1,8 @@
 """What became of trials is read from the index, and stays right whatever happens to the index or to
-the row files."""
+the row files.
+
+Run alone: python -m pytest tests/store/test_index.py
+"""
 
 import shutil
 from pathlib import Path
@@ -48,6 +51,7 @@ def opened(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
+@pytest.mark.slow
 def test_what_became_of_trials_is_read_from_the_index(
     indexed: Store, monkeypatch: pytest.MonkeyPatch
 ):
@@ -75,6 +79,7 @@ def test_the_index_follows_what_is_done_to_row_files(indexed: Store):
     assert len(indexed.set_torn_aside()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of_ten", range(10))
 def test_damage_that_keeps_a_files_size_is_set_aside_in_spite_of_the_index(
     indexed: Store, of_ten: int, monkeypatch: pytest.MonkeyPatch
@@ -93,6 +98,7 @@ def test_damage_that_keeps_a_files_size_is_set_aside_in_spite_of_the_index(
     assert len(indexed.read(IDENTITY).rows) == len(indexed.read().rows) == 12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content", [b"", b"PAR1", b"{}", "rows"], ids=["empty", "torn", "text", "rows"]
 )

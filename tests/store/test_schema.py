@@ -1,4 +1,7 @@
-"""The schema: every column has a meaning, and row files carry it."""
+"""The schema: every column has a meaning, and row files carry it.
+
+Run alone: python -m pytest tests/store/test_schema.py
+"""
 
 import pyarrow.parquet as pq
 import pytest
@@ -9,6 +12,7 @@ from harness.store.store import Store
 from tests.store.rows import appended, row
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", COLUMNS, ids=lambda c: c.name)
 def test_every_column_says_what_it_means(column: Column):
     field = arrow_schema().field(column.name)

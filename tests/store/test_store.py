@@ -1,5 +1,8 @@
 """The store: rows and records survive a round trip, plain pandas reads the folder, and a folder
-that is no store is refused."""
+that is no store is refused.
+
+Run alone: python -m pytest tests/store/test_store.py
+"""
 
 import json
 import math
@@ -41,9 +44,9 @@ def test_round_trip_of_every_column(store: Store):
 
 def test_pandas_reads_the_folder_whatever_the_first_file_lacks(store: Store):
     files = [
-        # nulls in every optional column
+        # null in nearly every optional column
         appended(store, [row("a", status="failed", failure_kind="crash")]),
-        appended(store, [full_row("b"), row("c", p=5)]),
+        appended(store, [full_row("b"), row("c", flops=5.0)]),
         appended(store, [row("d", noise_radii=[], params_by_group=[])]),
     ]
     for rank, path in enumerate(files):  # pandas takes the schema of the first file
@@ -55,7 +58,7 @@ def test_pandas_reads_the_folder_whatever_the_first_file_lacks(store: Store):
     rows = pd.read_parquet(Path(store.where))
     assert rows.columns.tolist() == [c.name for c in COLUMNS]
     assert rows["trial_id"].tolist() == ["a", "b", "c", "d"]
-    assert rows["p"].isna().tolist() == [True, False, False, True]
+    assert rows["flops"].isna().tolist() == [True, False, False, True]
     assert rows["noise_radii"][1][0] == 0.5
     assert list(rows["noise_radii"][3]) == []
     pd.testing.assert_frame_equal(rows, store.read().rows)

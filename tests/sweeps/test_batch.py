@@ -1,4 +1,7 @@
-"""A batch cut in two, and a batch with some of its trials alone."""
+"""A batch cut in two, and a batch with some of its trials alone.
+
+Run alone: python -m pytest tests/sweeps/test_batch.py
+"""
 
 import itertools
 from collections.abc import Iterator

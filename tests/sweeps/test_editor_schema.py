@@ -1,4 +1,7 @@
-"""The published JSON Schema of a sweep file: valid itself, and of one mind with the parser."""
+"""The published JSON Schema of a sweep file: valid itself, and of one mind with the parser.
+
+Run alone: python -m pytest tests/sweeps/test_editor_schema.py
+"""
 
 from pathlib import Path
 from typing import Any
@@ -28,11 +31,13 @@ def parses(text: str) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_the_schema_is_valid_and_says_which_draft():
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     assert SCHEMA["$schema"] == "https://json-schema.org/draft/2020-12/schema"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda p: p.stem)
 def test_accepts_the_shipped_sweeps(path: Path):
     VALIDATOR.validate(parse_document(path.read_text(), path.name).value)
@@ -60,6 +65,7 @@ def test_accepts_what_the_parser_accepts(text: str):
     assert parses(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

@@ -1,4 +1,7 @@
-"""What a trial's identity covers, and what it does not."""
+"""What a trial's identity covers, and what it does not.
+
+Run alone: python -m pytest tests/sweeps/test_identity.py
+"""
 
 import shutil
 import struct
@@ -25,6 +28,7 @@ def ids(**file: Any) -> list[str]:
     return [t.trial_id for t in expand(**{**BASE, **file}).trials]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "file",
     [

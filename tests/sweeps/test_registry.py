@@ -1,5 +1,8 @@
 """How a task's name is found: built-in, an installed package's entry point, or a task file with
-its mistakes named."""
+its mistakes named.
+
+Run alone: python -m pytest tests/sweeps/test_registry.py
+"""
 
 import traceback
 from pathlib import Path

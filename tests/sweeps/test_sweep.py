@@ -1,4 +1,7 @@
-"""Valid sweep files: which trials they ask for, and in which order."""
+"""Valid sweep files: which trials they ask for, and in which order.
+
+Run alone: python -m pytest tests/sweeps/test_sweep.py
+"""
 
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,7 @@ def values(field: str, spec: Any) -> list[Any]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("field", "spec", "expected"),
     [
@@ -133,6 +137,7 @@ grids = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=100, deadline=None)
 @given(grid=grids, seeds=st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=4, unique=True))
 def test_a_grid_is_the_product_of_its_lists_with_distinct_ids(
@@ -149,6 +154,7 @@ def test_a_grid_is_the_product_of_its_lists_with_distinct_ids(
     assert sweep.repeated == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda p: p.stem)
 def test_shipped_sweeps_parse_and_are_named_as_their_file(path: Path, hub: None):
     sweep = parse_sweep(path.read_text(), path.name)

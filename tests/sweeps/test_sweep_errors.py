@@ -1,5 +1,8 @@
 """Every malformed sweep file is refused with one sentence that names file, line and remedy,
-before anything starts."""
+before anything starts.
+
+Run alone: python -m pytest tests/sweeps/test_sweep_errors.py
+"""
 
 from pathlib import Path
 
@@ -26,6 +29,7 @@ BAD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", BAD.values(), ids=BAD.keys())
 def test_refused_with_one_sentence(case: Bad):
     with pytest.raises(UserError) as refused:
@@ -135,6 +139,7 @@ VALID = (
 )
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=500, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, len(VALID)), st.sampled_from(PIECES)), max_size=5))
 def test_any_damage_gives_a_sweep_or_sentences(damage: list[tuple[int, str]]):
@@ -156,10 +161,11 @@ THROUGH_THE_COMMAND = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", THROUGH_THE_COMMAND)
-def test_command_prints_one_sentence_and_starts_nothing(unilaw, tmp_path: Path, case: str):
+def test_command_prints_one_sentence_and_starts_nothing(unilaw_here, tmp_path: Path, case: str):
     (tmp_path / "bad.yaml").write_text(BAD[case].text)
-    done = unilaw("run", "bad.yaml", "--store", "rows", cwd=tmp_path)
+    done = unilaw_here("run", "bad.yaml", "--store", "rows", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
@@ -168,6 +174,7 @@ def test_command_prints_one_sentence_and_starts_nothing(unilaw, tmp_path: Path, 
     assert [p.name for p in tmp_path.iterdir()] == ["bad.yaml"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("store", "reason"),
     [
@@ -175,17 +182,17 @@ def test_command_prints_one_sentence_and_starts_nothing(unilaw, tmp_path: Path, 
         ("taken/rows", "cannot be read: Not a directory"),
     ],
 )
-def test_command_refuses_an_impossible_store(unilaw, tmp_path: Path, store: str, reason: str):
+def test_command_refuses_an_impossible_store(unilaw_here, tmp_path: Path, store: str, reason: str):
     (tmp_path / "good.yaml").write_text("name: a\nseeds: [0]\ntasks:\n  - task: sphere\n")
     (tmp_path / "taken").write_text("somebody's notes")
-    done = unilaw("run", "good.yaml", "--store", store, cwd=tmp_path)
+    done = unilaw_here("run", "good.yaml", "--store", store, cwd=tmp_path)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith(f"unilaw: the store '{store}' {reason}")
     (tmp_path / "named.yaml").write_text(
         f"name: a\nseeds: [0]\nstore: {store}\ntasks:\n  - task: sphere\n"
     )
-    named = unilaw("run", "named.yaml", cwd=tmp_path)
+    named = unilaw_here("run", "named.yaml", cwd=tmp_path)
     assert (
         named.returncode,
         named.stderr.startswith(f"unilaw: named.yaml:3: the store '{store}' {reason}"),

@@ -1,5 +1,8 @@
 """Where digits come from: the packaged set, IDX files sound and damaged, the hub with and
-without an answer."""
+without an answer.
+
+Run alone: python -m pytest tests/tasks/test_digits.py
+"""
 
 import gzip
 import re
@@ -187,7 +190,7 @@ WRONG = {
     "fewer-labels": (
         1,
         np.zeros(29),
-        "images of shape (30, 28, 28) and labels of shape (29,) do not go together",
+        "images of shape (30, 28, 28) and labels of shape (29,) do not match",
     ),
     "fewer-held-out-labels": (
         3,
@@ -196,7 +199,7 @@ WRONG = {
     ),
     "other-size": (0, np.zeros((30, 32, 32)), "images of shape (30, 32, 32)"),
     "labels-for-images": (0, np.zeros(30), "images of shape (30,)"),
-    "images-for-labels": (1, np.zeros((30, 28, 28)), "do not go together"),
+    "images-for-labels": (1, np.zeros((30, 28, 28)), "do not match"),
 }
 
 

@@ -1,4 +1,7 @@
-"""GPT-2 of any size: the function it is, its initial weights, and its derivatives."""
+"""GPT-2 of any size: the function it is, its initial weights, and its derivatives.
+
+Run alone: python -m pytest tests/tasks/test_gpt.py
+"""
 
 import copy
 from collections.abc import Callable
@@ -153,6 +156,7 @@ def of_embeddings(kind: str) -> tuple[Callable[[Tensor], Tensor], Tensor]:
     return model.last, model.table().detach()[some_tokens(2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["window", "stream"])
 def test_derivatives_of_both_kinds_and_of_second_order_exist_and_are_right(kind: str):
     f, x = of_embeddings(kind)

@@ -1,4 +1,7 @@
-"""How many parameters a GPT has, by formula and as published."""
+"""How many parameters a GPT has, by formula and as published.
+
+Run alone: python -m pytest tests/tasks/test_gpt_size.py
+"""
 
 import pytest
 import torch
@@ -24,6 +27,7 @@ def body_size(layers: int, width: int, context: int) -> int:
     return sum(group.trainable for group in body_groups(layers, width, context))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("layers", "width", "heads", "published"),
     [
@@ -40,6 +44,7 @@ def test_gpt2_counts_as_published(layers: int, width: int, heads: int, published
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
 @pytest.mark.parametrize(("context", "vocabulary"), [(2, 256), (128, 256), (1024, 50257)])
 @pytest.mark.parametrize(
@@ -56,6 +61,7 @@ def test_stream_counts_by_formula(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d_in", [1, 64])
 @pytest.mark.parametrize(("context", "vocabulary"), [(2, 256), (128, 256), (1024, 50257)])
 @pytest.mark.parametrize(("layers", "width", "heads"), [(1, 8, 1), (2, 32, 4), (16, 1024, 16)])
@@ -93,6 +99,7 @@ DEPTHS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("depth", "width", "heads", "parameters"), [(d, *row) for d, row in DEPTHS.items()]
 )

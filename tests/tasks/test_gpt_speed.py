@@ -1,4 +1,7 @@
-"""What a GPT's passes cost, and the operations that would slow them down."""
+"""What a GPT's passes cost, and the operations that would slow them down.
+
+Run alone: python -m pytest tests/tasks/test_gpt_speed.py
+"""
 
 from collections.abc import Callable
 
@@ -54,6 +57,7 @@ def test_stocks_forward_pass_does_both():
     assert names.seen >= {"_local_scalar_dense", "cumsum", "tanh", "pow"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [a_stream, a_window], ids=["stream", "window"])
 def test_a_compiler_gets_the_whole_model(make: Callable[[], nn.Module]):
     model = shaken(seeded(make))
@@ -69,6 +73,7 @@ def test_models_run_on_the_meta_device(make: Callable[[], nn.Module]):
     assert model(x).shape[-1] == VOCABULARY and model(x).device.type == "meta"
 
 
+@pytest.mark.slow
 def test_flops_of_a_window_model_by_formula():
     with torch.device("meta"):
         model = a_window()

@@ -1,5 +1,8 @@
 """The MNIST task: pixels, labels and noise for both heads, held-out digits left clean, and
-nested training sets."""
+nested training sets.
+
+Run alone: python -m pytest tests/tasks/test_mnist.py
+"""
 
 import pytest
 import torch

@@ -1,5 +1,8 @@
 """The built-in model families: parameter counts by formula and as published, and what the models
-do to an input."""
+do to an input.
+
+Run alone: python -m pytest tests/tasks/test_models.py
+"""
 
 import pytest
 import torch

@@ -1,5 +1,8 @@
 """The sphere task: points of length 1, a bounded target, noise of the stated level, and data
-that no model size moves."""
+that no model size moves.
+
+Run alone: python -m pytest tests/tasks/test_sphere.py
+"""
 
 import math
 

@@ -1,5 +1,8 @@
 """GPT-2 from scratch on a stream of text: its sizes, what is refused, and what a plan and a row
-say of it."""
+say of it.
+
+Run alone: python -m pytest tests/tasks/test_text_stream.py
+"""
 
 from pathlib import Path
 from typing import Any
@@ -102,6 +105,7 @@ def test_parameters_by_group(given: dict[str, Any], tied: bool):
     assert sum(groups.values()) == counts.trainable and counts.frozen == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("depth", "width", "within"), [(4, 512, 0.03), (8, 1024, 0.02)])
 def test_flops_are_near_six_per_parameter_and_token(depth: int, width: int, within: float):
     """Of matmuls alone, which attention's own add to: tied, so that the embedding's parameters
@@ -156,15 +160,17 @@ def test_what_is_refused_is_named(source: str, given: dict[str, Any], words: lis
     assert all(word in said for word in words) and "\n" not in said, said
 
 
-def test_too_few_windows_are_one_row_with_one_sentence(source: str):
-    (columns,) = run(trial(source, n=10_000))
-    assert columns["status"] == "failed" and columns["failure_kind"] == "bug"
-    assert "training windows of 16 tokens, and n is 10,000" in columns["failure_message"]
+def test_too_few_windows_are_refused_at_the_line_of_the_source(source: str):
+    with pytest.raises(
+        UserError, match=r"^sweep.yaml:5: .* training windows of 16 tokens, and n is 10,000$"
+    ):
+        trial(source, n=10_000)
 
 
 # Plans and rows
 
 
+@pytest.mark.slow
 def test_a_plan_costs_every_cell(source: str):
     found = plan(sweep(source, grid="{depth: [1, 2], n: [32, 64], max_epochs: [1, 3]}"), print)
     assert (found.trials, found.stacks) == (8, 0), "language models train alone"
@@ -183,6 +189,7 @@ def test_a_plan_costs_every_cell(source: str):
         assert cell.steps_at_most == cell.n // 8 * cell.config["max_epochs"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "given",
     [
@@ -245,6 +252,7 @@ def test_a_row_agrees_with_itself(source: str, given: dict[str, Any]):
     )
 
 
+@pytest.mark.slow
 def test_same_seed_same_columns_bit_for_bit(source: str):
     first, again, other = (run(trial(source, seed, dropout=0.1))[0] for seed in (0, 0, 1))
     assert first["weights"] == again["weights"] != other["weights"]
@@ -261,6 +269,7 @@ def test_same_seed_same_columns_bit_for_bit(source: str):
     assert first["train_loss"] != other["train_loss"] and first["data_hash"] == other["data_hash"]
 
 
+@pytest.mark.slow
 def test_a_model_learns_the_text(source: str):
     (columns,) = run(trial(source, n=1000, max_epochs=3, lr=0.01))
     assert columns["test_loss"] < 3.2 < 5.0 < columns["loss_curve"][0]["loss"], (

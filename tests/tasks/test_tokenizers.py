@@ -1,5 +1,8 @@
 """How text becomes tokens: bytes, byte-pair encoding trained on the text, published tokenizers
-with and without an answer."""
+with and without an answer.
+
+Run alone: python -m pytest tests/tasks/test_tokenizers.py
+"""
 
 import os
 import random

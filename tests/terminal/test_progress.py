@@ -1,5 +1,8 @@
 """Progress as plain lines where there is no terminal, and a bar that is taken down where there
-is one."""
+is one.
+
+Run alone: python -m pytest tests/terminal/test_progress.py
+"""
 
 import io
 

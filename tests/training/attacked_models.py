@@ -1,4 +1,4 @@
-"""Models, points and adversaries for the tests of adversarial training."""
+"""Make models, points and adversaries for the tests of adversarial training."""
 
 from collections.abc import Callable
 from functools import partial
@@ -67,7 +67,8 @@ NETS: dict[str, tuple[Callable[[int], nn.Module], tuple[int, ...]]] = {
     "deeper": (lambda width: mlp(D, width, 2, 3), (D,)),
     "cnn": (lambda width: cnn(1 + width % 2), (1, 28, 28)),
 }
-"""Width to a model of three classes (the CNN: ten), and the shape of an input."""
+"""Name → a function from a width to a model of three classes (the CNN: ten), and the shape of an
+input."""
 
 WIDTHS = (8, 3, 5)
 N = 20

@@ -1,4 +1,4 @@
-"""A checkpoint's file in a folder, and the same file tampered with."""
+"""Make a checkpoint's file in a folder, and tamper with it."""
 
 from pathlib import Path
 
@@ -35,8 +35,8 @@ def language_checkpoint_in(
 def rewrite(
     path: Path, metadata: dict[str, str] | None = None, without: str = "-", **rest: Tensor
 ) -> None:
-    """Write the file again with other metadata, without the tensors whose names begin with
-    `without`, or with these tensors in its part `rest`."""
+    """Rewrite the file with other metadata, without the tensors whose names begin with `without`,
+    or with these tensors in its part `rest`."""
     with safe_open(path, framework="pt") as f:
         own_metadata: dict[str, str] = f.metadata()
     tensors = {name: t for name, t in load_file(path).items() if not name.startswith(without)}

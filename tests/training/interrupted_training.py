@@ -1,5 +1,5 @@
-"""Training of single models that can be cut off after an epoch, and what it takes to compare two of
-them bit for bit."""
+"""Train single models that can be interrupted after an epoch, and compare two of them bit for
+bit."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 
 
 class Warming(nn.Module):
-    """Counts its calls in a buffer, and answers accordingly."""
+    """A model that counts its calls in a buffer, on which its output depends."""
 
     calls: Tensor
 
@@ -36,7 +36,7 @@ class Warming(nn.Module):
 
 
 class Replacing(Warming):
-    """The same, with a new tensor for the buffer in every call."""
+    """The same model, with a new tensor for the buffer in every call."""
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training:
@@ -89,11 +89,12 @@ def samples(outputs: int, shape: tuple[int, ...], seed: int = 0) -> Data:
 
 
 class CutOff(Exception):
-    """What ends a training in the middle of these tests."""
+    """Raised to interrupt a training in these tests."""
 
 
 class Training:
-    """One trial's training from the beginning: initial weights, order and data from the seeds."""
+    """The training of one trial from the start, with initial weights, order and data from the
+    seeds."""
 
     def __init__(self, model: str, **fields: Any):
         build, outputs, shape = MODELS[model]

@@ -1,4 +1,4 @@
-"""Language models small enough to train within a test, and tokens for them to learn."""
+"""Make language models small enough to train within a test, and tokens for them to learn."""
 
 from typing import Any
 
@@ -18,8 +18,8 @@ CONTEXT = 8
 
 
 def bigram(vocabulary: int = VOCABULARY, width: int = 16) -> nn.Module:
-    """Return an embedding and a layer with biases, which can hold any table of next-token
-    probabilities where the width is at least the vocabulary."""
+    """Return an embedding and a layer with biases. They can hold any table of next-token
+    probabilities if the width is at least the vocabulary."""
     with torch.random.fork_rng():
         torch.manual_seed(1)
         return nn.Sequential(nn.Embedding(vocabulary, width), nn.Linear(width, vocabulary))
@@ -51,8 +51,8 @@ def chain(length: int, stay: float = 0.8, vocabulary: int = VOCABULARY) -> np.nd
     return (np.cumsum(steps) % vocabulary).astype(np.uint16)
 
 
-def small_config(**given: Any) -> LanguageConfig:
-    return LanguageConfig(**{"n": 30, "context": CONTEXT, "batch_size": 12, **given})
+def small_config(**fields: Any) -> LanguageConfig:
+    return LanguageConfig(**{"n": 30, "context": CONTEXT, "batch_size": 12, **fields})
 
 
 def train(
@@ -80,7 +80,7 @@ def assert_same_state(model: nn.Module, other: nn.Module) -> None:
 
 
 class Recorder(nn.Module):
-    """Keeps every batch that it is given."""
+    """A model that keeps every batch that it receives."""
 
     def __init__(self, vocabulary: int):
         super().__init__()
@@ -93,7 +93,7 @@ class Recorder(nn.Module):
 
 
 class Breaking(nn.Module):
-    """Adds a number, NaN or inf, to its logits from one call on."""
+    """A model that adds a number, NaN or inf, to its logits from one call on."""
 
     def __init__(self, call: int, number: float):
         super().__init__()

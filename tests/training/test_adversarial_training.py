@@ -1,5 +1,8 @@
-"""Training against an adversary: in a stack as alone, as in the textbook loop, and with robustness
-as its effect."""
+"""Training against an adversary is the same in a stack and alone, follows the textbook loop, and
+makes models robust.
+
+Run alone: python -m pytest tests/training/test_adversarial_training.py
+"""
 
 import math
 from collections.abc import Sequence
@@ -42,6 +45,7 @@ def group_of(data: Data, seed: int, lr: float = 1e-2) -> StackGroup:
     return StackGroup(data, seeds.generator("order"), lr, seeds.generator("adversary"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("net", ["mlp", "deeper"])
 def test_a_model_of_a_stack_trains_as_alone(net: str, kind: str):
@@ -50,6 +54,7 @@ def test_a_model_of_a_stack_trains_as_alone(net: str, kind: str):
     config = config_of(**KINDS[kind])
     stacked = models(net, 2)
     fits = trained(stacked, [group_of(d, seed) for seed, d in enumerate(data)], config)
+
     for m, model in enumerate(models(net, 2)):
         group = m // len(WIDTHS)
         (fit,) = trained([model], [group_of(data[group], group)], config)
@@ -58,9 +63,10 @@ def test_a_model_of_a_stack_trains_as_alone(net: str, kind: str):
         assert_same_weights(stacked[m], model, atol=1e-5)
 
 
-def test_a_fits_figures_and_stop_rules_are_about_clean_inputs():
-    """Every clean label is fitted although more adversarial inputs are misclassified than a running
-    figure near the rule's level would allow."""
+@pytest.mark.slow
+def test_figures_and_stop_rules_use_clean_inputs():
+    """Every clean label is fitted, although more adversarial inputs are misclassified than a
+    running figure near the rule's level allows."""
     data = samples((D,), 0, 60)
     model = seeded(lambda: mlp(D, 64, 1, 3)).double()
     config = config_of(
@@ -121,6 +127,7 @@ def test_a_loss_that_is_not_finite_under_attack_is_a_nan_failure():
     assert isinstance(end, TrialFailure) and end.kind == "nan"
 
 
+@pytest.mark.slow
 def test_adversarially_trained_digits_are_more_robust():
     common = {
         "n": 600,
@@ -131,10 +138,12 @@ def test_adversarially_trained_digits_are_more_robust():
         "batch_size": 50,
         "lr": 3e-3,
     }
+
     natural = clean_and_attacked_accuracy(MnistConfig.model_validate(common))
     hardened = clean_and_attacked_accuracy(
         MnistConfig.model_validate({**common, "adversary": "fgsm", "adversary_radius": 0.1})
     )
+
     assert natural[0] > 0.8
     assert hardened[0] > 0.75
     assert natural[1] < 0.3

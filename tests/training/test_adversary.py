@@ -1,5 +1,8 @@
-"""The adversary: exact answers on linear models, ball and box, each model of a stack as alone, and
-what a pass costs."""
+"""The adversary: exact on linear models, confined to ball and box, the same in a stack and alone,
+and at a known cost.
+
+Run alone: python -m pytest tests/training/test_adversary.py
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -44,6 +47,7 @@ def test_fgsm_on_a_linear_model_is_the_gradients_sign(
     x = pixels(20, D)
     y = alternating(20, classes)
     assert isinstance(model, nn.Linear)
+
     with torch.no_grad():
         if classes is None:
             gradient = 2 * (model(x) - y[:, None]) * model.weight
@@ -56,7 +60,7 @@ def test_fgsm_on_a_linear_model_is_the_gradients_sign(
 
 
 def alternating(count: int, classes: int | None) -> Tensor:
-    """Return labels in turn: 0, 1, …, or +1 and −1."""
+    """Return alternating labels: 0, 1, …, or +1 and −1."""
     if classes:
         return torch.arange(count) % classes
     return torch.where(torch.arange(count) % 2 == 0, 1.0, -1.0)
@@ -90,12 +94,13 @@ def test_pgd_stays_in_the_ball_and_in_the_box(
 def test_pgd_reaches_the_corner_of_a_linear_models_ball(
     label: float, box: tuple[float, float] | None
 ):
-    """The loss is convex in x and its gradient's sign the same everywhere: f stays on one side
-    of the label."""
+    """The loss is convex in x, and the sign of its gradient is the same everywhere, because f stays
+    on one side of the label."""
     model = seeded(lambda: nn.Linear(D, 1))
     x = pixels(20, D)
     y = torch.full((20,), label)
     assert isinstance(model, nn.Linear)
+
     with torch.no_grad():
         model.bias.fill_(100.0)
         corner = x + PGD.radius * model.weight.sign()
@@ -151,7 +156,7 @@ def test_fgsm_draws_nothing_and_pgd_draws_from_its_own_stream():
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_model_that_does_not_look_at_its_input_moves_nothing():
+def test_a_model_that_ignores_its_input_moves_nothing():
     class Constant(nn.Module):
         def __init__(self):
             super().__init__()
@@ -164,6 +169,7 @@ def test_a_model_that_does_not_look_at_its_input_moves_nothing():
     assert torch.equal(adversarial_inputs(Constant(), x, torch.ones(4), None, FGSM, UNIT_BOX), x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("adversary", [FGSM, PGD], ids=["fgsm", "pgd"])
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("net", NETS)

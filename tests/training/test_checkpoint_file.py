@@ -1,5 +1,8 @@
-"""The file of a checkpoint: what comes back from it, which files are refused, and how often it is
-written."""
+"""The file of a checkpoint: what is read back, which files are refused, and how often it is
+written.
+
+Run alone: python -m pytest tests/training/test_checkpoint_file.py
+"""
 
 import types
 from collections.abc import Callable
@@ -33,7 +36,7 @@ def made_up(epoch: int) -> Checkpoint:
     )
 
 
-def test_what_was_saved_comes_back(tmp_path: Path):
+def test_what_is_saved_comes_back(tmp_path: Path):
     generators = [torch.Generator().manual_seed(seed).get_state() for seed in range(4)]
     state = made_up(7)._replace(orders=generators[:2], starts=generators[2:])
     checkpoint_in(tmp_path).save(state)
@@ -58,7 +61,7 @@ def test_no_file_no_checkpoint(tmp_path: Path):
 
 
 def saved(folder: Path) -> Path:
-    """Return the file of a training that was cut off after two epochs."""
+    """Return the file of a training that was interrupted after two epochs."""
     Training("mlp").until(2, checkpoint_in(folder))
     return next(folder.iterdir())
 
@@ -84,6 +87,7 @@ DAMAGE: dict[str, Callable[[Path], Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
 def test_a_damaged_file_is_no_checkpoint(damage: Callable[[Path], Any], tmp_path: Path):
     path = saved(tmp_path)
@@ -128,12 +132,13 @@ def test_another_training_codes_checkpoint_is_ignored(
     assert checkpoint_in(tmp_path).load(CPU) is None
 
 
-def test_saved_at_most_every_so_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_two_checkpoints_are_an_interval_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     now = [100.0]
     monkeypatch.setattr(checkpoint_module, "time", types.SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr(checkpoint_module, "EVERY_S", 30.0)
     checkpoint = checkpoint_in(tmp_path)
     epochs = []
+
     for epoch, seconds in enumerate([10, 19, 1, 29, 2, 40, 5], start=1):
         now[0] += seconds
         checkpoint.save(made_up(epoch))
@@ -142,6 +147,6 @@ def test_saved_at_most_every_so_often(tmp_path: Path, monkeypatch: pytest.Monkey
     assert epochs == [None, None, 3, 3, 5, 6, 6]
 
 
-def test_a_folder_that_is_not_there_keeps_none(tmp_path: Path):
+def test_a_missing_folder_keeps_no_checkpoint(tmp_path: Path):
     assert TrialCheckpoint.at(None, any_trial()) is None
     assert TrialCheckpoint.at(str(tmp_path / "gone" / "{}.safetensors"), any_trial()) is None

@@ -1,4 +1,7 @@
-"""Training that was cut off goes on as if it had not been, bit for bit."""
+"""Interrupted training resumes as if it had not been interrupted, bit for bit.
+
+Run alone: python -m pytest tests/training/test_checkpoint_resume.py
+"""
 
 import copy
 import dataclasses
@@ -29,9 +32,10 @@ from tests.training.toy_models import Recorder, seeded
 pytestmark = pytest.mark.usefixtures("checkpoints_always_due")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("cuts", [[1], [3], [EPOCHS - 1], [1, 2, 4]], ids=str)
-def test_training_that_was_cut_off_ends_bit_for_bit_as_one_that_was_not(
+def test_interrupted_training_ends_bit_for_bit_as_if_uninterrupted(
     model: str, cuts: list[int], tmp_path: Path
 ):
     uninterrupted = Training(model)
@@ -48,13 +52,14 @@ def test_training_that_was_cut_off_ends_bit_for_bit_as_one_that_was_not(
     assert_equal_bits(resumed.state(), uninterrupted.state())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["mlp", "mlp of classes", "cnn"])
 @pytest.mark.parametrize(
     "adversary",
     [{"adversary": "fgsm"}, {"adversary": "pgd", "adversary_steps": 3}],
     ids=["fgsm", "pgd"],
 )
-def test_training_against_an_adversary_goes_on_bit_for_bit_too(
+def test_training_against_an_adversary_resumes_bit_for_bit_too(
     model: str, adversary: dict[str, Any], tmp_path: Path
 ):
     fields = {**adversary, "adversary_radius": 0.3}
@@ -92,6 +97,7 @@ def test_the_next_epochs_see_the_order_that_they_would_have_seen(tmp_path: Path)
     assert seen_before.seen + seen_after.seen == all_seen.seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", ["noise", "interpolate"])
 def test_a_stop_rule_is_met_when_it_would_have_been(stop: str, tmp_path: Path):
     uninterrupted = Training("mlp", stop=stop, max_epochs=500)
@@ -124,7 +130,7 @@ def train_stack(
     return train(program, groups, [Training("mlp").config] * len(modules), start, keep)
 
 
-def test_a_whole_stack_goes_on_exactly_too():
+def test_a_whole_stack_resumes_exactly_too():
     uninterrupted = stacked_models()
     expected = train_stack(uninterrupted)
 

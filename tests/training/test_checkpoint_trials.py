@@ -1,5 +1,8 @@
-"""Checkpoints of whole trials: which trials keep one, what their rows say of it, and when a store
-drops it."""
+"""Checkpoints of whole trials: which trials keep one, what their rows say about it, and when it is
+deleted.
+
+Run alone: python -m pytest tests/training/test_checkpoint_trials.py
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,7 +49,8 @@ def without_times(columns: Columns) -> Columns:
     return {name: value for name, value in columns.items() if name not in TIMES}
 
 
-def test_a_trial_goes_on_from_its_checkpoint_and_says_so(tmp_path: Path):
+@pytest.mark.slow
+def test_a_trial_resumes_from_its_checkpoint_and_says_so(tmp_path: Path):
     pattern = str(tmp_path / "{}.safetensors")
     (without,) = ran([sphere()], None)
     (first,) = ran([sphere()], pattern)
@@ -60,7 +64,8 @@ def test_a_trial_goes_on_from_its_checkpoint_and_says_so(tmp_path: Path):
     assert second["epochs"] == 5
 
 
-def test_a_trial_whose_checkpoint_is_damaged_begins_anew(tmp_path: Path):
+@pytest.mark.slow
+def test_a_trial_whose_checkpoint_is_damaged_starts_over(tmp_path: Path):
     pattern = str(tmp_path / "{}.safetensors")
     (first,) = ran([sphere()], pattern)
     (tmp_path / f"{sphere().trial_id}.safetensors").write_bytes(b"torn")
@@ -69,14 +74,16 @@ def test_a_trial_whose_checkpoint_is_damaged_begins_anew(tmp_path: Path):
     assert without_times(second) == without_times(first)
 
 
-def test_trials_of_a_stack_keep_none(tmp_path: Path):
+@pytest.mark.slow
+def test_trials_of_a_stack_keep_no_checkpoint(tmp_path: Path):
     columns = ran([sphere(), sphere(width=4)], str(tmp_path / "{}.safetensors"))
     assert [c["stack_size"] for c in columns] == [2, 2]
     assert [c["resumed_epoch"] for c in columns] == [None, None]
     assert not list(tmp_path.iterdir())
 
 
-def test_a_trial_that_falls_out_of_its_stack_keeps_one(tmp_path: Path):
+@pytest.mark.slow
+def test_a_trial_that_falls_out_of_its_stack_keeps_a_checkpoint(tmp_path: Path):
     trials = [trouble(seed, how="tied") for seed in (0, 1)]
     columns = ran(trials, str(tmp_path / "{}.safetensors"))
     if all(c["stack_size"] == 1 for c in columns):  # tied layers may be stacked one day
@@ -87,11 +94,12 @@ def trouble(seed: int = 0, **fixed: Any) -> Trial:
     return sweep(f"seeds: [{seed}]\ntasks:\n  - task: trouble\n    fixed: {fixed}\n").trials[0]
 
 
-def test_a_folder_that_this_machine_does_not_see_keeps_none(tmp_path: Path):
+def test_a_folder_that_this_machine_does_not_see_keeps_no_checkpoint(tmp_path: Path):
     (columns,) = ran([sphere()], str(tmp_path / "elsewhere" / "{}.safetensors"))
     assert columns["status"] == "ok" and not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_stores_folder_may_have_any_name(tmp_path: Path):
     store = Store.create(tmp_path / "a {b} {} 100%")
     (columns,) = ran([sphere()], store.checkpoints())
@@ -117,7 +125,7 @@ BY_HAND = Calibration(*[Cost(1e-4, 1e-12, 1e-9, 1e-5)] * 7, slowdown=1.0)
 
 
 def run(sweep: Sweep, store: Store, monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """Run a sweep in this process, and return the ids whose checkpoints are there afterwards."""
+    """Run a sweep in this process, and return the trial ids that have a checkpoint afterwards."""
     monkeypatch.setattr(run_module, "calibrated", lambda threads, say: BY_HAND)
     run_module.run(
         sweep, store, None, inline=True, retry_failed=False, progress=Progress(Console(quiet=True))
@@ -125,7 +133,8 @@ def run(sweep: Sweep, store: Store, monkeypatch: pytest.MonkeyPatch) -> set[str]
     return {p.stem for p in (Path(str(store)) / "_checkpoints").iterdir()}
 
 
-def test_a_checkpoint_goes_when_its_trial_has_a_row(
+@pytest.mark.slow
+def test_a_checkpoint_is_deleted_once_its_trial_has_a_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     store = Store.create(tmp_path / "store")
@@ -137,6 +146,7 @@ def test_a_checkpoint_goes_when_its_trial_has_a_row(
     assert sorted(store.read().rows["failure_kind"].dropna()) == ["bug", "nan"]
 
 
+@pytest.mark.slow
 def test_a_trial_that_ran_out_of_time_keeps_its_checkpoint_for_the_next_attempt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

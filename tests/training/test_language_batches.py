@@ -1,4 +1,7 @@
-"""The windows of tokens that a language model is trained on, and their order."""
+"""The windows of tokens that a language model is trained on, and their order.
+
+Run alone: python -m pytest tests/training/test_language_batches.py
+"""
 
 from pathlib import Path
 from typing import Any
@@ -43,10 +46,10 @@ def test_too_few_windows(length: int, n: int):
         train(bigram(), small_config(n=n), chain(length))
 
 
-@pytest.mark.parametrize("given", [dict(n=0), dict(max_epochs=0)])
-def test_nothing_to_train_on(given: dict[str, Any]):
+@pytest.mark.parametrize("fields", [dict(n=0), dict(max_epochs=0)])
+def test_nothing_to_train_on(fields: dict[str, Any]):
     with pytest.raises(ValueError, match="nothing to train on"):
-        train(bigram(), small_config(**given))
+        train(bigram(), small_config(**fields))
 
 
 def seen(
@@ -68,6 +71,7 @@ def seen(
     return [tuple(row) for batch in recorder.batches for row in batch.tolist()]
 
 
+@pytest.mark.slow
 def test_a_smaller_n_is_a_prefix():
     longest = seen(124)
     assert sorted(longest) == [
@@ -79,7 +83,7 @@ def test_a_smaller_n_is_a_prefix():
         assert seen(n, batch_size=16) == longest[:n], "whatever the batches"
 
 
-def test_seeds_draw_other_windows():
+def test_another_seed_draws_other_windows():
     assert set(seen(20, seed=1)) != set(seen(20)) == set(seen(20))
 
 
@@ -91,7 +95,7 @@ def test_every_epoch_has_the_same_windows_in_a_new_order():
     assert len({frozenset(epoch) for epoch in epochs}) == 1
 
 
-def test_tokens_may_lie_in_a_file(tmp_path: Path):
+def test_tokens_may_be_memory_mapped(tmp_path: Path):
     path = tmp_path / "tokens.bin"
     np.arange(1000, dtype=np.uint16).tofile(path)
     assert seen(20, tokens=np.memmap(path, np.uint16, mode="r")) == seen(20)

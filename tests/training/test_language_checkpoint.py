@@ -1,5 +1,8 @@
-"""A language model's training that was cut off goes on exactly, and only from a file that is its
-own and whole."""
+"""Interrupted training of a language model resumes exactly, and only from a file that is its own
+and complete.
+
+Run alone: python -m pytest tests/training/test_language_checkpoint.py
+"""
 
 import math
 from collections.abc import Callable
@@ -27,11 +30,11 @@ from tests.training.small_language_models import (
 
 
 class Cut(Exception):
-    """What ends a training in the middle of these tests."""
+    """Raised to interrupt a training in these tests."""
 
 
 class CutOff(LanguageCheckpoint):
-    """Raises Cut after the checkpoint of a step."""
+    """A checkpoint that raises Cut after it was written for a certain step."""
 
     after = 0
 
@@ -42,7 +45,7 @@ class CutOff(LanguageCheckpoint):
 
 
 def train_until(step: int, model: nn.Module, config: LanguageConfig, folder: Path) -> None:
-    """Train until a step's checkpoint lies in the folder, and no further."""
+    """Train until the checkpoint of a step is in the folder, and no further."""
     checkpoint = language_checkpoint_in(folder, kind=CutOff)
     assert isinstance(checkpoint, CutOff)
     checkpoint.after = step
@@ -51,7 +54,7 @@ def train_until(step: int, model: nn.Module, config: LanguageConfig, folder: Pat
 
 
 class Counting(nn.Module):
-    """Counts its calls in a buffer, and answers accordingly."""
+    """A model that counts its calls in a buffer, on which its output depends."""
 
     calls: Tensor
 
@@ -85,12 +88,13 @@ RESUMED: dict[str, tuple[Callable[[], nn.Module], dict[str, Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("checkpoints_always_due")
-@pytest.mark.parametrize(("model", "given"), RESUMED.values(), ids=RESUMED.keys())
-def test_what_was_cut_off_goes_on_exactly(
-    model: Callable[[], nn.Module], given: dict[str, Any], tmp_path: Path
+@pytest.mark.parametrize(("model", "fields"), RESUMED.values(), ids=RESUMED.keys())
+def test_interrupted_training_resumes_exactly(
+    model: Callable[[], nn.Module], fields: dict[str, Any], tmp_path: Path
 ):
-    config = small_config(**given)
+    config = small_config(**fields)
     uninterrupted = model()
     expected = train(uninterrupted, config)
     for step in (1, 4, expected.steps - 1):
@@ -103,8 +107,9 @@ def test_what_was_cut_off_goes_on_exactly(
         next(tmp_path.iterdir()).unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("checkpoints_always_due")
-def test_cut_off_again_and_again(tmp_path: Path):
+def test_training_may_be_interrupted_again_and_again(tmp_path: Path):
     config = small_config(n=230, batch_size=4)
     uninterrupted = gpt(0.2)
     expected = train(uninterrupted, config)
@@ -144,14 +149,14 @@ def test_a_nan_before_the_checkpoint_is_found_after_it(tmp_path: Path):
 
 
 def test_no_checkpoint_before_it_is_due(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    # Loading the task file of some other tests sets another value.
+    # Other tests load a task file that sets another value.
     monkeypatch.setattr(checkpoint_module, "EVERY_S", 30.0)
     train(bigram(), small_config(max_epochs=3), checkpoint=language_checkpoint_in(tmp_path))
     assert not list(tmp_path.iterdir())
 
 
 def replace_metadata(path: Path, **changes: str) -> None:
-    """Write other metadata: those of the file's own trial at step 2, with changes."""
+    """Write the metadata of the file's own trial at step 2, with changes."""
     rewrite(path, {**language_checkpoint_in(path.parent).made_by, "step": "2", **changes})
 
 
@@ -173,6 +178,7 @@ DAMAGE: dict[str, Callable[[Path], Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("checkpoints_always_due")
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
 def test_a_damaged_or_foreign_file_is_no_checkpoint(damage: Callable[[Path], Any], tmp_path: Path):

@@ -1,4 +1,7 @@
-"""The figures of a language model's training, and training that fails."""
+"""Training a language model: its figures, and how it fails.
+
+Run alone: python -m pytest tests/training/test_language_loop.py
+"""
 
 import math
 
@@ -24,7 +27,7 @@ from tests.training.small_language_models import (
 
 
 class Successor(nn.Module):
-    """Predicts token + 1 after every token; the one weight is its logit."""
+    """A model that predicts token + 1 after every token; its one weight is the logit."""
 
     def __init__(self, sure: float = 2.0):
         super().__init__()
@@ -34,6 +37,7 @@ class Successor(nn.Module):
         return self.sure * F.one_hot((tokens + 1) % VOCABULARY, VOCABULARY)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n", "batch_size", "max_epochs"),
     [(1, 1, 1), (30, 12, 1), (95, 2, 3), (300, 1, 1), (501, 5, 1), (7, 100, 30)],
@@ -88,6 +92,7 @@ def test_the_model_ends_in_evaluation_mode():
     assert not any(module.training for module in model.modules())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [math.nan, math.inf])
 @pytest.mark.parametrize("micro", [None, 1])
 @pytest.mark.parametrize("step", [1, 2, 180, 399, 400])

@@ -1,5 +1,8 @@
-"""Training steps of language models: the schedule is nanoGPT's, the optimizer AdamW, and neither
-micro-batches nor the compiler change the result."""
+"""Training steps of language models: the schedule is nanoGPT's, the optimizer is AdamW, and neither
+micro-batches nor the compiler change the result.
+
+Run alone: python -m pytest tests/training/test_language_steps.py
+"""
 
 import math
 from collections.abc import Callable
@@ -47,7 +50,7 @@ def test_the_schedule_is_nanogpts(warmup: float, in_steps: int, final_lr: float)
         assert learning_rate(config, step) == pytest.approx(expected, rel=1e-12)
 
 
-def test_the_schedules_ends():
+def test_the_ends_of_the_schedule():
     config = small_config(n=1200, warmup=0.1, final_lr=0.1, lr=1.0)
     rates = [learning_rate(config, step) for step in range(100)]
     assert rates[0] == pytest.approx(1 / 11)
@@ -115,22 +118,25 @@ STEPS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [bigram, gpt])
-@pytest.mark.parametrize("given", STEPS.values(), ids=STEPS.keys())
-def test_steps_are_adamws(given: dict[str, Any], make: Callable[[], nn.Module]):
-    config = small_config(**{"lr": 0.01, **given})
+@pytest.mark.parametrize("fields", STEPS.values(), ids=STEPS.keys())
+def test_steps_are_those_of_adamw(fields: dict[str, Any], make: Callable[[], nn.Module]):
+    config = small_config(**{"lr": 0.01, **fields})
     tokens = chain(2000)
-    # In float64: Adam magnifies a gradient that is rounding alone.
+    # In float64, because Adam magnifies a gradient that is only rounding.
     model = make().double()
     other = make().double()
     fit = train(model, config, tokens)
     losses = by_hand(other, config, tokens)
+
     assert fit.steps == len(losses)
     assert [point.loss for point in fit.curve] == pytest.approx(losses, rel=1e-5)
     for name, p in model.named_parameters():
         torch.testing.assert_close(other.get_parameter(name), p, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_chain_is_learned_to_its_entropy():
     fit = train(
         bigram(),
@@ -143,11 +149,13 @@ def test_a_chain_is_learned_to_its_entropy():
     assert fit.curve[0].loss > 2 * entropy
 
 
+@pytest.mark.slow
 def test_gpt_learns_too():
     fit = train(gpt(), small_config(n=1500, batch_size=32, lr=0.02))
     assert fit.loss < 0.65 < 2.0 < fit.curve[0].loss
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("micro", [1, 3, 4, 6])
 @pytest.mark.parametrize("model", [bigram, gpt])
 def test_accumulated_gradients_are_those_of_the_whole_batch(
@@ -170,14 +178,15 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(
 # Lower precision, and compiled
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [bigram, gpt])
 def test_bfloat16_stays_close(model: Callable[[], nn.Module]):
-    given = dict(n=600, lr=0.01, max_epochs=2)
+    fields = dict(n=600, lr=0.01, max_epochs=2)
     rough = model()
     output_types = set()
     rough.register_forward_hook(lambda *call: output_types.add(call[2].dtype))
-    fit = train(model(), small_config(**given))
-    rough_fit = train(rough, small_config(**given, precision="bfloat16"))
+    fit = train(model(), small_config(**fields))
+    rough_fit = train(rough, small_config(**fields, precision="bfloat16"))
 
     assert output_types == {torch.bfloat16}
     assert {p.dtype for p in rough.parameters()} == {torch.float32}
@@ -188,13 +197,14 @@ def test_bfloat16_stays_close(model: Callable[[], nn.Module]):
 
 
 # Importing torch's compiler warns.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize(("model", "precision"), [(bigram, "float32"), (gpt, "bfloat16")])
-def test_compiled_is_eager(
+def test_compiled_training_equals_eager_training(
     model: Callable[[], nn.Module], precision: str, monkeypatch: pytest.MonkeyPatch
 ):
-    """Traced and differentiated by torch's compiler, but without generated code, for which g++
-    takes half a minute."""
+    """The model is traced and differentiated by torch's compiler, but no code is generated, for
+    which g++ takes half a minute."""
     graphs = []
 
     def backend(graph: Any, inputs: Any) -> Any:
@@ -204,19 +214,20 @@ def test_compiled_is_eager(
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
     eager = model()
     compiled = model()
-    given = dict(max_epochs=4, precision=precision)
-    fit = train(eager, small_config(**given))
-    compiled_fit = train(compiled, small_config(**given, compiled=True))
+    fields = dict(max_epochs=4, precision=precision)
+    fit = train(eager, small_config(**fields))
+    compiled_fit = train(compiled, small_config(**fields, compiled=True))
 
     losses = [point.loss for point in fit.curve]
     assert [point.loss for point in compiled_fit.curve] == pytest.approx(losses, rel=1e-5)
     assert compiled_fit.error == fit.error
-    # One for the whole batches and one for the short ones, each of one piece.
+    # One graph for the full batches and one for the short ones, each in one piece.
     assert len(graphs) == 2
     for name, p in eager.named_parameters():
         torch.testing.assert_close(compiled.get_parameter(name), p, rtol=1e-3, atol=2e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_any_number_of_models_may_be_compiled_in_one_process(monkeypatch: pytest.MonkeyPatch):
     graphs = []

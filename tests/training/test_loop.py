@@ -1,4 +1,7 @@
-"""The training loop: each stop rule's figure and reason, and what the result depends on."""
+"""The training loop: the figure and reason of each stop rule, and what the result depends on.
+
+Run alone: python -m pytest tests/training/test_loop.py
+"""
 
 import dataclasses
 import math
@@ -65,9 +68,11 @@ RULES = {
     "interpolation, ±1": (None, 0.2, "interpolate", "interpolated", "loss", INTERPOLATION_MSE),
     "interpolation, classes": (3, 0.3, "interpolate", "interpolated", "error", 0.0),
 }
-"""Classes, share of noise, stop rule; then the reason, and the figure that must reach a level."""
+"""Classes, share of noise and stop rule, then the reason to stop and the figure that must reach a
+level."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("classes", "eta", "stop", "reason", "figure", "level"), RULES.values(), ids=RULES.keys()
 )
@@ -82,6 +87,7 @@ def test_stop_rule_is_met_early_and_at_the_final_weights(classes, eta, stop, rea
     assert (done.loss, done.error) == figures(model, samples)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("classes", "eta", "stop", "reason", "figure", "level"), RULES.values(), ids=RULES.keys()
 )
@@ -94,7 +100,7 @@ def test_the_epoch_before_had_not_met_the_rule(classes, eta, stop, reason, figur
 
 @pytest.mark.parametrize("stop", ["noise", "interpolate", "epochs"])
 @pytest.mark.parametrize("classes", [None, 3])
-def test_the_cap_ends_what_cannot_fit(classes: int | None, stop: str):
+def test_the_cap_ends_training_that_cannot_fit(classes: int | None, stop: str):
     samples = data(classes, 0.3)
     model = net(classes, width=1)
     done = fit(model, samples, stop=stop, max_epochs=3, lr=1e-5)
@@ -102,6 +108,7 @@ def test_the_cap_ends_what_cannot_fit(classes: int | None, stop: str):
     assert (done.loss, done.error) == figures(model, samples)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [None, 3])
 def test_the_epochs_rule_runs_to_the_cap_though_everything_fits(classes: int | None):
     done = fit(net(classes), data(classes, 0.0), stop="epochs", max_epochs=150, lr=1e-2)
@@ -171,6 +178,7 @@ def test_evaluate_over_several_batches_with_known_answers(classes: int | None):
         loss_if_right = math.log(1 + 2 * math.exp(-5))
         loss = 0.75 * loss_if_right + 0.25 * (loss_if_right + 5)
         error = 0.25
+
     result = figures(nn.Identity(), Data(x, y, x[:7], y[:7], none, classes))
     assert result.error == error
     assert result.loss == pytest.approx(loss, rel=1e-5)

@@ -1,5 +1,8 @@
-"""Training one model by two processes: what each holds, that the figures are those of one
-process, and going on after a kill."""
+"""Two processes train one model: each holds its part, the figures are those of one process, and
+training resumes after a kill.
+
+Run alone: python -m pytest tests/training/test_processes.py
+"""
 
 import json
 import os
@@ -20,14 +23,15 @@ from tests.training import two_processes
 from tests.training.two_processes import CASES, CLIPPED, CUT_AFTER, CutOff, OnlyRead, go, kept_in
 
 SAME = [name for name in CASES if name != "dropout"]
-"""What two processes draw for dropout is not what one draws."""
+"""The cases in which one and two processes agree. For dropout two processes draw other numbers than
+one."""
 
 TOLERANCE = {"bfloat16": 1e-2}
 """Relative; 1e-5 for all other cases. In bfloat16 the matmuls of a slice round differently from
 those of the whole batch."""
 
 # Two processes wait for each other, on a machine that may be busy.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     both = [
         subprocess.Popen([*command, str(rank), "2"], cwd=ROOT, env=environment) for rank in range(2)
     ]
+
     try:
         assert [process.wait(500) for process in both] == [0, 0]
     finally:
@@ -68,14 +73,17 @@ def test_two_processes_train_as_one(
     one = alone[case]
     within = TOLERANCE.get(case, 1e-5)
     assert two["fit"][2:] == one["fit"][2:] == [3 * CASES[case].get("max_epochs", 2), None]
+
     np.testing.assert_allclose(two["curve"], one["curve"], rtol=within)
     assert two["weights"].keys() == one["weights"].keys()
     if case == "bfloat16":
         return
     np.testing.assert_allclose(two["fit"][:2], one["fit"][:2], rtol=within)
     np.testing.assert_allclose(two["held_out"], one["held_out"], rtol=1e-4)
+
     for name, values in one["weights"].items():
-        # The bias of the keys has no effect: its gradient is rounding, which Adam magnifies.
+        # The bias of the keys has no effect, so its gradient is only rounding, which Adam
+        # magnifies.
         if not name.endswith("c_attn.bias"):
             np.testing.assert_allclose(
                 two["weights"][name], values, rtol=1e-3, atol=1e-4, err_msg=name
@@ -86,7 +94,7 @@ def test_the_model_learns(alone: dict[str, dict[str, Any]]):
     assert alone["tied"]["curve"][-1] < alone["tied"]["curve"][0] - 0.1
 
 
-def test_both_processes_say_the_same_and_hold_half_each(
+def test_both_processes_agree_and_hold_half_each(
     found: list[dict[str, Any]], alone: dict[str, dict[str, Any]]
 ):
     for case, first in found[0].items():
@@ -113,7 +121,7 @@ def test_tied_embeddings_stay_one_tensor(found: list[dict[str, Any]]):
     assert untied["parts"] > tied["parts"]
 
 
-def test_what_was_cut_off_goes_on_bit_for_bit_dropout_included(found: list[dict[str, Any]]):
+def test_interrupted_training_resumes_bit_for_bit_dropout_included(found: list[dict[str, Any]]):
     whole, kept, gone_on = (found[0][name] for name in ("dropout", "kept", "gone on"))
     assert whole == kept
     assert gone_on["fit"][3] == CUT_AFTER
@@ -122,7 +130,7 @@ def test_what_was_cut_off_goes_on_bit_for_bit_dropout_included(found: list[dict[
         assert gone_on[figures] == whole[figures], figures
 
 
-def test_two_processes_go_on_from_one(found: list[dict[str, Any]]):
+def test_two_processes_resume_from_one(found: list[dict[str, Any]]):
     gone_on = found[0]["gone on from one process"]
     whole = found[0]["kept, clipped"]
     assert gone_on["fit"][3] == CUT_AFTER
@@ -130,7 +138,7 @@ def test_two_processes_go_on_from_one(found: list[dict[str, Any]]):
     np.testing.assert_allclose(gone_on["curve"], whole["curve"], rtol=1e-5)
 
 
-def test_one_process_goes_on_from_two(folder: Path, found: list[dict[str, Any]]):
+def test_one_process_resumes_from_two(folder: Path, found: list[dict[str, Any]]):
     gone_on = go(CLIPPED, ALONE, kept_in(folder / "for one", OnlyRead))
     whole = found[0]["kept, clipped"]
     assert gone_on["fit"][3] == CUT_AFTER
@@ -139,12 +147,13 @@ def test_one_process_goes_on_from_two(folder: Path, found: list[dict[str, Any]])
 
 
 def test_gradients_are_clipped_by_the_norm_of_the_whole(folder: Path, tmp_path: Path):
-    """Adam's steps hardly depend on a gradient's length; its moments do."""
+    """Adam's steps hardly depend on the length of a gradient, but its moments do."""
     go({}, ALONE, kept_in(tmp_path, CutOff))
     two, one, loose = (
         kept_in(path).load(two_processes.CPU)
         for path in (folder / "for one", folder / "of one", tmp_path)
     )
+
     assert two and one and loose and two.step == one.step == loose.step == CUT_AFTER
     for name, moment in one.first_moments.items():
         torch.testing.assert_close(two.first_moments[name], moment, rtol=1e-3, atol=1e-7)
@@ -182,7 +191,7 @@ def test_blocks_are_the_transformers():
     assert [type(block).__name__ for block in blocks(neox)] == ["GPTNeoXLayer"] * 2
 
 
-def test_one_process_is_left_as_it_is():
+def test_for_one_process_nothing_changes():
     tensor = torch.arange(3.0)
     assert ALONE.broadcast("x") == "x"
     assert ALONE.all_reduce(tensor) is tensor

@@ -1,5 +1,7 @@
-"""Models trained as one program: each ends with the weights and the Fit that it would have had
-alone."""
+"""Models trained as one program end with the weights and the Fit that they would have alone.
+
+Run alone: python -m pytest tests/training/test_stack.py
+"""
 
 from collections.abc import Callable
 
@@ -34,6 +36,7 @@ from tests.training.toy_models import (
 )
 
 
+@pytest.mark.slow
 @every(TOY)
 def test_outputs_in_the_stack_are_the_models_own(
     build: Build, sizes: tuple[int, ...], kind: list[tuple[int, float]], outputs: int
@@ -44,6 +47,7 @@ def test_outputs_in_the_stack_are_the_models_own(
     )
 
 
+@pytest.mark.slow
 @every(IMAGES)
 @pytest.mark.parametrize("outputs", [1, 10])
 def test_outputs_of_stacked_cnns_are_the_models_own(
@@ -72,6 +76,7 @@ def assert_close(outputs: torch.Tensor, own: list[torch.Tensor]) -> None:
     torch.testing.assert_close(outputs, torch.stack(own), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @every(TOY)
 def test_weights_after_twenty_steps_are_plain_adams(
     build: Build, sizes: tuple[int, ...], kind: list[tuple[int, float]], outputs: int
@@ -80,6 +85,7 @@ def test_weights_after_twenty_steps_are_plain_adams(
     assert_trains_as_alone(toys, configs(toys, [5] * len(toys.modules)))
 
 
+@pytest.mark.slow
 @every(IMAGES)
 def test_weights_of_cnns_after_twenty_steps_are_plain_adams(
     sizes: tuple[int, ...], kind: list[tuple[int, float]]
@@ -99,24 +105,27 @@ LEAVING = {
 }
 
 
+@pytest.mark.slow
 @over(LEAVING, "epochs")
 @over({**NETS, "maxout": Maxout}, "build")
 @over({k: GROUPS[k] for k in ("data sets", "learning rates")}, "kind")
-def test_models_that_leave_and_models_that_stay_are_as_alone(
+def test_models_that_leave_and_models_that_stay_train_as_alone(
     build: Build, epochs: list[list[int]], kind: list[tuple[int, float]]
 ):
     toys = ToyModels.of(build, (8, 3, 5), kind, 1)
     assert_trains_as_alone(toys, configs(toys, [k for group in epochs for k in group]))
 
 
-def test_cnns_that_leave_and_cnns_that_stay_are_as_alone():
+@pytest.mark.slow
+def test_cnns_that_leave_and_cnns_that_stay_train_as_alone():
     toys = ToyModels.of(MadryCNN, (2, 1), GROUPS["both"][:2], 1, n=12, shape=IMAGE, double=True)
     assert_trains_as_alone(toys, configs(toys, [1, 3, 4, 2], batch_size=6), atol=1e-9)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(st.data())
-def test_whoever_leaves_when_all_are_as_alone(draw: st.DataObject):
+def test_all_models_train_as_alone_whichever_leaves_when(draw: st.DataObject):
     kind = draw.draw(
         st.lists(
             st.tuples(st.integers(0, 2), st.sampled_from([1e-3, 1e-2])), min_size=1, max_size=4
@@ -137,6 +146,7 @@ def test_whoever_leaves_when_all_are_as_alone(draw: st.DataObject):
 RULES = [("noise", 300), ("interpolate", 300), ("epochs", 7), ("noise", 2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outputs", [1, 3])
 @over({"one data set": GROUPS["one data set"], "both": GROUPS["both"][1:]}, "kind")
 @over({"mlp": NETS["mlp of depth 1"], "residual": Residual}, "build")
@@ -169,15 +179,16 @@ def assert_same_fit(fit: Fit | TrialFailure, other: Fit | TrialFailure, rel: flo
 
 
 def hurt(module: nn.Module) -> None:
-    """Weights whose loss overflows float32 though they are finite themselves."""
+    """Set finite weights whose loss overflows float32."""
     with torch.no_grad():
         next(module.parameters()).fill_(1e30)
 
 
+@pytest.mark.slow
 @over({"mlp": NETS["mlp of depth 2"], "residual": Residual}, "build")
 @over(GROUPS, "kind")
 @pytest.mark.parametrize("sick", [0, 2])
-def test_a_model_without_a_finite_loss_leaves_its_mates_as_they_would_be_without_it(
+def test_a_diverging_model_does_not_affect_the_others(
     build: Build, kind: list[tuple[int, float]], sick: int
 ):
     toys = ToyModels.of(build, (8, 3, 5), kind, 1)
@@ -258,13 +269,14 @@ FIRST: list[tuple[Callable[[], nn.Module], type]] = [
     ("build", "kind"), FIRST, ids=["standardized", "twice", "relu-first", "cnn"]
 )
 @pytest.mark.parametrize("models", [1, 3])
-def test_of_inputs_alone_a_stack_is_the_same_function(
+def test_as_a_function_of_inputs_a_stack_is_the_same(
     build: Callable[[], nn.Module], kind: type, models: int
 ):
     x = torch.randn(models, 5, *IMAGE, generator=torch.Generator().manual_seed(0))
     program = stack([build() for _ in range(models)], x[0])
     units = torch.tensor([0.7, 3.0, 11.0])[:models]
     assert isinstance(program, kind if models > 1 else Alone)
+
     torch.testing.assert_close(program.of_inputs()(x), program(x), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(
         program.of_inputs(units)(x),
@@ -276,17 +288,19 @@ def test_of_inputs_alone_a_stack_is_the_same_function(
 
 @over({"mlp": NETS["mlp of depth 2"], "residual": Residual, "maxout": Maxout}, "build")
 @pytest.mark.parametrize("taken", [[1], [2, 1], [0, 1, 2]], ids=str)
-def test_some_of_a_stack_answer_as_before_and_are_copies(build: Build, taken: list[int]):
+def test_models_taken_from_a_stack_are_unchanged_copies(build: Build, taken: list[int]):
     toys = ToyModels.of(build, (8, 3, 5), GROUPS["one data set"], 1)
     x = toys.samples[0].x_train[None]
     program = stack(toys.modules, x[0, :4])
     before = program(x)
     part = program.take(taken)
     torch.testing.assert_close(part(x), before[taken], rtol=1e-5, atol=1e-6)
+
     with torch.no_grad():
         for parameter in part.parameters.values():
             parameter *= 2
     assert torch.equal(program(x), before)
+
     written = part.unstack(0)
     assert written is toys.modules[taken[0]]
     torch.testing.assert_close(written(x[0]), part(x)[0], rtol=1e-5, atol=1e-6)

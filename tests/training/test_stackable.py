@@ -1,5 +1,8 @@
-"""What can be one program: odd models train in a stack as alone, and what would not is refused
-with the reason."""
+"""Which models can be one program: unusual models train in a stack as they do alone, and those that
+would not are refused with the reason.
+
+Run alone: python -m pytest tests/training/test_stackable.py
+"""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -32,7 +35,8 @@ def chain(
     outputs: int = 1,
     bias: bool = True,
 ) -> nn.Sequential:
-    """One hidden layer; `zero` starts the last one at zero, as is often done."""
+    """Return a net with one hidden layer. `zero` starts the last layer at zero, as is often
+    done."""
     last = nn.Linear(width, outputs)
     return nn.Sequential(nn.Linear(D, width, bias=bias), act(), zeroed(last) if zero else last)
 
@@ -55,7 +59,8 @@ def frozen_first(frozen: bool) -> nn.Sequential:
 
 
 def biased(bias: bool) -> nn.Sequential:
-    """With a bias that starts at zero, or without one: the same function at first."""
+    """Return a net with a bias that starts at zero, or without a bias: the same function at
+    first."""
     made = chain(8, nn.ReLU, bias=bias)
     if bias:
         nn.init.zeros_(made.get_parameter("0.bias"))
@@ -124,7 +129,7 @@ def test_what_cannot_be_one_program_is_refused_with_the_reason(
 
 
 class Swish(nn.Module):
-    """Acts on each number alone, and learns how."""
+    """An activation that acts on each number by itself and has a parameter."""
 
     elementwise = True
 
@@ -137,7 +142,7 @@ class Swish(nn.Module):
 
 
 class Warming(nn.Module):
-    """Counts its calls in a buffer, and answers accordingly."""
+    """A model that counts its calls in a buffer, on which its output depends."""
 
     calls: Tensor
 
@@ -224,6 +229,7 @@ ODD: dict[str, Callable[[], nn.Module]] = {
 }
 
 
+@pytest.mark.slow
 @over(ODD, "build")
 @pytest.mark.parametrize("models", [1, 3])
 def test_what_is_not_refused_trains_as_alone(build: Callable[[], nn.Module], models: int):
@@ -237,7 +243,7 @@ def test_what_is_not_refused_trains_as_alone(build: Callable[[], nn.Module], mod
 
 
 @pytest.mark.parametrize("kind", [Swish, nn.PReLU])
-def test_activations_that_learn_are_stacked_through_their_own_forward(kind: type[nn.Module]):
+def test_activations_with_parameters_are_stacked_through_their_own_forward(kind: type[nn.Module]):
     assert isinstance(stack([chain(8, kind) for _ in range(3)], torch.randn(4, D)), VmapStack)
 
 

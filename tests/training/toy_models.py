@@ -1,5 +1,4 @@
-"""Small models to train as one program, and the textbook loop that each is compared
-with."""
+"""Make small models to train as one program, and train each by the textbook loop to compare."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -46,7 +45,7 @@ def data(
 
 
 class Residual(nn.Module):
-    """A net that is no chain of layers, so that only torch.func can stack it."""
+    """A net that is not a chain of layers, so only torch.func can stack it."""
 
     def __init__(self, width: int, outputs: int):
         super().__init__()
@@ -73,7 +72,7 @@ class Maxout(nn.Module):
 
 
 class Recorder(nn.Module):
-    """A linear model that keeps the first number of every input it is trained on."""
+    """A linear model that keeps the first number of every input that it is trained on."""
 
     def __init__(self):
         super().__init__()
@@ -87,7 +86,7 @@ class Recorder(nn.Module):
 
 
 Build = Callable[[int, int], nn.Module]
-"""Size and outputs to a model."""
+"""A function from size and outputs to a model."""
 
 NETS: dict[str, Build] = {
     "mlp of depth 1": lambda width, outputs: mlp(D, width, 1, outputs),
@@ -201,8 +200,8 @@ def assert_same_weights(module: nn.Module, other: nn.Module, atol: float = 1e-5)
 
 
 def assert_trains_as_alone(toys: ToyModels, configs: Sequence[Config], atol: float = 1e-5) -> None:
-    """Train the models as a stack for config.max_epochs epochs each, and each by the textbook
-    loop, to the same weights."""
+    """Train the models as a stack and each by the textbook loop, for config.max_epochs epochs, and
+    compare the weights."""
     alone = [
         train_plainly(module, toys.group_of(i), configs[i])
         for i, module in enumerate(toys.copies())

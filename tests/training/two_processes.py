@@ -1,5 +1,5 @@
-"""One of the processes of test_processes.py: `python -m tests.training.two_processes FOLDER RANK
-COUNT`."""
+"""Run one of the processes of test_processes.py: `python -m tests.training.two_processes FOLDER
+RANK COUNT`."""
 
 import json
 import sys
@@ -30,26 +30,26 @@ CASES: dict[str, dict[str, Any]] = {
     "bfloat16": {"precision": "bfloat16", "micro_batch": 6, "max_epochs": 1},
     "dropout": {"dropout": 0.1},
 }
-"""What each is given beside n = 30 windows in steps of 12, 12 and 6, twice over."""
+"""Case → its settings, beside n = 30 windows in steps of 12, 12 and 6, in two epochs."""
 
 CLIPPED: dict[str, Any] = {"clip": 0.05}
 CUT_AFTER = 1
 
 
-def config(given: dict[str, Any]) -> LanguageConfig:
-    own = {name: value for name, value in given.items() if name not in ("tied", "dropout")}
+def config(case: dict[str, Any]) -> LanguageConfig:
+    own = {name: value for name, value in case.items() if name not in ("tied", "dropout")}
     return LanguageConfig(
         **{"n": 30, "context": CONTEXT, "batch_size": 12, "max_epochs": 2, "lr": 0.01, **own}
     )
 
 
 def corpus() -> Corpus:
-    """As many held-out windows as leave one process with fewer than the others."""
+    """Return a corpus whose held-out windows leave one process with fewer than the others."""
     return Corpus(chain(500), chain(21 * CONTEXT + 3)[::-1].copy(), VOCABULARY, 0, 100, "made")
 
 
 class CutOff(LanguageCheckpoint):
-    """As a trial leaves it that is killed after its first checkpoint, in step CUT_AFTER."""
+    """The checkpoint of a trial that is killed after its first checkpoint, in step CUT_AFTER."""
 
     saved = False
 
@@ -63,16 +63,16 @@ class CutOff(LanguageCheckpoint):
 
 
 class OnlyRead(LanguageCheckpoint):
-    """Writes nothing."""
+    """A checkpoint that is read and never written."""
 
     due = False  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride]
 
 
 def go(
-    given: dict[str, Any], processes: Processes, kept: LanguageCheckpoint | None = None
+    case: dict[str, Any], processes: Processes, kept: LanguageCheckpoint | None = None
 ) -> dict[str, Any]:
-    """Train a small GPT and judge it: all figures, and the whole weights by name in the first
-    process."""
+    """Train and evaluate a small GPT. Return all figures and, in the first process, the whole
+    weights by name."""
     with torch.random.fork_rng():
         torch.manual_seed(1)
         model = stream_gpt(
@@ -81,17 +81,17 @@ def go(
             2,
             CONTEXT,
             VOCABULARY,
-            tied=given.get("tied", True),
-            dropout=given.get("dropout", 0.0),
+            tied=case.get("tied", True),
+            dropout=case.get("dropout", 0.0),
         )
         processes.shard(model, CPU)
         torch.manual_seed(5 + processes.rank)
         fit = train_language(
-            model, corpus().train, config(given), Seeds(0).generator("order"), CPU, kept, processes
+            model, corpus().train, config(case), Seeds(0).generator("order"), CPU, kept, processes
         )
 
     def held(p: torch.nn.Parameter) -> torch.Tensor:
-        """This process's part of a parameter."""
+        """Return this process's part of a parameter."""
         return p.to_local() if isinstance(p, DTensor) else p
 
     judged = held_out(model, corpus(), CONTEXT, 10_000, CPU, processes)
@@ -119,9 +119,10 @@ def main(folder: Path, processes: Processes) -> None:
         rank=processes.rank,
         world_size=processes.count,
     )
+
     torch.set_num_threads(1)
     first = processes.rank == 0
-    found = {name: go(given, processes) for name, given in CASES.items()}
+    found = {name: go(case, processes) for name, case in CASES.items()}
     found["kept"] = go(
         CASES["dropout"], processes, kept_in(folder / "of two", CutOff) if first else None
     )

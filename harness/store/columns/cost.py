@@ -37,6 +37,14 @@ COST: tuple[Column, ...] = (
         "weights_file",
         STR,
         "",
-        "final weights, relative to the store; null when larger than the sweep's limit",
+        "final weights, relative to the store; null when larger than the sweep's limit, or than the"
+        " room on the disk",
+    ),
+    Column(
+        "weights_sha256",
+        STR,
+        "",
+        "SHA-256 of weights_file, which `unilaw measure` compares; null without that file, and in"
+        " rows of before there was this column",
     ),
 )

@@ -10,7 +10,8 @@ LIPSCHITZ: tuple[Column, ...] = (
         "gradient_of",
         STR,
         "",
-        "f (±1 target), or margin: top logit minus runner-up: what the two _grad columns are about",
+        "what lip_lower_grad, lip_mean_grad and their _ambient forms are gradients of: f (±1"
+        " target), or margin (top logit minus runner-up)",
     ),
     Column(
         "lip_lower_grad",

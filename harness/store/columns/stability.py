@@ -19,7 +19,7 @@ STABILITY: tuple[Column, ...] = (
         "stability_first_order_median",
         F64,
         "data units",
-        "median of the same, zero-gradient points as cap",
+        "median over points of the same distance; a point with a zero gradient counts as the cap",
         bound=ESTIMATE,
     ),
     Column(

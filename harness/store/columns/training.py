@@ -26,8 +26,8 @@ TRAINING: tuple[Column, ...] = (
         "stack_note",
         STR,
         "",
-        "why a stack that was planned was trained one by one, or over how many processes a trial"
-        " was; null otherwise",
+        "why the trials of a planned stack were trained one by one; or, for a trial over several"
+        " processes, how many; null otherwise",
     ),
     Column(
         "train_loss",

@@ -1,10 +1,10 @@
 """The section "Compute-optimal ladder": held-out loss of language models trained in a single pass,
 against size and tokens.
 
-Rows: ok trials of the task `text-stream` at configurations whose every seed finished, one ladder
-per setting of everything but n and size (so per corpus, tokenizer and recipe). N is p; a second fit
-leaves the embeddings out of it, because the convention moves the compute exponent (Kaplan et al.
-2020, Hoffmann et al. 2022; Porian et al. 2024 tell them apart).
+Rows: ok trials of the task `text-stream` at configurations whose every seed finished. There is one
+ladder for each setting of everything but n and size, so for each corpus, tokenizer and recipe. N is
+p. A second fit leaves the embeddings out of N, because the convention moves the compute exponent
+(Kaplan et al. 2020 against Hoffmann et al. 2022; Porian et al. 2024 explain the difference).
 """
 
 import json
@@ -34,8 +34,8 @@ TASK = "text-stream"
 
 
 class Ladder(NamedTuple):
-    """One ladder: its settings, its fits by convention, its chart under `key`, and sentences for
-    the page. repeated: some trial saw tokens more than once."""
+    """One ladder: its settings, its fits by convention, its chart under `key`, and its sentences on
+    the page. `repeated`: some trial saw tokens more than once."""
 
     key: str
     settings: str
@@ -64,7 +64,7 @@ def section(evidence: Evidence, fits: Fits) -> Section | None:
 
 
 def ladders(evidence: Evidence) -> list[Ladder]:
-    """Return every ladder in the store, in the order of their settings."""
+    """Return every ladder in the store, in alphabetical order of the settings."""
     trials = evidence.trials
     usable = (
         trials["task"].eq(TASK)
@@ -137,10 +137,10 @@ def _extrapolation(key: str, p: np.ndarray, runs: LadderRuns) -> Sentence:
     most = float((6 * p * runs.tokens).max())
     c_max = Number(f"{key}:c_max", most, "largest 6·p·tokens_seen", runs.trials)
     return Sentence(
-        "The largest run took 6·N·D = {c_max} FLOP. Nothing here was checked beyond it: the"
-        " held-out error is of one step up this ladder, E is what is left over at these sizes and"
-        " not the entropy of text, and a form that does as well here may say something else a"
-        " decade on.",
+        "The largest run took 6·N·D = {c_max} FLOP, and nothing here was checked beyond it. The"
+        " held-out error is that of one step up this ladder. E is the loss that remains at these"
+        " sizes, not the entropy of text. Another form that fits as well here may predict something"
+        " else at ten times the compute.",
         {"c_max": c_max},
     )
 
@@ -157,7 +157,8 @@ def _moved(conventions: list[Convention]) -> Sentence:
         for end, number in convention.table[COMPUTE_EXPONENT].parts.items():
             parts[f"{end}{i}"] = number
     return Sentence(
-        "What N counts moves the compute exponent a: {value0} ({low0} to {high0}) with all"
-        " parameters, {value1} ({low1} to {high1}) without embeddings of tokens and positions.",
+        "The compute exponent a depends on what N counts: it is {value0} ({low0} to {high0}) with"
+        " all parameters and {value1} ({low1} to {high1}) without the embeddings of tokens and"
+        " positions.",
         parts,
     )

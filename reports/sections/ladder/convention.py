@@ -1,4 +1,4 @@
-"""One way to count N on a ladder: the fits under it, and the sentences that state them."""
+"""Fit a ladder under one way to count N, and state the fits in sentences."""
 
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ ALL = "all parameters"
 WITHOUT = "without embeddings"
 TOKEN_EMBEDDING = "embedding"
 EMBEDDINGS = (TOKEN_EMBEDDING, "position")
-"""Groups of params_by_group that the second convention leaves out of N, as Kaplan et al. do."""
+"""The groups in params_by_group that the second convention leaves out of N, as Kaplan et al. do."""
 COMPUTE_EXPONENT = "a = β/(α + β)"
 PARAMETERS = {
     "E": "E",
@@ -57,7 +57,8 @@ class Convention(NamedTuple):
 
 
 class Source(NamedTuple):
-    """Where a convention's numbers come from: prefix of their keys, what N is, and the trials."""
+    """Where a convention's numbers come from: the prefix of their keys, what N counts, and the
+    trials."""
 
     key: str
     counted: str
@@ -71,7 +72,7 @@ class Source(NamedTuple):
         style: str = "sig3",
         rows: np.ndarray | None = None,
     ) -> Number:
-        """Return a number of these trials, or of those where the mask `rows` is true."""
+        """Return a number about these trials, or about those where the mask `rows` is true."""
         trials = self.trials
         if rows is not None:
             trials = tuple(t for t, used in zip(self.trials, rows, strict=True) if used)
@@ -93,8 +94,8 @@ class Source(NamedTuple):
 def sizes_without_embeddings(rows: pd.DataFrame) -> np.ndarray | None:
     """Return p less the trainable embeddings of tokens and positions.
 
-    Return None where a row does not tell them, where nothing else is left, or where two different
-    p become one size.
+    Return None when a row does not list them, when nothing else is left, or when two different p
+    become one size.
     """
     counts = [
         {group["group"]: group["trainable"] for group in as_list(groups)}
@@ -110,8 +111,8 @@ def sizes_without_embeddings(rows: pd.DataFrame) -> np.ndarray | None:
 
 
 def fit_convention(ladder: str, name: str, n: np.ndarray, runs: LadderRuns) -> Convention:
-    """Fit the scaling law and the budgets' parabolas to sizes `n`, one per run. ladder: its
-    key."""
+    """Fit the scaling law and the parabola of each budget to the sizes `n`, one per run. ladder:
+    the ladder's key."""
     counted = "p" if name == ALL else "p less embedding and position"
     source = Source(f"{ladder}:{name}", counted, runs.trials)
     fit = fit_scaling(n, runs.tokens, runs.loss)
@@ -159,10 +160,10 @@ def _basis(fit: Scaling, source: Source) -> Sentence:
         "draws": source.number("draws", len(fit.draws), "bootstrap draws", "int"),
     }
     text = (
-        "Sum of Huber's loss (δ = {delta}) of log residuals over {runs} trials at {cells} pairs of"
-        " N and D, no trial left out: {objective} at its minimum, where {agreement} of {starts}"
-        " starts ended. In brackets: {level} % intervals, bootstrap over pairs with seeds inside,"
-        " {draws} draws. "
+        "Objective: the sum of Huber's loss (δ = {delta}) of log residuals over {runs} trials at"
+        " {cells} pairs of N and D, no trial left out. Its minimum is {objective}, which"
+        " {agreement} of {starts} starts reached. In brackets: {level} % intervals, bootstrap over"
+        " pairs with their seeds, {draws} draws. "
     )
     if not fit.held_out:
         return Sentence(text + "No held-out error.", parts)
@@ -172,12 +173,12 @@ def _basis(fit: Scaling, source: Source) -> Sentence:
     )
     errors = []
     for i, (form, error) in enumerate(fit.held_out.items()):
-        how = f"exp(RMS log error) − 1 of {form} on the cells of most 6·N·D"
+        how = f"exp(RMS log error) - 1 of {form} on the cells of most 6·N·D"
         parts[f"error{i}"] = source.number(f"held-out {form}", error - 1, how, "percent2")
         parts[f"form{i}"] = form
         errors.append(f"{{error{i}}} for {{form{i}}}")
     text += (
-        "Fitted without the {out} pairs of most compute, it misses them typically by "
+        "Fitted without the {out} pairs of most compute, it typically misses them by "
         + ", ".join(errors)
         + "."
     )

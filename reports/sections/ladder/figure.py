@@ -1,4 +1,4 @@
-"""The chart of a ladder: IsoFLOP curves with their minima, and the fitted form."""
+"""Draw a ladder: IsoFLOP curves with their minima, and the fitted form."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -22,8 +22,8 @@ HOVER = (
 
 
 class Trials(NamedTuple):
-    """What the markers show: held-out loss and id of every trial, and the choices of x: N under
-    every convention, and tokens."""
+    """What the markers show: the held-out loss and id of every trial, and the choices of x, which
+    are N under each convention and tokens."""
 
     loss: np.ndarray
     ids: np.ndarray
@@ -64,8 +64,8 @@ def isoflop_chart(rows: pd.DataFrame, conventions: list[Convention]) -> go.Figur
 
 
 def _budget_traces(i: int, trials: Trials, conventions: list[Convention]) -> list[go.Scatter]:
-    """Return the i-th budget's trials, parabola, minimum and, where every convention has a fit,
-    fitted form."""
+    """Return traces of the i-th budget: its trials, parabola, minimum and, where every convention
+    has a fit, the fitted form."""
     budget = conventions[0].budgets[i]
     colour = COLOURS[i % len(COLOURS)]
     name = _flop(budget.compute)
@@ -98,13 +98,14 @@ def _budget_traces(i: int, trials: Trials, conventions: list[Convention]) -> lis
 
 
 def _trace(views: list[XY], **style: Any) -> go.Scatter:
-    """Return a trace that begins with the first view and carries all."""
+    """Return a trace that shows the first view and carries all of them."""
     meta = [{"x": x.tolist(), "y": y.tolist()} for x, y in views]
     return go.Scatter(**meta[0], meta=meta, **style)
 
 
 def _markers(trials: Trials, rows: np.ndarray, **style: Any) -> go.Scatter:
-    """Return the trials where the mask `rows` is true. The page replaces their ids by texts."""
+    """Return markers for the trials where the mask `rows` is true. The page replaces their ids by
+    texts."""
     return _trace(
         [(x[rows], trials.loss[rows]) for x in trials.choices.values()],
         mode="markers",
@@ -115,8 +116,8 @@ def _markers(trials: Trials, rows: np.ndarray, **style: Any) -> go.Scatter:
 
 
 def _minima(budgets: list[Budget]) -> list[XY]:
-    """Return the minimum of a budget under each convention, and that of the first one against
-    tokens; nothing under a convention whose parabola has none."""
+    """Return the minimum of a budget under each convention, and the first convention's minimum
+    against tokens. A view is empty where the parabola has no minimum."""
     views = []
     for budget in budgets:
         best = [] if budget.failure else [budget.best.value]
@@ -127,8 +128,8 @@ def _minima(budgets: list[Budget]) -> list[XY]:
 
 
 def _curves(curves: list[tuple[Budget, Callable[[np.ndarray], np.ndarray]]]) -> list[XY]:
-    """Return a curve over the budget's sizes under each convention, and that of the first one
-    against tokens."""
+    """Return a curve over the budget's sizes under each convention, and the first convention's
+    curve against tokens."""
     views = []
     for budget, curve in curves:
         n = np.geomspace(budget.smallest, budget.largest, 40)

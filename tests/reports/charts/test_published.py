@@ -1,4 +1,7 @@
-"""Charts of published models: every published figure once, at its place."""
+"""Charts of published models show every published figure once, at its place.
+
+Run alone: python -m pytest tests/reports/charts/test_published.py
+"""
 
 import json
 
@@ -14,24 +17,28 @@ def rows_of(*families: tuple[str, tuple[int, ...]]) -> list[dict]:
     return [row(p, 100, 10, family=family) for family, ps in families for p in ps]
 
 
+@pytest.mark.slow
 def test_the_strip_spans_each_family_and_marks_each_model_with_a_place(tmp_path):
     evidence = read_evidence(
         make_store(tmp_path / "s", rows_of(("sphere", (10, 2000, 300)), ("<b>other", (70,))))
     )
     *bars, marks = json.loads(str(places(evidence.trials).to_json()))["data"]
+
     assert {bar["y"][0]: bar["x"] for bar in bars} == {
         "sphere": [0.01, 2.0],
         "&lt;b&gt;other": [0.07, 0.07],
     }
     assert sum(bar["showlegend"] for bar in bars) == 1
+
     known = {
         m["name"]: recompute(f"published:{m['name']}:p / (n·d), width")
         for m in MODELS.values()
         if m["tokens"] and m["d_model"]
     }
+
     assert len(known) == 30 and marks["marker"]["symbol"].endswith("-open")
-    said = {text.split(":")[0]: x for text, x in zip(marks["text"], marks["x"], strict=True)}
-    assert said == pytest.approx(known)
+    drawn = {text.split(":")[0]: x for text, x in zip(marks["text"], marks["x"], strict=True)}
+    assert drawn == pytest.approx(known)
     assert set(marks["y"]) == {"GPT-3", "Pythia", "OPT", "Gopher", "Chinchilla", "LLaMA"}
     assert any(
         "from memory: tokens, d_model" in text for text in marks["text"] if text.startswith("OPT")
@@ -70,5 +77,6 @@ def test_the_accuracy_chart_holds_every_figure_once_and_joins_one_harness_only()
         assert trace["x"] == [float(MODELS[n]["parameters"]) for n in names] == sorted(trace["x"])
         assert trace["marker"]["symbol"].endswith("-open")
         drawn += own
+
     assert len(drawn) == len(ACCURACIES) == 54
     assert len({trace["name"] for trace in traces}) == len(traces) == 13

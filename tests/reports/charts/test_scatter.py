@@ -1,4 +1,7 @@
-"""Charts of trials: every point is a row, every line has its fitted slope."""
+"""Charts of trials: every point is a row, and every line has its fitted slope.
+
+Run alone: python -m pytest tests/reports/charts/test_scatter.py
+"""
 
 import json
 
@@ -36,7 +39,7 @@ CHARTS = {
     "corruption": (["p"], ["corruption_blur", "corruption_shift"]),
     "ece": (["p"], ["ece"]),
 }
-"""Chart → the columns that can be chosen for x and for y. The rows know ℓ∞ radii down to 0.1
+"""Chart → the columns that can be chosen for x and for y. The rows have ℓ∞ radii down to 0.1
 only."""
 
 
@@ -47,26 +50,30 @@ OF_OTHERS = {
     "tokens_accuracy",
     "tokens_noise",
 }
-"""Charts of published figures and of changed tokens, whose points are no single trials:
+"""Charts of published figures and of changed tokens, whose points are not single trials:
 charts/test_published.py and sections/test_changed_tokens.py check them."""
 
 
+@pytest.mark.slow
 def test_every_chart_is_known(rich):
-    assert set(CHARTS) | OF_OTHERS == set(rich[0].scripts) - {"ledger", "said", "code"}
+    assert set(CHARTS) | OF_OTHERS == set(rich[0].scripts) - {"ledger", "trial-texts", "code"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chart", CHARTS)
 def test_every_point_of_every_chart_is_a_row(rich, chart):
     page, rows = rich
     rows = rows[rows["status"] == "ok"]
     rows = rows.assign(**{f"robust_linf_{r}": at_radius("linf", r)(rows) for r in (0.1, 0.2)})
-    said, figure = json.loads(page.scripts["said"]), json.loads(page.scripts[chart])
+    texts, figure = json.loads(page.scripts["trial-texts"]), json.loads(page.scripts[chart])
     views = [(x, y) for x in CHARTS[chart][0] for y in CHARTS[chart][1]]
+
     assert len(figure["layout"].get("meta", {"choices": [None]})["choices"]) == len(views)
     fills = (
         "below_noise" if chart in ("lipschitz", "lip_mean", "lip_upper") else "below_bayes_error"
     )
     drawn = []
+
     for trace in figure["data"]:
         if "customdata" not in trace:
             continue
@@ -80,8 +87,9 @@ def test_every_point_of_every_chart_is_a_row(rich, chart):
                 assert [px, py] == pytest.approx(expected), (trial, x, y)
         for trial in trace["customdata"]:
             assert trace["marker"]["symbol"].endswith("-open") != bool(rows.loc[trial, fills])
-            assert f"--trial {trial}" in said[trial][-1]
+            assert f"--trial {trial}" in texts[trial][-1]
         drawn += trace["customdata"]
+
     xs, ys = CHARTS[chart]
     wanted = rows[rows[xs].notna().any(axis=1) & rows[ys].notna().any(axis=1)]
     if chart.startswith("lip"):
@@ -89,6 +97,7 @@ def test_every_point_of_every_chart_is_a_row(rich, chart):
     assert sorted(drawn) == sorted(wanted.index) and drawn
 
 
+@pytest.mark.slow
 def test_fitted_lines_have_the_fitted_slope_and_guides_the_laws(rich):
     page, _ = rich
     ledger = {n["key"]: n["value"] for n in json.loads(page.scripts["ledger"])}
@@ -105,11 +114,12 @@ def test_fitted_lines_have_the_fitted_slope_and_guides_the_laws(rich):
                     assert np.diff(np.log(view["y"]))[0] / np.diff(np.log(view["x"]))[
                         0
                     ] == pytest.approx(expected, abs=1e-6)
-            assert not guide or "height chosen" in line["name"]
+            assert not guide or "at an arbitrary height" in line["name"]
         assert sum(line["line"].get("dash") == "dot" for line in lines) == 1 and len(lines) > 9
 
 
-def test_no_chart_but_those_of_the_law_has_a_guide(rich):
+@pytest.mark.slow
+def test_only_the_charts_of_the_law_have_a_guide(rich):
     dotted = {
         c
         for c in CHARTS
@@ -119,12 +129,14 @@ def test_no_chart_but_those_of_the_law_has_a_guide(rich):
     assert dotted == {"law", "lipschitz", "certified"}
 
 
-def test_published_points_are_open_and_stand_at_their_own_radius_alone(rich):
+@pytest.mark.slow
+def test_published_points_are_open_and_shown_only_at_their_own_radius(rich):
     (trace,) = [
         t
         for t in json.loads(rich[0].scripts["robust_linf"])["data"]
         if t["name"].startswith("published")
     ]
+
     assert trace["x"] == MADRY["parameters"].tolist() and trace["y"] == MADRY["accuracy"].tolist()
     assert [len(view["x"]) for view in trace["meta"]] == [6, 0, 0, 0, 0] and trace["marker"][
         "symbol"
@@ -132,6 +144,7 @@ def test_published_points_are_open_and_stand_at_their_own_radius_alone(rich):
     assert all("Madry" in text for text in trace["text"])
 
 
+@pytest.mark.slow
 def test_published_points_are_not_set_beside_other_tasks(tmp_path):
     page = Page(render(read_evidence(make_store(tmp_path / "store", [row()]))))
     assert "published" not in page.scripts["robust_linf"]

@@ -1,4 +1,4 @@
-"""Every claim's numbers again from plain rows, by other code than the report's."""
+"""Compute every claim's numbers again from plain rows, by other code than the report's."""
 
 import json
 
@@ -43,6 +43,7 @@ def bigger(key: str, used: pd.DataFrame, rows: pd.DataFrame, ledger: dict) -> fl
         if k.startswith("C8:") and k.endswith(":low") and "certified" not in k
     }
     signs = []
+
     for k, v in low.items():
         measure, high = k.split(":")[-2], ledger[k[:-3] + "high"]["value"]
         sign = 1 if v > 0 else -1 if high < 0 else 0
@@ -73,6 +74,7 @@ def sphere(key: str, used: pd.DataFrame, ledger: dict) -> float:
     name = name_of(key)
     one = used.drop_duplicates("data_hash")
     assert (one["isoperimetry"] == "proved").all() and one["d_ambient"].isin([5, 32]).all()
+
     place = {"low": 0, "fifth": 1, "high": 6}
     if name in place:
         return float(
@@ -83,6 +85,7 @@ def sphere(key: str, used: pd.DataFrame, ledger: dict) -> float:
                 ]
             )
         )
+
     return {
         "d": one["d_ambient"].iloc[0],
         "mean": (one["pair_distance_mean"] * one["data_unit"]).median(),
@@ -98,6 +101,7 @@ def recipe(key: str, used: pd.DataFrame, ledger: dict) -> float:
         and one["epochs"] == 15
         and json.loads(one["config_json"])["batch_size"] == 5
     )
+
     return one[
         {"p": "p", "accuracy": "test_accuracy", "se": "test_accuracy_se", "n": "test_n"}[name]
     ]
@@ -129,6 +133,7 @@ def small_changes(key: str, used: pd.DataFrame, ledger: dict) -> float:
         for c in row
         if c["distance"] and c["before"] != c["after"]
     ]
+
     change, apart = (
         float(np.median(lengths)),
         float(np.median([q[3] for q in used["pair_distance_quantiles"]])),
@@ -143,7 +148,7 @@ def small_changes(key: str, used: pd.DataFrame, ledger: dict) -> float:
 
 
 def crossing(key: str, used: pd.DataFrame, ledger: dict) -> float:
-    """C4's numbers: of a crossing, or beside a published figure."""
+    """Return C4's number again: that of a crossing, or beside a published figure."""
     name = name_of(key)
     if name == "published p":
         return int(key.split(":")[-2])
@@ -158,6 +163,7 @@ def crossing(key: str, used: pd.DataFrame, ledger: dict) -> float:
             if name.startswith("minus")
             else theirs
         )
+
     column, target = key.split(":")[-3], float(key.split(":")[-2])
     accuracy = ok_mean(used, column)
     simple = {
@@ -166,6 +172,7 @@ def crossing(key: str, used: pd.DataFrame, ledger: dict) -> float:
         "largest": accuracy.index.max(),
         "seeds": used["seed"].nunique(),
     }
+
     if name in simple:
         return simple[name]
     high = accuracy.index[accuracy >= target].min()
@@ -194,7 +201,7 @@ def crossed(accuracy: pd.Series, target: float) -> float:
 
 
 def levelling(key: str, used: pd.DataFrame, ledger: dict) -> float:
-    """C6's numbers, by a general search from many starts."""
+    """Return C6's number again, by a general search from many starts."""
     name = name_of(key)
     error = 1 - ok_mean(used, "test_accuracy")
     p, e = error.index.to_numpy(float), error.to_numpy()

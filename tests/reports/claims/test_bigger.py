@@ -1,4 +1,7 @@
-"""C8: whether larger models are more robust, by the sign of every slope."""
+"""C8: whether larger models are more robust, by the sign of every slope.
+
+Run alone: python -m pytest tests/reports/claims/test_bigger.py
+"""
 
 import pytest
 
@@ -6,8 +9,9 @@ from tests.reports.claims.verdicts import verdict
 from tests.reports.stores import power_law
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("b", "expected"), [(0.3, "supported"), (-0.3, "contradicted")])
-def test_c8_is_the_sign_of_every_slope(tmp_path, b, expected):
+def test_c8_follows_the_sign_of_every_slope(tmp_path, b, expected):
     rows = power_law(b, spread=0.01)
     for r in rows:
         r["noise_flip_rate"] = [0.1, 0.5 * r["p"] ** -b / 20]
@@ -15,16 +19,18 @@ def test_c8_is_the_sign_of_every_slope(tmp_path, b, expected):
     assert claim.verdict == expected and len(claim.findings) == 9
 
 
+@pytest.mark.slow
 def test_c8_does_not_count_a_guarantee_that_gets_looser(tmp_path):
     rows = power_law(0.3, spread=0.01)
     for r in rows:
         r["noise_flip_rate"] = [0.1, 0.5 * r["p"] ** -0.3 / 20]
         r["stability_certified_mean"] = 1 / r["p"]
     claim = verdict(tmp_path, rows, "C8")
-    (said,) = [str(f) for f in claim.findings if "certified" in str(f)]
-    assert claim.verdict == "supported" and said.endswith("guarantees less with size, not counted.")
+    (text,) = [str(f) for f in claim.findings if "certified" in str(f)]
+    assert claim.verdict == "supported" and text.endswith("guarantees less with size, not counted.")
 
 
+@pytest.mark.slow
 def test_c8_takes_normalised_figures_for_classes(tmp_path):
     classes = {
         "outputs": 10,
@@ -33,11 +39,11 @@ def test_c8_takes_normalised_figures_for_classes(tmp_path):
         "noise_kind": "label_resample",
         "eta": 0.3,
     }
-    said = " ".join(
+    text = " ".join(
         str(f)
         for f in verdict(tmp_path, power_law(0.3, spread=0.01, changes=classes), "C8").findings
     )
     assert (
-        "Lipschitz lower estimate over the mean margin, slope −0.30" in said
-        and "Jacobian" not in said
+        "Lipschitz lower estimate over the mean margin, slope -0.30" in text
+        and "Jacobian" not in text
     )

@@ -1,4 +1,7 @@
-"""The claims as a whole: verdicts over several sets of rows, and stores without rows."""
+"""The claims as a whole: verdicts over several sets of rows, and stores without rows.
+
+Run alone: python -m pytest tests/reports/claims/test_claims.py
+"""
 
 import pytest
 

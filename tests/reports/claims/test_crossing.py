@@ -1,4 +1,7 @@
-"""C4: the sizes at which clean and robust accuracy cross their targets."""
+"""C4: the sizes at which clean and robust accuracy cross their targets.
+
+Run alone: python -m pytest tests/reports/claims/test_crossing.py
+"""
 
 import pytest
 
@@ -7,6 +10,7 @@ from tests.reports.claims.verdicts import digits, verdict
 from tests.reports.stores import of_schema_2, row
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("accuracies", "expected"),
     [
@@ -22,18 +26,21 @@ def test_c4_brackets_the_crossing(tmp_path, accuracies, expected):
     assert verdict(tmp_path, digits(accuracies), "C4").verdict == expected
 
 
+@pytest.mark.slow
 def test_c4_is_contradicted_when_all_digits_do_not_reach_it(tmp_path):
     rows = digits({1000: 0.5, 2_000_000: 0.6}, 60_000)
     assert verdict(tmp_path, rows, "C4").verdict == "contradicted"
 
 
+@pytest.mark.slow
 def test_c4_interpolates_in_log_p(tmp_path):
     claim = verdict(tmp_path, digits({1000: 0.8, 100_000: 1.0}), "C4")
     assert claim.findings[0].parts["at"].value == pytest.approx(10_000)
 
 
 def robust(accuracies: dict[int, float], **changes):
-    """Adversarially trained CNNs: (p, accuracy at pixel changes of 0.3)."""
+    """Return rows of adversarially trained CNNs with these accuracies, by p, at pixel changes of
+    0.3."""
     settings = {"adversary": "pgd", "adversary_radius": 0.3, "note": changes.pop("note", "")}
     whole = {
         "task": "mnist",
@@ -44,6 +51,7 @@ def robust(accuracies: dict[int, float], **changes):
         "epsilon": 0.0,
         "below_noise": False,
     }
+
     whole |= {
         "stop_rule": "epochs",
         "stop_reason": "epoch_cap",
@@ -58,6 +66,7 @@ def robust(accuracies: dict[int, float], **changes):
 MADRYS = {50_000: 0.5, 150_000: 0.88, 500_000: 0.92, 2_000_000: 0.94, 4_000_000: 0.96}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
@@ -78,24 +87,32 @@ def test_c4_robust_part_supports_and_never_contradicts(tmp_path, rows, expected)
     assert verdict(tmp_path, rows, "C4").verdict == expected
 
 
+@pytest.mark.slow
 def test_c4_says_how_far_from_the_published_figures(tmp_path):
-    said = verdict(tmp_path, robust({13_514: 0.5, 206_954: 0.85, 821_706: 0.9}), "C4").findings[-1]
-    assert (said.parts["p"].value, said.parts["ours"].value, said.parts["v0"].value) == (
+    claim = verdict(tmp_path, robust({13_514: 0.5, 206_954: 0.85, 821_706: 0.9}), "C4")
+    sentence = claim.findings[-1]
+    assert (
+        sentence.parts["p"].value,
+        sentence.parts["ours"].value,
+        sentence.parts["v0"].value,
+    ) == (
         206_954,
         pytest.approx(0.85),
         0.9,
     )
     assert (
-        said.parts["d0"].value == pytest.approx(-5)
-        and "about 90.0 %" in str(said)
-        and "−5.0 points" in str(said)
+        sentence.parts["d0"].value == pytest.approx(-5)
+        and "about 90.0 %" in str(sentence)
+        and "-5.0 points" in str(sentence)
     )
+
     largest = verdict(tmp_path / "b", robust({821_706: 0.9, 3_274_634: 0.93}), "C4").findings[-1]
     assert [largest.parts[f"d{i}"].value for i in range(5)] == pytest.approx(
         [-2, -3.36, 0.48, 3.38, 5]
     )
 
 
-def test_c4_says_nothing_of_published_sizes_beyond_the_grid(tmp_path):
+@pytest.mark.slow
+def test_c4_says_nothing_about_published_sizes_beyond_the_grid(tmp_path):
     findings = verdict(tmp_path, robust({13_514: 0.5, 52_506: 0.6}), "C4").findings
     assert len(findings) == 2 and not any("Madry" in str(f) for f in findings)

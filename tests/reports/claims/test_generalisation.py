@@ -1,4 +1,7 @@
-"""C10: whether stability and accuracy rank models alike."""
+"""C10: whether stability and accuracy rank models alike.
+
+Run alone: python -m pytest tests/reports/claims/test_generalisation.py
+"""
 
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ from tests.reports.stores import row
 
 
 def together(sign: int, cells: int = 8, shuffled: bool = False, **changes):
-    """Cells whose accuracy rises with stability, falls, or does neither."""
+    """Return cells whose accuracy rises with stability, falls, or does neither."""
     order = np.random.default_rng(0).permutation(cells) if shuffled else np.arange(cells)
     noise = {"sigma2": 0.64, "noise_kind": "label_flip", "eta": 0.2}
     return [
@@ -27,6 +30,7 @@ def together(sign: int, cells: int = 8, shuffled: bool = False, **changes):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
@@ -45,6 +49,7 @@ def test_c10_is_a_rank_correlation_over_cells(tmp_path, rows, expected):
     assert verdict(tmp_path, rows, "C10").verdict == expected
 
 
+@pytest.mark.slow
 def test_c10_keeps_n_apart(tmp_path):
     """Accuracy falls with stability at either n; over both it would seem to rise."""
     lower = together(-1)
@@ -61,6 +66,7 @@ def test_c10_keeps_n_apart(tmp_path):
         )
         for r in lower
     ]
+
     claim = verdict(tmp_path, lower + higher, "C10")
     assert claim.verdict == "contradicted" and [f.parts["n"].value for f in claim.findings] == [
         100,

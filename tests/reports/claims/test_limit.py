@@ -1,4 +1,7 @@
-"""C6: where the test error levels off."""
+"""C6: where the test error levels off.
+
+Run alone: python -m pytest tests/reports/claims/test_limit.py
+"""
 
 import pytest
 
@@ -9,13 +12,14 @@ from tests.reports.claims.verdicts import digits, verdict
 def levelling(
     limit: float, n: int = 60_000, sizes=(1000, 3000, 10_000, 30_000, 100_000, 300_000), **changes
 ):
-    """Digits whose test error falls like p^−0.8 to a limit."""
+    """Return rows on digits whose test error falls like p^-0.8 to a limit."""
     return [
         r | {"test_n": 10_000} | changes
         for r in digits({p: 1 - limit - 30 * p**-0.8 for p in sizes}, n)
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
@@ -44,13 +48,14 @@ def test_c6_asks_where_the_error_levels_off(tmp_path, rows, expected):
     assert verdict(tmp_path, rows, "C6").verdict == expected
 
 
+@pytest.mark.slow
 def test_c6_says_that_it_extrapolates_and_from_where(tmp_path):
-    (said,) = verdict(tmp_path, levelling(0.01), "C6").findings
-    assert said.parts["limit"].value == pytest.approx(0.01, rel=1e-3) and said.parts[
+    (sentence,) = verdict(tmp_path, levelling(0.01), "C6").findings
+    assert sentence.parts["limit"].value == pytest.approx(0.01, rel=1e-3) and sentence.parts[
         "at"
     ].value == pytest.approx(0.01 + 30e7**-0.8, rel=1e-2)
-    assert "extrapolated from 6 sizes, p = 1,000 to 300,000" in str(said)
-    (said,) = verdict(
+    assert "extrapolated from 6 sizes, p = 1,000 to 300,000" in str(sentence)
+    (sentence,) = verdict(
         tmp_path / "b", levelling(0.01, sizes=(1000, 10_000, 100_000, 1_000_000, 20_000_000)), "C6"
     ).findings
-    assert "fitted to 5 sizes" in str(said) and "extrapolated" not in str(said)
+    assert "fitted to 5 sizes" in str(sentence) and "extrapolated" not in str(sentence)

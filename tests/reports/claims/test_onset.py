@@ -1,4 +1,7 @@
-"""C1: the onset of fitting pure noise, bracketed by sizes."""
+"""C1: the onset of fitting pure noise, bracketed by sizes.
+
+Run alone: python -m pytest tests/reports/claims/test_onset.py
+"""
 
 import pytest
 
@@ -8,7 +11,7 @@ from tests.reports.stores import row
 
 
 def onset(n: int, first: int):
-    """Pure-noise rows over p that fit every label from `first` on."""
+    """Return pure-noise rows over p that fit every label from `first` on."""
     made = []
     for p in (n // 10, n // 5, n // 2, n, 2 * n, 20 * n):
         error, reason = (0.0, "interpolated") if p >= first else (0.2, "epoch_cap")
@@ -16,6 +19,7 @@ def onset(n: int, first: int):
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ns", "first", "expected"),
     [
@@ -33,6 +37,7 @@ def test_c1_brackets_the_onset(tmp_path, ns, first, expected):
     assert verdict(tmp_path, rows, "C1").verdict == expected
 
 
+@pytest.mark.slow
 def test_c1_needs_pure_noise(tmp_path):
     assert (
         verdict(tmp_path, [r | {"sigma2": 0.64} for r in onset(100, 100)], "C1").verdict

@@ -1,4 +1,7 @@
-"""C7 and C9: published figures alone, whatever the rows say."""
+"""C7 and C9: published figures alone, whatever the rows say.
+
+Run alone: python -m pytest tests/reports/claims/test_published.py
+"""
 
 import pytest
 
@@ -7,27 +10,33 @@ from tests.reports.claims.verdicts import verdict
 from tests.reports.stores import row
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [[], [row()]], ids=["nothing", "one trial"])
 def test_c7_is_arithmetic_whatever_the_rows_say(tmp_path, rows):
     claim = verdict(tmp_path, rows, "C7")
     assert claim.verdict == "arithmetic only" and all(
         not n.trials for f in claim.findings for n in f.numbers()
     )
+
     by_width, own, ends, rumour, *others = [str(f) for f in claim.findings]
-    assert "n·d is 3.7·10¹⁵ and p/(n·d) 4.7·10⁻⁵, 4.32 orders short" in by_width
+    assert "n·d is 3.7·10¹⁵ and p/(n·d) is 4.7·10⁻⁵, 4.32 orders short" in by_width
     assert (
         "175 billion parameters and 300 billion training tokens" in by_width
         and "rumoured 100 trillion" in rumour
     )
     assert (
-        "175 trillion lies 3 orders short: n·d is that if a token is 583 numbers (or 350," in own
-        and "21.1 times as much" in own
+        "175 trillion the model is 3 orders short: n·d has that value if a token counts as 583"
+        " numbers (or 350,"
+        in own
+        and "21.1 times as large" in own
     )
+
     assert "p/n = 0.583, 0.234 orders short" in ends and "n·d = 7.5·10¹⁸, 7.63 orders short" in ends
     assert (
-        "2.52 orders beyond with one number a token, 0.243 short with the claim’s, 1.57 short with"
-        " d_model, 4.88 short" in rumour
+        "2.52 orders beyond with one number per token, 0.243 short with as many as the claim"
+        " implies, 1.57 short with d_model, 4.88 short" in rumour
     )
+
     largest = ["GPT-2 1558M", "Gopher 280B", "Chinchilla 70B", "OPT 66b", "LLaMA 65B", "Pythia 12b"]
     assert [o.replace(",", ":").split(":")[0] for o in others] == largest
 
@@ -47,16 +56,17 @@ def test_c9_asks_for_a_rise_at_every_step(values, expected):
 
 def test_c9_compares_gpt3_within_one_table_and_says_that_nothing_was_measured(tmp_path):
     claim = verdict(tmp_path, [], "C9")
-    first, *said = [str(f) for f in claim.findings]
+    first, *sentences = [str(f) for f in claim.findings]
     assert claim.verdict == "supported" and "not measured here" in first
-    assert [s.split(":")[0] for s in said] == [
+    assert [s.split(":")[0] for s in sentences] == [
         "HellaSwag, zero-shot",
         "LAMBADA, zero-shot",
         "mean of 18 accuracies, zero-shot",
         "mean of 18 accuracies, few-shot",
     ]
+
     assert (
         "63.6 % at GPT-3 1.3B, 72.5 % at GPT-3 13B, 76.2 % at GPT-3 175B, +8.9 and +3.7 points:"
-        " rises." in said[1]
+        " rises." in sentences[1]
     )
     assert all(len({a.harness for a in points}) == 1 for points in compared())

@@ -1,4 +1,7 @@
-"""C5: a published recipe, run again."""
+"""C5: a published recipe, run again.
+
+Run alone: python -m pytest tests/reports/claims/test_recipe.py
+"""
 
 import pytest
 
@@ -26,6 +29,7 @@ def recipe(
         "epsilon": 0.0,
         "epochs": 15,
     }
+
     whole |= {
         "stop_rule": "epochs",
         "stop_reason": "epoch_cap",
@@ -36,6 +40,7 @@ def recipe(
     return row(p, n, 784, seed, settings=settings, **whole | changes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
@@ -61,5 +66,5 @@ def recipe(
         ([recipe(0.98, adversary="pgd")], NOT_TESTED),
     ],
 )
-def test_c5_is_the_recipe_itself(tmp_path, rows, expected):
+def test_c5_asks_for_the_exact_recipe(tmp_path, rows, expected):
     assert verdict(tmp_path, rows, "C5").verdict == expected

@@ -1,4 +1,7 @@
-"""C11: small changes found, beside the distances between inputs."""
+"""C11: small changes found, beside the distances between inputs.
+
+Run alone: python -m pytest tests/reports/claims/test_small_changes.py
+"""
 
 import math
 
@@ -16,6 +19,7 @@ def pictured(*lengths: float | None, after: str = "2", **changes):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
@@ -31,5 +35,5 @@ def pictured(*lengths: float | None, after: str = "2", **changes):
         (of_schema_2([pictured(0.1)]), NOT_TESTED),
     ],
 )
-def test_c11_sets_changes_beside_distances_of_inputs(tmp_path, rows, expected):
+def test_c11_compares_changes_with_distances_between_inputs(tmp_path, rows, expected):
     assert verdict(tmp_path, rows, "C11").verdict == expected

@@ -1,4 +1,7 @@
-"""C3: distances between points on a sphere."""
+"""C3: distances between points on a sphere.
+
+Run alone: python -m pytest tests/reports/claims/test_sphere.py
+"""
 
 import pytest
 
@@ -17,6 +20,7 @@ GATHERED, FAR = [1.3, 1.35, 1.4, 1.41, 1.42, 1.5, 1.6], [1.8, 1.91, 1.95, 1.96, 
 WIDE = [0.5, 0.8, 1.2, 1.4, 1.6, 1.9, 2.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
@@ -36,6 +40,7 @@ def test_c3_looks_at_the_largest_dimension(tmp_path, rows, expected):
     assert verdict(tmp_path, rows, "C3").verdict == expected
 
 
+@pytest.mark.slow
 def test_c3_takes_the_median_over_data_sets(tmp_path):
     rows = [
         on_sphere(8, [q + 0.01 * n for q in GATHERED], n=100 + n) | {"data_hash": str(n)}

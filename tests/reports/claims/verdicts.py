@@ -1,4 +1,5 @@
-"""A claim's verdict on a store of given rows, and rows of digits that several claims look at."""
+"""Return a claim's verdict on a store with given rows, and make rows of digits that several claims
+read."""
 
 from reports.claims import check_claims
 from reports.evidence import read_evidence

@@ -1,5 +1,8 @@
 """The solver of Huber regressions: derivatives as differences say, no general search does
-better, ranges are kept."""
+better, ranges are kept.
+
+Run alone: python -m pytest tests/reports/fits/test_huber.py
+"""
 
 import numpy as np
 import pytest
@@ -34,6 +37,7 @@ def noisy(seed: int, spread: float = 0.01) -> Runs:
     return Runs(X, Y, log_loss + spread * noise)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_no_start_of_a_general_search_does_better(seed):
     runs = noisy(seed)

@@ -1,5 +1,8 @@
 """Parabolas through budgets: the minimum that was put in, intervals that hold it, and reasons
-where there is none."""
+where there is none.
+
+Run alone: python -m pytest tests/reports/fits/test_isoflop.py
+"""
 
 import numpy as np
 import pytest

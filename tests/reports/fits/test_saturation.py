@@ -1,5 +1,8 @@
 """The levelling power law: exact on exact data, the best of many starts on noisy data, and
-honest at its bounds."""
+honest at its bounds.
+
+Run alone: python -m pytest tests/reports/fits/test_saturation.py
+"""
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ SIZES = np.geomspace(1e3, 1e6, 9)
 ONES = np.ones(9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.1, 0.5, 1.0, 2.0])
 @pytest.mark.parametrize("limit", [0.0, 0.005, 0.2])
 def test_the_form_is_recovered_from_exact_values(limit, alpha):
@@ -29,6 +33,7 @@ def noisy(seed: int) -> np.ndarray:
     return (0.01 + 50 * SIZES**-0.8) * np.exp(0.1 * rng.standard_normal(9))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_no_start_of_a_general_search_does_better(seed):
     e = noisy(seed)
@@ -50,6 +55,7 @@ def test_no_start_of_a_general_search_does_better(seed):
     assert ours <= best * (1 + 1e-4)
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_more_often_than_not():
     fits = [fit_saturation(SIZES, noisy(seed), ONES) for seed in range(12)]
     intervals = [fit.asymptote_interval() for fit in fits if fit is not None]
@@ -79,6 +85,7 @@ def test_a_pure_logarithm_sits_at_the_bound():
     assert fit is not None and fit.at_bound
 
 
+@pytest.mark.slow
 def test_cells_count_by_their_trials():
     e = np.array([*(0.01 + 50 * SIZES[:-1] ** -0.8), 0.1])
     heavy, light = (fit_saturation(SIZES, e, np.array([*ONES[:-1], w])) for w in (100.0, 0.01))

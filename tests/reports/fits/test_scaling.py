@@ -1,5 +1,8 @@
 """The loss form: its parameters from exact, noisy and spoilt losses, its intervals, its rivals,
-and its warnings."""
+and its warnings.
+
+Run alone: python -m pytest tests/reports/fits/test_scaling.py
+"""
 
 import numpy as np
 import pytest
@@ -43,6 +46,7 @@ def central(fit: Scaling) -> tuple[float, ...]:
     return tuple(v.value for v in (fit.E, fit.A, fit.B, fit.alpha, fit.beta))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("places", [grid(), isoflop()], ids=["grid", "isoflop"])
 @pytest.mark.parametrize("truth", [BESIROGLU, HOFFMANN, SMALL])
 def test_the_form_is_recovered_from_exact_losses(truth, places):
@@ -55,6 +59,7 @@ def test_the_form_is_recovered_from_exact_losses(truth, places):
     assert min(error for name, error in fit.held_out.items() if not name.startswith("E +")) > 1.001
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [1.3, 0.8])
 def test_a_few_spoilt_runs_hardly_move_it(factor):
     n, d = grid(7, 7)
@@ -86,6 +91,7 @@ def noisy(
     )
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_about_as_often_as_they_say():
     fits = [fitted(*noisy(seed)) for seed in range(8)]
     for k, name in enumerate(("E", "A", "B", "alpha", "beta")):
@@ -96,6 +102,7 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say():
     assert np.median([v.high - v.low for v in exponents]) < 0.5, "and they say something"
 
 
+@pytest.mark.slow
 def test_seeds_lie_inside_cells_and_the_objective_is_a_sum():
     n, d, y = noisy(3)
     once, twice = fitted(n, d, y), fitted(*(np.tile(v, 2) for v in (n, d, y)))
@@ -107,6 +114,7 @@ def test_seeds_lie_inside_cells_and_the_objective_is_a_sum():
     assert len(once.draws) >= 200
 
 
+@pytest.mark.slow
 def test_the_same_runs_give_the_same_fit():
     first, second = fitted(*noisy(4)), fitted(*noisy(4))
     assert first.alpha == second.alpha and (first.draws == second.draws).all()
@@ -123,6 +131,7 @@ RIVALS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("truth", RIVALS)
 def test_the_form_that_made_the_losses_foresees_them_best(truth):
     n, d = grid(6, 5)
@@ -148,6 +157,7 @@ WEAK = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("expected", WEAK)
 def test_what_speaks_against_a_fit_is_said(expected):
     (n, d), truth = WEAK[expected]

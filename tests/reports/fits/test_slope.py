@@ -1,4 +1,7 @@
-"""Slopes, intervals and the collapse against known answers."""
+"""Slopes, intervals and the collapse against known answers.
+
+Run alone: python -m pytest tests/reports/fits/test_slope.py
+"""
 
 from typing import Any
 
@@ -46,6 +49,7 @@ def test_an_unequal_number_of_seeds_weighs_every_trial_the_same():
     assert fit_slope(rows, STABILITY).slope == pytest.approx(reference, rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "ps", [(100, 200, 400, 800, 1600), (100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600)]
 )
@@ -58,6 +62,7 @@ def test_the_interval_covers_the_true_exponent_about_as_often_as_it_says(ps):
     assert 0.85 <= hits / 200 <= 0.99
 
 
+@pytest.mark.slow
 def test_the_interval_covers_when_curves_differ_in_slope():
     hits = 0
     for seed in range(200):
@@ -86,6 +91,7 @@ def test_too_few_cells_give_a_reason_and_no_number(ps):
     assert np.isnan(fit.slope) and np.isnan(fit.low) and "too few" in fit.failure
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("low", "high", "sign", "verdict"),
     [
@@ -109,6 +115,7 @@ def test_verdicts(low, high, sign, verdict):
 GRID: dict[str, Any] = {"ns": (100, 200, 400), "ds": (8, 16, 32)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("b", "b_n", "b_d"), [(0.5, 0.5, 0.5), (0.2, 0.2, 0.0), (0.1, 0.4, 0.3)])
 def test_the_collapse_finds_its_exponents(b, b_n, b_d):
     found = fit_collapse(frame(power_law(b, b_n, b_d, spread=0.02, **GRID)), STABILITY)
@@ -121,6 +128,7 @@ def test_the_collapse_finds_its_exponents(b, b_n, b_d):
     assert found.errors[truth] <= min(found.errors.values()) * 1.01
 
 
+@pytest.mark.slow
 def test_a_flat_exponent_gives_no_ratio():
     found = fit_collapse(frame(power_law(0.0, 0.3, 0.3, spread=0.1, **GRID)), STABILITY)
     assert "cannot be told from 0" in found.failure and np.isnan(found.ratio_n[1])
@@ -131,6 +139,7 @@ def test_few_combinations_give_exponents_without_interval():
     assert found.b_n == pytest.approx(0.2, abs=1e-6) and "too few for an interval" in found.failure
 
 
+@pytest.mark.slow
 def test_a_store_goes_through_filter_fit_and_verdict(tmp_path):
     evidence = read_evidence(
         make_store(tmp_path / "s", power_law(0.5, 0.5, 0.5, spread=0.01, **GRID))

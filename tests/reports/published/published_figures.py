@@ -1,4 +1,5 @@
-"""The published tables as plain CSV, and the page's published numbers computed again from them."""
+"""Read the published tables as plain CSV, and compute the page's published numbers again from
+them."""
 
 import csv
 import math
@@ -33,7 +34,7 @@ MADRY = pd.read_csv(FOLDER / "madry2018.csv")
 
 
 def recompute(key: str) -> float:
-    """A published number of the ledger again, from the tables alone."""
+    """Return a published number of the ledger, computed again only from the tables."""
     group, _, rest = key.partition(":")
     if group == "C9":
         *earlier, value = (
@@ -55,6 +56,7 @@ def recompute(key: str) -> float:
             math.log10(float(data["tokens"])) + math.log10(WIDTHS[found[2]](data)) - math.log10(p)
         )
         return abs(value) if found[1] else value
+
     per_width = p / float(m["tokens"]) / float(m["d_model"])
     return {
         "parameters / (tokens · d_model)": per_width,

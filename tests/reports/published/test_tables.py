@@ -1,5 +1,8 @@
-"""Published figures: the tables hold what their sources say, and the page's arithmetic
-is that and no other."""
+"""Published figures: the tables hold what their sources say, and the page's arithmetic follows from
+them.
+
+Run alone: python -m pytest tests/reports/published/test_tables.py
+"""
 
 import pytest
 
@@ -60,8 +63,7 @@ def test_names_are_unique_and_every_row_has_a_source_and_a_mark():
     ],
 )
 def test_places_on_the_axis(name, place):
-    """The first two as in the log of the design; GPT-2's tokens and the rumour's are unknown,
-    and nothing is guessed."""
+    """The tokens of GPT-2 and of the rumour are unknown, and nothing is guessed."""
     assert named(name).place == (None if place is None else pytest.approx(place, rel=0.02))
 
 

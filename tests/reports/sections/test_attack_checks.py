@@ -1,4 +1,7 @@
-"""Warnings of the searches and broken certificates: counted, named, and never hidden."""
+"""Warnings of the searches and broken certificates: counted, named, and never hidden.
+
+Run alone: python -m pytest tests/reports/sections/test_attack_checks.py
+"""
 
 import pandas as pd
 import pytest
@@ -27,6 +30,7 @@ def test_warnings_are_counted_by_sort_and_kind(tmp_path):
         row(3, attack_warnings=["no gradient at 50 % of the points"], family="other"),
         row(4),
     ]
+
     found = checked(tmp_path, rows)
     ids = [r["trial_id"] for r in rows]
     assert found.checked is not None and found.checked.value == 4
@@ -39,19 +43,21 @@ def test_warnings_are_counted_by_sort_and_kind(tmp_path):
     }
 
 
-def test_a_trial_that_says_one_sort_twice_counts_once(tmp_path):
+def test_a_trial_with_the_same_sort_twice_counts_once(tmp_path):
     (found,) = checked(
         tmp_path, [row(attack_warnings=["missed 3 points", "missed 4 points"])]
     ).warned
     assert found.number.value == 1
 
 
-def test_rows_that_know_nothing_of_warnings_are_not_counted_as_without(tmp_path):
+@pytest.mark.slow
+def test_rows_that_lack_the_column_do_not_count_as_free_of_warnings(tmp_path):
     assert checked(tmp_path, of_schema_2([row(1)])) == (None, [], None, [], None, [])
     mixed = checked(tmp_path / "b", [*of_schema_2([row(1)]), row(2)])
     assert mixed.checked is not None and mixed.checked.value == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("violations", "alarm"), [((0, 0), False), ((0, 2), True)])
 def test_broken_certificates_are_an_alarm_at_the_top(tmp_path, violations, alarm):
     rows = [
@@ -60,26 +66,30 @@ def test_broken_certificates_are_an_alarm_at_the_top(tmp_path, violations, alarm
     ]
     folder = make_store(tmp_path / "store", [*rows, row(3, stability_certified_violations=None)])
     found = check_attacks(read_evidence(folder))
+
     assert found.violations is not None and found.certified is not None
     assert (found.violations.value, found.certified.value) == (sum(violations), 200)
     assert found.violators == ([rows[1]["trial_id"]] if alarm else [])
+
     html = render(read_evidence(folder))
     top = html[html.index("<header>") : html.index("</header>")]
     assert ("cannot be trusted" in top and rows[1]["trial_id"] in top) == alarm
 
 
-def test_why_there_is_no_upper_bound_is_said_with_a_count(tmp_path):
+@pytest.mark.slow
+def test_reasons_for_a_missing_upper_bound_are_counted(tmp_path):
     note = "no bound is known for <Softmax>"
     folder = make_store(
         tmp_path / "store", [row(1, lip_upper_note=note), row(2, lip_upper_note=note), row(3)]
     )
-    ((said, count),) = check_attacks(read_evidence(folder)).unbounded
+    ((reason, count),) = check_attacks(read_evidence(folder)).unbounded
     html = render(read_evidence(folder))
     assert (
-        (said, count.value) == (note, 2) and "&lt;Softmax&gt;" in html and "<Softmax>" not in html
+        (reason, count.value) == (note, 2) and "&lt;Softmax&gt;" in html and "<Softmax>" not in html
     )
 
 
+@pytest.mark.slow
 def test_hostile_warnings_are_escaped(tmp_path):
     html = render(
         read_evidence(
@@ -89,6 +99,7 @@ def test_hostile_warnings_are_escaped(tmp_path):
     assert "<img src" not in html and "&lt;img src=x" in html
 
 
+@pytest.mark.slow
 def test_every_number_is_recomputed_from_rows(rich):
     check_section(rich, "trust", recomputed)
 

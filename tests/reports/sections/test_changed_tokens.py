@@ -1,4 +1,7 @@
-"""Changed tokens: which curves are shown, and every point and bar by hand."""
+"""The section "Changed tokens": which curves are shown, and every point and bar by hand.
+
+Run alone: python -m pytest tests/reports/sections/test_changed_tokens.py
+"""
 
 import json
 import math
@@ -41,14 +44,16 @@ def test_rows_without_text_have_no_section(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_points_are_means_over_trials_and_bars_are_of_the_mean(tmp_path):
     made = made_of(tmp_path, [text_row(p, seed, 3.0 + seed) for p in SIZES for seed in (0, 1)])
     figure = drawn(made.figures[KL])
     assert [choice["label"].rsplit(": ")[1] for choice in figure["layout"]["meta"]["choices"]] == [
-        "another token instead",
-        "a slip of the keyboard",
+        "replaced by another token",
+        "mistyped",
     ]
     assert [trace["name"] for trace in figure["data"]] == [f"p = {p:,}, 2 trials" for p in SIZES]
+
     for trace in figure["data"]:
         assert trace["x"] == [1, 4, 8] and trace["y"] == pytest.approx([3.5, 3.5 / 4, 3.5 / 8])
         half = 1.96 * math.sqrt(0.3**2 + 0.4**2) / 2
@@ -60,6 +65,7 @@ def test_points_are_means_over_trials_and_bars_are_of_the_mean(tmp_path):
         assert trace["meta"][0]["y"] == trace["y"]
 
 
+@pytest.mark.slow
 def test_accuracy_and_noise_have_charts_of_their_own(tmp_path):
     made = made_of(tmp_path, [text_row(p, seed, 3.0 + seed) for p in SIZES for seed in (0, 1)])
     right, noise = drawn(made.figures[ACCURACY])["data"][0], drawn(made.figures[NOISE])["data"][0]
@@ -73,6 +79,7 @@ def test_accuracy_and_noise_have_charts_of_their_own(tmp_path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "name", "sizes"),
     [
@@ -93,25 +100,25 @@ def test_accuracy_and_noise_have_charts_of_their_own(tmp_path):
         ),
     ],
 )
-def test_of_a_kind_the_curve_with_most_sizes_and_then_the_largest_n_is_shown(
-    tmp_path, rows, name, sizes
-):
+def test_a_kind_is_shown_by_its_curve_with_most_sizes_then_largest_n(tmp_path, rows, name, sizes):
     (curve,) = shown_curves(read_evidence(make_store(tmp_path / "store", rows)).trials)
     assert curve.name.endswith(name) and tuple(curve.sizes) == sizes
 
 
+@pytest.mark.slow
 def test_a_kind_with_fewer_sizes_leaves_the_other_traces_empty(tmp_path):
     rows = [text_row(p) for p in SIZES] + [
         pretrained_row(70, token_changes=[token_change("replaced", 1, 1.0)], noise_kl=None)
     ]
     figure = drawn(made_of(tmp_path, rows).figures[KL])
     labels = [choice["label"] for choice in figure["layout"]["meta"]["choices"]]
-    of_published = labels.index("pretrained, as published: another token instead")
+    of_published = labels.index("pretrained, as published: replaced by another token")
     assert len(labels) == 3 and len(figure["data"]) == 3
     assert [len(trace["meta"][of_published]["x"]) for trace in figure["data"]] == [1, 0, 0]
 
 
-def test_a_standard_error_that_is_not_there_gives_the_range_of_trials(tmp_path):
+@pytest.mark.slow
+def test_without_a_standard_error_bars_show_the_range_of_trials(tmp_path):
     rows = [
         text_row(300, s, token_changes=[token_change("replaced", 1, 1.0 + s) | {"kl_se": None}])
         for s in (0, 1)
@@ -124,21 +131,26 @@ def test_a_standard_error_that_is_not_there_gives_the_range_of_trials(tmp_path):
     )
 
 
-def test_the_sentence_tells_the_smallest_and_the_largest_model(tmp_path):
-    (said,) = made_of(tmp_path, [text_row(p, 0, p / 100) for p in SIZES]).sentences
+@pytest.mark.slow
+def test_the_sentence_describes_the_smallest_and_the_largest_model(tmp_path):
+    (sentence,) = made_of(tmp_path, [text_row(p, 0, p / 100) for p in SIZES]).sentences
     assert (
-        str(said)
-        == "gpt, 256 classes, 30 % resampled, n = 400: another token in the last place moves the"
-        " prediction by 3 nats at p = 300 and 12 at p = 1,200, 8 tokens from the target by 0.375"
-        " and 1.5."
+        str(sentence)
+        == "gpt, 256 classes, 30 % resampled, n = 400: replacing the last token moves the"
+        " prediction by 3 nats at p = 300 and 12 at p = 1,200; replacing the token 8 places"
+        " before the target moves it by 0.375 and 1.5."
     )
+
     (alone,) = made_of(tmp_path / "one", [text_row(300, 0, 4.0)]).sentences
     assert (
-        str(alone).endswith("by 4 nats at p = 300, 8 tokens from the target by 0.5.")
+        str(alone).endswith(
+            "by 4 nats at p = 300; replacing the token 8 places before the target moves it by 0.5."
+        )
         and len(alone.numbers()) == 4
     )
 
 
+@pytest.mark.slow
 def test_every_number_is_recomputed_from_rows(rich):
     check_section(rich, "tokens", recomputed)
 

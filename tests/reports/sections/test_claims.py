@@ -1,6 +1,11 @@
-"""The section "Claims, checked against these rows": every number in it comes from rows."""
+"""The section "Claims, checked against these rows": every number in it comes from rows.
+
+Run alone: python -m pytest tests/reports/sections/test_claims.py
+"""
 
 import re
+
+import pytest
 
 from reports.claims import CHECKED
 from reports.measures import MEASURES
@@ -9,17 +14,20 @@ from tests.reports.ledger import check_section
 from tests.reports.published.published_figures import ACCURACIES, MADRY, MODELS
 
 
+@pytest.mark.slow
 def test_every_number_is_recomputed_from_rows(rich):
     check_section(rich, "claims", recomputed)
 
 
-def test_sections_that_speak_of_results_hold_no_number_outside_the_ledger(rich):
+@pytest.mark.slow
+def test_the_claims_hold_no_number_outside_the_ledger(rich):
     page, _ = rich
     findings = re.search(
-        r"Claims, checked against these rows(.*?)What speaks against the searches",
+        r"Claims, checked against these rows(.*?)Warnings from the searches",
         " ".join(" ".join(page.text).split()),
         re.S,
     )
+
     assert findings is not None
     left = findings[1]
     static = [part for s in (c.STATEMENT for c in CHECKED) for part in s if part] + [
@@ -38,6 +46,7 @@ def test_sections_that_speak_of_results_hold_no_number_outside_the_ledger(rich):
         "contain 0",
         "too few for an interval (at least 6)",
     ]
+
     for phrase in sorted(static, key=len, reverse=True):
         left = left.replace(phrase, "")
     left = re.sub(r"\bC\d+\b|\d+ combinations of n and d are|all \d+ findings", "", left)

@@ -1,11 +1,16 @@
-"""The section "Does everything depend on p/(n·d)?": its exponents and ratios."""
+"""The section "Does everything depend on p/(n·d)?": its exponents and ratios.
+
+Run alone: python -m pytest tests/reports/sections/test_collapse.py
+"""
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from tests.reports.ledger import check_section, name_of
 
 
+@pytest.mark.slow
 def test_every_number_is_recomputed_from_rows(rich):
     check_section(rich, "collapse", recomputed)
 

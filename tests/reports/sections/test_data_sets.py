@@ -1,11 +1,16 @@
-"""The section "The data": medians over data sets."""
+"""The section "The data": medians over data sets.
+
+Run alone: python -m pytest tests/reports/sections/test_data_sets.py
+"""
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from tests.reports.ledger import check_section, name_of
 
 
+@pytest.mark.slow
 def test_every_number_is_recomputed_from_rows(rich):
     check_section(rich, "data", recomputed)
 

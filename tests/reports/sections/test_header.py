@@ -1,8 +1,12 @@
-"""The head of the page: counts and headline."""
+"""The head of the page: counts and headline.
+
+Run alone: python -m pytest tests/reports/sections/test_header.py
+"""
 
 import re
 
 import pandas as pd
+import pytest
 
 from harness.store.store import Store, SweepRecord
 from reports.evidence import read_evidence
@@ -12,6 +16,7 @@ from tests.reports.page_reader import Page
 from tests.reports.stores import make_store, row
 
 
+@pytest.mark.slow
 def test_every_number_is_recomputed_from_rows(rich):
     check_section(rich, "header", recomputed)
 
@@ -30,9 +35,11 @@ def count(key: str, used: pd.DataFrame, rows: pd.DataFrame) -> float:
             and (used["stop_reason"] != "epoch_cap").all()
         )
         assert len(used) == (ok["below_bayes_error"] & ok["below_noise"]).sum() or name == "fitted"
+
     return {
         "ok": len(ok),
         "failed": (rows["status"] == "failed").sum(),
+        "replaced": 0,
         "left": 0,
         "attempts": len(rows),
         "below": len(used),
@@ -61,12 +68,14 @@ def headline(key: str, ledger: dict) -> float:
     return {"kinds": len(slopes), "low": min(slopes), "high": max(slopes)}[name]
 
 
+@pytest.mark.slow
 def test_the_headline_sets_language_models_beside_the_other_families(rich):
     prose = " ".join(" ".join(rich[0].text).split())
     head = prose[
         prose.index("Below the noise, the slope") : prose.index("The law, and what was measured")
     ]
-    order = [head.index(f"{family}: ") for family in ("gpt", "other", "sphere")]
+    order = [head.index(f"of {family}: ") for family in ("gpt", "other", "sphere")]
+
     assert (
         order == sorted(order)
         and "No verdict" in head
@@ -74,6 +83,7 @@ def test_the_headline_sets_language_models_beside_the_other_families(rich):
     )
 
 
+@pytest.mark.slow
 def test_trials_that_were_asked_for_and_never_ran_are_counted_as_left(tmp_path):
     folder = make_store(tmp_path / "store", [row()], sweep=False)
     Store(folder).put_sweep(

@@ -1,5 +1,8 @@
-"""The section on compute-optimal ladders: its numbers again from rows by other code, its chart,
-and when it is left out."""
+"""The section "Compute-optimal ladder": its numbers computed again by other code, its chart, and
+when it is left out.
+
+Run alone: python -m pytest tests/reports/sections/test_ladder.py
+"""
 
 import json
 import re
@@ -21,7 +24,7 @@ WIDTHS = (16, 24, 32, 48, 64, 96, 128)
 
 
 def made(budgets=(1e11, 4e11, 1.6e12, 6.4e12), seeds=(0, 1), spread=0.003, **changes):
-    """An isoFLOP ladder in N less its embeddings, with noise from a fixed seed."""
+    """Return rows of an isoFLOP ladder in N less its embeddings, with noise from a fixed seed."""
     rng, rows = np.random.default_rng(1), []
     for compute in budgets:
         for width in WIDTHS:
@@ -53,7 +56,7 @@ def page(tmp_path_factory):
 
 
 def counted(rows: pd.DataFrame, key: str) -> np.ndarray:
-    """N under the key's convention."""
+    """Return N under the key's convention."""
     p = rows["p"].to_numpy(float)
     if "without embeddings" not in key:
         return p
@@ -66,18 +69,20 @@ def counted(rows: pd.DataFrame, key: str) -> np.ndarray:
 
 
 def sum_of_huber(v, n, d, loss):
-    """The objective in the log parametrisation of Hoffmann et al.: v = e, a, b, α, β."""
+    """Return the objective in the log parametrisation of Hoffmann et al.: v = e, a, b, α, β."""
     terms = np.stack([np.full(len(n), v[0]), v[1] - v[3] * np.log(n), v[2] - v[4] * np.log(d)])
     r = abs(np.logaddexp.reduce(terms) - np.log(loss))
     return float(np.where(r <= 1e-3, r * r / 2, 1e-3 * (r - 5e-4)).sum())
 
 
+@pytest.mark.slow
 def test_every_number_is_in_the_ledger_and_comes_from_rows(page):
     html, rows = page
     ledger = {
         n["key"]: n for n in json.loads(html.scripts["ledger"]) if n["key"].startswith("ladder")
     }
     shown = {key: float(value) for key, value, _ in html.data if key.startswith("ladder")}
+
     assert set(shown) == set(ledger) and len(shown) > 70
     for key, entry in ledger.items():
         assert shown[key] == entry["value"]
@@ -110,6 +115,7 @@ def recomputed(key: str, used: pd.DataFrame, ledger: dict) -> float:
         "sizes": len(set(n)),
         "starts": 49,
     }
+
     if name in simple:
         return simple[name]
     if name == "compute":
@@ -124,6 +130,7 @@ def recomputed(key: str, used: pd.DataFrame, ledger: dict) -> float:
             / 6
             / ledger[key.replace(":per", ":best:value")]["value"] ** 2
         )
+
     if ":best:" in key:
         means = pd.Series(loss).groupby(n).mean()
         c = np.polyfit(np.log(means.index), means.to_numpy(), 2)
@@ -137,6 +144,7 @@ def recomputed(key: str, used: pd.DataFrame, ledger: dict) -> float:
         }
         compute = [ledger[k.replace("best:value", "compute")]["value"] for k in best]
         return np.polyfit(np.log(compute), np.log(list(best.values())), 1)[0]
+
     if name == "draws":
         assert value >= 200
         return value
@@ -159,13 +167,15 @@ def recomputed(key: str, used: pd.DataFrame, ledger: dict) -> float:
             and min(errors, key=lambda k: errors[k]).endswith("E + A/N^α + B/D^β")
         )
         return value
-    # A parameter or the objective: at the least that a general search from the fit and from the
-    # truth finds.
+
+    # A parameter or the objective, at the minimum that a general search finds from the fit and from
+    # the truth.
     prefix = ":".join(key.split(":")[:2])
     fit = [ledger[f"{prefix}:{p}:value"]["value"] for p in ("E", "A", "B", "alpha", "beta")]
     v = np.array([*np.log(fit[:3]), *fit[3:]])
     objective = sum_of_huber(v, n, d, loss)
     truth = np.array([*np.log(list(TRUTH.values())[:3]), TRUTH["α"], TRUTH["β"]])
+
     for start in (v, truth):
         other = minimize(
             sum_of_huber,
@@ -175,6 +185,7 @@ def recomputed(key: str, used: pd.DataFrame, ledger: dict) -> float:
             options={"maxiter": 4000, "maxfev": 4000},
         )
         assert other.fun >= objective * (1 - 1e-4)
+
     if name == "objective":
         return objective
     if "compute_exponent" in key:
@@ -182,6 +193,7 @@ def recomputed(key: str, used: pd.DataFrame, ledger: dict) -> float:
     return fit[("E", "A", "B", "alpha", "beta").index(key.split(":")[2])]
 
 
+@pytest.mark.slow
 def test_the_form_that_made_the_rows_comes_back_under_its_own_convention(page):
     html, _ = page
     value = {n["key"]: n["value"] for n in json.loads(html.scripts["ledger"])}
@@ -193,35 +205,41 @@ def test_the_form_that_made_the_rows_comes_back_under_its_own_convention(page):
     }.items():
         low, high = (value[f"ladder0:without embeddings:{name}:{end}"] for end in ("low", "high"))
         assert low <= truth <= high
+
     ours, moved = (
         value[f"ladder0:{c}:compute_exponent:value"]
         for c in ("without embeddings", "all parameters")
     )
+
     assert abs(ours - 0.4 / 0.75) < 0.1 and abs(moved - ours) > 0.02, (
         "the convention moves the exponent"
     )
 
 
-def test_the_section_says_objective_filter_warnings_and_extrapolation(page):
+@pytest.mark.slow
+def test_the_section_states_objective_filter_warnings_and_extrapolation(page):
     text = " ".join(" ".join(page[0].text).split())
     section = re.search(r"Compute-optimal ladder(.*?)Published language models", text)
     assert section is not None
+
     for phrase in (
         "Huber",
         "no trial left out",
-        "seeds inside",
+        "with their seeds",
         "Kaplan",
         "without embeddings",
         "beyond it",
         "tokens per parameter",
     ):
         assert phrase in section[1], phrase
+
     left = section[1]
     for phrase in ("et al. 2022", "6·N·D", "context 64, lr 0.001"):
         left = left.replace(phrase, "")
     assert not re.findall(r"\d+", left), re.findall(r".{30}\d+.{10}", left)
 
 
+@pytest.mark.slow
 def test_the_chart_shows_every_row_and_marks_minima(page):
     html, rows = page
     figure = json.loads(html.scripts["ladder0"])
@@ -230,6 +248,7 @@ def test_the_chart_shows_every_row_and_marks_minima(page):
         "N, without embeddings",
         "tokens trained on",
     ]
+
     drawn = [t for trace in figure["data"] for t in trace.get("customdata", [])]
     assert sorted(drawn) == sorted(rows.index[rows["task"].eq("text-stream")])
     for trace in figure["data"]:
@@ -241,18 +260,21 @@ def test_the_chart_shows_every_row_and_marks_minima(page):
                 assert view["x"] == pytest.approx(np.array(x, float)) and view[
                     "y"
                 ] == pytest.approx(used["test_loss"].to_numpy())
+
     stars = [
         t
         for t in figure["data"]
         if t.get("marker", {}).get("symbol") == "star" and "customdata" not in t
     ]
     solid = [t for t in figure["data"] if t["mode"] == "lines" and "dash" not in t["line"]]
+
     assert (
         len(stars)
         == len(solid)
         == 4
         == sum(t["mode"] == "lines" and t["line"].get("dash") == "dash" for t in figure["data"])
     )
+
     for star, line in zip(stars, solid, strict=True):
         for k in range(3):
             marked, curve = star["meta"][k], line["meta"][k]
@@ -261,7 +283,8 @@ def test_the_chart_shows_every_row_and_marks_minima(page):
             ] < max(curve["x"])
 
 
-def test_settings_make_ladders_of_their_own_and_seeds_that_failed_leave_their_cell_out(tmp_path):
+@pytest.mark.slow
+def test_each_setting_is_its_own_ladder_and_a_failed_seed_drops_its_cell(tmp_path):
     other, lost = made(settings={"lr": 3e-3}, seeds=(0,)), made()
     evidence = read_evidence(
         make_store(tmp_path / "s", lost + other + [failed() | failure_of(lost[0])])
@@ -273,16 +296,17 @@ def test_settings_make_ladders_of_their_own_and_seeds_that_failed_leave_their_ce
     )
 
 
-def test_repeated_tokens_are_said(tmp_path):
+@pytest.mark.slow
+def test_the_page_mentions_repeated_tokens(tmp_path):
     rows = made(budgets=(1e11,), seeds=(0,))[:2]
-    for k, said in ((1, False), (2, True)):
+    for k, mentioned in ((1, False), (2, True)):
         repeated = [r | {"tokens_distinct": r["tokens_seen"] // k} for r in rows]
         html = render(read_evidence(make_store(tmp_path / f"s{k}", repeated)))
-        assert ("saw tokens more than once" in html) == said
+        assert ("saw tokens more than once" in html) == mentioned
 
 
 def failure_of(r):
-    """A seed of the row's configuration that failed."""
+    """Return a failed seed of the row's configuration."""
     return {
         "trial_id": "f" * 16,
         "task": r["task"],
@@ -292,14 +316,16 @@ def failure_of(r):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [[], OTHERS, [failed()]], ids=["empty", "other tasks", "failed"])
-def test_no_section_without_such_rows(tmp_path, rows):
+def test_without_rows_of_a_ladder_there_is_no_section(tmp_path, rows):
     html = render(read_evidence(make_store(tmp_path / "s", rows)))
     assert "Compute-optimal ladder" not in html
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 9])
-def test_thin_ladders_give_a_page(tmp_path, count):
+def test_small_ladders_give_a_page(tmp_path, count):
     rows = [{**r, "params_by_group": None} if count == 9 else r for r in made(seeds=(0,))[:count]]
     html = Page(render(read_evidence(make_store(tmp_path / "s", rows))))
     text = " ".join(" ".join(html.text).split())

@@ -1,5 +1,8 @@
-"""Pictures of changes: shown from the store's own folder alone, and anything odd is said instead
-of shown."""
+"""Pictures of changes are shown only from the store's own folder; for anything odd the page says
+why it is not shown.
+
+Run alone: python -m pytest tests/reports/sections/test_pictures.py
+"""
 
 import base64
 import os
@@ -37,6 +40,7 @@ def test_a_store_may_be_named_by_a_link_or_a_relative_path(store, tmp_path, monk
     assert read_png(Store("store"), GOOD) == png()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -76,9 +80,9 @@ def test_links_that_lead_out_of_the_store_are_not_followed(store, tmp_path, what
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "reason"),
     [
-        (None, "is not there"),
+        (None, "is missing"),
         (b"", "is not a PNG"),
         (b"\x89PNG\r\n\x1a\n", "is not a PNG"),
         (b"<svg onload=alert(1)>" * 9, "is not a PNG"),
@@ -88,15 +92,15 @@ def test_links_that_lead_out_of_the_store_are_not_followed(store, tmp_path, what
         (png(0, 5), "too large"),
     ],
 )
-def test_what_is_not_a_small_png_is_said_and_not_shown(store, content, said):
+def test_a_file_that_is_not_a_small_png_is_not_shown(store, content, reason):
     if content is not None:
         (store / GOOD).write_bytes(content)
-    assert said in str(read_png(Store(store), GOOD))
+    assert reason in str(read_png(Store(store), GOOD))
 
 
 def test_a_named_pipe_does_not_hang_the_report(store):
     os.mkfifo(store / GOOD)
-    assert "is not there" in str(read_png(Store(store), GOOD))
+    assert "is missing" in str(read_png(Store(store), GOOD))
 
 
 def pictured(p: int, name: str | None = "", **changes):
@@ -108,6 +112,7 @@ def pictured(p: int, name: str | None = "", **changes):
     }
 
 
+@pytest.mark.slow
 def test_the_smallest_the_middle_and_the_largest_model_are_shown_at_the_largest_n(tmp_path):
     rows = [
         pictured(p, n=n, seed=s) for p in (10, 20, 30, 40, 50) for n in (100, 200) for s in (0, 1)
@@ -116,32 +121,32 @@ def test_the_smallest_the_middle_and_the_largest_model_are_shown_at_the_largest_
         tmp_path / "store", [*rows, pictured(7, family="other"), pictured(8, family="other")]
     )
     shown = {kind.split(",")[0]: strips for kind, strips in shown_pictures(read_evidence(folder))}
+
     assert [(s.p.value, s.n.value) for s in shown["sphere"]] == [(10, 200), (30, 200), (50, 200)]
     assert [s.p.value for s in shown["other"]] == [7, 8]
-    assert all(
-        "is not there" in s.problem and not s.png for strips in shown.values() for s in strips
-    )
+    assert all("is missing" in s.problem and not s.png for strips in shown.values() for s in strips)
 
 
+@pytest.mark.slow
 def test_the_page_shows_the_picture_and_what_is_on_it(tmp_path):
     folder = make_store(tmp_path / "store", [pictured(10), pictured(20)])
     (folder / "_pictures").mkdir()
     (folder / pictured(10)["pictures_file"]).write_bytes(png())
     html = render(read_evidence(folder))
+
     assert (
         f'src="data:image/png;base64,{base64.b64encode(png()).decode()}"' in html
         and html.count("<img") == 1
     )
     assert (
-        "No picture: its file is not there" in html
-        and "4: 4 → 9" in html
-        and ">0.12</data>" in html
+        "No picture: its file is missing" in html and "4: 4 → 9" in html and ">0.12</data>" in html
     )
 
 
 HOSTILE = "</li><script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
+@pytest.mark.slow
 def test_hostile_answers_and_names_do_not_reach_the_page(tmp_path):
     bad = {"label": HOSTILE, "before": HOSTILE, "after": '" onload="alert(3)', "distance": None}
     folder = make_store(
@@ -151,6 +156,7 @@ def test_hostile_answers_and_names_do_not_reach_the_page(tmp_path):
             pictured(20) | {"pictures": [bad | {"label": None}]},
         ],
     )
+
     html = render(read_evidence(folder))
     assert (
         "<script>alert" not in html
@@ -160,10 +166,12 @@ def test_hostile_answers_and_names_do_not_reach_the_page(tmp_path):
     assert "names a file that is not a picture" in html
 
 
+@pytest.mark.slow
 def test_a_store_without_pictures_has_no_such_section(tmp_path):
     assert 'id="pictures"' not in render(read_evidence(make_store(tmp_path / "store", [row()])))
 
 
+@pytest.mark.slow
 def test_every_number_is_recomputed_from_rows(rich):
     check_section(rich, "pictures", recomputed)
 

@@ -1,7 +1,12 @@
-"""The section "Provenance": runs with their forecasts, and trials trained together."""
+"""The section "Provenance": runs with their forecasts, and trials trained together.
+
+Run alone: python -m pytest tests/reports/sections/test_provenance.py
+"""
 
 import re
 from pathlib import Path
+
+import pytest
 
 from harness.store.store import RunRecord, Store
 from reports.evidence import read_evidence
@@ -10,6 +15,7 @@ from tests.reports.page_reader import Page
 from tests.reports.stores import NOW, make_store, power_law
 
 
+@pytest.mark.slow
 def test_runs_are_listed_with_forecast_and_time_taken(tmp_path):
     store = Store(make_store(tmp_path / "s", power_law(-0.2)))
     for minute, inline, forecast in ((7, False, 10.0), (5, True, 0.0)):
@@ -24,6 +30,7 @@ def test_runs_are_listed_with_forecast_and_time_taken(tmp_path):
                 seconds=25.0,
             )
         )
+
     html = render(read_evidence(Path(str(store))))
     rows = re.findall(r"<tr><td>(2026-01-02 03:0.*?)</td></tr>", html)
     assert [row.split("</td><td>") for row in rows] == [
@@ -33,6 +40,7 @@ def test_runs_are_listed_with_forecast_and_time_taken(tmp_path):
     assert 'id="runs"' not in render(read_evidence(make_store(tmp_path / "none", power_law(-0.2))))
 
 
+@pytest.mark.slow
 def test_the_page_says_how_many_trials_were_trained_together(tmp_path):
     rows = power_law(-0.2)
     for k, made in enumerate(rows[:5]):

@@ -1,4 +1,7 @@
-"""The section "Published language models": its numbers are the tables'."""
+"""The section "Published language models": its numbers are those of the tables.
+
+Run alone: python -m pytest tests/reports/sections/test_published_models.py
+"""
 
 import pytest
 
@@ -11,6 +14,7 @@ from tests.reports.published.published_figures import recompute
 from tests.reports.stores import make_store, row
 
 
+@pytest.mark.slow
 def test_every_number_is_recomputed_from_the_tables(rich):
     def recomputed(key, used, rows, ledger):
         assert used.empty
@@ -31,6 +35,7 @@ def test_every_number_of_the_section_is_in_the_tables():
     )
 
 
+@pytest.mark.slow
 def test_a_store_without_trials_has_no_strip(tmp_path):
     for rows, charts in (
         ([], {"published_accuracy"}),

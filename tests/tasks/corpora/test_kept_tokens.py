@@ -1,5 +1,8 @@
 """The files that keep a corpus's tokens: mapped, made again when damaged, and made once by many
-processes."""
+processes.
+
+Run alone: python -m pytest tests/tasks/corpora/test_kept_tokens.py
+"""
 
 import json
 import multiprocessing
@@ -116,6 +119,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
 def test_damaged_files_are_made_again(
     own_cache: Path, source: str, monkeypatch: pytest.MonkeyPatch, damage: Callable
@@ -175,6 +179,7 @@ def test_a_full_disk_leaves_nothing_behind(
     assert list(own_cache.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("there_before", ["nothing", "damaged"])
 def test_processes_that_make_one_corpus_at_once(own_cache: Path, source: str, there_before: str):

@@ -1,4 +1,7 @@
-"""The names of sources of text."""
+"""The names of sources of text.
+
+Run alone: python -m pytest tests/tasks/corpora/test_names.py
+"""
 
 import pytest
 

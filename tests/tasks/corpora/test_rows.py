@@ -1,4 +1,7 @@
-"""Documents from the rows of Parquet and JSON lines, and of the hub."""
+"""Documents from the rows of Parquet and JSON lines, and of the hub.
+
+Run alone: python -m pytest tests/tasks/corpora/test_rows.py
+"""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,7 @@
-"""Which documents are held out."""
+"""Which documents are held out.
+
+Run alone: python -m pytest tests/tasks/corpora/test_split.py
+"""
 
 import random
 from pathlib import Path
@@ -58,7 +61,7 @@ def test_a_side_that_would_be_empty_gets_the_document_next_to_the_limit(held_out
     [([], "no document"), ([b"a"], "one document"), ([b"a", b"a"], "one document")],
 )
 def test_one_document_cannot_be_split(documents: list[bytes], how_many: str):
-    message = f"the source has {how_many} that is read, and needs at least two different ones"
+    message = f"{how_many} was read from the source, and at least two different ones are needed"
     with pytest.raises(UserError, match=message):
         split(documents)
 

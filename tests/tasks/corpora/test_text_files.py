@@ -1,4 +1,7 @@
-"""Documents from files of text, and from Python's standard library."""
+"""Documents from files of text, and from Python's standard library.
+
+Run alone: python -m pytest tests/tasks/corpora/test_text_files.py
+"""
 
 import re
 import sysconfig
@@ -62,7 +65,7 @@ def test_megabytes_are_whole_documents_from_the_beginning(
 
 
 def test_too_few_megabytes(source: str):
-    message = "the source has no document that is read, .* or raise 'megabytes'"
+    message = "no document was read from the source, .* or raise 'megabytes'"
     with pytest.raises(UserError, match=message):
         load_corpus(source, "bytes", 1e-6)
 

@@ -1,4 +1,7 @@
-"""The tokens of a corpus, and the hash of its content."""
+"""The tokens of a corpus, and the hash of its content.
+
+Run alone: python -m pytest tests/tasks/corpora/test_tokens.py
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,7 @@
-"""Whether a language model predicts the last word of a text."""
+"""Whether a language model predicts the last word of a text.
+
+Run alone: python -m pytest tests/tasks/pretrained/test_last_words.py
+"""
 
 import json
 import re
@@ -49,6 +52,7 @@ def write_jsonl(path: Path, texts: list[str]) -> str:
     return f"jsonl:{path}"
 
 
+@pytest.mark.slow
 def test_last_words_are_those_of_greedy_decoding(source: str, models: Path, tmp_path: Path):
     model = AutoModelForCausalLM.from_pretrained(models / "gpt2")
     tokenizer = AutoTokenizer.from_pretrained(models / "gpt2")
@@ -70,6 +74,7 @@ def test_last_words_are_those_of_greedy_decoding(source: str, models: Path, tmp_
     assert c["last_word_n"] == len(texts)
 
 
+@pytest.mark.slow
 def test_last_words_are_read_up_to_a_limit_and_are_part_of_the_identity(
     source: str, models: Path, tmp_path: Path
 ):
@@ -85,11 +90,12 @@ def test_last_words_are_read_up_to_a_limit_and_are_part_of_the_identity(
     assert with_words.trial_id != without.trial_id
 
 
+@pytest.mark.slow
 def test_texts_without_two_words_are_refused(source: str, models: Path, tmp_path: Path):
     config = PretrainedConfig(
         source=source,
         model=f"folder:{models / 'gpt2'}",
         last_words=write_jsonl(tmp_path / "words.jsonl", ["one"]),
     )
-    with pytest.raises(UserError, match="'last_words' is .* and has no text of two words"):
+    with pytest.raises(UserError, match="'last_words' is .* which has no text of two words"):
         TASK.last_words(config)

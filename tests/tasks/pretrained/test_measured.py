@@ -1,4 +1,7 @@
-"""The rows of pretrained models: sizes, tokens of training, losses, and a whole store of them."""
+"""The rows of pretrained models: sizes, tokens of training, losses, and a whole store of them.
+
+Run alone: python -m pytest tests/tasks/pretrained/test_measured.py
+"""
 
 import json
 import math
@@ -27,6 +30,8 @@ from tests.tasks.pretrained.saved_models import (
     sweep,
     trial,
 )
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_row_of_a_model_of_which_nothing_is_known(source: str, models: Path):
@@ -116,6 +121,7 @@ def test_nothing_is_printed_while_a_model_is_loaded(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.soak
 def test_a_store_of_pretrained_models_is_reported(source: str, models: Path, tmp_path: Path):
     last_words = tmp_path / "words.jsonl"
     last_words.write_text(

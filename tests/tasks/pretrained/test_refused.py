@@ -1,4 +1,7 @@
-"""Which pretrained models and fields are refused."""
+"""Which pretrained models and fields are refused.
+
+Run alone: python -m pytest tests/tasks/pretrained/test_refused.py
+"""
 
 from pathlib import Path
 from typing import Any
@@ -64,7 +67,7 @@ def test_names_that_are(model: str):
 REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
     "windows to train on": (dict(n=5), ["n", "5", "0"]),
     "epochs": (dict(max_epochs=1), ["max_epochs", "1", "0"]),
-    "a revision of a folder": (dict(revision="main"), ["'revision' belongs to a model of the hub"]),
+    "a revision of a folder": (dict(revision="main"), ["'revision' is for models on the hub"]),
     "texts that are no source": (
         dict(last_words="words.jsonl"),
         ["last_words", "'words.jsonl'", "'jsonl:PATH'"],
@@ -73,6 +76,7 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("given", "words"), REFUSED.values(), ids=REFUSED.keys())
 def test_what_is_refused_is_named(
     source: str, models: Path, given: dict[str, Any], words: list[str]
@@ -120,7 +124,7 @@ DAMAGE: dict[str, tuple[Any, str]] = {
     ),
     "a tokenizer of more tokens": (
         lambda f: edit_config(f, vocab_size=300),
-        "has 300 tokens and its tokenizer 400: they do not go together",
+        "has a vocabulary of 300 tokens and its tokenizer one of 400; they do not match",
     ),
     "no tokenizer": (
         lambda f: [path.unlink() for path in f.glob("tokenizer*")],
@@ -129,6 +133,7 @@ DAMAGE: dict[str, tuple[Any, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("damage", "words"), DAMAGE.values(), ids=DAMAGE.keys())
 def test_models_that_are_refused(source: str, copied: Path, damage: Any, words: str):
     damage(copied)
@@ -141,13 +146,14 @@ def test_models_that_are_refused(source: str, copied: Path, damage: Any, words: 
     assert "\n" not in message
 
 
+@pytest.mark.slow
 def test_more_context_than_the_model_reads(source: str, models: Path):
-    message = f"reads {LONGEST} tokens and 'context' is {LONGEST + 1}; lower it"
+    message = f"reads at most {LONGEST} tokens, and 'context' is {LONGEST + 1}; lower it"
     with pytest.raises(UserError, match=message):
         plan(sweep(source, f"folder:{models / 'gpt2'}", context=LONGEST + 1), print)
     (columns,) = run(trial(source, models / "gpt2", context=LONGEST + 1))
     assert columns["status"] == "failed"
-    assert f"reads {LONGEST} tokens" in columns["failure_message"]
+    assert f"reads at most {LONGEST} tokens" in columns["failure_message"]
 
     (columns,) = run(trial(source, models / "gpt2", context=LONGEST))
     assert columns["status"] == "ok", columns["failure_message"]

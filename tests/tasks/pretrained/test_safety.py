@@ -1,4 +1,7 @@
-"""Models made by others: their code is never run, and only files of known kinds are downloaded."""
+"""Models made by others: their code is never run, and only files of known kinds are downloaded.
+
+Run alone: python -m pytest tests/tasks/pretrained/test_safety.py
+"""
 
 import json
 from pathlib import Path
@@ -16,6 +19,7 @@ from tests.tasks.pretrained.saved_models import (
 )
 
 
+@pytest.mark.slow
 def test_code_that_comes_with_a_model_is_never_run(source: str, copied: Path, tmp_path: Path):
     marker = tmp_path / "ran"
     (copied / "mine.py").write_text(f"open({str(marker)!r}, 'w')\nclass Mine: pass\n")
@@ -47,6 +51,7 @@ class Hub:
         return str(self.result)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("revision", [None, "v1"])
 def test_a_model_of_the_hub_is_downloaded_once(
     source: str, models: Path, revision: str | None, monkeypatch: pytest.MonkeyPatch

@@ -1,4 +1,7 @@
-"""Trials of task `text`: stacked as alone, planned, and measured by every instrument."""
+"""Trials of task `text`: stacked as alone, planned, and measured by every instrument.
+
+Run alone: python -m pytest tests/tasks/text/test_trials.py
+"""
 
 from typing import Any
 
@@ -17,6 +20,8 @@ from tasks.gpt import WindowGPT
 from tasks.text import HELD_OUT, TextConfig
 from tests.tasks.inline_trials import run
 from tests.tasks.text.window_trials import TASK, sweep, trial
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_stack_trains_as_each_alone(source: str):

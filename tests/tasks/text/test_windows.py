@@ -1,4 +1,7 @@
-"""Which windows of text are drawn, with which targets."""
+"""Which windows of text are drawn, with which targets.
+
+Run alone: python -m pytest tests/tasks/text/test_windows.py
+"""
 
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from tests.tasks.random_texts import write_texts
 from tests.tasks.text.window_trials import TASK, config_of, data_of, tokens_of, trial
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("context", "d_in"), [(6, 2), (8, 4), (16, 8)])
 @pytest.mark.parametrize(("tokenizer", "vocabulary"), [("bytes", 256), ("bpe-300", 300)])
 def test_the_contract(source: str, tokenizer: str, vocabulary: int, context: int, d_in: int):

@@ -1,0 +1,109 @@
+"""Nothing that the display does, or cannot do, costs a run a row.
+
+Run alone: python -m pytest tests/test_display.py
+"""
+
+import errno
+import io
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from harness import run as run_module
+from harness.interruption import Interrupted, exit_code
+from harness.planning.batches import Planned
+from harness.run import Outcome, run
+from harness.store.store import Store
+from harness.sweeps.registry import refs_in
+from harness.sweeps.sweep import parse_sweep
+from harness.sweeps.trial import Batch, Trial
+from harness.terminal.progress import Progress, _Console
+from tests import FAILING_TASK
+from tests.chaos.store_auditor import UNILAW
+
+SWEEP = """
+name: small
+seeds: [0]
+limits: {measure_points: 0}
+tasks:
+  - task: trouble
+    fixed: {how: raise}
+    grid: {n: [16, 17, 18]}
+"""
+"""Three trials, each of which has something to say."""
+
+
+class Broken(io.StringIO):
+    """A stream that fails at every write from the second line on."""
+
+    def __init__(self, error: OSError):
+        super().__init__()
+        self.error = error
+
+    def write(self, text: str) -> int:
+        if "trials to run" not in text:
+            raise self.error
+        return super().write(text)
+
+
+def run_each_alone(store: Path, progress: Progress) -> Outcome:
+    asked = parse_sweep(SWEEP, "sweep.yaml", refs_in(FAILING_TASK))
+    planned = [Planned(Batch(((trial,),)), 1.0) for trial in asked.trials]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "_planned", lambda *_: (planned, 0.0))
+        return run(asked, Store.create(store), None, True, False, progress)
+
+
+def rows(store: Path) -> pd.DataFrame:
+    return Store.open(store).read().rows
+
+
+def test_rows_come_before_the_display(tmp_path: Path):
+    class Failing(Progress):
+        def advance(self, trial: Trial, kind: str | None, message: str | None) -> None:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_each_alone(tmp_path, Failing(Console(file=io.StringIO())))
+    assert len(rows(tmp_path)) == 1
+
+
+def test_a_full_disk_behind_the_display_costs_its_lines_alone(tmp_path: Path):
+    full = Broken(OSError(errno.ENOSPC, "No space left on device"))
+    outcome = run_each_alone(tmp_path, Progress(_Console(file=full)))
+    assert outcome.failed == {"bug": 3}
+    assert len(rows(tmp_path)) == 3
+
+
+def test_a_reader_that_goes_away_ends_the_run_and_costs_no_row(tmp_path: Path):
+    with pytest.raises(Interrupted) as caught:
+        run_each_alone(tmp_path, Progress(_Console(file=Broken(BrokenPipeError()))))
+    assert exit_code(caught.value) == 141
+    assert len(rows(tmp_path)) == 1, "the batch whose line was not read"
+
+
+@pytest.mark.slow
+def test_the_command_says_so_with_its_exit_code(environment: dict[str, str], tmp_path: Path):
+    (tmp_path / "a.yaml").write_text(SWEEP)
+
+    def start(redirection: str, store: str) -> subprocess.Popen[str]:
+        options = f"--task-file {FAILING_TASK} --store {store} --inline"
+        return subprocess.Popen(
+            ["bash", "-o", "pipefail", "-c", f"{UNILAW} run a.yaml {options} {redirection}"],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    full = start("2>/dev/full", "full")
+    gone = start("2>&1 | true", "gone")
+    said, _ = full.communicate(timeout=120)
+    assert said.startswith("0 ok, 3 failed (3 bug)") and full.returncode == 1
+    assert len(rows(tmp_path / "full")) == 3
+
+    gone.communicate(timeout=120)
+    assert gone.returncode == 141
