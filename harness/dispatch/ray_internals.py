@@ -20,7 +20,7 @@ from typing import Any
 
 from harness.interruption import Interrupted
 
-CHECKED_WITH = ("2.52.0", "2.60.0")
+CHECKED_WITH = ("2.60.0",)
 """The versions of Ray that the entries of this file were checked with."""
 
 
