@@ -248,7 +248,7 @@ class Head:
         """HOST:PORT; None if Ray was started by this run, on this machine."""
         self.is_alive = True
         self.nodes = node_resources()
-        """What the live nodes have that stay, at the head's last answer."""
+        """Resources of live nodes that are not leaving, as the head last answered."""
         self.leaving: Collection[str] = ()
         """The ids of the nodes that have notice that they will be taken away, then."""
         self._answered_at = time.monotonic()

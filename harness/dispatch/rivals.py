@@ -25,7 +25,7 @@ class Rivals:
         self._next_look = 0.0
 
         self._met = False
-        """Whether another run has turned up."""
+        """Whether another run of the same trials has been seen in the store."""
 
     def look(self) -> None:
         """Look for what others have finished since the last look."""

@@ -1,4 +1,4 @@
-"""Failures that are over: the task was mended, and the same trial has run since under another id.
+"""Failures that no longer count: their task was mended, and the trial has run since under a new id.
 
 A trial's id covers its task's code and version and its data's content, so a change of these gives
 the same configuration and seed another id, and the failed row would stay the newest of its own.

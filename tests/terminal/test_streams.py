@@ -29,7 +29,7 @@ SIGNS = "d ≤ 3 · σ² − ‖x‖₂ → ∞ … “a” é"
 
 
 def bash(does: str, redirected: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
-    """Run the code after the streams are prepared, with the shell's redirections."""
+    """Prepare the streams, then run the code, under redirections of a shell."""
     code = PREPARED.format(does=does)
     return subprocess.run(
         ["bash", "-c", f'"$0" -c "$1" {redirected}', sys.executable, code],

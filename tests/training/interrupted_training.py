@@ -89,7 +89,7 @@ def samples(outputs: int, shape: tuple[int, ...], seed: int = 0) -> Data:
 
 
 class CutOff(Exception):
-    """Raised to interrupt a training in these tests."""
+    """Interrupts a training in these tests."""
 
 
 class Training:

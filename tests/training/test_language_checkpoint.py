@@ -30,7 +30,7 @@ from tests.training.small_language_models import (
 
 
 class Cut(Exception):
-    """Raised to interrupt a training in these tests."""
+    """Interrupts a training in these tests."""
 
 
 class CutOff(LanguageCheckpoint):
