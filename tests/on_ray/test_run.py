@@ -4,15 +4,14 @@ same figures inline.
 Every command runs in a folder that holds packages named like ours, each of which raises when it is
 imported.
 
-Run alone: python -m pytest tests/test_run.py
+Run alone: python -m pytest tests/on_ray/test_run.py
 """
 
 import json
 import math
 import shutil
 from pathlib import Path
-from subprocess import CompletedProcess
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -21,97 +20,27 @@ import safetensors
 from harness.store.latest import latest
 from harness.store.schema import SCHEMA_VERSION
 from harness.store.store import Store
-from harness.sweeps.registry import refs_in
-from harness.sweeps.sweep import Sweep, parse_sweep
 from harness.terminal.status import status
 from tests import FAILING_TASK
-
-INLINE = """\
-name: inline
-seeds: [0]
-tasks:
-  - task: sphere
-    fixed: {n: 32, d: 5, width: 8, max_epochs: 20}
-  - task: mnist
-    fixed: {n: 30, label_flip: 0.2, width: 4, max_epochs: 3}
-  - task: mnist
-    fixed: {n: 30, head: digits, label_resample: 0.3, width: 4, max_epochs: 3}
-  - task: trouble
-    grid: {how: [none, raise, exit, nan]}
-"""
-
-MIXED = INLINE.replace("name: inline", "name: mixed\nlimits: {attempts: 2}") + """\
-  - task: trouble
-    fixed: {n: 17}
-    grid: {how: [kill, memory]}
-  - task: trouble
-    fixed: {n: 18, how: kill-once, marker: MARKER, max_epochs: 2000}
-"""  # fmt: skip
-"""INLINE's trials and more. The others have another n, so that INLINE's are in the same stacks as
-inline. kill-once has many epochs, so that it is a batch of its own."""
+from tests.on_ray.mixed_run import Ran, rows_of
 
 LATE = """\
 name: late
 seeds: [0]
-limits: {seconds_per_trial: 5}
+limits: {seconds_per_trial: 1}
 tasks:
   - task: trouble
     grid: {how: [raise, wait]}
 """
 
 
-class Ran(NamedTuple):
-    """A finished `unilaw run`."""
-
-    folder: Path
-    sweep: Sweep
-    process: CompletedProcess[str]
-    rows: pd.DataFrame
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A user's working folder: sweeps, a task file, and the user's own packages, which must not be
-    taken for ours."""
-    folder = tmp_path_factory.mktemp("user")
-    for name in ("harness", "tasks", "clusters", "reports"):
-        (folder / name).mkdir()
-        (folder / name / "__init__.py").write_text(
-            f"raise RuntimeError('the user’s own {name} was imported')\n"
-        )
-        (folder / name / "worker.py").write_text(
-            "raise RuntimeError('the user’s own worker was imported')\n"
-        )
-    (folder / "inline.yaml").write_text(INLINE)
-    (folder / "mixed.yaml").write_text(MIXED.replace("MARKER", str(folder / "marker")))
-    (folder / "late.yaml").write_text(LATE)
-    shutil.copy(FAILING_TASK, folder / "my_tasks.py")
-    return folder
-
-
-def rows_of(folder: Path, store: str) -> pd.DataFrame:
-    contents = Store.open(folder / store).read()
-    assert contents.problems == []
-    return contents.rows
-
-
-def load(folder: Path, name: str) -> Sweep:
-    return parse_sweep((folder / name).read_text(), name, refs_in(folder / "my_tasks.py"))
-
-
 pytestmark = pytest.mark.ray
 
 
-@pytest.fixture(scope="module")
-def mixed(unilaw, folder: Path) -> Ran:
-    done = unilaw("run", "mixed.yaml", "--task-file", "my_tasks.py", "--store", "rows", cwd=folder)
-    return Ran(folder, load(folder, "mixed.yaml"), done, rows_of(folder, "rows"))
-
-
-def attempts_at(ran: Ran, how: str) -> list[dict[str, Any]]:
-    """The rows of the trial that goes wrong in this way, None for what is null."""
-    same = [json.loads(str(text)).get("how") == how for text in ran.rows["config_json"]]
-    rows = ran.rows[same].sort_values("attempt").astype(object)
+def attempts_at(rows: pd.DataFrame, how: str) -> list[dict[str, Any]]:
+    """Return the rows of the trial that goes wrong in this way, None for what is null."""
+    same = [json.loads(str(text)).get("how") == how for text in rows["config_json"]]
+    rows = rows[same].sort_values("attempt").astype(object)
     records = rows.where(rows.notna(), None).to_dict("records")
     return [{str(name): value for name, value in record.items()} for record in records]
 
@@ -141,7 +70,7 @@ KINDS = {
 
 @pytest.mark.parametrize(("how", "expected"), KINDS.items(), ids=KINDS.keys())
 def test_each_failure_is_a_row_per_attempt(mixed: Ran, how: str, expected: tuple[list[str], str]):
-    rows = attempts_at(mixed, how)
+    rows = attempts_at(mixed.rows, how)
     assert [r["failure_kind"] for r in rows] == expected[0]
     assert [r["attempt"] for r in rows] == list(range(1, len(rows) + 1))
     for row in rows:
@@ -152,7 +81,7 @@ def test_each_failure_is_a_row_per_attempt(mixed: Ran, how: str, expected: tuple
 
 
 def test_a_trial_that_crashes_once_is_ok_at_its_second_attempt(mixed: Ran):
-    rows = attempts_at(mixed, "kill-once")
+    rows = attempts_at(mixed.rows, "kill-once")
     assert [(r["attempt"], r["status"], r["failure_kind"]) for r in rows] == [
         (1, "failed", "crash"),
         (2, "ok", None),
@@ -169,27 +98,27 @@ def test_every_trial_asked_for_has_a_row(mixed: Ran):
 def test_weights_are_in_the_store(mixed: Ran):
     ok = latest(mixed.rows).query("status == 'ok'")
     for row in ok.to_dict("records"):
-        path = mixed.folder / "rows" / row["weights_file"]
+        path = mixed.store / row["weights_file"]
         with safetensors.safe_open(path, framework="numpy") as weights:
             shapes = [weights.get_slice(key).get_shape() for key in weights.keys()]
         assert sum(map(math.prod, shapes)) == row["p"] + row["p_frozen"]
-    kept = {p.name for p in (mixed.folder / "rows" / "_weights").iterdir()}
+    kept = {p.name for p in (mixed.store / "_weights").iterdir()}
     assert kept == {f"{trial_id}.safetensors" for trial_id in ok["trial_id"]}
 
 
 def test_the_sweep_and_its_task_file_are_in_the_store(mixed: Ran):
-    (record,) = Store.open(mixed.folder / "rows").sweeps()
+    (record,) = Store.open(mixed.store).sweeps()
     assert record.text == (mixed.folder / "mixed.yaml").read_text()
     assert record.task_source == FAILING_TASK.read_text()
     assert record.trials == {t.trial_id: t.ref.name for t in mixed.sweep.trials}
 
 
 def test_plain_pandas_reads_the_same_rows(mixed: Ran):
-    pd.testing.assert_frame_equal(pd.read_parquet(mixed.folder / "rows"), mixed.rows)
+    pd.testing.assert_frame_equal(pd.read_parquet(mixed.store), mixed.rows)
 
 
 def test_status_counts_what_there_is(mixed: Ran):
-    tasks = status(Store.open(mixed.folder / "rows")).tasks
+    tasks = status(Store.open(mixed.store)).tasks
     assert {t.task: (t.done, dict(t.failed), t.left) for t in tasks} == {
         "trouble": (2, {"bug": 2, "crash": 1, "nan": 1, "oom": 1}, 0),
         "sphere": (1, {}, 0),
@@ -200,49 +129,41 @@ def test_status_counts_what_there_is(mixed: Ran):
 # Running again
 
 
-def test_running_again_does_nothing(unilaw, mixed: Ran):
-    done = unilaw(
-        "run", "mixed.yaml", "--task-file", "my_tasks.py", "--store", "rows", cwd=mixed.folder
-    )
+def test_running_again_does_nothing(unilaw_here, mixed: Ran):
+    before = mixed.rows
+    task_file = ("--task-file", "my_tasks.py")
+    done = unilaw_here("run", "mixed.yaml", *task_file, "--store", mixed.store, cwd=mixed.folder)
     assert done.returncode == 1, "failed trials still stand"
     assert done.stdout.startswith("0 ok, 5 failed, 5 finished before")
     assert (
         "0 trials to run, 5 finished before, 5 failed before and not worth retrying (--retry-failed"
         " runs them again)" in done.stderr
     )
-    pd.testing.assert_frame_equal(rows_of(mixed.folder, "rows"), mixed.rows)
+    pd.testing.assert_frame_equal(mixed.rows, before)
 
 
-def test_retry_failed_and_a_time_limit(unilaw, mixed: Ran, tmp_path: Path):
+def test_retry_failed_and_a_time_limit(unilaw_here, mixed: Ran, tmp_path: Path):
     """Another sweep over the same store: one of its trials failed there before, the other
     overstays its limit."""
-    shutil.copytree(mixed.folder / "rows", tmp_path / "rows")
-    done = unilaw(
-        "run",
-        "late.yaml",
-        "--task-file",
-        "my_tasks.py",
-        "--store",
-        tmp_path / "rows",
-        "--retry-failed",
-        "--inline",
-        cwd=mixed.folder,
-    )
+    (tmp_path / "late.yaml").write_text(LATE)
+    shutil.copytree(mixed.store, tmp_path / "rows")
+    options = ("--task-file", mixed.folder / "my_tasks.py", "--store", "rows")
+    done = unilaw_here("run", "late.yaml", *options, "--retry-failed", "--inline", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stdout.startswith("0 ok, 2 failed (1 bug, 1 timeout), 0 finished before")
-    again = rows_of(tmp_path, "rows")
-    late = Ran(mixed.folder, load(mixed.folder, "late.yaml"), done, again)
+
+    again = rows_of(tmp_path / "rows")
     assert len(again) == len(mixed.rows) + 2
-    assert [(r["attempt"], r["failure_kind"], r["sweep"]) for r in attempts_at(late, "raise")] == [
+    assert [(r["attempt"], r["failure_kind"], r["sweep"]) for r in attempts_at(again, "raise")] == [
         (1, "bug", "mixed"),
         (2, "bug", "late"),
     ]
-    (timeout,) = attempts_at(late, "wait")
+    (timeout,) = attempts_at(again, "wait")
     assert (timeout["failure_kind"], timeout["failure_message"]) == (
         "timeout",
-        "took longer than the limit of 5 s",
+        "took longer than the limit of 1 s",
     )
-    assert 4.9 < timeout["wall_s"] < 25
+    assert 0.9 < timeout["wall_s"] < 20
 
 
 # Inline
@@ -263,20 +184,17 @@ NOT_MEASURED = [
 ]
 
 
-def test_inline_gives_the_rows_that_ray_gives_bit_for_bit(unilaw, mixed: Ran):
-    done = unilaw(
-        "run",
-        "inline.yaml",
-        "--task-file",
-        "my_tasks.py",
-        "--store",
-        "inline",
-        "--inline",
-        cwd=mixed.folder,
-    )
+def test_inline_gives_the_rows_that_ray_gives_bit_for_bit(
+    unilaw_here, mixed: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    kept_in_rows = "CUBLAS_WORKSPACE_CONFIG"
+    monkeypatch.setenv(kept_in_rows, mixed.variables[kept_in_rows])
+    options = ("--task-file", "my_tasks.py", "--store", tmp_path / "inline", "--inline")
+    done = unilaw_here("run", "inline.yaml", *options, cwd=mixed.folder)
     assert done.returncode == 1, done.stderr
     assert done.stdout.startswith("4 ok, 3 failed (2 bug, 1 nan), 0 finished before")
-    inline = rows_of(mixed.folder, "inline").sort_values("trial_id", ignore_index=True)
+
+    inline = rows_of(tmp_path / "inline").sort_values("trial_id", ignore_index=True)
     same_trials = mixed.rows["trial_id"].isin(inline["trial_id"])
     on_ray = mixed.rows[same_trials].sort_values("trial_id", ignore_index=True)
     assert len(inline) == len(on_ray) == 7
@@ -289,7 +207,7 @@ def test_inline_gives_the_rows_that_ray_gives_bit_for_bit(unilaw, mixed: Ran):
     assert inline["stack_size"].dropna().tolist().count(2) == 1, (
         "a good trial trained with one whose loss becomes NaN"
     )
-    assert inline["ray_version"].isna().all() and on_ray["ray_version"].notna().all()
+    assert on_ray["ray_version"].notna().all()
     for name in inline["weights_file"].dropna():
-        weights = (mixed.folder / "inline" / name).read_bytes()
-        assert weights == (mixed.folder / "rows" / name).read_bytes()
+        weights = (tmp_path / "inline" / name).read_bytes()
+        assert weights == (mixed.store / name).read_bytes()

@@ -1,6 +1,6 @@
 """`launch` and `cancel` against a real job server.
 
-Run alone: python -m pytest tests/dispatch/test_jobs.py
+Run alone: python -m pytest tests/on_cluster/test_jobs.py
 """
 
 import contextlib
@@ -18,8 +18,8 @@ import pandas as pd
 import pytest
 
 from tests.conftest import UNILAW
-from tests.dispatch.cuttable_wire import CuttableWire
-from tests.dispatch.job_cluster import Cluster, folder_with_namesakes, job_cluster
+from tests.on_cluster.cuttable_wire import CuttableWire
+from tests.on_cluster.job_cluster import Cluster, folder_with_namesakes
 
 # a busy machine takes minutes for what takes half of one
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
@@ -65,14 +65,6 @@ tasks:
   - task: gate
     grid: {width: [4, 8]}
 """
-
-
-@pytest.fixture(scope="module")
-def cluster(
-    environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Cluster]:
-    with job_cluster(environment, tmp_path_factory.mktemp("cluster")) as cluster:
-        yield cluster
 
 
 @pytest.fixture
@@ -266,13 +258,17 @@ def test_what_is_wrong_here_is_said_before_anything_is_submitted(cluster, folder
 
 
 @pytest.mark.parametrize(
-    "user", [{"RAY_AUTH_MODE": "disabled"}, {"RAY_AUTH_TOKEN": "x" * 64}], ids=["none", "another"]
+    "user",
+    [
+        pytest.param({"RAY_AUTH_MODE": "disabled"}, id="none", marks=pytest.mark.soak),
+        pytest.param({"RAY_AUTH_TOKEN": "x" * 64}, id="another"),
+    ],
 )
 def test_without_the_token_nothing_is_submitted_and_no_token_is_shown(
     cluster, folder, user: dict[str, str]
 ):
     before = len(ask(cluster, ""))
-    other = Cluster(cluster.url, {**cluster.environment, **user})
+    other = cluster._replace(environment={**cluster.environment, **user})
     launch = ("launch", "small.yaml", "--task-file", "random.py", "--store", "/rows")
     refused = unilaw(other, folder, *launch, "--address", cluster.url)
     assert refused.returncode == 2
