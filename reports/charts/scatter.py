@@ -78,15 +78,14 @@ def _several(axis: Axis | list[Axis]) -> list[Axis]:
 def _lay_out(figure: go.Figure, choices: list[Axes], shown: pd.DataFrame) -> None:
     layouts = [(axis_layout(x, shown), axis_layout(y, shown)) for x, y in choices]
     first_x, first_y = layouts[0]
-    figure.update_layout(base_layout(560), xaxis=first_x, yaxis=first_y)
-    if len(choices) == 1:
-        return
-
-    offered = [
-        {"label": y.label or x.label, "xaxis": x_layout, "yaxis": y_layout}
-        for (x, y), (x_layout, y_layout) in zip(choices, layouts, strict=True)
-    ]
-    figure.update_layout(meta={"choices": offered})
+    layout = {**base_layout(560), "xaxis": first_x, "yaxis": first_y}
+    if len(choices) > 1:
+        offered = [
+            {"label": y.label or x.label, "xaxis": x_layout, "yaxis": y_layout}
+            for (x, y), (x_layout, y_layout) in zip(choices, layouts, strict=True)
+        ]
+        layout["meta"] = {"choices": offered}
+    figure.layout = layout  # update_layout, which tells every trace, takes three times as long
 
 
 def _trace(views: list[View], **style: Any) -> go.Scatter:

@@ -18,6 +18,7 @@ import pytest
 import safetensors
 
 from harness.store.latest import latest
+from harness.store.provenance import VARIABLES
 from harness.store.schema import SCHEMA_VERSION
 from harness.store.store import Store
 from harness.terminal.status import status
@@ -185,10 +186,11 @@ NOT_MEASURED = [
 
 
 def test_inline_gives_the_rows_that_ray_gives_bit_for_bit(
-    unilaw_here, mixed: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    unilaw_here, environment, mixed: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    kept_in_rows = "CUBLAS_WORKSPACE_CONFIG"
-    monkeypatch.setenv(kept_in_rows, mixed.variables[kept_in_rows])
+    for name, value in {**environment, **mixed.variables}.items():
+        if name in VARIABLES:
+            monkeypatch.setenv(name, value)
     options = ("--task-file", "my_tasks.py", "--store", tmp_path / "inline", "--inline")
     done = unilaw_here("run", "inline.yaml", *options, cwd=mixed.folder)
     assert done.returncode == 1, done.stderr
