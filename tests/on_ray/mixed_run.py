@@ -32,13 +32,14 @@ tasks:
 
 MIXED = INLINE.replace("name: inline", "name: mixed\nlimits: {attempts: 2}") + """\
   - task: trouble
-    fixed: {n: 17}
+    fixed: {n: 17, max_epochs: 2000}
     grid: {how: [kill, memory]}
   - task: trouble
     fixed: {n: 18, how: kill-once, marker: MARKER, max_epochs: 2000}
 """  # fmt: skip
 """INLINE's trials and more. The others have another n, so that INLINE's are in the same stacks as
-inline. kill-once has many epochs, so that it is a batch of its own."""
+inline. They have many epochs, which none of them gets to but kill-once, so that each is a batch of
+its own and costs no other batch its worker."""
 
 
 class Ran(NamedTuple):
