@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pandas as pd
+import plotly.io as pio
 import pytest
 
 from reports.evidence import read_evidence
@@ -57,6 +58,13 @@ charts/test_published.py and sections/test_changed_tokens.py check them."""
 @pytest.mark.slow
 def test_every_chart_is_known(rich):
     assert set(CHARTS) | OF_OTHERS == set(rich[0].scripts) - {"ledger", "trial-texts", "code"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chart", sorted(set(CHARTS) | OF_OTHERS))
+def test_every_chart_has_the_one_template(rich, chart):
+    template = json.loads(str(pio.templates["simple_white"].to_json()))
+    assert json.loads(rich[0].scripts[chart])["layout"]["template"] == template
 
 
 @pytest.mark.slow
