@@ -33,7 +33,6 @@ tasks:
   - task: sphere
     fixed: {n: 64, d: 6, max_epochs: 20}
     grid: {width: [4, 8, 12]}
-limits: {measure_points: 16}
 """
 
 

@@ -26,14 +26,15 @@ pytestmark = [
     ),
 ]
 
-TRIALS = 5
+TRIALS = 4
 SLOW = """\
 name: slow
 seeds: [0]
 tasks:
   - task: trouble
     fixed: {nap: 0.5, max_epochs: 2000}
-    grid: {n: {range: [16, 21]}}
+    grid: {n: {range: [16, 20]}}
+limits: {measure_points: 8}
 """
 """With this many epochs, every trial is a batch of its own."""
 

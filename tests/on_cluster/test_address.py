@@ -1,4 +1,5 @@
-"""`--address`: the same sweep through a Ray cluster that somebody else started, with its token.
+"""`run --address` from outside a Ray cluster that somebody else started, with its token. A job runs
+the command from inside: test_jobs.py.
 
 Run alone: python -m pytest tests/on_cluster/test_address.py
 """
@@ -13,6 +14,7 @@ import pytest
 from tests.conftest import UNILAW
 from tests.nodes import free_port
 from tests.on_cluster.job_cluster import Cluster
+from tests.on_cluster.test_jobs import MEASURED
 
 pytestmark = pytest.mark.ray
 
@@ -24,17 +26,6 @@ tasks:
     fixed: {n: 32, d: 4, max_epochs: 20}
     grid: {width: [4, 8]}
 """
-
-MEASURED = [
-    "trial_id",
-    "p",
-    "epochs",
-    "train_loss",
-    "test_loss",
-    "stability_attack_mean",
-    "lip_lower_grad",
-    "data_hash",
-]
 
 
 def run(
@@ -51,6 +42,7 @@ def rows(store: Path) -> pd.DataFrame:
     return pd.read_parquet(store).sort_values("trial_id", ignore_index=True)
 
 
+@pytest.mark.soak
 def test_a_running_cluster_gives_the_same_rows_as_inline(cluster: Cluster, unilaw_here, tmp_path):
     done = run(cluster.environment, tmp_path, "--address", cluster.address, "--store", "ray")
     assert done.returncode == 0, done.stderr

@@ -6,6 +6,7 @@ Run alone: python -m pytest tests/on_cluster/test_jobs.py
 import contextlib
 import json
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -131,7 +132,20 @@ def rows(store: Path) -> pd.DataFrame:
     return pd.read_parquet(store).sort_values("trial_id", ignore_index=True)
 
 
-def test_launched_twice_runs_once_and_survives_a_cut_wire(cluster, folder, tmp_path):
+MEASURED = [
+    "trial_id",
+    "p",
+    "epochs",
+    "train_loss",
+    "test_loss",
+    "stability_attack_mean",
+    "lip_lower_grad",
+    "data_hash",
+]
+"""Columns that are equal wherever a trial runs."""
+
+
+def test_launched_twice_runs_once_and_survives_a_cut_wire(cluster, folder, tmp_path, unilaw_here):
     store = tmp_path / "rows"
     gate = tmp_path / "gate"
     (folder / "small.yaml").write_text(SMALL + f"    fixed: {{gate: {gate}}}\n")
@@ -160,6 +174,15 @@ def test_launched_twice_runs_once_and_survives_a_cut_wire(cluster, folder, tmp_p
     there = rows(store)
     assert there["ray_version"].notna().all()
     assert there["status"].eq("ok").all() and len(there) == 2
+
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "task.py").write_text(TASK)
+    shutil.copy(folder / "small.yaml", here)
+    sweep = ("small.yaml", "--task-file", "task.py")
+    inline = unilaw_here("run", *sweep, "--inline", "--store", "rows", cwd=here)
+    assert inline.returncode == 0, inline.stderr
+    pd.testing.assert_frame_equal(there[MEASURED], rows(here / "rows")[MEASURED], check_exact=True)
 
 
 @pytest.mark.soak
