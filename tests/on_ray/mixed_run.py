@@ -32,14 +32,13 @@ tasks:
 
 MIXED = INLINE.replace("name: inline", "name: mixed\nlimits: {attempts: 2}") + """\
   - task: trouble
-    fixed: {n: 17, max_epochs: 2000}
-    grid: {how: [kill, memory]}
+    fixed: {n: 17, how: kill, max_epochs: 2000}
   - task: trouble
     fixed: {n: 18, how: kill-once, marker: MARKER, max_epochs: 2000}
 """  # fmt: skip
 """INLINE's trials and more. The others have another n, so that INLINE's are in the same stacks as
-inline. They have many epochs, which none of them gets to but kill-once, so that each is a batch of
-its own and costs no other batch its worker."""
+inline. They have many epochs, so that each is a batch of its own and costs no other batch its
+worker."""
 
 
 class Ran(NamedTuple):
