@@ -1,5 +1,6 @@
 """Run the mixed sweep on Ray once for all tests of this folder."""
 
+import contextlib
 import shutil
 import subprocess
 import time
@@ -13,7 +14,8 @@ from tests.nodes import in_session
 from tests.on_ray.mixed_run import INLINE, MIXED, Address, Ran, addresses_of
 from tests.security.canary import SECRET
 
-LOOK_EVERY_S = 0.5
+LOOK_EVERY_S = 2.0
+"""How often the test looks for addresses. Each look reads the files of some twenty processes."""
 
 RUN = ("run", "mixed.yaml", "--task-file", "my_tasks.py", "--store")
 
@@ -45,7 +47,8 @@ def mixed(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str])
         while process.poll() is None:
             assert time.monotonic() < deadline, (place / "err").read_text()
             listened |= addresses_of(in_session(process.pid))
-            time.sleep(LOOK_EVERY_S)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(LOOK_EVERY_S)
 
     done = subprocess.CompletedProcess(
         process.args, process.wait(), (place / "out").read_text(), (place / "err").read_text()
