@@ -59,27 +59,6 @@ COLUMNS: tuple[Column, ...] = (
 """Every column, in the order in which row files and docs/columns.md show them."""
 
 
-def holdable(rows: list[Columns]) -> bool:
-    """Return whether a row file can hold all of these values."""
-    try:
-        pa.array(rows, pa.struct(list(arrow_schema())))
-    except Exception:  # Arrow raises what a value's own conversion raises, too
-        return False
-    return True
-
-
-def refusal(columns: Columns) -> str | None:
-    """Return which value no row file can hold, and why; None when every value can be held."""
-    for name, value in columns.items():
-        try:
-            pa.array([value], arrow_schema().field(name).type)
-        except Exception as e:
-            plain = isinstance(value, str | int | float)  # others need not have a repr
-            shown = repr(value)[:60] if plain else f"a {type(value).__name__}"
-            return f"{name} = {shown}: {' '.join(str(e).split())}"
-    return None
-
-
 def measured_columns() -> list[str]:
     """Return the names of the columns that the instruments fill, in schema order."""
     return [column.name for column in MEASURED]
