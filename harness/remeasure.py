@@ -33,6 +33,7 @@ from harness.store.schema import (
     measured_columns,
 )
 from harness.store.store import IDENTITY, Store
+from harness.store.under_way import UnderWay, say_cut_off
 from harness.sweeps.messages import show
 from harness.sweeps.registry import TaskRef, installed, load
 from harness.sweeps.sweep import Limits, Resources
@@ -77,6 +78,7 @@ def remeasure(
     task file must be given in `refs`: the copy in a store is never run, as anybody may have written
     it. Raises UserError when a task is not known.
     """
+    say_cut_off(store.files, None, progress.say)
     outdated = _outdated(store, again, progress)
     trials, failed = _trials(outdated.rows, refs, read_sources, progress)
 
@@ -100,10 +102,11 @@ def remeasure(
         checkpoints=None,
         trained=store.weights(),
     )
+    under_way = UnderWay(store.files, None)
     # No name for the generator: an error that leaves the loop closes it at once, which cancels what
     # is in flight.
     for batch, batch_results in (
-        results(queue, resources, settings, address, inline) if queue else ()
+        results(queue, resources, settings, address, inline, under_way) if queue else ()
     ):
         lost = any(result.failure_kind in SHARED_KINDS for result in batch_results)
         if lost and len(batch.trials) > 1:

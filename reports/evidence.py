@@ -30,6 +30,7 @@ from harness.store.records import RunRecord, SweepRecord
 from harness.store.replaced import replaced
 from harness.store.schema import arrow_schema
 from harness.store.store import Store
+from harness.store.under_way import cut_off
 from reports.entries import in_arrow
 from reports.measures import with_measures
 
@@ -92,7 +93,7 @@ def read_evidence(where: str | Path) -> Evidence:
     contents = store.read(columns, in_arrow)
     newest = latest(contents.rows)
     attempts = len(contents.rows)
-    problems = contents.problems
+    problems = [*contents.problems, *map(str, cut_off(store.files))]
     del contents  # the rows that a newer one stands for need not stay in memory
     ok = _whole_types(newest[newest["status"] == "ok"].reset_index(drop=True))
     over = replaced(newest)
