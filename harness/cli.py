@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import harness
-from harness.errors import UserError, strip_control_chars
+from harness.errors import UserError
 from harness.exit_codes import ExitCode
-from harness.interruption import exit_code
+from harness.interruption import ends_with_its_code, exit_code
 from harness.terminal.options import (
     Again,
     AllCells,
@@ -38,6 +38,7 @@ from harness.terminal.options import (
     SweepArgument,
     TaskFile,
 )
+from harness.terminal.streams import prepare_streams, say
 
 if TYPE_CHECKING:  # everything else is imported by the command that needs it: --help stays quick
     from harness.store.store import Store
@@ -91,8 +92,8 @@ def plan(
     from harness.sweeps.sweep import load_sweep
     from harness.terminal.listing import plan_table
 
-    loaded = load_sweep(sweep, _refs(task_file), _say)
-    costs = make_plan(loaded, _say)
+    loaded = load_sweep(sweep, _refs(task_file), say)
+    costs = make_plan(loaded, say)
     if as_json:
         cells = [cell._asdict() for cell in costs.cells]
         typer.echo(json.dumps({**costs._asdict(), "cells": cells}, indent=1))
@@ -120,18 +121,20 @@ def run(
     from harness.terminal.refusals import refuse_inline_on_a_cluster
 
     refuse_inline_on_a_cluster(inline, address)
-    loaded = load_sweep(sweep, _refs(task_file), _say)
+    loaded = load_sweep(sweep, _refs(task_file), say)
     if trial is not None:
         loaded = loaded.only(trial)
     if address is None:
         refuse_more_cores_than_here(loaded.resources.cpus, "resources.cpus")
     cells, uncounted = cost_cells(loaded)
-    say_uncounted(uncounted, _say)
+    say_uncounted(uncounted, say)
     refuse_what_cannot_fit(cells, loaded, here=address is None)
     if address is not None:  # before anything is written
         from harness.dispatch.cluster import connect
 
-        connect(address, loaded.resources, max((cell.gpus or 0.0 for cell in cells), default=0.0))
+        most_gpus = max((cell.gpus or 0.0 for cell in cells), default=0.0)
+        with ends_with_its_code():
+            connect(address, loaded.resources, most_gpus)
 
     progress = Progress()
     opened = _create_store(loaded, store)
@@ -196,9 +199,9 @@ def launch(
 
     client = job_server.connect(address)
     refs = _refs(task_file)
-    loaded = load_sweep(sweep, refs, _say)
+    loaded = load_sweep(sweep, refs, say)
     cells, uncounted = cost_cells(loaded)
-    say_uncounted(uncounted, _say)
+    say_uncounted(uncounted, say)
     refuse_what_cannot_fit(cells, loaded, here=False)
 
     same_command = shlex.split(how_to_go_on(sys.argv))
@@ -212,7 +215,7 @@ def launch(
         detach,
         how_to_follow=shlex.join(a for a in same_command if a != "--detach"),
         write=lambda text: typer.echo(text, nl=False),
-        say=_say,
+        say=say,
     )
     raise typer.Exit(code)
 
@@ -318,11 +321,6 @@ def schema(task_file: TaskFile = None) -> None:
     typer.echo(json.dumps(sweep_schema(_refs(task_file)), indent=1))
 
 
-def _say(line: str) -> None:
-    """Print a line to stderr: stdout is for results."""
-    typer.echo(line, err=True)
-
-
 def _refs(task_file: Path | None) -> "dict[str, TaskRef]":
     """Return the tasks that a --task-file defines, by name."""
     from harness.sweeps.registry import refs_in
@@ -333,16 +331,15 @@ def _refs(task_file: Path | None) -> "dict[str, TaskRef]":
 def main() -> None:
     """Entry point: bad input is one sentence on stderr and exit code 2."""
     from harness.dispatch.worker import pin
-    from harness.terminal.streams import prepare_streams
 
     prepare_streams()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    pin(str(Path(__file__).resolve().parent.parent))
+    pin(str(harness.HOME))
     try:
         app()
     except UserError as e:
         for line in str(e).splitlines():
-            print(f"unilaw: {strip_control_chars(line)}", file=sys.stderr)
+            say(f"unilaw: {line}")
         sys.exit(ExitCode.BAD_INPUT)
 
 
