@@ -89,7 +89,19 @@ def test_two_drivers_on_one_store_lose_nothing_and_show_nothing_twice(
     result = rivals(tmp_path, seeds=1, inline=True, environment=environment)
     assert result.failures == []
     assert result.found["ok"] == result.found["trials"] == 8
-    assert result.found["done_twice"] > 0
+    assert result.found["done_again"] > 0
+
+
+@linux
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_of_six_drivers_on_one_store_few_do_what_another_does(
+    tmp_path: Path, environment: dict[str, str]
+):
+    result = rivals(tmp_path, seeds=8, inline=True, environment=environment, drivers=6)
+    assert result.failures == []
+    assert result.found["ok"] == result.found["trials"] == 50
+    assert result.found["done_again"] <= result.found["trials"]
 
 
 def run_inline(sweep: Sweep, store: Store) -> None:

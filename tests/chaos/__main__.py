@@ -52,6 +52,7 @@ def scenarios(kills: int, days: int, seed: int) -> dict[str, Scenario]:
         "memory": lambda folder: [without_end(folder, environment)],
         "buckets": lambda folder: [a_bad_server(folder, every=3, environment=environment)],
         "rivals": lambda folder: [rivals(folder, seeds=3, inline=False)],
+        "six rivals": lambda folder: [rivals(folder, seeds=8, inline=True, drivers=6)],
         "signals": lambda folder: [told_to_end(folder, environment)],
         "worker": lambda folder: [a_worker_is_told(folder, environment)],
     }
