@@ -79,8 +79,8 @@ Inline = Annotated[
     bool,
     typer.Option(
         "--inline",
-        help="Run in this process, without Ray; for debugging. A trial that crashes takes the run"
-        " with it.",
+        help="Run in this process, without Ray; for debugging. A trial that crashes, or ends its"
+        " process, takes the run with it, and the next command says so.",
     ),
 ]
 

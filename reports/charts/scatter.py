@@ -62,8 +62,8 @@ def scatter(
         figure.add_traces(_markers(rows, choices, kind, colour, symbol, fills))
         slope = (fitted or {}).get(kind)
         if slope and not slope.failure:
-            for line in _fitted_lines(fit_rows(shown, kind), choices, slope):
-                figure.add_trace(_line(line, kind, colour))
+            lines = _fitted_lines(fit_rows(shown, kind), choices, slope)
+            figure.add_trace(_lines(lines, kind, colour))
     if guide is not None:
         figure.add_trace(_guide(shown, choices, guide))
 
@@ -137,9 +137,10 @@ def _values(column: pd.Series) -> list[float | None]:
     return [None if pd.isna(value) else value for value in column.tolist()]
 
 
-def _fitted_lines(rows: pd.DataFrame, choices: list[Axes], slope: Slope) -> list[list[View]]:
+def _fitted_lines(rows: pd.DataFrame, choices: list[Axes], slope: Slope) -> list[View]:
     """Return the fitted line of each curve between its smallest and largest fitted size, in every
-    view."""
+    view. The lines are one after another with a gap between two: a trace for each would make the
+    page grow, and plotly slow, with the curves."""
     y = choices[0][1]
     rows = rows[rows[y.column] > 0]
     log_p = np.log(rows["p"].to_numpy(float))
@@ -155,18 +156,19 @@ def _fitted_lines(rows: pd.DataFrame, choices: list[Axes], slope: Slope) -> list
     places = rows.groupby(["curve", "p"])[columns].median()
     ends = {end: places.loc[pd.MultiIndex.from_arrays([sizes.index, sizes[end]])] for end in sizes}
 
-    lines = []
-    for i, height in enumerate(heights.tolist()):
-        pairs = {c: [ends["min"][c].iloc[i], ends["max"][c].iloc[i]] for c in columns}
-        lines.append([(_finite(pairs[x.column]), height) for x, _ in choices])
-    return lines
+    along_y = _with_gaps(heights[:, 0], heights[:, 1])
+    along_x = {c: _with_gaps(ends["min"][c].to_numpy(), ends["max"][c].to_numpy()) for c in columns}
+    return [(along_x[x.column], along_y) for x, _ in choices]
 
 
-def _finite(values: list[float]) -> list[float | None]:
-    return [value if np.isfinite(value) else None for value in values]
+def _with_gaps(begins: np.ndarray, ends: np.ndarray) -> list[float | None]:
+    """Return begin, end, None for each line. An end that is not known is None, too."""
+    gaps = np.full(len(begins), np.nan)
+    values = np.column_stack([begins.astype(float), ends.astype(float), gaps]).ravel()
+    return [value if np.isfinite(value) else None for value in values.tolist()]
 
 
-def _line(views: list[View], kind: str, colour: str) -> go.Scatter:
+def _lines(views: list[View], kind: str, colour: str) -> go.Scatter:
     return _trace(
         views,
         mode="lines",
