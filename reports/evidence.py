@@ -100,6 +100,8 @@ def read_evidence(where: str | Path) -> Evidence:
     still_failed = newest["status"].eq("failed") & ~newest["trial_id"].isin(over)
     failed = newest[still_failed].reset_index(drop=True)
     trials = with_measures(_derive(ok, failed)).drop(columns="corruptions")
+    # one Python text for each id, which all the numbers of the page share
+    trials["trial_id"] = trials["trial_id"].astype(object)
     return Evidence(
         store,
         trials,

@@ -197,9 +197,9 @@ class Store(TrialFiles):
             with suppress(UserError):
                 write_index(self.files, pending)
 
-    def put_report(self, html: str) -> str:
+    def put_report(self, html: bytes) -> str:
         """Keep the report. Return its path or address."""
-        self.files.put("_report.html", html.encode())
+        self.files.put("_report.html", html)
         return self.files.path("_report.html")
 
     def put_sweep(self, sweep: SweepRecord) -> None:
