@@ -5,7 +5,7 @@ JSON.
 
 Exits with 1 when a committed row was lost or changed, when a trial that should has no `ok` row or
 shows more than one, when a run did not end, or when a failure is not a row of its kind. Takes about
-half an hour on a machine with little else to do.
+three quarters of an hour on a machine with little else to do.
 """
 
 import argparse
