@@ -26,6 +26,9 @@ from harness.store.writer import Writer
 
 PREFIX = "_running-"
 
+MOST_BYTES = 1_000_000
+"""Bytes of a larger file than any run writes, which may be anybody's and is not read."""
+
 NAMED = 3
 """Trials that a sentence names; it counts the others."""
 
@@ -123,7 +126,8 @@ def cut_off(files: Folder) -> list[CutOff]:
     writes are left out."""
     found = []
     for entry in files.entries():
-        if not entry.is_file or not entry.name.startswith(PREFIX):
+        of_a_run = entry.is_file and entry.name.startswith(PREFIX)
+        if not of_a_run or entry.size > MOST_BYTES:
             continue
         with suppress(FileNotFoundError, ValueError):
             run = RunUnderWay.model_validate_json(files.get(entry.name))

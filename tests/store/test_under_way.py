@@ -82,6 +82,7 @@ def test_what_cannot_be_known_is_not_said(store: Store):
 )
 def test_files_that_no_run_writes_are_left_out(store: Store, content: bytes):
     store.files.put(f"{PREFIX}1.json", content)
+    leave(store, "small", platform.node(), ended_pid(), TRIALS * 30_000)
     (Path(store.where) / f"{PREFIX}2.json").mkdir()
     (Path(store.where) / f"{PREFIX}3.json").symlink_to(f"{PREFIX}3.json")
     assert cut_off(store.files) == []
