@@ -89,7 +89,6 @@ def test_two_drivers_on_one_store_lose_nothing_and_show_nothing_twice(
     result = rivals(tmp_path, seeds=1, inline=True, environment=environment)
     assert result.failures == []
     assert result.found["ok"] == result.found["trials"] == 8
-    assert result.found["done_again"] > 0
 
 
 @linux
@@ -101,7 +100,7 @@ def test_of_six_drivers_on_one_store_few_do_what_another_does(
     result = rivals(tmp_path, seeds=8, inline=True, environment=environment, drivers=6)
     assert result.failures == []
     assert result.found["ok"] == result.found["trials"] == 50
-    assert result.found["done_again"] <= result.found["trials"]
+    assert result.found["most_often"] < 6, "one that each of them wrote"
 
 
 def run_inline(sweep: Sweep, store: Store) -> None:
