@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from harness.measures.boundary import column, l2_distance
+from harness.measures.distances import column, l2_distance
 from harness.measures.jacobian import local_norms
 from harness.training.stack import Model
 
