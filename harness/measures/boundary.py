@@ -30,12 +30,12 @@ from harness.training.stack import Model
 class Effort(NamedTuple):
     """How much `nearest_change` tries. docs/instruments.md shows what it costs and finds."""
 
-    steps: int = 24
+    steps: int = 32
     """Gradient steps of each run of the search."""
     rivals: int = 2
     """Rival classes that are aimed at in turn, the nearest first."""
-    neighbours: int = 4
-    """Nearest neighbours with another label that are shortened towards each point."""
+    neighbours: int = 12
+    """Nearest neighbours with another label in whose directions each point looks for a change."""
 
 
 DEFAULT = Effort()
@@ -43,6 +43,9 @@ DEFAULT = Effort()
 IN_REACH = 1.3
 """A further rival is aimed at from points whose first-order distance to it is below this multiple
 of the distance that is known already."""
+KNOWN_IN_REACH = 2.0
+"""A change of label in the direction of a neighbour counts up to this multiple of what the first
+run found. The search then begins a second time, in that direction."""
 SHORTENINGS = 7
 COARSE_SHORTENINGS = 4
 """Evaluations per shortening: of the best change, and of each candidate for it."""
@@ -103,11 +106,11 @@ def nearest_change(
     points. `wander` (R, *x.shape) holds random directions, taken in turn by points without a
     gradient. `at_x` are the margins of the predicted labels at x, if they are known.
 
-    The result is the nearest of these: the nearest `starts` with another label, shortened towards
-    x; what `descend` finds when it descends to the nearest rival; and what it finds when it aims at
-    each further rival in reach. Where there is one rival alone, the second run descends to it from
-    the direction of the best `starts`. Against exact distances the mean is 0.4 % too large on
-    random small ReLU nets and 1.0 % on trained ones (tests/measures/test_boundary_exactly.py).
+    The result is the nearest of these: what `descend` finds from x; changes in reach in the
+    directions of the nearest `starts` with another label, and what it finds from the direction of
+    the best of them; and what it finds when it aims at each further rival in reach. Against exact
+    distances the mean is EXACT % too large on random small ReLU nets and EXACT % on trained ones
+    (tests/measures/test_boundary_exactly.py).
     DeepFool, tried first, got stuck on a fifth of the points of narrow nets and overstated their
     mean threefold; tangent projections (FAB) after this search improved nothing (LOG.md).
     """
@@ -120,35 +123,44 @@ def nearest_change(
     steep = steepness(at_x, norms, classes or 1)
     search = Search(model, x, label, steep, linear_distance(at_x, norms), wander, classes)
 
-    known = torch.full_like(x, torch.nan)
-    for start in _nearest_starts(model, x, label, starts, classes, effort.neighbours):
-        change = shortened(x, start, here, search.margin, COARSE_SHORTENINGS)
-        known = nearer(x, change, known, l2_distance)
-    known = shortened(x, known, here, search.margin, SHORTENINGS)
+    change = descend(search, x, None, effort.steps)
+    best = shortened(x, change, here, search.margin, SHORTENINGS)
+    first = l2_distance(x, best)
 
-    aimless = ~search.first.isfinite() & known.flatten(1).isfinite().all(dim=1)
-    change = descend(search, torch.where(column(aimless, x), known, x), None, effort.steps)
-    change = shortened(x, change, here, search.margin, SHORTENINGS)
-    first = l2_distance(x, change)
-    best = nearer(x, change, known, l2_distance)
+    def keep(rows: Tensor, chosen: Tensor, change: Tensor) -> None:
+        """Keep the changes of the chosen points among `rows` where they are nearer."""
+        change = torch.where(column(chosen[rows], change), change, torch.nan)
+        best[rows] = nearer(x[rows], change, best[rows], l2_distance)
+
+    def run_again(chosen: Tensor, towards: Tensor, rival: Tensor | None) -> None:
+        """Run the search again from the chosen points (B,) bool."""
+        if not bool(chosen.any()):
+            return
+        rows = _rows(chosen, len(starts))
+        some = search.of(rows)
+        aim = None if rival is None else rival[rows]
+        change = descend(some, towards[rows], aim, effort.steps)
+        keep(rows, chosen, shortened(some.x, change, here[rows], some.margin, SHORTENINGS))
+
+    known = torch.full_like(x, torch.nan)
+    reach = KNOWN_IN_REACH * first
+    for start in _nearest_starts(model, x, label, starts, classes, effort.neighbours):
+        far = torch.lerp(x, start, column((reach / l2_distance(x, start)).clamp(max=1.0), x))
+        changed = search.margin(far) < 0
+        if not bool(changed.any()):
+            continue
+        rows = _rows(changed, len(starts))
+        some = search.of(rows)
+        change = shortened(some.x, far[rows], here[rows], some.margin, COARSE_SHORTENINGS)
+        change = torch.where(column(changed[rows], change), change, torch.nan)
+        known[rows] = nearer(some.x, change, known[rows], l2_distance)
+    is_known = l2_distance(x, known).isfinite()
+    keep(torch.arange(len(x), device=x.device), is_known, known)
+    run_again(is_known, known, None)
 
     rivals, distances = _rivals(at_x, norms, effort.rivals)
-    if classes is None or classes == 2:
-        towards = torch.where(known.isnan(), x, known)
-        change = descend(search, towards, None, effort.steps)
-        change = shortened(x, change, here, search.margin, SHORTENINGS)
-        best = nearer(x, change, best, l2_distance)
-
     for rival, distance in zip(rivals.T[1:], distances.T[1:], strict=True):
-        in_reach = distance < IN_REACH * l2_distance(x, best)
-        if not bool(in_reach.any()):
-            continue
-        rows = _rows(in_reach, len(starts))
-        some = search.of(rows)
-        change = descend(some, some.x, rival[rows], effort.steps)
-        change = shortened(some.x, change, here[rows], some.margin, SHORTENINGS)
-        change = torch.where(column(in_reach[rows], change), change, torch.nan)
-        best[rows] = nearer(some.x, change, best[rows], l2_distance)
+        run_again(distance < IN_REACH * l2_distance(x, best), x, rival)
     return Nearest(best, first)
 
 

@@ -106,7 +106,7 @@ def ours(net: nn.Module, data: Data, draw: Draw, right: Tensor, effort: Effort) 
 
 def theirs(attack: Attack, net: nn.Module, x: Tensor, y: Tensor) -> Found:
     """Run one attack; what it returns counts where the label is another."""
-    model = Counted(net)
+    model = Counted(net).eval()
     torch.manual_seed(0)
     clock = time.process_time()
     z = attack(model, x, y)
@@ -132,7 +132,7 @@ def in_unit_box(attack: Attack) -> Attack:
     """Return an attack for inputs in [0, 1] as one for inputs in [LOW, HIGH]."""
 
     def attack_scaled(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-        z = attack(Unboxed(net), (x - LOW) / (HIGH - LOW), y)
+        z = attack(Unboxed(net).eval(), (x - LOW) / (HIGH - LOW), y)
         return z.detach() * (HIGH - LOW) + LOW
 
     return attack_scaled
