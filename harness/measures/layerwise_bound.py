@@ -12,6 +12,7 @@ C is kept as a factor, C = G Gᵀ, so that a wide layer costs no more than its n
 """
 
 import math
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -29,17 +30,22 @@ def layerwise_bound(module: nn.Module, input_shape: tuple[int, ...]) -> float | 
     """Return a bound on ‖f(u) − f(v)‖ / ‖u − v‖ for all inputs u, v, per raw unit of input.
 
     `input_shape` leaves out the batch. None where the model is not a chain of linear layers,
-    nondecreasing functions of single numbers and scalings, or where the bound is not finite.
+    nondecreasing functions of single numbers and scalings, or where the bound is not finite. Layers
+    that declare their constant may stand before the first linear layer and after the last.
     """
     if not all(bool(p.isfinite().all()) for p in module.parameters()):
         return None
 
+    like = next(module.parameters(), torch.zeros(()))
+    x = torch.zeros(1, *input_shape, dtype=like.dtype, device=like.device)
     factor: Tensor | None = None  # G of C = G Gᵀ; None before the first linear layer
     scale = 1.0  # of everything after the last linear layer
     activated = False
-    flat = len(input_shape) == 1
+    ended = False  # by a layer of which nothing but its constant is known
     for layer in chain(module):
-        if isinstance(layer, nn.Linear) and runs_as(layer, nn.Linear) and flat:
+        if isinstance(layer, nn.Linear) and runs_as(layer, nn.Linear):
+            if ended or x.dim() != 2:
+                return None
             weight = scale * layer.weight.double().cpu()
             if factor is None:
                 factor = weight
@@ -49,15 +55,18 @@ def layerwise_bound(module: nn.Module, input_shape: tuple[int, ...]) -> float | 
                 factor = weight @ factor
             scale = 1.0
             activated = False
-        elif isinstance(layer, nn.Flatten) and (layer.start_dim, layer.end_dim) == (1, -1):
-            flat = True
         elif hasattr(layer, "affine"):
-            scale *= abs(float(layer.affine[0]))
+            scale *= abs(float(cast(Any, layer).affine[0]))
+        elif hasattr(layer, "lipschitz"):
+            scale *= float(cast(Any, layer).lipschitz)
+            ended = factor is not None
         elif (slope := _steepest_slope(layer)) is not None:
             scale *= slope
             activated = True
-        elif not (is_dropout(layer) or runs_as(layer, nn.Identity)):
+        elif not (is_dropout(layer) or runs_as(layer, nn.Identity) or runs_as(layer, nn.Flatten)):
             return None
+        if not is_dropout(layer):
+            x = layer(x)
 
     if factor is None:
         return None

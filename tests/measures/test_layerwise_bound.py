@@ -103,11 +103,33 @@ def test_a_constant_network_gives_zero():
     assert layerwise_bound(net, (2,)) == 0.0
 
 
+class Declared(nn.Module):
+    """A layer of which nothing but its constant is known."""
+
+    lipschitz = 3.0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 3 * x.flip(1)
+
+
+def test_a_declared_constant_multiplies_the_bound_at_both_ends():
+    torch.manual_seed(0)
+    net = mlp(4, 8, 1, 2)
+    alone = layerwise_bound(net, (4,))
+    assert alone is not None
+    both = nn.Sequential(Declared(), net, Declared())
+    assert layerwise_bound(both, (4,)) == pytest.approx(9 * alone)
+
+
 OTHERS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "convolutions": (MadryCNN(1, 10), (1, 28, 28)),
     "an activation that falls": (nn.Sequential(nn.Linear(4, 4), nn.GELU()), (4,)),
     "a negative slope": (nn.Sequential(nn.Linear(4, 4), nn.LeakyReLU(-0.5)), (4,)),
     "layers over channels": (nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Flatten()), (5, 3)),
+    "a declared layer in between": (
+        nn.Sequential(nn.Linear(4, 4), Declared(), nn.Linear(4, 1)),
+        (4,),
+    ),
     "no linear layer": (nn.Sequential(nn.ReLU()), (4,)),
     "weights that are not finite": (nn.Sequential(diagonal(float("inf"), 1.0), nn.ReLU()), (2,)),
 }
