@@ -72,12 +72,14 @@ def caps(x: Tensor, y: Tensor, theta: float = math.acos(3 / 4), held_out: int = 
     if float(cosines.max()) > math.cos(2 * theta) + 1e-6:
         raise ValueError(f"caps of half-angle {theta:.4f} overlap: a cosine is {cosines.max():.4f}")
 
-    module = nn.Sequential(nn.Linear(d, n), nn.ReLU(), nn.Linear(n, 1, bias=False))
+    bumps = nn.Linear(d, n)
+    labels = nn.Linear(n, 1, bias=False)
     height = 1 - math.cos(theta)
     with torch.no_grad():
-        module[0].weight.copy_(x / height)
-        module[0].bias.fill_(-math.cos(theta) / height)
-        module[2].weight.copy_(y[None])
+        bumps.weight.copy_(x / height)
+        bumps.bias.fill_(-math.cos(theta) / height)
+        labels.weight.copy_(y[None])
+    module = nn.Sequential(bumps, nn.ReLU(), labels)
 
     elsewhere = on_sphere(held_out, d, seed=1)
     label = torch.where(module(elsewhere).detach()[:, 0] >= 0, 1.0, -1.0)

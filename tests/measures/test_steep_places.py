@@ -61,12 +61,14 @@ def test_the_rims_of_caps_around_unit_vectors():
 def slab(d: int, slope: float) -> tuple[nn.Sequential, Data]:
     """Return a network that is 0 where x₁ < .1, 1 where x₁ > .1 + 1/slope, and linear in between;
     and points around it."""
-    module = nn.Sequential(nn.Linear(d, 2), nn.ReLU(), nn.Linear(2, 1))
+    ramps = nn.Linear(d, 2)
+    difference = nn.Linear(2, 1)
     with torch.no_grad():
-        module[0].weight.zero_()[:, 0] = slope
-        module[0].bias.copy_(torch.tensor([-0.1 * slope, -0.1 * slope - 1]))
-        module[2].weight.copy_(torch.tensor([[1.0, -1.0]]))
-        module[2].bias.fill_(-0.5)
+        ramps.weight.zero_()[:, 0] = slope
+        ramps.bias.copy_(torch.tensor([-0.1 * slope, -0.1 * slope - 1]))
+        difference.weight.copy_(torch.tensor([[1.0, -1.0]]))
+        difference.bias.fill_(-0.5)
+    module = nn.Sequential(ramps, nn.ReLU(), difference)
     x = points(200, d)
     y = torch.where(x[:, 0] > 0.1, 1.0, -1.0)
     return module, Data(x[:100], y[:100], x[100:], y[100:], Noise("none", 0.0, 0.0, 0.0))
