@@ -34,9 +34,10 @@ from harness.store.schema import (
 )
 from harness.store.store import IDENTITY, Store
 from harness.sweeps.messages import show
+from harness.sweeps.point_counts import PointCounts
 from harness.sweeps.registry import TaskRef, installed, load
 from harness.sweeps.sweep import Limits, Resources
-from harness.sweeps.trial import MEASURE_POINTS, Batch, RunSettings, Trial
+from harness.sweeps.trial import Batch, RunSettings, Trial
 from harness.terminal.progress import Progress
 
 MEASURED = measured_columns()
@@ -96,7 +97,7 @@ def remeasure(
         gpus=gpus,
         seconds=Limits().seconds_per_trial,
         weights_bytes=0,
-        measure_points=points or MEASURE_POINTS,
+        measure_points=points or tuple(PointCounts()),
         checkpoints=None,
         trained=store.weights(),
     )

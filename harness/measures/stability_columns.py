@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from harness.measures.at_points import AtPoints
+from harness.measures.at_points import Searched
 from harness.measures.boundary import Nearest, stability
 from harness.measures.certified_bound import Bound, certified_radii
 from harness.measures.gradients import linear_distance, slopes
@@ -21,9 +21,9 @@ DISAGREE = 1.1
 different."""
 
 
-def stability_columns(probe: Probe, at: AtPoints, bounds: Sequence[Bound]) -> list[Columns]:
+def stability_columns(probe: Probe, at: Searched, bounds: Sequence[Bound]) -> list[Columns]:
     """Return each model's class stability: first order, by attack, and certified."""
-    margins = at.local.margins
+    margins = at.margins
     first_order = probe.each(linear_distance(margins, slopes(margins)))
     attack = probe.each(at.distance)
     disagreement = _disagreement(probe, at.nearest)

@@ -25,12 +25,13 @@ from harness.store.columns.provenance import PROVENANCE
 from harness.store.columns.size import SIZE
 from harness.store.columns.stability import STABILITY
 from harness.store.columns.training import TRAINING
+from harness.store.columns.training_radius import TRAINING_RADIUS
 from harness.store.columns.trial import TRIAL
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """Version of this table. A store that a newer version has written to is refused."""
 
-MEASURES_VERSION = 5
+MEASURES_VERSION = 6
 """Increase it when an instrument in `harness/measures/` starts to give other numbers."""
 
 Columns = dict[str, Any]
@@ -40,6 +41,7 @@ MEASURED: tuple[Column, ...] = (
     *ACCURACY,
     *DATA,
     *STABILITY,
+    *TRAINING_RADIUS,
     *LIPSCHITZ,
     *ADVERSARIAL,
     *PERTURBATIONS,

@@ -3,7 +3,19 @@
 from harness.store.column import ESTIMATE, F64, I64, LOWER, UPPER, Column
 
 STABILITY: tuple[Column, ...] = (
-    Column("measure_points", I64, "samples", "held-out points behind every sensitivity column"),
+    Column(
+        "measure_points",
+        I64,
+        "samples",
+        "held-out points behind the stability columns, and behind every other sensitivity column"
+        " where measure_points_others is null",
+    ),
+    Column(
+        "measure_points_others",
+        I64,
+        "samples",
+        "held-out points behind every other sensitivity column: the first of measure_points",
+    ),
     Column(
         "stability_cap", F64, "data units", "distances above this count as this, and as censored"
     ),
