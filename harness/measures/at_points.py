@@ -9,15 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from harness.measures.boundary import (
-    OVERSHOT,
-    Nearest,
-    changing,
-    column,
-    l2_distance,
-    nearer,
-    nearest_change,
-)
+from harness.measures.boundary import OVERSHOT, Nearest, changing, nearest_change
+from harness.measures.distances import column, l2_distance, nearer
 from harness.measures.gradients import Margins, margins, margins_of, slopes
 from harness.measures.input_noise import NoiseResponse, noise_response
 from harness.measures.jacobian import (

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from harness.measures.boundary import WANDER_DIRECTIONS
 from harness.measures.corruption import draw_directions
+from harness.measures.margin_descent import WANDER_DIRECTIONS
 from harness.measures.row_space import RowSpaceView
 from harness.task import Data, Seeds
 from harness.training.stack import Model, Program, flat

@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from harness.measures.at_points import search_at_points
-from harness.measures.boundary import changing, l2_distance, nearest_change
+from harness.measures.boundary import changing, nearest_change
+from harness.measures.distances import l2_distance
 from harness.measures.points import Probe, TrainingDraw
 from harness.measures.stability_columns import STABILITY_CAP
 from harness.measures.training_radius import training_radius

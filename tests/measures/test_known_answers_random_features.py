@@ -3,8 +3,8 @@ figures by more than 2 %.
 
 The setting is a toy of the law of von Berg et al. 2026 (arXiv 2603.02806): d = 20, n = 100, labels
 sign(x₁) of which 15 % are flipped, g(x) = ⟨a, relu(W x)⟩/√p with W drawn once and a of minimum norm
-(least squares below p = n), 150 held-out points, means over three seeds. Draws are made in the order
-of `rf_margin_toy.py` in msrepo/theory_inclined_papers_with_annotations.
+(least squares below p = n), 150 held-out points, means over three seeds. The order of the draws is
+that of `rf_margin_toy.py` in msrepo/theory_inclined_papers_with_annotations.
 
 Run alone: python -m pytest tests/measures/test_known_answers_random_features.py
 """

@@ -68,7 +68,8 @@ STABILITY: tuple[Column, ...] = (
         "stability_attack_disagreement",
         F64,
         "share",
-        "points at which the search's two beginnings ended more than 10 % apart",
+        "points at which the search's first run ended more than 10 % beyond the nearest change"
+        " found",
     ),
     Column(
         "stability_certified_mean",
