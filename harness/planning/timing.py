@@ -232,7 +232,7 @@ def _measuring(models: list[nn.Module], shape: tuple[int, ...]) -> _Timed:
     describe(data)  # once per data set, and for a process's first one a slow import
 
     clock = time.perf_counter()
-    measure(program, [data] * len(models), [Seeds(0)] * len(models))
+    measure(program, [data] * len(models), [Seeds(0)] * len(models), MEASURE_POINTS)
     seconds = time.perf_counter() - clock
 
     points = len(models) * MEASURE_POINTS
