@@ -97,7 +97,7 @@ def remeasure(
         gpus=gpus,
         seconds=Limits().seconds_per_trial,
         weights_bytes=0,
-        measure_points=points or tuple(PointCounts()),
+        measure_points=points or PointCounts().plain,
         checkpoints=None,
         trained=store.weights(),
     )

@@ -175,7 +175,7 @@ def settings_of(sweep: Sweep, store: Store) -> RunSettings:
         gpus=0.0,
         seconds=sweep.limits.seconds_per_trial,
         weights_bytes=int(sweep.limits.weights_mb * 1e6),
-        measure_points=tuple(sweep.limits.measure_points.counts),
+        measure_points=sweep.limits.measure_points.counts.plain,
         checkpoints=store.checkpoints(),
     )
 

@@ -31,11 +31,16 @@ class PointCounts(NamedTuple):
         return cls(points, points, points) if isinstance(points, int) else cls(*points)
 
     @property
-    def as_dear_as(self) -> float:
+    def plain(self) -> tuple[int, int, int]:
+        """The numbers as they travel to workers, which may load this class from another place."""
+        return self.stability, self.training_radius, self.others
+
+    @property
+    def as_dear_as(self) -> int:
         """Return the number of points for all instruments alike that costs as much."""
         weights = (
             STABILITY_SHARE,
             TRAINING_RADIUS_SHARE,
             1 - STABILITY_SHARE - TRAINING_RADIUS_SHARE,
         )
-        return sum(weight * count for weight, count in zip(weights, self, strict=True))
+        return round(sum(weight * count for weight, count in zip(weights, self, strict=True)))

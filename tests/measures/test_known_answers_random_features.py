@@ -55,15 +55,14 @@ def fitted(p: int, seed: int) -> tuple[nn.Module, Data]:
     x_test = on_sphere(draw, HELD_OUT)
     y_test = noisy_labels(draw, x_test)
 
-    model = nn.Sequential(
-        nn.Linear(D, p, bias=False), nn.ReLU(), nn.Linear(p, 1, bias=False)
-    ).double()
+    first = nn.Linear(D, p, bias=False)
+    last = nn.Linear(p, 1, bias=False)
     with torch.no_grad():
-        model[0].weight.copy_(torch.from_numpy(features))
-        model[2].weight.copy_(torch.from_numpy(weights / np.sqrt(p))[None])
+        first.weight.copy_(tensor(features))
+        last.weight.copy_(tensor(weights / np.sqrt(p))[None])
     noise = Noise("label_flip", FLIPPED, FLIPPED, sigma2=4 * FLIPPED * (1 - FLIPPED))
     data = Data(tensor(x), tensor(y), tensor(x_test), tensor(y_test), noise)
-    return model.float(), data
+    return nn.Sequential(first, nn.ReLU(), last), data
 
 
 @cache
