@@ -6,10 +6,10 @@ from harness.sweeps.trial import MEASURE_POINTS
 
 STABILITY_SHARE = 0.3
 """Part of the seconds of measuring that goes into the search of stability, where all instruments
-have the same number of points."""
+have the same number of points. A guess: it has not been timed."""
 
 TRAINING_RADIUS_SHARE = 0.25
-"""The same part of the training radius."""
+"""The same part of the training radius. A guess too."""
 
 
 class PointCounts(NamedTuple):
