@@ -5,27 +5,29 @@ import json
 import os
 import shlex
 import sys
-from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-import harness
 from harness.errors import UserError, strip_control_chars
 from harness.exit_codes import ExitCode
 from harness.interruption import exit_code
+from harness.terminal.counts import by_kind
 from harness.terminal.options import (
     Again,
     AllCells,
+    AsJson,
     CompactSource,
     CompactTarget,
     Cpus,
     Detach,
+    Draws,
     Gpus,
     Inline,
     JobArgument,
     JobServer,
+    OneDesign,
     OneTrial,
     Points,
     RayAddress,
@@ -34,15 +36,16 @@ from harness.terminal.options import (
     RetryFailed,
     RowStore,
     RowStoreOfJob,
+    SelftestPage,
+    SelftestSeed,
     StoreArgument,
     SweepArgument,
     TaskFile,
+    Version,
 )
 
 if TYPE_CHECKING:  # everything else is imported by the command that needs it: --help stays quick
-    from harness.store.store import Store
     from harness.sweeps.registry import TaskRef
-    from harness.sweeps.sweep import Sweep
 
 app = typer.Typer(
     name="unilaw",
@@ -53,20 +56,9 @@ app = typer.Typer(
 )
 
 
-def _print_version(requested: bool) -> None:
-    if requested:
-        typer.echo(f"unilaw {harness.__version__}")
-        raise typer.Exit
-
-
 @app.callback()
 def unilaw(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
-        ),
-    ] = False,
+    version: Version = False,
 ) -> None:
     """Scaling-law benchmark harness for the universal law of robustness."""
 
@@ -82,7 +74,7 @@ def tasks(task_file: TaskFile = None) -> None:
 @app.command()
 def plan(
     sweep: SweepArgument,
-    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+    as_json: AsJson = False,
     every_cell: AllCells = False,
     task_file: TaskFile = None,
 ) -> None:
@@ -117,7 +109,7 @@ def run(
     from harness.run import run as run_sweep
     from harness.sweeps.sweep import load_sweep
     from harness.terminal.progress import Progress
-    from harness.terminal.refusals import refuse_inline_on_a_cluster
+    from harness.terminal.refusals import create_store, refuse_inline_on_a_cluster
 
     refuse_inline_on_a_cluster(inline, address)
     loaded = load_sweep(sweep, _refs(task_file), _say)
@@ -134,7 +126,7 @@ def run(
         connect(address, loaded.resources, max((cell.gpus or 0.0 for cell in cells), default=0.0))
 
     progress = Progress()
-    opened = _create_store(loaded, store)
+    opened = create_store(loaded, store)
     try:
         outcome = run_sweep(loaded, opened, address, inline, retry_failed, progress)
     except KeyboardInterrupt as e:
@@ -153,28 +145,11 @@ def run(
         )
     failed = sum(outcome.failed.values()) + outcome.given_up
     typer.echo(
-        f"{outcome.ok} ok, {failed} failed{_by_kind(outcome.failed)},"
+        f"{outcome.ok} ok, {failed} failed{by_kind(outcome.failed)},"
         f" {outcome.finished_before} finished before, {outcome.seconds:.0f} s; rows in {opened}"
     )
     if failed:
         raise typer.Exit(ExitCode.FAILED)
-
-
-def _create_store(sweep: "Sweep", store: str | None) -> "Store":
-    """Open the store that the command names, or the sweep file's; raise UserError at the line that
-    names it."""
-    from harness.store.store import Store
-
-    try:
-        return Store.create(sweep.store if store is None else store)
-    except UserError as e:
-        raise UserError(f"{sweep.store_where}: {e}" if store is None else str(e)) from None
-
-
-def _by_kind(failed: "Counter[str]") -> str:
-    """Return " (2 bug, 1 oom)"; empty when nothing failed."""
-    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(failed.items()))
-    return f" ({kinds})" if kinds else ""
 
 
 @app.command()
@@ -272,7 +247,7 @@ def measure(
         progress.stop()
 
     typer.echo(
-        f"{outcome.measured} measured, {outcome.failed.total()} not{_by_kind(outcome.failed)},"
+        f"{outcome.measured} measured, {outcome.failed.total()} not{by_kind(outcome.failed)},"
         f" {outcome.current} up to date, {outcome.without_weights} without kept weights; rows in"
         f" {store}"
     )
@@ -299,6 +274,24 @@ def report(
     from reports.page import write_report
 
     typer.echo(f"report: {write_report(store, output)}")
+
+
+@app.command()
+def selftest(
+    draws: Draws = 50,
+    only: OneDesign = None,
+    seed: SelftestSeed = 1,
+    as_json: AsJson = False,
+    page: SelftestPage = None,
+) -> None:
+    """Plant known truths in simulated stores and count how often the report states them. Exits with
+    1 when a stated rate is broken."""
+    from reports.selftest.command import selftest as run_selftest
+
+    outcome = run_selftest(draws, only, seed, page, _say)
+    typer.echo(outcome.as_json if as_json else outcome.as_text)
+    if outcome.broken:
+        raise typer.Exit(ExitCode.FAILED)
 
 
 @app.command()
