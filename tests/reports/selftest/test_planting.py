@@ -56,10 +56,9 @@ def test_each_part_of_the_scatter_has_its_standard_deviation(part: str):
             ).sum()
             found += list(of_curve)
         else:
-            by = {"level": "curve", "cell": "cell", "shared": ["curve", "seed"]}.get(
-                part, "trial_id"
-            )
-            groups = (log_y - np.log(0.03)).groupby([planted[b] for b in np.atleast_1d(by)])
+            by = {"level": ["curve"], "cell": ["cell"], "shared": ["curve", "seed"]}
+            names = by.get(part, ["trial_id"])
+            groups = (log_y - np.log(TYPICAL)).groupby([planted[name] for name in names])
             assert groups.std().fillna(0).max() < 1e-9
             found += list(groups.mean())
     assert np.std(found) == pytest.approx(0.1, rel=0.12)
