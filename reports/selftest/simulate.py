@@ -16,7 +16,7 @@ import numpy as np
 
 from reports.selftest.designs import DESIGNS, Design
 from reports.selftest.judge import answers
-from reports.selftest.planting import plant
+from reports.selftest.planting import layout_of, plant
 from reports.selftest.rows import store_of
 from reports.selftest.truths import TRUTHS
 
@@ -87,10 +87,11 @@ def carry_out(plan: Plan) -> Counter[Counted]:
     place = (plan.seed, plan.design, plan.truth, int(plan.rough))
     evidence = store_of(design, np.random.default_rng([*place, plan.first]), plan.rough)
 
+    layout = layout_of(evidence.trials, design)
     counts: Counter[Counted] = Counter()
     for draw in range(plan.first, plan.first + plan.draws):
         rng = np.random.default_rng([*place, draw, 1])
-        planted = plant(evidence.trials, design, truth, rng, plan.rough)
+        planted = plant(evidence.trials, layout, truth, rng, plan.rough)
         for answer in answers(evidence._replace(trials=planted), truth):
             counts[Counted(design.name, plan.rough, truth.name, *answer)] += 1
     return counts

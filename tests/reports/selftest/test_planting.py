@@ -11,7 +11,7 @@ from reports.evidence import Evidence, fit_rows, read_evidence
 from reports.fits.slope import fit_slope
 from reports.measures import STABILITY
 from reports.selftest.designs import QUICKSTART, SPHERE_LAW, Design, Spread
-from reports.selftest.planting import TYPICAL, plant
+from reports.selftest.planting import TYPICAL, layout_of, plant
 from reports.selftest.rows import design_rows, store_of
 from reports.selftest.truths import TRUTHS, Truth
 from tests.reports.stores import make_store
@@ -30,8 +30,8 @@ def quickstart() -> Evidence:
 
 @pytest.mark.parametrize("truth", [t for t in TRUTHS if t.slope is not None], ids=lambda t: t.name)
 def test_without_scatter_the_fitted_slope_is_the_planted_one(quickstart: Evidence, truth: Truth):
-    design = with_spread(QUICKSTART, NOTHING)
-    trials = plant(quickstart.trials, design, truth, np.random.default_rng(0), rough=False)
+    layout = layout_of(quickstart.trials, with_spread(QUICKSTART, NOTHING))
+    trials = plant(quickstart.trials, layout, truth, np.random.default_rng(0), rough=False)
     pure = next(kind for kind in trials["kind"].unique() if "pure noise" in kind)
     assert fit_slope(fit_rows(trials, pure), STABILITY).slope == pytest.approx(
         truth.slope, abs=1e-9
@@ -43,10 +43,11 @@ def test_without_scatter_the_fitted_slope_is_the_planted_one(quickstart: Evidenc
 def test_each_part_of_the_scatter_has_its_standard_deviation(part: str):
     design = with_spread(SPHERE_LAW, NOTHING._replace(**{part: 0.1}))
     trials = store_of(design, np.random.default_rng(0), rough=False).trials
+    layout = layout_of(trials, design)
     nothing = TRUTHS[-1]
     found = []
     for draw in range(20):
-        planted = plant(trials, design, nothing, np.random.default_rng(draw), rough=False)
+        planted = plant(trials, layout, nothing, np.random.default_rng(draw), rough=False)
         log_y = np.log(planted[STABILITY])
         if part == "slope":
             x = np.log(planted["p"].astype(float))
@@ -69,7 +70,8 @@ def test_planting_after_reading_equals_reading_a_store_with_the_planted_values(
     quickstart: Evidence, tmp_path
 ):
     truth = TRUTHS[0]
-    planted = plant(quickstart.trials, QUICKSTART, truth, np.random.default_rng(5), rough=False)
+    layout = layout_of(quickstart.trials, QUICKSTART)
+    planted = plant(quickstart.trials, layout, truth, np.random.default_rng(5), rough=False)
     values = planted.set_index("trial_id")
     rows = [
         row
