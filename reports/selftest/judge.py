@@ -25,7 +25,7 @@ QUESTIONS = (INTERVAL, LAW, COLLAPSE, BIGGER, GENERALISATION)
 
 ATTAINED = "attains the law's order"
 NOT_ATTAINED = "compatible, order not attained"
-STEEPER = "steeper than the law allows in the long run"
+STEEPER = "steeper than the law"
 
 
 class Answer(NamedTuple):

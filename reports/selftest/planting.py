@@ -47,7 +47,7 @@ class Layout(NamedTuple):
 def layout_of(trials: pd.DataFrame, design: Design) -> Layout:
     """Return the layout of a store of this design."""
     curve = trials["curve"]
-    log_p = np.log(trials["p"].astype(float))
+    log_p = pd.Series(np.log(trials["p"].to_numpy(float)), index=trials.index)
     of_kind = {kind: spread_of(design, rows) for kind, rows in trials.groupby("kind")}
     spreads = np.array([of_kind[kind] for kind in trials["kind"]])
     return Layout(

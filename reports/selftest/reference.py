@@ -36,7 +36,7 @@ def cells_of(trials: pd.DataFrame) -> pd.DataFrame:
 
 def covariance(cells: pd.DataFrame, spread: Spread) -> np.ndarray:
     """Return (K, K), the covariance of the mean log values of K cells."""
-    log_p = np.log(cells["p"].astype(float))
+    log_p = pd.Series(np.log(cells["p"].to_numpy(float)), index=cells.index)
     along = (log_p - log_p.groupby(cells["curve"]).transform("mean")).to_numpy()
     curve = cells["curve"].to_numpy()
     same = curve[:, None] == curve[None, :]

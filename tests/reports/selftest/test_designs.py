@@ -5,6 +5,7 @@ Run alone: python -m pytest tests/reports/selftest/test_designs.py
 """
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from harness.planning.plan import Cell, cost_cells
@@ -16,7 +17,16 @@ from tests import ROOT
 
 BY_NAME = {design.name: design for design in DESIGNS}
 EXAMPLES = ROOT / "reports" / "examples"
-OF_KIND = ["outputs", "stop_rule", "epsilon", "n", "p"]
+MISSED = {"mnist-law-60k": {(1, "noise", 0.48, 1000, 3931)}, "gpt-law": set()}
+"""Cells past the onset that do not fit in an example store, since a seed stopped above the noise."""
+
+
+def cells(trials: pd.DataFrame) -> set[tuple[object, ...]]:
+    """Return outputs, stop rule, ε, n and p of every cell."""
+    epsilon = trials["epsilon"].round(6)
+    return set(
+        zip(trials["outputs"], trials["stop_rule"], epsilon, trials["n"], trials["p"], strict=True)
+    )
 
 
 def level(cell: Cell) -> float:
@@ -26,7 +36,7 @@ def level(cell: Cell) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", BY_NAME)
+@pytest.mark.parametrize("name", ["sphere-law", "mnist-law", "quickstart"])
 def test_the_cells_are_those_of_the_sweep(name):
     planned = sorted(
         (c.task, c.n, c.d_ambient, c.p, c.config["stop"], level(c), c.seeds)
@@ -43,17 +53,15 @@ def test_the_cells_are_those_of_the_sweep(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["mnist-law-60k", "gpt-law"])
-def test_the_cells_that_fit_are_those_of_the_example_store(name):
+@pytest.mark.parametrize("name", MISSED)
+def test_the_cells_that_are_and_that_fit_are_those_of_the_example_store(name):
     measured = read_evidence(EXAMPLES / name).trials
     planted = store_of(BY_NAME[name], np.random.default_rng(0), rough=False).trials
-    fitted = [
-        {(*row[:2], round(row[2], 6), *row[3:]) for row in t.loc[t["in_fit"], OF_KIND].to_numpy()}
-        for t in (measured, planted)
-    ]
-    lost = measured[~measured["complete"]]
-    lost_cells = {(*row[:2], round(row[2], 6), *row[3:]) for row in lost[OF_KIND].to_numpy()}
-    assert fitted[0] == fitted[1] - lost_cells
+    assert cells(measured) == cells(planted)
+    assert len(measured) == len(planted)
+    fitted = cells(planted[planted["in_fit"]])
+    assert cells(measured[measured["in_fit"]]) == fitted - MISSED[name]
+    assert MISSED[name] <= fitted
 
 
 def test_a_rough_store_loses_trials_and_begins_some_curves_later():

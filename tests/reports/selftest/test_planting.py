@@ -5,6 +5,7 @@ Run alone: python -m pytest tests/reports/selftest/test_planting.py
 """
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from reports.evidence import Evidence, fit_rows, read_evidence
@@ -50,7 +51,7 @@ def test_each_part_of_the_scatter_has_its_standard_deviation(part: str):
         planted = plant(trials, layout, nothing, np.random.default_rng(draw), rough=False)
         log_y = np.log(planted[STABILITY])
         if part == "slope":
-            x = np.log(planted["p"].astype(float))
+            x = pd.Series(np.log(planted["p"].to_numpy(float)), index=planted.index)
             along = x - x.groupby(planted["curve"]).transform("mean")
             of_curve = (log_y * along).groupby(planted["curve"]).sum() / (along**2).groupby(
                 planted["curve"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError
-from reports.law import Fits
+from reports import law
 from reports.selftest import judge
 from reports.selftest.command import selftest
 from reports.selftest.designs import DESIGNS
@@ -20,13 +20,13 @@ from reports.selftest.lines import Line, lines_of, merged
 from reports.selftest.simulate import Counted, Plan, carry_out
 from reports.selftest.truths import TRUTHS
 
-QUICKSTART = [design.name for design in DESIGNS].index("quickstart")
+GPT_LAW = [design.name for design in DESIGNS].index("gpt-law")
 ORDER = 0
 NOTHING = len(TRUTHS) - 1
 
 
 def plan(truth: int, first: int = 0, draws: int = 2, rough: bool = False) -> Plan:
-    return Plan(QUICKSTART, truth, rough, first, draws, seed=1)
+    return Plan(GPT_LAW, truth, rough, first, draws, seed=1)
 
 
 def counted(question: str, right: int, undecided: int, wrong: int, subject: str = "") -> dict:
@@ -77,19 +77,14 @@ def test_draws_do_not_depend_on_how_they_are_grouped():
 
 @pytest.mark.slow
 def test_rules_whose_intervals_are_too_narrow_break_the_stated_coverage(monkeypatch):
-    honest = judge.fit_all
+    honest = law.fit_slope
 
-    def narrow(trials) -> Fits:
-        fits = honest(trials)
-        kinds = []
-        for kind in fits.kinds:
-            b = kind.stability.slope
-            claimed = kind.stability._replace(low=b - 0.002, high=b + 0.002)
-            kinds.append(kind._replace(stability=claimed))
-        return fits._replace(kinds=kinds)
+    def narrow(*given, **options):
+        slope = honest(*given, **options)
+        return slope._replace(low=slope.slope - 0.002, high=slope.slope + 0.002)
 
-    monkeypatch.setattr(judge, "fit_all", narrow)
-    lines = merged(lines_of(carry_out(plan(NOTHING, draws=8)), {}))
+    monkeypatch.setattr(law, "fit_slope", narrow)
+    lines = merged(lines_of(carry_out(plan(NOTHING, draws=3)), {}))
     (interval,) = [line for line in lines if line.question == INTERVAL]
     assert "stated ≥ 90%" in interval.broken
 
