@@ -125,7 +125,7 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _derive(ok: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
-    """Return the ok rows with adversary, kind, curve, cell, x_law, complete, whole, in_fit,
+    """Return the ok rows with adversary, kind, curve, cell, x_law, complete, whole, onset, in_fit,
     tests_stability, tests_lipschitz and why_hollow.
 
     adversary: what the model was trained against, or "none". kind: family, target, noise level,
@@ -160,14 +160,21 @@ def _derive(ok: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
     learnt = (_learnt(t) | t["stop_rule"].ne("epochs") | t["epsilon"].gt(0)) & trained
     t["whole"] = (settled & learnt & t["complete"]).groupby(t["cell"]).transform("all").astype(bool)
 
-    onset = t["p"].where(t["whole"]).groupby(t["curve"]).transform("min").fillna(np.inf)
-    past = t["whole"] & t["p"].gt(onset)
-    t["in_fit"] = past & t["p"].where(past).groupby(t["curve"]).transform("nunique").ge(MIN_SIZES)
+    smallest = t["p"].where(t["whole"]).groupby(t["curve"]).transform("min")
+    t["onset"] = smallest.astype(float).fillna(np.inf)
+    t["in_fit"] = _in_fit(t, 1)
 
     t["tests_lipschitz"] = settled & t["below_noise"].eq(True)
     t["tests_stability"] = t["tests_lipschitz"] & t["below_bayes_error"].eq(True)
     t["why_hollow"] = _why_hollow(t, trained, settled)
     return t
+
+
+def _in_fit(t: pd.DataFrame, factor: float) -> pd.Series:
+    """Return whether each trial enters a fit of the cells past the onset of their curve, from
+    `factor` times its p on."""
+    past = t["whole"] & t["p"].gt(t["onset"]) & t["p"].ge(factor * t["onset"])
+    return past & t["p"].where(past).groupby(t["curve"]).transform("nunique").ge(MIN_SIZES)
 
 
 def _why_hollow(t: pd.DataFrame, trained: pd.Series, settled: pd.Series) -> np.ndarray:
@@ -224,6 +231,7 @@ def _noise(row: dict[str, Any]) -> str:
     return "pure noise" if row["sigma2"] == 1 else f"σ² {row['sigma2']:g}"
 
 
-def fit_rows(trials: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """Return the rows of a kind that enter fits."""
-    return trials[trials["kind"].eq(kind) & trials["in_fit"]]
+def fit_rows(trials: pd.DataFrame, kind: str, factor: float = 1) -> pd.DataFrame:
+    """Return the rows of a kind that enter fits, from `factor` times the onset's p on."""
+    own = trials[trials["kind"].eq(kind)]
+    return own[own["in_fit"]] if factor == 1 else own[_in_fit(own, factor)]

@@ -27,7 +27,7 @@ from harness.store.columns.stability import STABILITY
 from harness.store.columns.training import TRAINING
 from harness.store.columns.trial import TRIAL
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """Version of this table. A store that a newer version has written to is refused."""
 
 MEASURES_VERSION = 5

@@ -9,11 +9,12 @@ from reports.charts.scatter import scatter
 from reports.evidence import Evidence
 from reports.fit_numbers import slope_numbers
 from reports.fits.slope import Slope
-from reports.law import ORDER, Fits, KindFit
+from reports.law import Fits, KindFit
 from reports.measures import LOWER, STABILITY
 from reports.numbers import Number, Sentence
 from reports.sections.counts import count_trials
 from reports.sections.section import Section, fill
+from reports.verdicts import ORDER
 
 
 class SlopeText(NamedTuple):
