@@ -11,14 +11,13 @@ from typing import NamedTuple
 
 from harness.errors import UserError
 from harness.store.whole_file import write_whole
+from reports.rules import RULES, rules_hash
 from reports.selftest.designs import DESIGNS, Design
 from reports.selftest.lines import TOO_WIDE, conclusion, coverage, lines_of
 from reports.selftest.reference import powers
 from reports.selftest.simulate import plans, simulate
 from reports.selftest.table import as_json, as_page, as_table
 from reports.selftest.truths import TRUTHS
-
-RULES = "1"
 
 
 class Outcome(NamedTuple):
@@ -49,7 +48,8 @@ def selftest(
         command = f"unilaw selftest --draws {draws} --seed {seed}"
         if only is not None:
             command += f" --only {only}"
-        _write(page, as_page(lines, said, command, RULES))
+        rules = f"{RULES.version} ({RULES.since:%Y-%m-%d}, hash {rules_hash()})"
+        _write(page, as_page(lines, said, command, rules))
 
     broken = any(line.broken for line in lines) or coverage(lines) > TOO_WIDE
     return Outcome(f"{as_table(lines)}\n\n{said}", as_json(lines, said), broken)

@@ -11,6 +11,7 @@ from reports.claims import bigger, collapse, generalisation
 from reports.evidence import Evidence
 from reports.law import Fits, KindFit, fit_all
 from reports.selftest.truths import ORDER, Truth
+from reports.verdicts import ATTAINS, COMPATIBLE, STEEPER
 
 RIGHT = "right"
 OPEN = "cannot tell"
@@ -22,10 +23,6 @@ COLLAPSE = "collapse on p/(n·d)"
 BIGGER = "bigger is more robust"
 GENERALISATION = "robustness goes with generalisation"
 QUESTIONS = (INTERVAL, LAW, COLLAPSE, BIGGER, GENERALISATION)
-
-ATTAINED = "attains the law's order"
-NOT_ATTAINED = "compatible, order not attained"
-STEEPER = "steeper than the law"
 
 
 class Answer(NamedTuple):
@@ -63,11 +60,11 @@ def _of_kind(fit: KindFit, truth: Truth) -> list[Answer]:
         held = slope.low <= truth.slope <= slope.high
         found.append(Answer(INTERVAL, fit.kind, RIGHT if held else WRONG))
 
-    right = ATTAINED if truth.slope == ORDER else NOT_ATTAINED
+    right = ATTAINS if truth.slope == ORDER else COMPATIBLE
     if fit.judged:
         if fit.verdict.startswith(right):
             outcome = RIGHT
-        elif fit.verdict.startswith((ATTAINED, NOT_ATTAINED, STEEPER)):
+        elif fit.verdict.startswith((ATTAINS, COMPATIBLE, STEEPER)):
             outcome = WRONG
         else:
             outcome = OPEN

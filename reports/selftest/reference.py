@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t
 
-from reports.law import NARROW
 from reports.selftest.designs import Design, Spread
 from reports.selftest.judge import COLLAPSE, LAW
 from reports.selftest.planting import spread_of
 from reports.selftest.rows import store_of
 from reports.selftest.truths import ORDER, TRUTHS, Truth
+from reports.verdicts import NARROW
 
 DRAWS = 20_000
 SEED = 7

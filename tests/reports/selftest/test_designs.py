@@ -18,7 +18,7 @@ from tests import ROOT
 BY_NAME = {design.name: design for design in DESIGNS}
 EXAMPLES = ROOT / "reports" / "examples"
 MISSED = {"mnist-law-60k": {(1, "noise", 0.48, 1000, 3931)}, "gpt-law": set()}
-"""Cells past the onset that do not fit in an example store, since a seed stopped above the noise."""
+"""Cells past the onset that enter no fit in an example store: a seed stopped above the noise."""
 
 
 def cells(trials: pd.DataFrame) -> set[tuple[object, ...]]:
