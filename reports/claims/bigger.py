@@ -136,8 +136,8 @@ def _summary(counted: list[MeasureEffect]) -> Sentence:
         "fragile": number("fragile", signs.count(-1), f"{how} on the fragile side of 0"),
     }
     return Sentence(
-        "Pooled over kinds, {robust} of {measures} measures grow more robust with size and {fragile}"
-        " less robust.",
+        "Pooled over kinds, {robust} of {measures} measures grow more robust with size, and"
+        " {fragile} less robust.",
         parts,
     )
 
