@@ -17,7 +17,7 @@ true ceiling may lie higher.
 import numpy as np
 import pandas as pd
 
-from reports.measures import STABILITY
+from reports.measures import RADIUS, STABILITY
 
 NATS = (1.0, 22.2)
 """Nats a parameter: the least that is assumed here, and the most that 32-bit weights hold."""
@@ -51,17 +51,23 @@ def cells_beside_ceilings(trials: pd.DataFrame) -> pd.DataFrame:
     tested = trials[trials["tests_stability"] & trials[STABILITY].notna()]
     c, known = isoperimetry_constant(tested)
     cells = (
-        tested.assign(c=c, c_known=known)
+        tested.assign(
+            c=c,
+            c_known=known,
+            proved=tested["isoperimetry"].eq("proved"),
+            classes=tested["outputs"].clip(lower=2),
+            epsilon=tested["bayes_error"].astype(float) / 2,
+        )
         .groupby("cell", sort=False)
         .agg(
             kind=("kind", "first"),
             curve=("curve", "first"),
-            proved=("isoperimetry", lambda values: values.eq("proved").all()),
+            proved=("proved", "all"),
             n=("n", "first"),
             d=("d_ambient", "first"),
             p=("p", "first"),
-            classes=("outputs", lambda values: max(int(values.iloc[0]), 2)),
-            epsilon=("bayes_error", lambda values: float(values.iloc[0]) / 2),
+            classes=("classes", "first"),
+            epsilon=("epsilon", "first"),
             stability=(STABILITY, "mean"),
             certified=("stability_certified_mean", "mean"),
             cap=("stability_cap", "first"),
@@ -75,6 +81,37 @@ def cells_beside_ceilings(trials: pd.DataFrame) -> pd.DataFrame:
             *(cells[v].astype(float) for v in ("p", "n", "d", "c", "classes", "epsilon")), nats
         )
     cells["binds"] = cells["low"] < cells["cap"]
+    return cells
+
+
+def radii_beside_ceilings(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per cell of pure ±1 noise whose trials all know r∞: kind, n, d, p, c, c_known,
+    radius (the mean training radius, NaN where not measured), r_inf (the mean of radius_ceiling),
+    and r_law at either end of NATS as low and high. trial_id: the tuple of its trials.
+
+    binds: with b = 1 r_law lies below r∞. Where it does not, the data alone keep radii below it.
+    """
+    known = trials[trials["sigma2"].eq(1.0) & trials["radius_ceiling"].notna()]
+    c, c_known = isoperimetry_constant(known)
+    radius = known[RADIUS] if RADIUS in known else np.nan
+    cells = (
+        known.assign(c=c, c_known=c_known, radius=radius)
+        .groupby("cell", sort=False)
+        .agg(
+            kind=("kind", "first"),
+            n=("n", "first"),
+            d=("d_ambient", "first"),
+            p=("p", "first"),
+            c=("c", "mean"),
+            c_known=("c_known", "all"),
+            radius=("radius", "mean"),
+            r_inf=("radius_ceiling", "mean"),
+            trial_id=("trial_id", tuple),
+        )
+    )
+    for end, nats in zip(("low", "high"), NATS, strict=True):
+        cells[end] = radius_ceiling(*(cells[v].astype(float) for v in ("p", "n", "d", "c")), nats)
+    cells["binds"] = cells["low"] < cells["r_inf"]
     return cells
 
 

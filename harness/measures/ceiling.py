@@ -47,9 +47,14 @@ def radius_ceiling(x: np.ndarray, y: np.ndarray, give_up: int, sphere: bool = Fa
         found = int((matched >= 0).sum())
         return found if two_classes else found / 2
 
-    if needed(len(apart)) <= give_up:
-        return math.inf
-    low, high = -1, len(enough) - 1  # the distance at `high` is too far, that at `low` is not
+    # The distance at `high` is too far, that at `low` is not. Few pairs decide, so begin with few.
+    last = len(enough) - 1
+    low, high = -1, min(int(np.searchsorted(enough, 2 * give_up + 1)), last)
+    while needed(int(enough[high])) <= give_up:
+        if high == last:
+            return math.inf
+        low, high = high, min(2 * high + 1, last)
+
     while high - low > 1:
         middle = (low + high) // 2
         if needed(int(enough[middle])) > give_up:

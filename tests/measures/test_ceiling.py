@@ -3,13 +3,18 @@
 Run alone: python -m pytest tests/measures/test_ceiling.py
 """
 
+import dataclasses
 import math
 from itertools import combinations
 
 import numpy as np
 import pytest
+import torch
 
 from harness.measures.ceiling import radius_ceiling
+from harness.measures.ceiling_columns import ceiling_columns
+from harness.noise import Noise
+from harness.task import Data
 
 
 def brute_force(x, y, give_up, sphere=False):
@@ -65,3 +70,38 @@ def test_caps_over_the_poles_touch_at_the_equator():
     """Opposite points of the sphere: each cap is a hemisphere of chord √2."""
     x, y = np.array([[1.0, 0.0], [-1.0, 0.0]]), np.array([1, -1])
     assert radius_ceiling(x, y, 0, sphere=True) == pytest.approx(math.sqrt(2))
+
+
+def pure_noise(n: int, d: int = 64, seed: int = 0) -> Data:
+    draw = torch.Generator().manual_seed(seed)
+    x = torch.randn(n + 5, d, generator=draw)
+    x = x / x.norm(dim=1, keepdim=True)
+    y = torch.randint(2, (n + 5,), generator=draw) * 2.0 - 1
+    noise = Noise("additive_sign", None, 0.5, sigma2=1.0)
+    return Data(x[:n], y[:n], x[n:], y[n:], noise, manifold="unit-sphere")
+
+
+def test_the_columns_of_pure_noise_on_the_sphere():
+    """A quarter of the points may be given up. In 64 dimensions r∞ of 500 points is about .55."""
+    data = pure_noise(500)
+    found = ceiling_columns(data, 1.0)
+    assert found["radius_ceiling_points"] == 500 and 0.4 < found["radius_ceiling"] < 0.7
+    exact = radius_ceiling(data.x_train.numpy(), data.y_train.numpy(), 125)
+    assert found["radius_ceiling"] == exact
+    assert ceiling_columns(data, 2.0)["radius_ceiling"] == exact / 2
+
+
+@pytest.mark.slow
+def test_a_part_of_many_points_gives_a_higher_ceiling(monkeypatch):
+    data = pure_noise(1000)
+    whole = ceiling_columns(data, 1.0)["radius_ceiling"]
+    monkeypatch.setattr("harness.measures.ceiling_columns.MOST", 300)
+    part = ceiling_columns(data, 1.0)
+    assert part["radius_ceiling_points"] == 300 and part["radius_ceiling"] > whole
+
+
+def test_without_noise_there_is_nothing_to_give_up():
+    clean = dataclasses.replace(pure_noise(20), noise=Noise("none", 0.0, 0.0, sigma2=0.0))
+    assert ceiling_columns(clean, 1.0) == {}
+    one_label = dataclasses.replace(pure_noise(20), y_train=torch.ones(20))
+    assert ceiling_columns(one_label, 1.0)["radius_ceiling"] is None
