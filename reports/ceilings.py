@@ -17,6 +17,8 @@ true ceiling may lie higher.
 import numpy as np
 import pandas as pd
 
+from reports.measures import RADIUS, STABILITY
+
 NATS = (1.0, 22.2)
 """Nats a parameter: the least that is assumed here, and the most that 32-bit weights hold."""
 DELTA = 0.05
@@ -36,6 +38,81 @@ def stability_ceiling(p, n, d, c, classes, epsilon, nats: float):
     by_size = 3 * classes / epsilon * np.sqrt(c * nats * p / (n * d))
     by_dimension = np.sqrt(8 * c / d * np.log(6 * classes / epsilon))
     return np.maximum(by_size, by_dimension)
+
+
+def cells_beside_ceilings(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per cell whose trials all test the law's stability form: kind, curve, n, d, p,
+    stability, certified (NaN without a certified bound), cap, c, c_known, and the ceiling at either
+    end of NATS as low and high. trial_id: the tuple of its trials.
+
+    binds: with b = 1 the ceiling lies below the cap that S is measured up to. Where it does not, no
+    S could contradict it.
+    """
+    tested = trials[trials["tests_stability"] & trials[STABILITY].notna()]
+    c, known = isoperimetry_constant(tested)
+    cells = (
+        tested.assign(
+            c=c,
+            c_known=known,
+            proved=tested["isoperimetry"].eq("proved"),
+            classes=tested["outputs"].clip(lower=2),
+            epsilon=tested["bayes_error"].astype(float) / 2,
+        )
+        .groupby("cell", sort=False)
+        .agg(
+            kind=("kind", "first"),
+            curve=("curve", "first"),
+            proved=("proved", "all"),
+            n=("n", "first"),
+            d=("d_ambient", "first"),
+            p=("p", "first"),
+            classes=("classes", "first"),
+            epsilon=("epsilon", "first"),
+            stability=(STABILITY, "mean"),
+            certified=("stability_certified_mean", "mean"),
+            cap=("stability_cap", "first"),
+            c=("c", "mean"),
+            c_known=("c_known", "all"),
+            trial_id=("trial_id", tuple),
+        )
+    )
+    for end, nats in zip(("low", "high"), NATS, strict=True):
+        cells[end] = stability_ceiling(
+            *(cells[v].astype(float) for v in ("p", "n", "d", "c", "classes", "epsilon")), nats
+        )
+    cells["binds"] = cells["low"] < cells["cap"]
+    return cells
+
+
+def radii_beside_ceilings(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per cell of pure ±1 noise whose trials all know r∞: kind, n, d, p, c, c_known,
+    radius (the mean training radius, NaN where not measured), r_inf (the mean of radius_ceiling),
+    and r_law at either end of NATS as low and high. trial_id: the tuple of its trials.
+
+    binds: with b = 1 r_law lies below r∞. Where it does not, the data alone keep radii below it.
+    """
+    known = trials[trials["sigma2"].eq(1.0) & trials["radius_ceiling"].notna()]
+    c, c_known = isoperimetry_constant(known)
+    radius = known[RADIUS] if RADIUS in known else np.nan
+    cells = (
+        known.assign(c=c, c_known=c_known, radius=radius)
+        .groupby("cell", sort=False)
+        .agg(
+            kind=("kind", "first"),
+            n=("n", "first"),
+            d=("d_ambient", "first"),
+            p=("p", "first"),
+            c=("c", "mean"),
+            c_known=("c_known", "all"),
+            radius=("radius", "mean"),
+            r_inf=("radius_ceiling", "mean"),
+            trial_id=("trial_id", tuple),
+        )
+    )
+    for end, nats in zip(("low", "high"), NATS, strict=True):
+        cells[end] = radius_ceiling(*(cells[v].astype(float) for v in ("p", "n", "d", "c")), nats)
+    cells["binds"] = cells["low"] < cells["r_inf"]
+    return cells
 
 
 def isoperimetry_constant(trials: pd.DataFrame) -> tuple[pd.Series, pd.Series]:

@@ -20,6 +20,7 @@ from reports.claims import CHECKED
 from reports.evidence import MIN_SIZES
 from reports.fits.slope import LEVEL
 from reports.law import FILTERS
+from reports.numbers import Number, Sentence
 
 
 class Rules(NamedTuple):
@@ -30,7 +31,7 @@ class Rules(NamedTuple):
     hash: str
 
 
-RULES = Rules(2, datetime(2026, 11, 27, 2, tzinfo=UTC), "")
+RULES = Rules(2, datetime(2026, 11, 27, 2, tzinfo=UTC), "cf9b9b6b3fd6")
 
 
 def rules_hash() -> str:
@@ -48,6 +49,28 @@ def rules_hash() -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def measured_before(trials: pd.DataFrame) -> pd.Series:
-    """Return whether each row was finished before the present rules were set."""
-    return trials["finished_at"] < pd.Timestamp(RULES.since)
+def rules_sentence(trials: pd.DataFrame) -> Sentence:
+    """Say which rules judge these rows, and how many rows are older than the rules."""
+    before = trials[trials["finished_at"] < pd.Timestamp(RULES.since)]
+    how = f"ok trials whose finished_at lies before {RULES.since:%Y-%m-%d %H:%M} UTC"
+    parts = {
+        "version": Number("rules:version", RULES.version, "version of the rules", (), "int"),
+        "hash": RULES.hash,
+        "since": f"{RULES.since:%Y-%m-%d %H:%M} UTC",
+        "before": Number("rules:before", len(before), how, tuple(before["trial_id"]), "int"),
+        "all": Number("rules:all", len(trials), "ok trials", tuple(trials["trial_id"]), "int"),
+    }
+    text = "Verdicts by rules version {version} ({hash}), set on {since}. "
+    if before.empty:
+        text += "The rules are older than all {all} rows that they judge."
+    elif len(before) == len(trials):
+        text += (
+            "All {all} rows were measured before, so their verdicts are no test announced"
+            " beforehand."
+        )
+    else:
+        text += (
+            "{before} of {all} rows were measured before; verdicts on them are no test announced"
+            " beforehand."
+        )
+    return Sentence(text, parts)

@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from harness.measures.accuracy_columns import accuracy_columns
+from harness.measures.ceiling_columns import ceiling_columns
 from harness.measures.certified_bound import certified_bound
 from harness.measures.dataset import describe
 from harness.measures.measured import Measured
@@ -88,6 +89,7 @@ def _at_points(
     for m, of_model in enumerate(sensitivity(probe, bounds)):
         tokens = _token_columns(program.unstack(m), samples[m], draws[m], seeds[m])
         about_data = describe(samples[m]) | {"data_unit": draws[m].unit}
+        about_data |= ceiling_columns(samples[m], draws[m].unit)
         columns = tokens | about_data | of_model.columns
         measured.append(Measured(columns, of_model.pictures))
     return measured

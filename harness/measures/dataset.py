@@ -35,8 +35,8 @@ _described: dict[str, Columns] = {}
 
 
 def describe(data: Data) -> Columns:
-    """Return the columns d_points to d_mle_spread, pair_distance_* and isoperimetry_*, over training
-    and held-out inputs together, like the data unit."""
+    """Return the columns d_points to d_mle_spread, pair_distance_* and isoperimetry_*, over
+    training and held-out inputs together, like the data unit."""
     drawn = drawn_inputs(data)
     unit = data.unit()
     key = _key(drawn, unit)

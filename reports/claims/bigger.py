@@ -136,8 +136,8 @@ def _summary(counted: list[MeasureEffect]) -> Sentence:
         "fragile": number("fragile", signs.count(-1), f"{how} on the fragile side of 0"),
     }
     return Sentence(
-        "Pooled over kinds, {robust} of {measures} measures grow more robust with size and {fragile}"
-        " less robust.",
+        "Pooled over kinds, {robust} of {measures} measures grow more robust with size, and"
+        " {fragile} less robust.",
         parts,
     )
 
@@ -164,7 +164,7 @@ def _pooled_sentence(effect: MeasureEffect) -> Sentence:
     text += "kinds" if pooled.kinds > 1 else "kind"
     if pooled.kinds > 1:
         parts["spread"] = number("spread", pooled.spread, "sig3")
-        text += ", whose true slopes differ by {spread} (standard deviation)"
+        text += ", whose true slopes have a standard deviation of {spread}"
         if pooled.differ_p < ALPHA:
             text += ", so one slope does not describe them all"
     if effect.flips:

@@ -1,4 +1,4 @@
-"""C2: fitting smoothly takes p ≈ n·d. Do n and d act through p/(n·d)?"""
+"""C2b: what counts is p/(n·d). Do n and d act on stability through p/(n·d)?"""
 
 from typing import Any
 
@@ -12,9 +12,9 @@ from reports.law import Fits, KindCollapse
 from reports.numbers import Sentence
 
 STATEMENT = Statement(
-    "C2",
-    "Fitting them smoothly takes p ≈ n·d: what counts is p/(n·d)",
-    "Bubeck & Sellke 2021 (arXiv 2105.12806)",
+    "C2b",
+    "What counts is p/(n·d): trained models' stability depends on p, n and d through it alone",
+    "a reading of Bubeck & Sellke 2021 (arXiv 2105.12806)",
     "The exponents of n and d in stability, below the noise, each divided by that of p. Supported"
     " if both intervals contain 1, exclude 0 and are narrower than 1, and p/(n·d) predicts"
     " held-out combinations at least as well as p/n. Contradicted if an interval excludes 1 and"

@@ -8,9 +8,8 @@ from reports.charts.published import PLACES, places
 from reports.charts.scatter import scatter
 from reports.evidence import Evidence
 from reports.fit_numbers import slope_numbers
-from reports.fits.slope import Slope
 from reports.law import Fits, KindFit
-from reports.measures import LOWER, STABILITY
+from reports.measures import LOWER, RADIUS, STABILITY
 from reports.numbers import Number, Sentence
 from reports.sections.counts import count_trials
 from reports.sections.section import Section, fill
@@ -33,9 +32,14 @@ class Card(NamedTuple):
     noisy: bool
     stability: SlopeText
     lipschitz: SlopeText
+    radius: SlopeText
 
     def numbers(self) -> list[Number]:
-        return [*self.stability.numbers.values(), *self.lipschitz.numbers.values()]
+        return [
+            *self.stability.numbers.values(),
+            *self.lipschitz.numbers.values(),
+            *self.radius.numbers.values(),
+        ]
 
 
 def section(evidence: Evidence, fits: Fits) -> Section | None:
@@ -62,18 +66,18 @@ def section(evidence: Evidence, fits: Fits) -> Section | None:
 
 
 def _card(fit: KindFit) -> Card:
-    return Card(
-        fit.kind,
-        fit.noisy,
-        _slope_text(f"law:{fit.kind}:{STABILITY}", fit.stability, STABILITY, fit.verdict),
-        _slope_text(f"law:{fit.kind}:{LOWER}", fit.lipschitz, LOWER, fit.lipschitz_verdict),
-    )
+    texts = [_slope_text(fit, column) for column in (STABILITY, LOWER, RADIUS)]
+    return Card(fit.kind, fit.noisy, *texts)
 
 
-def _slope_text(key: str, slope: Slope | None, column: str, verdict: str) -> SlopeText:
-    if slope is None or slope.failure:
+def _slope_text(fit: KindFit, column: str) -> SlopeText:
+    if column not in fit.verdicts:
+        return SlopeText("")
+    slope = fit.verdicts[column].slope
+    verdict = fit.verdicts[column].verdict
+    if slope.failure:
         return SlopeText(verdict)
-    numbers = slope_numbers(key, slope, column)
+    numbers = slope_numbers(f"law:{fit.kind}:{column}", slope, column)
 
     text = Sentence("{b} ({low} to {high})", {name: numbers[name] for name in ("b", "low", "high")})
 

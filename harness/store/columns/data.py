@@ -3,7 +3,7 @@
 One data unit is the data set's mean ‖x − mean x‖.
 """
 
-from harness.store.column import ESTIMATE, F64, FLOATS, I64, LOWER, Column
+from harness.store.column import ESTIMATE, F64, FLOATS, I64, LOWER, UPPER, Column
 
 DATA: tuple[Column, ...] = (
     Column("data_unit", F64, "raw l2", "length of one data unit"),
@@ -84,4 +84,14 @@ DATA: tuple[Column, ...] = (
         "the same from the variance along the leading direction alone, d·λ/(2 + 2·ln 2)",
         bound=LOWER,
     ),
+    Column(
+        "radius_ceiling",
+        F64,
+        "data units",
+        "r∞: the largest training radius that a model of any size can have on these points and"
+        " noisy labels, by matching, for balls in R^d; exact for two classes when"
+        " radius_ceiling_points is n; null without noise and where there is no limit",
+        bound=UPPER,
+    ),
+    Column("radius_ceiling_points", I64, "samples", "training points behind radius_ceiling"),
 )

@@ -1,4 +1,4 @@
-"""C2: whether stability collapses on p/(n·d).
+"""C2b: whether stability collapses on p/(n·d).
 
 Run alone: python -m pytest tests/reports/claims/test_collapse.py
 """
@@ -21,5 +21,5 @@ GRID = {"ns": (100, 200, 400), "ds": (8, 16, 32), "spread": 0.02}
         (0.0, 0.3, 0.3, "undecided"),
     ],
 )
-def test_c2_follows_the_collapse_test(tmp_path, b, b_n, b_d, expected):
-    assert verdict(tmp_path, power_law(b, b_n, b_d, **GRID), "C2").verdict == expected
+def test_c2b_follows_the_collapse_test(tmp_path, b, b_n, b_d, expected):
+    assert verdict(tmp_path, power_law(b, b_n, b_d, **GRID), "C2b").verdict == expected
