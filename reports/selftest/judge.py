@@ -7,7 +7,7 @@ answers are the verdicts of `reports.law.fit_all` and of the claims, as the page
 
 from typing import NamedTuple
 
-from reports.claims import bigger, collapse, generalisation
+from reports.claims import NOT_TESTED, bigger, collapse, generalisation
 from reports.evidence import Evidence
 from reports.law import Fits, KindFit, fit_all
 from reports.selftest.truths import ORDER, Truth
@@ -22,7 +22,7 @@ LAW = "verdict on the law"
 COLLAPSE = "collapse on p/(n·d)"
 BIGGER = "bigger is more robust"
 GENERALISATION = "robustness goes with generalisation"
-QUESTIONS = (INTERVAL, LAW, COLLAPSE, BIGGER, GENERALISATION)
+DECIDED = ("supported", "contradicted")
 
 
 class Answer(NamedTuple):
@@ -46,9 +46,9 @@ def answers(evidence: Evidence, truth: Truth) -> list[Answer]:
     found.append(Answer(BIGGER, "", _bigger(evidence, fits, truth)))
 
     verdict = generalisation.check(evidence, fits).verdict
-    if verdict != generalisation.UNTESTED.verdict:
-        # Accuracy is planted without any tie to stability but size.
-        found.append(Answer(GENERALISATION, "", OPEN if verdict == "undecided" else WRONG))
+    if verdict != NOT_TESTED:
+        # Accuracy is planted without any tie to stability but size, so there is nothing to find.
+        found.append(Answer(GENERALISATION, "", WRONG if verdict in DECIDED else RIGHT))
     return found
 
 
@@ -75,7 +75,7 @@ def _of_kind(fit: KindFit, truth: Truth) -> list[Answer]:
 def _collapse(evidence: Evidence, fits: Fits, truth: Truth) -> str:
     """Judge the claim that n and d act through p/(n·d)."""
     verdict = collapse.check(evidence, fits).verdict
-    if verdict == "undecided":
+    if verdict not in DECIDED:
         return OPEN
     return RIGHT if (verdict == "supported") == (truth.ratio_d == 1) else WRONG
 
@@ -84,6 +84,6 @@ def _bigger(evidence: Evidence, fits: Fits, truth: Truth) -> str:
     """Judge the claim that robustness grows with size, which it does unless the slope is 0."""
     verdict = bigger.check(evidence, fits).verdict
     grows = truth.slope != 0
-    if verdict == "undecided" or verdict == bigger.UNTESTED.verdict:
+    if verdict not in DECIDED:
         return OPEN if grows else RIGHT
     return RIGHT if grows and verdict == "supported" else WRONG
