@@ -64,11 +64,14 @@ def budget(rows: pd.DataFrame, error: float, filtered: list[Slope], column: str)
 
 
 def _weights(used: pd.DataFrame) -> pd.Series:
-    """Return by how much each row's log y moves the least-squares slope with one intercept per
-    curve."""
+    """Return by how much each row's log y moves the mean over curves of their least-squares
+    slopes."""
     x = np.log(used["p"].astype(float))
     dx = x - x.groupby(used["curve"]).transform("mean")
-    return dx / float(dx @ dx)
+    squares = (dx**2).groupby(used["curve"]).transform("sum")
+    sloped = squares > 0
+    curves = used.loc[sloped, "curve"].nunique()
+    return (dx / squares).where(sloped, 0.0) / max(curves, 1)
 
 
 def _seed_variance(used: pd.DataFrame, column: str) -> float | None:

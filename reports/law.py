@@ -8,14 +8,14 @@ a floor.
 """
 
 import json
-import math
-from statistics import NormalDist
 from typing import NamedTuple
 
 import pandas as pd
 
 from reports.evidence import NOT_TRAINED, fit_rows
-from reports.fits.slope import Collapse, Slope, fit_collapse, fit_slope
+from reports.fits.collapse import TESTS, Collapse, fit_collapse
+from reports.fits.forms import Forms, fit_forms
+from reports.fits.slope import Slope, fit_slope, pooled_spread
 from reports.measures import LOWER, MEASURES, RADIUS, STABILITY
 from reports.verdicts import CAME_TRAINED, SlopeVerdict, judge
 
@@ -35,7 +35,8 @@ class KindFit(NamedTuple):
     of the stability fit meet the condition of the law's stability form, so the slope gets a
     verdict. `verdicts`: column → slope and verdict, for the measures that a law holds for and that
     the rows have: stability always, the Lipschitz lower estimate of ±1 targets (the scale of
-    logits means nothing), the training radius.
+    logits means nothing), the training radius. `forms`: how a bent curve describes stability beside
+    the power law.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class KindFit(NamedTuple):
     noisy: bool
     judged: bool
     verdicts: dict[str, SlopeVerdict]
+    forms: Forms
 
     @property
     def stability(self) -> Slope:
@@ -108,18 +110,27 @@ def fit_all(trials: pd.DataFrame) -> Fits:
 
 
 def fit_slopes(trials: pd.DataFrame) -> dict[tuple[int, str, str], Slope]:
-    """Fit the slope of every measure against p, by filter, kind in alphabetical order and measure
-    in the order of MEASURES."""
+    """Fit the slope of every measure against p, by filter, measure in the order of MEASURES, and
+    kind in alphabetical order.
+
+    A kind with few curves takes the spread of slopes that all kinds of one filter share.
+    """
+    kinds = {str(kind): own for kind, own in trials.groupby("kind")}
+    scalar = {kind: bool(own["outputs"].eq(1).all()) for kind, own in kinds.items()}
     slopes = {}
-    for kind in sorted(trials["kind"].unique()):
-        own = trials[trials["kind"].eq(kind)]
-        targets = ("all", "±1" if own["outputs"].eq(1).all() else "classes")
-        for factor in FILTERS:
-            rows = fit_rows(own, kind, factor)
-            for measure in MEASURES:
-                if measure.targets in targets and measure.column in rows:
-                    entering = rows[rows["stop_rule"].ne("noise")] if measure.trained_on else rows
-                    slopes[factor, kind, measure.column] = fit_slope(entering, measure.column)
+    for factor in FILTERS:
+        fitted = {kind: fit_rows(own, kind, factor) for kind, own in kinds.items()}
+        for measure in MEASURES:
+            if measure.column not in trials:
+                continue
+            entering = {
+                kind: rows[rows["stop_rule"].ne("noise")] if measure.trained_on else rows
+                for kind, rows in fitted.items()
+                if measure.targets in ("all", "±1" if scalar[kind] else "classes")
+            }
+            pool = pooled_spread(list(entering.values()), measure.column)
+            for kind, rows in entering.items():
+                slopes[factor, kind, measure.column] = fit_slope(rows, measure.column, pool)
     return slopes
 
 
@@ -163,7 +174,8 @@ def _fit_kind(
             verdicts[column] = judge(slopes, why, GROWS[column])
 
     judged = not unmet[STABILITY] and not verdicts[STABILITY].slope.failure
-    return KindFit(kind, str(trials["family"].iloc[0]), noisy, judged, verdicts)
+    forms = fit_forms(rows, STABILITY)
+    return KindFit(kind, str(trials["family"].iloc[0]), noisy, judged, verdicts, forms)
 
 
 def _unmet(rows: pd.DataFrame, noisy: bool, column: str, why: str) -> str:
@@ -175,28 +187,21 @@ def _unmet(rows: pd.DataFrame, noisy: bool, column: str, why: str) -> str:
     return "" if rows[column].all() else f"no verdict: {why}"
 
 
-class StandardError(NamedTuple):
-    """A standard error, and the degrees of freedom of the t interval made with it."""
-
-    size: float
-    freedom: float
-
-
-def standard_error(slope: Slope) -> StandardError:
-    """Return the standard error that a slope's 95 % interval stands for."""
-    return StandardError((slope.high - slope.low) / (2 * NormalDist().inv_cdf(0.975)), math.inf)
-
-
 def fit_collapses(trials: pd.DataFrame) -> list[KindCollapse]:
-    """Fit the collapse for every kind and setting below the noise in which n varies."""
-    collapses = []
+    """Fit the collapse for every kind and setting below the noise in which n varies. The intervals
+    of all of them hold together."""
+    groups = []
     for kind in sorted(trials["kind"].unique()):
         rows = fit_rows(trials, kind)
         rows = rows[rows["tests_stability"]]
         for settings, group in rows.groupby(rows["settings_json"].map(without_n_and_d)):
             if group["n"].nunique() > 1:
-                collapses.append(KindCollapse(kind, str(settings), fit_collapse(group, STABILITY)))
-    return collapses
+                groups.append((kind, str(settings), group))
+    tests = TESTS * len(groups)
+    return [
+        KindCollapse(kind, settings, fit_collapse(group, STABILITY, tests))
+        for kind, settings, group in groups
+    ]
 
 
 def without_n_and_d(settings_json: str) -> str:

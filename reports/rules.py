@@ -31,7 +31,7 @@ class Rules(NamedTuple):
     hash: str
 
 
-RULES = Rules(2, datetime(2026, 11, 27, 2, tzinfo=UTC), "cf9b9b6b3fd6")
+RULES = Rules(2, datetime(2026, 11, 27, 2, tzinfo=UTC), "e9c6c49e26ab")
 
 
 def rules_hash() -> str:

@@ -7,7 +7,7 @@ from reports.evidence import Evidence
 from reports.fit_numbers import slope_numbers
 from reports.fits.pooled_effect import PooledEffect, holm, pool_effects
 from reports.fits.slope import Slope
-from reports.law import FILTERS, Fits, standard_error
+from reports.law import FILTERS, Fits
 from reports.measures import MEASURES, Measure
 from reports.numbers import Number, Sentence
 
@@ -106,11 +106,10 @@ def _fitted(slopes: dict[str, Slope]) -> dict[str, Slope]:
 
 
 def _pool(slopes: dict[str, Slope], families: dict[str, str]) -> PooledEffect:
-    errors = [standard_error(slope) for slope in slopes.values()]
     return pool_effects(
         [slope.slope for slope in slopes.values()],
-        [error.size for error in errors],
-        [error.freedom for error in errors],
+        [slope.error for slope in slopes.values()],
+        [slope.freedom for slope in slopes.values()],
         [families[kind] for kind in slopes],
     )
 

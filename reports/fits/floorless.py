@@ -27,7 +27,7 @@ class Rival(NamedTuple):
     high: float
 
 
-FORMS = {"a power law to 0": np.log, "a power of ln p": lambda p: np.log(np.log(p))}
+FORMS = {"a power law to zero": np.log, "a power of ln p": lambda p: np.log(np.log(p))}
 """Name → the function of p in which log error is linear."""
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from reports.budget import Part, budget
 from reports.evidence import Evidence, fit_rows
-from reports.law import FILTERS, Fits, KindFit, standard_error
+from reports.law import FILTERS, Fits, KindFit
 from reports.measures import LOWER, RADIUS, STABILITY
 from reports.numbers import Number, Sentence
 from reports.sections.section import Section, fill
@@ -79,7 +79,7 @@ def _parts(evidence: Evidence, kind: KindFit, column: str, found: SlopeVerdict) 
     rows = fit_rows(evidence.trials, kind.kind)
     rows = rows[rows["trial_id"].isin(found.slope.trials)]
     slopes = [slope for slope, _ in found.filtered.values()]
-    return budget(rows, standard_error(found.slope).size, slopes, column)
+    return budget(rows, found.slope.error, slopes, column)
 
 
 def _budget_row(evidence: Evidence, kind: KindFit, column: str, found: SlopeVerdict) -> BudgetRow:

@@ -13,6 +13,7 @@ from reports.measures import LOWER, RADIUS, STABILITY
 from reports.numbers import Number, Sentence
 from reports.sections.counts import count_trials
 from reports.sections.section import Section, fill
+from reports.sections.shape import shape_sentence
 from reports.verdicts import ORDER
 
 
@@ -33,12 +34,14 @@ class Card(NamedTuple):
     stability: SlopeText
     lipschitz: SlopeText
     radius: SlopeText
+    shape: Sentence
 
     def numbers(self) -> list[Number]:
         return [
             *self.stability.numbers.values(),
             *self.lipschitz.numbers.values(),
             *self.radius.numbers.values(),
+            *self.shape.numbers(),
         ]
 
 
@@ -67,7 +70,7 @@ def section(evidence: Evidence, fits: Fits) -> Section | None:
 
 def _card(fit: KindFit) -> Card:
     texts = [_slope_text(fit, column) for column in (STABILITY, LOWER, RADIUS)]
-    return Card(fit.kind, fit.noisy, *texts)
+    return Card(fit.kind, fit.noisy, *texts, shape_sentence(fit))
 
 
 def _slope_text(fit: KindFit, column: str) -> SlopeText:

@@ -10,7 +10,7 @@ from tests.reports.page_reader import Page
 
 GROUPS = {
     "header": {"count", "headline", "rules"},
-    "law": {"law"},
+    "law": {"law", "shape"},
     "firmness": {"filter", "budget"},
     "binding": {"binding"},
     "collapse": {"collapse"},

@@ -20,7 +20,9 @@ def frame(rows):
 
 
 def of_rate(lr, b, **grid):
-    return power_law(b, changes={"settings": {"lr": lr}, "stability_attack_se": 0.0}, **grid)
+    return power_law(
+        b, ns=(100, 200, 400), changes={"settings": {"lr": lr}, "stability_attack_se": 0.0}, **grid
+    )
 
 
 def test_a_recipe_is_named_by_what_it_has():

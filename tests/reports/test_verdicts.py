@@ -14,12 +14,13 @@ from reports.measures import RADIUS, STABILITY
 from reports.verdicts import judge, verdict_of
 from tests.reports.stores import make_store, power_law, row
 
+NS = (100, 200, 400)
 PS = (100, 200, 400, 800, 1600, 3200, 6400, 12_800)
 
 
 def slope(low, high):
-    rows = pd.DataFrame(power_law(0.2)).assign(curve="a")
-    rows["cell"] = rows["p"].astype(str)
+    rows = pd.DataFrame(power_law(0.2, ns=(100, 200, 400)))
+    rows = rows.assign(curve=rows["settings_json"], cell=rows["config_json"])
     return fit_slope(rows, STABILITY)._replace(slope=(low + high) / 2, low=low, high=high)
 
 
@@ -58,11 +59,11 @@ def test_a_filter_that_leaves_too_little_to_tell_changes_no_verdict():
 
 @pytest.mark.slow
 def test_each_filter_fits_the_cells_from_its_multiple_of_the_onset_on(tmp_path):
-    trials = read_evidence(make_store(tmp_path / "s", power_law(0.2, ps=PS))).trials
+    trials = read_evidence(make_store(tmp_path / "s", power_law(0.2, ps=PS, ns=NS))).trials
     kind = trials["kind"].iloc[0]
     smallest = [fit_rows(trials, kind, factor)["p"].min() for factor in FILTERS]
     assert smallest == [200, 200, 400, 800]
-    assert [fit_all(trials).filtered[f, kind, STABILITY].cells for f in FILTERS] == [7, 7, 6, 5]
+    assert [fit_all(trials).filtered[f, kind, STABILITY].cells for f in FILTERS] == [21, 21, 18, 15]
 
 
 @pytest.mark.slow
@@ -83,7 +84,7 @@ def test_a_bent_curve_does_not_attain_the_order_silently(tmp_path):
 @pytest.mark.slow
 def test_models_stopped_at_the_noise_enter_no_fit_of_the_training_radius(tmp_path):
     """Their radius is 0 by construction, or what is left of it a matter of one more step."""
-    grid = {"ps": PS, "ns": (100, 200, 400)}
+    grid = {"ps": PS, "ns": NS}
     stopped = power_law(0.9, **grid)
     on = power_law(0.3, changes={"stop_rule": "interpolate", "stop_reason": "interpolated"}, **grid)
     rows = [r | {RADIUS: r["stability_attack_mean"]} for r in stopped + on]

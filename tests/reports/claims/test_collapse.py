@@ -1,4 +1,4 @@
-"""C2b: whether stability collapses on p/(n·d).
+"""C2b: whether stability collapses on p/(n·d), and which sentence each truth gets.
 
 Run alone: python -m pytest tests/reports/claims/test_collapse.py
 """
@@ -13,13 +13,29 @@ GRID = {"ns": (100, 200, 400), "ds": (8, 16, 32), "spread": 0.02}
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("b", "b_n", "b_d", "expected"),
+    ("b", "b_n", "b_d", "expected", "sentence"),
     [
-        (0.4, 0.4, 0.4, "supported"),
-        (0.4, 0.4, 0.0, "contradicted"),
-        (0.1, 0.5, 0.1, "contradicted"),
-        (0.0, 0.3, 0.3, "undecided"),
+        (0.4, 0.4, 0.4, "supported", "depends on p/(n·d)"),
+        (0.4, 0.4, 0.0, "contradicted", "depends on p/n and not on p/(n·d)"),
+        (0.1, 0.5, 0.1, "contradicted", "depends on something else than p/(n·d)"),
+        (0.0, 0.0, 0.0, "undecided", "cannot tell"),
     ],
 )
-def test_c2b_follows_the_collapse_test(tmp_path, b, b_n, b_d, expected):
-    assert verdict(tmp_path, power_law(b, b_n, b_d, **GRID), "C2b").verdict == expected
+def test_c2b_follows_the_collapse_test(tmp_path, b, b_n, b_d, expected, sentence):
+    claim = verdict(tmp_path, power_law(b, b_n, b_d, **GRID), "C2b")
+    assert claim.verdict == expected
+    assert sentence in str(claim.findings[0])
+
+
+@pytest.mark.slow
+def test_c2b_is_undecided_without_several_d(tmp_path):
+    claim = verdict(tmp_path, power_law(0.4, 0.4, ns=(100, 200, 400), spread=0.02), "C2b")
+    assert claim.verdict == "undecided" and "too few for an interval" in str(claim.findings[0])
+
+
+@pytest.mark.slow
+def test_c2b_says_what_it_could_have_told(tmp_path):
+    """With much noise and a small exponent it cannot tell, and says how likely it was to."""
+    claim = verdict(tmp_path, power_law(0.05, 0.05, 0.05, **GRID | {"spread": 0.5}), "C2b")
+    power = claim.findings[0].parts["power"].value
+    assert claim.verdict == "undecided" and 0.01 < power < 0.8

@@ -11,7 +11,7 @@ import pytest
 
 from reports.evidence import fit_rows, read_evidence
 from reports.fits.slope import fit_collapse, fit_slope
-from reports.law import fit_all, fit_collapses, verdict_of
+from reports.law import fit_all, fit_collapses
 from reports.measures import STABILITY
 from tests.reports.stores import make_store, power_law
 
@@ -89,27 +89,6 @@ def test_too_few_cells_give_a_reason_and_no_number(ps):
     rows = frame(power_law(0.2)) if ps else frame(power_law(0.2)).iloc[:0]
     fit = fit_slope(rows[rows["p"].isin(ps)], STABILITY)
     assert np.isnan(fit.slope) and np.isnan(fit.low) and "too few" in fit.failure
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("low", "high", "sign", "verdict"),
-    [
-        (0.1, 0.2, +1, "compatible, order not attained"),
-        (-0.3, -0.1, +1, "compatible, order not attained"),
-        (0.4, 0.6, +1, "attains the law's order"),
-        (0.3, 0.7, +1, "cannot tell"),
-        (0.6, 0.7, +1, "steeper"),
-        (-0.2, -0.1, -1, "compatible, order not attained"),
-        (-0.6, -0.4, -1, "attains the law's order"),
-        (-0.9, -0.4, -1, "cannot tell"),
-        (-0.9, -0.6, -1, "steeper"),
-    ],
-)
-def test_verdicts(low, high, sign, verdict):
-    slope = fit_slope(frame(power_law(0.2)), STABILITY)._replace(low=low, high=high)
-    assert verdict_of(slope, "", sign).startswith(verdict)
-    assert verdict_of(slope, "no verdict: because", sign) == "no verdict: because"
 
 
 GRID: dict[str, Any] = {"ns": (100, 200, 400), "ds": (8, 16, 32)}
