@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from reports.claims import NOT_TESTED, bigger, collapse, generalisation
 from reports.evidence import Evidence
+from reports.fits.forms import Forms
 from reports.law import Fits, KindFit, fit_all
 from reports.selftest.truths import ORDER, Truth
 from reports.verdicts import ATTAINS, COMPATIBLE, STEEPER
@@ -20,6 +21,7 @@ WRONG = "wrong"
 INTERVAL = "interval of the slope"
 LAW = "verdict on the law"
 COLLAPSE = "collapse on p/(n·d)"
+FORM = "a knee in the slope"
 BIGGER = "bigger is more robust"
 GENERALISATION = "robustness goes with generalisation"
 DECIDED = ("supported", "contradicted")
@@ -69,7 +71,17 @@ def _of_kind(fit: KindFit, truth: Truth) -> list[Answer]:
         else:
             outcome = OPEN
         found.append(Answer(LAW, fit.kind, outcome))
+    if not fit.forms.failure:
+        found.append(Answer(FORM, fit.kind, _form(fit.forms, truth)))
     return found
+
+
+def _form(forms: Forms, truth: Truth) -> str:
+    """Judge whether a knee is claimed where one is planted, at p = n·d, and nowhere else."""
+    if forms.knee is None:
+        return OPEN if truth.knee else RIGHT
+    _, low, high = forms.knee.place
+    return RIGHT if truth.knee and low <= 1 <= high else WRONG
 
 
 def _collapse(evidence: Evidence, fits: Fits, truth: Truth) -> str:

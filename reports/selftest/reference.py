@@ -9,10 +9,10 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
+from scipy.stats import norm, t
 
 from reports.selftest.designs import Design, Spread
-from reports.selftest.judge import COLLAPSE, LAW
+from reports.selftest.judge import COLLAPSE, FORM, LAW
 from reports.selftest.planting import spread_of
 from reports.selftest.rows import store_of
 from reports.selftest.truths import ORDER, TRUTHS, Truth
@@ -21,6 +21,10 @@ from reports.verdicts import NARROW
 DRAWS = 20_000
 SEED = 7
 LEVEL = 0.95
+KNEES = np.linspace(0.05, 0.95, 37)
+"""Quantiles of log p/(n·d) at which a levelling form may bend."""
+STEEPNESSES = np.geomspace(1e-2, 1e2, 41)
+"""Values of c of the logarithm log(1 + c·z) that are tried."""
 
 
 def cells_of(trials: pd.DataFrame) -> pd.DataFrame:
@@ -110,6 +114,29 @@ def collapse_power(cells: pd.DataFrame, spread: Spread, truth: Truth) -> float:
     return float((holds_zero & narrow & positive).mean())
 
 
+def knee_power(cells: pd.DataFrame, spread: Spread, truth: Truth) -> float:
+    """Return how often the most powerful test at 5 % (Neyman and Pearson) tells the broken form
+    from the nearest power law, logarithm or levelling form, all of them known."""
+    z = np.log((cells["p"] / (cells["n"] * cells["d"])).to_numpy(float))
+    levels = pd.get_dummies(cells["curve"]).to_numpy(float)
+    planted = truth_at(cells, truth)
+    cov = covariance(cells, spread)
+
+    rivals = [(z[:, None], planted)]
+    rivals += [(np.minimum(z, knee)[:, None], planted) for knee in np.quantile(z, KNEES)]
+    rising = [np.log(1 + c * (z - z.min())) for c in STEEPNESSES]
+    rivals += [(np.empty((len(z), 0)), planted - rise) for rise in rising]
+    distances = [_distance(np.column_stack([shape, levels]), mean, cov) for shape, mean in rivals]
+    return float(norm.cdf(min(distances) - norm.ppf(LEVEL)))
+
+
+def _distance(design: np.ndarray, means: np.ndarray, cov: np.ndarray) -> float:
+    """Return how many standard deviations the means lie from the nearest ones of the design."""
+    solution, _ = least_squares(design, means, cov)
+    missed = means - design @ solution
+    return float(np.sqrt(missed @ np.linalg.solve(cov, missed)))
+
+
 def _drawn(truth: float, error: float, freedom: int) -> tuple[np.ndarray, np.ndarray]:
     """Return drawn estimates with the half-widths of their intervals, (DRAWS,) each."""
     rng = np.random.default_rng(SEED)
@@ -135,6 +162,10 @@ def powers(designs: Iterable[Design]) -> Power:
             for truth in TRUTHS:
                 power = law_power(cells, spread, truth, freedom)
                 found[design.name, truth.name, LAW, str(kind)] = power
+                if truth.knee:
+                    found[design.name, truth.name, FORM, str(kind)] = knee_power(
+                        cells, spread, truth
+                    )
                 if truth.ratio_d is not None and rows["tests_stability"].all():
                     power = collapse_power(cells, spread, truth)
                     place = (design.name, truth.name, COLLAPSE, "")
