@@ -13,7 +13,7 @@ from harness.errors import UserError
 from harness.store.whole_file import write_whole
 from reports.rules import RULES, rules_hash
 from reports.selftest.designs import DESIGNS, Design
-from reports.selftest.lines import TOO_WIDE, conclusion, coverage, lines_of
+from reports.selftest.lines import TOO_WIDE, conclusion, coverage, lines_of, merged
 from reports.selftest.reference import powers
 from reports.selftest.simulate import plans, simulate
 from reports.selftest.table import as_json, as_page, as_table
@@ -41,18 +41,19 @@ def selftest(
     planned = plans(designs, draws, seed)
     counts = simulate(planned, _cores(), _tenths(say))
     lines = lines_of(counts, powers(designs))
+    sums = merged(lines)
 
     stores = 2 * draws * len(designs) * len(TRUTHS)
-    said = conclusion(lines, stores, seed)
+    said = conclusion(sums, stores, seed)
     if page is not None:
         command = f"unilaw selftest --draws {draws} --seed {seed}"
         if only is not None:
             command += f" --only {only}"
         rules = f"{RULES.version} ({RULES.since:%Y-%m-%d}, hash {rules_hash()})"
-        _write(page, as_page(lines, said, command, rules))
+        _write(page, as_page(sums, said, command, rules))
 
-    broken = any(line.broken for line in lines) or coverage(lines) > TOO_WIDE
-    return Outcome(f"{as_table(lines)}\n\n{said}", as_json(lines, said), broken)
+    broken = any(line.broken for line in sums) or coverage(sums) > TOO_WIDE
+    return Outcome(f"{as_table(sums)}\n\n{said}", as_json(lines, said), broken)
 
 
 def _named(only: str | None) -> tuple[Design, ...]:

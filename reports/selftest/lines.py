@@ -97,7 +97,9 @@ def merged(lines: Iterable[Line]) -> list[Line]:
             power=sum(known) / len(known) if known else None,
         )
         own = _broken(total._replace(power=min(known) if known else None))
-        reasons = [f"{part.subject}: {part.broken}" for part in parts if part.broken]
+        reasons = [
+            f"{part.subject}: {part.broken}" for part in parts if part.subject and part.broken
+        ]
         sums.append(total._replace(broken="; ".join(filter(None, [own, *reasons]))))
     return sums
 
@@ -108,18 +110,21 @@ def coverage(lines: Iterable[Line]) -> float:
     return sum(line.right for line in intervals) / sum(line.total for line in intervals)
 
 
-def conclusion(lines: list[Line], stores: int, seed: int) -> str:
-    """Return what the self-test found, in one sentence."""
-    covered = coverage(lines)
-    intervals = [line for line in lines if line.question == INTERVAL]
+def conclusion(sums: list[Line], stores: int, seed: int) -> str:
+    """Return what the self-test found, in one sentence. sums: as `merged` returns them."""
+    covered = coverage(sums)
+    intervals = [line for line in sums if line.question == INTERVAL]
     lowest = min(intervals, key=lambda line: line.share(line.right))
     text = (
         f"{stores} simulated stores, seed {seed}: intervals held the planted slope in"
         f" {covered:.1%}, in {lowest.share(lowest.right):.0%} at worst ({lowest.design},"
         f" {lowest.truth}{', rough' if lowest.rough else ''})"
     )
-    count = sum(bool(line.broken) for line in lines) + (covered > TOO_WIDE)
-    if not count:
-        return f"{text}; no stated rate is broken."
-    rates = "1 stated rate is" if count == 1 else f"{count} stated rates are"
-    return f"{text}; {rates} broken."
+    count = sum(bool(line.broken) for line in sums)
+    if covered > TOO_WIDE:
+        return f"{text}: wider than the {TOO_WIDE:.0%} that is stated; {_rates(count)} broken."
+    return f"{text}; {_rates(count)} broken."
+
+
+def _rates(count: int) -> str:
+    return {0: "no stated rate is", 1: "1 stated rate is"}.get(count, f"{count} stated rates are")

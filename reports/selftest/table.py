@@ -7,16 +7,16 @@ from rich.console import Console
 from rich.table import Table
 
 from reports.selftest.judge import INTERVAL
-from reports.selftest.lines import Line, merged
+from reports.selftest.lines import Line
 
 HEAD = ("design", "planted", "question", "right", "cannot tell", "wrong", "power", "")
 WIDTH = 150
 
 
-def as_table(lines: list[Line]) -> str:
-    """Return the lines as text, the kinds of a design taken together."""
+def as_table(sums: list[Line]) -> str:
+    """Return the sums over kinds as text."""
     table = Table(*HEAD, box=None, pad_edge=False)
-    for line in merged(lines):
+    for line in sums:
         table.add_row(*_texts(line))
     out = io.StringIO()
     Console(file=out, width=WIDTH).print(table)
@@ -28,10 +28,10 @@ def as_json(lines: list[Line], said: str) -> str:
     return json.dumps({"conclusion": said, "lines": [line._asdict() for line in lines]}, indent=1)
 
 
-def as_page(lines: list[Line], said: str, command: str, rules: str) -> str:
+def as_page(sums: list[Line], said: str, command: str, rules: str) -> str:
     """Return the page for docs, in Markdown. rules: the version of the rules that judged."""
     rows = ["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
-    rows += ["| " + " | ".join(_texts(line)) + " |" for line in merged(lines)]
+    rows += ["| " + " | ".join(_texts(line)) + " |" for line in sums]
     table = "\n".join(rows)
     return PAGE.format(said=said, command=command, rules=rules, table=table)
 
