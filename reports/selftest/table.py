@@ -57,7 +57,8 @@ them. This page was written by
 with the verdict rules of version {rules}. {said}
 
 - **Designs** are the cells of the shipped sweeps: sizes, n, d and seeds, with the spreads of
-  slopes, cells and seeds measured in the example stores (`reports/selftest/designs.py`).
+  slopes, cells and seeds measured in the example stores and in the quickstart's sphere trials
+  (`reports/selftest/designs.py`).
 - **Rough** designs lose 2 % of their trials and begin 30 % of their curves one size later. Small
   models scatter twice as much, seeds move together along a curve by half as much again, and 2 % of
   the trials are off by half a log unit.
@@ -65,8 +66,9 @@ with the verdict rules of version {rules}. {said}
 - **Right**: the interval holds the planted slope, or the verdict is the one that the truth calls
   for. **Cannot tell**: the report says so. **Wrong**: the verdict contradicts the truth.
 - **Power**: how often an analyst who knows the spreads would give the right answer from the same
-  cells, by generalised least squares and a t interval. A right answer is demanded only where that
-  is at least 94.5 %, since a 95 % interval misses 5 % by design.
+  cells, by generalised least squares and a t interval; for a knee, how often the most powerful
+  test tells it from the nearest other form. A right answer is demanded only where that is at least
+  94.5 %, since a 95 % interval misses 5 % by design.
 - **Stated rates**: coverage at least 90 %, wrong answers at most 5 %, right answers at least 95 %
   where the design has the power. The last column names a rate that is broken: a count that would be
   as bad in less than one run in a thousand at the stated rate.
