@@ -24,6 +24,8 @@ LEAST_FREEDOM = 3.0
 TESTS = 2
 """Tests that can contradict a variable, one of n and one of d. Each interval of a difference has
 the level 1 − (1 − LEVEL)/TESTS, so that a true variable is contradicted in at most 5 % of cases."""
+LARGEST_SHIFT = 30.0
+"""Of the noncentral t, which SciPy computes as NaN far beyond; the power is 1 there already."""
 DETERMINED = 1e-6
 """Smallest share of a direction's weight that must be left where a curve is left out: below, the
 rest says nothing about that direction."""
@@ -48,7 +50,7 @@ class Collapse(NamedTuple):
     exp(RMS log error), of each form when each (n, d) combination in turn is left out and then
     predicted. gains: form → squared log error of p/(n·d) less its own, over combinations, with a
     95 % interval; positive where the form predicts better. power: the probability with which data
-    like these tell b_d = b from 0 (`told_from_0`) and b_d = 0 from b (`told_from_b`).
+    like these would have told b_d = b from 0.
     """
 
     b: float
@@ -154,8 +156,9 @@ def _power(b: float, d_to_0: Contrast, tests: int) -> float:
     if d_to_0.error == 0:
         return 1.0
     bound = float(t.ppf(1 - (1 - LEVEL) / tests / 2, d_to_0.freedom))
-    shift = abs(b) / d_to_0.error
-    return float(nct.sf(bound, d_to_0.freedom, shift) + nct.cdf(-bound, d_to_0.freedom, shift))
+    shift = min(abs(b) / d_to_0.error, LARGEST_SHIFT)
+    # Only the tail on the side of b: an interval on the other side of 0 does not tell b from 0.
+    return float(nct.sf(bound, d_to_0.freedom, shift))
 
 
 def _gains(

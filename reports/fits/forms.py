@@ -13,7 +13,7 @@ a difference whose 95 % interval excludes 0. Asking for all three at once keeps 
 knees below 5 % without any adjustment (an intersection–union test, Berger 1982).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,13 +25,16 @@ from reports.fits.random_slope import LEVEL, OWN_CURVES
 
 POWER, LOGARITHM, LEVELLING, BROKEN = "power law", "logarithm", "levelling", "broken"
 
-STEEPNESSES = np.concatenate([[0.0], np.geomspace(1e-3, 1e3, 61)])
-"""Values of c that are tried. With z' from 0 to some units, c = 0 is flat, and beyond 1e3 the form
-no longer changes."""
+RATIOS = np.concatenate([-np.geomspace(8, 0.01, 80), [0.0], np.geomspace(0.01, 8, 80)])
+"""Logarithms of the ratio between the values at the largest and at the smallest z' that A + B·ln p
+tries: rising, flat and falling."""
 MOST_KNEES = 40
 """Knees that are tried: the places between neighbouring sizes, or as many quantiles of them."""
 SIZES_EACH_SIDE = 2
 """Sizes that must lie on each side of a knee, over all curves: fewer do not show a slope."""
+
+SINGULAR = 1e-9
+"""Smallest share of the largest direction's square that counts as varying."""
 
 Interval = tuple[float, float, float]
 """An estimate and the ends of its interval."""
@@ -77,10 +80,6 @@ class _Curve(NamedTuple):
     y: np.ndarray
 
 
-_Shape = Callable[[np.ndarray], np.ndarray]
-"""A form with its parameters: z (K,) to log y (K,) up to a level."""
-
-
 def fit_forms(rows: pd.DataFrame, column: str) -> Forms:
     """Compare the forms over the cells of one kind.
 
@@ -99,22 +98,15 @@ def fit_forms(rows: pd.DataFrame, column: str) -> Forms:
     if not len(knees):
         return nothing._replace(failure="the curves have too few sizes for a slope on two sides")
 
-    misses = {form: np.empty(len(curves)) for form in (POWER, LOGARITHM, LEVELLING, BROKEN)}
-    without: list[tuple[float, float, float]] = []
-    for j, curve in enumerate(curves):
-        others = curves[:j] + curves[j + 1 :]
-        shapes, broken = _fit_shapes(others, knees)
-        without.append(broken)
-        for form, shape in shapes.items():
-            residual = curve.y - shape(curve.z)
-            misses[form][j] = residual.var(ddof=1)
-
+    sums = {form: _sums(own, curves) for form, own in _features(curves, knees).items()}
+    freedom = np.array([len(curve.z) - 1 for curve in curves])
+    misses = {form: _left_out(own, form) / freedom for form, own in sums.items()}
     gains = {
         form: _mean_with_interval(miss - misses[BROKEN])
         for form, miss in misses.items()
         if form != BROKEN
     }
-    broken = _knee(_fit_shapes(curves, knees)[1], without)
+    broken = _knee(sums[BROKEN], knees)
     counts = all(low > 0 for _, low, _ in gains.values())
     return nothing._replace(
         errors={form: float(np.exp(np.sqrt(miss.mean()))) for form, miss in misses.items()},
@@ -144,55 +136,76 @@ def _knees(curves: Sequence[_Curve]) -> np.ndarray:
     return between
 
 
-def _fit_shapes(
-    curves: Sequence[_Curve], knees: np.ndarray
-) -> tuple[dict[str, _Shape], tuple[float, float, float]]:
-    """Return each form fitted to the curves, and the broken form's knee and its two slopes."""
-    y = _centred([curve.y for curve in curves])
+class _Sums(NamedTuple):
+    """Cross-products of C sets of cells at each of G knees or ratios, for m features.
 
-    b, _ = _least_squares([[curve.z] for curve in curves], y)
-    shapes: dict[str, _Shape] = {POWER: lambda z: b[0] * z}
+    Every curve is centred, because it has a level of its own. So the sums of some curves are the
+    sum of theirs, and a curve is left out by subtraction.
+    """
 
+    matrix: np.ndarray
+    """(C, G, m, m) features with features."""
+    vector: np.ndarray
+    """(C, G, m) features with y."""
+    square: np.ndarray
+    """(C,) y with y."""
+
+
+def _features(curves: Sequence[_Curve], knees: np.ndarray) -> dict[str, list[np.ndarray]]:
+    """Return each form's features of each curve, (G, K, m)."""
     first = min(float(curve.z.min()) for curve in curves)
-
-    def logarithm(c: float) -> _Shape:
-        return lambda z: np.log1p(c * np.maximum(z - first, 0.0))
-
-    missed = [
-        float(((y - _centred([logarithm(c)(curve.z) for curve in curves])) ** 2).sum())
-        for c in STEEPNESSES
-    ]
-    shapes[LOGARITHM] = logarithm(float(STEEPNESSES[int(np.argmin(missed))]))
-
-    levelling = [
-        (*_least_squares([[np.minimum(curve.z, k)] for curve in curves], y), k) for k in knees
-    ]
-    slope, _, at = min(levelling, key=lambda fit: fit[1])
-    shapes[LEVELLING] = lambda z: slope[0] * np.minimum(z, at)
-
-    broken = [(*_least_squares([_two_sides(curve.z, k) for curve in curves], y), k) for k in knees]
-    (below, above), _, knee = min(broken, key=lambda fit: fit[1])
-    shapes[BROKEN] = lambda z: below * np.minimum(z, knee) + above * np.maximum(z - knee, 0.0)
-    return shapes, (float(knee), float(below), float(above))
+    last = max(float(curve.z.max()) for curve in curves)
+    growth = np.expm1(RATIOS)[:, None]
+    features: dict[str, list[np.ndarray]] = {POWER: [], LOGARITHM: [], LEVELLING: [], BROKEN: []}
+    for curve in curves:
+        below = np.minimum(curve.z, knees[:, None])
+        above = np.maximum(curve.z - knees[:, None], 0.0)
+        features[POWER].append(curve.z[None, :, None])
+        share = (curve.z - first) / (last - first)
+        features[LOGARITHM].append(np.log1p(growth * share)[:, :, None])
+        features[LEVELLING].append(below[:, :, None])
+        features[BROKEN].append(np.stack([below, above], axis=2))
+    return features
 
 
-def _two_sides(z: np.ndarray, knee: float) -> list[np.ndarray]:
-    return [np.minimum(z, knee), np.maximum(z - knee, 0.0)]
+def _sums(features: Sequence[np.ndarray], curves: Sequence[_Curve]) -> _Sums:
+    matrices, vectors, squares = [], [], []
+    for feature, curve in zip(features, curves, strict=True):
+        x = feature - feature.mean(axis=1, keepdims=True)
+        y = curve.y - curve.y.mean()
+        matrices.append(x.transpose(0, 2, 1) @ x)
+        vectors.append(y @ x)
+        squares.append(y @ y)
+    return _Sums(np.array(matrices), np.array(vectors), np.array(squares))
 
 
-def _least_squares(
-    designs: Sequence[Sequence[np.ndarray]], y: np.ndarray
-) -> tuple[np.ndarray, float]:
-    """Return the coefficients and the squared error of a shape that is linear in them. designs:
-    each curve's columns; y: the curves' values, centred and joined."""
-    x = np.column_stack([_centred(columns) for columns in zip(*designs, strict=True)])
-    coefficients = np.linalg.lstsq(x, y, rcond=None)[0]
-    return coefficients, float(((y - x @ coefficients) ** 2).sum())
+def _best(sums: _Sums, free: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Return the place (C,) of the least squared error for each set of cells, and the coefficients
+    (C, m) there. free: they are fitted; otherwise they are 1."""
+    coefficients = np.ones(sums.vector.shape)
+    if free:
+        # A direction in which the cells do not vary gets the coefficient 0.
+        inverse = np.linalg.pinv(sums.matrix, rcond=SINGULAR, hermitian=True)
+        coefficients = np.einsum("cgij,cgj->cgi", inverse, sums.vector)
+    explained = 2 * (coefficients * sums.vector).sum(-1) - np.einsum(
+        "cgi,cgij,cgj->cg", coefficients, sums.matrix, coefficients
+    )
+    place = explained.argmax(axis=1)
+    return place, coefficients[np.arange(len(place)), place]
 
 
-def _centred(curves: Sequence[np.ndarray]) -> np.ndarray:
-    """Join curves, each less its mean: every curve has its own level."""
-    return np.concatenate([values - values.mean() for values in curves])
+def _left_out(sums: _Sums, form: str) -> np.ndarray:
+    """Return each curve's squared error (C,) under the shape of the other curves."""
+    place, coefficients = _best(_others(sums), free=form != LOGARITHM)
+    each = np.arange(len(place))
+    along = (coefficients * sums.vector[each, place]).sum(-1)
+    size = np.einsum("ci,cij,cj->c", coefficients, sums.matrix[each, place], coefficients)
+    return np.maximum(sums.square - 2 * along + size, 0.0)
+
+
+def _others(sums: _Sums) -> _Sums:
+    """Return, for each curve, the sums of all the others."""
+    return _Sums(*(total.sum(0) - total for total in sums))
 
 
 def _mean_with_interval(values: np.ndarray) -> Interval:
@@ -203,13 +216,18 @@ def _mean_with_interval(values: np.ndarray) -> Interval:
     return mean, mean - half, mean + half
 
 
-def _knee(whole: tuple[float, float, float], without: Sequence[tuple[float, float, float]]) -> Knee:
-    """Return the knee with intervals from the fits without each curve (the jackknife's pseudo-
-    values)."""
+def _knee(sums: _Sums, knees: np.ndarray) -> Knee:
+    """Return the broken form's knee, with intervals from the fits without each curve (the
+    jackknife's pseudo-values)."""
+    at, slopes = _best(_Sums(*(total.sum(0)[None] for total in sums)))
+    whole = np.array([knees[at[0]], *slopes[0]])
+    at, slopes = _best(_others(sums))
+    without = np.column_stack([knees[at], slopes])
+
     count = len(without)
-    pseudo = count * np.array(whole) - (count - 1) * np.array(without)
+    pseudo = count * whole - (count - 1) * without
     place, below, above = (
-        _around(value, values) for value, values in zip(whole, pseudo.T, strict=True)
+        _around(float(value), values) for value, values in zip(whole, pseudo.T, strict=True)
     )
     low, at, high = sorted(place)
     return Knee((float(np.exp(at)), float(np.exp(low)), float(np.exp(high))), below, above)
