@@ -76,10 +76,9 @@ def cells_beside_ceilings(trials: pd.DataFrame) -> pd.DataFrame:
             trial_id=("trial_id", tuple),
         )
     )
+    p, n, d, c = (cells[column].astype(float) for column in ("p", "n", "d", "c"))
     for end, nats in zip(("low", "high"), NATS, strict=True):
-        cells[end] = stability_ceiling(
-            *(cells[v].astype(float) for v in ("p", "n", "d", "c", "classes", "epsilon")), nats
-        )
+        cells[end] = stability_ceiling(p, n, d, c, cells["classes"], cells["epsilon"], nats)
     cells["binds"] = cells["low"] < cells["cap"]
     return cells
 
@@ -109,8 +108,9 @@ def radii_beside_ceilings(trials: pd.DataFrame) -> pd.DataFrame:
             trial_id=("trial_id", tuple),
         )
     )
+    p, n, d, c = (cells[column].astype(float) for column in ("p", "n", "d", "c"))
     for end, nats in zip(("low", "high"), NATS, strict=True):
-        cells[end] = radius_ceiling(*(cells[v].astype(float) for v in ("p", "n", "d", "c")), nats)
+        cells[end] = radius_ceiling(p, n, d, c, nats)
     cells["binds"] = cells["low"] < cells["r_inf"]
     return cells
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 from scipy.stats import chi2, t
 
 LEVEL = 0.95
@@ -38,7 +38,7 @@ class PooledEffect(NamedTuple):
 
 
 def pool_effects(
-    effects: Sequence[float],
+    effects: Sequence[float] | np.ndarray,
     errors: Sequence[float],
     freedoms: Sequence[float],
     groups: Sequence[str],
@@ -85,7 +85,8 @@ def _paule_mandel(y: np.ndarray, error: np.ndarray) -> float:
     if expected == 0 or _q(y, error, 0.0) <= expected:
         return 0.0
     beyond = float(y.max() - y.min()) * np.sqrt(len(y)) + float(error.max())
-    return float(brentq(lambda spread: _q(y, error, spread) - expected, 0.0, beyond))
+    found = root_scalar(lambda spread: _q(y, error, spread) - expected, bracket=(0.0, beyond))
+    return float(found.root)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -179,8 +179,8 @@ def generalisation(key: str, used: pd.DataFrame, ledger: dict) -> float:
     cells = used.groupby(used["config_json"])[
         ["stability_attack_mean", "test_accuracy", "p"]
     ].mean()
-    plain = cells.rank().corr()
-    xy, xp, yp = (plain.iloc[i, j] for i, j in ((0, 1), (0, 2), (1, 2)))
+    plain = cells.rank().corr().to_numpy(float)
+    xy, xp, yp = plain[0, 1], plain[0, 2], plain[1, 2]
     return {
         "n": lambda: used["n"].iloc[0],
         "d": lambda: used["d_ambient"].iloc[0],
