@@ -82,7 +82,7 @@ def bound(key: str, used: pd.DataFrame, ledger: dict) -> float:
     cells = ceilings(used)
     return {
         "cells": len(cells),
-        "binding": (cells["low"] < 1).sum(),
+        "binding": (cells["known"] & (cells["low"] < 1)).sum(),
         "least": (cells["low"] / cells["stability"]).min(),
         "most": (cells["high"] / cells["stability"]).max(),
         "nats": 22.2,
@@ -97,7 +97,8 @@ def ceilings(used: pd.DataFrame) -> pd.DataFrame:
         classes, epsilon = max(one["outputs"], 2), one["bayes_error"] / 2
         c = 1.0  # the sphere's, and the least elsewhere; these rows estimate 0.7
         flat = math.sqrt(8 * c / one["d_ambient"] * math.log(6 * classes / epsilon))
-        line = {"stability": cell["stability_attack_mean"].mean()}
+        known = one["isoperimetry"] == "proved" or pd.notna(one["isoperimetry_c"])
+        line = {"stability": cell["stability_attack_mean"].mean(), "known": known}
         for end, nats in (("low", 1), ("high", 22.2)):
             rising = 3 * classes / epsilon
             rising *= math.sqrt(c * nats * one["p"] / (one["n"] * one["d_ambient"]))
