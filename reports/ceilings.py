@@ -88,7 +88,8 @@ def radii_beside_ceilings(trials: pd.DataFrame) -> pd.DataFrame:
     radius (the mean training radius, NaN where not measured), r_inf (the mean of radius_ceiling),
     and r_law at either end of NATS as low and high. trial_id: the tuple of its trials.
 
-    binds: c is known, and with b = 1 r_law lies below r∞. Where it does not, the data alone keep radii below it.
+    binds: c is known, and with b = 1 r_law lies below r∞. Where it does not, the data alone keep
+    radii below it.
     """
     known = trials[trials["sigma2"].eq(1.0) & trials["radius_ceiling"].notna()]
     c, c_known = isoperimetry_constant(known)
