@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from reports.fits.cells import cells_of, members_of
+from reports.fits.cells import cells_of, members_of, with_value
 from reports.fits.random_slope import (
     LEVEL,
     OWN_CURVES,
@@ -64,7 +64,7 @@ class Slope(NamedTuple):
 def pooled_spread(kinds: Sequence[pd.DataFrame], column: str) -> Pool | None:
     """Return the spread of one measure's slopes over kinds, each given by its rows; None where all
     of them together have too few curves."""
-    return pool_spread([_slopes(rows[rows[column] > 0], column) for rows in kinds])
+    return pool_spread([_slopes(with_value(rows, column), column) for rows in kinds])
 
 
 def fit_slope(rows: pd.DataFrame, column: str, pool: Pool | None = None) -> Slope:
@@ -74,7 +74,7 @@ def fit_slope(rows: pd.DataFrame, column: str, pool: Pool | None = None) -> Slop
     the mean over curves, every curve the same weight. Interval: `random_slope.mean_slope`. pool:
     the spread of slopes to take where the kind has fewer than three curves.
     """
-    used = rows[rows[column] > 0]
+    used = with_value(rows, column)
     dropped = len(rows) - len(used)
     cells = cells_of(used, column)
     trials = tuple(used["trial_id"])

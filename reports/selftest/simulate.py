@@ -13,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from reports.selftest.designs import DESIGNS, Design
 from reports.selftest.judge import answers
@@ -87,11 +88,23 @@ def carry_out(plan: Plan) -> Counter[Counted]:
     place = (plan.seed, plan.design, plan.truth, int(plan.rough))
     evidence = store_of(design, np.random.default_rng([*place, plan.first]), plan.rough)
 
-    layout = layout_of(evidence.trials, design)
+    trials = _without_empty_texts(evidence.trials)
+    layout = layout_of(trials, design)
     counts: Counter[Counted] = Counter()
     for draw in range(plan.first, plan.first + plan.draws):
         rng = np.random.default_rng([*place, draw, 1])
-        planted = plant(evidence.trials, layout, truth, rng, plan.rough)
+        planted = plant(trials, layout, truth, rng, plan.rough)
         for answer in answers(evidence._replace(trials=planted), truth):
             counts[Counted(design.name, plan.rough, truth.name, *answer)] += 1
     return counts
+
+
+def _without_empty_texts(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials without the columns of texts and lists that no simulated row has. No fit
+    reads them, and copying them takes half of a fit's time."""
+    empty = [
+        name
+        for name in trials
+        if not pd.api.types.is_numeric_dtype(trials[name]) and trials[name].isna().all()
+    ]
+    return trials.drop(columns=empty)
