@@ -91,7 +91,8 @@ def plant(
     # Accuracy grows with size and depends on stability in no other way.
     log_p = np.log(trials["p"].to_numpy(float))
     columns["test_accuracy"] = 0.5 + 0.02 * log_p + 0.01 * rng.standard_normal(len(trials))
-    return trials.assign(**columns)
+    missing = [name for name, values in columns.items() if np.isnan(values).all()]
+    return trials.assign(**columns).drop(columns=missing)
 
 
 def _deviations(layout: Layout, rng: np.random.Generator, rough: bool) -> np.ndarray:
