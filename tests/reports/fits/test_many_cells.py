@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports.claims import generalisation
 from reports.fits import collapse
 from reports.fits.cells import cells_of, members_of
 from reports.fits.collapse import fit_collapse
@@ -116,11 +115,3 @@ def test_no_fit_holds_a_matrix_of_cells_and_curves():
 
     assert fitted.slope == pytest.approx(0.2, abs=0.01) and together.cells == 4000
     assert highest < 4000 * 800 * 8 / 3, f"{highest / 1e6:.0f} MB"
-
-
-def test_a_rank_correlation_is_the_same_in_parts(monkeypatch: pytest.MonkeyPatch):
-    rng = np.random.default_rng(1)
-    x, y = rng.integers(0, 9, (2, 30)).astype(float)
-    in_parts = generalisation.rank_correlation(x, y)
-    monkeypatch.setattr(generalisation, "TOGETHER", 10_000)
-    assert generalisation.rank_correlation(x, y) == in_parts
