@@ -66,7 +66,7 @@ def budget(rows: pd.DataFrame, error: float, filtered: list[Slope], column: str)
 def _weights(used: pd.DataFrame) -> pd.Series:
     """Return by how much each row's log y moves the mean over curves of their least-squares
     slopes."""
-    x = np.log(used["p"].astype(float))
+    x = used["p"].astype(float).map(np.log)
     dx = x - x.groupby(used["curve"]).transform("mean")
     squares = (dx**2).groupby(used["curve"]).transform("sum")
     sloped = squares > 0
@@ -76,7 +76,7 @@ def _weights(used: pd.DataFrame) -> pd.Series:
 
 def _seed_variance(used: pd.DataFrame, column: str) -> float | None:
     """Return the slope's variance from the spread within cells; None without two seeds in any."""
-    log_y = np.log(used[column].astype(float))
+    log_y = used[column].astype(float).map(np.log)
     within = log_y - log_y.groupby(used["cell"]).transform("mean")
     freedom = len(used) - used["cell"].nunique()
     if freedom < 1:

@@ -45,8 +45,8 @@ def cells_beside_ceilings(trials: pd.DataFrame) -> pd.DataFrame:
     stability, certified (NaN without a certified bound), cap, c, c_known, and the ceiling at either
     end of NATS as low and high. trial_id: the tuple of its trials.
 
-    binds: with b = 1 the ceiling lies below the cap that S is measured up to. Where it does not, no
-    S could contradict it.
+    binds: c is known, and with b = 1 the ceiling lies below the cap that S is measured up to. Where
+    it does not, no S could contradict it.
     """
     tested = trials[trials["tests_stability"] & trials[STABILITY].notna()]
     c, known = isoperimetry_constant(tested)
@@ -76,11 +76,10 @@ def cells_beside_ceilings(trials: pd.DataFrame) -> pd.DataFrame:
             trial_id=("trial_id", tuple),
         )
     )
+    p, n, d, c = (cells[column].astype(float) for column in ("p", "n", "d", "c"))
     for end, nats in zip(("low", "high"), NATS, strict=True):
-        cells[end] = stability_ceiling(
-            *(cells[v].astype(float) for v in ("p", "n", "d", "c", "classes", "epsilon")), nats
-        )
-    cells["binds"] = cells["low"] < cells["cap"]
+        cells[end] = stability_ceiling(p, n, d, c, cells["classes"], cells["epsilon"], nats)
+    cells["binds"] = cells["c_known"] & (cells["low"] < cells["cap"])
     return cells
 
 
@@ -89,7 +88,8 @@ def radii_beside_ceilings(trials: pd.DataFrame) -> pd.DataFrame:
     radius (the mean training radius, NaN where not measured), r_inf (the mean of radius_ceiling),
     and r_law at either end of NATS as low and high. trial_id: the tuple of its trials.
 
-    binds: with b = 1 r_law lies below r∞. Where it does not, the data alone keep radii below it.
+    binds: c is known, and with b = 1 r_law lies below r∞. Where it does not, the data alone keep
+    radii below it.
     """
     known = trials[trials["sigma2"].eq(1.0) & trials["radius_ceiling"].notna()]
     c, c_known = isoperimetry_constant(known)
@@ -109,9 +109,10 @@ def radii_beside_ceilings(trials: pd.DataFrame) -> pd.DataFrame:
             trial_id=("trial_id", tuple),
         )
     )
+    p, n, d, c = (cells[column].astype(float) for column in ("p", "n", "d", "c"))
     for end, nats in zip(("low", "high"), NATS, strict=True):
-        cells[end] = radius_ceiling(*(cells[v].astype(float) for v in ("p", "n", "d", "c")), nats)
-    cells["binds"] = cells["low"] < cells["r_inf"]
+        cells[end] = radius_ceiling(p, n, d, c, nats)
+    cells["binds"] = cells["c_known"] & (cells["low"] < cells["r_inf"])
     return cells
 
 

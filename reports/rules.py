@@ -31,7 +31,7 @@ class Rules(NamedTuple):
     hash: str
 
 
-RULES = Rules(2, datetime(2026, 11, 27, 2, tzinfo=UTC), "e9c6c49e26ab")
+RULES = Rules(2, datetime(2026, 11, 27, 2, tzinfo=UTC), "27ee6019a853")
 
 
 def rules_hash() -> str:

@@ -3,8 +3,8 @@ as a plotly figure.
 
 Filled points: the trial meets the law's noise condition for what the chart shows (isoperimetry is
 proved on the sphere and assumed elsewhere). Hollow points: it does not; hovering says why. Lines:
-fitted slopes over the cells they were fitted to. Dotted lines: guides with the law's slope at an
-arbitrary height.
+fitted slopes over the cells they were fitted to. Dotted lines: guides with the order of the law's
+bound at an arbitrary height.
 
 A chart with several x or y to choose from holds all of them: the `meta` of each trace lists the
 values of every choice, and the `meta` of the layout their labels and axis titles. The page offers
@@ -184,7 +184,7 @@ def _guide(shown: pd.DataFrame, choices: list[Axes], slope: float) -> go.Scatter
         views,
         mode="lines",
         line=DOTTED,
-        name=f"guide: the law's slope {sign}1/2 at an arbitrary height",
+        name=f"guide: the order of the law's bound, {sign}1/2, at an arbitrary height",
         hoverinfo="skip",
     )
 

@@ -17,7 +17,7 @@ STATEMENT = Statement(
     "C8",
     "Bigger is more robust",
     "popular accounts",
-    "The slope of each sensitivity measure against p, pooled over kinds by a random-effects mean;"
+    "The slope of each sensitivity measure against p, pooled over kinds, each with the same say;"
     " kinds of one family count as dependent. A measure that is a guarantee is shown but not"
     " counted, since it may merely get looser with size. Contradicted if the pooled slope of any"
     " measure lies on the fragile side of 0 after Holm's adjustment over the measures, so that"
@@ -144,7 +144,7 @@ def _summary(counted: list[MeasureEffect]) -> Sentence:
 def _pooled_sentence(effect: MeasureEffect) -> Sentence:
     pooled = effect.pooled
     column = effect.measure.column
-    how = f"random-effects mean over kinds of the slope of log {column} against log p"
+    how = f"mean over kinds of the slope of log {column} against log p"
     trials = _trials([effect])
 
     def number(name: str, value: float, style: str = "signed") -> Number:
@@ -164,8 +164,6 @@ def _pooled_sentence(effect: MeasureEffect) -> Sentence:
     if pooled.kinds > 1:
         parts["spread"] = number("spread", pooled.spread, "sig3")
         text += ", whose true slopes have a standard deviation of {spread}"
-        if pooled.differ_p < ALPHA:
-            text += ", so one slope does not describe them all"
     if effect.flips:
         parts["flips"] = ", ".join(str(factor) for factor in effect.flips)
         text += "; the sign turns in cells from {flips} times the onset on"

@@ -63,5 +63,5 @@ def _sentence(kind: str, cells: pd.DataFrame) -> Sentence:
         " stability found (one to {nats} nats a parameter)"
     )
     if not cells["c_known"].all():
-        text += "; these rows lack c, so the sphere's c stands for it"
+        text += "; these rows lack c, so the sphere's c stands for it and no cell counts as binding"
     return Sentence(text + ".", parts)

@@ -30,8 +30,8 @@ STATEMENT = Statement(
     "popular accounts",
     "Both follow size, so size is held fixed: Spearman's partial rank correlation of stability and"
     " held-out accuracy given p, over at least 6 cells of one kind, at one n and d, that met their"
-    " stop rule; pure noise is left out. The sets of cells are pooled by a random-effects mean of"
-    " Fisher's z; sets of one family count as dependent. Supported if the pooled 95 % interval lies"
+    " stop rule; pure noise is left out. The sets of cells are pooled by the mean of Fisher's z;"
+    " sets of one family count as dependent. Supported if the pooled 95 % interval lies"
     " above 0, contradicted if it lies below, undecided otherwise. A correlation says nothing about"
     " a cause.",
 )
@@ -115,7 +115,7 @@ def correlation(x: np.ndarray, y: np.ndarray, p: np.ndarray) -> Correlation:
 
 def _pooled_sentence(pooled: PooledEffect, trials: tuple[str, ...], verdict: str) -> Sentence:
     """State the pooled correlation. The interval is transformed back from Fisher's z."""
-    how = "random-effects mean of Fisher's z of the partial rank correlations, transformed back"
+    how = "mean of Fisher's z of the partial rank correlations, transformed back"
 
     def number(name: str, value: float, style: str = "signed") -> Number:
         return Number(f"C10:pooled:{name}", value, f"{name}; {how}", trials, style)

@@ -95,9 +95,10 @@ def _family_phrase(i: int, parts: dict[str, Any], kinds: int) -> str:
     else:
         phrase = f"{{low{i}}} to {{high{i}}} for {{kinds{i}}} kinds of {{family{i}}}"
     if parts[f"recipe{i}"]:
-        phrase += f" at {{recipe{i}}}"
+        several = f"lowest{i}" in parts
+        phrase += f" over recipes, {{recipe{i}}}" if several else f" at {{recipe{i}}}"
     if f"lowest{i}" in parts:
-        phrase += f" (single recipes {{lowest{i}}} to {{highest{i}}})"
+        phrase += f" (single ones: {{lowest{i}}} to {{highest{i}}})"
     return f"{phrase}: {{verdicts{i}}}"
 
 

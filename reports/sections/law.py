@@ -69,8 +69,8 @@ def section(evidence: Evidence, fits: Fits) -> Section | None:
 
 
 def _card(fit: KindFit) -> Card:
-    texts = [_slope_text(fit, column) for column in (STABILITY, LOWER, RADIUS)]
-    return Card(fit.kind, fit.noisy, *texts, shape_sentence(fit))
+    stability, lipschitz, radius = (_slope_text(fit, c) for c in (STABILITY, LOWER, RADIUS))
+    return Card(fit.kind, fit.noisy, stability, lipschitz, radius, shape_sentence(fit))
 
 
 def _slope_text(fit: KindFit, column: str) -> SlopeText:

@@ -78,7 +78,7 @@ def test_a_bent_curve_does_not_attain_the_order_silently(tmp_path):
     ]
     (kind,) = fit_all(read_evidence(make_store(tmp_path / "s", rows)).trials).kinds
     slopes = [found.slope for found, _ in kind.verdicts[STABILITY].filtered.values()]
-    assert slopes[0] > 0.15 and slopes[-1] < 0.05
+    assert slopes[0] > 0.1 and slopes[-1] < 0.05
 
 
 @pytest.mark.slow
@@ -87,11 +87,9 @@ def test_models_stopped_at_the_noise_enter_no_fit_of_the_training_radius(tmp_pat
     grid = {"ps": PS, "ns": NS}
     stopped = power_law(0.9, **grid)
     on = power_law(0.3, changes={"stop_rule": "interpolate", "stop_reason": "interpolated"}, **grid)
-    rows = [r | {RADIUS: r["stability_attack_mean"]} for r in stopped + on]
-    stop, go = sorted(
-        fit_all(read_evidence(make_store(tmp_path / "s", rows)).trials).kinds,
-        key=lambda kind: "interpolated" in kind.kind,
-    )
-    assert stop.verdicts[RADIUS].verdict.startswith("cannot tell: 0 cells")
+    trials = read_evidence(make_store(tmp_path / "s", stopped + on)).trials
+    trials[RADIUS] = trials[STABILITY]
+    stop, go = sorted(fit_all(trials).kinds, key=lambda kind: "interpolated" in kind.kind)
+    assert stop.verdicts[RADIUS].verdict.startswith("cannot tell: 0 curves")
     assert go.verdicts[RADIUS].slope.slope == pytest.approx(0.3)
     assert go.verdicts[RADIUS].verdict == "compatible, order not attained"

@@ -82,7 +82,7 @@ def bound(key: str, used: pd.DataFrame, ledger: dict) -> float:
     cells = ceilings(used)
     return {
         "cells": len(cells),
-        "binding": (cells["low"] < 1).sum(),
+        "binding": (cells["known"] & (cells["low"] < 1)).sum(),
         "least": (cells["low"] / cells["stability"]).min(),
         "most": (cells["high"] / cells["stability"]).max(),
         "nats": 22.2,
@@ -97,7 +97,8 @@ def ceilings(used: pd.DataFrame) -> pd.DataFrame:
         classes, epsilon = max(one["outputs"], 2), one["bayes_error"] / 2
         c = 1.0  # the sphere's, and the least elsewhere; these rows estimate 0.7
         flat = math.sqrt(8 * c / one["d_ambient"] * math.log(6 * classes / epsilon))
-        line = {"stability": cell["stability_attack_mean"].mean()}
+        known = one["isoperimetry"] == "proved" or pd.notna(one["isoperimetry_c"])
+        line = {"stability": cell["stability_attack_mean"].mean(), "known": known}
         for end, nats in (("low", 1), ("high", 22.2)):
             rising = 3 * classes / epsilon
             rising *= math.sqrt(c * nats * one["p"] / (one["n"] * one["d_ambient"]))
@@ -179,8 +180,8 @@ def generalisation(key: str, used: pd.DataFrame, ledger: dict) -> float:
     cells = used.groupby(used["config_json"])[
         ["stability_attack_mean", "test_accuracy", "p"]
     ].mean()
-    plain = cells.rank().corr()
-    xy, xp, yp = (plain.iloc[i, j] for i, j in ((0, 1), (0, 2), (1, 2)))
+    plain = cells.rank().corr().to_numpy(float)
+    xy, xp, yp = plain[0, 1], plain[0, 2], plain[1, 2]
     return {
         "n": lambda: used["n"].iloc[0],
         "d": lambda: used["d_ambient"].iloc[0],

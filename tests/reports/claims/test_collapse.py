@@ -8,7 +8,8 @@ import pytest
 from tests.reports.claims.verdicts import verdict
 from tests.reports.stores import power_law
 
-GRID = {"ns": (100, 200, 400), "ds": (8, 16, 32), "spread": 0.02}
+NS = (100, 200, 400)
+DS = (8, 16, 32)
 
 
 @pytest.mark.slow
@@ -22,20 +23,20 @@ GRID = {"ns": (100, 200, 400), "ds": (8, 16, 32), "spread": 0.02}
     ],
 )
 def test_c2b_follows_the_collapse_test(tmp_path, b, b_n, b_d, expected, sentence):
-    claim = verdict(tmp_path, power_law(b, b_n, b_d, **GRID), "C2b")
+    claim = verdict(tmp_path, power_law(b, b_n, b_d, 0.02, ns=NS, ds=DS), "C2b")
     assert claim.verdict == expected
     assert sentence in str(claim.findings[0])
 
 
 @pytest.mark.slow
 def test_c2b_is_undecided_without_several_d(tmp_path):
-    claim = verdict(tmp_path, power_law(0.4, 0.4, ns=(100, 200, 400), spread=0.02), "C2b")
+    claim = verdict(tmp_path, power_law(0.4, 0.4, spread=0.02, ns=NS), "C2b")
     assert claim.verdict == "undecided" and "too few for an interval" in str(claim.findings[0])
 
 
 @pytest.mark.slow
 def test_c2b_says_what_it_could_have_told(tmp_path):
     """With much noise and a small exponent it cannot tell, and says how likely it was to."""
-    claim = verdict(tmp_path, power_law(0.05, 0.05, 0.05, **GRID | {"spread": 0.5}), "C2b")
+    claim = verdict(tmp_path, power_law(0.05, 0.05, 0.05, 0.5, ns=NS, ds=DS), "C2b")
     power = claim.findings[0].parts["power"].value
     assert claim.verdict == "undecided" and 0.01 < power < 0.8

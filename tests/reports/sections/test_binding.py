@@ -25,7 +25,7 @@ def recomputed(key: str, used: pd.DataFrame, rows: pd.DataFrame, ledger: dict) -
     if name == "cells":
         return len(cells)
     if name == "binding":
-        return (cells["low"] < 1).sum()
+        return (cells["known"] & (cells["low"] < 1)).sum()
 
     (cell,) = cells.to_dict("records")
     over = {f"over {end}": cell[end] / cell["stability"] for end in ("low", "high")}
