@@ -22,6 +22,21 @@ from reports.verdicts import CAME_TRAINED, SlopeVerdict, judge
 FILTERS = (1, 2, 4, 8)
 """Fits are made of the cells past the onset of their curve, from these multiples of its p on. The
 first gives the figures stated, the others show whether a verdict hangs on that choice."""
+OF_FIT = (
+    "trial_id",
+    "kind",
+    "curve",
+    "cell",
+    "p",
+    "n",
+    "d_ambient",
+    "outputs",
+    "stop_rule",
+    "whole",
+    "onset",
+    "in_fit",
+)
+"""The columns that the fit of a slope reads beside its measure."""
 GROWS = {STABILITY: +1, LOWER: -1, RADIUS: +1}
 """Measure that a law holds for → +1 where the law bounds its growth, -1 where it bounds a fall."""
 OF_CLASSES = "not drawn for classes: the scale of logits means nothing"
@@ -115,6 +130,8 @@ def fit_slopes(trials: pd.DataFrame) -> dict[tuple[int, str, str], Slope]:
 
     A kind with few curves takes the spread of slopes that all kinds of one filter share.
     """
+    measured = [measure.column for measure in MEASURES if measure.column in trials]
+    trials = trials[[*OF_FIT, *measured]]  # of 200 columns, which every filter would copy
     kinds = {str(kind): own for kind, own in trials.groupby("kind")}
     scalar = {kind: bool(own["outputs"].eq(1).all()) for kind, own in kinds.items()}
     slopes = {}

@@ -82,9 +82,22 @@ def fit_collapse(rows: pd.DataFrame, column: str, tests: int = TESTS) -> Collaps
     k = len(cells)
     c = cells["curve"].nunique()
     trials = tuple(used["trial_id"])
-    none = (UNKNOWN,) * 3
+    none = (UNKNOWN, UNKNOWN, UNKNOWN)
     nothing = Collapse(
-        *(UNKNOWN,) * 5, none, none, none, {}, {}, UNKNOWN, cells=k, curves=c, trials=trials
+        b=UNKNOWN,
+        b_n=UNKNOWN,
+        b_d=UNKNOWN,
+        ratio_n=UNKNOWN,
+        ratio_d=UNKNOWN,
+        difference_n=none,
+        difference_d=none,
+        exponent_d=none,
+        errors={},
+        gains={},
+        power=UNKNOWN,
+        cells=k,
+        curves=c,
+        trials=trials,
     )
     if cells["n"].nunique() < 2:
         return nothing._replace(failure="n does not vary over the cells that may enter")

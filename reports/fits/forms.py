@@ -28,8 +28,8 @@ POWER, LOGARITHM, LEVELLING, BROKEN = "power law", "logarithm", "levelling", "br
 RATIOS = np.concatenate([-np.geomspace(8, 0.01, 80), [0.0], np.geomspace(0.01, 8, 80)])
 """Logarithms of the ratio between the values at the largest and at the smallest z' that A + B·ln p
 tries: rising, flat and falling."""
-MOST_KNEES = 40
-"""Knees that are tried: the places between neighbouring sizes, or as many quantiles of them."""
+KNEES = 80
+"""Knees that are tried."""
 SIZES_EACH_SIDE = 2
 """Sizes that must lie on each side of a knee, over all curves: fewer do not show a slope."""
 
@@ -127,13 +127,11 @@ def _pairs(cells: pd.DataFrame) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def _knees(curves: Sequence[_Curve]) -> np.ndarray:
-    """Return the places at which a knee is looked for."""
+    """Return the places at which a knee is looked for. They lie much closer than sizes do: a
+    levelling form whose knee is misplaced would look like a broken one."""
     z = np.unique(np.concatenate([curve.z for curve in curves]))
     inner = z[SIZES_EACH_SIDE - 1 : len(z) - SIZES_EACH_SIDE + 1]
-    between = (inner[1:] + inner[:-1]) / 2
-    if len(between) > MOST_KNEES:
-        return np.quantile(between, np.linspace(0, 1, MOST_KNEES))
-    return between
+    return np.linspace(inner[0], inner[-1], KNEES) if len(inner) > 1 else np.empty(0)
 
 
 class _Sums(NamedTuple):

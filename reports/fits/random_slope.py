@@ -28,10 +28,6 @@ POOLED_FREEDOM = 3
 """Curves in all, and degrees of freedom over kinds, from which on a pooled spread counts."""
 
 
-LEAST_SAMPLING = 0.25
-"""The variance of a slope with pooled spread is at least this share of what the noise gives it."""
-
-
 class CurveSlopes(NamedTuple):
     """The slopes of one kind's curves, and what is left over."""
 
@@ -55,6 +51,8 @@ class Pool(NamedTuple):
 
     variance: np.ndarray
     """(...) τ², before it is held to be at least 0."""
+    total: np.ndarray
+    """(...) variance of a slope around its kind's mean: τ² and what the noise adds."""
     noise: np.ndarray
     """(...) noise variance."""
     freedom: int
@@ -124,7 +122,8 @@ def pool_spread(kinds: Sequence[CurveSlopes]) -> Pool | None:
         squares = squares + kind.slopes.var(axis=-1) * count
         # what the noise alone adds to these squares
         sampling = sampling + noise * (1 - 1 / count) * (1 / kind.spread).sum()
-    return Pool((squares - sampling) / freedom, noise, freedom, curves)
+    total = squares / freedom
+    return Pool(total - sampling / freedom, total, noise, freedom, curves)
 
 
 def mean_slope(curves: CurveSlopes, pool: Pool | None = None) -> MeanSlope | None:
@@ -142,9 +141,9 @@ def mean_slope(curves: CurveSlopes, pool: Pool | None = None) -> MeanSlope | Non
     # A kind may be noisier than the rest; a few cells cannot show that it is calmer.
     noise = np.maximum(pool.noise, curves.noise)
     sampling = noise * (1 / curves.spread).mean()
-    # Not held to be at least 0 here: where the pooled kinds have the same design, the sum is their
-    # slopes' plain variance, for which the t interval is exact.
-    total = np.maximum(pool.variance + sampling, LEAST_SAMPLING * sampling)
+    # A kind with more exact slopes than the pooled ones still gets their whole variance: τ² alone,
+    # a difference of two estimates, comes out near 0 by chance and covers 73 %.
+    total = np.maximum(pool.variance + sampling, pool.total)
     tau = np.sqrt(np.maximum(0.0, pool.variance))
     return _mean(curves, total / count, tau, pool.freedom, pooled=True)
 

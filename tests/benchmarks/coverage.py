@@ -97,7 +97,7 @@ def judge(design: Design, draws: int, seed: int) -> Result:
     if fit is None:
         raise ValueError(f"no interval for {design.name}")
     covered = (fit.low <= SLOPE) & (fit.high >= SLOPE)
-    known = 2 * t.ppf((1 + LEVEL) / 2, np.inf) * error
+    known = 2 * float(t.ppf((1 + LEVEL) / 2, np.inf)) * error
     return Result(design.name, float(covered.mean()), float(np.median(fit.high - fit.low)) / known)
 
 

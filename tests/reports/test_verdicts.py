@@ -90,6 +90,6 @@ def test_models_stopped_at_the_noise_enter_no_fit_of_the_training_radius(tmp_pat
     trials = read_evidence(make_store(tmp_path / "s", stopped + on)).trials
     trials[RADIUS] = trials[STABILITY]
     stop, go = sorted(fit_all(trials).kinds, key=lambda kind: "interpolated" in kind.kind)
-    assert stop.verdicts[RADIUS].verdict.startswith("cannot tell: 0 cells")
+    assert stop.verdicts[RADIUS].verdict.startswith("cannot tell: 0 curves")
     assert go.verdicts[RADIUS].slope.slope == pytest.approx(0.3)
     assert go.verdicts[RADIUS].verdict == "compatible, order not attained"

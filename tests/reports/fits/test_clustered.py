@@ -20,7 +20,7 @@ def test_error_and_freedom_are_those_of_the_full_matrices(cells):
     y = rng.standard_normal(sum(cells))
     w = rng.integers(1, 4, sum(cells)).astype(float)
     of = np.array([0.0, 1.0, -1.0])
-    found = ClusteredFit(x, y, w, curves).contrast(of)
+    found = ClusteredFit(x, y, w, curves).contrast([0.0, 1.0, -1.0])
 
     root = np.sqrt(w)
     scaled = x * root[:, None]

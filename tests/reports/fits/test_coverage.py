@@ -40,6 +40,13 @@ def test_one_or_two_curves_are_covered_by_a_spread_pooled_over_kinds(curves, cel
     assert result.coverage >= 0.90 + CHANCE and result.width <= 1.5
 
 
+@pytest.mark.parametrize("tau", [0.0, 0.03, 0.05])
+@pytest.mark.parametrize(("own", "others"), [(4, 12), (12, 4)])
+def test_a_pooled_spread_covers_a_kind_of_another_precision(own, others, tau):
+    result = judge(Design("", [own], tau, [([others] * 5, tau)]), DRAWS, seed=0)
+    assert result.coverage >= 0.90 + CHANCE
+
+
 @pytest.mark.parametrize("tau", [0.0, 0.05])
 def test_errors_that_neighbours_share_do_not_spoil_the_coverage(tau):
     result = judge(Design("", [8] * 4, tau, along=0.5), DRAWS, seed=0)

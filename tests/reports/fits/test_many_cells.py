@@ -33,7 +33,8 @@ def test_held_out_errors_are_those_of_a_fit_without_the_largest_sizes(rows: pd.D
         np.polyfit(np.log(own["p"]), np.log(own[STABILITY]), 1)[0]
         for _, own in known.groupby("curve")
     ]
-    above = np.log(rows[STABILITY]) - np.mean(slopes) * np.log(rows["p"].astype(float))
+    sizes = np.log(rows["p"].to_numpy(float))
+    above = pd.Series(np.log(rows[STABILITY].to_numpy(float)) - np.mean(slopes) * sizes, rows.index)
     levels = above[~largest].groupby(known["curve"]).mean()
     errors = above[largest].groupby(rows["curve"][largest]).mean() - levels
     expected = np.exp(np.sqrt(np.mean(errors**2)))
