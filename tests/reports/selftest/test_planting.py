@@ -49,7 +49,7 @@ def test_each_part_of_the_scatter_has_its_standard_deviation(part: str):
     found = []
     for draw in range(20):
         planted = plant(trials, layout, nothing, np.random.default_rng(draw), rough=False)
-        log_y = np.log(planted[STABILITY])
+        log_y = pd.Series(np.log(planted[STABILITY].to_numpy(float)), index=planted.index)
         if part == "slope":
             x = pd.Series(np.log(planted["p"].to_numpy(float)), index=planted.index)
             along = x - x.groupby(planted["curve"]).transform("mean")
