@@ -72,6 +72,8 @@ with the verdict rules of version {rules}. {said}
 - **Stated rates**: coverage at least 90 %, wrong answers at most 5 %, right answers at least 95 %
   where the design has the power. The last column names a rate that is broken: a count that would be
   as bad in less than one run in a thousand at the stated rate.
+- **Few draws** show gross faults only: of 8 answers 4 must be wrong before a stated 5 % counts as
+  broken, of 200 answers 22.
 
 {table}
 """
