@@ -136,7 +136,7 @@ def _derive(ok: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
     """
     t = ok.copy()
     t["adversary"] = pd.Series(
-        [str(json.loads(config).get("adversary") or "none") for config in t["config_json"]],
+        [_adversary(json.loads(config)) for config in t["config_json"]],
         index=t.index,
         dtype=object,
     )
@@ -168,6 +168,12 @@ def _derive(ok: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
     t["tests_stability"] = t["tests_lipschitz"] & t["below_bayes_error"].eq(True)
     t["why_hollow"] = _why_hollow(t, trained, settled)
     return t
+
+
+def _adversary(config: dict[str, Any]) -> str:
+    """Return what a configuration trains against: none, fgsm, pgd, ℓ2 fgsm or ℓ2 pgd."""
+    in_l2 = "ℓ2 " if config.get("adversary_norm") == "l2" else ""
+    return in_l2 + str(config.get("adversary") or "none")
 
 
 def _why_hollow(t: pd.DataFrame, trained: pd.Series, settled: pd.Series) -> np.ndarray:
