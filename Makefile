@@ -2,6 +2,7 @@
 # make test   set up, run the tests; needs no network beyond the package index
 # make fast   the tests that start neither Ray nor a `unilaw` process: under a minute
 # make soak   the tests that take minutes: jobs, nodes and heads lost, several processes a trial
+# make gpu    the tests that need a CUDA GPU
 # make check  format, lint, types
 # make bench  ratios against what a user would do instead
 # make oldest the fast tests, a sweep inline and on Ray, and a report in a browser, with the lowest versions that
@@ -18,7 +19,7 @@ TORCH  ?= $(shell sed -n '/^torch==/p' constraints.txt)
 # Without its compiled files, every process would compile the project anew: the tests start hundreds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test fast soak check bench oldest newest chaos hooks
+.PHONY: setup demo test fast soak gpu check bench oldest newest chaos hooks
 setup: $(VENV)/.runtime
 
 $(VENV)/.runtime: pyproject.toml constraints.txt
@@ -43,6 +44,9 @@ test: $(VENV)/.testing
 
 soak: $(VENV)/.testing
 	$(BIN)/python -m pytest -m soak
+
+gpu: $(VENV)/.testing
+	$(BIN)/python -m pytest -m gpu -rs
 
 QUICK := not ray and not slow and not soak and not gpu
 fast: $(VENV)/.testing

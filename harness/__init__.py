@@ -4,4 +4,9 @@
 `harness/run.py`.
 """
 
+from pathlib import Path
+
 __version__ = "0.1.0"
+
+HOME = Path(__file__).resolve().parent.parent
+"""The folder that holds the packages of this installation."""

@@ -5,27 +5,30 @@ import json
 import os
 import shlex
 import sys
-from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 import harness
-from harness.errors import UserError, strip_control_chars
+from harness.errors import UserError
 from harness.exit_codes import ExitCode
-from harness.interruption import exit_code
+from harness.interruption import ends_with_its_code, exit_code
+from harness.terminal.counts import by_kind
 from harness.terminal.options import (
     Again,
     AllCells,
+    AsJson,
     CompactSource,
     CompactTarget,
     Cpus,
     Detach,
+    Draws,
     Gpus,
     Inline,
     JobArgument,
     JobServer,
+    OneDesign,
     OneTrial,
     Points,
     RayAddress,
@@ -34,15 +37,17 @@ from harness.terminal.options import (
     RetryFailed,
     RowStore,
     RowStoreOfJob,
+    SelftestPage,
+    SelftestSeed,
     StoreArgument,
     SweepArgument,
     TaskFile,
+    Version,
 )
+from harness.terminal.streams import prepare_streams, say
 
 if TYPE_CHECKING:  # everything else is imported by the command that needs it: --help stays quick
-    from harness.store.store import Store
     from harness.sweeps.registry import TaskRef
-    from harness.sweeps.sweep import Sweep
 
 app = typer.Typer(
     name="unilaw",
@@ -53,20 +58,9 @@ app = typer.Typer(
 )
 
 
-def _print_version(requested: bool) -> None:
-    if requested:
-        typer.echo(f"unilaw {harness.__version__}")
-        raise typer.Exit
-
-
 @app.callback()
 def unilaw(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
-        ),
-    ] = False,
+    version: Version = False,
 ) -> None:
     """Scaling-law benchmark harness for the universal law of robustness."""
 
@@ -82,7 +76,7 @@ def tasks(task_file: TaskFile = None) -> None:
 @app.command()
 def plan(
     sweep: SweepArgument,
-    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+    as_json: AsJson = False,
     every_cell: AllCells = False,
     task_file: TaskFile = None,
 ) -> None:
@@ -91,8 +85,8 @@ def plan(
     from harness.sweeps.sweep import load_sweep
     from harness.terminal.listing import plan_table
 
-    loaded = load_sweep(sweep, _refs(task_file), _say)
-    costs = make_plan(loaded, _say)
+    loaded = load_sweep(sweep, _refs(task_file), say)
+    costs = make_plan(loaded, say)
     if as_json:
         cells = [cell._asdict() for cell in costs.cells]
         typer.echo(json.dumps({**costs._asdict(), "cells": cells}, indent=1))
@@ -117,24 +111,26 @@ def run(
     from harness.run import run as run_sweep
     from harness.sweeps.sweep import load_sweep
     from harness.terminal.progress import Progress
-    from harness.terminal.refusals import refuse_inline_on_a_cluster
+    from harness.terminal.refusals import create_store, refuse_inline_on_a_cluster
 
     refuse_inline_on_a_cluster(inline, address)
-    loaded = load_sweep(sweep, _refs(task_file), _say)
+    loaded = load_sweep(sweep, _refs(task_file), say)
     if trial is not None:
         loaded = loaded.only(trial)
     if address is None:
         refuse_more_cores_than_here(loaded.resources.cpus, "resources.cpus")
     cells, uncounted = cost_cells(loaded)
-    say_uncounted(uncounted, _say)
+    say_uncounted(uncounted, say)
     refuse_what_cannot_fit(cells, loaded, here=address is None)
     if address is not None:  # before anything is written
         from harness.dispatch.cluster import connect
 
-        connect(address, loaded.resources, max((cell.gpus or 0.0 for cell in cells), default=0.0))
+        most_gpus = max((cell.gpus or 0.0 for cell in cells), default=0.0)
+        with ends_with_its_code():
+            connect(address, loaded.resources, most_gpus)
 
     progress = Progress()
-    opened = _create_store(loaded, store)
+    opened = create_store(loaded, store)
     try:
         outcome = run_sweep(loaded, opened, address, inline, retry_failed, progress)
     except KeyboardInterrupt as e:
@@ -153,28 +149,11 @@ def run(
         )
     failed = sum(outcome.failed.values()) + outcome.given_up
     typer.echo(
-        f"{outcome.ok} ok, {failed} failed{_by_kind(outcome.failed)},"
+        f"{outcome.ok} ok, {failed} failed{by_kind(outcome.failed)},"
         f" {outcome.finished_before} finished before, {outcome.seconds:.0f} s; rows in {opened}"
     )
     if failed:
         raise typer.Exit(ExitCode.FAILED)
-
-
-def _create_store(sweep: "Sweep", store: str | None) -> "Store":
-    """Open the store that the command names, or the sweep file's; raise UserError at the line that
-    names it."""
-    from harness.store.store import Store
-
-    try:
-        return Store.create(sweep.store if store is None else store)
-    except UserError as e:
-        raise UserError(f"{sweep.store_where}: {e}" if store is None else str(e)) from None
-
-
-def _by_kind(failed: "Counter[str]") -> str:
-    """Return " (2 bug, 1 oom)"; empty when nothing failed."""
-    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(failed.items()))
-    return f" ({kinds})" if kinds else ""
 
 
 @app.command()
@@ -196,9 +175,9 @@ def launch(
 
     client = job_server.connect(address)
     refs = _refs(task_file)
-    loaded = load_sweep(sweep, refs, _say)
+    loaded = load_sweep(sweep, refs, say)
     cells, uncounted = cost_cells(loaded)
-    say_uncounted(uncounted, _say)
+    say_uncounted(uncounted, say)
     refuse_what_cannot_fit(cells, loaded, here=False)
 
     same_command = shlex.split(how_to_go_on(sys.argv))
@@ -212,7 +191,7 @@ def launch(
         detach,
         how_to_follow=shlex.join(a for a in same_command if a != "--detach"),
         write=lambda text: typer.echo(text, nl=False),
-        say=_say,
+        say=say,
     )
     raise typer.Exit(code)
 
@@ -272,7 +251,7 @@ def measure(
         progress.stop()
 
     typer.echo(
-        f"{outcome.measured} measured, {outcome.failed.total()} not{_by_kind(outcome.failed)},"
+        f"{outcome.measured} measured, {outcome.failed.total()} not{by_kind(outcome.failed)},"
         f" {outcome.current} up to date, {outcome.without_weights} without kept weights; rows in"
         f" {store}"
     )
@@ -302,6 +281,24 @@ def report(
 
 
 @app.command()
+def selftest(
+    draws: Draws = 50,
+    only: OneDesign = None,
+    seed: SelftestSeed = 1,
+    as_json: AsJson = False,
+    page: SelftestPage = None,
+) -> None:
+    """Plant known truths in simulated stores and count how often the report states them. Exits with
+    1 when a stated rate is broken."""
+    from reports.selftest.command import selftest as run_selftest
+
+    outcome = run_selftest(draws, only, seed, page, say)
+    typer.echo(outcome.as_json if as_json else outcome.as_text)
+    if outcome.broken:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+@app.command()
 def compact(source: CompactSource, target: CompactTarget) -> None:
     """Copy a store into a new one with a single row file."""
     from harness.store.compact import compact as compact_store
@@ -318,11 +315,6 @@ def schema(task_file: TaskFile = None) -> None:
     typer.echo(json.dumps(sweep_schema(_refs(task_file)), indent=1))
 
 
-def _say(line: str) -> None:
-    """Print a line to stderr: stdout is for results."""
-    typer.echo(line, err=True)
-
-
 def _refs(task_file: Path | None) -> "dict[str, TaskRef]":
     """Return the tasks that a --task-file defines, by name."""
     from harness.sweeps.registry import refs_in
@@ -333,16 +325,15 @@ def _refs(task_file: Path | None) -> "dict[str, TaskRef]":
 def main() -> None:
     """Entry point: bad input is one sentence on stderr and exit code 2."""
     from harness.dispatch.worker import pin
-    from harness.terminal.streams import prepare_streams
 
     prepare_streams()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    pin(str(Path(__file__).resolve().parent.parent))
+    pin(str(harness.HOME))
     try:
         app()
     except UserError as e:
         for line in str(e).splitlines():
-            print(f"unilaw: {strip_control_chars(line)}", file=sys.stderr)
+            say(f"unilaw: {line}")
         sys.exit(ExitCode.BAD_INPUT)
 
 

@@ -39,6 +39,17 @@ def exit_code(e: KeyboardInterrupt) -> ExitCode:
     return ExitCode(128 + (e.signum if isinstance(e, Interrupted) else signal.SIGINT))
 
 
+@contextlib.contextmanager
+def ends_with_its_code() -> Iterator[None]:
+    """End the command with the exit code of whatever interrupts the block. Outside of it, typer
+    makes every KeyboardInterrupt exit code 130."""
+    try:
+        with interruptions():
+            yield
+    except KeyboardInterrupt as e:
+        raise SystemExit(exit_code(e)) from None
+
+
 _told: Interrupted | None = None
 """The first signal of this process that ends what `interruptions` surrounds."""
 

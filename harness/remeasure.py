@@ -33,10 +33,12 @@ from harness.store.schema import (
     measured_columns,
 )
 from harness.store.store import IDENTITY, Store
+from harness.store.under_way import UnderWay, say_cut_off
 from harness.sweeps.messages import show
+from harness.sweeps.point_counts import PointCounts
 from harness.sweeps.registry import TaskRef, installed, load
 from harness.sweeps.sweep import Limits, Resources
-from harness.sweeps.trial import MEASURE_POINTS, Batch, RunSettings, Trial
+from harness.sweeps.trial import Batch, RunSettings, Trial
 from harness.terminal.progress import Progress
 
 MEASURED = measured_columns()
@@ -77,6 +79,7 @@ def remeasure(
     task file must be given in `refs`: the copy in a store is never run, as anybody may have written
     it. Raises UserError when a task is not known.
     """
+    say_cut_off(store.files, None, progress.say)
     outdated = _outdated(store, again, progress)
     trials, failed = _trials(outdated.rows, refs, read_sources, progress)
 
@@ -96,14 +99,15 @@ def remeasure(
         gpus=gpus,
         seconds=Limits().seconds_per_trial,
         weights_bytes=0,
-        measure_points=points or MEASURE_POINTS,
+        measure_points=points or PointCounts().plain,
         checkpoints=None,
         trained=store.weights(),
     )
+    under_way = UnderWay(store.files, None)
     # No name for the generator: an error that leaves the loop closes it at once, which cancels what
     # is in flight.
     for batch, batch_results in (
-        results(queue, resources, settings, address, inline) if queue else ()
+        results(queue, resources, settings, address, inline, under_way) if queue else ()
     ):
         lost = any(result.failure_kind in SHARED_KINDS for result in batch_results)
         if lost and len(batch.trials) > 1:

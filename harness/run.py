@@ -26,6 +26,7 @@ from harness.planning.times import FORECAST_OVERHEAD, wall_seconds
 from harness.store.folder import DoesNotFit
 from harness.store.schema import Columns
 from harness.store.store import RunRecord, Store, SweepRecord
+from harness.store.under_way import UnderWay, say_cut_off
 from harness.sweeps.row_identity import identity
 from harness.sweeps.sweep import Resources, Sweep
 from harness.sweeps.trial import Batch, RunSettings, Trial
@@ -66,6 +67,7 @@ def run(
     for torn_file in store.set_torn_aside():
         progress.say(f"set aside: {torn_file}")
     store.put_sweep(_sweep_record(sweep))
+    say_cut_off(store.files, sweep.name, progress.say)
 
     rivals = Rivals(store)
     past = AttemptHistory.read(store, progress.say)
@@ -90,10 +92,11 @@ def run(
         settings = settings_of(sweep, store)
         rivals.look()  # planning has taken a while
         ledger.leave_to_rivals()
+        under_way = UnderWay(store.files, sweep.name)
         # No name for the generator: an error that leaves the loop closes it at once, which cancels
         # what is in flight.
         for batch, batch_results in results(
-            queue.batches, sweep.resources, settings, address, inline
+            queue.batches, sweep.resources, settings, address, inline, under_way
         ):
             ledger.enter(batch, batch_results)
             ledger.leave_to_rivals(batch.trials)
@@ -175,7 +178,7 @@ def settings_of(sweep: Sweep, store: Store) -> RunSettings:
         gpus=0.0,
         seconds=sweep.limits.seconds_per_trial,
         weights_bytes=int(sweep.limits.weights_mb * 1e6),
-        measure_points=sweep.limits.measure_points,
+        measure_points=sweep.limits.measure_points.counts.plain,
         checkpoints=store.checkpoints(),
     )
 
@@ -189,28 +192,31 @@ def results(
     settings: RunSettings,
     address: str | None,
     inline: bool,
+    under_way: UnderWay,
 ) -> Iterator[tuple[Batch, list[TrialResult]]]:
     """Yield batches as they end, with the results of their trials. The queue may grow
     meanwhile."""
-    if inline:
-        yield from _inline(queue, settings)
-        return
+    with under_way:
+        if inline:
+            yield from _inline(queue, settings, under_way)
+            return
 
-    from harness.dispatch.run_batches import on_ray
+        from harness.dispatch.run_batches import on_ray
 
-    # Ray reports dead workers on stdout, which is for results.
-    with contextlib.redirect_stdout(sys.stderr):
-        yield from on_ray(queue, address, resources, settings)
+        # Ray reports dead workers on stdout, which is for results.
+        with contextlib.redirect_stdout(sys.stderr):
+            yield from on_ray(queue, address, resources, settings)
 
 
 def _inline(
-    queue: deque[Batch], settings: RunSettings
+    queue: deque[Batch], settings: RunSettings, under_way: UnderWay
 ) -> Iterator[tuple[Batch, list[TrialResult]]]:
     """Make the same calls in this process, one after another: for a debugger, and to check Ray
     against."""
     while queue:
         raise_if_told()
         batch = queue.popleft()
+        under_way.works_on(trial.trial_id for trial in batch.trials)
         with without_exit():
             batch_results = run_batch(batch, settings._replace(gpus=batch.gpus))
         yield batch, batch_results

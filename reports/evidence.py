@@ -30,6 +30,7 @@ from harness.store.records import RunRecord, SweepRecord
 from harness.store.replaced import replaced
 from harness.store.schema import arrow_schema
 from harness.store.store import Store
+from harness.store.under_way import cut_off
 from reports.entries import in_arrow
 from reports.measures import with_measures
 
@@ -92,13 +93,15 @@ def read_evidence(where: str | Path) -> Evidence:
     contents = store.read(columns, in_arrow)
     newest = latest(contents.rows)
     attempts = len(contents.rows)
-    problems = contents.problems
+    problems = [*contents.problems, *map(str, cut_off(store.files))]
     del contents  # the rows that a newer one stands for need not stay in memory
     ok = _whole_types(newest[newest["status"] == "ok"].reset_index(drop=True))
     over = replaced(newest)
     still_failed = newest["status"].eq("failed") & ~newest["trial_id"].isin(over)
     failed = newest[still_failed].reset_index(drop=True)
     trials = with_measures(_derive(ok, failed)).drop(columns="corruptions")
+    # one Python text for each id, which all the numbers of the page share
+    trials["trial_id"] = trials["trial_id"].astype(object)
     return Evidence(
         store,
         trials,
@@ -125,7 +128,7 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _derive(ok: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
-    """Return the ok rows with adversary, kind, curve, cell, x_law, complete, whole, in_fit,
+    """Return the ok rows with adversary, kind, curve, cell, x_law, complete, whole, onset, in_fit,
     tests_stability, tests_lipschitz and why_hollow.
 
     adversary: what the model was trained against, or "none". kind: family, target, noise level,
@@ -136,7 +139,7 @@ def _derive(ok: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
     """
     t = ok.copy()
     t["adversary"] = pd.Series(
-        [str(json.loads(config).get("adversary") or "none") for config in t["config_json"]],
+        [_adversary(json.loads(config)) for config in t["config_json"]],
         index=t.index,
         dtype=object,
     )
@@ -160,14 +163,27 @@ def _derive(ok: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
     learnt = (_learnt(t) | t["stop_rule"].ne("epochs") | t["epsilon"].gt(0)) & trained
     t["whole"] = (settled & learnt & t["complete"]).groupby(t["cell"]).transform("all").astype(bool)
 
-    onset = t["p"].where(t["whole"]).groupby(t["curve"]).transform("min").fillna(np.inf)
-    past = t["whole"] & t["p"].gt(onset)
-    t["in_fit"] = past & t["p"].where(past).groupby(t["curve"]).transform("nunique").ge(MIN_SIZES)
+    smallest = t["p"].where(t["whole"]).groupby(t["curve"]).transform("min")
+    t["onset"] = smallest.astype(float).fillna(np.inf)
+    t["in_fit"] = _in_fit(t, 1)
 
     t["tests_lipschitz"] = settled & t["below_noise"].eq(True)
     t["tests_stability"] = t["tests_lipschitz"] & t["below_bayes_error"].eq(True)
     t["why_hollow"] = _why_hollow(t, trained, settled)
     return t
+
+
+def _adversary(config: dict[str, Any]) -> str:
+    """Return what a configuration trains against: none, fgsm, pgd, ℓ2 fgsm or ℓ2 pgd."""
+    in_l2 = "ℓ2 " if config.get("adversary_norm") == "l2" else ""
+    return in_l2 + str(config.get("adversary") or "none")
+
+
+def _in_fit(t: pd.DataFrame, factor: float) -> pd.Series:
+    """Return whether each trial enters a fit of the cells past the onset of their curve, from
+    `factor` times its p on."""
+    past = t["whole"] & t["p"].gt(t["onset"]) & t["p"].ge(factor * t["onset"])
+    return past & t["p"].where(past).groupby(t["curve"]).transform("nunique").ge(MIN_SIZES)
 
 
 def _why_hollow(t: pd.DataFrame, trained: pd.Series, settled: pd.Series) -> np.ndarray:
@@ -224,6 +240,7 @@ def _noise(row: dict[str, Any]) -> str:
     return "pure noise" if row["sigma2"] == 1 else f"σ² {row['sigma2']:g}"
 
 
-def fit_rows(trials: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """Return the rows of a kind that enter fits."""
-    return trials[trials["kind"].eq(kind) & trials["in_fit"]]
+def fit_rows(trials: pd.DataFrame, kind: str, factor: float = 1) -> pd.DataFrame:
+    """Return the rows of a kind that enter fits, from `factor` times the onset's p on."""
+    own = trials[trials["kind"].eq(kind)]
+    return own[own["in_fit"]] if factor == 1 else own[_in_fit(own, factor)]

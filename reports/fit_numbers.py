@@ -16,8 +16,8 @@ MADE_OF = {
 def slope_numbers(key: str, slope: Slope, column: str) -> dict[str, Number]:
     """Return the figures of a slope as numbers, by field name (slope as b)."""
     how = (
-        f"least squares on log {MADE_OF.get(column, column)} against log p with one intercept per"
-        " curve, cells past the onset"
+        f"mean over curves of the least-squares slope of log {MADE_OF.get(column, column)} against"
+        " log p, cells past the onset"
     )
 
     def number(name: str, value: float, style: str) -> Number:
@@ -37,8 +37,9 @@ def slope_numbers(key: str, slope: Slope, column: str) -> dict[str, Number]:
 
 
 def collapse_numbers(test: KindCollapse) -> dict[str, Number]:
-    """Return the exponents, the ratios with the ends of their intervals, and the held-out errors of
-    one collapse test. Figures that the test could not determine are left out."""
+    """Return the exponents, their differences with the ends of their intervals, the held-out
+    errors, what each form gains on p/(n·d), and the power of one collapse test. Figures that the
+    test could not determine are left out."""
     collapse = test.collapse
     figures = {
         "b": collapse.b,
@@ -47,19 +48,22 @@ def collapse_numbers(test: KindCollapse) -> dict[str, Number]:
         "cells": collapse.cells,
         "curves": collapse.curves,
     }
-    for name, (ratio, low, high) in (("b_n/b", collapse.ratio_n), ("b_d/b", collapse.ratio_d)):
-        figures |= {name: ratio, f"{name} low": low, f"{name} high": high}
+    intervals = {"b_n - b": collapse.difference_n, "b_d - b": collapse.difference_d}
+    intervals |= {f"gain {form}": gain for form, gain in collapse.gains.items()}
+    for name, (value, low, high) in intervals.items():
+        figures |= {name: value, f"{name} low": low, f"{name} high": high}
     figures |= {f"error {form}": error for form, error in collapse.errors.items()}
+    figures["power"] = collapse.power
 
     how = (
         "least squares on log stability_attack_mean against log p, log n, log d over cells past the"
         " onset and below the noise"
     )
     key = f"collapse:{test.kind}:{test.settings}"
-    styles = {"b": "signed", "b_n": "signed", "b_d": "signed", "cells": "int", "curves": "int"}
+    styles = {"cells": "int", "curves": "int", "power": "percent"}
     numbers = {}
     for name, value in figures.items():
         if np.isfinite(value):
-            style = styles.get(name, "sig3")
+            style = styles.get(name, "sig3" if name.startswith(("error", "gain")) else "signed")
             numbers[name] = Number(f"{key}:{name}", value, f"{name}; {how}", collapse.trials, style)
     return numbers

@@ -13,31 +13,70 @@ from typing import NamedTuple
 import pandas as pd
 
 from reports.evidence import NOT_TRAINED, fit_rows
-from reports.fits.slope import Collapse, Slope, fit_collapse, fit_slope
-from reports.measures import LOWER, MEASURES, STABILITY
+from reports.fits.collapse import TESTS, Collapse, fit_collapse
+from reports.fits.forms import Forms, fit_forms
+from reports.fits.slope import Slope, fit_slope, pooled_spread
+from reports.measures import LOWER, MEASURES, RADIUS, STABILITY
+from reports.verdicts import CAME_TRAINED, SlopeVerdict, judge
 
-ORDER = 0.5
-NARROW = 0.15
-"""Half-width below which an interval that contains ±1/2 counts as attaining the law's order."""
-CAME_TRAINED = "trained elsewhere, outside the law's condition: no fit, no verdict"
+FILTERS = (1, 2, 4, 8)
+"""Fits are made of the cells past the onset of their curve, from these multiples of its p on. The
+first gives the figures stated, the others show whether a verdict hangs on that choice."""
+OF_FIT = (
+    "trial_id",
+    "kind",
+    "curve",
+    "cell",
+    "p",
+    "n",
+    "d_ambient",
+    "outputs",
+    "stop_rule",
+    "whole",
+    "onset",
+    "in_fit",
+)
+"""The columns that the fit of a slope reads beside its measure."""
+GROWS = {STABILITY: +1, LOWER: -1, RADIUS: +1}
+"""Measure that a law holds for → +1 where the law bounds its growth, -1 where it bounds a fall."""
+OF_CLASSES = "not drawn for classes: the scale of logits means nothing"
+NO_NOISE = "no injected noise: outside the law's condition, no verdict"
 
 
 class KindFit(NamedTuple):
-    """One kind's fits. `lipschitz` is None for classes, where the scale of logits means nothing.
+    """One kind's fits.
 
     `family`: the family of its rows. `noisy`: its labels carry injected noise. `judged`: the rows
     of the stability fit meet the condition of the law's stability form, so the slope gets a
-    verdict.
+    verdict. `verdicts`: column → slope and verdict, for the measures that a law holds for and that
+    the rows have: stability always, the Lipschitz lower estimate of ±1 targets (the scale of
+    logits means nothing), the training radius. `forms`: how a bent curve describes stability beside
+    the power law.
     """
 
     kind: str
     family: str
     noisy: bool
     judged: bool
-    stability: Slope
-    lipschitz: Slope | None
-    verdict: str
-    lipschitz_verdict: str
+    verdicts: dict[str, SlopeVerdict]
+    forms: Forms
+
+    @property
+    def stability(self) -> Slope:
+        return self.verdicts[STABILITY].slope
+
+    @property
+    def verdict(self) -> str:
+        """Return the verdict on stability."""
+        return self.verdicts[STABILITY].verdict
+
+    @property
+    def lipschitz(self) -> Slope | None:
+        return self.verdicts[LOWER].slope if LOWER in self.verdicts else None
+
+    @property
+    def lipschitz_verdict(self) -> str:
+        return self.verdicts[LOWER].verdict if LOWER in self.verdicts else OF_CLASSES
 
 
 class KindCollapse(NamedTuple):
@@ -49,121 +88,137 @@ class KindCollapse(NamedTuple):
 
 
 class Fits(NamedTuple):
-    """All fits. `slopes`: (kind, column of a measure) → the measure's slope against p, for every
-    measure that the kind's target allows, failed fits included."""
+    """All fits. `filtered`: (filter, kind, column of a measure) → the measure's slope against p,
+    for every measure that the kind's target allows, failed fits included."""
 
     kinds: list[KindFit]
-    slopes: dict[tuple[str, str], Slope]
+    filtered: dict[tuple[int, str, str], Slope]
     collapses: list[KindCollapse]
+
+    @property
+    def slopes(self) -> dict[tuple[str, str], Slope]:
+        """Return the slopes by kind and measure, of all cells past the onset."""
+        return {
+            (kind, column): slope
+            for (factor, kind, column), slope in self.filtered.items()
+            if factor == FILTERS[0]
+        }
 
     def slopes_of(self, column: str) -> dict[str, Slope]:
         """Return the slopes of one measure by kind."""
-        return {kind: slope for (kind, measure), slope in self.slopes.items() if measure == column}
+        return self.filtered_slopes(FILTERS[0], column)
+
+    def filtered_slopes(self, factor: int, column: str) -> dict[str, Slope]:
+        """Return the slopes of one measure by kind, of the cells from `factor` times the onset's p
+        on."""
+        return {
+            kind: slope
+            for (used, kind, measure), slope in self.filtered.items()
+            if used == factor and measure == column
+        }
 
 
 def fit_all(trials: pd.DataFrame) -> Fits:
     """Fit the evidence's trials."""
-    slopes = fit_slopes(trials)
-    return Fits(fit_kinds(trials, slopes), slopes, fit_collapses(trials))
+    filtered = fit_slopes(trials)
+    return Fits(fit_kinds(trials, filtered), filtered, fit_collapses(trials))
 
 
-def fit_slopes(trials: pd.DataFrame) -> dict[tuple[str, str], Slope]:
-    """Fit the slope of every measure against p, by kind in alphabetical order and measure in the
-    order of MEASURES."""
+def fit_slopes(trials: pd.DataFrame) -> dict[tuple[int, str, str], Slope]:
+    """Fit the slope of every measure against p, by filter, measure in the order of MEASURES, and
+    kind in alphabetical order.
+
+    A kind with few curves takes the spread of slopes that all kinds of one filter share.
+    """
+    measured = [measure.column for measure in MEASURES if measure.column in trials]
+    trials = trials[[*OF_FIT, *measured]]  # of 200 columns, which every filter would copy
+    kinds = {str(kind): own for kind, own in trials.groupby("kind")}
+    scalar = {kind: bool(own["outputs"].eq(1).all()) for kind, own in kinds.items()}
     slopes = {}
-    for kind in sorted(trials["kind"].unique()):
-        rows = fit_rows(trials, kind)
-        scalar = bool(trials.loc[trials["kind"].eq(kind), "outputs"].eq(1).all())
-        targets = ("all", "±1" if scalar else "classes")
+    for factor in FILTERS:
+        fitted = {kind: fit_rows(own, kind, factor) for kind, own in kinds.items()}
         for measure in MEASURES:
-            if measure.targets in targets:
-                slopes[kind, measure.column] = fit_slope(rows, measure.column)
+            if measure.column not in trials:
+                continue
+            entering = {
+                kind: rows[rows["stop_rule"].ne("noise")] if measure.trained_on else rows
+                for kind, rows in fitted.items()
+                if measure.targets in ("all", "±1" if scalar[kind] else "classes")
+            }
+            pool = pooled_spread(list(entering.values()), measure.column)
+            for kind, rows in entering.items():
+                slopes[factor, kind, measure.column] = fit_slope(rows, measure.column, pool)
     return slopes
 
 
-def fit_kinds(trials: pd.DataFrame, slopes: dict[tuple[str, str], Slope]) -> list[KindFit]:
+def fit_kinds(trials: pd.DataFrame, filtered: dict[tuple[int, str, str], Slope]) -> list[KindFit]:
     """Return the verdicts of every kind that has ok rows, in alphabetical order."""
     kinds = sorted(trials["kind"].unique())
-    return [_fit_kind(trials, kind, slopes) for kind in kinds]
+    return [_fit_kind(trials[trials["kind"].eq(kind)], kind, filtered) for kind in kinds]
 
 
-def _fit_kind(trials: pd.DataFrame, kind: str, slopes: dict[tuple[str, str], Slope]) -> KindFit:
+def _fit_kind(
+    trials: pd.DataFrame, kind: str, filtered: dict[tuple[int, str, str], Slope]
+) -> KindFit:
+    """Return the fits of one kind. trials: its rows."""
     rows = fit_rows(trials, kind)
-    every = trials[trials["kind"].eq(kind)]
-    noisy = bool(every["epsilon"].gt(0).all())
+    noisy = bool(trials["epsilon"].gt(0).all())
 
-    stability = slopes[kind, STABILITY]
-    unmet = _unmet(
-        rows,
-        noisy,
-        "tests_stability",
-        "the 0-1 training error is not below half the Bayes error in every fitted trial",
-    )
-    verdict = verdict_of(stability, unmet, +1)
-    if every["stop_reason"].eq(NOT_TRAINED).all():
-        verdict = CAME_TRAINED
-
-    lipschitz = slopes.get((kind, LOWER))
-    lipschitz_verdict = "not drawn for classes: the scale of logits means nothing"
-    if lipschitz:
-        lipschitz_unmet = _unmet(
+    unmet = {
+        STABILITY: _unmet(
+            rows,
+            noisy,
+            "tests_stability",
+            "the 0-1 training error is not below half the Bayes error in every fitted trial",
+        ),
+        LOWER: _unmet(
             rows,
             noisy,
             "tests_lipschitz",
             "the squared error is not below the noise in every fitted trial",
-        )
-        lipschitz_verdict = verdict_of(lipschitz, lipschitz_unmet, -1)
+        ),
+        RADIUS: "" if noisy else NO_NOISE,
+    }
+    if RADIUS not in trials or trials[RADIUS].isna().all():
+        del unmet[RADIUS]
+    if trials["stop_reason"].eq(NOT_TRAINED).all():
+        unmet = dict.fromkeys(unmet, CAME_TRAINED)
 
-    return KindFit(
-        kind,
-        family=str(every["family"].iloc[0]),
-        noisy=noisy,
-        judged=not unmet and not stability.failure,
-        stability=stability,
-        lipschitz=lipschitz,
-        verdict=verdict,
-        lipschitz_verdict=lipschitz_verdict,
-    )
+    verdicts = {}
+    for column, why in unmet.items():
+        if (FILTERS[0], kind, column) in filtered:
+            slopes = {factor: filtered[factor, kind, column] for factor in FILTERS}
+            verdicts[column] = judge(slopes, why, GROWS[column])
+
+    judged = not unmet[STABILITY] and not verdicts[STABILITY].slope.failure
+    forms = fit_forms(rows, STABILITY)
+    return KindFit(kind, str(trials["family"].iloc[0]), noisy, judged, verdicts, forms)
 
 
 def _unmet(rows: pd.DataFrame, noisy: bool, column: str, why: str) -> str:
     """Return why the fitted rows do not test the law, or nothing when they do."""
     if not noisy:
-        return "no injected noise: outside the law's condition, no verdict"
+        return NO_NOISE
     if rows["stop_rule"].eq("epochs").any():
         return "stopped after fixed epochs, not at the noise level: no verdict"
     return "" if rows[column].all() else f"no verdict: {why}"
 
 
-def verdict_of(slope: Slope, unmet: str, sign: int) -> str:
-    """Return the verdict that a slope allows, or `unmet`, the reason why there is none.
-
-    sign: +1 where the law bounds growth (stability), -1 where it bounds a fall.
-    """
-    if slope.failure:
-        return f"cannot tell: {slope.failure}"
-    if unmet:
-        return unmet
-    low, high = sorted((sign * slope.low, sign * slope.high))
-    if high < ORDER:
-        return "compatible, order not attained"
-    if low > ORDER:
-        return "steeper than the law allows in the long run"
-    if high - low < 2 * NARROW:
-        return "attains the law's order"
-    return "cannot tell: the interval is too wide"
-
-
 def fit_collapses(trials: pd.DataFrame) -> list[KindCollapse]:
-    """Fit the collapse for every kind and setting below the noise in which n varies."""
-    collapses = []
+    """Fit the collapse for every kind and setting below the noise in which n varies. The intervals
+    of all of them hold together."""
+    groups = []
     for kind in sorted(trials["kind"].unique()):
         rows = fit_rows(trials, kind)
         rows = rows[rows["tests_stability"]]
         for settings, group in rows.groupby(rows["settings_json"].map(without_n_and_d)):
             if group["n"].nunique() > 1:
-                collapses.append(KindCollapse(kind, str(settings), fit_collapse(group, STABILITY)))
-    return collapses
+                groups.append((kind, str(settings), group))
+    tests = TESTS * len(groups)
+    return [
+        KindCollapse(kind, settings, fit_collapse(group, STABILITY, tests))
+        for kind, settings, group in groups
+    ]
 
 
 def without_n_and_d(settings_json: str) -> str:

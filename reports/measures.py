@@ -32,6 +32,7 @@ SEVERITY = 3
 """Severity of the corruptions shown: the middle of five."""
 
 STABILITY = "stability_attack_mean"
+RADIUS = "training_radius"
 LOWER = "lip_lower"
 LOWER_CLASSES = "lip_lower_normalised"
 MEAN = "lip_mean"
@@ -53,10 +54,14 @@ class Measure(NamedTuple):
     name: str
     targets: Literal["all", "±1", "classes"] = "all"
     telling: bool = True
+    trained_on: bool = False
+    """Only models trained beyond the noise level enter. A model that stops as soon as its error
+    reaches R*/2 has a training radius of 0 by construction."""
 
 
 MEASURES = (
     Measure(STABILITY, +1, "stability, nearest label change found"),
+    Measure(RADIUS, +1, "training radius, nearest label change found", trained_on=True),
     Measure("stability_first_order_mean", +1, "stability, first order"),
     Measure("stability_certified_mean", +1, "stability, certified (a guarantee)", telling=False),
     Measure("robust_area_l2", +1, "accuracy under attack, mean over the ℓ2 radii"),

@@ -4,6 +4,7 @@ unilaw report STORE
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import plotly.graph_objects as go
@@ -17,7 +18,7 @@ from reports.evidence import Evidence, read_evidence
 from reports.law import fit_all
 from reports.sections import all_sections
 from reports.sections.header import page_title
-from reports.sections.section import Section, as_json, fill, read_template
+from reports.sections.section import Section, as_json, fill_in_pieces, read_template
 
 
 def write_report(where: str | Path, target: Path | None = None) -> str:
@@ -27,10 +28,10 @@ def write_report(where: str | Path, target: Path | None = None) -> str:
     Raise UserError when there is no store, or when the target cannot be written.
     """
     evidence = read_evidence(where)
-    html = render(evidence)
+    content = b"".join(_pieces(evidence))
     if target is None:
         try:
-            return evidence.store.put_report(html)
+            return evidence.store.put_report(content)
         except UserError as e:
             raise UserError(f"{e}; write the report elsewhere with -o FILE.html") from None
     if target.is_dir():
@@ -38,7 +39,7 @@ def write_report(where: str | Path, target: Path | None = None) -> str:
 
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, html.encode())
+        write_whole(target, content)
     except OSError as e:
         raise UserError(f"the report '{target}' cannot be written: {e.strerror}") from None
     return str(target)
@@ -46,26 +47,36 @@ def write_report(where: str | Path, target: Path | None = None) -> str:
 
 def render(evidence: Evidence) -> str:
     """Return the HTML of the page: its sections, the ledger of their numbers, and their charts."""
+    return b"".join(_pieces(evidence)).decode()
+
+
+def _pieces(evidence: Evidence) -> Iterator[bytes]:
+    """Yield the page's HTML in order. As one text it would take two bytes a character, because of
+    its few signs beyond ASCII, and be copied several times: gigabytes for a large store."""
     fits = fit_all(evidence.trials)
     sections = all_sections(evidence, fits)
 
     # Sections may state the same number; the ledger lists each key once.
     ledger = {number.key: number for section in sections for number in section.numbers}
-    figures = charts_by_key(sections)
+    figures = {
+        key: as_json(json.loads(str(figure.to_json())))
+        for key, figure in charts_by_key(sections).items()
+    }
+    sections = [section._replace(figures={}) for section in sections]  # they take much memory
 
-    return fill(
+    pieces = fill_in_pieces(
         "page.html.j2",
         title=page_title(evidence),
         sections=sections,
         ledger=as_json([number.as_json() for number in ledger.values()]),
-        figures={
-            key: as_json(json.loads(str(figure.to_json()))) for key, figure in figures.items()
-        },
+        figures=figures,
         trial_texts=as_json(trial_texts(evidence)),
         style=read_template("page.css"),
         script=read_template("page.js"),
         plotly=Markup(get_plotlyjs()),
     )
+    for piece in pieces:
+        yield piece.encode()
 
 
 def charts_by_key(sections: list[Section]) -> dict[str, go.Figure]:

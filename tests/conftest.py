@@ -18,16 +18,32 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 UNILAW = str(Path(sysconfig.get_path("scripts")) / "unilaw")
 
+SHARED_FOLDERS = ("tests/on_ray", "tests/on_cluster")
+"""Folders whose test files share one run on Ray or one cluster."""
+
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Send all tests of a file to one xdist worker, so that a Ray run made for a module happens
-    once."""
+    """Send all tests of a file to one xdist worker, and all tests of a folder whose files share a
+    run or a cluster, so that what they share is made once."""
     from xdist.scheduler import LoadFileScheduling
 
-    return LoadFileScheduling(config, log)
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file, _, _ = nodeid.partition("::")
+            folder, _, _ = file.rpartition("/")
+            return folder if folder in SHARED_FOLDERS else file
+
+    return Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that start Ray first. They take longest: at the end, one xdist worker would be
+    idle while the other ran them."""
+    with_ray = {item.path for item in items if item.get_closest_marker("ray")}
+    items.sort(key=lambda item: item.path not in with_ray)
 
 
 CALIBRATION = {
@@ -121,6 +137,21 @@ def unilaw(environment: dict[str, str]) -> Command:
     return call
 
 
+def _task_files() -> list[str]:
+    """Return the names of the modules that task files were loaded as."""
+    return [name for name in sys.modules if name.startswith("unilaw_task_")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_task_files() -> None:
+    """Forget task files that tests of other files have loaded, perhaps under other names."""
+    from harness.sweeps.registry import load
+
+    for name in _task_files():
+        del sys.modules[name]
+    load.cache_clear()
+
+
 @pytest.fixture(scope="session")
 def unilaw_here(calibration: None) -> Command:
     """Return the command as a function of this process, which spares it the imports: for commands
@@ -137,9 +168,15 @@ def unilaw_here(calibration: None) -> Command:
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
         ):
+            # A process of its own would know no task file yet. A module that is kept names the file
+            # that it was first loaded from.
+            for name in _task_files():
+                patch.delitem(sys.modules, name)
             patch.setattr(sys, "argv", command)
             with pytest.raises(SystemExit) as ended:
                 main()
+            for name in _task_files():
+                del sys.modules[name]
         return subprocess.CompletedProcess(
             command, int(ended.value.code or 0), out.getvalue(), err.getvalue()
         )

@@ -1,5 +1,6 @@
 """A task file whose trials harm their process in the way that their configuration names."""
 
+import ctypes
 import io
 import math
 import os
@@ -27,6 +28,7 @@ class HarmConfig(Config):
         "nan-dimension",
         "unholdable",
         "os-exit",
+        "c-exit",
     ] = Field("none", description="what the trial does to its process")
     n: int = Field(16, ge=2, description="training samples")
     max_epochs: int = Field(3, ge=1, description="cap on epochs")
@@ -85,3 +87,5 @@ def harm(config: HarmConfig) -> None:
             raise LookupError("and then it fails")
         case "os-exit":
             os._exit(0)
+        case "c-exit":
+            ctypes.CDLL(None)._exit(0)

@@ -89,7 +89,18 @@ def test_two_drivers_on_one_store_lose_nothing_and_show_nothing_twice(
     result = rivals(tmp_path, seeds=1, inline=True, environment=environment)
     assert result.failures == []
     assert result.found["ok"] == result.found["trials"] == 8
-    assert result.found["done_twice"] > 0
+
+
+@linux
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_of_six_drivers_on_one_store_few_do_what_another_does(
+    tmp_path: Path, environment: dict[str, str]
+):
+    result = rivals(tmp_path, seeds=8, inline=True, environment=environment, drivers=6)
+    assert result.failures == []
+    assert result.found["ok"] == result.found["trials"] == 50
+    assert result.found["most_often"] < 6, "one that each of them wrote"
 
 
 def run_inline(sweep: Sweep, store: Store) -> None:
@@ -120,9 +131,10 @@ def test_the_next_run_removes_checkpoints_that_a_killed_run_left_of_finished_tri
 
 @pytest.mark.slow
 def test_the_comparison_of_two_reports_tells_another_slope_from_another_seed(tmp_path: Path):
-    one = make_store(tmp_path / "a", power_law(0.4, spread=0.05, seed=0))
-    another_seed = make_store(tmp_path / "b", power_law(0.4, spread=0.05, seed=1))
-    steeper = make_store(tmp_path / "c", power_law(0.9, spread=0.05, seed=0))
+    ns = (100, 200, 400)
+    one = make_store(tmp_path / "a", power_law(0.4, spread=0.05, seed=0, ns=ns))
+    another_seed = make_store(tmp_path / "b", power_law(0.4, spread=0.05, seed=1, ns=ns))
+    steeper = make_store(tmp_path / "c", power_law(0.9, spread=0.05, seed=0, ns=ns))
 
     assert all(line.inside for line in compare(one, another_seed))
     outside = {line.name for line in compare(one, steeper) if not line.inside}

@@ -317,6 +317,7 @@ def test_schema_is_json_schema(command):
             ["run", "small.yaml", "--task-file", "none.py"],
             "unilaw: --task-file none.py: cannot be read: No such file",
         ),
+        (["selftest", "--only", "gptlaw"], "unilaw: --only 'gptlaw': is no design; allowed: "),
         (["plan", "small.yaml", "--bogus"], "No such option: --bogus"),
         (["plna", "small.yaml"], "No such command 'plna'"),
         (["plan"], "Missing argument 'SWEEP'"),
@@ -332,6 +333,6 @@ def test_mistakes_at_the_prompt_give_exit_code_2(command, arguments: list[str], 
 
 def test_every_command_is_explained(command):
     assert command("--help").code == 0
-    for name in ("tasks", "plan", "run", "status", "report", "compact", "schema"):
+    for name in ("tasks", "plan", "run", "status", "report", "selftest", "compact", "schema"):
         done = command(name, "--help")
         assert done.code == 0 and f"unilaw {name}" in done.out

@@ -20,7 +20,7 @@ from harness.store.store import Store
 from harness.sweeps.registry import refs_in
 from harness.sweeps.sweep import parse_sweep
 from harness.sweeps.trial import Batch, Trial
-from harness.terminal.progress import Progress, _Console
+from harness.terminal.progress import Progress, RaisingConsole
 from tests import FAILING_TASK
 from tests.chaos.store_auditor import UNILAW
 
@@ -73,14 +73,14 @@ def test_rows_come_before_the_display(tmp_path: Path):
 
 def test_a_full_disk_behind_the_display_costs_its_lines_alone(tmp_path: Path):
     full = Broken(OSError(errno.ENOSPC, "No space left on device"))
-    outcome = run_each_alone(tmp_path, Progress(_Console(file=full)))
+    outcome = run_each_alone(tmp_path, Progress(RaisingConsole(file=full)))
     assert outcome.failed == {"bug": 3}
     assert len(rows(tmp_path)) == 3
 
 
 def test_a_reader_that_goes_away_ends_the_run_and_costs_no_row(tmp_path: Path):
     with pytest.raises(Interrupted) as caught:
-        run_each_alone(tmp_path, Progress(_Console(file=Broken(BrokenPipeError()))))
+        run_each_alone(tmp_path, Progress(RaisingConsole(file=Broken(BrokenPipeError()))))
     assert exit_code(caught.value) == 141
     assert len(rows(tmp_path)) == 1, "the batch whose line was not read"
 
@@ -103,7 +103,8 @@ def test_the_command_says_so_with_its_exit_code(environment: dict[str, str], tmp
     gone = start("2>&1 | true", "gone")
     said, _ = full.communicate(timeout=120)
     assert said.startswith("0 ok, 3 failed (3 bug)") and full.returncode == 1
-    assert len(rows(tmp_path / "full")) == 3
+    kept = rows(tmp_path / "full")
+    assert len(kept) == 3 and kept["ray_version"].isna().all(), "inline needs no Ray"
 
     gone.communicate(timeout=120)
     assert gone.returncode == 141

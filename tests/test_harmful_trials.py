@@ -22,8 +22,9 @@ from harness.execution.failures import failure
 from harness.execution.shared_process import without_exit
 from harness.planning.batches import Planned
 from harness.run import run
-from harness.store.schema import arrow_schema, refusal
+from harness.store.schema import arrow_schema
 from harness.store.store import Store
+from harness.store.valid_rows import refusals
 from harness.sweeps.registry import refs_in
 from harness.sweeps.sweep import Sweep, parse_sweep
 from harness.sweeps.trial import Batch
@@ -142,13 +143,14 @@ def test_a_failure_of_a_kind_that_there_is_not_is_a_bug():
     ],
 )
 def test_a_value_that_no_row_can_hold_is_named(column: str, value: Any):
-    refused = refusal({"status": "ok", column: value})
+    (refused,) = refusals([{"status": "ok", column: value}])
     assert refused is not None and refused.startswith(column)
 
 
 def test_nothing_is_refused_that_a_row_can_hold():
-    assert refusal(dict.fromkeys(arrow_schema().names)) is None
-    assert refusal({"train_loss": float("nan"), "p": 3, "family": "sphere"}) is None
+    empty = dict.fromkeys(arrow_schema().names)
+    usual = {"train_loss": float("nan"), "p": 3, "family": "sphere"}
+    assert refusals([empty, usual]) == [None, None]
 
 
 DECLARED = {

@@ -114,7 +114,7 @@ def settings(checkpoints: str) -> RunSettings:
 
 def soon(signum: int) -> threading.Timer:
     """Send the signal to this process while it trains."""
-    timer = threading.Timer(0.3, send, [signum])
+    timer = threading.Timer(0.2, send, [signum])
     timer.start()
     return timer
 
@@ -122,7 +122,7 @@ def soon(signum: int) -> threading.Timer:
 @pytest.mark.slow
 def test_a_trial_that_is_told_to_end_keeps_a_checkpoint_and_goes_on_from_it(tmp_path: Path):
     checkpoints = Store.create(tmp_path).checkpoints()
-    asked = trial(epochs=1500)
+    asked = trial(epochs=800)
     run_batch(Batch(((trial(1),),)), settings(checkpoints))  # loads what training needs
 
     timer = soon(signal.SIGTERM)
@@ -133,7 +133,7 @@ def test_a_trial_that_is_told_to_end_keeps_a_checkpoint_and_goes_on_from_it(tmp_
 
     (result,) = run_batch(Batch(((asked,),)), settings(checkpoints))
     assert result.failure_kind is None, result.columns
-    assert 0 < result.columns["resumed_epoch"] < 1500
+    assert 0 < result.columns["resumed_epoch"] < 800
 
 
 @pytest.mark.slow

@@ -67,31 +67,40 @@ def test_the_readmes_ten_lines_print_what_it_says(tmp_path, unilaw_here, monkeyp
     pd.testing.assert_frame_equal(table(printed.getvalue()), stated, rtol=0.15, atol=0.03)
 
 
-@pytest.mark.ray
-def test_the_guides_task_runs_and_shows_in_the_report(tmp_path, unilaw):
-    """A user's folder may hold namesakes of our packages."""
+def follow_the_guide(folder: Path, command, *how: str) -> None:
+    """Write the guide's two files into the folder, give its two commands, and check what they
+    leave. `how` goes to `unilaw run` as well."""
+    task = block(TASK_PAGE, "task")
+    assert len(task.splitlines()) <= 40
+    (folder / "shell.py").write_text(task)
+    (folder / "shell.yaml").write_text(block(TASK_PAGE, "sweep"))
+
+    run, report = [line.split() for line in block(TASK_PAGE, "commands").splitlines()]
+    assert (run[:2], report[:2]) == (["unilaw", "run"], ["unilaw", "report"])
+    for _, *arguments in ([*run, *how], report):
+        done = command(*arguments, cwd=folder)
+        assert done.returncode == 0, done.stderr
+
+    rows = pd.read_parquet(folder / "runs" / "shell")
+    assert len(rows) == 12 and rows["status"].eq("ok").all() and rows["below_noise"].all()
+    html = (folder / "runs" / "shell" / "_report.html").read_text()
+    assert "shell, ±1 target, 20 % flipped" in html
+    assert all(trial in html for trial in rows["trial_id"])
+
+
+@pytest.mark.slow
+def test_the_guides_task_runs_and_shows_in_the_report(tmp_path, unilaw_here):
+    follow_the_guide(tmp_path, unilaw_here, "--inline")
+
+
+@pytest.mark.soak
+def test_the_guides_commands_work_beside_namesakes_of_our_packages(tmp_path, unilaw):
     for namesake in ("tasks", "harness", "reports", "clusters"):
         (tmp_path / namesake).mkdir()
         (tmp_path / namesake / "__init__.py").write_text(
             "raise RuntimeError('the user’s own package was imported')\n"
         )
-    task = block(TASK_PAGE, "task")
-    assert len(task.splitlines()) <= 40
-    (tmp_path / "shell.py").write_text(task)
-    (tmp_path / "shell.yaml").write_text(block(TASK_PAGE, "sweep"))
-
-    commands = block(TASK_PAGE, "commands").splitlines()
-    assert len(commands) == 2
-    for command in commands:
-        program, *arguments = command.split()
-        done = unilaw(*arguments, cwd=tmp_path)
-        assert (program, done.returncode) == ("unilaw", 0), done.stderr
-
-    rows = pd.read_parquet(tmp_path / "runs" / "shell")
-    assert len(rows) == 12 and rows["status"].eq("ok").all() and rows["below_noise"].all()
-    html = (tmp_path / "runs" / "shell" / "_report.html").read_text()
-    assert "shell, ±1 target, 20 % flipped" in html
-    assert all(trial in html for trial in rows["trial_id"])
+    follow_the_guide(tmp_path, unilaw)
 
 
 def test_the_readme_names_only_sweeps_and_commands_that_exist(tmp_path, unilaw_here):

@@ -5,6 +5,7 @@ Run alone: python -m pytest tests/test_remeasure.py
 """
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -44,25 +45,36 @@ def unilaw(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return 0
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a store of six trials, as today's instruments measure them."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "small.yaml").write_text(SWEEP)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert unilaw(patch, "run", "small.yaml", "--inline", "--store", "s") == 0
+    return folder
+
+
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A store of six trials whose rows pretend to have been measured by the instruments before
-    today's."""
+def measured(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the trained store, of the test's own."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "small.yaml").write_text(SWEEP)
-    assert unilaw(monkeypatch, "run", "small.yaml", "--inline", "--store", "old") == 0
-    folder = tmp_path / "old"
-    rows = pa.Table.from_pandas(
-        Store.open(folder).read().rows, schema=arrow_schema(), preserve_index=False
-    ).to_pylist()
-    for part in folder.glob("part-*.parquet"):
-        part.unlink()
+    return Path(shutil.copytree(trained / "s", tmp_path / "s"))
+
+
+@pytest.fixture
+def store(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the trained store whose rows pretend to have been measured by the instruments
+    before today's."""
+    monkeypatch.chdir(tmp_path)
+    folder = Path(shutil.copytree(trained / "s", tmp_path / "old"))
     stale = {
         "measures_version": MEASURES_VERSION - 1,
         "stability_attack_mean": 9.0,
         "lip_upper_product": None,
     }
-    Store.open(folder).append([{**row, **stale} for row in rows])
+    replace_rows(folder, lambda i, row: stale)
     return folder
 
 
@@ -98,14 +110,11 @@ def test_everything_measured_is_new_and_everything_trained_is_as_it_was(
         assert after[column].tolist() == before[column].tolist(), column
 
 
-def test_it_finds_what_the_trial_itself_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_it_finds_what_the_trial_itself_measured(measured: Path, monkeypatch: pytest.MonkeyPatch):
     """The weights in the store are the ones that were measured when they were trained."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "small.yaml").write_text(SWEEP)
-    assert unilaw(monkeypatch, "run", "small.yaml", "--inline", "--store", "s") == 0
-    first = latest(rows(tmp_path / "s")).set_index("trial_id")
-    assert unilaw(monkeypatch, "measure", "s", "--inline", "--again") == 0
-    second = latest(rows(tmp_path / "s")).set_index("trial_id").loc[first.index]
+    first = latest(rows(measured)).set_index("trial_id")
+    assert unilaw(monkeypatch, "measure", str(measured), "--inline", "--again") == 0
+    second = latest(rows(measured)).set_index("trial_id").loc[first.index]
     assert second["measured_at"].notna().all() and first["measured_at"].isna().all()
     for column in (
         "test_accuracy",
@@ -162,12 +171,7 @@ def test_weights_that_are_gone_or_torn_cost_their_own_trial_only(
 def test_data_that_are_not_those_trained_on_are_refused(
     store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    table = pa.Table.from_pandas(
-        rows(store), schema=arrow_schema(), preserve_index=False
-    ).to_pylist()
-    for part in store.glob("part-*.parquet"):
-        part.unlink()
-    Store.open(store).append([{**row, "data_hash": "0" * 64} for row in table])
+    replace_rows(store, lambda i, row: {"data_hash": "0" * 64})
     assert unilaw(monkeypatch, "measure", str(store), "--inline") == 1
     captured = capsys.readouterr()
     assert "0 measured, 6 not (6 data)" in captured.out
@@ -228,7 +232,7 @@ def test_bad_input_is_one_sentence(
 
 
 def replace_rows(folder: Path, change) -> None:
-    """The store's rows, each changed."""
+    """Write the store's rows anew, each with `change(its place, the row)`."""
     table = pa.Table.from_pandas(
         rows(folder), schema=arrow_schema(), preserve_index=False
     ).to_pylist()

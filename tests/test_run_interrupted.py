@@ -26,14 +26,15 @@ pytestmark = [
     ),
 ]
 
-TRIALS = 8
+TRIALS = 4
 SLOW = """\
 name: slow
 seeds: [0]
 tasks:
   - task: trouble
     fixed: {nap: 0.5, max_epochs: 2000}
-    grid: {n: {range: [16, 24]}}
+    grid: {n: {range: [16, 20]}}
+limits: {measure_points: 8}
 """
 """With this many epochs, every trial is a batch of its own."""
 
@@ -53,8 +54,7 @@ def working(session: int) -> list[str]:
 
 @pytest.fixture
 def half_way(tmp_path: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """A run in a session of its own, with at least two of its eight trials done and more under
-    way."""
+    """A run in a session of its own, with at least one of its trials done and more under way."""
     (tmp_path / "slow.yaml").write_text(SLOW)
     # what a shell starts in the background ignores the signal, and so do its children
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -72,7 +72,7 @@ def half_way(tmp_path: Path, environment: dict[str, str]) -> Iterator[subprocess
         signal.signal(signal.SIGINT, before)
 
     try:
-        while len(list(tmp_path.glob("rows/part-*"))) < 2:
+        while not list(tmp_path.glob("rows/part-*")):
             assert process.poll() is None, process.communicate()
             time.sleep(0.05)
         yield process
@@ -82,11 +82,11 @@ def half_way(tmp_path: Path, environment: dict[str, str]) -> Iterator[subprocess
         process.communicate(timeout=60)
 
 
-def finish(unilaw, folder: Path) -> None:
+def finish(unilaw_here, folder: Path) -> None:
     """Run again. Every trial must then be there, and no finished one twice."""
     before = Store.open(folder / "rows").read()
-    assert before.problems == [] and 2 <= len(before.rows) < TRIALS
-    done = unilaw(*ARGUMENTS, "--inline", cwd=folder)
+    assert before.problems == [] and 1 <= len(before.rows) < TRIALS
+    done = unilaw_here(*ARGUMENTS, "--inline", cwd=folder)
     assert done.returncode == 0, done.stderr
     finished = len(before.rows)
     assert done.stdout.startswith(f"{TRIALS - finished} ok, 0 failed, {finished} finished before")
@@ -96,7 +96,7 @@ def finish(unilaw, folder: Path) -> None:
     assert set(rows["status"]) == {"ok"} and set(rows["attempt"]) == {1}
 
 
-def test_ctrl_c_says_how_to_go_on(unilaw, half_way: subprocess.Popen[str], tmp_path: Path):
+def test_ctrl_c_says_how_to_go_on(unilaw_here, half_way: subprocess.Popen[str], tmp_path: Path):
     # as a terminal does: to the driver, to Ray and to its workers
     os.killpg(half_way.pid, signal.SIGINT)
     out, err = half_way.communicate(timeout=120)
@@ -107,7 +107,7 @@ def test_ctrl_c_says_how_to_go_on(unilaw, half_way: subprocess.Popen[str], tmp_p
     assert "Traceback" not in err
     assert out == ""
     assert working(half_way.pid) == [], "nothing goes on in the background"
-    finish(unilaw, tmp_path)
+    finish(unilaw_here, tmp_path)
 
 
 @pytest.mark.soak
@@ -127,15 +127,15 @@ def test_sigterm_ends_it_as_ctrl_c_does(half_way: subprocess.Popen[str], tmp_pat
     assert "Traceback" not in err and "SIGABRT" not in err
     assert out == ""
     kept = Store.open(tmp_path / "rows").read()
-    assert kept.problems == [] and 2 <= len(kept.rows) < TRIALS
+    assert kept.problems == [] and 1 <= len(kept.rows) < TRIALS
 
 
 @pytest.mark.soak
 def test_a_killed_driver_loses_only_what_was_under_way(
-    unilaw, half_way: subprocess.Popen[str], tmp_path: Path
+    unilaw_here, half_way: subprocess.Popen[str], tmp_path: Path
 ):
     os.kill(half_way.pid, signal.SIGKILL)
     assert half_way.wait(timeout=60) == -signal.SIGKILL
     while working(half_way.pid):  # Ray's own processes notice within seconds
         time.sleep(0.1)
-    finish(unilaw, tmp_path)
+    finish(unilaw_here, tmp_path)

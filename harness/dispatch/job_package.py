@@ -7,7 +7,8 @@ import shlex
 import shutil
 from pathlib import Path
 
-from harness.dispatch.worker import HOME, NAMES
+from harness import HOME
+from harness.dispatch.worker import NAMES
 from harness.store import provenance
 from harness.sweeps.registry import TaskRef
 from harness.sweeps.sweep import Sweep
@@ -59,7 +60,7 @@ def _copy_packages(folder: Path) -> None:
     """Copy the packages of this installation, and record which commit they come from."""
     for name in NAMES:
         shutil.copytree(
-            Path(HOME) / name,
+            HOME / name,
             folder / name,
             ignore=shutil.ignore_patterns("__pycache__", ".*"),
         )

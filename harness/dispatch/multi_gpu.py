@@ -142,7 +142,7 @@ def _process(arguments: dict[str, Any]) -> list[tuple[Any, ...]]:
 
     import harness.execution.language_trials  # noqa: F401, before the clock of the trial starts
     from harness.execution.limits import peak_memory, reset_peak_memory
-    from harness.execution.run_batch import finish, refuse_unholdable
+    from harness.execution.run_batch import finish, refuse_impossible
     from harness.sweeps.trial import RunSettings
 
     settings = RunSettings(*arguments["settings"])
@@ -155,7 +155,7 @@ def _process(arguments: dict[str, Any]) -> list[tuple[Any, ...]]:
     reset_peak_memory(device.type)
 
     result = _within_limit(lambda: _part(arguments["stacks"], settings, device), settings.seconds)
-    (result,) = refuse_unholdable([result])
+    (result,) = refuse_impossible([result])
     result = finish(
         result,
         started,

@@ -144,13 +144,32 @@ def end_processes_here() -> None:
     """End the processes of a Ray that this process has started, without a question to any of them.
     Takes up to a second for each that does not end by itself.
 
-    ray.shutdown() asks Ray first, and waits for ever when its head was stopped. Without this, Ray's
-    agents outlive the process for a quarter of a minute.
+    ray.shutdown() asks Ray first, and waits for ever when its head was stopped. Ray's agents are
+    processes of the raylet's, and tell the head of the raylet's death before they end. Without
+    this, they outlive the process for a quarter of a minute, and longer when the head was stopped.
     """
+    import psutil  # Ray brings its own, and puts it on the import path
     from ray._private import worker
 
-    if worker._global_node is not None:
-        worker._global_node.kill_all_processes(check_alive=False, allow_graceful=True)
+    if worker._global_node is None:
+        return
+    below = _processes_below(worker._global_node)
+    worker._global_node.kill_all_processes(check_alive=False, allow_graceful=True)
+    for process in below:
+        with contextlib.suppress(psutil.Error):  # it has ended
+            process.kill()
+
+
+def _processes_below(node: Any) -> list[Any]:
+    """Return the processes that the processes of a node have started: agents and workers."""
+    import psutil
+
+    below = []
+    for processes in node.all_processes.values():
+        for started in processes:
+            with contextlib.suppress(psutil.Error):
+                below += psutil.Process(started.process.pid).children(recursive=True)
+    return below
 
 
 def leaving_nodes() -> Collection[str]:

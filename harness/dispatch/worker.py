@@ -9,15 +9,10 @@ import importlib.machinery
 import importlib.util
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 NAMES = ("harness", "tasks", "clusters", "reports")
 """The packages of this installation."""
-
-HOME = str(Path(__file__).resolve().parent.parent.parent)
-"""The folder that holds the packages on this machine. For the driver only: a worker gets the
-driver's folder as an argument."""
 
 
 class Worker:

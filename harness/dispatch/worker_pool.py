@@ -15,6 +15,7 @@ import ray
 from ray import cloudpickle
 from ray import exceptions as lost
 
+from harness import HOME
 from harness.dispatch import losses, multi_gpu, ray_internals, worker
 from harness.dispatch.actor import Actor, kill, let_save
 from harness.dispatch.cluster import (
@@ -200,7 +201,7 @@ class WorkerPool:
             return False
 
         ref = multi_gpu.submit(
-            worker.HOME, _plain(batch), self._settings_of(batch), processes=int(batch.gpus)
+            str(HOME), _plain(batch), self._settings_of(batch), processes=int(batch.gpus)
         )
         self.running[ref] = RunningBatch(batch, need, None, time.monotonic())
         return True
@@ -226,7 +227,7 @@ class WorkerPool:
 
         for _ in range(min(room, wanted)):
             actor = Actor(self.actor_class.options(**options).remote(), need)
-            self.starting[actor.handle.node.remote(worker.HOME)] = actor
+            self.starting[actor.handle.node.remote(str(HOME))] = actor
 
     def _actor_started(self, ref: ray.ObjectRef) -> None:
         """Make the actor idle. If it exited during start-up, count the exit unless its node is to

@@ -22,6 +22,7 @@ from harness.planning.model_shape import Shape
 from harness.planning.resolved import resolve
 from harness.process_state import own_process_state
 from harness.store.schema import Columns
+from harness.sweeps.point_counts import PointCounts
 from harness.sweeps.trial import RunSettings, Trial, refuse_other_data
 from harness.task import Seeds, check_dimensions
 from harness.training.language_loop import LanguageCheckpoint, LanguageFit, train_language
@@ -185,15 +186,16 @@ class LanguageTrials:
     def _at_points(self, prepared: _Prepared, device: torch.device) -> Measured:
         """Measure sensitivity at the last positions of windows, in the space of embeddings. The
         whole model must lie on `device`."""
-        if not self.settings.measure_points:
+        wanted = PointCounts.of(self.settings.measure_points)
+        if not wanted.stability:
             return Measured({})
 
         config = prepared.config
         model = prepared.model.eval()
         data = embedded(prepared.task, config, prepared.corpus, model, prepared.seeds, device)
 
-        points = points_within_memory(self.settings.measure_points, prepared.shape)
-        (measured,) = measure(Alone(LastPosition(model)), [data], [prepared.seeds], points)
+        counts = PointCounts(*(points_within_memory(count, prepared.shape) for count in wanted))
+        (measured,) = measure(Alone(LastPosition(model)), [data], [prepared.seeds], counts)
         return measured
 
     def _over_text(self, prepared: _Prepared) -> Columns:

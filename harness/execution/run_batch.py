@@ -26,8 +26,8 @@ from harness.execution.sample_trials import SampleTrials
 from harness.execution.trial_result import TrialResult
 from harness.interruption import interruptions
 from harness.store import provenance
-from harness.store.schema import MEASURES_VERSION, holdable, refusal
-from harness.store.valid_rows import fault_of
+from harness.store.schema import MEASURES_VERSION
+from harness.store.valid_rows import refusals
 from harness.sweeps.registry import load
 from harness.sweeps.trial import Batch, RunSettings, Trial
 from harness.task import Task
@@ -93,7 +93,7 @@ def _run_stack(trials: tuple[Trial, ...], settings: RunSettings, device: str) ->
         results = runs.measure_again(trials, settings.trained)
     else:
         results = runs.run(trials)
-    results = [_possible(result) for result in refuse_unholdable(results)]
+    results = refuse_impossible(results)
 
     wall_s = _shares(results, time.perf_counter() - clock)
     peak_bytes = peak_memory(device)
@@ -103,22 +103,13 @@ def _run_stack(trials: tuple[Trial, ...], settings: RunSettings, device: str) ->
     ]
 
 
-def refuse_unholdable(results: list[TrialResult]) -> list[TrialResult]:
-    """Return the results with a failure in place of each whose columns no row can hold."""
-    if holdable([result.columns for result in results]):
-        return results
-
-    checked = []
-    for result in results:
-        refused = refusal(result.columns)
-        checked.append(failed("bug", f"the row cannot hold {refused}") if refused else result)
-    return checked
-
-
-def _possible(result: TrialResult) -> TrialResult:
-    """Return the result, or the failure of one whose row no reading would take."""
-    fault = fault_of(result.columns)
-    return failed("bug", f"the task's figures cannot be: {fault}") if fault else result
+def refuse_impossible(results: list[TrialResult]) -> list[TrialResult]:
+    """Return the results with a failure in place of each whose row no store can take."""
+    refused = refusals([result.columns for result in results])
+    return [
+        failed("bug", f"the row cannot hold {why}") if why else result
+        for result, why in zip(results, refused, strict=True)
+    ]
 
 
 def _shares(results: list[TrialResult], wall_s: float) -> list[float]:

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from harness.measures.boundary import Nearest, changing, l2_distance, nearest_change
-from harness.measures.gradients import Margins, margins, margins_of
+from harness.measures.boundary import OVERSHOT, Nearest, changing, nearest_change
+from harness.measures.distances import column, l2_distance, nearer
+from harness.measures.gradients import Margins, margins, margins_of, slopes
 from harness.measures.input_noise import NoiseResponse, noise_response
 from harness.measures.jacobian import (
     FEW_OUTPUTS,
@@ -35,27 +36,74 @@ class Local(NamedTuple):
     norms: LocalNorms
 
 
+class Searched(NamedTuple):
+    """The nearest label changes found around the points."""
+
+    margins: Margins
+    """The margins of the predicted labels, with gradients in coordinates of `probe.row_space`."""
+    nearest: Nearest
+    """The nearest inputs found with another label, in data units."""
+    distance: Tensor
+    """(M·B,) ℓ2 distances to them, in data units; +inf where none was found."""
+
+
 class AtPoints(NamedTuple):
     """The models at and around the points."""
 
     local: Local
     right: Tensor
     """(M·B,) bool: the model predicts the point's own label."""
-    nearest: Nearest
-    """The nearest inputs found with another label, in data units."""
+    change: Tensor
+    """(M·B, *input_shape) the nearest inputs found with another label, in data units."""
     distance: Tensor
     """(M·B,) ℓ2 distances to them, in data units; +inf where none was found."""
     noise: NoiseResponse
 
 
-def evaluate_at_points(probe: Probe) -> AtPoints:
-    """Linearise the models at the points, search for the nearest label changes, and add noise."""
+def search_at_points(probe: Probe) -> Searched:
+    """Search for the nearest label changes around the points."""
+    with torch.no_grad():
+        label = predicted(probe.model(probe.x), probe.classes)
+    at_x = margins(probe.row_space.model, probe.coordinates("x"), label, probe.classes)
+    nearest = nearest_l2(probe, at_x)
+    change = nearer(probe.x, _linear_change(probe, at_x, label), nearest.change, l2_distance)
+    nearest = nearest._replace(change=change)
+    return Searched(at_x, nearest, l2_distance(probe.x, change))
+
+
+def _linear_change(probe: Probe, margins: Margins, label: Tensor) -> Tensor:
+    """Return the inputs (M·B, *input_shape) just beyond the nearest rival's boundary if the models
+    were linear; NaN where the label is not changed there.
+
+    A search steps over a boundary behind which the output is constant, and then has no gradient to
+    come back by. This finds it (tests/measures/test_known_answers_caps.py).
+    """
+    norms = slopes(margins)
+    distance = torch.where(norms > 0, margins.values / norms, torch.inf)
+    distance, rival = distance.masked_fill(margins.values.isinf(), torch.inf).min(dim=1)
+
+    points = torch.arange(len(rival), device=rival.device)
+    gradient = margins.gradients[points, rival]
+    length = (1 + OVERSHOT) * distance / norms[points, rival]
+    u = probe.coordinates("x")
+    change = probe.row_space.inputs(probe.x, u - column(length, u) * gradient)
+
+    with torch.no_grad():
+        changed = predicted(probe.model(change), probe.classes) != label
+    return torch.where(column(changed, change), change, torch.nan)
+
+
+def evaluate_at_points(probe: Probe, searched: Searched) -> AtPoints:
+    """Linearise the models at the points, and add noise. `searched` holds at least these points of
+    each model, and these first."""
     local = linearise_at_points(probe)
-    nearest = nearest_l2(probe, local.margins)
-    distance = l2_distance(probe.x, nearest.change)
     right = ~wrong(local.outputs, probe.y, probe.classes)
     noise = noise_response(probe.model, probe.x, probe.y, probe.classes, probe.all("normal"))
-    return AtPoints(local, right, nearest, distance, noise)
+
+    points = len(probe.x) // probe.models
+    change = probe.each(searched.nearest.change)[:, :points].flatten(0, 1)
+    distance = probe.each(searched.distance)[:, :points].flatten(0, 1)
+    return AtPoints(local, right, change, distance, noise)
 
 
 def linearise_at_points(probe: Probe) -> Local:

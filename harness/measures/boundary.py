@@ -14,23 +14,38 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from harness.measures.distances import column, l2_distance, nearer
 from harness.measures.gradients import (
     Margins,
     linear_distance,
-    margin_values,
     margins,
     slopes,
     steepness,
 )
+from harness.measures.margin_descent import Search, descend
 from harness.training.evaluation import predicted
 from harness.training.stack import Model
 
-SEARCH_STEPS = 32
-SEARCH_STEP = 0.6
-"""The first step's length over the current radius; falls to SEARCH_END of that along a cosine."""
-SEARCH_SHRINK = 0.2
-"""First relative change of the radius per step; falls along the same cosine."""
-SEARCH_END = 0.03
+
+class Effort(NamedTuple):
+    """How much `nearest_change` tries. docs/instruments.md shows what it costs and finds."""
+
+    steps: int = 32
+    """Gradient steps of each run of the search."""
+    rivals: int = 2
+    """Rival classes that are aimed at in turn, the nearest first."""
+    neighbours: int = 12
+    """Nearest neighbours with another label in whose directions each point looks for a change."""
+
+
+DEFAULT = Effort()
+
+IN_REACH = 1.3
+"""A further rival is aimed at from points whose first-order distance to it is below this multiple
+of the distance that is known already."""
+KNOWN_IN_REACH = 2.0
+"""A change of label in the direction of a neighbour counts up to this multiple of what the first
+run found. The search then begins a second time, in that direction."""
 SHORTENINGS = 7
 COARSE_SHORTENINGS = 4
 """Evaluations per shortening: of the best change, and of each candidate for it."""
@@ -40,11 +55,6 @@ distance."""
 LENGTHENED = (1e-6, 1e-5, 1e-4, 1e-3)
 """Lengths by which a change is extended, in turn, where rounding undid it. They are in data units,
 in which inputs are rounded by about 1e-7."""
-SHORTENED_STARTS = 8
-"""Number of nearest neighbours with another label that are shortened towards each point."""
-WANDER_DIRECTIONS = 8
-"""Number of random directions that a point without a gradient tries in turn, unless it knows where
-another label lies."""
 
 
 class Stability(NamedTuple):
@@ -75,9 +85,9 @@ class Nearest(NamedTuple):
 
     change: Tensor
     """Inputs of the shape of x, NaN where none was found."""
-    ends: Tensor
-    """(2, B) distances at which the search ended from its two starts. Where they are far apart, the
-    search cannot be trusted."""
+    first: Tensor
+    """(B,) distances at which the first run of the search ended. Where they are far beyond that of
+    the change, the search cannot be trusted."""
 
 
 @torch.no_grad()
@@ -88,6 +98,7 @@ def nearest_change(
     classes: int | None,
     wander: Tensor,
     at_x: Margins | None = None,
+    effort: Effort = DEFAULT,
 ) -> Nearest:
     """Return the nearest label change around each x (B, *input_shape).
 
@@ -95,92 +106,85 @@ def nearest_change(
     points. `wander` (R, *x.shape) holds random directions, taken in turn by points without a
     gradient. `at_x` are the margins of the predicted labels at x, if they are known.
 
-    The result is the nearest of three: the best of the SHORTENED_STARTS nearest `starts` with
-    another label, each shortened towards x, and what `_search` finds from x and from the direction
-    of that best one. Against exact distances the mean is 0.4 % too large on random small ReLU nets
-    and 1.0 % on trained ones (tests/measures/test_boundary_exactly.py). DeepFool, tried first, got
-    stuck on a fifth of the points of narrow nets and overstated their mean threefold; tangent
-    projections (FAB) after this search improved nothing (LOG.md).
+    The result is the nearest of these: what `descend` finds from x; changes in reach in the
+    directions of the nearest `starts` with another label, and what it finds from the direction of
+    the best of them; and what it finds when it aims at each further rival in reach. Against exact
+    distances the mean is 0.4 % too large on random small ReLU nets and 0.9 % on trained ones
+    (tests/measures/test_boundary_exactly.py).
+
+    DeepFool, tried first, got stuck on a fifth of the points of narrow nets and overstated their
+    mean threefold; tangent projections (FAB) after this search improved nothing (LOG.md).
     """
     label = predicted(model(x), classes)
-
-    def margin(z: Tensor) -> Tensor:
-        return margin_values(model(z), label, classes).amin(dim=1)
-
     if at_x is None:
         with torch.enable_grad():
             at_x = margins(model, x, label, classes)
     here = at_x.values.amin(dim=1)
-
-    best = torch.full_like(x, torch.nan)
-    for start in _nearest_starts(model, x, label, starts, classes):
-        change = shortened(x, start, here, margin, COARSE_SHORTENINGS)
-        best = nearer(x, change, best, l2_distance)
-    best = shortened(x, best, here, margin, SHORTENINGS)
-
-    ends = []
-    for towards in (x, torch.where(best.isnan(), x, best)):
-        change = _search(model, x, towards, at_x, label, classes, wander)
-        change = shortened(x, change, here, margin, SHORTENINGS)
-        ends.append(l2_distance(x, change))
-        best = nearer(x, change, best, l2_distance)
-    return Nearest(best, torch.stack(ends))
-
-
-def _search(
-    model: Model,
-    x: Tensor,
-    towards: Tensor,
-    at_x: Margins,
-    label: Tensor,
-    classes: int | None,
-    wander: Tensor,
-) -> Tensor:
-    """Search by decoupled direction and norm (Rony et al. 2019, arXiv 1811.09600): gradient steps
-    on the sphere around x whose radius shrinks while the label is changed and grows while it is
-    not. NaN where the label never changed.
-
-    Unlike the paper, the search descends the margin to the rival whose boundary is nearest (margins
-    over their gradient norms at x), begins in the direction of `towards` at three times the
-    first-order distance, and scales its step with the radius: distances across a grid of models
-    span two decades.
-    """
     norms = slopes(at_x)
-    first = linear_distance(at_x, norms)
     steep = steepness(at_x, norms, classes or 1)
-    radius = torch.where(first.isfinite(), 3 * first, 0.1).clamp(0.02, 0.5)
-    offset = towards - x
-    offset.mul_(_factor(offset, radius))
-    aimless = (towards == x).flatten(1).all(dim=1)
+    search = Search(model, x, label, steep, linear_distance(at_x, norms), wander, classes)
 
-    best = torch.full_like(x, torch.nan)
-    nearest = torch.full_like(radius, torch.inf)
-    room = torch.empty_like(x)  # new memory for every step takes as long as the step
-    for k in range(SEARCH_STEPS):
-        schedule = SEARCH_END + (1 - SEARCH_END) * (1 + math.cos(math.pi * k / SEARCH_STEPS)) / 2
-        at = torch.add(x, offset, out=room).detach().requires_grad_(True)
-        with torch.enable_grad():
-            margin = (margin_values(model(at), label, classes) / steep).amin(dim=1)
-            gradient = torch.autograd.grad(margin.sum(), at)[0]
+    change = descend(search, x, None, effort.steps)
+    best = shortened(x, change, here, search.margin, SHORTENINGS)
+    first = l2_distance(x, best)
 
-        hit = margin < 0
-        better = hit & (radius < nearest)  # |offset| is the radius
-        best[better] = at.detach()[better]
-        nearest = torch.where(better, radius, nearest)
+    def keep(rows: Tensor, chosen: Tensor, change: Tensor) -> None:
+        """Keep the changes of the chosen points among `rows` where they are nearer."""
+        change = torch.where(column(chosen[rows], change), change, torch.nan)
+        best[rows] = nearer(x[rows], change, best[rows], l2_distance)
 
-        size = gradient.flatten(1).norm(dim=1)
-        flat = size == 0
-        if bool(flat.any()):
-            away = torch.where(column(aimless, x), wander[k % len(wander)], x - towards)
-            gradient = torch.where(column(flat, x), away, gradient)
-            size = gradient.flatten(1).norm(dim=1)
+    def run_again(chosen: Tensor, towards: Tensor, rival: Tensor | None) -> None:
+        """Run the search again from the chosen points (B,) bool."""
+        if not bool(chosen.any()):
+            return
+        rows = _rows(chosen, len(starts))
+        some = search.of(rows)
+        aim = None if rival is None else rival[rows]
+        change = descend(some, towards[rows], aim, effort.steps)
+        keep(rows, chosen, shortened(some.x, change, here[rows], some.margin, SHORTENINGS))
 
-        offset.addcmul_(gradient, column(-SEARCH_STEP * schedule * radius / size, x))
-        shrink = 1 - SEARCH_SHRINK * schedule
-        grow = 1 + SEARCH_SHRINK * schedule
-        radius = radius * torch.where(hit, shrink, grow)
-        offset.mul_(_factor(offset, radius))
-    return best
+    known = torch.full_like(x, torch.nan)
+    reach = KNOWN_IN_REACH * first
+    for start in _nearest_starts(model, x, label, starts, classes, effort.neighbours):
+        far = torch.lerp(x, start, column((reach / l2_distance(x, start)).clamp(max=1.0), x))
+        changed = search.margin(far) < 0
+        if not bool(changed.any()):
+            continue
+        rows = _rows(changed, len(starts))
+        some = search.of(rows)
+        change = shortened(some.x, far[rows], here[rows], some.margin, COARSE_SHORTENINGS)
+        change = torch.where(column(changed[rows], change), change, torch.nan)
+        known[rows] = nearer(some.x, change, known[rows], l2_distance)
+    is_known = l2_distance(x, known).isfinite()
+    keep(torch.arange(len(x), device=x.device), is_known, known)
+    run_again(is_known, known, None)
+
+    rivals, distances = _rivals(at_x, norms, effort.rivals)
+    for rival, distance in zip(rivals.T[1:], distances.T[1:], strict=True):
+        run_again(distance < IN_REACH * l2_distance(x, best), x, rival)
+    # Found among some of the points: among all of them, rounding differs.
+    return Nearest(changing(model, x, best, classes), first)
+
+
+def _rivals(at_x: Margins, norms: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Return the numbers (B, count) of the rivals with the least first-order distances, and these
+    distances; fewer where there are fewer rivals. A rival without a gradient is infinitely far."""
+    distance = torch.where(norms > 0, at_x.values / norms, torch.inf)
+    distance = torch.where(at_x.values.isinf(), torch.inf, distance)
+    there_are = distance.shape[1] - (at_x.rivals is None and distance.shape[1] > 1)
+    nearest = distance.topk(min(count, there_are), dim=1, largest=False)
+    rivals = nearest.indices if at_x.rivals is None else at_x.rivals.gather(1, nearest.indices)
+    return rivals, nearest.values
+
+
+def _rows(chosen: Tensor, groups: int) -> Tensor:
+    """Return the positions of the chosen points (B,) bool, with as many of each group: where a
+    group has fewer than another, some of its others fill up."""
+    by_group = chosen.unflatten(0, (groups, -1))
+    most = int(by_group.sum(dim=1).max())
+    positions = by_group.int().argsort(dim=1, descending=True, stable=True)[:, :most]
+    begin = by_group.shape[1] * torch.arange(groups, device=chosen.device)[:, None]
+    return (begin + positions).flatten()
 
 
 @torch.no_grad()
@@ -202,10 +206,10 @@ def changing(model: Model, x: Tensor, change: Tensor, classes: int | None) -> Te
 
 
 def _nearest_starts(
-    model: Model, x: Tensor, label: Tensor, starts: Tensor, classes: int | None
+    model: Model, x: Tensor, label: Tensor, starts: Tensor, classes: int | None, count: int
 ) -> list[Tensor]:
-    """Return the nearest of `starts` that carry another label, nearest first, each of the shape of
-    x; NaN where there are no more."""
+    """Return the `count` nearest of `starts` that carry another label, nearest first, each of the
+    shape of x; NaN where there are no more."""
     groups, per_group = starts.shape[:2]
     inputs = starts.flatten(0, 1)
     start_label = predicted(model(inputs), classes).reshape(groups, 1, -1)
@@ -213,7 +217,7 @@ def _nearest_starts(
 
     by_group = x.reshape(groups, len(x) // groups, -1)
     distance = torch.cdist(by_group, starts.flatten(2)).masked_fill(~other, torch.inf)
-    nearest = distance.topk(min(SHORTENED_STARTS, per_group), dim=2, largest=False)
+    nearest = distance.topk(min(count, per_group), dim=2, largest=False)
 
     first_of_group = per_group * torch.arange(groups, device=x.device)[:, None, None]
     lengths = nearest.values.flatten(0, 1).T
@@ -254,23 +258,3 @@ def shortened(
         high = torch.where(hit, middle, high)
         last_hit = hit
     return torch.lerp(x, far, column(high, x))
-
-
-def nearer(x: Tensor, a: Tensor, b: Tensor, distance: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """Return for each point the one of a and b nearer to x; NaN counts as infinitely far."""
-    return torch.where(column(distance(x, a) < distance(x, b), x), a, b)
-
-
-def l2_distance(x: Tensor, z: Tensor) -> Tensor:
-    """Return ‖z − x‖ (B,), +inf where z is NaN."""
-    return (z - x).flatten(1).norm(dim=1).nan_to_num(nan=math.inf)
-
-
-def _factor(v: Tensor, length: Tensor) -> Tensor:
-    """Return the factors (B, 1, …) that give each v its length; a zero vector stays zero."""
-    return column(length / v.flatten(1).norm(dim=1).clamp(min=1e-30), v)
-
-
-def column(v: Tensor, like: Tensor) -> Tensor:
-    """Return (B,) as (B, 1, …), to multiply into `like`."""
-    return v.reshape(-1, *[1] * (like.dim() - 1))

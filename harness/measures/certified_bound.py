@@ -6,6 +6,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from harness.measures.gradients import Margins
+from harness.measures.layerwise_bound import layerwise_bound
 from harness.measures.lipschitz_upper import certified_distance, upper
 from harness.task import Data
 
@@ -15,15 +16,21 @@ class Bound(NamedTuple):
     there is none."""
 
     lipschitz: float | None
+    """Product of the layers' norms."""
     residual: float
     note: str | None
+    layerwise: float | None
+    """A tighter bound, for fully connected networks; None for others."""
 
 
 def certified_bound(module: nn.Module, data: Data, unit: float) -> Bound:
-    """Return the product of the norms of the module's layers, for inputs in data units."""
-    raw = upper(module, tuple(data.x_test.shape[1:]))
+    """Return the certified bounds of a module, for inputs in data units."""
+    shape = tuple(data.x_test.shape[1:])
+    raw = upper(module, shape)
     lipschitz = None if raw.product is None else raw.product * unit
-    return Bound(lipschitz, raw.residual, raw.note)
+    layerwise = layerwise_bound(module, shape)
+    layerwise = None if layerwise is None else layerwise * unit
+    return Bound(lipschitz, raw.residual, raw.note, layerwise)
 
 
 def certified_radii(

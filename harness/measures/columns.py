@@ -13,14 +13,16 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from harness.measures.accuracy_columns import accuracy_columns
+from harness.measures.ceiling_columns import ceiling_columns
 from harness.measures.certified_bound import certified_bound
 from harness.measures.dataset import describe
 from harness.measures.measured import Measured
 from harness.measures.points import STARTS, Draw, Probe
 from harness.measures.sensitivity import sensitivity
 from harness.measures.token_changes import token_response
+from harness.measures.training_radius_columns import training_radius_columns
 from harness.store.schema import Columns
-from harness.sweeps.trial import MEASURE_POINTS
+from harness.sweeps.point_counts import PointCounts
 from harness.task import Data, Seeds
 from harness.training.stack import Program
 
@@ -31,15 +33,20 @@ processor's cache is the limit."""
 
 @sdpa_kernel(SDPBackend.MATH)
 def measure(
-    program: Program, samples: Sequence[Data], seeds: Sequence[Seeds], points: int = MEASURE_POINTS
+    program: Program,
+    samples: Sequence[Data],
+    seeds: Sequence[Seeds],
+    points: int | tuple[int, int, int] = PointCounts(),
 ) -> list[Measured]:
     """Return every measured column of each trained model of a program, computed in evaluation mode
     and float32 or better.
 
-    `samples` and `seeds` have one entry per model. Sensitivity is measured on `points` held-out
-    points, whether classified correctly or not, drawn from the trial's own `measure` stream. Its
-    columns are left out when `points` is 0, and for a model whose loss is not finite. Attention
-    runs as plain matmuls: fused kernels have no forward derivative.
+    `samples` and `seeds` have one entry per model. Sensitivity is measured on held-out points,
+    whether classified correctly or not, drawn from the trial's own `measure` stream, and the
+    training radius on training points. `points` are the numbers of `PointCounts`, or one number for
+    all. These columns are left out when it is 0, and for a model whose loss is not finite.
+
+    Attention runs as plain matmuls: fused kernels have no forward derivative.
     """
     program.train(False)
     columns: list[Columns] = [{} for _ in samples]
@@ -51,14 +58,15 @@ def measure(
             columns[m] = of_model
 
     measured = [Measured(of_model) for of_model in columns]
-    if points == 0:
+    counts = PointCounts.of(points)
+    if counts.stability == 0:
         return measured
     finite = [m for m in range(len(samples)) if math.isfinite(columns[m]["test_loss"])]
-    for chosen in _together([samples[m] for m in finite], points):
+    for chosen in _together([samples[m] for m in finite], counts):
         models = [finite[i] for i in chosen]
         part = _part(program, models, len(samples))
         sensitive = _at_points(
-            part, [samples[m] for m in models], [seeds[m] for m in models], points
+            part, [samples[m] for m in models], [seeds[m] for m in models], counts
         )
         for m, of_model in zip(models, sensitive, strict=True):
             measured[m] = Measured(columns[m] | of_model.columns, of_model.pictures)
@@ -74,21 +82,27 @@ def _part(program: Program, models: list[int], of_all: int) -> Program:
 
 
 def _at_points(
-    program: Program, samples: Sequence[Data], seeds: Sequence[Seeds], points: int
+    program: Program, samples: Sequence[Data], seeds: Sequence[Seeds], counts: PointCounts
 ) -> list[Measured]:
     """Return the columns and the picture of each model that are measured on a draw of points."""
-    draws = _draws(samples, seeds, points)
+    draws = _draws(samples, seeds, counts.others)
     probe = Probe(program, samples, draws)
+    of_stability = probe
+    if counts.stability > counts.others:
+        of_stability = Probe(program, samples, _draws(samples, seeds, counts.stability))
+    units = [draw.unit for draw in draws]
+    radii = training_radius_columns(program, samples, seeds, units, counts.training_radius)
     bounds = [
         certified_bound(program.unstack(m), data, draw.unit)
         for m, (data, draw) in enumerate(zip(samples, draws, strict=True))
     ]
 
     measured = []
-    for m, of_model in enumerate(sensitivity(probe, bounds)):
+    for m, of_model in enumerate(sensitivity(of_stability, probe, bounds)):
         tokens = _token_columns(program.unstack(m), samples[m], draws[m], seeds[m])
         about_data = describe(samples[m]) | {"data_unit": draws[m].unit}
-        columns = tokens | about_data | of_model.columns
+        about_data |= ceiling_columns(samples[m], draws[m].unit)
+        columns = tokens | about_data | radii[m] | of_model.columns
         measured.append(Measured(columns, of_model.pictures))
     return measured
 
@@ -129,12 +143,13 @@ def _rows(samples: Sequence[Data]) -> list[list[int]]:
     return rows
 
 
-def _together(samples: Sequence[Data], points: int) -> Iterator[list[int]]:
+def _together(samples: Sequence[Data], counts: PointCounts) -> Iterator[list[int]]:
     """Yield runs of neighbouring models that have the same kind of target, input space and number
     of points, at most TOGETHER_BYTES of points at a time."""
     kinds = [
         (
-            min(points, len(data.x_test)),
+            min(counts.stability, len(data.x_test)),
+            min(counts.training_radius, len(data.x_train)),
             len(data.x_train[:STARTS]),
             data.classes,
             data.manifold,
@@ -145,7 +160,7 @@ def _together(samples: Sequence[Data], points: int) -> Iterator[list[int]]:
     begin = 0
     for end in range(1, len(samples) + 1):
         count = end - begin + 1  # models, if the one at `end` joins
-        bytes_with_next = 4 * kinds[begin][0] * samples[begin].x_test[0].numel() * count
+        bytes_with_next = 4 * max(kinds[begin][:2]) * samples[begin].x_test[0].numel() * count
         if end == len(samples) or kinds[end] != kinds[begin] or bytes_with_next > TOGETHER_BYTES:
             yield list(range(begin, end))
             begin = end

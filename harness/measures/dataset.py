@@ -1,5 +1,5 @@
-"""Describe the inputs of a data set, whatever is learnt from them: effective dimension and pairwise
-distances.
+"""Describe the inputs of a data set, whatever is learnt from them: effective dimension, pairwise
+distances, and how far they are from isoperimetric.
 
     columns = describe(data)
 
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from harness.measures.dimension import Dimension, dimension
 from harness.measures.geometry import QUANTILES, PairDistances, pair_distances
+from harness.measures.isoperimetry import Isoperimetry, isoperimetry
 from harness.store.schema import Columns
 from harness.store.small_json import read_json
 from harness.store.whole_file import write_whole
@@ -27,15 +28,15 @@ from harness.task import Data
 POINTS = 1000
 """Number of inputs drawn. Each shipped task holds out at least this many, so estimates that depend
 on the number do not move with n."""
-DATASET_VERSION = 1
+DATASET_VERSION = 2
 """Increase this when a column is computed in another way."""
 
 _described: dict[str, Columns] = {}
 
 
 def describe(data: Data) -> Columns:
-    """Return the columns d_points to d_mle_spread and pair_distance_*, over training and held-out
-    inputs together, like the data unit."""
+    """Return the columns d_points to d_mle_spread, pair_distance_* and isoperimetry_*, over
+    training and held-out inputs together, like the data unit."""
     drawn = drawn_inputs(data)
     unit = data.unit()
     key = _key(drawn, unit)
@@ -45,7 +46,11 @@ def describe(data: Data) -> Columns:
 
 
 def _computed(drawn: Tensor, unit: float) -> Columns:
-    return {**dimension(drawn)._asdict(), **pair_distances(drawn, unit)._asdict()}
+    return {
+        **dimension(drawn)._asdict(),
+        **pair_distances(drawn, unit)._asdict(),
+        **isoperimetry(drawn, unit)._asdict(),
+    }
 
 
 def drawn_inputs(data: Data) -> Tensor:
@@ -89,7 +94,8 @@ def _kept(key: str) -> Columns | None:
         pairs = PairDistances(
             float(kept["pair_distance_mean"]), float(kept["pair_distance_sd"]), quantiles
         )
-        return {**dimensions._asdict(), **pairs._asdict()}
+        tails = Isoperimetry(*(float(kept[field]) for field in Isoperimetry._fields))
+        return {**dimensions._asdict(), **pairs._asdict(), **tails._asdict()}
     return None
 
 

@@ -47,9 +47,14 @@ class GradientNorms(NamedTuple):
 
 
 def margin_values(output: Tensor, label: Tensor, classes: int | None) -> Tensor:
-    """Return the margins of `label` (B, R): label·f, or z_label − z_j with +inf at j = label."""
+    """Return the margins of `label` (B, R): label·f, or z_label − z_j with +inf at j = label.
+
+    An output of exactly 0 counts as +1 (`predicted`), so for the label −1 its margin is −1.
+    """
     if classes is None:
-        return (output.reshape(-1) * label)[:, None]
+        f = output.reshape(-1)
+        other = (f == 0) & (label < 0)
+        return torch.where(other, -1.0, f * label)[:, None]
     gaps = output.gather(1, label[:, None]) - output
     return gaps.scatter(1, label[:, None], float("inf"))
 

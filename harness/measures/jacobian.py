@@ -21,7 +21,11 @@ FEW_OUTPUTS = 32
 """Up to this many outputs, the whole Jacobian costs less than KRYLOV products. A model with more
 outputs is treated as one over a vocabulary."""
 KRYLOV = 24
-"""Dimension of the space in which the largest singular value is searched for."""
+"""Largest dimension of the space in which the largest singular value is searched for."""
+CHECK_EVERY = 2
+SETTLED = 5e-4
+"""The search ends earlier where every point's relative residual is at most this, which is looked at
+after each CHECK_EVERY products. Some singular value then lies within half of that."""
 EXHAUSTED = 1e-4
 """Relative length below which a new direction of that space is only rounding: its length after the
 known directions are taken out, over its length before."""
@@ -136,10 +140,19 @@ def lanczos(model: Model, x: Tensor, on_sphere: bool) -> Singular:
     start = torch.randn(x.flatten(1).shape, generator=draw).to(x)
     basis = [F.normalize(tangent(start), dim=1)]
     images = [gram(basis[0])]
-    for _ in range(KRYLOV - 1):
+    while len(basis) < KRYLOV:
         basis.append(_orthogonal_direction(images[-1], torch.stack(basis, dim=2), tangent))
         images.append(gram(basis[-1]))
+        if len(basis) % CHECK_EVERY == 0:
+            found = _largest_ritz_pair(basis, images)
+            if float(found.residual.max()) <= SETTLED:
+                return found
+    return _largest_ritz_pair(basis, images)
 
+
+def _largest_ritz_pair(basis: list[Tensor], images: list[Tensor]) -> Singular:
+    """Return the largest singular values in the space of orthonormal vectors (B, D), from their
+    images JᵀJv (B, D)."""
     q = torch.stack(basis, dim=2)
     gram_q = torch.stack(images, dim=2)
     projected = q.mT @ gram_q

@@ -123,6 +123,7 @@ def _upper_columns(bound: Bound, margin: float) -> Columns:
     return {
         "lip_upper_product": bound.lipschitz,
         "lip_upper_normalised": _over(bound.lipschitz, margin),
+        "lip_upper_layerwise": bound.layerwise,
         "lip_upper_residual": bound.residual,
         "lip_upper_note": bound.note,
     }

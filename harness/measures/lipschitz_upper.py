@@ -39,7 +39,7 @@ def upper(module: nn.Module, input_shape: tuple[int, ...]) -> Upper:
 
     `input_shape` leaves out the batch.
     """
-    layers = list(_layers(module))
+    layers = list(chain(module))
     unknown = dict.fromkeys(type(layer).__name__ for layer in layers if not has_constant(layer))
     if unknown:
         return Upper(None, 0.0, f"no bound is known for {', '.join(unknown)}")
@@ -85,7 +85,7 @@ def certified_distance(margin: Tensor, upper: float, classes: int | None) -> Ten
     return margin.abs() / slope if slope > 0 else torch.full_like(margin, math.inf)
 
 
-def _layers(module: nn.Module) -> Iterator[nn.Module]:
+def chain(module: nn.Module) -> Iterator[nn.Module]:
     """Yield the modules of nested nn.Sequential in order of their calls."""
     if (
         isinstance(module, nn.Sequential)
@@ -93,6 +93,6 @@ def _layers(module: nn.Module) -> Iterator[nn.Module]:
         and not has_constant(module)
     ):
         for child in module:
-            yield from _layers(child)
+            yield from chain(child)
     else:
         yield module

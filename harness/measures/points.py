@@ -6,13 +6,14 @@ side by side.
 """
 
 from collections.abc import Sequence
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from harness.measures.boundary import WANDER_DIRECTIONS
 from harness.measures.corruption import draw_directions
+from harness.measures.margin_descent import WANDER_DIRECTIONS
 from harness.measures.row_space import RowSpaceView
 from harness.task import Data, Seeds
 from harness.training.stack import Model, Program, flat
@@ -53,11 +54,33 @@ class Draw:
         self.directions = draw_directions(len(self.x), seeds.generator("corruption")).to(self.x)
 
 
-class Probe:
+class TrainingDraw:
+    """Training points of one data set under one seed, with the labels that models are trained on.
+    Inputs are in data units."""
+
+    def __init__(self, data: Data, seeds: Seeds, unit: float, points: int):
+        device = data.x_train.device
+        self.unit = unit
+
+        order = torch.randperm(len(data.x_train), generator=seeds.generator("training_points"))
+        rows = order[:points].to(device)
+        self.x = data.x_train[rows] / unit
+        self.y = data.y_train[rows]
+
+        self.starts = data.x_train[:STARTS] / unit
+        self.wander = torch.randn(
+            WANDER_DIRECTIONS, *self.x.shape, generator=seeds.generator("wander")
+        ).to(self.x)
+
+
+AnyDraw = TypeVar("AnyDraw", Draw, TrainingDraw)
+
+
+class Probe(Generic[AnyDraw]):
     """Some models and the draws of their data sets, one for each model. All have the same kind of
     target, the same input space and the same number of points."""
 
-    def __init__(self, program: Program, samples: Sequence[Data], draws: Sequence[Draw]):
+    def __init__(self, program: Program, samples: Sequence[Data], draws: Sequence[AnyDraw]):
         self.draws = list(draws)
         self.models = len(draws)
         self.classes = samples[0].classes

@@ -17,7 +17,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from harness.measures.boundary import column, nearer, shortened
+from harness.measures.boundary import shortened
+from harness.measures.distances import column, nearer
 from harness.measures.gradients import (
     Margins,
     linear_distance,

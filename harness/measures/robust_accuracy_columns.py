@@ -24,7 +24,7 @@ def robust_accuracy_columns(probe: Probe, at: AtPoints, bounds: Sequence[Bound])
     """Return each model's accuracy under ℓ2 and ℓ∞ attacks, and the signs that the search
     failed."""
     margins = at.local.margins
-    linf_distance = nearest_linf(probe, margins, at.nearest.change)
+    linf_distance = nearest_linf(probe, margins, at.change)
     flipping_noise = _shortest_flipping_noise(probe, at.noise)
 
     columns: list[Columns] = []

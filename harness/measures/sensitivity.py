@@ -5,8 +5,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from harness.measures.at_points import evaluate_at_points
-from harness.measures.boundary import Nearest
+from harness.measures.at_points import evaluate_at_points, search_at_points
 from harness.measures.certified_bound import Bound
 from harness.measures.lipschitz_columns import lipschitz_columns
 from harness.measures.measured import Measured
@@ -19,44 +18,49 @@ from harness.store.schema import Columns
 from harness.training.evaluation import predicted
 
 
-def sensitivity(probe: Probe, bounds: Sequence[Bound]) -> list[Measured]:
+def sensitivity(of_stability: Probe, probe: Probe, bounds: Sequence[Bound]) -> list[Measured]:
     """Return the sensitivity columns and the picture of each model; `bounds` has one entry per
-    model."""
-    at = evaluate_at_points(probe)
+    model.
+
+    Stability is measured at the points of `of_stability`. The points of `probe`, where everything
+    else is measured, are the first of them.
+    """
+    searched = search_at_points(of_stability)
+    at = evaluate_at_points(probe, searched)
     groups = [
-        stability_columns(probe, at, bounds),
+        stability_columns(of_stability, searched, bounds),
         lipschitz_columns(probe, at, bounds),
         robust_accuracy_columns(probe, at, bounds),
         noise_columns(probe, at.noise),
         corruption_columns(probe),
     ]
 
-    columns: list[Columns] = [{} for _ in probe.draws]
+    columns: list[Columns] = [{"measure_points_others": len(draw.x)} for draw in probe.draws]
     for group in groups:
         for of_model, more in zip(columns, group, strict=False):
             of_model |= more
 
     measured = [Measured(of_model) for of_model in columns]
     if probe.images:
-        strips = _strips(probe, at.nearest, at.distance, at.local.label)
+        strips = _strips(probe, at.change, at.distance, at.local.label)
         for m, drawn in enumerate(strips):
             if drawn:
                 measured[m] = Measured(columns[m] | {"pictures": drawn.rows}, drawn.png)
     return measured
 
 
-def _strips(probe: Probe, nearest: Nearest, distance: Tensor, label: Tensor) -> list[Strip | None]:
+def _strips(probe: Probe, change: Tensor, distance: Tensor, label: Tensor) -> list[Strip | None]:
     """Draw the nearest label changes of each model's first points."""
     if not probe.box or probe.x.shape[1] not in (1, 3):
         return []
     units = probe.units()
-    after = predicted(probe.model(nearest.change.nan_to_num(0.0)), probe.classes)
+    after = predicted(probe.model(change.nan_to_num(0.0)), probe.classes)
     strips = []
     for m in range(probe.models):
         points = probe.points_of(m)
         drawn = strip(
             (probe.x * units)[points],
-            (nearest.change * units)[points],
+            (change * units)[points],
             probe.box,
             _words(probe.y[points], probe.classes),
             _words(label[points], probe.classes),

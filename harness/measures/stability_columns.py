@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from harness.measures.at_points import AtPoints
-from harness.measures.boundary import Nearest, stability
+from harness.measures.at_points import Searched
+from harness.measures.boundary import stability
 from harness.measures.certified_bound import Bound, certified_radii
 from harness.measures.gradients import linear_distance, slopes
 from harness.measures.points import Probe
@@ -17,16 +17,16 @@ STABILITY_CAP = 1.0
 apart, so a change of one unit makes another input."""
 
 DISAGREE = 1.1
-"""Ratio from which on the distances that the search reached from its two starts count as
-different."""
+"""Ratio from which on the distance that the search's first run reached counts as another than that
+of the nearest change found."""
 
 
-def stability_columns(probe: Probe, at: AtPoints, bounds: Sequence[Bound]) -> list[Columns]:
+def stability_columns(probe: Probe, at: Searched, bounds: Sequence[Bound]) -> list[Columns]:
     """Return each model's class stability: first order, by attack, and certified."""
-    margins = at.local.margins
+    margins = at.margins
     first_order = probe.each(linear_distance(margins, slopes(margins)))
     attack = probe.each(at.distance)
-    disagreement = _disagreement(probe, at.nearest)
+    disagreement = _disagreement(probe, at)
 
     columns: list[Columns] = []
     for m, (draw, bound) in enumerate(zip(probe.draws, bounds, strict=True)):
@@ -52,12 +52,12 @@ def stability_columns(probe: Probe, at: AtPoints, bounds: Sequence[Bound]) -> li
     return columns
 
 
-def _disagreement(probe: Probe, nearest: Nearest) -> list[float]:
-    """Return each model's share of points where the two starts of the search led to different
-    distances."""
-    ends = nearest.ends.nan_to_num(posinf=1e9)
-    different = ends.amax(0) > DISAGREE * ends.amin(0)
-    return probe.each(different.float()).mean(1).tolist()
+def _disagreement(probe: Probe, at: Searched) -> list[float]:
+    """Return each model's share of points where the search's first run ended far beyond the nearest
+    change found."""
+    first = at.nearest.first.nan_to_num(posinf=1e9)
+    beyond = first > DISAGREE * at.distance.nan_to_num(posinf=1e9)
+    return probe.each(beyond.float()).mean(1).tolist()
 
 
 def _certified_columns(certified: Tensor | None, distance: Tensor) -> Columns:

@@ -7,20 +7,19 @@ the same batches, inline and on Ray.
 
 import math
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
-from harness.errors import UserError
 from harness.planning.costs import Calibration
 from harness.planning.expected_epochs import expected_epochs
 from harness.planning.gpus import Gpus, share_of_stack
-from harness.planning.memory import PROCESS_BYTES, stack_bytes
+from harness.planning.memory import PROCESS_BYTES
 from harness.planning.resolved import resolve
+from harness.planning.stacks import STACK_BYTES, StackLimit, stacks_of
 from harness.planning.times import Planned, StackMember, TrialTimes
 from harness.sweeps.gpu_shares import SMALLEST
 from harness.sweeps.trial import Batch, Trial, canonical_json
-from harness.sweeps.users_code import users_code
+from harness.sweeps.users_code import UsersCodeRaised, users_code
 from harness.training.adversary import adversary_of
 
 BATCHES = 32
@@ -37,21 +36,8 @@ does."""
 TIME_LIMIT_SHARE = 1 / 4
 """The part of one trial's time limit that a batch of several is planned to take."""
 
-STACK_BYTES = 1_500_000_000
-"""Bytes that a stack may take beyond its process. A larger one would not run faster."""
-
-STACK_TRIALS = 256
-"""Trials that a stack may hold."""
-
 DATA_FREE = ("lr", "stop", "max_epochs")
 """Fields of every configuration that say how to train, not on what."""
-
-
-class _Limit(NamedTuple):
-    """Seconds and bytes that a stack may take."""
-
-    seconds: float
-    bytes: float
 
 
 def make_batches(
@@ -75,7 +61,7 @@ def make_batches(
         try:
             with users_code(f"the model of task '{trial.ref.name}'", "when it is planned"):
                 members.append(_stack_member(trial))
-        except UserError:
+        except UsersCodeRaised:
             share = SMALLEST if isinstance(gpus, Gpus) else gpus
             broken.append(Planned(Batch(((trial,),), share), 0.0))
 
@@ -85,11 +71,11 @@ def make_batches(
 
     times = TrialTimes(calibration, measure_points)
     in_families = (m for family in families.values() for m in family)
-    limit = _Limit(
+    limit = StackLimit(
         _target_seconds([times.alone(m) for m in in_families], seconds_per_trial),
         min(STACK_BYTES, (memory_bytes - PROCESS_BYTES) / 2),
     )
-    stacks = [s for family in families.values() for s in _stacks(family, times, limit)]
+    stacks = [s for family in families.values() for s in stacks_of(family, times, limit)]
 
     packed: list[Planned] = []
     for share, alike in _by_share(stacks, members, gpus).items():
@@ -147,88 +133,6 @@ def _by_share(
             share = gpus
         by_share[share].append(planned)
     return by_share
-
-
-def _stacks(family: list[StackMember], times: TrialTimes, limit: _Limit) -> Iterator[Planned]:
-    """Cut one family into stacks of whole groups: neighbouring sizes share a stack while padding
-    costs less than a stack of its own."""
-    for rectangle in _rectangles(family):
-        columns = len(rectangle[0])
-        begin = 0
-        for end in range(1, columns + 1):
-            if end < columns and _joins(rectangle, begin, end, times):
-                continue
-            yield from _cut([group[begin:end] for group in rectangle], times, limit)
-            begin = end
-
-
-def _rectangles(family: list[StackMember]) -> Iterator[list[list[StackMember]]]:
-    """Put groups with the same sizes together: one group a row, models in order of size."""
-    groups: dict[str, list[StackMember]] = defaultdict(list)
-    for member in family:
-        groups[member.group].append(member)
-
-    of_same_sizes: dict[Hashable, list[list[StackMember]]] = defaultdict(list)
-    for group in groups.values():
-        group.sort(key=lambda m: (m.shape.p, canonical_json(m.trial.config)))
-        of_same_sizes[tuple(m.shape.sizes for m in group)].append(group)
-
-    for rectangle in of_same_sizes.values():
-        # neighbours of one learning rate share an optimiser call
-        rectangle.sort(key=lambda group: group[0].config.lr)
-        yield rectangle
-
-
-def _joins(rectangle: list[list[StackMember]], begin: int, end: int, times: TrialTimes) -> bool:
-    """Return whether column `end` should join the stack of the columns begin … end − 1: whether
-    their models can be padded to its models' sizes, and all together take less time than apart."""
-    before = [m for group in rectangle for m in group[begin:end]]
-    column = [group[end] for group in rectangle]
-    if not _fits_into(before[-1].shape.sizes, column[0].shape.sizes):
-        return False
-
-    return times.stacked([*before, *column]) < _cheapest(before, times) + _cheapest(column, times)
-
-
-def _fits_into(sizes: tuple[tuple[int, ...], ...], larger: tuple[tuple[int, ...], ...]) -> bool:
-    """Return whether every parameter can be padded to its counterpart in the larger model."""
-    if [len(size) for size in sizes] != [len(size) for size in larger]:
-        return False
-    for size, padded in zip(sizes, larger, strict=True):
-        if any(a > b for a, b in zip(size, padded, strict=True)):
-            return False
-    return True
-
-
-def _cheapest(members: list[StackMember], times: TrialTimes) -> float:
-    """Return the seconds of these trials, stacked or one after another."""
-    return min(times.stacked(members), sum(map(times.alone, members)))
-
-
-def _cut(groups: list[list[StackMember]], times: TrialTimes, limit: _Limit) -> list[Planned]:
-    """Cut a stack into pieces within the limit, of whole groups; a group that is too much by itself
-    is cut between neighbouring sizes."""
-    whole = [m for group in groups for m in group]
-    apart = [Planned(Batch(((m.trial,),)), times.alone(m)) for m in whole]
-    if len(whole) == 1 or times.stacked(whole) >= sum(p.seconds for p in apart):
-        return apart
-
-    fits = (
-        stack_bytes([m.resolved for m in whole], len(groups)) <= limit.bytes
-        and len(whole) <= STACK_TRIALS
-        and times.stacked(whole) <= limit.seconds
-    )
-    if fits:
-        return [Planned(Batch((tuple(m.trial for m in whole),)), times.stacked(whole))]
-
-    if len(groups) > 1:
-        middle = len(groups) // 2
-        halves = [groups[:middle], groups[middle:]]
-    else:
-        (group,) = groups
-        middle = len(group) // 2
-        halves = [[group[:middle]], [group[middle:]]]
-    return [piece for half in halves for piece in _cut(half, times, limit)]
 
 
 def _packed(stacks: list[Planned], target: float, gpus: float) -> list[Planned]:

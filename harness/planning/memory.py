@@ -7,7 +7,7 @@ from harness.language import LanguageTask
 from harness.measures.jacobian import FEW_OUTPUTS
 from harness.planning.model_shape import Shape
 from harness.planning.resolved import ResolvedTrial
-from harness.sweeps.trial import MEASURE_POINTS
+from harness.sweeps.point_counts import PointCounts
 
 PROCESS_BYTES = 600_000_000
 """A worker with torch loaded and nothing to do, as seen resident on Linux."""
@@ -31,6 +31,9 @@ MEASURING_BYTES = 8_000_000_000
 """Bytes that the instruments' gradients may keep. A large model is measured on fewer points; its
 row says on how many."""
 
+MOST_POINTS = max(PointCounts())
+"""Points of the instrument that has the most, where a sweep does not say."""
+
 LEAST_POINTS = 4
 """Points that even the largest model is measured on."""
 
@@ -44,13 +47,13 @@ def alone_bytes(resolved: ResolvedTrial, gpus: float = 1.0) -> float:
     """
     shape = resolved.shape
     if isinstance(resolved.task, LanguageTask):  # measured on as many points as there is room
-        points = points_within_memory(MEASURE_POINTS, shape)
+        points = points_within_memory(MOST_POINTS, shape)
     else:
-        points = max(MEASURE_POINTS, resolved.config.evaluated_together)
+        points = max(MOST_POINTS, resolved.config.evaluated_together)
 
     activations = shape.saved_bytes_per_sample * points
     rivals = min(shape.outputs, FEW_OUTPUTS)
-    gradients = NUMBER_BYTES * GRADIENT_COPIES * MEASURE_POINTS * rivals * shape.numbers
+    gradients = NUMBER_BYTES * GRADIENT_COPIES * MOST_POINTS * rivals * shape.numbers
     measuring = activations + gradients
 
     divisible = NUMBER_BYTES * ADAM_COPIES * (shape.p + shape.p_frozen)

@@ -115,7 +115,7 @@ def batches(sweep: Sweep, trials: Sequence[Trial], calibration: Calibration) -> 
     return make_batches(
         trials,
         calibration,
-        sweep.limits.measure_points,
+        sweep.limits.measure_points.counts.as_dear_as,
         sweep.limits.seconds_per_trial,
         memory,
         gpus,

@@ -62,6 +62,41 @@ class StackMember(NamedTuple):
         return self.resolved.shape
 
 
+class StackTotals(NamedTuple):
+    """What the seconds of a stack depend on, of all its members together."""
+
+    config: Config
+    """The first member's: the fields that matter here are equal in a family."""
+    largest: Shape
+    """All others are padded to it."""
+    members: int
+    groups: int
+    epochs_sum: float
+    epochs_max: float
+
+    @classmethod
+    def of(cls, members: Sequence[StackMember]) -> "StackTotals":
+        """Return the totals of these members of one family."""
+        epochs = [m.epochs for m in members]
+        return cls(
+            config=members[0].config,
+            largest=max((m.shape for m in members), key=lambda shape: shape.p),
+            members=len(members),
+            groups=len({m.group for m in members}),
+            epochs_sum=sum(epochs),
+            epochs_max=max(epochs),
+        )
+
+    def with_column(self, column: "StackTotals") -> "StackTotals":
+        """Return the totals with a column of larger models of the same groups."""
+        return self._replace(
+            largest=max(self.largest, column.largest, key=lambda shape: shape.p),
+            members=self.members + column.members,
+            epochs_sum=self.epochs_sum + column.epochs_sum,
+            epochs_max=max(self.epochs_max, column.epochs_max),
+        )
+
+
 class TrialTimes:
     """Seconds of trials alone and stacked, by the calibration."""
 
@@ -72,60 +107,55 @@ class TrialTimes:
     def alone(self, member: StackMember) -> float:
         """Return the seconds of a trial that runs by itself."""
         config = member.config
+        itself = StackTotals.of([member])
         cost = self.calibration.training(member.shape.kind, stacked=False)
         step = cost.fixed * config.adversary_passes + _step_seconds(cost, config, member.shape)
 
         return (
             config.steps_per_epoch * member.epochs * step
-            + self._measuring([member])
+            + self._measuring(itself)
             + TRIAL_S
-            + _data_seconds([member])
+            + _data_seconds(itself)
         )
 
-    def stacked(self, members: Sequence[StackMember]) -> float:
+    def stacked(self, stack: StackTotals) -> float:
         """Return the seconds of a stack: every model padded to the largest, each until it is
         done."""
-        config = members[0].config
-        largest = _largest(members)
-        epochs = [m.epochs for m in members]
+        config = stack.config
+        largest = stack.largest
 
         cost = self.calibration.training(largest.kind, stacked=True)
         fixed = cost.fixed * (1 + config.adversary_passes)
         of_each_model = _step_seconds(cost, config, largest) - cost.fixed
 
         return (
-            config.steps_per_epoch * (fixed * max(epochs) + of_each_model * sum(epochs))
-            + self._measuring(members)
-            + TRIAL_S * len(members)
-            + _data_seconds(members)
+            config.steps_per_epoch * (fixed * stack.epochs_max + of_each_model * stack.epochs_sum)
+            + self._measuring(stack)
+            + TRIAL_S * stack.members
+            + _data_seconds(stack)
         )
 
-    def _measuring(self, members: Sequence[StackMember]) -> float:
+    def _measuring(self, stack: StackTotals) -> float:
         if not self.measure_points:
             return 0.0
 
-        largest = _largest(members)  # all are padded to it
-        points = self.measure_points * len(members)
+        largest = stack.largest
+        points = self.measure_points * stack.members
         flops = points * largest.flops_per_sample
         saved_bytes = points * largest.saved_bytes_per_sample
 
         if largest.outputs > FEW_OUTPUTS:
             step = self.calibration.training(largest.kind, stacked=False)
-            return VOCABULARY_STEPS * step.seconds(flops, largest.p, len(members), saved_bytes)
+            return VOCABULARY_STEPS * step.seconds(flops, largest.p, stack.members, saved_bytes)
 
         numbers = points * largest.numbers
-        seconds = self.calibration.measuring.seconds(flops, numbers, len(members), saved_bytes)
+        seconds = self.calibration.measuring.seconds(flops, numbers, stack.members, saved_bytes)
         return (1 + RIVAL_SHARE * (largest.outputs - 1)) * seconds
 
 
-def _largest(members: Sequence[StackMember]) -> Shape:
-    return max((m.shape for m in members), key=lambda shape: shape.p)
-
-
-def _data_seconds(members: Sequence[StackMember]) -> float:
+def _data_seconds(stack: StackTotals) -> float:
     """Return the seconds of making the data, once for each group."""
-    groups = len({m.group for m in members})
-    return DATA_NUMBER_S * groups * members[0].config.n * members[0].shape.numbers
+    return DATA_NUMBER_S * stack.groups * stack.config.n * stack.largest.numbers
 
 
 def _step_seconds(cost: Cost, config: Config, shape: Shape) -> float:

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +16,7 @@ import torch
 from scipy.optimize import nnls
 from torch import nn
 
+from harness import HOME
 from harness.measures import measure
 from harness.measures.counts import count_parameters, count_saved_bytes, count_training_flops
 from harness.measures.dataset import describe
@@ -28,8 +28,6 @@ from harness.sweeps.trial import MEASURE_POINTS
 from harness.task import Data, Seeds
 from harness.training.loop import StackGroup, time_epoch
 from harness.training.stack import stack
-
-ROOT = Path(__file__).resolve().parents[2]
 
 ALONE = [
     (16, 16, 64),
@@ -232,7 +230,7 @@ def _measuring(models: list[nn.Module], shape: tuple[int, ...]) -> _Timed:
     describe(data)  # once per data set, and for a process's first one a slow import
 
     clock = time.perf_counter()
-    measure(program, [data] * len(models), [Seeds(0)] * len(models))
+    measure(program, [data] * len(models), [Seeds(0)] * len(models), MEASURE_POINTS)
     seconds = time.perf_counter() - clock
 
     points = len(models) * MEASURE_POINTS
@@ -251,7 +249,7 @@ def _slowdown(threads: int) -> float:
     others = cores_here() // threads - 1
     alone = _some_steps()
     command = [sys.executable, "-m", __name__, str(threads)]
-    busy = [subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) for _ in range(others)]
+    busy = [subprocess.Popen(command, stdout=subprocess.PIPE, cwd=HOME) for _ in range(others)]
     try:
         for process in busy:
             assert process.stdout is not None

@@ -1,8 +1,5 @@
 """Copy a store into one with a single row file, which opens faster."""
 
-import json
-import os
-import platform
 import shlex
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,8 +17,8 @@ from harness.store.marker import MARKER, refuse_inside_another, write_marker
 from harness.store.row_files import decode, row_files
 from harness.store.rows import not_row_files
 from harness.store.schema import arrow_schema
-from harness.store.small_json import Damaged, read_json
 from harness.store.store import Store
+from harness.store.writer import Writer
 
 FROM_FILES = 500
 """A store with this many row files should be compacted. pandas takes some 10 ms to open each, so
@@ -134,7 +131,7 @@ def _unreadable(old: Store, problem: str) -> UserError:
 
 def _copy(old: Store, together: _Together, new: Store) -> None:
     new.files.make()
-    new.files.put(HALF, _this_process().encode())
+    new.files.put(HALF, Writer.this().model_dump_json().encode())
 
     names = [*old.files.matching("_weights", "*"), *old.files.matching("_pictures", "*")]
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -160,27 +157,11 @@ def _remove_half(target: Folder) -> None:
     if half is None or target.size(MARKER) is not None:
         return
 
-    with suppress(Damaged, KeyError, TypeError, ValueError):
-        writer = read_json(half)
-        host = str(writer["host"])
-        pid = int(writer["pid"])
-        if host != platform.node() or _is_alive(pid):
+    with suppress(ValueError):
+        writer = Writer.model_validate_json(half)
+        if not writer.has_ended():
             raise UserError(
-                f"process {pid} on {host[:40]!r} is compacting a store into '{target}'; if it has"
-                " ended, delete that folder"
+                f"{writer} is compacting a store into '{target}'; if it has ended, delete that"
+                " folder"
             )
     target.clear()
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)  # sends nothing
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:  # another user's
-        return True
-    return True
-
-
-def _this_process() -> str:
-    return json.dumps({"host": platform.node(), "pid": os.getpid()})

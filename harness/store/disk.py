@@ -88,8 +88,15 @@ class Disk(Folder):
         target = self.root / name
         if self._leads_out(target.parent):
             raise LeadsOut(_led_out(self, name))
+        folder_is_new = not target.parent.exists()
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, content)  # replaces a link under this name, and does not follow it
+        try:
+            write_whole(target, content)  # replaces a link under this name, and does not follow it
+        except OSError:
+            if folder_is_new:  # it may hold the last room that there is
+                with contextlib.suppress(OSError):
+                    target.parent.rmdir()
+            raise
 
     def _get(self, name: str) -> bytes:
         return self._inside(name).read_bytes()

@@ -55,24 +55,22 @@ GIT_S = 10
 def of_code() -> dict[str, Any]:
     """Return the package's version and, when the package runs from a git checkout of its own, the
     commit and whether there are uncommitted changes."""
-    root = Path(harness.__file__).resolve().parent.parent
-
-    sent = root / COMMIT_FILE
+    sent = harness.HOME / COMMIT_FILE
     if sent.exists():
         return {"unilaw_version": harness.__version__, **json.loads(sent.read_text())}
 
     commit = None
     dirty = None
-    if (root / ".git").exists():
-        commit = _git(root, "rev-parse", "HEAD")
-        changes = _git(root, "status", "--porcelain", "--untracked-files=no")
+    if (harness.HOME / ".git").exists():
+        commit = _git("rev-parse", "HEAD")
+        changes = _git("status", "--porcelain", "--untracked-files=no")
         dirty = None if changes is None else bool(changes)
     return {"unilaw_version": harness.__version__, "commit": commit, "dirty": dirty}
 
 
-def _git(root: Path, *arguments: str) -> str | None:
-    """Return the output of a git command, or None when it fails."""
-    command = ["git", "-C", str(root), *arguments]
+def _git(*arguments: str) -> str | None:
+    """Return the output of a git command in this installation, or None when it fails."""
+    command = ["git", "-C", str(harness.HOME), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=GIT_S)
     except (OSError, subprocess.TimeoutExpired):

@@ -1,6 +1,7 @@
 """Records that a store keeps beside its rows: the sweeps that were run into it, and the runs."""
 
 import hashlib
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Annotated
 
@@ -36,6 +37,26 @@ class SweepRecord(BaseModel):
         .py."""
         content = "\n".join([self.text, self.task_source or "", *sorted(self.trials)])
         return f"_sweeps/{self.name}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+
+
+def still_asked(sweeps: Sequence[SweepRecord]) -> set[str]:
+    """Return the ids of the trials that these sweeps, in order of their first run, still ask for.
+
+    A change of a task's code, version or data gives every trial that it concerns another id, so the
+    same sweep file asks for other trials from then on. A text always makes the same number of
+    trials, so a record with as many as any takes the place of the older records of its text. One
+    with fewer is of `--trial`, and takes no other's place.
+    """
+    of_text: dict[tuple[str, str], list[SweepRecord]] = {}
+    for sweep in sweeps:
+        of_text.setdefault((sweep.name, sweep.text), []).append(sweep)
+
+    asked: set[str] = set()
+    for records in of_text.values():
+        most = max(len(record.trials) for record in records)
+        newest_whole = max(k for k, record in enumerate(records) if len(record.trials) == most)
+        asked.update(*(record.trials for record in records[newest_whole:]))
+    return asked
 
 
 class RunRecord(BaseModel):

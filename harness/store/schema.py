@@ -25,12 +25,13 @@ from harness.store.columns.provenance import PROVENANCE
 from harness.store.columns.size import SIZE
 from harness.store.columns.stability import STABILITY
 from harness.store.columns.training import TRAINING
+from harness.store.columns.training_radius import TRAINING_RADIUS
 from harness.store.columns.trial import TRIAL
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """Version of this table. A store that a newer version has written to is refused."""
 
-MEASURES_VERSION = 5
+MEASURES_VERSION = 6
 """Increase it when an instrument in `harness/measures/` starts to give other numbers."""
 
 Columns = dict[str, Any]
@@ -40,6 +41,7 @@ MEASURED: tuple[Column, ...] = (
     *ACCURACY,
     *DATA,
     *STABILITY,
+    *TRAINING_RADIUS,
     *LIPSCHITZ,
     *ADVERSARIAL,
     *PERTURBATIONS,
@@ -57,27 +59,6 @@ COLUMNS: tuple[Column, ...] = (
     *PROVENANCE,
 )
 """Every column, in the order in which row files and docs/columns.md show them."""
-
-
-def holdable(rows: list[Columns]) -> bool:
-    """Return whether a row file can hold all of these values."""
-    try:
-        pa.array(rows, pa.struct(list(arrow_schema())))
-    except Exception:  # Arrow raises what a value's own conversion raises, too
-        return False
-    return True
-
-
-def refusal(columns: Columns) -> str | None:
-    """Return which value no row file can hold, and why; None when every value can be held."""
-    for name, value in columns.items():
-        try:
-            pa.array([value], arrow_schema().field(name).type)
-        except Exception as e:
-            plain = isinstance(value, str | int | float)  # others need not have a repr
-            shown = repr(value)[:60] if plain else f"a {type(value).__name__}"
-            return f"{name} = {shown}: {' '.join(str(e).split())}"
-    return None
 
 
 def measured_columns() -> list[str]:

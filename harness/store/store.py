@@ -10,6 +10,7 @@
     _pictures/         smallest changes found of a few images, one PNG per trial
     _checkpoints/      unfinished long trials, as safetensors; each is deleted when its trial ends
     _index/            what became of which trial, for many row files together; may be deleted
+    _running-*.json    one for each run that is under way, or was cut off without a word
     _set_aside/        unreadable files, which the next run moves here and names
 
 Names that begin with "_" are skipped by pandas, Arrow and Spark. A file appears under its final
@@ -196,9 +197,9 @@ class Store(TrialFiles):
             with suppress(UserError):
                 write_index(self.files, pending)
 
-    def put_report(self, html: str) -> str:
+    def put_report(self, html: bytes) -> str:
         """Keep the report. Return its path or address."""
-        self.files.put("_report.html", html.encode())
+        self.files.put("_report.html", html)
         return self.files.path("_report.html")
 
     def put_sweep(self, sweep: SweepRecord) -> None:

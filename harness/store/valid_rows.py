@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from harness.errors import FAILURE_KINDS
 from harness.store.column import F64, FLOATS, TIME, Column
-from harness.store.schema import COLUMNS, SCHEMA_VERSION, Columns
+from harness.store.schema import COLUMNS, SCHEMA_VERSION, Columns, arrow_schema
 from harness.store.small_json import Damaged, read_json
 
 STOP_RULES = ("noise", "interpolate", "epochs")
@@ -91,8 +91,39 @@ def faults_of(table: pa.Table) -> dict[int, str]:
     return faults
 
 
-def fault_of(columns: Columns) -> str | None:
-    """Return which figure of a trial lies outside its limits, so that its row would be left out at
+def refusals(rows: Sequence[Columns]) -> list[str | None]:
+    """Return for each row that a trial has made why no store can take it: the value that its column
+    cannot hold, or that no reading would accept; None for a good row."""
+    all_can_be_held = _can_be_held(rows)
+    return [(None if all_can_be_held else _unheld(row)) or _impossible(row) for row in rows]
+
+
+def _can_be_held(rows: Sequence[Columns]) -> bool:
+    """Return whether a row file can hold all of these values."""
+    names = frozenset(arrow_schema().names)
+    if not all(names.issuperset(row) for row in rows):  # Arrow would leave such a column out
+        return False
+    try:
+        pa.array(rows, pa.struct(list(arrow_schema())))
+    except Exception:  # Arrow raises what a value's own conversion raises, too
+        return False
+    return True
+
+
+def _unheld(columns: Columns) -> str | None:
+    """Return which value no row file can hold, and why; None when every value can be held."""
+    for name, value in columns.items():
+        try:
+            pa.array([value], arrow_schema().field(name).type)  # KeyError: there is no such column
+        except Exception as e:
+            plain = isinstance(value, str | int | float)  # others need not have a repr
+            shown = repr(value)[:60] if plain else f"a {type(value).__name__}"
+            return f"{name} = {shown}: {' '.join(str(e).split())}"
+    return None
+
+
+def _impossible(columns: Columns) -> str | None:
+    """Return which value lies outside its column's limits, so that the row would be left out at
     every reading; None when there is none."""
     for name, (least, most) in LIMITS.items():
         value = columns.get(name)
@@ -100,7 +131,7 @@ def fault_of(columns: Columns) -> str | None:
             if not isinstance(number, int | float):
                 continue
             if number < least - ROUNDING or (most is not None and number > most + ROUNDING):
-                return f"{name} is {number}; allowed: {_range(least, most, str)}"
+                return f"{name} = {number}; allowed: {_range(least, most, str)}"
     return None
 
 

@@ -3,10 +3,11 @@
 import contextlib
 from pathlib import Path
 
+from harness import HOME
 from harness.errors import UserError, did_you_mean
 from harness.sweeps.messages import show
 
-SHIPPED = Path(__file__).resolve().parents[2] / "tasks" / "sweeps"
+SHIPPED = HOME / "tasks" / "sweeps"
 """The folder that they lie in."""
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from harness.errors import UserError
 from harness.store.location import bucket_address
@@ -10,7 +10,7 @@ from harness.store.records import SWEEP_NAME
 from harness.sweeps.bounds import MAX_CPUS, MAX_POINTS, MAX_TRIALS
 from harness.sweeps.gpu_shares import rounded
 from harness.sweeps.messages import show
-from harness.sweeps.trial import MEASURE_POINTS
+from harness.sweeps.point_counts import PointCounts
 
 
 class _Part(BaseModel):
@@ -57,6 +57,46 @@ class Resources(_Part):
         return share
 
 
+class MeasurePoints(_Part):
+    """Points that each instrument is measured on."""
+
+    stability: int = Field(
+        default=PointCounts().stability,
+        ge=1,
+        le=MAX_POINTS,
+        description="held-out points of S, the mean distance to the decision boundary",
+    )
+    training_radius: int = Field(
+        default=PointCounts().training_radius,
+        ge=0,
+        le=MAX_POINTS,
+        description="training points of the training radius; 0: not measured",
+    )
+    others: int = Field(
+        default=PointCounts().others,
+        ge=1,
+        le=MAX_POINTS,
+        description="held-out points of every other instrument, the first of those of stability",
+    )
+
+    @model_validator(mode="after")
+    def _others_are_among_those_of_stability(self) -> "MeasurePoints":
+        if self.others > self.stability:
+            raise ValueError(
+                f"'limits.measure_points': others is {self.others} and must be at most stability,"
+                f" {self.stability}"
+            )
+        return self
+
+    @property
+    def counts(self) -> PointCounts:
+        """The numbers of points."""
+        return PointCounts(self.stability, self.training_radius, self.others)
+
+
+_Points = Annotated[int, Field(ge=0, le=MAX_POINTS)] | MeasurePoints
+
+
 class Limits(_Part):
     """When to stop."""
 
@@ -72,11 +112,12 @@ class Limits(_Part):
     trials: int = Field(
         default=10_000, ge=1, le=MAX_TRIALS, description="a larger cross product is refused"
     )
-    measure_points: int = Field(
-        default=MEASURE_POINTS,
-        ge=0,
-        le=MAX_POINTS,
-        description="held-out points that sensitivity is measured on; 0: not measured",
+    measure_points: MeasurePoints = Field(
+        default=MeasurePoints(),
+        description=(
+            "points that sensitivity is measured on: one number for all instruments (0: not"
+            " measured), or a number for each of stability, training_radius and others"
+        ),
     )
     weights_mb: float = Field(
         default=4,
@@ -84,6 +125,20 @@ class Limits(_Part):
         le=1e5,
         description="final weights up to this size are kept for measuring again",
     )
+
+    @field_validator("measure_points", mode="before", json_schema_input_type=_Points)
+    @classmethod
+    def _one_number_stands_for_all(cls, value: Any) -> Any:
+        if isinstance(value, dict | MeasurePoints):
+            return value
+        number = isinstance(value, int) and not isinstance(value, bool)
+        if not number or not 0 <= value <= MAX_POINTS:
+            raise ValueError(
+                f"'limits.measure_points' must be a whole number, not {show(value)}: one from 0 to"
+                f" {MAX_POINTS} for all instruments, or one for each of"
+                f" {', '.join(MeasurePoints.model_fields)}"
+            )
+        return MeasurePoints.model_construct(stability=value, training_radius=value, others=value)
 
 
 class TaskEntry(_Part):

@@ -11,7 +11,8 @@ from harness.sweeps.registry import TaskRef, load
 from harness.task import Config, Task
 
 MEASURE_POINTS = 128
-"""Held-out points that sensitivity is measured on, where a sweep does not say."""
+"""Held-out points of all instruments but stability and the training radius, where a sweep does not
+say (`harness/sweeps/point_counts.py`)."""
 
 IDENTITY_VERSION = 1
 """Increase it when training itself changes so that the same configuration gives other results."""
@@ -81,7 +82,8 @@ class RunSettings(NamedTuple):
     each trial can have it alone."""
     weights_bytes: int
     """Final weights up to this size come back."""
-    measure_points: int
+    measure_points: int | tuple[int, int, int]
+    """Points of S, of the training radius and of the other instruments; one number for all."""
     checkpoints: str | None
     """Where trials that train alone keep a checkpoint, with {} for their ids. None, or a folder
     that this machine does not see: no checkpoint is kept."""

@@ -9,12 +9,17 @@ from pydantic import Field as Field
 
 StopRule = Literal["noise", "interpolate", "epochs"]
 Adversary = Literal["fgsm", "pgd"]
+AdversaryNorm = Literal["linf", "l2"]
 
 EVALUATION_BATCH = 4096
 """Samples that go through a model at once, at most, when a set is evaluated."""
 
 PGD_STEPS = 40
 """As in Madry et al. 2018 on MNIST: 40 steps of 0.01 in a ball of radius 0.3."""
+
+PGD_PATH = {"linf": (4, 3), "l2": (5, 2)}
+"""Length of all steps together over the radius, as a fraction, where no step size is given: in ℓ∞
+as above, in ℓ2 as in Engstrom et al. 2019 (the package robustness)."""
 
 
 def Size(default: int, *, description: str, ge: int = 1, le: int | None = None) -> Any:
@@ -68,7 +73,11 @@ class Config(BaseModel):
         default=None,
         gt=0,
         le=1e6,
-        description="adversary: radius of the ℓ∞ ball, in the inputs' own numbers",
+        description="adversary: radius of the ball, in the inputs' own numbers",
+    )
+    adversary_norm: AdversaryNorm | None = Field(
+        default=None,
+        description="adversary: the ball's norm; linf if left out",
     )
     adversary_steps: int | None = Field(
         default=None, ge=1, le=10_000, description=f"pgd: gradient steps; {PGD_STEPS} if left out"
@@ -77,20 +86,23 @@ class Config(BaseModel):
         default=None,
         gt=0,
         le=1e6,
-        description="pgd: length of a step in every number; 4/3·radius/steps if left out",
+        description=(
+            "pgd: length of a step, linf: in every number; if left out 4/3·radius/steps, l2:"
+            " 5/2·radius/steps"
+        ),
     )
 
     @model_validator(mode="after")
     def _adversary_is_whole(self) -> "Config":
         """Refuse fields that do not belong to the adversary, and fill in the ones left out."""
-        names = ("adversary_radius", "adversary_steps", "adversary_step_size")
+        names = ("adversary_radius", "adversary_norm", "adversary_steps", "adversary_step_size")
         values = {name: getattr(self, name) for name in names}
         present = [name for name, value in values.items() if value is not None]
 
         if self.adversary is None:
             if present:
                 raise ValueError(
-                    f"'{present[0]}' is {values[present[0]]:g} and there is no adversary; set"
+                    f"'{present[0]}' is {values[present[0]]} and there is no adversary; set"
                     " adversary to 'fgsm' or 'pgd', or leave it out"
                 )
             return self
@@ -101,10 +113,15 @@ class Config(BaseModel):
                 " MNIST in Madry et al. 2018)"
             )
 
+        # Written either way it is the same trial, the one that it was before there were two norms.
+        if self.adversary_norm == "linf":
+            object.__setattr__(self, "adversary_norm", None)
+
         if self.adversary == "fgsm":
-            if present[1:]:
+            steps = [name for name in present if name.startswith("adversary_step")]
+            if steps:
                 raise ValueError(
-                    f"'{present[1]}' is {values[present[1]]:g} and belongs to adversary 'pgd';"
+                    f"'{steps[0]}' is {values[steps[0]]} and belongs to adversary 'pgd';"
                     " 'fgsm' takes one step of the whole radius"
                 )
             return self
@@ -112,7 +129,8 @@ class Config(BaseModel):
         # In the configuration itself, so that every row says them and a later default changes no
         # earlier trial.
         steps = self.adversary_steps or PGD_STEPS
-        step_size = self.adversary_step_size or 4 * self.adversary_radius / (3 * steps)
+        above, below = PGD_PATH[self.adversary_norm or "linf"]
+        step_size = self.adversary_step_size or above * self.adversary_radius / (below * steps)
         object.__setattr__(self, "adversary_steps", steps)
         object.__setattr__(self, "adversary_step_size", step_size)
         return self

@@ -14,6 +14,7 @@ Stream = Literal[
     "dropout",
     "adversary",
     "measure",
+    "training_points",
     "input_noise",
     "wander",
     "off_data",

@@ -5,8 +5,12 @@ from typing import Annotated
 
 import typer
 
+import harness
 from harness.sweeps.bounds import MAX_CPUS, MAX_POINTS
 from harness.sweeps.user_paths import user_path
+
+MAX_DRAWS = 100_000
+MAX_SEED = 2**32 - 1
 
 
 def _of_text(where: str | None) -> str | None:
@@ -16,6 +20,19 @@ def _of_text(where: str | None) -> str | None:
 def _of_file(where: Path | None) -> Path | None:
     return None if where is None else Path(user_path(str(where)))
 
+
+def _print_version(requested: bool) -> None:
+    if requested:
+        typer.echo(f"unilaw {harness.__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option(
+        "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+    ),
+]
 
 SweepArgument = Annotated[
     str,
@@ -79,8 +96,8 @@ Inline = Annotated[
     bool,
     typer.Option(
         "--inline",
-        help="Run in this process, without Ray; for debugging. A trial that crashes takes the run"
-        " with it.",
+        help="Run in this process, without Ray; for debugging. A trial that crashes, or ends its"
+        " process, takes the run with it, and the next command says so.",
     ),
 ]
 
@@ -146,4 +163,33 @@ ReadSources = Annotated[
 
 Again = Annotated[
     bool, typer.Option("--again", help="Also measure trials that have today's measures.")
+]
+
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
+
+Draws = Annotated[
+    int,
+    typer.Option(
+        metavar="N", min=1, max=MAX_DRAWS, help="Simulated stores for each design and truth."
+    ),
+]
+
+OneDesign = Annotated[
+    str | None,
+    typer.Option("--only", metavar="DESIGN", help="One design, by the name of its sweep."),
+]
+
+SelftestSeed = Annotated[
+    int, typer.Option("--seed", min=0, max=MAX_SEED, help="Of the simulated stores.")
+]
+
+SelftestPage = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE.md",
+        help="Also write the table as a Markdown page.",
+        callback=_of_file,
+    ),
 ]

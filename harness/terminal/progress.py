@@ -20,9 +20,13 @@ from harness.sweeps.trial import Trial
 PLAIN_EVERY_S = 10.0
 
 
-class _Console(Console):
+class RaisingConsole(Console):
+    """A console that raises BrokenPipeError when its reader is gone, where rich would end the
+    process with exit code 1."""
+
     def on_broken_pipe(self) -> None:
-        raise BrokenPipeError  # rich would end the process with exit code 1
+        """Raise BrokenPipeError."""
+        raise BrokenPipeError
 
 
 class Progress:
@@ -33,7 +37,7 @@ class Progress:
     """
 
     def __init__(self, console: Console | None = None):
-        self.console = console or _Console(file=sys.stderr, highlight=False, soft_wrap=True)
+        self.console = console or RaisingConsole(file=sys.stderr, highlight=False, soft_wrap=True)
         self.bar: RichProgress | None = None
         self.share: Mapping[str, float] = {}
         self.total = 0

@@ -3,8 +3,9 @@ read."""
 
 from harness.errors import UserError
 from harness.planning.cores import refuse_more_cores_than_here
+from harness.store.store import Store
 from harness.sweeps.gpu_shares import rounded
-from harness.sweeps.sweep import Resources
+from harness.sweeps.sweep import Resources, Sweep
 
 
 def refuse_inline_on_a_cluster(inline: bool, address: str | None) -> None:
@@ -27,3 +28,12 @@ def measuring_resources(cpus: int, gpus: float, address: str | None) -> Resource
     if address is None:
         refuse_more_cores_than_here(cpus, "--cpus")
     return Resources(cpus=cpus, gpus=gpus)
+
+
+def create_store(sweep: Sweep, store: str | None) -> Store:
+    """Open the store that the command names, or the sweep file's; raise UserError at the line that
+    names it."""
+    try:
+        return Store.create(sweep.store if store is None else store)
+    except UserError as e:
+        raise UserError(f"{sweep.store_where}: {e}" if store is None else str(e)) from None

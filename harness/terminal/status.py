@@ -12,8 +12,10 @@ from harness.errors import strip_control_chars
 from harness.store.compact import advice
 from harness.store.index import IDENTITY
 from harness.store.latest import newest
+from harness.store.records import still_asked
 from harness.store.replaced import COLUMNS, replaced
 from harness.store.store import Store
+from harness.store.under_way import cut_off
 from harness.terminal.table import table
 
 OK = "ok"
@@ -63,7 +65,7 @@ def status(store: Store) -> Status:
     return Status(
         tasks,
         len(contents.rows),
-        contents.problems,
+        [*contents.problems, *map(str, cut_off(store.files))],
         replaced=len(over),
         advice=tuple(advice(store)),
     )
@@ -96,19 +98,17 @@ def _count(latest: pd.DataFrame) -> dict[tuple[str, str], int]:
 
 
 def _left(store: Store, latest: pd.DataFrame) -> Counter[str]:
-    """Return how many trials of each task have no row yet."""
-    ids: list[str] = []
-    tasks: list[str] = []
-    for sweep in store.sweeps():
-        ids += sweep.trials.keys()
-        tasks += sweep.trials.values()
+    """Return how many trials of each task are still asked for and have no row yet."""
+    sweeps = store.sweeps()
+    asked = still_asked(sweeps)
+    task_of = {i: task for sweep in sweeps for i, task in sweep.trials.items() if i in asked}
+    ids = list(task_of)  # each once: a trial may be in several sweeps
 
     # Arrow's lookup, because a store may hold a million trials
     with_rows = pc.SetLookupOptions(pa.array(latest["trial_id"], pa.string()))
     has_row = pc.call_function("is_in", [pa.array(ids, pa.string())], with_rows)
     missing = np.flatnonzero(~has_row.to_numpy(zero_copy_only=False))
-    task_of = {ids[i]: tasks[i] for i in missing}  # a trial may be in several sweeps
-    return Counter(task_of.values())
+    return Counter(task_of[ids[i]] for i in missing)
 
 
 def status_table(status: Status) -> str:

@@ -9,7 +9,8 @@ import sys
 import unicodedata
 from typing import Any
 
-from harness.errors import UserError
+from harness.errors import UserError, strip_control_chars
+from harness.exit_codes import ExitCode
 
 PLAIN_SIGNS = {
     "≤": "<=",
@@ -66,17 +67,28 @@ def _plain(character: str) -> str:
     return parts.encode("ascii", "ignore").decode() or "?"
 
 
+def say(line: str) -> None:
+    """Print a line to stderr: stdout is for results. Where nobody reads stderr any more, end the
+    command as SIGPIPE would."""
+    try:
+        print(strip_control_chars(line), file=sys.stderr)
+    except BrokenPipeError:
+        _to_nowhere(sys.stderr.fileno())
+        raise SystemExit(ExitCode.READER_GONE) from None
+
+
 class _Output(io.FileIO):
     """stdout. What it cannot take is a UserError, once: the rest goes nowhere, and no other message
-    follows when Python flushes it at the end."""
+    follows when Python flushes it at the end. Without a reader it ends the command as SIGPIPE
+    would; typer would make that exit code 1, which is for failed trials."""
 
     def write(self, content: Any) -> int | None:
         try:
             return super().write(content)
         except OSError as e:
-            if e.errno == errno.EPIPE:  # its reader has enough
-                raise
             _to_nowhere(self.fileno())
+            if e.errno == errno.EPIPE:
+                raise SystemExit(ExitCode.READER_GONE) from None
             raise UserError(f"stdout cannot be written: {e.strerror}") from None
 
 

@@ -1,9 +1,11 @@
-"""Adversarial training's inner step: move a batch, inside an ℓ∞ ball, to where the loss is larger.
+"""Adversarial training's inner step: move a batch, inside an ℓ∞ or ℓ2 ball, to where the loss is
+larger.
 
 Madry et al. 2018 (arXiv 1706.06083) train on x + δ in place of x. FGSM (Goodfellow et al. 2015,
-arXiv 1412.6572) takes one step of the whole radius along the gradient's sign. PGD begins at a
-random point of the ball and takes many smaller steps, each clipped to the ball. Both stay inside
-the box of valid inputs.
+arXiv 1412.6572) takes one step of the whole radius in the direction of steepest ascent: the
+gradient's sign in ℓ∞, the gradient itself in ℓ2 (Miyato et al. 2017, arXiv 1605.07725). PGD begins
+at a random point of the ball and takes many smaller steps, each brought back into the ball. Both
+stay inside the box of valid inputs.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,6 +16,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from harness.task import Config
+from harness.training.balls import BALLS, Norm
 from harness.training.program import Program
 
 
@@ -24,6 +27,7 @@ class Adversary(NamedTuple):
     steps: int
     step_size: float
     random_start: bool
+    norm: Norm = "linf"
 
 
 def adversary_of(config: Config) -> Adversary | None:
@@ -35,11 +39,14 @@ def adversary_of(config: Config) -> Adversary | None:
     # Config refuses an adversary without a radius, and completes the other fields of pgd.
     radius = config.adversary_radius
     assert radius
+    norm = config.adversary_norm or "linf"
     if config.adversary == "fgsm":
-        return Adversary(radius, steps=1, step_size=radius, random_start=False)
+        return Adversary(radius, steps=1, step_size=radius, random_start=False, norm=norm)
 
-    assert config.adversary_steps and config.adversary_step_size
-    return Adversary(radius, config.adversary_steps, config.adversary_step_size, random_start=True)
+    steps = config.adversary_steps
+    step_size = config.adversary_step_size
+    assert steps and step_size
+    return Adversary(radius, steps, step_size, random_start=True, norm=norm)
 
 
 def perturb(
@@ -58,26 +65,19 @@ def perturb(
     starts: a generator per group for the random start, which is the same for all models of a group,
     so that a model sees what it would see by itself.
     """
-    low = x - adversary.radius
-    high = x + adversary.radius
-    if box:
-        low = low.clamp(min=box[0])
-        high = high.clamp(max=box[1])
-
+    ball = BALLS[adversary.norm](adversary.radius, box)
     start = x
     if adversary.random_start:
-        # Drawn on the CPU: the same on every device.
-        uniform = torch.stack([torch.rand(x.shape[1:], generator=draw) for draw in starts]).to(x)
-        start = (x + adversary.radius * (2 * uniform - 1)).clamp(low, high)
+        start = ball.inside(x + ball.random_offsets(starts, x), x)
 
     at = start.repeat_interleave(per_group, 0)
-    low = low.repeat_interleave(per_group, 0)
-    high = high.repeat_interleave(per_group, 0)
+    centre = x.repeat_interleave(per_group, 0)
     for _ in range(adversary.steps):
         at.requires_grad_()
         loss = losses(program(at).flatten(0, 1)).sum()
         (gradient,) = torch.autograd.grad(loss, at, materialize_grads=True)
-        at = at.detach().add(gradient.sign(), alpha=adversary.step_size).clamp_(low, high)
+        at = at.detach().add(ball.ascent(gradient), alpha=adversary.step_size)
+        at = ball.inside(at, centre)
     return at
 
 

@@ -5,6 +5,7 @@ A published model has a place p/(n·d) but no stability, and it does not meet th
 condition. So it never shares a chart with measured points.
 """
 
+from functools import cache
 from html import escape
 from itertools import groupby
 
@@ -56,6 +57,19 @@ def places(trials: pd.DataFrame) -> go.Figure:
         )
     )
 
+    lines = [*spans, *dict.fromkeys(model.group for model in models)]
+    base = base_layout(LINE_HEIGHT * len(lines) + 150)
+    figure.layout = {
+        **base,
+        "margin": {**base["margin"], "t": TOOL_BAR},
+        "xaxis": {"title": {"text": "p / (n·d)"}, **LOG_AXIS},
+        "yaxis": {
+            "categoryorder": "array",
+            "categoryarray": lines[::-1],
+            "automargin": True,
+            **GRID,
+        },
+    }
     figure.add_vline(x=1, line={"color": "#888", "dash": "dot", "width": 2})
     figure.add_annotation(
         x=0,  # of a logarithmic axis: 10^0
@@ -67,19 +81,6 @@ def places(trials: pd.DataFrame) -> go.Figure:
         yanchor="bottom",
         xshift=3,
         font={"color": "#666"},
-    )
-
-    lines = [*spans, *dict.fromkeys(model.group for model in models)]
-    figure.update_layout(
-        base_layout(LINE_HEIGHT * len(lines) + 150),
-        margin={"t": TOOL_BAR},
-        xaxis={"title": {"text": "p / (n·d)"}, **LOG_AXIS},
-        yaxis={
-            "categoryorder": "array",
-            "categoryarray": lines[::-1],
-            "automargin": True,
-            **GRID,
-        },
     )
     return figure
 
@@ -117,9 +118,10 @@ def _hover(model: LanguageModel) -> str:
     )
 
 
+@cache
 def accuracy_chart() -> go.Figure:
     """Draw published accuracy against parameters. A line joins only one group of models on one
-    benchmark in one harness."""
+    benchmark in one harness. Every page gets the same figure, since no row is in it."""
     benchmarks = list(dict.fromkeys(entry.benchmark for entry in accuracies()))
     groups = list(dict.fromkeys(entry.model.group for entry in accuracies()))
 
@@ -134,11 +136,11 @@ def accuracy_chart() -> go.Figure:
     figure = go.Figure()
     for (benchmark, group, _, _), entries in groupby(sorted(accuracies(), key=place), key=place):
         figure.add_trace(_series(list(entries), COLOURS[benchmark], GROUP_SYMBOLS[group]))
-    figure.update_layout(
-        base_layout(600),
-        xaxis={"title": {"text": "p, parameters"}, **LOG_AXIS},
-        yaxis={"title": {"text": "published accuracy"}, "tickformat": ".0%", **GRID},
-    )
+    figure.layout = {
+        **base_layout(600),
+        "xaxis": {"title": {"text": "p, parameters"}, **LOG_AXIS},
+        "yaxis": {"title": {"text": "published accuracy"}, "tickformat": ".0%", **GRID},
+    }
     return figure
 
 

@@ -3,6 +3,11 @@
 from typing import Any
 
 import pandas as pd
+import plotly.io as pio
+
+pio.templates.default = "simple_white"
+"""The template of every figure. When a figure's own layout names it, plotly validates all of the
+template again: 27 ms a figure instead of 1."""
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#999933")
 """Okabe & Ito's palette, which readers with colour-vision deficiencies can tell apart."""
@@ -69,7 +74,6 @@ def paler(colour: str, white: float) -> str:
 def base_layout(height: int) -> dict[str, Any]:
     """Return the layout that all charts share. height: in pixels."""
     return {
-        "template": "simple_white",
         "height": height,
         "margin": {"l": 64, "r": 12, "t": 12, "b": 48},
         "legend": {

@@ -155,10 +155,12 @@ def lines_figure(
     y_axis = y_axis | GRID
     if y_axis["type"] == "log":
         y_axis |= {"exponentformat": "power", "dtick": 1}
-    figure.update_layout(base_layout(520), xaxis=x_axis, yaxis=y_axis)
+
+    layout = {**base_layout(520), "xaxis": x_axis, "yaxis": y_axis}
     if len(views) > 1:
         offered = [{"label": label, "xaxis": x_axis, "yaxis": y_axis} for label, _ in views]
-        figure.update_layout(meta={"choices": offered})
+        layout["meta"] = {"choices": offered}
+    figure.layout = layout
     return figure
 
 

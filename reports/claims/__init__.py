@@ -10,6 +10,7 @@ from typing import NamedTuple
 from reports.claims import (
     arithmetic,
     bigger,
+    bound,
     collapse,
     crossing,
     generalisation,
@@ -28,6 +29,7 @@ from reports.numbers import Sentence
 
 CHECKED = (
     onset,
+    bound,
     collapse,
     sphere,
     crossing,

@@ -1,4 +1,4 @@
-"""C2: fitting smoothly takes p ≈ n·d. Do n and d act through p/(n·d)?"""
+"""C2b: what counts is p/(n·d). Do n and d act on stability through p/(n·d)?"""
 
 from typing import Any
 
@@ -7,19 +7,29 @@ import numpy as np
 from reports.claims.claim import UNTESTED, Finding, Statement
 from reports.evidence import Evidence
 from reports.fit_numbers import collapse_numbers
-from reports.fits.slope import Collapse
+from reports.fits.collapse import BY_LAW, FREE, Collapse, Interval
 from reports.law import Fits, KindCollapse
 from reports.numbers import Sentence
+from reports.verdicts import CANNOT_TELL
+
+POWER = 0.8
+"""Probability with which the rows must be able to tell b_d = b from 0 before they support it."""
+BY_LAW_READ = "stability depends on p/(n·d)"
+BY_SAMPLES_READ = "stability depends on p/n and not on p/(n·d)"
+NEITHER_READ = "stability depends on something else than p/(n·d)"
 
 STATEMENT = Statement(
-    "C2",
-    "Fitting them smoothly takes p ≈ n·d: what counts is p/(n·d)",
-    "Bubeck & Sellke 2021 (arXiv 2105.12806)",
-    "The exponents of n and d in stability, below the noise, each divided by that of p. Supported"
-    " if both intervals contain 1, exclude 0 and are narrower than 1, and p/(n·d) predicts"
-    " held-out combinations at least as well as p/n. Contradicted if an interval excludes 1 and"
-    " the free exponents predict held-out combinations better than p/(n·d). The law itself is a"
-    " one-sided bound and does not require the collapse.",
+    "C2b",
+    "What counts is p/(n·d): trained models' stability depends on p, n and d through it alone",
+    "a reading of Bubeck & Sellke 2021 (arXiv 2105.12806)",
+    "S ∝ p^b · n^(-b_n) · d^(-b_d) below the noise. Contradicted as the variable of the measure"
+    " named if an interval of b_n - b or b_d - b excludes 0 and the free exponents predict left-out"
+    " combinations of n and d better; the intervals of all collapses hold together at 95 %, so that"
+    " a true p/(n·d) is contradicted in at most 5 % of stores. Supported if in every collapse with"
+    " several d both intervals contain 0, b_n and b_d are told from 0, no other form predicts"
+    " left-out combinations better by an interval that excludes 0, and b_d = b could have been told"
+    " from 0 with a probability of at least 0.8. Undecided otherwise. The law is a one-sided bound"
+    " and does not require the collapse.",
 )
 
 
@@ -27,48 +37,70 @@ def check(evidence: Evidence, fits: Fits) -> Finding:
     if not fits.collapses:
         return UNTESTED
     sentences = [_sentence(collapse) for collapse in fits.collapses]
-    judged = [c.collapse for c in fits.collapses if not c.collapse.failure]
+    readings = [reading(c.collapse) for c in fits.collapses]
 
-    if any(_contradicts(collapse) for collapse in judged):
+    if BY_SAMPLES_READ in readings or NEITHER_READ in readings:
         return Finding("contradicted", sentences)
-    of_n_and_d = [collapse for collapse in judged if np.isfinite(collapse.ratio_d[1])]
-    supported = of_n_and_d and all(_supports(collapse) for collapse in of_n_and_d)
+    of_n_and_d = [
+        read
+        for c, read in zip(fits.collapses, readings, strict=True)
+        if np.isfinite(c.collapse.b_d)
+    ]
+    supported = of_n_and_d and set(of_n_and_d) == {BY_LAW_READ}
     return Finding("supported" if supported else "undecided", sentences)
 
 
-def _contradicts(collapse: Collapse) -> bool:
-    excludes_one = any(
-        np.isfinite(low) and not low <= 1 <= high
-        for _, low, high in (collapse.ratio_n, collapse.ratio_d)
+def reading(collapse: Collapse) -> str:
+    """Return what a collapse says about the variable: one of the sentences above, or
+    CANNOT_TELL."""
+    if collapse.failure:
+        return CANNOT_TELL
+    n_differs = _excludes(collapse.difference_n, 0.0)
+    d_differs = _excludes(collapse.difference_d, 0.0)
+    if n_differs or d_differs:
+        if collapse.gains[FREE][0] <= 0:
+            return CANNOT_TELL
+        acts_as_p_over_n = not n_differs and not _excludes(collapse.exponent_d, 0.0)
+        return BY_SAMPLES_READ if acts_as_p_over_n else NEITHER_READ
+
+    told_from_0 = _excludes(collapse.exponent_d, 0.0) and _excludes(
+        collapse.difference_n, -collapse.b
     )
-    return excludes_one and collapse.errors["free"] < collapse.errors["p/(n·d)"]
+    better = any(low > 0 for form, (_, low, _) in collapse.gains.items() if form != BY_LAW)
+    if told_from_0 and not better and collapse.power >= POWER:
+        return BY_LAW_READ
+    return CANNOT_TELL
 
 
-def _supports(collapse: Collapse) -> bool:
-    holds_one = all(
-        low <= 1 <= high and high - low <= 1 and low > 0
-        for _, low, high in (collapse.ratio_n, collapse.ratio_d)
-    )
-    return holds_one and collapse.errors["p/(n·d)"] <= collapse.errors["p/n"]
+def _excludes(interval: Interval, value: float) -> bool:
+    """Return whether the interval is known and excludes the value."""
+    _, low, high = interval
+    return bool(np.isfinite(low)) and not low <= value <= high
 
 
-def _sentence(collapse: KindCollapse) -> Sentence:
-    """State the ratios of one collapse test, or why there are none."""
-    numbers = collapse_numbers(collapse)
-    parts: dict[str, Any] = {"kind": collapse.kind, "why": collapse.collapse.failure}
+def _sentence(test: KindCollapse) -> Sentence:
+    """State the differences of one collapse test, what it could have told, and its reading; or why
+    there are none."""
+    collapse = test.collapse
+    numbers = collapse_numbers(test)
+    parts: dict[str, Any] = {"kind": test.kind, "why": collapse.failure}
     phrases = []
-    for ratio in ("b_n/b", "b_d/b"):
-        if f"{ratio} low" not in numbers:
+    for name in ("b_n - b", "b_d - b"):
+        if f"{name} low" not in numbers:
             continue
         i = len(phrases)
-        phrases.append(f"{ratio} = {{v{i}}} ({{l{i}}} to {{h{i}}})")
+        phrases.append(f"{name} = {{v{i}}} ({{l{i}}} to {{h{i}}})")
         parts |= {
-            f"v{i}": numbers[ratio],
-            f"l{i}": numbers[f"{ratio} low"],
-            f"h{i}": numbers[f"{ratio} high"],
+            f"v{i}": numbers[name],
+            f"l{i}": numbers[f"{name} low"],
+            f"h{i}": numbers[f"{name} high"],
         }
+    if collapse.failure:
+        return Sentence("{kind}: {why}.", parts)
 
-    text = ", ".join(phrases)
-    if collapse.collapse.failure:
-        text += "; {why}" if text else "{why}"
-    return Sentence("{kind}: " + text + ".", parts)
+    parts["reading"] = reading(collapse)
+    text = "{kind}: " + ", ".join([*phrases, "{reading}"])
+    if "power" in numbers:
+        parts["power"] = numbers["power"]
+        text += "; these rows could have told b_d = b from 0 with a probability of {power}"
+    return Sentence(text + ".", parts)

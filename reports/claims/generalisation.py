@@ -1,36 +1,60 @@
-"""C10: robustness goes with generalisation. Rank-correlate stability and test accuracy over
-cells."""
+"""C10: robustness goes with generalisation. Rank-correlate stability and test accuracy over cells,
+given p."""
+
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from reports.claims.claim import UNTESTED, Finding, Statement, verdict_over
+from reports.claims.claim import UNTESTED, Finding, Statement
 from reports.evidence import Evidence
-from reports.fits.slope import LEVEL, REPLICATES, SEED
+from reports.fits.pooled_effect import PooledEffect, pool_effects
 from reports.law import Fits
 from reports.measures import STABILITY
 from reports.numbers import Number, Sentence
 
 MIN_CELLS = 6
-TOGETHER = 100
-"""Draws of the bootstrap that are ranked in one go."""
 WORDS = {
-    "supported": "they grow together",
-    "contradicted": "one grows as the other falls",
-    "undecided": "sign undecided",
+    "supported": "they go together, size held fixed",
+    "contradicted": "one falls as the other grows, size held fixed",
+    "undecided": "undecided",
 }
 """Verdict → its words in a sentence."""
+FOLLOWS_SIZE = 1e-9
+"""Share of the ranks' variance that p must leave over: below it nothing is left to correlate."""
 
 STATEMENT = Statement(
     "C10",
     "Robustness goes with generalisation",
     "popular accounts",
-    "Spearman's rank correlation of stability and held-out accuracy, over at least 6 cells of one"
-    " kind, at one n and d, that met their stop rule; pure noise is left out. Supported if every"
-    " interval lies above 0, contradicted if one lies wholly below, undecided otherwise. Both may"
-    " follow size: a correlation says nothing about a cause.",
+    "Both follow size, so size is held fixed: Spearman's partial rank correlation of stability and"
+    " held-out accuracy given p, over at least 6 cells of one kind, at one n and d, that met their"
+    " stop rule; pure noise is left out. The sets of cells are pooled by the mean of Fisher's z;"
+    " sets of one family count as dependent. Supported if the pooled 95 % interval lies"
+    " above 0, contradicted if it lies below, undecided otherwise. A correlation says nothing about"
+    " a cause.",
 )
+
+
+class Correlation(NamedTuple):
+    """The rank correlation of two figures over K cells: plain, and given p. `partial` is NaN where
+    p alone decides the order of one of them."""
+
+    plain: float
+    partial: float
+    cells: int
+
+    @property
+    def z(self) -> float:
+        """Return Fisher's z of the partial correlation."""
+        return float(np.arctanh(np.clip(self.partial, -0.999, 0.999)))
+
+    @property
+    def error(self) -> float:
+        """Return z's standard error: sqrt(1.06/(K − 4)), Fieller et al. 1957, one cell fewer for
+        the variable held fixed."""
+        return float(np.sqrt(1.06 / (self.cells - 4)))
 
 
 def check(evidence: Evidence, fits: Fits) -> Finding:
@@ -41,33 +65,81 @@ def check(evidence: Evidence, fits: Fits) -> Finding:
     trials = trials[trials["whole"] & ~pure_noise & measured]
 
     sentences = []
-    verdicts = []
+    known = []
+    used = []
     for _, rows in trials.groupby(["kind", "n", "d_ambient"]):
-        cells = rows.groupby("cell")[[STABILITY, "test_accuracy"]].mean()
+        cells = rows.groupby("cell")[[STABILITY, "test_accuracy", "p"]].mean()
         if len(cells) < MIN_CELLS or (cells.nunique() < 2).any():
             continue
-        sentence, verdict = _correlation(rows, cells)
-        sentences.append(sentence)
-        verdicts.append(verdict)
-    return Finding(verdict_over(verdicts), sentences) if sentences else UNTESTED
+        found = correlation(*(cells[c].to_numpy(float) for c in (STABILITY, "test_accuracy", "p")))
+        sentences.append(_sentence(rows, found))
+        if np.isfinite(found.partial):
+            known.append((found, str(rows["family"].iloc[0])))
+            used += rows["trial_id"].tolist()
+    if not sentences:
+        return UNTESTED
+    if not known:
+        alone = Sentence(
+            "Stability and accuracy follow p alone: with p held fixed, nothing is left."
+        )
+        return Finding("undecided", [alone, *sentences])
+
+    pooled = pool_effects(
+        [found.z for found, _ in known],
+        [found.error for found, _ in known],
+        [np.inf] * len(known),
+        [family for _, family in known],
+    )
+    verdict = "undecided"
+    if pooled.low > 0:
+        verdict = "supported"
+    elif pooled.high < 0:
+        verdict = "contradicted"
+    return Finding(verdict, [_pooled_sentence(pooled, tuple(used), verdict), *sentences])
 
 
-def _correlation(rows: pd.DataFrame, cells: pd.DataFrame) -> tuple[Sentence, str]:
-    """State the correlation over the cells of these rows, with its verdict."""
+def correlation(x: np.ndarray, y: np.ndarray, p: np.ndarray) -> Correlation:
+    """Return Spearman's correlation of x and y (K,), plain and given p (K,). Ties share their mean
+    rank."""
+    a, b, size = (rankdata(v) - (len(x) + 1) / 2 for v in (x, y, p))
+    plain = float(a @ b / np.sqrt((a @ a) * (b @ b)))
+    left_a, left_b = a, b
+    if size @ size > 0:
+        left_a = a - size * (a @ size) / (size @ size)
+        left_b = b - size * (b @ size) / (size @ size)
+    if left_a @ left_a <= FOLLOWS_SIZE * (a @ a) or left_b @ left_b <= FOLLOWS_SIZE * (b @ b):
+        return Correlation(plain, float("nan"), len(x))
+    partial = float(left_a @ left_b / np.sqrt((left_a @ left_a) * (left_b @ left_b)))
+    return Correlation(plain, partial, len(x))
+
+
+def _pooled_sentence(pooled: PooledEffect, trials: tuple[str, ...], verdict: str) -> Sentence:
+    """State the pooled correlation. The interval is transformed back from Fisher's z."""
+    how = "mean of Fisher's z of the partial rank correlations, transformed back"
+
+    def number(name: str, value: float, style: str = "signed") -> Number:
+        return Number(f"C10:pooled:{name}", value, f"{name}; {how}", trials, style)
+
+    parts = {
+        "rho": number("rho", float(np.tanh(pooled.effect))),
+        "low": number("low", float(np.tanh(pooled.low))),
+        "high": number("high", float(np.tanh(pooled.high))),
+        "sets": number("sets", pooled.kinds, "int"),
+        "word": WORDS[verdict],
+    }
+    return Sentence(
+        "Given p, the pooled rank correlation is {rho} ({low} to {high}) over {sets} sets of cells:"
+        " {word}.",
+        parts,
+    )
+
+
+def _sentence(rows: pd.DataFrame, found: Correlation) -> Sentence:
+    """State the correlations over the cells of one kind, n and d."""
     kind = rows["kind"].iloc[0]
     n = int(rows["n"].iloc[0])
     d = int(rows["d_ambient"].iloc[0])
     trials = tuple(rows["trial_id"])
-
-    rho, low, high = rank_correlation(
-        cells[STABILITY].to_numpy(), cells["test_accuracy"].to_numpy()
-    )
-    if low > 0:
-        verdict = "supported"
-    elif high < 0:
-        verdict = "contradicted"
-    else:
-        verdict = "undecided"
 
     def number(name: str, value: float, how: str, style: str) -> Number:
         return Number(f"C10:{kind}:{n}:{d}:{name}", value, how, trials, style)
@@ -77,38 +149,11 @@ def _correlation(rows: pd.DataFrame, cells: pd.DataFrame) -> tuple[Sentence, str
         "kind": kind,
         "n": number("n", n, "column n", "int"),
         "d": number("d", d, "column d_ambient", "int"),
-        "rho": number("rho", rho, how, "signed"),
-        "low": number("low", low, f"{how}; bootstrap over cells", "signed"),
-        "high": number("high", high, f"{how}; bootstrap over cells", "signed"),
-        "cells": number("cells", len(cells), "number of cells", "int"),
-        "word": WORDS[verdict],
+        "rho": number("rho", found.plain, how, "signed"),
+        "cells": number("cells", found.cells, "number of cells", "int"),
     }
-    text = (
-        "{kind}, n = {n}, d = {d}: rank correlation {rho} ({low} to {high}) over {cells} cells:"
-        " {word}."
-    )
-    return Sentence(text, parts), verdict
-
-
-def rank_correlation(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
-    """Return Spearman's ρ of x and y (K,) with the ends of its interval, a percentile bootstrap
-    over the K pairs.
-
-    Ties share their mean rank. Draws in which one side is constant are left out.
-    """
-    drawn = np.random.default_rng(SEED).integers(len(x), size=(REPLICATES, len(x)))
-    pairs = np.concatenate([np.arange(len(x))[None, :], drawn])
-    # a few draws at a time, which bounds memory
-    rho = np.concatenate(
-        [_rho(x, y, pairs[i : i + TOGETHER]) for i in range(0, len(pairs), TOGETHER)]
-    )
-    low, high = np.quantile(rho[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(rho[0]), float(low), float(high)
-
-
-def _rho(x: np.ndarray, y: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """Return Spearman's ρ of each row of `pairs`, the positions of K pairs."""
-    ranks = [rankdata(side[pairs], axis=1) for side in (x, y)]
-    a, b = (r - r.mean(axis=1, keepdims=True) for r in ranks)
-    scale = np.sqrt((a**2).sum(1) * (b**2).sum(1))
-    return (a * b).sum(1)[scale > 0] / scale[scale > 0]
+    text = "{kind}, n = {n}, d = {d}: rank correlation {rho} over {cells} cells; given p "
+    if np.isfinite(found.partial):
+        parts["partial"] = number("partial", found.partial, f"{how}; ranks given p", "signed")
+        return Sentence(text + "{partial}.", parts)
+    return Sentence(text + "nothing is left: p alone orders them.", parts)

@@ -39,11 +39,11 @@ class Saturation(NamedTuple):
         value = self.asymptote + self.scale * p**-self.exponent
         return value, *self._ends(value, e + a * p**-alpha)
 
-    def asymptote_interval(self) -> tuple[float, float]:
-        return self._ends(self.asymptote, self.draws[:, 0])
+    def asymptote_interval(self, level: float = LEVEL) -> tuple[float, float]:
+        return self._ends(self.asymptote, self.draws[:, 0], level)
 
-    def _ends(self, value: float, draws: np.ndarray) -> tuple[float, float]:
-        low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    def _ends(self, value: float, draws: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
+        low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
         low = float(value + (low - value) * self.widen)
         high = float(value + (high - value) * self.widen)
         return max(low, 0.0), high
@@ -79,6 +79,13 @@ def fit_saturation(p: np.ndarray, error: np.ndarray, rows: np.ndarray) -> Satura
         at_bound=not inside,
         widen=np.sqrt(len(p) / (len(p) - 3)),
     )
+
+
+def fit_left_out(p: np.ndarray, error: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return the fitted form's values (K,), each from the fit without that size."""
+    others = 1 - np.eye(len(p))
+    e, a, alpha = _best(p, error, others * rows / error**2).T
+    return e + a * p**-alpha
 
 
 def _best(p: np.ndarray, y: np.ndarray, w: np.ndarray) -> np.ndarray:

@@ -8,12 +8,14 @@ from reports.evidence import Evidence
 from reports.law import Fits
 from reports.sections import (
     attack_checks,
+    binding,
     caveats,
     changed_tokens,
     claims,
     collapse,
     data_sets,
     failures,
+    firmness,
     header,
     ladder,
     law,
@@ -30,6 +32,8 @@ from reports.sections.section import Section
 SECTIONS = (
     header,
     law,
+    firmness,
+    binding,
     lipschitz,
     collapse,
     data_sets,

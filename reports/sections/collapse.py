@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from reports.claims.collapse import reading
 from reports.evidence import Evidence
 from reports.fit_numbers import collapse_numbers
 from reports.law import Fits, KindCollapse
@@ -16,6 +17,7 @@ class CollapseRow(NamedTuple):
     failure: str
     numbers: dict[str, Number]
     forms: list[str]
+    reading: str
 
 
 def section(evidence: Evidence, fits: Fits) -> Section | None:
@@ -33,4 +35,5 @@ def _row(collapse: KindCollapse) -> CollapseRow:
         collapse.collapse.failure,
         collapse_numbers(collapse),
         list(collapse.collapse.errors),
+        reading(collapse.collapse),
     )

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from harness.store.records import still_asked
 from reports.evidence import Evidence
 from reports.numbers import Number
 
@@ -9,7 +10,7 @@ from reports.numbers import Number
 def count_trials(evidence: Evidence) -> dict[str, Number]:
     """Return by name the counts that several sections state."""
     trials = evidence.trials
-    asked = {trial for sweep in evidence.sweeps for trial in sweep.trials}
+    asked = still_asked(evidence.sweeps)
     with_rows = {*trials["trial_id"], *evidence.failures["trial_id"], *evidence.replaced}
     not_run = asked - with_rows
     below = trials["tests_stability"]
@@ -25,7 +26,7 @@ def count_trials(evidence: Evidence) -> dict[str, Number]:
             "int",
         ),
         "left": _number(
-            "left", len(not_run), "trials that a recorded sweep asked for and that have no row"
+            "left", len(not_run), "trials that a recorded sweep still asks for and that have no row"
         ),
         "attempts": _number("attempts", evidence.attempts, "all rows"),
         "below": _count(

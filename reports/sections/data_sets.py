@@ -1,5 +1,5 @@
-"""The section "The data": the dimension of each data set by several estimates, and how far apart
-two inputs lie."""
+"""The section "The data": the dimension of each data set by several estimates, the law's constant c
+from below, and how far apart two inputs lie."""
 
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from reports.measures import pair_distances
 from reports.numbers import Number
 from reports.sections.section import Section, fill
 
+CONSTANTS = ("isoperimetry_c", "isoperimetry_c_variance")
 ESTIMATES = ("d_participation", "d_twonn", "d_mle")
 QUANTILES = ("1 %", "25 %", "50 %", "75 %", "99 %")
 """The quantiles of the distance between two inputs that are shown."""
@@ -25,10 +26,13 @@ class DataSet(NamedTuple):
     ambient: Number
     estimates: list[tuple[Number, Number]]
     distances: list[Number]
+    constants: list[Number | None]
+    """c from the tails and from the variance; None in rows that lack it."""
 
     def numbers(self) -> list[Number]:
         estimates = [number for pair in self.estimates for number in pair]
-        return [self.sets, self.ambient, *estimates, *self.distances]
+        constants = [number for number in self.constants if number]
+        return [self.sets, self.ambient, *estimates, *self.distances, *constants]
 
 
 def section(evidence: Evidence, fits: Fits) -> Section | None:
@@ -76,10 +80,15 @@ def _data_set(rows: pd.DataFrame) -> DataSet:
         how = f"{quantile} quantile of pair_distance_quantiles"
         distances.append(median(f"distance {quantile}", pair_distances(rows, quantile), how))
 
+    constants = [
+        median(column, rows[column], f"column {column}") if rows[column].notna().any() else None
+        for column in CONSTANTS
+    ]
     return DataSet(
         task,
         Number(f"{key}:sets", len(rows), "number of distinct data_hash", trials, "int"),
         Number(f"{key}:d", d, "column d_ambient", trials, "int"),
         estimates,
         distances,
+        constants,
     )

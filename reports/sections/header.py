@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import harness
 from reports.evidence import Evidence
 from reports.law import Fits
+from reports.rules import rules_sentence
 from reports.sections.attack_checks import check_attacks
 from reports.sections.counts import count_trials
 from reports.sections.headline import headline_of
@@ -13,7 +14,8 @@ from reports.sections.section import Section, fill
 
 def section(evidence: Evidence, fits: Fits) -> Section:
     counts = count_trials(evidence)
-    headline = headline_of(fits.kinds)
+    rules = rules_sentence(evidence.trials)
+    headline = headline_of(fits.kinds, evidence.trials)
     attacks = check_attacks(evidence)
 
     html = fill(
@@ -22,11 +24,12 @@ def section(evidence: Evidence, fits: Fits) -> Section:
         counts=counts,
         headline=headline,
         attacks=attacks,
+        rules=rules,
         problems=evidence.problems,
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=harness.__version__,
     )
-    numbers = [*counts.values(), *headline.numbers(), *attacks.numbers()]
+    numbers = [*counts.values(), *headline.numbers(), *attacks.numbers(), *rules.numbers()]
     return Section("header", "", html, numbers)
 
 

@@ -1,14 +1,20 @@
-"""Give the answer in one sentence: how stability grows below the noise, beside what the law
-allows."""
+"""Give the answer in one sentence for each family: how stability grows with p below the noise, over
+which recipes of training, and what the law's verdict on it is."""
 
 from typing import Any
 
+import pandas as pd
+
+from reports.evidence import fit_rows
 from reports.law import KindFit
+from reports.measures import STABILITY
 from reports.numbers import Number, Sentence
+from reports.recipes import in_words, recipe_of, recipe_slopes
 
 
-def headline_of(fits: list[KindFit]) -> Sentence:
-    """Return the range of fitted stability slopes and the verdicts, family by family."""
+def headline_of(fits: list[KindFit], trials: pd.DataFrame) -> Sentence:
+    """Return the range of fitted stability slopes, the recipes behind them, and the verdicts,
+    family by family."""
     by_family: dict[str, list[KindFit]] = {}
     for fit in fits:
         if fit.judged:
@@ -23,12 +29,9 @@ def headline_of(fits: list[KindFit]) -> Sentence:
     phrases = []
     for i, (family, judged) in enumerate(by_family.items()):
         parts |= _family_parts(i, family, judged)
+        parts |= _recipe_parts(i, family, judged, trials)
         phrases.append(_family_phrase(i, parts, len(judged)))
-    text = (
-        "Below the noise, the slope of stability in p (the law allows at most +1/2) is "
-        + "; ".join(phrases)
-        + "."
-    )
+    text = "Below the noise, stability grows with p at a slope of " + "; ".join(phrases) + "."
 
     not_judged = sorted({fit.family for fit in fits} - set(by_family))
     if not_judged:
@@ -38,6 +41,29 @@ def headline_of(fits: list[KindFit]) -> Sentence:
             " there are too few sizes."
         )
     return Sentence(text, parts)
+
+
+def _recipe_parts(i: int, family: str, fits: list[KindFit], trials: pd.DataFrame) -> dict[str, Any]:
+    """Return the i-th family's recipes in words, and the lowest and highest slope of a recipe where
+    there are several."""
+    recipes: set[str] = set()
+    slopes: list[float] = []
+    used: list[str] = []
+    for fit in fits:
+        rows = fit_rows(trials, fit.kind)
+        recipes |= set(rows["config_json"].map(recipe_of))
+        of_kind = recipe_slopes(rows, STABILITY)
+        if len(of_kind) > 1:
+            slopes += [slope.slope for slope in of_kind.values()]
+            used += fit.stability.trials
+
+    parts: dict[str, Any] = {f"recipe{i}": in_words(recipes)}
+    if slopes:
+        how = f"of the slopes of the single recipes, kinds of family {family} below the noise"
+        for name, value in (("lowest", min(slopes)), ("highest", max(slopes))):
+            key = f"headline:{family}:{name} recipe"
+            parts[f"{name}{i}"] = Number(key, value, f"{name} {how}", tuple(used), "signed")
+    return parts
 
 
 def _family_parts(i: int, family: str, fits: list[KindFit]) -> dict[str, Any]:
@@ -68,6 +94,11 @@ def _family_phrase(i: int, parts: dict[str, Any], kinds: int) -> str:
         phrase = f"{{low{i}}} for {{kinds{i}}} kinds of {{family{i}}}"
     else:
         phrase = f"{{low{i}}} to {{high{i}}} for {{kinds{i}}} kinds of {{family{i}}}"
+    if parts[f"recipe{i}"]:
+        several = f"lowest{i}" in parts
+        phrase += f" over recipes, {{recipe{i}}}" if several else f" at {{recipe{i}}}"
+    if f"lowest{i}" in parts:
+        phrase += f" (single ones: {{lowest{i}}} to {{highest{i}}})"
     return f"{phrase}: {{verdicts{i}}}"
 
 

@@ -8,12 +8,13 @@ from reports.charts.published import PLACES, places
 from reports.charts.scatter import scatter
 from reports.evidence import Evidence
 from reports.fit_numbers import slope_numbers
-from reports.fits.slope import Slope
-from reports.law import ORDER, Fits, KindFit
-from reports.measures import LOWER, STABILITY
+from reports.law import Fits, KindFit
+from reports.measures import LOWER, RADIUS, STABILITY
 from reports.numbers import Number, Sentence
 from reports.sections.counts import count_trials
 from reports.sections.section import Section, fill
+from reports.sections.shape import shape_sentence
+from reports.verdicts import ORDER
 
 
 class SlopeText(NamedTuple):
@@ -32,9 +33,16 @@ class Card(NamedTuple):
     noisy: bool
     stability: SlopeText
     lipschitz: SlopeText
+    radius: SlopeText
+    shape: Sentence
 
     def numbers(self) -> list[Number]:
-        return [*self.stability.numbers.values(), *self.lipschitz.numbers.values()]
+        return [
+            *self.stability.numbers.values(),
+            *self.lipschitz.numbers.values(),
+            *self.radius.numbers.values(),
+            *self.shape.numbers(),
+        ]
 
 
 def section(evidence: Evidence, fits: Fits) -> Section | None:
@@ -61,24 +69,26 @@ def section(evidence: Evidence, fits: Fits) -> Section | None:
 
 
 def _card(fit: KindFit) -> Card:
-    return Card(
-        fit.kind,
-        fit.noisy,
-        _slope_text(f"law:{fit.kind}:{STABILITY}", fit.stability, STABILITY, fit.verdict),
-        _slope_text(f"law:{fit.kind}:{LOWER}", fit.lipschitz, LOWER, fit.lipschitz_verdict),
-    )
+    stability, lipschitz, radius = (_slope_text(fit, c) for c in (STABILITY, LOWER, RADIUS))
+    return Card(fit.kind, fit.noisy, stability, lipschitz, radius, shape_sentence(fit))
 
 
-def _slope_text(key: str, slope: Slope | None, column: str, verdict: str) -> SlopeText:
-    if slope is None or slope.failure:
+def _slope_text(fit: KindFit, column: str) -> SlopeText:
+    if column not in fit.verdicts:
+        return SlopeText("")
+    slope = fit.verdicts[column].slope
+    verdict = fit.verdicts[column].verdict
+    if slope.failure:
         return SlopeText(verdict)
-    numbers = slope_numbers(key, slope, column)
+    numbers = slope_numbers(f"law:{fit.kind}:{column}", slope, column)
 
     text = Sentence("{b} ({low} to {high})", {name: numbers[name] for name in ("b", "low", "high")})
 
     basis = "{cells} cells on {curves} curve"
     if slope.curves > 1:
-        basis += "s, single curves {smallest} to {largest}"
+        basis += "s of equal weight, single curves {smallest} to {largest}"
+    if slope.pooled:
+        basis += "; too few curves for an interval of their own: the spread of slopes is all kinds'"
     basis += "; held-out factor {held_out}"
     if slope.dropped:
         basis += "; {dropped} trials without a positive value left out"

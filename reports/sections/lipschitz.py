@@ -9,9 +9,10 @@ import plotly.graph_objects as go
 from reports.charts.axes import P_OVER_ND, Axis
 from reports.charts.scatter import scatter
 from reports.evidence import Evidence
-from reports.law import ORDER, Fits
+from reports.law import Fits
 from reports.measures import LOWER, LOWER_CLASSES, MEAN, MEAN_CLASSES, UPPER, UPPER_CLASSES
 from reports.sections.section import Section, fill
+from reports.verdicts import ORDER
 
 
 def section(evidence: Evidence, fits: Fits) -> Section | None:

@@ -1,7 +1,7 @@
 """Define a section of the page, and fill its template."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +34,11 @@ class Section(NamedTuple):
 def fill(template: str, **values: Any) -> Markup:
     """Return the template's HTML with every value escaped."""
     return Markup(ENVIRONMENT.get_template(template).render(**values))
+
+
+def fill_in_pieces(template: str, **values: Any) -> Iterator[str]:
+    """Yield the template's HTML in order, with every value escaped."""
+    return ENVIRONMENT.get_template(template).generate(**values)
 
 
 def read_template(name: str) -> Markup:

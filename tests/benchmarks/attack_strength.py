@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from harness.measures import STABILITY_CAP, boundary, measure, robust_accuracy
+from harness.measures.margin_descent import WANDER_DIRECTIONS
 from harness.sweeps.registry import TaskRef, load_samples
 from harness.sweeps.trial import MEASURE_POINTS
 from harness.task import Data, Seeds
@@ -52,28 +53,26 @@ CASES: tuple[tuple[str, dict[str, Any]], ...] = (
 def found(model: Model, data: Data, factor: int) -> dict[str, float]:
     """Mean distances that the searches find with `factor` times their steps: ℓ2 in data units,
     ℓ∞ in the inputs' own numbers."""
-    shipped, unit = (boundary.SEARCH_STEPS, robust_accuracy.LINF_STEPS), data.unit()
-    boundary.SEARCH_STEPS, robust_accuracy.LINF_STEPS = (factor * steps for steps in shipped)
+    shipped = robust_accuracy.LINF_STEPS
+    robust_accuracy.LINF_STEPS = factor * shipped
+    effort = boundary.DEFAULT._replace(steps=factor * boundary.DEFAULT.steps)
+    unit = data.unit()
     try:
-        x, starts = (
-            data.x_test[:MEASURE_POINTS] / unit,
-            data.x_train[None, : 4 * MEASURE_POINTS] / unit,
-        )
-        wander = torch.randn(
-            boundary.WANDER_DIRECTIONS, *x.shape, generator=torch.Generator().manual_seed(0)
-        )
+        x = data.x_test[:MEASURE_POINTS] / unit
+        starts = data.x_train[None, : 4 * MEASURE_POINTS] / unit
+        generator = torch.Generator().manual_seed(0)
+        wander = torch.randn(WANDER_DIRECTIONS, *x.shape, generator=generator)
         change = boundary.nearest_change(
-            lambda z: model(z * unit), x, starts, data.classes, wander
+            lambda z: model(z * unit), x, starts, data.classes, wander, effort=effort
         ).change
         linf = robust_accuracy.nearest_linf_change(
             model, x * unit, change * unit, data.classes, data.box
         )
-        mean = boundary.stability(
-            boundary.l2_distance(x, change), STABILITY_CAP, leave_out=False
-        ).mean
+        distance = boundary.l2_distance(x, change)
+        mean = boundary.stability(distance, STABILITY_CAP, leave_out=False).mean
         return {"ℓ2": mean, "ℓ∞": float(robust_accuracy.linf_distance(x * unit, linf).mean())}
     finally:
-        boundary.SEARCH_STEPS, robust_accuracy.LINF_STEPS = shipped
+        robust_accuracy.LINF_STEPS = shipped
 
 
 def main() -> None:

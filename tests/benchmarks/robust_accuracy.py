@@ -32,11 +32,10 @@ from harness.measures.boundary import column, l2_distance
 from harness.measures.gradients import margins
 from harness.measures.points import Draw, Probe
 from harness.measures.robust_accuracy import linf_distance
-from harness.sweeps.registry import TaskRef, load_samples
 from harness.task import Data, Seeds
 from harness.training.evaluation import predicted
-from harness.training.loop import StackGroup, train
 from harness.training.stack import stack
+from tests.benchmarks.trained_digits import trained
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # foolbox 3.3.4 imports a name that scipy 2 drops
@@ -72,27 +71,6 @@ class Ours(NamedTuple):
 
     distance: dict[Norm, Tensor]
     seconds: dict[Norm, float]
-
-
-def trained(grid: Sequence[dict[str, Any]]) -> tuple[Data, list[nn.Module]]:
-    """Nets that share data and order, one initialisation each, five epochs, without label noise."""
-    task = load_samples(TaskRef("mnist"))
-    configs = [
-        task.Config.model_validate(
-            {"head": "digits", "n": 4000, "stop": "epochs", "max_epochs": 5, **fields}
-        )
-        for fields in grid
-    ]
-    data, nets = task.data(configs[0], Seeds(0)), []
-    for k, config in enumerate(configs):
-        torch.manual_seed(Seeds(k).stream("init"))
-        nets.append(task.model(config))
-    train(
-        stack(nets, data.x_train[:4]),
-        [StackGroup(data, Seeds(0).generator("order"), configs[0].lr)],
-        configs,
-    )
-    return data, nets
 
 
 def ours(nets: Sequence[nn.Module], data: Data, draw: Draw) -> Ours:

@@ -5,7 +5,7 @@ JSON.
 
 Exits with 1 when a committed row was lost or changed, when a trial that should has no `ok` row or
 shows more than one, when a run did not end, or when a failure is not a row of its kind. Takes about
-half an hour on a machine with little else to do.
+three quarters of an hour on a machine with little else to do.
 """
 
 import argparse
@@ -52,6 +52,7 @@ def scenarios(kills: int, days: int, seed: int) -> dict[str, Scenario]:
         "memory": lambda folder: [without_end(folder, environment)],
         "buckets": lambda folder: [a_bad_server(folder, every=3, environment=environment)],
         "rivals": lambda folder: [rivals(folder, seeds=3, inline=False)],
+        "six rivals": lambda folder: [rivals(folder, seeds=8, inline=True, drivers=6)],
         "signals": lambda folder: [told_to_end(folder, environment)],
         "worker": lambda folder: [a_worker_is_told(folder, environment)],
     }

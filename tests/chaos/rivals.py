@@ -1,4 +1,4 @@
-"""Two drivers on one store at once, with the same sweep: some trials are done twice, and nothing
+"""Several drivers on one store at once, with the same sweep: few trials are done twice, and nothing
 is lost or shown twice."""
 
 import time
@@ -25,9 +25,17 @@ tasks:
 
 
 def rivals(
-    folder: Path, seeds: int, inline: bool, environment: dict[str, str] | None = None
+    folder: Path,
+    seeds: int,
+    inline: bool,
+    environment: dict[str, str] | None = None,
+    drivers: int = 2,
 ) -> Result:
-    """Run two drivers at once. Both must end as if alone, and a third run have nothing to do."""
+    """Run several drivers at once. Each must end as if alone, and one more have nothing to do.
+
+    Drivers that begin together train the same batch, and the first that ends writes its rows. Two
+    that end at the same moment do not see one another, so the trials of such a batch have two rows.
+    """
     (folder / "rivals.yaml").write_text(SWEEP.format(seeds=seeds))
     runs = Runs(folder, environment)
     auditor = StoreAuditor(folder / "rows")
@@ -36,14 +44,14 @@ def rivals(
         arguments.append("--inline")
 
     try:
-        both = [runs.start(*arguments), runs.start(*arguments)]
-        while any(process.poll() is None for process in both):
-            auditor.look("a while of two drivers")
+        at_once = [runs.start(*arguments) for _ in range(drivers)]
+        while any(process.poll() is None for process in at_once):
+            auditor.look(f"a while of {drivers} drivers")
             time.sleep(0.2)
 
-        third = runs.start(*arguments)
-        third.wait(300)
-        for process in (*both, third):
+        last = runs.start(*arguments)
+        last.wait(300)
+        for process in (*at_once, last):
             if process.returncode != 0:
                 auditor.failures.append(
                     f"a driver ended with {process.returncode}: {runs.output(process)}"
@@ -53,9 +61,14 @@ def rivals(
 
     sweep = load_sweep(str(folder / "rivals.yaml"), refs_in(SOAK_TASK))
     asked = [trial.trial_id for trial in sweep.trials]
-    if f"0 ok, 0 failed, {len(asked)} finished before" not in runs.output(third):
-        auditor.failures.append(f"the third run found something to do: {runs.output(third)}")
+    if f"0 ok, 0 failed, {len(asked)} finished before" not in runs.output(last):
+        auditor.failures.append(f"the last run found something to do: {runs.output(last)}")
     rows = auditor.conclude(asked, failed={}, twice=len(asked))
-    done_twice = int(rows["trial_id"].duplicated().sum())
-    found = {**auditor.counts(rows), "done_twice": done_twice}
-    return Result("two drivers", {"drivers": 2}, found, auditor.failures)
+    times_done = rows["trial_id"].value_counts()
+    found = {
+        **auditor.counts(rows),
+        "done_again": int((times_done - 1).sum()),
+        "done_by_several": int((times_done > 1).sum()),
+        "most_often": int(times_done.max()),
+    }
+    return Result(f"{drivers} drivers", {"drivers": drivers}, found, auditor.failures)

@@ -1,12 +1,13 @@
 """Runs that are told to end in every way, a worker that is, and a Ray that stops answering.
 
 The sweep is one long trial, which trains alone, beside short ones. The same command is run again
-after each blow, until the last one lets it finish.
+after each blow, until the last one lets it finish. Each blow's seconds go to stderr as it ends.
 """
 
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,10 +27,13 @@ tasks:
   - task: sphere
     fixed: {{stop: epochs, n: 256, width: 32, max_epochs: {epochs}}}
   - task: trouble
-    fixed: {{max_epochs: 4000}}
+    fixed: {{max_epochs: 2000}}
     grid: {{n: {{range: [16, {end}]}}}}
 """
-"""With so many epochs, every trial is a batch of its own, of some seconds."""
+"""The long trial is a batch of its own; the short ones share two batches, of up to 30 s."""
+
+AT_WORK_S = 3.0
+"""How long the long trial has been at work when a blow falls."""
 
 GONE_S = 10.0
 """How long the processes of a run that has ended may stay."""
@@ -67,7 +71,8 @@ def _stop_reading(run: subprocess.Popen[str]) -> None:
 
 
 def _to_a_worker(run: subprocess.Popen[str]) -> None:
-    os.kill(busy(run.pid)[0], signal.SIGTERM)
+    (worker, *_) = busy(run.pid)
+    os.kill(worker, signal.SIGTERM)
 
 
 def _stop_head(run: subprocess.Popen[str]) -> None:
@@ -87,7 +92,8 @@ BLOWS = (
     Blow("SIGTERM to all", _to_all(signal.SIGTERM), 143, INTERRUPTED),
     Blow("SIGHUP to all", _to_all(signal.SIGHUP), 129, INTERRUPTED),
     Blow("Ctrl-C", _to_all(signal.SIGINT), 130, INTERRUPTED, saves=True),
-    Blow("reader gone", _stop_reading, 141, ""),
+    # it learns so at its next line, which the next batch that ends brings
+    Blow("reader gone", _stop_reading, 141, "", within_s=200),
     Blow("head stopped", _stop_head, 2, "Ray has not answered for 30 s", within_s=SILENCE_S),
     Blow("driver stopped for a while", _stop_driver_for_a_while, 0, "", within_s=600),
 )
@@ -96,7 +102,7 @@ BLOWS = (
 
 def told_to_end(folder: Path, environment: dict[str, str]) -> Result:
     """Strike one run after another, and let the last one finish."""
-    (folder / "signals.yaml").write_text(SWEEP.format(epochs=60_000, end=16 + 3 * len(BLOWS)))
+    (folder / "signals.yaml").write_text(SWEEP.format(epochs=40_000, end=16 + 3 * len(BLOWS)))
     auditor = StoreAuditor(folder / "rows")
     seconds = {}
     for blow in BLOWS:
@@ -105,6 +111,7 @@ def told_to_end(folder: Path, environment: dict[str, str]) -> Result:
         clock = time.monotonic()
         _strike(blow, folder, environment, auditor)
         seconds[blow.name] = round(time.monotonic() - clock, 1)
+        print(f"{blow.name}: {seconds[blow.name]} s", file=sys.stderr, flush=True)
 
     asked = load_sweep(str(folder / "signals.yaml"), refs_in(FAILING_TASK)).trials
     rows = auditor.conclude([trial.trial_id for trial in asked], failed={"crash": len(BLOWS)})
@@ -131,7 +138,7 @@ def a_worker_is_told(folder: Path, environment: dict[str, str]) -> Result:
 
 
 def _strike(blow: Blow, folder: Path, environment: dict[str, str], auditor: StoreAuditor) -> None:
-    """Run the command, strike once it has written a row, and check how it ends."""
+    """Run the command, strike while it is at work and the store has rows, and check how it ends."""
     options = ["--task-file", str(FAILING_TASK), "--store", "rows"]
     # what a shell starts in the background ignores Ctrl-C, and so do its children
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -146,15 +153,18 @@ def _strike(blow: Blow, folder: Path, environment: dict[str, str], auditor: Stor
     )
     signal.signal(signal.SIGINT, before)
     try:
-        while not auditor.row_files() - auditor.committed.keys() or len(busy(run.pid)) < 2:
+        at_work = 0.0
+        while at_work < AT_WORK_S or not auditor.row_files():
             if run.poll() is not None:
                 auditor.failures.append(f"{blow.name}: ended too early: {run.communicate()}")
                 return
             time.sleep(0.05)
+            at_work += 0.05 if busy(run.pid) else 0.0
 
         struck = time.time()
         blow.strike(run)
         _check_end(blow, run, auditor)
+        print(f"{blow.name}: over {time.time() - struck:.1f} s later", file=sys.stderr, flush=True)
         _check_checkpoint(blow, folder, struck, auditor)
         auditor.look(blow.name)
     except subprocess.TimeoutExpired:

@@ -49,8 +49,10 @@ class Line(NamedTuple):
 def compare(undisturbed: Path, disturbed: Path) -> list[Line]:
     """Return the headline's numbers, and before them the slopes of every kind that is judged.
     Raises ValueError when there are none."""
-    fits = fit_all(read_evidence(undisturbed).trials).kinds
-    other_fits = fit_all(read_evidence(disturbed).trials).kinds
+    trials = read_evidence(undisturbed).trials
+    other_trials = read_evidence(disturbed).trials
+    fits = fit_all(trials).kinds
+    other_fits = fit_all(other_trials).kinds
     lines = []
 
     other_by_kind = {fit.kind: fit for fit in other_fits}
@@ -59,8 +61,9 @@ def compare(undisturbed: Path, disturbed: Path) -> list[Line]:
             value = other.slope if other else float("nan")
             lines.append(Line(f"{fit.kind}: {name}", slope.slope, slope.low, slope.high, value))
 
-    other_numbers = {number.key: number for number in headline_of(other_fits).numbers()}
-    for number in headline_of(fits).numbers():
+    other_headline = headline_of(other_fits, other_trials)
+    other_numbers = {number.key: number for number in other_headline.numbers()}
+    for number in headline_of(fits, trials).numbers():
         low, high = _interval(number, fits)
         other = other_numbers.get(number.key)
         value = float(other.value) if other else float("nan")

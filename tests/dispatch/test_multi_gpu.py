@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import ray
 
+from harness import HOME
 from harness.dispatch.multi_gpu import reclaim, submit
-from harness.dispatch.worker import HOME
 from harness.execution.run_batch import run_batch
 from harness.store.schema import arrow_schema
 from harness.store.store import Store
@@ -71,7 +71,7 @@ def start(trial: Trial, settings: RunSettings) -> ray.ObjectRef:
         "config": trial.config,
         "seed": trial.seed,
     }
-    return submit(HOME, [[plain]], tuple(settings), processes=2)
+    return submit(str(HOME), [[plain]], tuple(settings), processes=2)
 
 
 def columns_of(trial: Trial, settings: RunSettings) -> dict[str, Any]:

@@ -13,7 +13,9 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -164,6 +166,45 @@ def test_the_processes_of_a_ray_that_was_started_here_can_be_ended():
     ray_internals.end_processes_here()
     parameters = inspect.signature(node.Node.kill_all_processes).parameters
     assert {"check_alive", "allow_graceful"} <= parameters.keys()
+    assert (RAY / "thirdparty_files" / "psutil").is_dir()
+
+
+def test_what_such_a_process_has_started_ends_with_it(monkeypatch: pytest.MonkeyPatch):
+    from ray._private import worker
+
+    class Node:
+        """A node of one process, which ignores the death of its own child, as an agent may."""
+
+        def __init__(self):
+            raylet = subprocess.Popen(
+                ["bash", "-c", "sleep 100 & echo $!; wait"], stdout=subprocess.PIPE, text=True
+            )
+            assert raylet.stdout is not None
+            self.raylet = raylet
+            self.agent = int(raylet.stdout.readline())
+            raylet.stdout.close()
+            self.all_processes = {"raylet": [SimpleNamespace(process=raylet)]}
+
+        def kill_all_processes(self, check_alive: bool, allow_graceful: bool) -> None:
+            self.raylet.kill()
+            self.raylet.wait()
+
+    node = Node()
+    monkeypatch.setattr(worker, "_global_node", node)
+    ray_internals.end_processes_here()
+    deadline = time.monotonic() + 10
+    while _runs(node.agent):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def _runs(pid: int) -> bool:
+    """Whether the process runs; one that is dead and not reaped does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
 
 
 def test_leaving_nodes_are_what_ray_says_is_draining(monkeypatch: pytest.MonkeyPatch):

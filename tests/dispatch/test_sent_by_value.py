@@ -14,7 +14,7 @@ import pytest
 from ray import cloudpickle
 
 from harness.dispatch import multi_gpu, worker
-from tests.dispatch.job_cluster import folder_with_namesakes
+from tests.on_cluster.job_cluster import folder_with_namesakes
 
 ARRIVE = """
 import sys

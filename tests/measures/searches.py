@@ -7,8 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from harness.measures import boundary
-from harness.measures.boundary import WANDER_DIRECTIONS, Stability, l2_distance, stability
+from harness.measures.boundary import Stability, stability
+from harness.measures.distances import l2_distance
 from harness.measures.gradients import linear_distance, margins, slopes
+from harness.measures.margin_descent import WANDER_DIRECTIONS
 from harness.training.evaluation import predicted
 from harness.training.stack import Model
 

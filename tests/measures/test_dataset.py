@@ -62,7 +62,7 @@ def test_the_columns_are_those_of_the_schema(worked: list[int], shape: tuple[int
     found = describe(data)
     schema = arrow_schema()
     assert set(found) == {
-        name for name in schema.names if name.startswith(("d_", "pair_distance_"))
+        name for name in schema.names if name.startswith(("d_", "pair_distance_", "isoperimetry_"))
     } - {"d_ambient"}
 
     pa.Table.from_pylist(

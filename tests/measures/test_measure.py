@@ -244,7 +244,8 @@ def test_models_in_a_stack_measure_as_they_do_alone(classes: int | None):
     models = [mlp(D, width, 1, classes or 1) for width in (20, 8, 20, 8)]
     samples = [s for s in (data(classes), data(classes, held_out=400, scale=3.0)) for _ in range(2)]
     seeds = [0, 0, 1, 1]
-    together = measure(stack(models, samples[0].x_train[:4]), samples, [Seeds(s) for s in seeds])
+    program = stack(models, samples[0].x_train[:4])
+    together = measure(program, samples, [Seeds(s) for s in seeds], MEASURE_POINTS)
     for model, own, seed, found in zip(models, samples, seeds, together, strict=True):
         alone = measured(model, own, seed)
         assert list(found.columns) == list(alone)

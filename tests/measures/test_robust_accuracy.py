@@ -13,8 +13,9 @@ import torch
 from scipy.optimize import linprog
 from torch import Tensor, nn
 
-from harness.measures.boundary import WANDER_DIRECTIONS, nearest_change
+from harness.measures.boundary import nearest_change
 from harness.measures.gradients import margins
+from harness.measures.margin_descent import WANDER_DIRECTIONS
 from harness.measures.robust_accuracy import (
     linf_distance,
     nearest_linf_change,

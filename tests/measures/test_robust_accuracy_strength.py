@@ -2,7 +2,7 @@
 Toolbox, at the same budget.
 
 Budget: gradient evaluations per point. One of our searches serves every radius; PGD gets as many as
-the whole search (ℓ2: two starts × SEARCH_STEPS; ℓ∞: two starts × LINF_STEPS) again at each radius.
+the whole search again at each radius: two runs of the default effort in ℓ2, of LINF_STEPS in ℓ∞.
 The ℓ∞ search starts from what the ℓ2 search found. Twenty trained nets of widths 2 to 32; the nets
 of a family are attacked in one batch.
 
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.measures import boundary, robust_accuracy
+from harness.measures.margin_descent import WANDER_DIRECTIONS
 from harness.sweeps.registry import TaskRef, load_samples
 from harness.task import Data, Seeds
 from harness.training.evaluation import predicted, wrong
@@ -78,9 +79,7 @@ def family(name: str) -> Trained:
 
     x = data.x_test[:POINTS].repeat(many, *[1] * (data.x_test.dim() - 1))
     y, unit = data.y_test[:POINTS].repeat(many), data.unit()
-    wander = torch.randn(
-        boundary.WANDER_DIRECTIONS, *x.shape, generator=torch.Generator().manual_seed(0)
-    )
+    wander = torch.randn(WANDER_DIRECTIONS, *x.shape, generator=torch.Generator().manual_seed(0))
     starts = (data.x_train[:1024] / unit).expand(many, *data.x_train[:1024].shape)
     l2 = (
         unit
@@ -109,7 +108,7 @@ class Logits(nn.Module):
 def pgd(nets: Trained, box: tuple[float, float] | None, norm: str, radius: float) -> Tensor:
     """Return (M·B,) bool: still classified correctly after PGD with our budget, its step 2.5 ·
     radius / steps (Madry et al. 2018)."""
-    steps = 2 * (boundary.SEARCH_STEPS if norm == "l2" else robust_accuracy.LINF_STEPS)
+    steps = 2 * (boundary.DEFAULT.steps if norm == "l2" else robust_accuracy.LINF_STEPS)
     labels = nets.y if nets.data.classes else (nets.y >= 0).long()
     # here, because the other tests need not wait for scikit-learn and numba
     from art.attacks.evasion import ProjectedGradientDescentPyTorch

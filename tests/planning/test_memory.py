@@ -6,6 +6,7 @@ Run alone: python -m pytest tests/planning/test_memory.py
 import pytest
 
 from harness.planning import batches as batches_module
+from harness.planning import stacks as stacks_module
 from harness.planning.memory import PROCESS_BYTES, alone_bytes, stack_bytes
 from harness.planning.model_shape import Shape
 from harness.planning.resolved import ResolvedTrial, resolve
@@ -47,7 +48,7 @@ def assert_within(cap: int, found: list[tuple[Trial, ...]]) -> None:
 
 def test_a_stack_holds_no_more_models_than_it_may(monkeypatch: pytest.MonkeyPatch):
     grid = trials(SPHERE, width=[8, 9, 10], seeds=range(30), stop="epochs", max_epochs=1)
-    monkeypatch.setattr(batches_module, "STACK_TRIALS", 16)
+    monkeypatch.setattr(stacks_module, "STACK_TRIALS", 16)
     monkeypatch.setattr(batches_module, "BATCH_S", (1e6, 1e6))
     assert 3 <= max(len(stack) for stack in stacks(planned(grid, PADDING_IS_FREE))) <= 16
 

@@ -17,10 +17,10 @@ from harness.planning.costs import Calibration, Cost
 from harness.planning.machine_speed import calibrated
 from harness.planning.plan import batches, cost_cells, plan, refuse_what_cannot_fit, slots_here
 from harness.planning.times import DATA_NUMBER_S, TRIAL_S
+from harness.sweeps.point_counts import PointCounts
 from harness.sweeps.registry import load, refs_in
 from harness.sweeps.shipped import SHIPPED
 from harness.sweeps.sweep import Sweep, parse_sweep
-from harness.sweeps.trial import MEASURE_POINTS
 from harness.training.adversary import count_pass_flops
 from tests import FAILING_TASK
 
@@ -38,6 +38,10 @@ tasks:
     fixed: {n: 20, head: digits, stop: epochs, max_epochs: 2, model: cnn}
     grid: {capacity: [1, 2]}
 """
+
+
+POINTS = PointCounts().as_dear_as
+"""Points for all instruments alike that take as long as the default ones."""
 
 
 def sweep(text: str = SMALL) -> Sweep:
@@ -170,9 +174,7 @@ def test_a_slower_machine_and_more_epochs_take_longer():
     assert many.flops_at_most == 10 * few.flops_at_most
     step = 1e-4 + 1e-10 * 30 * few.flops_at_most / few.tokens_seen_at_most + 1e-9 * few.p
     assert seconds(70, fast) - seconds(7, fast) == pytest.approx(63 * math.ceil(100 / 30) * step)
-    assert seconds(7, fast) == pytest.approx(
-        28 * step + 1e-2 + MEASURE_POINTS * 5 * 1e-6 + whatever
-    )
+    assert seconds(7, fast) == pytest.approx(28 * step + 1e-2 + POINTS * 5 * 1e-6 + whatever)
 
 
 def test_what_is_not_measured_takes_no_time():
@@ -180,7 +182,7 @@ def test_what_is_not_measured_takes_no_time():
     without = sweep(ONE + "limits: {measure_points: 0}\n")
     seconds = [batches(s, s.trials, calibration)[0].seconds for s in (sweep(ONE), without)]
     assert seconds[0] - seconds[1] == pytest.approx(
-        calibration.measuring.fixed + MEASURE_POINTS * 5 * calibration.measuring.per_number, rel=0.2
+        calibration.measuring.fixed + POINTS * 5 * calibration.measuring.per_number, rel=0.2
     )
 
 

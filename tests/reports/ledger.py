@@ -9,14 +9,16 @@ import pytest
 from tests.reports.page_reader import Page
 
 GROUPS = {
-    "header": {"count", "headline"},
-    "law": {"law"},
+    "header": {"count", "headline", "rules"},
+    "law": {"law", "shape"},
+    "firmness": {"filter", "budget"},
+    "binding": {"binding"},
     "collapse": {"collapse"},
     "data": {"data"},
     "tokens": {"tokens"},
     "pictures": {"picture"},
     "published": {"published"},
-    "claims": {"C1", "C3", "C4", "C5", "C6", "C7", "C8", "C9", "C10", "C11"},
+    "claims": {"C1", "C2a", "C3", "C4", "C5", "C6", "C7", "C8", "C9", "C10", "C11"},
     "trust": {"attacks"},
 }
 """Section → the first parts of the keys of its numbers. The ladder has its own store."""

@@ -1,6 +1,20 @@
-"""Read the page as tests need it: scripts, numbers, table cells and visible text."""
+"""Read the page, or one section of it, as tests need it: scripts, numbers, table cells and visible
+text."""
 
 from html.parser import HTMLParser
+from pathlib import Path
+from types import ModuleType
+
+from reports.evidence import read_evidence
+from reports.law import fit_all
+from reports.sections.section import Section
+
+
+def section_of(part: ModuleType, store: Path) -> Section | None:
+    """Return what a module of `reports.sections` makes of the store: a fifth of the time that the
+    whole page takes."""
+    evidence = read_evidence(store)
+    return part.section(evidence, fit_all(evidence.trials))
 
 
 class Page(HTMLParser):

@@ -109,7 +109,7 @@ def test_the_search_for_it_sees_it(source: str):
 
 
 @pytest.mark.slow
-def test_a_stores_copy_of_a_task_file_is_not_run(tmp_path: Path, unilaw):
+def test_a_stores_copy_of_a_task_file_is_not_run(tmp_path: Path, unilaw_here):
     """Whoever wrote the store wrote its `_sweeps/*.py`; only a file that is named on the command
     line runs."""
     folder = make_store(
@@ -123,7 +123,7 @@ def test_a_stores_copy_of_a_task_file_is_not_run(tmp_path: Path, unilaw):
             name="made", text="name: made\n", task_source=source, trials={"0" * 16: "theirs"}
         )
     )
-    done = unilaw("measure", "store", "--inline", cwd=tmp_path)
+    done = unilaw_here("measure", "store", "--inline", cwd=tmp_path)
     assert (
         done.returncode == 2 and "--task-file" in done.stderr and not (tmp_path / "owned").exists()
     )

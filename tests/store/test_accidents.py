@@ -75,7 +75,7 @@ def test_a_torn_file_is_named_left_out_and_set_aside(store: Store, kept: float):
 
 
 @pytest.mark.slow
-@settings(derandomize=True, max_examples=150, deadline=None)
+@settings(derandomize=True, max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=8))
 def test_flipped_bytes_never_raise(
     tmp_path_factory: pytest.TempPathFactory, damage: list[tuple[int, int]]

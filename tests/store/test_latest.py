@@ -75,7 +75,7 @@ HISTORIES = st.lists(
 
 
 @pytest.mark.slow
-@settings(derandomize=True, max_examples=60, deadline=None)
+@settings(derandomize=True, max_examples=25, deadline=None)
 @given(HISTORIES)
 def test_latest_over_any_history(history: list[tuple[str, bool, int, int]]):
     rows = [

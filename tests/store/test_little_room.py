@@ -77,7 +77,7 @@ def test_rows_that_do_not_fit_at_all_are_counted(store: Store, monkeypatch: pyte
     ):
         store.append(rows)
     assert store.read().rows["trial_id"].tolist() == ["before"]
-    assert names(Path(store.where) / "_weights") == []
+    assert not (Path(store.where) / "_weights").exists(), "a folder takes room, too"
 
 
 def test_a_picture_or_weights_whose_name_is_taken_cost_no_row(store: Store):

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from harness.execution.run_batch import _possible
+from harness.execution.run_batch import refuse_impossible
 from harness.execution.trial_result import TrialResult
 from harness.store.compact import compact
 from harness.store.index import IDENTITY
@@ -117,13 +117,14 @@ def test_a_trial_with_impossible_figures_is_a_bug_and_no_row_that_is_left_out():
     good = TrialResult(
         {"status": "ok", "eta": 0.5, "p": 3, "noise_accuracy": [0.1, 1.0], "n": None}
     )
-    assert _possible(good) == good
+    assert refuse_impossible([good]) == [good]
     for figures in ({"eta": 5.0}, {"p": -1}, {"noise_accuracy": [0.1, 1.5]}):
-        columns = _possible(good._replace(columns=good.columns | figures)).columns
-        assert columns["failure_kind"] == "bug"
-        assert (
-            f"the task's figures cannot be: {next(iter(figures))} is" in columns["failure_message"]
-        )
+        bad = good._replace(columns=good.columns | figures)
+        kept, refused = refuse_impossible([good, bad])
+        assert kept == good
+        assert refused.failure_kind == "bug"
+        message = refused.columns["failure_message"]
+        assert message.startswith(f"the row cannot hold {next(iter(figures))} = ")
 
 
 def test_a_folder_or_a_link_in_a_row_files_place_is_named(store: Store):

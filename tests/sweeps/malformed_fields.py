@@ -157,6 +157,22 @@ OUT_OF_RANGE = {
     "measure-points-in-parts": top(
         "name: a\nseeds: [0]\nlimits: {measure_points: 2.5}", 3, "must be a whole number, not 2.5"
     ),
+    "measure-points-of-a-misspelt-instrument": top(
+        "name: a\nseeds: [0]\nlimits: {measure_points: {stabilty: 64}}",
+        3,
+        "unknown key 'stabilty' in 'limits.measure_points'",
+        "did you mean 'stability'",
+    ),
+    "measure-points-of-stability-zero": top(
+        "name: a\nseeds: [0]\nlimits: {measure_points: {stability: 0}}",
+        3,
+        "'limits.measure_points.stability' must be at least 1, not 0",
+    ),
+    "measure-points-of-others-beyond-stability": top(
+        "name: a\nseeds: [0]\nlimits: {measure_points: {stability: 64}}",
+        3,
+        "'limits.measure_points': others is 128 and must be at most stability, 64",
+    ),
     "negative-seed-of-an-entry": sphere("seeds: [0, -1]", 5, "'tasks[0].seeds[1]'", "not -1"),
     "repeated-seed-of-an-entry": sphere("seeds: [3, 3]", 5, "'tasks[0].seeds' lists 3 twice"),
     "no-seeds-of-an-entry": sphere("seeds: []", 5, "'tasks[0].seeds' is empty"),

@@ -54,6 +54,7 @@ HEAD = "name: a\nseeds: [0]\ntasks:\n  - task: sphere\n    "
         HEAD + "grid: {n: {range: [8, 10]}, width: {geomspace: [1, 8, 3]}, lr: [0.1, 1]}",
         HEAD + "seeds: {range: [0, 3]}",
         HEAD + "seeds: [5]\nlimits: {measure_points: 0, weights_mb: 0.5}",
+        HEAD + "seeds: [5]\nlimits: {measure_points: {stability: 256, training_radius: 0}}",
         (
             "name: a\nseeds: {range: [0, 4, 2]}\nresources: {cpus: 2, gpus: 0.5}\ntasks: [{task:"
             " sphere}]"
@@ -87,6 +88,8 @@ def test_accepts_what_the_parser_accepts(text: str):
         HEAD + "seeds: [-1]",
         HEAD + "seeds: 3",
         HEAD.replace("tasks", "limits: {measure_points: -1}\ntasks"),
+        HEAD.replace("tasks", "limits: {measure_points: {stabilty: 9}}\ntasks"),
+        HEAD.replace("tasks", "limits: {measure_points: {others: 0}}\ntasks"),
         HEAD + "fixed: {widht: 8}",
         HEAD + "fixed: {width: four}",
         HEAD + "fixed: {width: 0}",

@@ -83,6 +83,7 @@ OTHER_SPHERE = {
     "lr": 0.004,
     "adversary": "pgd",
     "adversary_radius": 0.1,
+    "adversary_norm": "l2",
     "adversary_steps": 2,
     "adversary_step_size": 0.05,
 }
@@ -102,6 +103,7 @@ OTHER_MNIST = {
     "lr": 0.004,
     "adversary": "pgd",
     "adversary_radius": 0.1,
+    "adversary_norm": "l2",
     "adversary_steps": 2,
     "adversary_step_size": 0.05,
 }

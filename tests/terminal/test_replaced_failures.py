@@ -3,13 +3,14 @@
 Run alone: python -m pytest tests/terminal/test_replaced_failures.py
 """
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.store.records import SweepRecord
+from harness.store.records import SweepRecord, still_asked
 from harness.store.store import Store
 from harness.terminal.status import Status, status, status_table
 from tests.reports.stores import NOW, failed, make_store, row
@@ -54,6 +55,30 @@ def test_a_failure_that_has_not_run_again_stays(tmp_path: Path):
     store = store_of(tmp_path / "store", [*BROKEN, MENDED[0]], "small:ab", "small:cd")
     found = status(store)
     assert counts(found) == [(1, {"bug": 1}, 1)]
+
+
+def test_a_trial_that_never_ran_under_its_old_id_is_not_left(tmp_path: Path):
+    asked = [("small", "text", "ab"), ("small", "text", "cd"), ("small", "text", "d")]
+    store = Store.open(make_store(tmp_path / "store", [MENDED[0]], sweep=False))
+    for k, (name, text, ids) in enumerate(asked):
+        trials = {trial_id * 16: "sphere" for trial_id in ids}
+        store.put_sweep(SweepRecord(name=name, text=text, task_source=str(k), trials=trials))
+        record = Path(store.where) / f"{store.sweeps()[-1].stem}.json"
+        os.utime(record, (k, k))  # one after the other, on any clock
+    assert counts(status(store)) == [(1, {}, 1)], "d alone is left: a and b are outdated"
+
+
+def test_a_trial_asked_for_alone_takes_no_others_place(tmp_path: Path):
+    whole = {trial_id * 16: "sphere" for trial_id in "ab"}
+    of_one = {"a" * 16: "sphere"}
+    edited = {trial_id * 16: "sphere" for trial_id in "ef"}
+    records = [
+        SweepRecord(name="small", text=text, task_source=None, trials=trials)
+        for text, trials in (("text", whole), ("text", of_one), ("edited", edited))
+    ]
+    assert still_asked(records) == {trial_id * 16 for trial_id in "abef"}
+    assert still_asked(records[1:]) == {trial_id * 16 for trial_id in "aef"}
+    assert still_asked([]) == set()
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
+from tests.conftest import UNILAW
 
 PREPARED = """
 import sys
@@ -80,3 +81,24 @@ def test_closed_streams_never_lead_into_a_file(tmp_path: Path, closed: str):
     done = bash(does, closed)
     assert done.returncode == 0, done.stderr
     assert file.read_text() == ""
+
+
+@pytest.mark.parametrize(
+    ("does", "redirected"),
+    [
+        ("print('a word', flush=True)", "| true"),
+        ("print('x' * 100_000)", "| true"),
+        ("from harness.terminal.streams import say; say('a word')", "2>&1 >/dev/null | true"),
+    ],
+)
+def test_without_a_reader_the_exit_code_is_sigpipes(does: str, redirected: str):
+    done = bash(f"import time; time.sleep(0.1); {does}", f"{redirected}; exit ${{PIPESTATUS[0]}}")
+    assert done.returncode == 141
+    assert done.stdout == b"" and b"Traceback" not in done.stderr
+
+
+def test_without_a_reader_a_command_ends_as_by_sigpipe():
+    """typer by itself would make it exit code 1, as after failed trials."""
+    command = f"(sleep 0.1; exec {UNILAW} --version) | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (141, b"")

@@ -1,8 +1,9 @@
-"""Run one of the processes of test_processes.py: `python -m tests.training.two_processes FOLDER
-RANK COUNT`."""
+"""What each process of test_processes.py does. The other process than the tests' own is `python -m
+tests.training.two_processes FOLDER RANK COUNT`."""
 
 import json
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,9 @@ CASES: dict[str, dict[str, Any]] = {
 
 CLIPPED: dict[str, Any] = {"clip": 0.05}
 CUT_AFTER = 1
+
+MEET_S = 120.0
+"""Seconds that a process waits for the other."""
 
 
 def config(case: dict[str, Any]) -> LanguageConfig:
@@ -113,14 +117,16 @@ def kept_in(
 
 
 def main(folder: Path, processes: Processes) -> None:
+    """Meet the other process in the folder, train every case with it, and write what this process
+    found to the folder. A process that stays away is an error after MEET_S."""
     dist.init_process_group(
         "gloo",
         init_method=f"file://{folder}/meeting",
         rank=processes.rank,
         world_size=processes.count,
+        timeout=timedelta(seconds=MEET_S),
     )
 
-    torch.set_num_threads(1)
     first = processes.rank == 0
     found = {name: go(case, processes) for name, case in CASES.items()}
     found["kept"] = go(
@@ -140,4 +146,5 @@ def main(folder: Path, processes: Processes) -> None:
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)
     main(Path(sys.argv[1]), Processes(int(sys.argv[2]), int(sys.argv[3])))

@@ -1,9 +1,9 @@
-"""The inputs: their intrinsic dimension and pairwise distances.
+"""The inputs: their intrinsic dimension, pairwise distances and isoperimetry.
 
 One data unit is the data set's mean ‖x − mean x‖.
 """
 
-from harness.store.column import ESTIMATE, F64, FLOATS, I64, Column
+from harness.store.column import ESTIMATE, F64, FLOATS, I64, LOWER, Column
 
 DATA: tuple[Column, ...] = (
     Column("data_unit", F64, "raw l2", "length of one data unit"),
@@ -69,4 +69,30 @@ DATA: tuple[Column, ...] = (
         "its 1, 5, 25, 50, 75, 95 and 99 % quantiles over pairs",
         bound=ESTIMATE,
     ),
+    Column(
+        "isoperimetry_c",
+        F64,
+        "data units²·dimension",
+        "the law's constant c, from the tails along the 10 leading directions: max over t of"
+        " d·t²/(2·ln(2/share beyond t)); other directions and functions may need more",
+        bound=LOWER,
+    ),
+    Column(
+        "isoperimetry_c_variance",
+        F64,
+        "data units²·dimension",
+        "the same from the variance along the leading direction alone, d·λ/(2 + 2·ln 2)",
+        bound=LOWER,
+    ),
+    Column(
+        "radius_ceiling",
+        F64,
+        "data units",
+        "r∞: the largest training radius that a model of any size can have on these points and"
+        " noisy labels, by matching, for balls in R^d; exact for two classes and an upper bound for"
+        " more when radius_ceiling_points is n, otherwise an estimate from a draw of points; null"
+        " without noise and where there is no limit",
+        bound=ESTIMATE,
+    ),
+    Column("radius_ceiling_points", I64, "samples", "training points behind radius_ceiling"),
 )

@@ -173,6 +173,14 @@ LIPSCHITZ: tuple[Column, ...] = (
         "lip_upper_normalised", F64, "1 / data unit", "lip_upper_product / margin_mean", bound=UPPER
     ),
     Column(
+        "lip_upper_layerwise",
+        F64,
+        "output / data unit",
+        "a tighter bound for fully connected networks with activations that never fall"
+        " (ECLipsE-Fast), in all of R^d; null for other models",
+        bound=UPPER,
+    ),
+    Column(
         "lip_upper_logprob_product",
         F64,
         "nats / data unit",

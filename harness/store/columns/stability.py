@@ -3,7 +3,19 @@
 from harness.store.column import ESTIMATE, F64, I64, LOWER, UPPER, Column
 
 STABILITY: tuple[Column, ...] = (
-    Column("measure_points", I64, "samples", "held-out points behind every sensitivity column"),
+    Column(
+        "measure_points",
+        I64,
+        "samples",
+        "held-out points behind the stability columns, and behind every other sensitivity column"
+        " where measure_points_others is null",
+    ),
+    Column(
+        "measure_points_others",
+        I64,
+        "samples",
+        "held-out points behind every other sensitivity column: the first of measure_points",
+    ),
     Column(
         "stability_cap", F64, "data units", "distances above this count as this, and as censored"
     ),
@@ -56,7 +68,8 @@ STABILITY: tuple[Column, ...] = (
         "stability_attack_disagreement",
         F64,
         "share",
-        "points at which the search's two beginnings ended more than 10 % apart",
+        "points at which the search's first run ended more than 10 % beyond the nearest change"
+        " found",
     ),
     Column(
         "stability_certified_mean",

@@ -57,9 +57,12 @@ def isoflop_chart(rows: pd.DataFrame, conventions: list[Convention]) -> go.Figur
     offered = [
         {"label": title, "xaxis": x_axis, "yaxis": y_axis} for title, x_axis in x_axes.items()
     ]
-    figure.update_layout(
-        base_layout(560), xaxis=offered[0]["xaxis"], yaxis=y_axis, meta={"choices": offered}
-    )
+    figure.layout = {
+        **base_layout(560),
+        "xaxis": offered[0]["xaxis"],
+        "yaxis": y_axis,
+        "meta": {"choices": offered},
+    }
     return figure
 
 

@@ -3,6 +3,7 @@
 Run alone: python -m pytest tests/reports/claims/test_limit.py
 """
 
+import numpy as np
 import pytest
 
 from reports.claims import NOT_TESTED
@@ -59,3 +60,19 @@ def test_c6_says_that_it_extrapolates_and_from_where(tmp_path):
         tmp_path / "b", levelling(0.01, sizes=(1000, 10_000, 100_000, 1_000_000, 20_000_000)), "C6"
     ).findings
     assert "fitted to 5 sizes" in str(sentence) and "extrapolated" not in str(sentence)
+
+
+@pytest.mark.slow
+def test_c6_claims_no_floor_where_a_form_without_one_predicts_as_well(tmp_path):
+    """Error that falls like a power of ln p, with 3 % of noise, has no floor."""
+    rng = np.random.default_rng(0)
+    sizes = (1000, 3000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
+    rows = [
+        r | {"test_n": 10_000}
+        for r in digits(
+            {p: 1 - 40 * np.log(p) ** -3.5 * np.exp(0.03 * rng.standard_normal()) for p in sizes},
+            60_000,
+        )
+    ]
+    claim = verdict(tmp_path, rows, "C6")
+    assert claim.verdict == "undecided" and "so no floor is claimed" in str(claim.findings[0])

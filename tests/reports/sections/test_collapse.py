@@ -21,7 +21,7 @@ def recomputed(key: str, used: pd.DataFrame, rows: pd.DataFrame, ledger: dict) -
         [np.ones(len(used)), np.log(used["p"]), -np.log(used["n"]), -np.log(used["d_ambient"])]
     )
     _, b, b_n, b_d = np.linalg.lstsq(design, np.log(used["stability_attack_mean"]), rcond=None)[0]
-    central = {"b": b, "b_n": b_n, "b_d": b_d, "b_n/b": b_n / b, "b_d/b": b_d / b}
+    central = {"b": b, "b_n": b_n, "b_d": b_d, "b_n - b": b_n - b, "b_d - b": b_d - b}
     if name in central:
         return central[name]
     if name in ("cells", "curves"):
@@ -30,8 +30,13 @@ def recomputed(key: str, used: pd.DataFrame, rows: pd.DataFrame, ledger: dict) -
         ).ngroups
     value = ledger[key]["value"]
     if name.endswith((" low", " high")):
-        ratio = central[name.rsplit(" ", 1)[0]]
-        assert value <= ratio if name.endswith("low") else value >= ratio
+        start = key.rpartition(" ")[0]
+        middle = ledger[start]["value"]
+        assert value <= middle if name.endswith("low") else value >= middle
+    elif name == "power":
+        assert 0 <= value <= 1
+    elif name.startswith("error "):
+        assert 1 <= value < 2
     else:
-        assert name.startswith("error ") and 1 <= value < 2
+        assert name.startswith("gain ")
     return value

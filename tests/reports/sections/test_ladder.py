@@ -14,9 +14,10 @@ from scipy.optimize import minimize
 
 from reports.evidence import read_evidence
 from reports.page import render
+from reports.sections import ladder
 from reports.sections.ladder import ladders
 from tests.reports.language_rows import language_row
-from tests.reports.page_reader import Page
+from tests.reports.page_reader import Page, section_of
 from tests.reports.stores import failed, make_store, row
 
 TRUTH = {"E": 1.2, "A": 30.0, "B": 200.0, "α": 0.35, "β": 0.4}
@@ -301,8 +302,8 @@ def test_the_page_mentions_repeated_tokens(tmp_path):
     rows = made(budgets=(1e11,), seeds=(0,))[:2]
     for k, mentioned in ((1, False), (2, True)):
         repeated = [r | {"tokens_distinct": r["tokens_seen"] // k} for r in rows]
-        html = render(read_evidence(make_store(tmp_path / f"s{k}", repeated)))
-        assert ("saw tokens more than once" in html) == mentioned
+        section = section_of(ladder, make_store(tmp_path / f"s{k}", repeated))
+        assert section and ("saw tokens more than once" in section.html) == mentioned
 
 
 def failure_of(r):
@@ -319,17 +320,17 @@ def failure_of(r):
 @pytest.mark.slow
 @pytest.mark.parametrize("rows", [[], OTHERS, [failed()]], ids=["empty", "other tasks", "failed"])
 def test_without_rows_of_a_ladder_there_is_no_section(tmp_path, rows):
-    html = render(read_evidence(make_store(tmp_path / "s", rows)))
-    assert "Compute-optimal ladder" not in html
+    assert section_of(ladder, make_store(tmp_path / "s", rows)) is None
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 9])
-def test_small_ladders_give_a_page(tmp_path, count):
+def test_small_ladders_give_a_section(tmp_path, count):
     rows = [{**r, "params_by_group": None} if count == 9 else r for r in made(seeds=(0,))[:count]]
-    html = Page(render(read_evidence(make_store(tmp_path / "s", rows))))
-    text = " ".join(" ".join(html.text).split())
-    assert "Compute-optimal ladder" in text and "nan" not in text.lower().split()
+    section = section_of(ladder, make_store(tmp_path / "s", rows))
+    assert section and section.title.startswith("Compute-optimal ladder")
+    text = Page(section.html).prose()
+    assert "nan" not in text.lower().split()
     assert ("No fit: too few pairs of size and tokens" in text) == (count < 6)
     assert ("Weakly identified: few pairs of size and tokens" in text) == (count >= 6)
-    assert json.loads(html.scripts["ladder0"])["data"]
+    assert section.figures["ladder0"].data

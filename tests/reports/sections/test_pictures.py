@@ -13,8 +13,10 @@ import pytest
 from harness.store.store import Store
 from reports.evidence import read_evidence
 from reports.page import render
+from reports.sections import pictures
 from reports.sections.pictures import MOST_BYTES, read_png, shown_pictures
 from tests.reports.ledger import check_section, name_of
+from tests.reports.page_reader import section_of
 from tests.reports.stores import make_store, png, row
 
 GOOD = "_pictures/0123456789abcdef.png"
@@ -132,7 +134,9 @@ def test_the_page_shows_the_picture_and_what_is_on_it(tmp_path):
     folder = make_store(tmp_path / "store", [pictured(10), pictured(20)])
     (folder / "_pictures").mkdir()
     (folder / pictured(10)["pictures_file"]).write_bytes(png())
-    html = render(read_evidence(folder))
+    section = section_of(pictures, folder)
+    assert section is not None
+    html = section.html
 
     assert (
         f'src="data:image/png;base64,{base64.b64encode(png()).decode()}"' in html
@@ -168,7 +172,7 @@ def test_hostile_answers_and_names_do_not_reach_the_page(tmp_path):
 
 @pytest.mark.slow
 def test_a_store_without_pictures_has_no_such_section(tmp_path):
-    assert 'id="pictures"' not in render(read_evidence(make_store(tmp_path / "store", [row()])))
+    assert section_of(pictures, make_store(tmp_path / "store", [row()])) is None
 
 
 @pytest.mark.slow

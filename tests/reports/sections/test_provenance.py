@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness.store.store import RunRecord, Store
-from reports.evidence import read_evidence
-from reports.page import render
-from tests.reports.page_reader import Page
+from reports.sections import provenance
+from tests.reports.page_reader import Page, section_of
 from tests.reports.stores import NOW, make_store, power_law
 
 
@@ -31,13 +30,15 @@ def test_runs_are_listed_with_forecast_and_time_taken(tmp_path):
             )
         )
 
-    html = render(read_evidence(Path(str(store))))
-    rows = re.findall(r"<tr><td>(2026-01-02 03:0.*?)</td></tr>", html)
+    section = section_of(provenance, Path(str(store)))
+    assert section is not None
+    rows = re.findall(r"<tr><td>(2026-01-02 03:0.*?)</td></tr>", section.html)
     assert [row.split("</td><td>") for row in rows] == [
         ["2026-01-02 03:05", "made, inline", "12", "0", "25", ""],
         ["2026-01-02 03:07", "made", "12", "10", "25", "2.50"],
     ]
-    assert 'id="runs"' not in render(read_evidence(make_store(tmp_path / "none", power_law(-0.2))))
+    without = section_of(provenance, make_store(tmp_path / "none", power_law(-0.2)))
+    assert 'id="runs"' in section.html and without and 'id="runs"' not in without.html
 
 
 @pytest.mark.slow
@@ -45,5 +46,7 @@ def test_the_page_says_how_many_trials_were_trained_together(tmp_path):
     rows = power_law(-0.2)
     for k, made in enumerate(rows[:5]):
         made["stack_size"] = 2 + k
-    text = " ".join(Page(render(read_evidence(make_store(tmp_path / "s", rows)))).text)
+    section = section_of(provenance, make_store(tmp_path / "s", rows))
+    assert section is not None
+    text = Page(section.html).prose()
     assert f"5 of {len(rows)} trials, at most 6 at a time" in text

@@ -21,60 +21,26 @@ LONGEST = 32
 WIDTH = 16
 TASK = Pretrained()
 
+OF_ALL: dict[str, Any] = {"vocab_size": VOCABULARY, "bos_token_id": None, "eos_token_id": None}
+"""What every model has."""
+
+NAMED_BY_WORDS: dict[str, Any] = {
+    **OF_ALL,
+    "max_position_embeddings": LONGEST,
+    "hidden_size": WIDTH,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+}
+"""The fields of all kinds but GPT-2, which abbreviates them."""
+
+OPT: dict[str, Any] = {**NAMED_BY_WORDS, "ffn_dim": 32, "pad_token_id": None}
+
 SHAPES: dict[str, PreTrainedConfig] = {
-    "gpt2": GPT2Config(
-        vocab_size=VOCABULARY,
-        n_positions=LONGEST,
-        n_embd=WIDTH,
-        n_layer=2,
-        n_head=2,
-        bos_token_id=None,
-        eos_token_id=None,
-    ),
-    "gpt-neox": GPTNeoXConfig(
-        vocab_size=VOCABULARY,
-        max_position_embeddings=LONGEST,
-        hidden_size=WIDTH,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        bos_token_id=None,
-        eos_token_id=None,
-    ),
-    "llama": LlamaConfig(
-        vocab_size=VOCABULARY,
-        max_position_embeddings=LONGEST,
-        hidden_size=WIDTH,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        bos_token_id=None,
-        eos_token_id=None,
-    ),
-    "opt": OPTConfig(
-        vocab_size=VOCABULARY,
-        max_position_embeddings=LONGEST,
-        hidden_size=WIDTH,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        ffn_dim=32,
-        word_embed_proj_dim=WIDTH,
-        bos_token_id=None,
-        eos_token_id=None,
-        pad_token_id=None,
-    ),
-    "opt with a narrow embedding": OPTConfig(
-        vocab_size=VOCABULARY,
-        max_position_embeddings=LONGEST,
-        hidden_size=WIDTH,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        ffn_dim=32,
-        word_embed_proj_dim=8,
-        bos_token_id=None,
-        eos_token_id=None,
-        pad_token_id=None,
-    ),
+    "gpt2": GPT2Config(**OF_ALL, n_positions=LONGEST, n_embd=WIDTH, n_layer=2, n_head=2),
+    "gpt-neox": GPTNeoXConfig(**NAMED_BY_WORDS, intermediate_size=32),
+    "llama": LlamaConfig(**NAMED_BY_WORDS, intermediate_size=32),
+    "opt": OPTConfig(**OPT, word_embed_proj_dim=WIDTH),
+    "opt with a narrow embedding": OPTConfig(**OPT, word_embed_proj_dim=8),
 }
 
 

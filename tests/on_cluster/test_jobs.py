@@ -1,11 +1,12 @@
 """`launch` and `cancel` against a real job server.
 
-Run alone: python -m pytest tests/dispatch/test_jobs.py
+Run alone: python -m pytest tests/on_cluster/test_jobs.py
 """
 
 import contextlib
 import json
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -18,8 +19,8 @@ import pandas as pd
 import pytest
 
 from tests.conftest import UNILAW
-from tests.dispatch.cuttable_wire import CuttableWire
-from tests.dispatch.job_cluster import Cluster, folder_with_namesakes, job_cluster
+from tests.on_cluster.cuttable_wire import CuttableWire
+from tests.on_cluster.job_cluster import Cluster, folder_with_namesakes
 
 # a busy machine takes minutes for what takes half of one
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
@@ -65,14 +66,6 @@ tasks:
   - task: gate
     grid: {width: [4, 8]}
 """
-
-
-@pytest.fixture(scope="module")
-def cluster(
-    environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Cluster]:
-    with job_cluster(environment, tmp_path_factory.mktemp("cluster")) as cluster:
-        yield cluster
 
 
 @pytest.fixture
@@ -139,7 +132,20 @@ def rows(store: Path) -> pd.DataFrame:
     return pd.read_parquet(store).sort_values("trial_id", ignore_index=True)
 
 
-def test_launched_twice_runs_once_and_survives_a_cut_wire(cluster, folder, tmp_path):
+MEASURED = [
+    "trial_id",
+    "p",
+    "epochs",
+    "train_loss",
+    "test_loss",
+    "stability_attack_mean",
+    "lip_lower_grad",
+    "data_hash",
+]
+"""Columns that are equal wherever a trial runs."""
+
+
+def test_launched_twice_runs_once_and_survives_a_cut_wire(cluster, folder, tmp_path, unilaw_here):
     store = tmp_path / "rows"
     gate = tmp_path / "gate"
     (folder / "small.yaml").write_text(SMALL + f"    fixed: {{gate: {gate}}}\n")
@@ -168,6 +174,15 @@ def test_launched_twice_runs_once_and_survives_a_cut_wire(cluster, folder, tmp_p
     there = rows(store)
     assert there["ray_version"].notna().all()
     assert there["status"].eq("ok").all() and len(there) == 2
+
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "task.py").write_text(TASK)
+    shutil.copy(folder / "small.yaml", here)
+    sweep = ("small.yaml", "--task-file", "task.py")
+    inline = unilaw_here("run", *sweep, "--inline", "--store", "rows", cwd=here)
+    assert inline.returncode == 0, inline.stderr
+    pd.testing.assert_frame_equal(there[MEASURED], rows(here / "rows")[MEASURED], check_exact=True)
 
 
 @pytest.mark.soak
@@ -266,13 +281,17 @@ def test_what_is_wrong_here_is_said_before_anything_is_submitted(cluster, folder
 
 
 @pytest.mark.parametrize(
-    "user", [{"RAY_AUTH_MODE": "disabled"}, {"RAY_AUTH_TOKEN": "x" * 64}], ids=["none", "another"]
+    "user",
+    [
+        pytest.param({"RAY_AUTH_MODE": "disabled"}, id="none", marks=pytest.mark.soak),
+        pytest.param({"RAY_AUTH_TOKEN": "x" * 64}, id="another"),
+    ],
 )
 def test_without_the_token_nothing_is_submitted_and_no_token_is_shown(
     cluster, folder, user: dict[str, str]
 ):
     before = len(ask(cluster, ""))
-    other = Cluster(cluster.url, {**cluster.environment, **user})
+    other = cluster._replace(environment={**cluster.environment, **user})
     launch = ("launch", "small.yaml", "--task-file", "random.py", "--store", "/rows")
     refused = unilaw(other, folder, *launch, "--address", cluster.url)
     assert refused.returncode == 2

@@ -23,6 +23,8 @@ class Cluster(NamedTuple):
 
     url: str
     """Of the job server."""
+    address: str
+    """Of the head, for `run --address`."""
     environment: dict[str, str]
     """Of a user who has the token."""
 
@@ -56,7 +58,7 @@ def job_cluster(environment: dict[str, str], folder: Path) -> Iterator[Cluster]:
         _running_node(head, of_nodes, start, log=folder / "head.log"),
         _running_node(node, of_nodes, start, log=folder / "node.log"),
     ):
-        yield Cluster(f"http://127.0.0.1:{dashboard_port}", of_user)
+        yield Cluster(f"http://127.0.0.1:{dashboard_port}", f"127.0.0.1:{port}", of_user)
 
 
 @contextlib.contextmanager

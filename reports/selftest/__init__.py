@@ -1,0 +1,1 @@
+"""Plant known truths in simulated stores, and count how often the report states them."""

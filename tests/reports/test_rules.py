@@ -1,0 +1,34 @@
+"""The rules' version changes with the rules, and the page says whether they are older than the
+rows.
+
+Run alone: python -m pytest tests/reports/test_rules.py
+"""
+
+import pandas as pd
+import pytest
+
+from reports.rules import RULES, rules_hash, rules_sentence
+
+
+def test_the_version_stands_for_the_rules_as_they_are():
+    """Whoever changes a rule gives it the next version, its date, and this hash."""
+    assert rules_hash() == RULES.hash
+
+
+@pytest.mark.parametrize(
+    ("hours", "expected"),
+    [
+        ((1, 2), "older than all 2 rows"),
+        ((-1, -2), "All 2 rows were measured before"),
+        ((-1, 1), "1 of 2 rows were measured before"),
+    ],
+)
+def test_the_page_says_which_came_first(hours, expected):
+    trials = pd.DataFrame(
+        {
+            "trial_id": ["a", "b"],
+            "finished_at": [pd.Timestamp(RULES.since) + pd.Timedelta(hours=h) for h in hours],
+        }
+    )
+    sentence = str(rules_sentence(trials))
+    assert expected in sentence and RULES.hash in sentence

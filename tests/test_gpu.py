@@ -1,0 +1,108 @@
+"""What must hold on a machine with a CUDA GPU: the CPU's figures, shared GPUs, and a failure that
+says when the memory is full.
+
+Run alone: python -m pytest tests/test_gpu.py
+"""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import safetensors.torch
+import torch
+
+from harness.execution import limits
+from harness.execution.run_batch import run_batch
+from harness.execution.trial_result import TrialResult
+from harness.remeasure import MEASURED
+from harness.sweeps.sweep import parse_sweep
+from harness.sweeps.trial import Batch, RunSettings, Trial
+from tests import FAILING_TASK
+from tests.measures.agreement import alike
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.slow,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA GPU"),
+]
+
+POINTS = 16
+
+SPHERE = "{task: sphere, fixed: {n: 64, d: 6, max_epochs: 5}, grid: {width: [4, 8]}}"
+MNIST = "{task: mnist, fixed: {n: 40, label_flip: 0.2, width: 4, max_epochs: 3}}"
+CNN = "{task: mnist, fixed: {n: 40, label_flip: 0.2, model: cnn, max_epochs: 2}}"
+STACKS = {"two mlps": SPHERE, "one mlp": MNIST, "a cnn": CNN}
+
+
+def trials_of(entry: str) -> tuple[Trial, ...]:
+    text = f"name: a\nseeds: [0]\ntasks:\n  - {entry}\n"
+    return tuple(parse_sweep(text, "sweep.yaml").trials)
+
+
+def go(trials: tuple[Trial, ...], gpus: float, trained: str | None = None) -> list[TrialResult]:
+    """Train the trials as one stack, or measure their kept weights."""
+    settings = RunSettings(1, gpus, 300.0, 10**8, POINTS, checkpoints=None)
+    results = run_batch(Batch((trials,)), settings._replace(trained=trained))
+    assert [result.failure_kind for result in results] == [None] * len(trials), results
+    return results
+
+
+@pytest.mark.parametrize("entry", STACKS.values(), ids=STACKS.keys())
+def test_a_stack_trains_on_the_gpu_as_on_the_cpu(entry: str):
+    trials = trials_of(entry)
+    on_gpu = go(trials, gpus=1)
+    on_cpu = go(trials, gpus=0)
+    for gpu, cpu in zip(on_gpu, on_cpu, strict=True):
+        assert gpu.columns["gpu"] and not cpu.columns["gpu"]
+        for name in ("data_hash", "p", "epochs", "stop_reason", "stack_size"):
+            assert gpu.columns[name] == cpu.columns[name], name
+        for name in ("train_loss", "test_loss"):
+            assert gpu.columns[name] == pytest.approx(cpu.columns[name], rel=1e-4), name
+
+        weights = safetensors.torch.load(gpu.weights or b"")
+        for name, tensor in safetensors.torch.load(cpu.weights or b"").items():
+            torch.testing.assert_close(weights[name], tensor, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("entry", STACKS.values(), ids=STACKS.keys())
+def test_the_same_weights_measure_on_the_gpu_as_on_the_cpu(entry: str, tmp_path: Path):
+    trials = trials_of(entry)
+    for trial, result in zip(trials, go(trials, gpus=0), strict=True):
+        (tmp_path / f"{trial.trial_id}.safetensors").write_bytes(result.weights or b"")
+
+    kept = str(tmp_path / "{}.safetensors")
+    on_gpu = go(trials, gpus=1, trained=kept)
+    on_cpu = go(trials, gpus=0, trained=kept)
+    for gpu, cpu in zip(on_gpu, on_cpu, strict=True):
+        measured = (set(MEASURED) & cpu.columns.keys()) - {"measure_s", "measure_share"}
+        assert "stability_attack_mean" in measured
+        for name in measured:
+            assert alike(name, gpu.columns[name], cpu.columns[name], POINTS), name
+
+
+@pytest.mark.ray
+def test_two_trials_share_a_gpu(unilaw, tmp_path: Path):
+    """Each has so many epochs that it is a batch of its own, and sleeps, so that they meet."""
+    (tmp_path / "two.yaml").write_text(
+        "name: two\nseeds: [0]\nresources: {gpus: auto}\ntasks:\n"
+        "  - {task: trouble, fixed: {nap: 20, max_epochs: 2000}, grid: {n: [16, 17]}}\n"
+    )
+    done = unilaw("run", "two.yaml", "--task-file", FAILING_TASK, "--store", "rows", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+    rows = pd.read_parquet(tmp_path / "rows")
+    assert rows["status"].eq("ok").all() and rows["gpu"].notna().all()
+    assert len(rows) == 2 and 0 < rows["gpus"].sum() <= 1
+    assert rows["started_at"].max() < rows["finished_at"].min(), "at work at one time"
+
+
+def test_a_full_gpu_is_a_row_that_says_so(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(limits, "allocator_fraction", lambda gpus, gpu_bytes: 2**20 / gpu_bytes)
+    trials = trials_of("{task: sphere, fixed: {n: 64, d: 6, depth: 2, width: 4000, max_epochs: 1}}")
+    settings = RunSettings(1, 1, 300.0, 0, 0, checkpoints=None)
+    try:
+        (result,) = run_batch(Batch((trials,)), settings)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert result.failure_kind == "oom", result.columns
+    assert "OutOfMemoryError" in result.columns["failure_message"]
