@@ -41,8 +41,8 @@ class Effort(NamedTuple):
 DEFAULT = Effort()
 
 IN_REACH = 1.3
-"""A further rival is aimed at from points whose first-order distance to it is below this multiple
-of the distance that is known already."""
+"""The search aims at a further rival from every point whose first-order distance to that rival is
+below this multiple of the nearest change found so far."""
 KNOWN_IN_REACH = 2.0
 """A change of label in the direction of a neighbour counts up to this multiple of what the first
 run found. The search then begins a second time, in that direction."""
@@ -86,8 +86,8 @@ class Nearest(NamedTuple):
     change: Tensor
     """Inputs of the shape of x, NaN where none was found."""
     first: Tensor
-    """(B,) distances at which the first run of the search ended. Where they are far beyond that of
-    the change, the search cannot be trusted."""
+    """(B,) distances at which the first run of the search ended. Where one far exceeds the distance
+    of `change`, the search cannot be trusted."""
 
 
 @torch.no_grad()

@@ -38,7 +38,7 @@ def radius_ceiling(x: np.ndarray, y: np.ndarray, give_up: int, sphere: bool = Fa
     enough = np.searchsorted(apart, np.unique(apart), side="right")  # pairs up to each distance
 
     def needed(pairs: int) -> float:
-        """Return how many points the nearest `pairs` make one give up, at least."""
+        """Return how many points at least the nearest `pairs` pairs force to be given up."""
         rows, columns = one[:pairs], other[:pairs]
         if not two_classes:
             rows, columns = np.r_[rows, columns], np.r_[columns, rows]

@@ -19,7 +19,7 @@ from harness.measures.geometry import centred
 
 DIRECTIONS = 10
 BEYOND = 5
-"""Fewest inputs beyond t. With fewer, the share beyond t is mostly chance."""
+"""Least number of inputs beyond t. With fewer, the share beyond t is mostly chance."""
 
 
 class Isoperimetry(NamedTuple):

@@ -19,8 +19,8 @@ SEARCH_END = 0.03
 FIRST_RADIUS = 3.0
 """The first radius over the first-order distance."""
 WANDER_DIRECTIONS = 8
-"""Number of random directions that a point without a gradient tries in turn, unless it knows where
-another label lies."""
+"""Number of random directions. A point without a gradient tries them in turn, unless another label
+is known nearby: then it moves towards that."""
 
 
 class Search(NamedTuple):

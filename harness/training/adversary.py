@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from harness.task import Config
-from harness.training.balls import BALLS, Norm
+from harness.task.config import AdversaryNorm
+from harness.training.balls import BALLS
 from harness.training.program import Program
 
 
@@ -27,7 +28,7 @@ class Adversary(NamedTuple):
     steps: int
     step_size: float
     random_start: bool
-    norm: Norm = "linf"
+    norm: AdversaryNorm = "linf"
 
 
 def adversary_of(config: Config) -> Adversary | None:

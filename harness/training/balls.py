@@ -4,13 +4,14 @@ A ball knows a uniform random point of it, the direction of steepest ascent at u
 norm, and how to bring inputs back inside. Inputs are (M, B, *input_shape), one ball per input.
 """
 
-from collections.abc import Sequence
-from typing import Literal, Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-Norm = Literal["linf", "l2"]
+from harness.task.config import AdversaryNorm
+
 Box = tuple[float, float]
 
 
@@ -82,7 +83,10 @@ class L2Ball:
         return at.clamp(*self.box) if self.box else at
 
 
-BALLS: dict[Norm, type[LinfBall] | type[L2Ball]] = {"linf": LinfBall, "l2": L2Ball}
+BALLS: dict[AdversaryNorm, Callable[[float, Box | None], Ball]] = {
+    "linf": LinfBall,
+    "l2": L2Ball,
+}
 
 
 def _unit(v: Tensor, first: int) -> Tensor:

@@ -93,7 +93,8 @@ def _curves(
     seeds: int,
     onset: float,
 ) -> tuple[Curve, ...]:
-    """Return a curve for every n and d. onset: the smallest size that fits, as a multiple of n."""
+    """Return a curve for every n and d. onset: the smallest size below the noise, as a
+    multiple of n."""
     return tuple(
         Curve(n, d, tuple(size(width, d) for width in widths), seeds, onset * n)
         for n in ns

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from harness.task import Config
+from harness.task.config import AdversaryNorm
 from harness.training.adversary import Adversary, adversary_of
-from harness.training.balls import BALLS, L2Ball, LinfBall, Norm
+from harness.training.balls import BALLS, L2Ball, LinfBall
 from tasks.models import mlp
 from tests.training.attacked_models import (
     BOXES,
@@ -89,7 +90,7 @@ def test_more_steps_find_a_larger_loss(seed: int):
 def test_random_offsets_are_uniform_in_the_l2_ball():
     """Of a uniform point in d dimensions, (length/radius)^d is uniform on [0, 1], and its direction
     has mean 0."""
-    (draw,) = [torch.Generator().manual_seed(0)]
+    draw = torch.Generator().manual_seed(0)
     offsets = L2Ball(2.0, None).random_offsets([draw], torch.zeros(1, 4000, D))[0]
     share = (lengths(offsets) / 2.0) ** D
     counts = share.histc(4, 0, 1) / len(share)
@@ -98,7 +99,7 @@ def test_random_offsets_are_uniform_in_the_l2_ball():
 
 
 @pytest.mark.parametrize("norm", BALLS)
-def test_a_zero_gradient_moves_nothing(norm: Norm):
+def test_a_zero_gradient_moves_nothing(norm: AdversaryNorm):
     zero = torch.zeros(2, 3, 4)
     assert torch.equal(BALLS[norm](0.1, None).ascent(zero), zero)
 
@@ -137,7 +138,7 @@ def test_an_l2_adversary_of_a_configuration():
 
 
 def test_the_step_size_of_linf_is_what_it_was():
-    """To the last bit: it is part of the trial's identity."""
+    """The default is the same to the last bit, because it is part of a trial's identity."""
     config = Config(adversary="pgd", adversary_radius=0.1, adversary_steps=7)
     assert config.adversary_step_size == 4 * 0.1 / (3 * 7)
 
