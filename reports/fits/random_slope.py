@@ -39,6 +39,8 @@ DRAWS = 256
 """Points of the generalised distribution of τ² and the noise."""
 HALVINGS = 30
 """Of an interval, to solve for τ² and for a half-width."""
+LEAST_RANGE = 1e-6
+"""Of log size, below which two sizes count as one."""
 TINY = 1e-15
 """Noise variance of made-up curves that are exact."""
 
@@ -87,6 +89,12 @@ class MeanSlope(NamedTuple):
     pooled: bool
 
 
+def sloped(x: np.ndarray, curves: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return the curves, given by the positions of their cells, that have at least two sizes.
+    x: (K,) log size of each cell."""
+    return [own for own in curves if len(own) > 1 and np.ptp(x[own]) > LEAST_RANGE]
+
+
 def curve_slopes(
     x: np.ndarray, y: np.ndarray, w: np.ndarray, curves: Sequence[np.ndarray]
 ) -> CurveSlopes:
@@ -99,15 +107,11 @@ def curve_slopes(
     spreads = []
     residual = np.zeros(y.shape[:-1])
     freedom = 0
-    for own in curves:
-        if len(own) < 2:
-            continue
+    for own in sloped(x, curves):
         weight = w[own] / w[own].sum()
         dx = x[own] - weight @ x[own]
         dy = y[..., own] - (y[..., own] @ weight)[..., None]
         spread = w[own] @ dx**2
-        if spread <= 1e-12:
-            continue
         slope = dy @ (w[own] * dx) / spread
         slopes.append(slope)
         spreads.append(spread)
