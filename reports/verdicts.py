@@ -23,6 +23,9 @@ ATTAINS = "attains the law's order"
 STEEPER = "steeper than the law's bound in the long run"
 CANNOT_TELL = "cannot tell"
 CAME_TRAINED = "trained elsewhere, outside the law's condition: no fit, no verdict"
+STOPPED_AT_NOISE = (
+    "no fit, no verdict: training stopped at the noise level, where the radius is 0 by construction"
+)
 
 
 class SlopeVerdict(NamedTuple):
@@ -66,7 +69,7 @@ def judge(slopes: dict[int, Slope], unmet: str, sign: int) -> SlopeVerdict:
     first = next(iter(slopes))
     slope, verdict = filtered[first]
     found = SlopeVerdict(slope, verdict, filtered)
-    if unmet and (not slope.failure or unmet == CAME_TRAINED):
+    if unmet and (not slope.failure or unmet in (CAME_TRAINED, STOPPED_AT_NOISE)):
         return found._replace(verdict=unmet)
     if found.flips:
         return found._replace(verdict=_flipped(found))

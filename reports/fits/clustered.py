@@ -78,19 +78,26 @@ class ClusteredFit:
         variance = sum((score @ direction) ** 2 for score in self.scores)
 
         # The variance estimate is Σ (v_g·M·errors)², v_g = direction·X'A and M = I − H. Its mean
-        # and spread need M's products with v alone, of all pairs of curves.
+        # and spread are traces of the covariance of these C sums, a diagonal less a low rank.
         v = [direction @ adjusted for adjusted in self.adjusted]
         z = np.stack([own @ x for own, x in zip(v, self.designs, strict=True)])
-        of_cells = np.diag([own @ own for own in v]) - z @ self.bread @ z.T
-        level = np.diag([own @ ones for own, ones in zip(v, self.levels, strict=True)])
-        level = level - z @ self.bread @ self.level_sums.T
-        gram = of_cells + self.shared[..., None, None] * (level @ level.T)
-        return Contrast(
-            self.coefficients @ combination,
-            np.sqrt(variance),
-            _satterthwaite(gram),
-            float(_satterthwaite(of_cells)),
+        of_cells = np.array([own @ own for own in v])
+        of_level = np.array([own @ ones for own, ones in zip(v, self.levels, strict=True)])
+
+        factor = np.hstack([z @ self.bread, of_level[:, None] * self.level_sums])
+        size = len(self.bread)
+        cells, levels = np.zeros((2, 2 * size, 2 * size))
+        cells[:size, :size] = np.linalg.inv(self.bread)
+        levels[:size, :size] = -self.level_sums.T @ self.level_sums
+        levels[:size, size:] = levels[size:, :size] = np.eye(size)
+
+        shared = self.shared[..., None]
+        freedom = _satterthwaite(
+            of_cells + shared * of_level**2, factor, cells + shared[..., None] * levels
         )
+        of_design = _satterthwaite(of_cells, factor, cells)
+        value = self.coefficients @ combination
+        return Contrast(value, np.sqrt(variance), freedom, float(of_design))
 
     def _shared(self, residual: np.ndarray, curves: Sequence[np.ndarray]) -> np.ndarray:
         """Return the variance of the curves' levels over that of the cells, by moments: from the
@@ -98,13 +105,12 @@ class ClusteredFit:
         sums = np.stack(
             [residual[..., own] @ ones for own, ones in zip(curves, self.levels, strict=True)], -1
         )
-        cells = sum(len(own) for own in curves)
-        weights = np.diag([ones @ ones for ones in self.levels])
-        between = weights - self.level_sums @ self.bread @ self.level_sums.T
+        weights = np.array([ones @ ones for ones in self.levels])
+        trace, square = _traces(weights, self.level_sums, self.bread)
 
         # expected squares: [all, sums] = moments · [variance of cells, variance of levels]
-        trace = float(np.trace(between))
-        moments = np.array([[cells - len(self.bread), trace], [trace, (between**2).sum()]])
+        freedom = residual.shape[-1] - len(self.bread)
+        moments = np.array([[freedom, trace], [trace, square]])
         squares = np.stack([(residual**2).sum(-1), (sums**2).sum(-1)], -1)
         if np.linalg.matrix_rank(moments) < 2:
             return np.zeros(squares.shape[:-1])
@@ -114,6 +120,24 @@ class ClusteredFit:
         return np.where(of_level > 0, ratio, 0.0)
 
 
-def _satterthwaite(gram: np.ndarray) -> np.ndarray:
-    """Return the degrees of freedom (...) of a sum of squares with this covariance (..., C, C)."""
-    return np.trace(gram, axis1=-2, axis2=-1) ** 2 / (gram**2).sum((-2, -1))
+def _satterthwaite(diagonal: np.ndarray, factor: np.ndarray, middle: np.ndarray) -> np.ndarray:
+    """Return the degrees of freedom (...) of a sum of C squares with the covariance of
+    `_traces`."""
+    trace, square = _traces(diagonal, factor, middle)
+    return trace**2 / square
+
+
+def _traces(
+    diagonal: np.ndarray, factor: np.ndarray, middle: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the traces (...) of G and of G², G = diag(diagonal) − factor·middle·factor', without
+    making G. diagonal: (..., C); factor: (C, m); middle: (..., m, m)."""
+    crossed = middle @ (factor.T @ factor)
+    low_rank = ((factor @ middle) * factor).sum(-1)
+    trace = diagonal.sum(-1) - np.trace(crossed, axis1=-2, axis2=-1)
+    square = (
+        (diagonal**2).sum(-1)
+        - 2 * (diagonal * low_rank).sum(-1)
+        + np.trace(crossed @ crossed, axis1=-2, axis2=-1)
+    )
+    return trace, square

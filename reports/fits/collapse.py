@@ -20,8 +20,8 @@ from reports.fits.random_slope import LEVEL
 MIN_CURVES = 6
 """Curves (n, d combinations) below which there is no interval: they are what it rests on."""
 LEAST_FREEDOM = 3.0
-"""Degrees of freedom below which a contrast gets no interval: those of the design, so that a refusal
-does not depend on the values measured."""
+"""Degrees of freedom below which a contrast gets no interval. They are those of the design, so that
+a refusal does not depend on the values measured."""
 TESTS = 2
 """Tests that can contradict a variable, one of n and one of d. Each interval of a difference has
 the level 1 − (1 − LEVEL)/TESTS, so that a true variable is contradicted in at most 5 % of cases."""

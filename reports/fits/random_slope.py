@@ -35,9 +35,9 @@ POOLED_FREEDOM = 3
 """Curves in all, and degrees of freedom over kinds, from which on a pooled spread counts."""
 OTHER_NOISE = 0.05
 """Level of the two-sided F test by which a kind's noise counts as another than the pooled one."""
-DRAWS = 256
+DRAWS = 128
 """Points of the generalised distribution of τ² and the noise."""
-HALVINGS = 30
+HALVINGS = 24
 """Of an interval, to solve for τ² and for a half-width."""
 LEAST_RANGE = 1e-6
 """Of log size, below which two sizes count as one."""
