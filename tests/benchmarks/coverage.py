@@ -289,10 +289,10 @@ def main() -> None:
         by_law, by_samples = contradictions(design, draws, seed)
         print(f"| {design.name} | {by_law:.3f} | {by_samples:.3f} |", flush=True)
 
-    few = max(draws // 20, 20)
+    few = max(draws // 5, 20)
     print(f"\n| truth, {few} draws | curves × cells | power | knee counts | covers | log width |")
     print("|---|---|---|---|---|---|")
-    for curves, cells in ((3, 8), (6, 8)):
+    for curves, cells in ((3, 8), (6, 8), (12, 6), (16, 7)):
         for seed, shape in enumerate(SHAPES):
             counts, covers, width = knees(shape, curves, cells, few, seed)
             power = ""
