@@ -62,9 +62,9 @@ class Forms(NamedTuple):
     """How the forms predict curves that they have not seen.
 
     errors: typical factor, exp(RMS log error), of each form. gains: rival → its squared log error
-    less that of the broken form, adjusted as above, with a 95 % interval over curves; positive where
-    the broken form predicts better. broken: the knee of the broken form, whether it counts or not. knee: the same
-    where it counts, otherwise None.
+    less that of the broken form, adjusted as above, with a 95 % interval over curves; positive
+    where the broken form predicts better. broken: the knee of the broken form, whether it counts or
+    not. knee: the same where it counts, otherwise None.
     """
 
     errors: dict[str, float]
