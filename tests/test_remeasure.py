@@ -82,12 +82,11 @@ def rows(folder: Path) -> pd.DataFrame:
     return Store.open(folder).read().rows
 
 
-@pytest.mark.parametrize("inline", [True, pytest.param(False, marks=pytest.mark.ray)])
 def test_everything_measured_is_new_and_everything_trained_is_as_it_was(
-    store: Path, monkeypatch: pytest.MonkeyPatch, inline: bool
+    store: Path, monkeypatch: pytest.MonkeyPatch
 ):
     before = latest(rows(store)).set_index("trial_id")
-    assert unilaw(monkeypatch, "measure", str(store), *(["--inline"] if inline else [])) == 0
+    assert unilaw(monkeypatch, "measure", str(store), "--inline") == 0
     assert len(rows(store)) == 12
     after = latest(rows(store)).set_index("trial_id").loc[before.index]
     assert after["measures_version"].eq(MEASURES_VERSION).all()

@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from harness.planning.cores import cores_here
 from harness.store.store import Store
 from tests import FAILING_TASK
 from tests.conftest import UNILAW
@@ -27,16 +28,18 @@ pytestmark = [
 ]
 
 TRIALS = 4
-SLOW = """\
+SLOW = f"""\
 name: slow
 seeds: [0]
+resources: {{cpus: {cores_here()}}}
 tasks:
   - task: trouble
-    fixed: {nap: 0.5, max_epochs: 2000}
-    grid: {n: {range: [16, 20]}}
-limits: {measure_points: 8}
+    fixed: {{nap: 0.5, max_epochs: 2000}}
+    grid: {{n: {{range: [16, {16 + TRIALS}]}}}}
+limits: {{measure_points: 0}}
 """
-"""With this many epochs, every trial is a batch of its own."""
+"""With this many epochs, every trial is a batch of its own. One worker takes them all: the start of
+another would take longer than the trials."""
 
 ARGUMENTS = ["run", "slow.yaml", "--task-file", str(FAILING_TASK), "--store", "rows"]
 
@@ -54,7 +57,7 @@ def working(session: int) -> list[str]:
 
 @pytest.fixture
 def half_way(tmp_path: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """A run in a session of its own, with at least one of its trials done and more under way."""
+    """A run in a session of its own, with at least one of its trials done and another under way."""
     (tmp_path / "slow.yaml").write_text(SLOW)
     # what a shell starts in the background ignores the signal, and so do its children
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
