@@ -27,7 +27,7 @@ pytestmark = [
     ),
 ]
 
-TRIALS = 4
+TRIALS = 3
 SLOW = f"""\
 name: slow
 seeds: [0]

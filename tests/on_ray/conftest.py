@@ -28,7 +28,7 @@ GPUS = 2
 RUN = ("run", "mixed.yaml", "--task-file", "my_tasks.py", "--store")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def ray_here() -> Iterator[None]:
     """A Ray of this process, with CPUS and GPUS in name. Every run of this process then uses it."""
     ray.init(

@@ -20,7 +20,7 @@ from harness.sweeps.trial import Batch
 from harness.terminal.progress import Progress
 from tests.test_harmful_trials import BUGS, GOOD, HARMFUL_TASK
 
-pytestmark = [pytest.mark.ray, pytest.mark.soak]
+pytestmark = pytest.mark.ray
 
 HARMS = ("keyboard-interrupt", "mute", "float64", "nan-dimension")
 

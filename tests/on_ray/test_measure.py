@@ -53,7 +53,7 @@ def test_everything_measured_is_new_and_everything_trained_is_as_it_was(
     store = Store.open(tmp_path / "rows")
     before = store.read().rows.sort_values("trial_id", ignore_index=True)
 
-    done = unilaw_here("measure", "rows", "--again", cwd=tmp_path)
+    done = unilaw_here("measure", "rows", "--again", "--points", 8, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("2 measured, 0 not")
     assert sum(len(batch.trials) for batch in finished) == 2

@@ -23,6 +23,7 @@ from tests.training.toy_models import (
     IMAGES,
     NETS,
     TOY,
+    TRAINED,
     Build,
     Maxout,
     Residual,
@@ -77,7 +78,7 @@ def assert_close(outputs: torch.Tensor, own: list[torch.Tensor]) -> None:
 
 
 @pytest.mark.slow
-@every(TOY)
+@every(TRAINED)
 def test_weights_after_eight_steps_are_plain_adams(
     build: Build, sizes: tuple[int, ...], kind: list[tuple[int, float]], outputs: int
 ):
