@@ -36,7 +36,7 @@ class EveryShape(nn.Module):
         x = x + second(x).sum(1, keepdim=True)  # shapes that differ
         x = x + third(x).sum(-1, dtype=torch.float64).float()[:, None]
         x = self.plain_norm(x) * self.no_bias(x)
-        x = torch.addmm(torch.zeros(1, 1, device=x.device), x, last.weight, beta=2)
+        x = torch.addmm(torch.zeros(1, 1, device=x.device), x, self.no_bias.weight, beta=2)
         return nn.functional.gelu(last(x), approximate="none") + 1
 
 
