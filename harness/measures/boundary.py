@@ -103,8 +103,9 @@ def nearest_change(
     """Return the nearest label change around each x (B, *input_shape).
 
     `starts` (G, N, *input_shape) are inputs to start from: N for each of G equally long runs of
-    points. `wander` (R, *x.shape) holds random directions, taken in turn by points without a
-    gradient. `at_x` are the margins of the predicted labels at x, if they are known.
+    points, NaN where a run has fewer. `wander` (R, *x.shape) holds random directions, taken in turn
+    by points without a gradient. `at_x` are the margins of the predicted labels at x, if they are
+    known.
 
     The result is the nearest of these: what `descend` finds from x; changes in reach in the
     directions of the nearest `starts` with another label, and what it finds from the direction of

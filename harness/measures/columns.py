@@ -17,7 +17,7 @@ from harness.measures.ceiling_columns import ceiling_columns
 from harness.measures.certified_bound import certified_bound
 from harness.measures.dataset import describe
 from harness.measures.measured import Measured
-from harness.measures.points import STARTS, Draw, Probe
+from harness.measures.points import Draw, Probe
 from harness.measures.sensitivity import sensitivity
 from harness.measures.token_changes import token_response
 from harness.measures.training_radius_columns import training_radius_columns
@@ -150,7 +150,6 @@ def _together(samples: Sequence[Data], counts: PointCounts) -> Iterator[list[int
         (
             min(counts.stability, len(data.x_test)),
             min(counts.training_radius, len(data.x_train)),
-            len(data.x_train[:STARTS]),
             data.classes,
             data.manifold,
             data.box,

@@ -90,9 +90,9 @@ def _chord(probe: Probe) -> Tensor:
     x = probe.x * probe.units()
     model = along_rays(probe.raw)
 
-    starts = torch.cat([draw.starts * draw.unit for draw in probe.draws])
     wander = torch.cat([draw.wander for draw in probe.draws], dim=1)
-    found = nearest_change(model, x, probe.each(starts), probe.classes, wander)
+    units = probe.each(probe.units())[:, :1]
+    found = nearest_change(model, x, probe.starts() * units, probe.classes, wander)
 
     change = changing(model, x, found.change, probe.classes)
     return l2_distance(x, F.normalize(change, dim=1))

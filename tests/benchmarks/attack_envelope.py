@@ -25,6 +25,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
@@ -212,6 +213,11 @@ def fab_attacks() -> dict[str, Attack]:
 
 
 def adv_lib_attacks() -> dict[str, Attack]:
+    # adv-lib imports both of these, and none of the attacks below uses them. visdom does not build
+    # everywhere, and torchvision must match torch to the digit.
+    for unused in ("visdom", "torchvision", "torchvision.models"):
+        sys.modules.setdefault(unused, ModuleType(unused))
+
     from adv_lib import attacks  # pyright: ignore[reportMissingImports]
 
     scale = HIGH - LOW
