@@ -30,6 +30,11 @@ TOGETHER_BYTES = 3_000_000
 """Models are measured together as long as their points take no more bytes than this. Beyond it the
 processor's cache is the limit."""
 
+GPU_PART = 1 / 1600
+"""On a GPU the limit is this part of its memory. Gradients towards ten rivals, their copies, and
+activations take up to a hundred times the points' bytes, and a batch may have only a sixteenth of a
+GPU. When they do not fit, each model is measured by itself."""
+
 
 @sdpa_kernel(SDPBackend.MATH)
 def measure(
@@ -145,7 +150,7 @@ def _rows(samples: Sequence[Data]) -> list[list[int]]:
 
 def _together(samples: Sequence[Data], counts: PointCounts) -> Iterator[list[int]]:
     """Yield runs of neighbouring models that have the same kind of target, input space and number
-    of points, at most TOGETHER_BYTES of points at a time."""
+    of points, at most `_most_bytes` of points at a time."""
     kinds = [
         (
             min(counts.stability, len(data.x_test)),
@@ -156,13 +161,23 @@ def _together(samples: Sequence[Data], counts: PointCounts) -> Iterator[list[int
         )
         for data in samples
     ]
+    if not samples:
+        return
+    most = _most_bytes(samples[0].x_test.device)
     begin = 0
     for end in range(1, len(samples) + 1):
         count = end - begin + 1  # models, if the one at `end` joins
         bytes_with_next = 4 * max(kinds[begin][:2]) * samples[begin].x_test[0].numel() * count
-        if end == len(samples) or kinds[end] != kinds[begin] or bytes_with_next > TOGETHER_BYTES:
+        if end == len(samples) or kinds[end] != kinds[begin] or bytes_with_next > most:
             yield list(range(begin, end))
             begin = end
+
+
+def _most_bytes(device: torch.device) -> float:
+    """Return how many bytes the points of models that are measured together may take."""
+    if device.type != "cuda":
+        return TOGETHER_BYTES
+    return GPU_PART * torch.cuda.mem_get_info(device)[1]
 
 
 def on_device(data: Data, device: torch.device) -> Data:
