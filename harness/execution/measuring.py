@@ -4,21 +4,26 @@ Models of one structure on one kind of data are measured as one program: neighbo
 padding the smaller models costs less than another program does.
 """
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from typing import NamedTuple
 
+from torch.nn.modules.conv import _ConvNd
+
 from harness.execution.failures import PASSED_ON, caught
 from harness.execution.prepared import Prepared
 from harness.execution.trial_result import TrialResult
 from harness.measures import Measured, measure
+from harness.measures.counts import count_saved_bytes
 from harness.process_state import own_process_state
 from harness.training.stack import Program, stack
 
-PROGRAM_WEIGHTS = {"cpu": 2_000, "cuda": 2_000_000}
-"""A program of its own costs a model as much time as this many further weights do: that of
-starting each operation."""
+PROGRAM_BYTES = {"cpu": 2_000, "cuda": 2_000_000}
+"""A program of its own takes as much longer, by starting each operation, as this many further bytes
+of activations per point do. On two layers over 16 numbers it is the step from 64 neurons to 300
+(LOG.md). On a GPU work is about a thousand times faster, and starting an operation is not."""
 
 Points = int | tuple[int, int, int]
 """The numbers of `PointCounts`, or one number for all."""
@@ -58,7 +63,11 @@ def _programs(members: Sequence[Prepared]) -> Iterator[list[int]]:
         alike[_kind(member)].append(i)
 
     for positions in alike.values():
-        size = {i: _weights(members[i]) for i in positions}
+        if len(positions) == 1:
+            yield positions
+            continue
+
+        size = {i: _activations(members[i]) for i in positions}
         device = members[positions[0]].data.x_train.device.type
         for together in _worth_padding(sorted(positions, key=size.__getitem__), size, device):
             yield sorted(
@@ -66,13 +75,15 @@ def _programs(members: Sequence[Prepared]) -> Iterator[list[int]]:
             )
 
 
-def _worth_padding(positions: list[int], size: dict[int, int], device: str) -> Iterator[list[int]]:
+def _worth_padding(
+    positions: list[int], size: dict[int, float], device: str
+) -> Iterator[list[int]]:
     """Cut models in order of size where padding all to the next one's size would cost more than the
     programs saved."""
     together = positions[:1]
     for i in positions[1:]:
         padding = sum(size[i] - size[smaller] for smaller in together)
-        if padding <= PROGRAM_WEIGHTS[device] * len(together):
+        if padding <= PROGRAM_BYTES[device] * len(together):
             together.append(i)
             continue
         yield together
@@ -82,12 +93,18 @@ def _worth_padding(positions: list[int], size: dict[int, int], device: str) -> I
 
 def _kind(member: Prepared) -> Hashable:
     """Return a value that is equal for models that may be stacked and share structure, input space
-    and kind of target."""
+    and kind of target.
+
+    On a CPU it differs for all models with convolutions: two CNNs as one program take 1.15 times as
+    long as one after the other (LOG.md).
+    """
     data = member.data
-    structure = tuple((name, type(m)) for name, m in member.model.named_modules())
+    modules = dict(member.model.named_modules())
+    convolves = any(isinstance(m, _ConvNd) for m in modules.values())
+    apart = not member.task.stackable or (convolves and data.x_train.device.type == "cpu")
     return (
         member.trial.ref,
-        structure if member.task.stackable else id(member.model),
+        id(member.model) if apart else tuple((name, type(m)) for name, m in modules.items()),
         data.x_train.shape[1:],
         data.classes,
         data.manifold,
@@ -95,8 +112,16 @@ def _kind(member: Prepared) -> Hashable:
     )
 
 
-def _weights(member: Prepared) -> int:
-    return sum(parameter.numel() for parameter in member.model.parameters())
+def _activations(member: Prepared) -> float:
+    """Return the bytes of a model's activations per sample. They are infinite for a model that
+    raises when it is called: it is measured, and fails, by itself."""
+    found = caught(_saved_bytes, member)
+    return math.inf if isinstance(found, TrialResult) else found
+
+
+@own_process_state()
+def _saved_bytes(member: Prepared) -> int:
+    return count_saved_bytes(member.model.eval(), member.data.x_train.shape[1:])
 
 
 def _measure_or_fail(

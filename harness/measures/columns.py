@@ -30,6 +30,11 @@ TOGETHER_BYTES = 3_000_000
 """Models are measured together as long as their points take no more bytes than this. Beyond it the
 processor's cache is the limit."""
 
+FEWER_COORDINATES = 4
+"""This multiple of it where models begin with a linear layer, and ℓ2 instruments work in the
+layer's coordinates instead of all inputs. Four MNIST MLPs of width 64 are measured 1.64 times as
+fast as one by one, without it 1.04 times (LOG.md)."""
+
 GPU_PART = 1 / 1600
 """On a GPU the limit is this part of its memory. Gradients towards ten rivals, their copies, and
 activations take up to a hundred times the points' bytes, and a batch may have only a sixteenth of a
@@ -67,7 +72,8 @@ def measure(
     if counts.stability == 0:
         return measured
     finite = [m for m in range(len(samples)) if math.isfinite(columns[m]["test_loss"])]
-    for chosen in _together([samples[m] for m in finite], counts):
+    most = _most_bytes(program, samples[0].x_test.device)
+    for chosen in _together([samples[m] for m in finite], counts, most):
         models = [finite[i] for i in chosen]
         part = _part(program, models, len(samples))
         sensitive = _at_points(
@@ -148,9 +154,9 @@ def _rows(samples: Sequence[Data]) -> list[list[int]]:
     return rows
 
 
-def _together(samples: Sequence[Data], counts: PointCounts) -> Iterator[list[int]]:
+def _together(samples: Sequence[Data], counts: PointCounts, most: float) -> Iterator[list[int]]:
     """Yield runs of neighbouring models that have the same kind of target, input space and number
-    of points, at most `_most_bytes` of points at a time."""
+    of points, at most `most` bytes of points at a time."""
     kinds = [
         (
             min(counts.stability, len(data.x_test)),
@@ -161,9 +167,6 @@ def _together(samples: Sequence[Data], counts: PointCounts) -> Iterator[list[int
         )
         for data in samples
     ]
-    if not samples:
-        return
-    most = _most_bytes(samples[0].x_test.device)
     begin = 0
     for end in range(1, len(samples) + 1):
         count = end - begin + 1  # models, if the one at `end` joins
@@ -173,11 +176,11 @@ def _together(samples: Sequence[Data], counts: PointCounts) -> Iterator[list[int
             begin = end
 
 
-def _most_bytes(device: torch.device) -> float:
+def _most_bytes(program: Program, device: torch.device) -> float:
     """Return how many bytes the points of models that are measured together may take."""
-    if device.type != "cuda":
-        return TOGETHER_BYTES
-    return GPU_PART * torch.cuda.mem_get_info(device)[1]
+    if device.type == "cuda":
+        return GPU_PART * torch.cuda.mem_get_info(device)[1]
+    return TOGETHER_BYTES * (FEWER_COORDINATES if program.first_layer() else 1)
 
 
 def on_device(data: Data, device: torch.device) -> Data:

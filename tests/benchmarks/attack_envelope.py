@@ -49,12 +49,13 @@ LOW, HIGH = -1.0, 2.0
 
 EFFORTS = {
     "ours": DEFAULT,
-    "ours, 12 steps, 1 rival": Effort(steps=12, rivals=1),
-    "ours, 24 steps, 1 rival": Effort(steps=24, rivals=1),
-    "ours, 16 steps, 2 rivals": Effort(steps=16, rivals=2),
-    "ours, 32 steps, 2 rivals": Effort(steps=32, rivals=2),
-    "ours, 48 steps, 3 rivals": Effort(steps=48, rivals=3),
-    "ours, 100 steps, 3 rivals": Effort(steps=100, rivals=3, neighbours=8),
+    "ours, 12 steps, 1 rival": Effort(steps=12, rivals=1, restarts=0),
+    "ours, 32 steps, 1 rival": Effort(rivals=1, restarts=0),
+    "ours, without restarts": Effort(restarts=0),
+    "ours, 100 steps, 3 rivals": Effort(steps=100, rivals=3, restarts=0),
+    "ours, 1 restart": Effort(restarts=1),
+    "ours, 3 restarts": Effort(restarts=3),
+    "ours, 8 of 48 steps": Effort(restart_steps=48),
 }
 """Choices of the search's effort; the first is the default."""
 

@@ -28,7 +28,7 @@ def trial(task: str = "sphere", seed: int = 0, **fixed: Any) -> Trial:
 
 APART = [
     trial(),
-    trial(seed=1, width=7),
+    trial(seed=1, width=20),
     trial(n=48, lr=0.01),
     trial(width=5, depth=2),
     trial(d=6),
