@@ -25,7 +25,7 @@ from harness.task import Data, Seeds
 from harness.training.loop import StackGroup, train
 from harness.training.stack import Alone
 
-FEW, MORE = 64, 192
+FEW, MORE = 48, 96
 """Points of the instruments that are not timed, and further points of the one that is."""
 
 TEXT = {"n": 400, "target_resample": 0.3, "max_epochs": 400}
@@ -33,7 +33,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "sphere": ("sphere", {"n": 512, "d": 32, "width": 128}),
     "mlp": ("mnist", {"n": 1000, "label_flip": 0.2, "width": 64}),
     "cnn": ("mnist", {"n": 1000, "label_flip": 0.2, "model": "cnn", "capacity": 1}),
-    "gpt": ("text", {**TEXT, "width": 64}),
+    "gpt": ("text", {**TEXT, "width": 32}),
     "gpt-large": ("text", {**TEXT, "n": 4000, "width": 128}),
 }
 

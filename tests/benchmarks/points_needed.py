@@ -30,7 +30,7 @@ from harness.sweeps.registry import TaskRef, load_samples
 from harness.task import Data, Seeds
 from harness.training.evaluation import wrong
 from harness.training.loop import StackGroup, train
-from harness.training.stack import Alone, stack
+from harness.training.stack import Alone
 
 AT = 256
 """Points at which standard errors are printed."""
@@ -96,8 +96,9 @@ def trained(cells: Cells, seed: int) -> tuple[Data, list[nn.Module]]:
     for config in configs:
         torch.manual_seed(seeds.stream("init"))
         nets.append(task.model(config))
-    group = StackGroup(data, seeds.generator("order"), configs[0].lr)
-    train(stack(nets, data.x_train[:4]), [group], configs)
+    for net, config in zip(nets, configs, strict=True):
+        group = StackGroup(data, seeds.generator("order"), config.lr)
+        train(Alone(net), [group], [config])
     return data, [net.eval() for net in nets]
 
 
