@@ -63,7 +63,7 @@ FAMILIES = {
         )
     ],
     "text": [
-        Cells("text", {"n": 400, "target_resample": 0.3, "max_epochs": 400}, (16, 32), 4, 256)
+        Cells("text", {"n": 400, "target_resample": 0.3, "max_epochs": 400}, (16, 32), 3, 192)
     ],
 }
 
