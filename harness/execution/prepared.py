@@ -12,6 +12,7 @@ from harness.execution.trial_result import TrialResult
 from harness.sweeps.registry import load_samples
 from harness.sweeps.trial import Trial
 from harness.task import Config, Data, Seeds, Task, check_dimensions
+from harness.training.frontier_plan import search_seeds
 
 _KEPT = KeptData()
 
@@ -44,7 +45,7 @@ def prepare(trial: Trial, device: torch.device) -> Prepared:
 
     seeds = Seeds(trial.seed)
     data, data_hash = _KEPT.of(trial.ref, config, trial.seed, device)
-    model = initialised(task, config, seeds).to(device)
+    model = initialised(task, config, search_seeds(config, seeds)).to(device)
     return Prepared(trial, task, config, seeds, data, data_hash, model)
 
 

@@ -16,10 +16,16 @@ from harness.execution.failures import (
     refuse_infinite_loss,
     text,
 )
+from harness.execution.frontier_trials import searched, verified
 from harness.execution.measuring import measure_together, stacked
 from harness.execution.model_weights import kept_weights, weights_file
 from harness.execution.prepared import Prepared, prepare, prepare_each
-from harness.execution.row_columns import model_columns, noise_columns, timing_columns
+from harness.execution.row_columns import (
+    model_columns,
+    noise_columns,
+    radius_law_columns,
+    timing_columns,
+)
 from harness.execution.trial_result import TrialResult
 from harness.interruption import postponed
 from harness.measures import Measured
@@ -30,6 +36,7 @@ from harness.store.schema import Columns
 from harness.sweeps.trial import RunSettings, Trial, refuse_other_data
 from harness.training.adversary import adversary_of, count_pass_flops
 from harness.training.checkpoint import TrialCheckpoint
+from harness.training.frontier_plan import search_of
 from harness.training.loop import Fit, StackGroup, train
 from harness.training.stack import CannotStack, Program
 
@@ -184,6 +191,9 @@ class SampleTrials:
         self, program: Program, members: list[Prepared]
     ) -> tuple[Sequence[Fit | TrialFailure], int | None]:
         """Return each trial's fit, and the epoch of the checkpoint that training went on from."""
+        if members[0].config.frontier:
+            return searched(members), None
+
         groups = [
             StackGroup(
                 member.data,
@@ -222,6 +232,8 @@ class SampleTrials:
             **trained.about_stack,
             **timing_columns(trained.train_s, measure_s),
         }
+        if trained.fit.frontier:
+            columns |= verified(trained.member, trained.fit.frontier, columns)
         weights = weights_file(trained.member.model, self.settings.weights_bytes)
         return TrialResult(columns, weights, measured.pictures)
 
@@ -233,13 +245,14 @@ def _bytes_held(waiting: Iterable[_Trained | TrialResult]) -> int:
 
 def _group_key(prepared: Prepared) -> tuple[Any, ...]:
     """Models with equal keys see the same samples in the same order at the same learning rate,
-    against the same adversary."""
+    against the same adversary, or in the same search."""
     return (
         id(prepared.data),
         prepared.trial.seed,
         prepared.config.lr,
         prepared.config.samples_per_step,
         adversary_of(prepared.config),
+        search_of(prepared.config),
     )
 
 
@@ -257,8 +270,8 @@ def _stacks(prepared: dict[int, Prepared]) -> list[list[int]]:
     for positions in groups.values():
         first = prepared[positions[0]]
         data = first.data
-        step_and_adversary = _group_key(first)[-2:]
-        kinds.add((len(positions), data.x_train.shape, data.classes, data.box, step_and_adversary))
+        training = _group_key(first)[-3:]
+        kinds.add((len(positions), data.x_train.shape, data.classes, data.box, training))
 
     if len(kinds) == 1:
         return [[i for positions in groups.values() for i in positions]]
@@ -279,11 +292,17 @@ def _columns(prepared: Prepared, fit: Fit, measured: Columns) -> Columns:
     outputs = 1 if data.classes is None else data.classes
     size = model_columns(task, config, prepared.model, outputs, measured)
     reached = fit.loss if data.classes is None else fit.error
+    on_sphere = data.manifold == "unit-sphere"
+    radius_law = {}
+    if on_sphere:
+        of_law = (noise, size["p"], config.n, size["d_ambient"], data.unit())
+        radius_law = radius_law_columns(*of_law)
     return {
         "status": "ok",
         **measured,
         **size,
-        **noise_columns(noise, config.n, on_sphere=data.manifold == "unit-sphere"),
+        **noise_columns(noise, config.n, on_sphere),
+        **radius_law,
         "tokens_seen": config.n * fit.epochs,
         "stop_rule": config.stop,
         "stop_reason": fit.stop_reason,
