@@ -46,7 +46,7 @@ def main(families: list[str]) -> None:
         task, grid = FAMILIES[family]
         members = [trained(task, fields) for fields in grid]
         share = 4 if family == "gpt" else 1
-        points = tuple(count // share for count in PointCounts())
+        points = PointCounts(*(count // share for count in PointCounts()))
         measure_together(members, (4, 4, 4))  # what is done once for a data set, and imports
 
         clock = time.process_time()

@@ -3,10 +3,9 @@ radius and of all others, per point.
 
     .venv/bin/python -m tests.benchmarks.measuring_cost [sphere mlp cnn gpt gpt-large]
 
-One thread, processor seconds. Each instrument's seconds are the difference between two measurements
-that differ only in its number of points. The parts of the total at equal points are what
-`STABILITY_SHARE` and `TRAINING_RADIUS_SHARE` in harness/sweeps/point_counts.py say. `gpt-large`
-times S alone at 1 000 points, and takes minutes.
+One thread, processor seconds, all instruments at equally many points. The parts of the total are
+what `STABILITY_SHARE` and `TRAINING_RADIUS_SHARE` in harness/sweeps/point_counts.py say.
+`gpt-large` times S alone at 1 000 points, and takes minutes.
 """
 
 import json
@@ -20,13 +19,14 @@ from torch import nn
 from harness.measures import measure
 from harness.measures.at_points import search_at_points
 from harness.measures.points import Draw, Probe
+from harness.measures.training_radius_columns import training_radius_columns
 from harness.sweeps.registry import TaskRef, load_samples
 from harness.task import Data, Seeds
 from harness.training.loop import StackGroup, train
 from harness.training.stack import Alone
 
-FEW, MORE = 48, 96
-"""Points of the instruments that are not timed, and further points of the one that is."""
+POINTS = 96
+"""Points of each instrument."""
 
 TEXT = {"n": 400, "target_resample": 0.3, "max_epochs": 400}
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -61,28 +61,31 @@ def trained(task_name: str, fields: dict[str, Any]) -> Trained:
     return Trained(net, data, time.process_time() - clock)
 
 
-def seconds_of(model: Trained, stability: int, radius: int, others: int) -> float:
-    """Return the processor seconds of measuring with these numbers of points."""
-    clock = time.process_time()
-    measure(Alone(model.net), [model.data], [Seeds(0)], (stability, radius, others))
-    return time.process_time() - clock
-
-
 def of_instruments(model: Trained) -> dict[str, float]:
     """Return the seconds of training, the milliseconds a point of each group of instruments, and
     their parts of the sum."""
-    seconds_of(model, 4, 4, 4)  # what is done once for a data set, and imports
-    base = seconds_of(model, FEW, 0, FEW)
-    stability = (seconds_of(model, FEW + MORE, 0, FEW) - base) / MORE
-    radius = (seconds_of(model, FEW, MORE, FEW) - base) / MORE
-    others = base / FEW - stability
+    net = Alone(model.net)
+    samples, seeds = [model.data], [Seeds(0)]
+    measure(net, samples, seeds, (4, 4, 4))  # what is done once for a data set, and imports
 
-    together = stability + radius + others
+    clock = time.process_time()
+    search_at_points(Probe(net, samples, [Draw(model.data, seeds[0], POINTS)]))
+    stability = time.process_time() - clock
+
+    clock = time.process_time()
+    training_radius_columns(net, samples, seeds, [model.data.unit()], POINTS)
+    radius = time.process_time() - clock
+
+    clock = time.process_time()
+    measure(net, samples, seeds, POINTS)
+    together = time.process_time() - clock
+    others = together - stability - radius
+
     return {
         "training s": model.seconds,
-        "S ms": 1e3 * stability,
-        "radius ms": 1e3 * radius,
-        "others ms": 1e3 * others,
+        "S ms": 1e3 * stability / POINTS,
+        "radius ms": 1e3 * radius / POINTS,
+        "others ms": 1e3 * others / POINTS,
         "S share": stability / together,
         "radius share": radius / together,
     }
