@@ -4,13 +4,13 @@ from typing import NamedTuple
 
 from harness.sweeps.trial import MEASURE_POINTS
 
-STABILITY_SHARE = 0.42
+STABILITY_SHARE = 0.33
 """Part of the seconds of measuring that goes into the search of stability, where all instruments
-have the same number of points: the mean of .45 (sphere), .48 (MNIST MLP), .41 (CNN) and .34 (GPT),
+have the same number of points: the mean of .46 (sphere), .28 (MNIST MLP), .41 (CNN) and .15 (GPT),
 by `python -m tests.benchmarks.measuring_cost`."""
 
-TRAINING_RADIUS_SHARE = 0.32
-"""The same part of the training radius: the mean of .38, .15, .41 and .34."""
+TRAINING_RADIUS_SHARE = 0.37
+"""The same part of the training radius: the mean of .39, .21, .41 and .47."""
 
 
 class PointCounts(NamedTuple):
