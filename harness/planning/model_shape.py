@@ -74,6 +74,8 @@ def _count(task: BaseTask, config: Config) -> Shape:
         input_shape = tuple(task.input_shape(config))
 
     costs = count_pass(model, input_shape, task.input_dtype)
+    is_moved = bool(config.adversary or config.frontier)
+    moved_flops = count_pass_flops(model, input_shape) if is_moved else 0
     parameters = count_parameters(model)
     return Shape(
         p=parameters.trainable,
@@ -81,7 +83,7 @@ def _count(task: BaseTask, config: Config) -> Shape:
         input_shape=input_shape,
         outputs=costs.outputs,
         flops_per_sample=costs.flops,
-        pass_flops_per_sample=count_pass_flops(model, input_shape) if config.adversary else 0,
+        pass_flops_per_sample=moved_flops,
         saved_bytes_per_sample=costs.saved_bytes,
         sizes=tuple(tuple(p.shape) for p in model.parameters()),
         family=_family(model),
