@@ -14,7 +14,7 @@ from reports.sections.section import Section, fill
 
 def section(evidence: Evidence, fits: Fits) -> Section:
     counts = count_trials(evidence)
-    rules = rules_sentence(evidence.trials)
+    rules = rules_sentence(evidence.all_trials)
     headline = headline_of(fits.kinds, evidence.trials)
     attacks = check_attacks(evidence)
 
