@@ -55,29 +55,32 @@ def radii(evidence: Evidence) -> pd.DataFrame:
     of each way, NaN where it was not tried), trainings, trial_id and plain_id (tuples of trials);
     and the columns of `_placed`.
     """
-    searched = _described(evidence.frontier)
-    if searched.empty:
+    if evidence.frontier.empty:
         return pd.DataFrame()
-    plain = _described(_plain(evidence.trials))
-    of_plain = {
-        key: (float(rows[RADIUS].mean()), tuple(rows["trial_id"]))
-        for key, rows in plain.groupby(["cell", "seed"])
-    }
-
+    of_plain = _plain(evidence.trials)
     found = []
-    for key, rows in searched.groupby(["cell", "seed"], sort=False):
+    for key, rows in _described(evidence.frontier).groupby(["cell", "seed"], sort=False):
         radius, trials = of_plain.get(key, (np.nan, ()))
         found.append(_one(rows) | {"plain": radius, "plain_id": trials})
     return _placed(pd.DataFrame(found))
 
 
-def _plain(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the plainly trained rows whose training radius a law can be read from: trained on
-    past R*/2, where the noise rule would stop them at a radius of 0, and against no adversary."""
-    if RADIUS not in trials:
-        return trials.iloc[:0]
+def _plain(trials: pd.DataFrame) -> dict[tuple[str, int], tuple[float, tuple[str, ...]]]:
+    """Return the training radius of plain training, and the trials behind it, by cell and seed.
+
+    Rows count that were trained on past R*/2, where the noise rule would stop them at a radius of
+    0, and against no adversary.
+    """
+    if trials.empty or RADIUS not in trials:
+        return {}
     trained_on = trials["stop_rule"].ne("noise") & trials["adversary"].eq("none")
-    return trials[trained_on & trials["epsilon"].gt(0) & trials[RADIUS].notna()]
+    counted = trials[trained_on & trials["epsilon"].gt(0) & trials[RADIUS].notna()]
+    if counted.empty:
+        return {}
+    return {
+        key: (float(rows[RADIUS].mean()), tuple(rows["trial_id"]))
+        for key, rows in _described(counted).groupby(["cell", "seed"])
+    }
 
 
 def _described(rows: pd.DataFrame) -> pd.DataFrame:

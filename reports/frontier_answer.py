@@ -29,6 +29,8 @@ numbers of neurons."""
 STEADY = 0.1
 MIN_CURVES = 3
 """Curves from which on a mean over curves gets an interval."""
+MIN_DIMENSIONS = 3
+"""Dimensions that a fit of their exponent needs at one p/n and n."""
 BY_LAW, BY_SAMPLES, BY_NEURONS = "p/(n·d)", "p/n", "m/n"
 
 ATTAINED = "the law's order is attained, in the variable p/(n·d)"
@@ -133,6 +135,7 @@ def _slope(rows: pd.DataFrame, variable: str, group: pd.Series) -> CommonSlope:
         np.log(rows["radius"].to_numpy(float)),
         group.to_numpy(),
         rows["cell"].to_numpy(),
+        MIN_DIMENSIONS,
     )
     return fit._replace(trials=_trials(rows))
 
@@ -239,7 +242,8 @@ def _verdict(fit: FrontierFit) -> str:
     if any(rivals.beats(f, BY_LAW) and rivals.beats(f, BY_SAMPLES) for f in logarithms):
         return LOGARITHMIC
     if d.failure:
-        return f"{CANNOT_TELL}: at p/n = 1, 2 and 4, {d.failure}"
+        few = f"only {d.places} dimensions are compared" if d.places < MIN_DIMENSIONS else d.failure
+        return f"{CANNOT_TELL}: at p/n = 1, 2 and 4 {few}"
 
     if d.within(-ORDER, NARROW) and not rivals.beats(BY_SAMPLES, BY_LAW):
         return _with_size(p)

@@ -9,8 +9,10 @@ variable must explain the level too.
 - *power*: log y = a + b·log v
 - *logarithm*: y = A + B·ln v
 
-One curve (one n, d and depth) after another is left out and predicted. The miss of a curve is its
-mean squared log error, and a difference of misses gets a t interval over curves.
+One curve (one n, d and depth) after another is left out and predicted. The miss of a curve is the
+root mean square of its log errors, and a difference of misses gets a t interval over curves. (Mean
+squares themselves are so skewed over curves that the interval of the right variable's gain holds 0
+even without noise.)
 """
 
 from collections.abc import Mapping
@@ -44,11 +46,11 @@ class Rivals(NamedTuple):
 
     def factor(self, form: str) -> float:
         """Return the typical factor, exp(RMS log error), by which a form misses left-out curves."""
-        return float(np.exp(np.sqrt(self.misses[form].mean())))
+        return float(np.exp(np.sqrt((self.misses[form] ** 2).mean())))
 
     def gain(self, form: str, over: str) -> Interval:
-        """Return the squared log error of `over` less that of `form`, with its 95 % interval:
-        positive where `form` predicts better."""
+        """Return the miss of `over` less that of `form`, with its 95 % interval: positive where
+        `form` predicts better."""
         gains = self.misses[over] - self.misses[form]
         mean = float(gains.mean())
         error = float(gains.std(ddof=1)) / len(gains) ** 0.5
@@ -96,7 +98,7 @@ def _logarithms(z: np.ndarray) -> np.ndarray:
 def _left_out(
     features: np.ndarray, y: np.ndarray, w: np.ndarray, curves: list[np.ndarray], free: bool
 ) -> np.ndarray:
-    """Return each curve's mean squared log error (C,) under a fit to all others.
+    """Return each curve's root mean square log error (C,) under a fit to all others.
 
     features: (G, K), of which the one that fits the others best is taken. free: it gets a
     coefficient; otherwise the coefficient is 1.
@@ -115,5 +117,5 @@ def _left_out(
         left = ((dy - slope[:, None] * df) ** 2) @ weight
         best = int(left.argmin())
         predicted = mean_y + slope[best] * (features[best, out] - mean_f[best])
-        found.append(float(np.average((y[out] - predicted) ** 2, weights=w[out])))
+        found.append(float(np.average((y[out] - predicted) ** 2, weights=w[out])) ** 0.5)
     return np.array(found)

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from reports.charts.frontier import multiples_chart, radii_chart
+from reports.charts.frontier_dimension import multiples_chart
+from reports.charts.frontier_radii import radii_chart
 from reports.evidence import Evidence
 from reports.frontier import radii
 from reports.frontier_answer import FrontierFit, fit_frontier

@@ -19,6 +19,7 @@ from reports.frontier_answer import (
     Mean,
 )
 from reports.numbers import Number, Sentence
+from reports.verdicts import ORDER
 
 WITH_CONSTANT = (ATTAINED, IN_DIMENSION, SLOWER, STEEPER)
 
@@ -129,8 +130,8 @@ def _dimension(parts: _Parts) -> Sentence:
         )
     if not phrases:
         return Sentence(
-            "No exponent of d: at no p/n = 1, 2 or 4 are there three dimensions in which the law can"
-            " bind, with radii below half of r∞."
+            "No exponent of d: at none of p/n = 1, 2 and 4 are there three dimensions in which the"
+            " law can bind and radii lie below half of r∞."
         )
     text = "Exponent of d, −1/2 by the law and 0 if p/n decides: " + "; ".join(phrases)
     pooled = parts.fit.dimension
@@ -181,13 +182,17 @@ def _rivals(parts: _Parts) -> Sentence:
             ends = zip(("", " low", " high"), rivals.gain(BY_LAW, form), strict=True)
             for end, value in ends:
                 values[f"gain{i}{end}".replace(" ", "_")] = parts.number(
-                    f"gain {form}{end}", value, f"squared log error of {form} less p/(n·d)'s, {how}"
+                    f"gain {form}{end}",
+                    value,
+                    f"RMS log error of {form} less that of p/(n·d), {how}",
                 )
             phrase += f" (+{{gain{i}}}, {{gain{i}_low}} to {{gain{i}_high}})"
         phrases.append(phrase)
     return Sentence(
-        "Curves that were left out are missed by a typical factor (in brackets: squared log error"
-        " less that of p/(n·d), 95 % interval): a power of " + "; ".join(phrases) + ".",
+        "Curves that were left out are missed by a typical factor (in brackets: RMS log error less"
+        " that of p/(n·d), mean over curves with 95 % interval): a power of "
+        + "; ".join(phrases)
+        + ".",
         values,
     )
 
@@ -240,17 +245,23 @@ def _depth(parts: _Parts) -> Sentence:
     values = parts.slope(
         "depth", fit, "log ratio of r* against log ratio of neurons, nets of equal p on equal data;"
     )
-    reading = "which does not tell the two apart"
-    if fit.low <= 0 <= fit.high < 0.5:
-        reading = "so parameters count"
-    elif 0 < fit.low <= 0.5 <= fit.high:
-        reading = "so neurons count"
+    reading = _parameters_or_neurons(fit)
     return Sentence(
         "Between deeper and two-layer nets of equal p the radius goes with the number of neurons to"
         " the power {depth} ({depth_low} to {depth_high}): 0 where parameters count, 1/2 where"
         f" neurons do, {reading}.",
         values,
     )
+
+
+def _parameters_or_neurons(fit: CommonSlope) -> str:
+    holds_none = fit.low <= 0 <= fit.high
+    holds_order = fit.low <= ORDER <= fit.high
+    if holds_none and not holds_order:
+        return "so parameters count"
+    if holds_order and not holds_none:
+        return "so neurons count"
+    return "which does not tell the two apart" if holds_order else "which is neither"
 
 
 def _searches(parts: _Parts) -> Sentence:

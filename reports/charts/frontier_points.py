@@ -1,0 +1,71 @@
+"""What the two charts of the frontier share: one point a cell, its hover text, and traces that hold
+every choice of problem and variable (`meta`, see `scatter.py`)."""
+
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from reports.charts.style import base_layout
+from reports.frontier_answer import FrontierFit
+
+GREY = "#666"
+
+Choice = tuple[str, str]
+"""A problem and the variable along x."""
+View = tuple[list[Any], list[Any]]
+"""The x and y values of a trace under one choice."""
+
+
+def cells_of_fit(fit: FrontierFit) -> pd.DataFrame:
+    """Return one row per cell: geometric means over seeds of radius, missed, plain and per_neuron,
+    means of r_inf and r_law, and what places the cell. A radius of 0 has no place."""
+    rows = fit.rows[fit.rows["fitted"]].assign(per_neuron=fit.rows["neurons"] / fit.rows["n"])
+    logs = ["radius", "missed", "plain"]
+    rows[logs] = np.log(rows[logs].where(rows[logs] > 0))
+    first = ("problem", "curve", "n", "d", "p", "depth", "proved", "by_law", "per_sample")
+    flags = ("binds", "window", "per_neuron")
+    cells = rows.groupby("cell").agg(
+        **{column: (column, "first") for column in (*first, *flags)},
+        **{column: (column, "mean") for column in (*logs, "r_inf", "r_law", "r_law_32bit")},
+        seeds=("seed", "nunique"),
+    )
+    cells[logs] = np.exp(cells[logs])
+    return cells.sort_values(["d", "n", "p"])
+
+
+def hover(cell: pd.Series) -> str:
+    lines = [
+        f"{cell['problem']}, {cell['seeds']} data seeds",
+        f"n {cell['n']:,}, d {cell['d']:,}, p {cell['p']:,}, p/n {cell['per_sample']:.3g}",
+        f"r* {cell['radius']:.3g}, not fitted at {cell['missed']:.3g}",
+        f"plain training {cell['plain']:.3g}, r∞ {cell['r_inf']:.3g}, r_law {cell['r_law']:.3g}",
+    ]
+    return "<br>".join(escape(line.replace("nan", "unknown")) for line in lines)
+
+
+def views(table: pd.DataFrame, choices: list[Choice], problem: str, y: str) -> list[View]:
+    """Return x and y under every choice, empty where the choice shows another problem."""
+
+    def plain(column: str) -> list[Any]:
+        return [None if pd.isna(value) else float(value) for value in table[column]]
+
+    return [
+        (plain(variable), plain(y)) if shown == problem else ([], []) for shown, variable in choices
+    ]
+
+
+def trace(views: list[View], **style: Any) -> go.Scatter:
+    x, y = views[0]
+    if len(views) > 1:
+        style["meta"] = [{"x": x, "y": y} for x, y in views]
+    return go.Scatter(x=x, y=y, **style)
+
+
+def with_choices(layouts: list[dict[str, Any]], height: int) -> dict[str, Any]:
+    layout = base_layout(height) | {k: layouts[0][k] for k in ("xaxis", "yaxis")}
+    if len(layouts) > 1:
+        layout["meta"] = {"choices": layouts}
+    return layout
