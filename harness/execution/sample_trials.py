@@ -3,7 +3,7 @@ failure caught and named."""
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
@@ -16,9 +16,16 @@ from harness.execution.failures import (
     refuse_infinite_loss,
     text,
 )
+from harness.execution.frontier_trials import searched, verified
 from harness.execution.kept_data import KeptData
 from harness.execution.model_weights import initialised, kept_weights, weights_file
-from harness.execution.row_columns import model_columns, noise_columns, timing_columns
+from harness.execution.prepared import Prepared
+from harness.execution.row_columns import (
+    model_columns,
+    noise_columns,
+    radius_law_columns,
+    timing_columns,
+)
 from harness.execution.trial_result import TrialResult
 from harness.interruption import postponed
 from harness.measures import Measured, measure
@@ -28,9 +35,10 @@ from harness.process_state import own_process_state
 from harness.store.schema import Columns
 from harness.sweeps.registry import load_samples
 from harness.sweeps.trial import RunSettings, Trial, refuse_other_data
-from harness.task import Config, Data, Seeds, Task, check_dimensions
+from harness.task import Seeds, check_dimensions
 from harness.training.adversary import adversary_of, count_pass_flops
 from harness.training.checkpoint import TrialCheckpoint
+from harness.training.frontier_plan import search_of, search_seeds
 from harness.training.loop import Fit, StackGroup, train
 from harness.training.stack import CannotStack, Program, stack
 
@@ -38,18 +46,6 @@ LONGEST_NOTE = 500
 """Characters of a `stack_note` that a row keeps."""
 
 _KEPT = KeptData()
-
-
-class _Prepared(NamedTuple):
-    """A trial with its data made and its model initialised."""
-
-    trial: Trial
-    task: Task
-    config: Config
-    seeds: Seeds
-    data: Data
-    data_hash: str
-    model: torch.nn.Module
 
 
 class SampleTrials:
@@ -75,7 +71,7 @@ class SampleTrials:
 
         checksums: dict[str, str] = {}
 
-        def restored(trial: Trial) -> _Prepared:
+        def restored(trial: Trial) -> Prepared:
             prepared = self._prepare(trial)
             weights = kept_weights(trained, trial.trial_id)
             checksums[trial.trial_id] = weights.sha256
@@ -100,20 +96,20 @@ class SampleTrials:
             results[i] = caught(_measured_again, found, about_trial)
         return [results[i] for i in range(len(trials))]
 
-    def _prepared_to_train(self, trial: Trial) -> _Prepared:
+    def _prepared_to_train(self, trial: Trial) -> Prepared:
         refuse_other_data(trial)
         return self._prepare(trial)
 
-    def _prepare(self, trial: Trial) -> _Prepared:
+    def _prepare(self, trial: Trial) -> Prepared:
         task = load_samples(trial.ref)
         config = trial.load_config()
         check_dimensions(task.input_shape(config), task.d_ambient(config))
         seeds = Seeds(trial.seed)
         data, data_hash = _KEPT.of(trial.ref, config, trial.seed, self.device)
-        model = initialised(task, config, seeds).to(self.device)
-        return _Prepared(trial, task, config, seeds, data, data_hash, model)
+        model = initialised(task, config, search_seeds(config, seeds)).to(self.device)
+        return Prepared(trial, task, config, seeds, data, data_hash, model)
 
-    def _run_stack(self, members: list[_Prepared]) -> list[TrialResult]:
+    def _run_stack(self, members: list[Prepared]) -> list[TrialResult]:
         """Train and measure trials as one program; when that fails, each by itself."""
         try:
             return self._train_and_measure(_stacked(members), members, note=None)
@@ -138,7 +134,7 @@ class SampleTrials:
 
     @own_process_state()
     def _train_and_measure(
-        self, program: Program, members: list[_Prepared], note: str | None
+        self, program: Program, members: list[Prepared], note: str | None
     ) -> list[TrialResult]:
         clock = time.perf_counter()
         fits, resumed_epoch = self._train(program, members)
@@ -165,9 +161,12 @@ class SampleTrials:
         return results
 
     def _train(
-        self, program: Program, members: list[_Prepared]
+        self, program: Program, members: list[Prepared]
     ) -> tuple[Sequence[Fit | TrialFailure], int | None]:
         """Return each trial's fit, and the epoch of the checkpoint that training went on from."""
+        if members[0].config.frontier:
+            return searched(members), None
+
         groups = [
             StackGroup(
                 member.data,
@@ -198,7 +197,7 @@ class SampleTrials:
         return fits, begin.epoch if begin else None
 
     @own_process_state()
-    def _measure(self, members: list[_Prepared]) -> list[Measured]:
+    def _measure(self, members: list[Prepared]) -> list[Measured]:
         """Measure trained models as one stack, or one by one where training has made a stack
         impossible."""
         if not members:
@@ -211,11 +210,11 @@ class SampleTrials:
         seeds = [member.seeds for member in members]
         return measure(program, samples, seeds, self.settings.measure_points)
 
-    def _measure_one(self, prepared: _Prepared) -> Measured:
+    def _measure_one(self, prepared: Prepared) -> Measured:
         (measured,) = self._measure([prepared])
         return measured
 
-    def _measure_or_fail(self, members: list[_Prepared]) -> Sequence[Measured | TrialResult]:
+    def _measure_or_fail(self, members: list[Prepared]) -> Sequence[Measured | TrialResult]:
         """Measure trained models together; when that fails, each by itself, so that a model that
         cannot be measured costs only its own trial."""
         try:
@@ -227,22 +226,24 @@ class SampleTrials:
         return [caught(self._measure_one, member) for member in members]
 
     def _result(
-        self, prepared: _Prepared, fit: Fit, measured: Measured, about_stack: Columns
+        self, prepared: Prepared, fit: Fit, measured: Measured, about_stack: Columns
     ) -> TrialResult:
         """Return the result of a trained and measured trial. Raises TrialFailure when its held-out
         loss is not finite."""
         refuse_infinite_loss(measured.columns)
         columns = _columns(prepared, fit, measured.columns) | about_stack
+        if fit.frontier:
+            columns |= verified(prepared, fit.frontier, columns)
         weights = weights_file(prepared.model, self.settings.weights_bytes)
         return TrialResult(columns, weights, measured.pictures)
 
 
 def _prepare_each(
-    trials: tuple[Trial, ...], step: Callable[[Trial], _Prepared]
-) -> tuple[dict[int, _Prepared], dict[int, TrialResult]]:
+    trials: tuple[Trial, ...], step: Callable[[Trial], Prepared]
+) -> tuple[dict[int, Prepared], dict[int, TrialResult]]:
     """Prepare each trial. Both dictionaries are by position: the trials that are ready, and the
     failures of those that are not."""
-    prepared: dict[int, _Prepared] = {}
+    prepared: dict[int, Prepared] = {}
     failures: dict[int, TrialResult] = {}
     for i, trial in enumerate(trials):
         one = caught(step, trial)
@@ -253,24 +254,25 @@ def _prepare_each(
     return prepared, failures
 
 
-def _stacked(members: list[_Prepared]) -> Program:
+def _stacked(members: list[Prepared]) -> Program:
     """Return the models as one program. Raises CannotStack."""
     return stack([member.model for member in members], members[0].data.x_train[:4])
 
 
-def _group_key(prepared: _Prepared) -> tuple[Any, ...]:
+def _group_key(prepared: Prepared) -> tuple[Any, ...]:
     """Models with equal keys see the same samples in the same order at the same learning rate,
-    against the same adversary."""
+    against the same adversary, or in the same search."""
     return (
         id(prepared.data),
         prepared.trial.seed,
         prepared.config.lr,
         prepared.config.samples_per_step,
         adversary_of(prepared.config),
+        search_of(prepared.config),
     )
 
 
-def _stacks(prepared: dict[int, _Prepared]) -> list[list[int]]:
+def _stacks(prepared: dict[int, Prepared]) -> list[list[int]]:
     """Cut the trials into stacks, each a list of positions, group after group.
 
     If all groups have the same number of trials and the same kind of samples, they form one stack.
@@ -284,8 +286,8 @@ def _stacks(prepared: dict[int, _Prepared]) -> list[list[int]]:
     for positions in groups.values():
         first = prepared[positions[0]]
         data = first.data
-        step_and_adversary = _group_key(first)[-2:]
-        kinds.add((len(positions), data.x_train.shape, data.classes, data.box, step_and_adversary))
+        training = _group_key(first)[-3:]
+        kinds.add((len(positions), data.x_train.shape, data.classes, data.box, training))
 
     if len(kinds) == 1:
         return [[i for positions in groups.values() for i in positions]]
@@ -298,7 +300,7 @@ def _measured_again(measured: Measured, about_trial: Columns) -> TrialResult:
     return TrialResult(columns, pictures=measured.pictures)
 
 
-def _columns(prepared: _Prepared, fit: Fit, measured: Columns) -> Columns:
+def _columns(prepared: Prepared, fit: Fit, measured: Columns) -> Columns:
     task = prepared.task
     config = prepared.config
     data = prepared.data
@@ -306,11 +308,17 @@ def _columns(prepared: _Prepared, fit: Fit, measured: Columns) -> Columns:
     outputs = 1 if data.classes is None else data.classes
     size = model_columns(task, config, prepared.model, outputs, measured)
     reached = fit.loss if data.classes is None else fit.error
+    on_sphere = data.manifold == "unit-sphere"
+    radius_law = {}
+    if on_sphere:
+        of_law = (noise, size["p"], config.n, size["d_ambient"], data.unit())
+        radius_law = radius_law_columns(*of_law)
     return {
         "status": "ok",
         **measured,
         **size,
-        **noise_columns(noise, config.n, on_sphere=data.manifold == "unit-sphere"),
+        **noise_columns(noise, config.n, on_sphere),
+        **radius_law,
         "tokens_seen": config.n * fit.epochs,
         "stop_rule": config.stop,
         "stop_reason": fit.stop_reason,
@@ -326,7 +334,7 @@ def _columns(prepared: _Prepared, fit: Fit, measured: Columns) -> Columns:
     }
 
 
-def _flops_per_sample(prepared: _Prepared) -> int:
+def _flops_per_sample(prepared: Prepared) -> int:
     """Return the FLOPs that one sample costs in one epoch. They are counted once per shape of
     model, or on the model itself where it cannot be built without its data."""
     config = prepared.config

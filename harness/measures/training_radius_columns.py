@@ -74,7 +74,6 @@ def _columns(data: Data, draw: TrainingDraw, distance: Tensor, chord: Tensor | N
         "training_radius_chord": on_sphere,
         "training_radius_points": len(draw.x),
         "training_radius_censored": float((distance >= STABILITY_CAP).float().mean()),
-        "robust_below_noise": None,
     }
 
 

@@ -73,6 +73,8 @@ def _count(task: BaseTask, config: Config) -> Shape:
         input_shape = tuple(task.input_shape(config))
         outputs = model(torch.zeros(1, *input_shape, dtype=task.input_dtype)).shape[-1]
 
+    is_moved = bool(config.adversary or config.frontier)
+    moved_flops = count_pass_flops(model, input_shape) if is_moved else 0
     parameters = count_parameters(model)
     return Shape(
         p=parameters.trainable,
@@ -80,7 +82,7 @@ def _count(task: BaseTask, config: Config) -> Shape:
         input_shape=input_shape,
         outputs=outputs,
         flops_per_sample=count_training_flops(model, input_shape, task.input_dtype),
-        pass_flops_per_sample=count_pass_flops(model, input_shape) if config.adversary else 0,
+        pass_flops_per_sample=moved_flops,
         saved_bytes_per_sample=count_saved_bytes(model, input_shape, task.input_dtype),
         sizes=tuple(tuple(p.shape) for p in model.parameters()),
         family=_family(model),
