@@ -51,9 +51,10 @@ def radii(evidence: Evidence) -> pd.DataFrame:
     depth and neurons (NaN where the configuration names no width and depth), seed, proved,
     radius (data units; 0 where no radius was fitted), missed (the smallest radius above it that was
     searched and not fitted, NaN where none was), plain (training radius of plain training, NaN
-    where there is none), r_inf, r_law, r_law_32bit, trap, adversary and penalty (the largest radius
-    of each way, NaN where it was not tried), trainings, trial_id and plain_id (tuples of trials);
-    and the columns of `_placed`.
+    where there is none), r_inf, drawn (r_inf comes from a draw of the points), r_law, r_law_32bit,
+    trap (the training that missed gave one answer for all points), adversary and penalty (the
+    largest radius of each way, NaN where it was not tried), trainings, trial_id and plain_id
+    (tuples of trials); and the columns of `_placed`.
     """
     if evidence.frontier.empty:
         return pd.DataFrame()
@@ -107,6 +108,7 @@ def _one(rows: pd.DataFrame) -> dict[str, Any]:
     """Return the figures of one cell and data seed from the searches on it."""
     reached = rows[FRONTIER].astype(float).fillna(0.0)
     best = rows.loc[reached.idxmax()]
+    missed = rows[MISSED].astype(float)
     by_way = reached.groupby(rows["frontier"]).max()
     return {
         "problem": best["problem"],
@@ -120,11 +122,12 @@ def _one(rows: pd.DataFrame) -> dict[str, Any]:
         "seed": int(best["seed"]),
         "proved": best["isoperimetry"] == "proved",
         "radius": float(reached.max()),
-        "missed": _number(best[MISSED]),
+        "missed": float(missed[missed > reached.max()].min()),
         "r_inf": _number(best["radius_ceiling"]),
+        "drawn": bool(best["radius_ceiling_points"] < best["n"]),
         "r_law": _number(best["radius_law"]),
         "r_law_32bit": _number(best["radius_law_32bit"]),
-        "trap": bool(rows["frontier_trap"].eq(True).all()),
+        "trap": bool(pd.notna(best["frontier_trap"]) and best["frontier_trap"]),
         "adversary": float(by_way.get("adversary", np.nan)),
         "penalty": float(by_way.get("penalty", np.nan)),
         "trainings": float(rows["frontier_trainings"].astype(float).sum()),

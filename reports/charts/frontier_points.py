@@ -27,11 +27,14 @@ def cells_of_fit(fit: FrontierFit) -> pd.DataFrame:
     rows[logs] = np.log(rows[logs].where(rows[logs] > 0))
     first = ("problem", "curve", "n", "d", "p", "depth", "proved", "by_law", "per_sample")
     flags = ("binds", "window", "per_neuron")
-    cells = rows.groupby("cell").agg(
+    means = (*logs, "r_inf", "r_law", "r_law_32bit")
+    by_cell = rows.groupby("cell")
+    cells = by_cell.agg(
         **{column: (column, "first") for column in (*first, *flags)},
-        **{column: (column, "mean") for column in (*logs, "r_inf", "r_law", "r_law_32bit")},
         seeds=("seed", "nunique"),
     )
+    # A mean over some of the seeds would not belong to the others' r*.
+    cells = cells.join(by_cell[list(means)].mean(skipna=False))
     cells[logs] = np.exp(cells[logs])
     return cells.sort_values(["d", "n", "p"])
 

@@ -30,7 +30,13 @@ OF_CELL = {
     "multiple": ("radius · √(n·d/p)", "sig3"),
 }
 """Column of the table of cells → how it was computed, and its style."""
-FLAGS = {"binds": "law can bind", "window": "in the window", "trap": "constant answer"}
+FLAGS = {
+    "binds": "law can bind",
+    "window": "in the window",
+    "drawn": "r∞ from a draw of points",
+    "trap": "one answer beyond r*",
+}
+"""Column of the radii → its words in the table, where it holds for every data seed."""
 
 
 class CellRow(NamedTuple):
@@ -93,7 +99,7 @@ def _table(fit: FrontierFit) -> list[CellRow]:
 def _values(own: pd.DataFrame) -> dict[str, Any]:
     """Return the means over the data seeds of one cell."""
     columns = ("radius", "missed", "plain", "r_inf", "r_law", "r_law_32bit")
-    means = {column: float(own[column].mean()) for column in columns}
+    means = {column: float(own[column].mean(skipna=False)) for column in columns}
     first = own.iloc[0]
     multiple = means["radius"] / float(first["by_law"]) ** 0.5
     return {"n": first["n"], "d": first["d"], "p": first["p"], "multiple": multiple, **means}

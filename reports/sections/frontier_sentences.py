@@ -270,7 +270,7 @@ def _searches(parts: _Parts) -> Sentence:
     both = rows[rows["adversary"].gt(0) & rows["penalty"].gt(0)]
     values: dict[str, Any] = {
         "trapped": parts.number(
-            "trapped", int(rows["trap"].sum()), "cells and data seeds with frontier_trap", "int"
+            "trapped", int(rows["trap"].sum()), "searches that end with frontier_trap", "int"
         ),
         "missed": parts.number(
             "missed",
@@ -278,11 +278,15 @@ def _searches(parts: _Parts) -> Sentence:
             "cells and data seeds without a radius",
             "int",
         ),
+        "trainings": parts.number(
+            "trainings", rows["trainings"].sum(), "sum of frontier_trainings", "int"
+        ),
         "all": parts.number("all", len(rows), "cells and data seeds searched", "int"),
     }
     text = (
-        "Of {all} searched cells and data seeds {missed} were fitted at no radius, and {trapped}"
-        " ended at the constant answer."
+        "Of {all} cells and data seeds, searched in {trainings} trainings, {missed} were fitted at"
+        " no radius. In {trapped} the training that missed the next radius gave one answer for all"
+        " points, a trap and no proof that the radius cannot be fitted."
     )
     if len(both):
         ratio = float(np.exp(np.log(both["penalty"] / both["adversary"]).mean()))

@@ -32,6 +32,7 @@ R_INF = {
     (256, 64): 0.590,
     (256, 128): 0.627,
     (256, 256): 0.652,
+    (512, 64): 0.579,
     (512, 128): 0.617,
     (1024, 16): 0.407,
     (1024, 32): 0.501,
@@ -86,11 +87,9 @@ def shapes() -> list[Shape]:
     wanted += [(n, 128, p) for n in (256, 512, 1024, 2048) for p in (2048, 2 * n)]
     shallow = [Shape(n, d, width_of(p, d), 1) for n, d, p in wanted]
 
-    deep = [
-        Shape(1024, d, m, 2) for d, ms in ((64, (32, 64, 100)), (128, (64, 128, 160))) for m in ms
-    ]
-    beside = [Shape(s.n, s.d, width_of(s.p, s.d), 1) for s in deep]
-    return list(dict.fromkeys([*shallow, *deep, *beside]))
+    depth = [(64, 127, 1), (64, 253, 1), (64, 64, 2), (64, 100, 2), (128, 255, 1), (128, 128, 2)]
+    beside = [Shape(512, d, width, layers) for d, width, layers in depth]
+    return list(dict.fromkeys([*shallow, *beside]))
 
 
 def planted(
@@ -175,4 +174,5 @@ def _row(shape: Shape, seed: int, settings: dict[str, Any]) -> dict[str, Any]:
         "adversary": "none",
         "isoperimetry": "proved",
         "radius_ceiling": R_INF[shape.n, shape.d],
+        "radius_ceiling_points": shape.n,
     }

@@ -26,6 +26,18 @@ CELL = Shape(n=1024, d=128, width=16, depth=1)
 """p = 2 081, about 2n."""
 
 
+def test_the_bracket_ends_at_the_smallest_miss_above_the_radius_of_any_search():
+    searched = [
+        frontier_row(CELL, 0, 0.10, frontier_radius_missed=0.104),
+        frontier_row(CELL, 0, 0.11, frontier_radius_missed=0.13),
+        frontier_row(CELL, 0, 0.05, way="penalty", frontier_radius_missed=0.12),
+    ]
+    (found,) = radii(evidence_of(searched, [])).to_dict("records")
+    assert (found["radius"], found["missed"]) == (0.11, 0.12)
+    (found,) = radii(evidence_of([frontier_row(CELL, 0, 0.2), searched[0]], [])).to_dict("records")
+    assert found["missed"] == pytest.approx(0.21)
+
+
 def at(p: float, n: int = 1024, d: int = 128) -> Shape:
     return Shape(n, d, width_of(p, d), 1)
 

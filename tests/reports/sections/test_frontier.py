@@ -15,6 +15,7 @@ import pytest
 from scipy.stats import t
 
 from reports.evidence import read_evidence
+from reports.page import render
 from reports.sections import frontier
 from reports.sections.section import Section
 from tests.reports.page_reader import Page
@@ -113,6 +114,7 @@ def recomputed(key: str, used: pd.DataFrame, rows: pd.DataFrame) -> float:
     counts = {
         "all": len(searched),
         "missed": 0,
+        "trainings": searched["frontier_trainings"].sum(),
         "trapped": 0,
         "cells": len(of_cells(searched)),
         "binding": binding(searched),
@@ -185,51 +187,47 @@ def bend(name: str, searched: pd.DataFrame) -> float:
 def held_out(name: str, searched: pd.DataFrame) -> float:
     """Leave each curve on which the law can bind out, and predict it by a fit to the others."""
     cells = window(searched)
-    law = np.sqrt(8 / cells["d"] * (cells["p"] / cells["n"] + 0.56 + np.log(40) / cells["n"]))
-    all_cells = of_cells(searched).assign(smallest=lambda c: c["p"])
-    first = all_cells.groupby(["n", "d", "depth"])["p"].min()
-    can = []
-    for n, d, deep, r_inf in cells[["n", "d", "depth", "r_inf"]].itertuples(index=False):
-        p = first[n, d, deep]
-        can.append(math.sqrt(8 / d * (p / n + 0.56 + math.log(40) / n)) < r_inf)
-    cells = cells[np.array(can)]
-    assert len(law) >= len(cells)
-
-    def misses(form: str) -> pd.Series:
-        variable = form.removeprefix("A + B·ln ")
-        v = {
-            "p/(n·d)": cells["p"] / (cells["n"] * cells["d"]),
-            "p/n": cells["p"] / cells["n"],
-            "m/n": cells["width"] * cells["depth"] / cells["n"],
-        }[variable]
-        z = np.log(v)
-        found = {}
-        for curve, out in cells.groupby(["n", "d", "depth"]):
-            known = cells.index.difference(out.index)
-            y = cells["log_r"]
-            if form == variable:
-                slope, level = np.polyfit(z[known], y[known], 1)
-                predicted = level + slope * z[out.index]
-            else:
-                share = (z - z.min()) / (z.max() - z.min())
-                best = (math.inf, 0.0, 0.0)
-                for ratio in np.linspace(-2, 8, 4001):
-                    bent = np.log(np.maximum(0.02, 1 + np.expm1(ratio) * share))
-                    level = (y[known] - bent[known]).mean()
-                    left = ((y[known] - bent[known] - level) ** 2).sum()
-                    best = min(best, (left, ratio, level))
-                _, ratio, level = best
-                predicted = level + np.log(np.maximum(0.02, 1 + np.expm1(ratio) * share[out.index]))
-            found[curve] = math.sqrt(((y[out.index] - predicted) ** 2).mean())
-        return pd.Series(found)
+    first = of_cells(searched).groupby(["n", "d", "depth"])["p"].min()
+    smallest = np.array(
+        [first[key] for key in zip(cells["n"], cells["d"], cells["depth"], strict=True)]
+    )
+    law = np.sqrt(8 / cells["d"] * (smallest / cells["n"] + 0.56 + np.log(40) / cells["n"]))
+    cells = cells[law < cells["r_inf"]].reset_index(drop=True)
 
     form = name.removeprefix("miss ").removeprefix("gain ")
     if name.startswith("miss"):
-        return math.exp(math.sqrt((misses(form) ** 2).mean()))
+        return math.exp(math.sqrt((misses(form, cells) ** 2).mean()))
     form = form.removesuffix(" low").removesuffix(" high")
-    gains = misses(form) - misses("p/(n·d)")
-    half = t.ppf(0.975, len(gains) - 1) * gains.std() / math.sqrt(len(gains))
+    gains = misses(form, cells) - misses("p/(n·d)", cells)
+    half = t.ppf(0.975, len(gains) - 1) * gains.std(ddof=1) / math.sqrt(len(gains))
     return around(name, gains.mean(), half)
+
+
+def misses(form: str, cells: pd.DataFrame) -> np.ndarray:
+    variable = form.removeprefix("A + B·ln ")
+    values = {
+        "p/(n·d)": cells["p"] / (cells["n"] * cells["d"]),
+        "p/n": cells["p"] / cells["n"],
+        "m/n": cells["width"] * cells["depth"] / cells["n"],
+    }
+    z = np.log(values[variable].to_numpy(float))
+    y = cells["log_r"].to_numpy()
+    share = (z - z.min()) / (z.max() - z.min())
+    bent = np.log(np.maximum(0.02, 1 + np.expm1(np.linspace(-2, 8, 2001))[:, None] * share))
+
+    found = []
+    for _, own in cells.groupby(["n", "d", "depth"]):
+        out = own.index.to_numpy()
+        known = np.setdiff1d(cells.index, out)
+        if form == variable:
+            slope, level = np.polyfit(z[known], y[known], 1)
+            predicted = level + slope * z[out]
+        else:
+            levels = (y[known] - bent[:, known]).mean(1)
+            best = ((y[known] - bent[:, known] - levels[:, None]) ** 2).sum(1).argmin()
+            predicted = levels[best] + bent[best, out]
+        found.append(math.sqrt(((y[out] - predicted) ** 2).mean()))
+    return np.array(found)
 
 
 def depth(name: str, used: pd.DataFrame) -> float:
@@ -296,7 +294,7 @@ def test_searches_that_fit_nothing_have_a_section_and_no_chart():
     section = made(evidence_of([frontier_row(shape, 0, None, frontier_trap=True)], []))
     prose = text_of(section)
     assert not section.figures
-    assert "Of 1 searched cells and data seeds 1 were fitted at no radius, and 1 ended" in prose
+    assert "searched in 5 trainings, 1 were fitted at no radius. In 1 the training" in prose
     assert "nan" not in prose.lower().split()
 
 
@@ -311,6 +309,36 @@ def test_both_ways_of_searching_are_compared():
     prose = text_of(section)
     assert "A penalty instead of an adversary, tried in 2, reaches 0.9 of its radius." in prose
     assert "Plain training reaches 0.5 of the radius of the best fit found" in prose
+
+
+@pytest.mark.slow
+def test_the_whole_page_holds_searches_beside_plain_training(tmp_path):
+    plain = [row(p, 64, 16, stop_rule="interpolate", training_radius=0.05) for p in (64, 128)]
+    searched = [
+        r
+        | {
+            "trial_id": f"f{r['trial_id'][1:]}",
+            "config_json": json.dumps(json.loads(r["config_json"]) | {"frontier": "adversary"}),
+            "stop_rule": "epochs",
+            "training_radius": 0.1,
+            "frontier_radius": 0.1,
+            "frontier_radius_missed": 0.104,
+            "frontier_trap": False,
+            "frontier_trainings": 7,
+            "radius_law": 0.9,
+            "radius_law_32bit": 3.4,
+        }
+        for r in plain
+    ]
+    store = make_store(tmp_path / "store", [*plain, *searched])
+    page = Page(render(read_evidence(store)))
+    counts = {key: float(value) for key, value, _ in page.data}
+    assert (counts["count:ok"], counts["count:plain"]) == (4, 2)
+    prose = page.prose()
+    assert "cannot tell: the law can bind in no cell" in prose
+    assert "S of the frontier model" in page.scripts["trial-texts"]
+    ledger = {entry["key"]: entry["value"] for entry in json.loads(page.scripts["ledger"])}
+    assert ledger["frontier:sphere, ±1 target, pure noise:plain"] == pytest.approx(0.5)
 
 
 def test_a_store_without_searches_has_no_section(tmp_path):
