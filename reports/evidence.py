@@ -159,7 +159,7 @@ def _derive(ok: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
     """
     t = ok.copy()
     configs = [json.loads(config) for config in t["config_json"]]
-    t["adversary"] = pd.Series(map(_adversary, configs), index=t.index, dtype=object)
+    t["adversary"] = pd.Series(list(map(_adversary, configs)), index=t.index, dtype=object)
     frontier = [config.get("frontier") for config in configs]
     t["frontier"] = pd.Series(frontier, index=t.index, dtype=object)
     t["problem"] = pd.Series(

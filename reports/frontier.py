@@ -66,7 +66,7 @@ def radii(evidence: Evidence) -> pd.DataFrame:
     return _placed(pd.DataFrame(found))
 
 
-def _plain(trials: pd.DataFrame) -> dict[tuple[str, int], tuple[float, tuple[str, ...]]]:
+def _plain(trials: pd.DataFrame) -> dict[Any, tuple[float, tuple[str, ...]]]:
     """Return the training radius of plain training, and the trials behind it, by cell and seed.
 
     Rows count that were trained on past R*/2, where the noise rule would stop them at a radius of
@@ -92,8 +92,8 @@ def _described(rows: pd.DataFrame) -> pd.DataFrame:
         f"{problem} {json.dumps(_of_cell(own), sort_keys=True)}"
         for problem, own in zip(rows["problem"], settings, strict=True)
     ]
-    depth = pd.Series([config.get("depth") for config in configs], rows.index, dtype=float)
-    width = pd.Series([config.get("width") for config in configs], rows.index, dtype=float)
+    depth = np.array([config.get("depth", np.nan) for config in configs], float)
+    width = np.array([config.get("width", np.nan) for config in configs], float)
     described = rows.assign(curve=curves, depth=depth, neurons=width * depth)
     return described.assign(cell=described["curve"] + " p=" + described["p"].astype(str))
 
@@ -107,7 +107,7 @@ def _of_cell(settings: dict[str, Any]) -> dict[str, Any]:
 def _one(rows: pd.DataFrame) -> dict[str, Any]:
     """Return the figures of one cell and data seed from the searches on it."""
     reached = rows[FRONTIER].astype(float).fillna(0.0)
-    best = rows.loc[reached.idxmax()]
+    best = rows.iloc[int(np.argmax(reached))]
     missed = rows[MISSED].astype(float)
     by_way = reached.groupby(rows["frontier"]).max()
     return {

@@ -23,9 +23,9 @@ from reports.verdicts import CANNOT_TELL, NARROW, ORDER
 
 PER_SAMPLE = (1, 2, 4)
 """The values of p/n at which the exponent of d is fitted."""
-DECADE = 0.9
-"""Decades that a curve's window must span for an exponent of p: one, less what is lost to whole
-numbers of neurons."""
+DECADE = 0.98
+"""Decades that a curve's window must span for an exponent of p: one, less what whole numbers of
+neurons may lose."""
 STEADY = 0.1
 MIN_CURVES = 3
 """Curves from which on a mean over curves gets an interval."""
@@ -173,7 +173,7 @@ def _rivals(window: pd.DataFrame) -> Rivals:
         n=("n", "first"),
     )
     variables = {BY_LAW: cells["by_law"].to_numpy(), BY_SAMPLES: cells["per_sample"].to_numpy()}
-    if cells["depth"].nunique() > 1:
+    if cells["depth"].nunique() > 1 and cells["per_neuron"].notna().all():
         variables[BY_NEURONS] = (cells["per_neuron"] / cells["n"]).to_numpy()
     return compare(cells, variables)
 
@@ -182,7 +182,7 @@ def _mean(rows: pd.DataFrame, values: pd.Series) -> Mean | None:
     """Return the geometric mean of a value per row over curves, each the same say."""
     if rows.empty:
         return None
-    logs = np.log(values)
+    logs = pd.Series(np.log(values.to_numpy(float)), index=rows.index)
     of_cells = logs.groupby(rows["cell"]).mean()
     of_curves = of_cells.groupby(rows.groupby("cell")["curve"].first()).mean()
     mean = float(of_curves.mean())
@@ -239,7 +239,10 @@ def _verdict(fit: FrontierFit) -> str:
     if not p.failure and p.within(0, NARROW):
         return FLAT
     logarithms = [form for form in rivals.misses if form.startswith(logarithm_of(""))]
-    if any(rivals.beats(f, BY_LAW) and rivals.beats(f, BY_SAMPLES) for f in logarithms):
+    # Two sizes a curve fit a logarithm as well as a power.
+    if fit.bends and any(
+        rivals.beats(f, BY_LAW) and rivals.beats(f, BY_SAMPLES) for f in logarithms
+    ):
         return LOGARITHMIC
     if d.failure:
         few = f"only {d.places} dimensions are compared" if d.places < MIN_DIMENSIONS else d.failure

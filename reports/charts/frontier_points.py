@@ -20,8 +20,9 @@ View = tuple[list[Any], list[Any]]
 
 
 def cells_of_fit(fit: FrontierFit) -> pd.DataFrame:
-    """Return one row per cell: geometric means over seeds of radius, missed, plain and per_neuron,
-    means of r_inf and r_law, and what places the cell. A radius of 0 has no place."""
+    """Return one row per cell: geometric means over seeds of radius, missed and plain, means of
+    r_inf, r_law and r_law_32bit (NaN unless all seeds have them), and what places the cell. A cell
+    with a radius of 0 has no place."""
     rows = fit.rows[fit.rows["fitted"]].assign(per_neuron=fit.rows["neurons"] / fit.rows["n"])
     logs = ["radius", "missed", "plain"]
     rows[logs] = np.log(rows[logs].where(rows[logs] > 0))
@@ -34,19 +35,25 @@ def cells_of_fit(fit: FrontierFit) -> pd.DataFrame:
         seeds=("seed", "nunique"),
     )
     # A mean over some of the seeds would not belong to the others' r*.
-    cells = cells.join(by_cell[list(means)].mean(skipna=False))
+    known = rows[list(means)].notna().groupby(rows["cell"]).all()
+    cells = cells.join(by_cell[list(means)].mean().where(known))
     cells[logs] = np.exp(cells[logs])
     return cells.sort_values(["d", "n", "p"])
 
 
 def hover(cell: pd.Series) -> str:
+    """Return the escaped hover text of one cell."""
+
+    def known(column: str) -> str:
+        return "unknown" if pd.isna(cell[column]) else f"{cell[column]:.3g}"
+
     lines = [
         f"{cell['problem']}, {cell['seeds']} data seeds",
         f"n {cell['n']:,}, d {cell['d']:,}, p {cell['p']:,}, p/n {cell['per_sample']:.3g}",
-        f"r* {cell['radius']:.3g}, not fitted at {cell['missed']:.3g}",
-        f"plain training {cell['plain']:.3g}, r∞ {cell['r_inf']:.3g}, r_law {cell['r_law']:.3g}",
+        f"r* {known('radius')}, not fitted at {known('missed')}",
+        f"plain training {known('plain')}, r∞ {known('r_inf')}, r_law {known('r_law')}",
     ]
-    return "<br>".join(escape(line.replace("nan", "unknown")) for line in lines)
+    return "<br>".join(map(escape, lines))
 
 
 def views(table: pd.DataFrame, choices: list[Choice], problem: str, y: str) -> list[View]:
@@ -61,6 +68,7 @@ def views(table: pd.DataFrame, choices: list[Choice], problem: str, y: str) -> l
 
 
 def trace(views: list[View], **style: Any) -> go.Scatter:
+    """Return a trace that shows the first view and carries the others."""
     x, y = views[0]
     if len(views) > 1:
         style["meta"] = [{"x": x, "y": y} for x, y in views]
@@ -68,6 +76,7 @@ def trace(views: list[View], **style: Any) -> go.Scatter:
 
 
 def with_choices(layouts: list[dict[str, Any]], height: int) -> dict[str, Any]:
+    """Return the layout of the first choice, which carries those of the others. height: pixels."""
     layout = base_layout(height) | {k: layouts[0][k] for k in ("xaxis", "yaxis")}
     if len(layouts) > 1:
         layout["meta"] = {"choices": layouts}

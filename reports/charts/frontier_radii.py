@@ -68,7 +68,7 @@ def radii_chart(fits: list[FrontierFit]) -> go.Figure | None:
 def _shades(count: int) -> list[str]:
     """Return a colour for each dimension, dark to light, without the palest."""
     places = np.linspace(0.0, 0.88, count) if count > 1 else np.array([0.3])
-    return sample_colorscale("Viridis", places.tolist())
+    return [str(colour) for colour in sample_colorscale("Viridis", places.tolist())]
 
 
 def _dimension(

@@ -67,7 +67,7 @@ class Truth(NamedTuple):
 
 TRUTHS = {
     "law": Truth(lambda p, n, d: 0.72 * math.sqrt(p / (n * d)), ATTAINED),
-    "samples": Truth(lambda p, n, d: 0.06 * math.sqrt(p / n), SAMPLES),
+    "samples": Truth(lambda p, n, d: 0.05 * math.sqrt(p / n), SAMPLES),
     "flat": Truth(lambda p, n, d: 0.08, FLAT),
     "logarithm": Truth(lambda p, n, d: 0.05 + 0.06 * math.log(p / n), LOGARITHMIC),
 }

@@ -5,6 +5,7 @@ Run alone: python -m pytest tests/reports/test_frontier.py
 """
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -99,7 +100,7 @@ def test_the_law_can_bind_where_r_law_lies_below_the_ceiling():
     found = radii(evidence_of([frontier_row(s, 0, 0.05) for s in shapes], []))
     assert found["binds"].tolist() == [True, True, False, False]
     assert found["bound"].tolist() == [True, True, True, False]
-    unknown = {"radius_law": None, "radius_law_32bit": None}
+    unknown: dict[str, Any] = {"radius_law": None, "radius_law_32bit": None}
     found = radii(evidence_of([frontier_row(s, 0, 0.05, **unknown) for s in shapes], []))
     assert not found["binds"].any() and not found["law_known"].any() and found["bound"].all()
 
@@ -122,7 +123,7 @@ def test_a_search_enters_no_fit_of_plain_training(tmp_path):
     searched = [
         r
         | {
-            "trial_id": f"f{r['trial_id'][1:]}",
+            "trial_id": r["trial_id"][::-1],
             "config_json": json.dumps(json.loads(r["config_json"]) | {"frontier": "adversary"}),
             STABILITY: 9.0,
         }

@@ -21,8 +21,9 @@ from tests.reports.planted_frontiers import R_INF, TRUTHS, Shape, Truth, planted
 
 
 def fit(radius=None, truth: Truth | None = None, cells=None, draw=0, **changes) -> FrontierFit:
-    planted_truth = truth or Truth(radius, "")
-    rows = radii(planted(planted_truth, np.random.default_rng(draw), cells, **changes))
+    rows = radii(
+        planted(truth or Truth(radius or law, ""), np.random.default_rng(draw), cells, **changes)
+    )
     (found,) = fit_frontier(rows)
     return found
 
@@ -91,7 +92,8 @@ def test_an_unknown_r_law_leaves_the_exponents_and_says_so():
 @pytest.mark.slow
 @pytest.mark.parametrize(("share", "holds"), [(0.0, 0.0), (0.5, 0.5)])
 def test_nets_of_equal_p_and_unequal_depth_tell_parameters_from_neurons(share, holds):
-    cells = [s for s in shapes() if s.n == 1024 and s.d in (64, 128)]
+    pairs = [(48, 1), (32, 2), (127, 1), (64, 2), (253, 1), (100, 2)]
+    cells = [Shape(512, 64, width, depth) for width, depth in pairs]
     evidence = planted(TRUTHS["law"], np.random.default_rng(4), cells)
     rows = radii(evidence)
     neurons = np.log(rows["neurons"] * (rows["d"] + 2) / rows["p"])

@@ -86,8 +86,8 @@ def test_every_number_is_in_the_html_and_recomputed_from_rows(law):
     for key, number in numbers.items():
         used = rows.loc[list(number.trials)]
         expected = of_cell(key, used) if ":cell:" in key else recomputed(key, used, rows)
-        near = 2e-2 if "ln" in key else 1e-6  # A + B·ln v is fitted over a grid
-        assert number.value == pytest.approx(expected, rel=near), f"{key}: {number.how}"
+        near = {"abs": 0.02} if "ln" in key else {"rel": 1e-6}  # A + B·ln v: over a grid
+        assert number.value == pytest.approx(expected, **near), f"{key}: {number.how}"
 
 
 def of_cell(key: str, used: pd.DataFrame) -> float:
@@ -173,13 +173,13 @@ def mean_over_curves(name: str, used: pd.DataFrame) -> float:
     half = t.ppf(0.975, len(by_curve) - 1) * by_curve.std() / math.sqrt(len(by_curve))
     ends = {"smallest": value.min(), "largest": value.max()}
     end = name.split()[-1]
-    return math.exp(ends.get(end, around(name, by_curve.mean(), half)))
+    return math.exp(ends.get(end, around(name, float(by_curve.mean()), float(half))))
 
 
 def bend(name: str, searched: pd.DataFrame) -> float:
     found = []
     for _, own in window(searched).groupby(["n", "d", "depth"]):
-        if own["p"].max() / own["p"].min() >= 10**0.9 and len(own) > 2:
+        if own["p"].max() / own["p"].min() >= 10**0.98 and len(own) > 2:
             found.append(abs(np.polyfit(np.log(own["p"]), own["log_r"], 2)[0]) * math.log(10))
     return {"bend least": min(found), "bend most": max(found)}[name]
 
@@ -200,7 +200,7 @@ def held_out(name: str, searched: pd.DataFrame) -> float:
     form = form.removesuffix(" low").removesuffix(" high")
     gains = misses(form, cells) - misses("p/(n·d)", cells)
     half = t.ppf(0.975, len(gains) - 1) * gains.std(ddof=1) / math.sqrt(len(gains))
-    return around(name, gains.mean(), half)
+    return around(name, float(gains.mean()), float(half))
 
 
 def misses(form: str, cells: pd.DataFrame) -> np.ndarray:
@@ -317,7 +317,7 @@ def test_the_whole_page_holds_searches_beside_plain_training(tmp_path):
     searched = [
         r
         | {
-            "trial_id": f"f{r['trial_id'][1:]}",
+            "trial_id": r["trial_id"][::-1],
             "config_json": json.dumps(json.loads(r["config_json"]) | {"frontier": "adversary"}),
             "stop_rule": "epochs",
             "training_radius": 0.1,
