@@ -70,7 +70,7 @@ def sentences_of(fit: FrontierFit) -> list[Sentence]:
     """Return the sentences on one problem, the answer first."""
     parts = _Parts(fit)
     sentences = [
-        _answer(parts),
+        answer_of(fit),
         _dimension(parts),
         _size(parts),
         _rivals(parts),
@@ -82,9 +82,9 @@ def sentences_of(fit: FrontierFit) -> list[Sentence]:
     return [sentence for sentence in sentences if sentence.template]
 
 
-def _answer(parts: _Parts) -> Sentence:
-    """Return the verdict with its constant and range."""
-    fit = parts.fit
+def answer_of(fit: FrontierFit) -> Sentence:
+    """Return the verdict on one problem with its constant and range."""
+    parts = _Parts(fit)
     inside = fit.rows[fit.rows["window"] & fit.rows["bound"]]
     used = tuple(trial for of_row in inside["trial_id"] for trial in of_row)
     text = f"On {{problem}}: {fit.verdict}."
@@ -294,5 +294,8 @@ def _searches(parts: _Parts) -> Sentence:
         values["ways"] = parts.number(
             "ways", ratio, "geometric mean of the penalty's radius over the adversary's"
         )
-        text += " A penalty instead of an adversary, tried in {both}, reaches {ways} of its radius."
+        text += (
+            " A penalty instead of an adversary, tried on {both} of them, reaches {ways} of its"
+            " radius."
+        )
     return Sentence(text, values)

@@ -55,7 +55,7 @@ def test_a_planted_truth_gets_its_verdict(name):
     ("exponent", "verdict"), [(0.3, SLOWER), (0.75, STEEPER)], ids=["slower", "faster"]
 )
 def test_the_order_of_d_alone_is_said_beside_another_order_of_p(exponent, verdict):
-    found = fit(lambda p, n, d: 0.5 * d**-0.5 * (p / n) ** exponent)
+    found = fit(lambda p, n, d: 0.3 * d**-0.5 * (p / n) ** exponent)
     assert found.verdict == verdict
     assert found.size.low <= exponent <= found.size.high
 
