@@ -6,6 +6,7 @@ Run alone: python -m pytest tests/reports/test_frontier_answer.py
 
 import numpy as np
 import pytest
+import yaml
 
 from reports.frontier import radii
 from reports.frontier_answer import (
@@ -17,7 +18,16 @@ from reports.frontier_answer import (
     FrontierFit,
     fit_frontier,
 )
-from tests.reports.planted_frontiers import R_INF, TRUTHS, Shape, Truth, planted, shapes
+from tests import ROOT
+from tests.reports.planted_frontiers import (
+    R_INF,
+    SEEDS,
+    TRUTHS,
+    Shape,
+    Truth,
+    planted,
+    shapes,
+)
 
 
 def fit(radius=None, truth: Truth | None = None, cells=None, draw=0, **changes) -> FrontierFit:
@@ -104,5 +114,13 @@ def test_nets_of_equal_p_and_unequal_depth_tell_parameters_from_neurons(share, h
     assert not found.depth.low <= 0.5 - holds <= found.depth.high
 
 
-def test_every_cell_of_the_design_has_a_ceiling():
-    assert {(s.n, s.d) for s in shapes()} == set(R_INF)
+def test_the_planted_design_is_the_one_of_the_shipped_sweep():
+    sweep = yaml.safe_load((ROOT / "tasks" / "sweeps" / "frontier.yaml").read_text())
+    shipped = set()
+    for task in sweep["tasks"]:
+        fixed = task["fixed"]
+        if fixed.get("frontier") == "adversary":
+            for width in task["grid"]["width"]:
+                shipped.add(Shape(fixed["n"], fixed["d"], width, fixed.get("depth", 1)))
+    assert shipped == set(shapes())
+    assert len(sweep["seeds"]) == SEEDS and {(s.n, s.d) for s in shapes()} == set(R_INF)
