@@ -28,6 +28,7 @@ from harness.training.frontier_plan import (
     FIRST_LOSSES,
     GAIN,
     LEAST,
+    MOST,
     PENALTY,
     ROUNDS,
     SELECTION,
@@ -102,7 +103,7 @@ def most_robust_fits(
 
     tried = search.first_trainings()
     best = [_best(candidates) for candidates in tried]
-    active = [t for t, candidate in enumerate(best) if candidate.radius > 0]
+    active = [t for t, c in enumerate(best) if 0 < c.radius < MOST * float(search.units[t])]
     for _ in range(ROUNDS):
         if not active:
             break
@@ -197,9 +198,9 @@ class _Search:
         answers = outputs.argmax(2) if self.points.classes else outputs.squeeze(2) >= 0
         return (answers == answers[:, :1]).all(1)
 
-    def least(self, trials: Sequence[int], each: int) -> Tensor:
-        """Return the smallest radius that is searched, for each candidate (M,)."""
-        return LEAST * self.units[list(trials)].repeat_interleave(each).double()
+    def limit(self, units: float, trials: Sequence[int], each: int) -> Tensor:
+        """Return so many data units for each candidate (M,), in the inputs' own numbers."""
+        return units * self.units[list(trials)].repeat_interleave(each).double()
 
 
 class _BallSearch(_Search):
@@ -208,13 +209,14 @@ class _BallSearch(_Search):
     def first_trainings(self) -> list[list[Candidate]]:
         trials = range(len(self.models))
         each = len(FIRST_LOSSES)
-        least = self.least(trials, each)
+        least = self.limit(LEAST, trials, each)
+        most = self.limit(MOST, trials, each)
         steps = self.config.max_epochs * self.config.steps_per_epoch
 
-        objective = FollowingError(self.points, FIRST_LOSSES * len(trials), least, steps)
+        objective = FollowingError(self.points, FIRST_LOSSES * len(trials), least, most, steps)
         program = self.train(trials, _repeat(self.models, each), objective, self.config.max_epochs)
         reached = objective.radius
-        radii = self.radii(trials, program, torch.maximum(reached / 8, least), 1.5 * reached)
+        radii = self.radii(trials, program, reached / 8, torch.minimum(1.5 * reached, most))
         return self.candidates(trials, program, objective.ways, radii)
 
     def later_trainings(
@@ -224,12 +226,13 @@ class _BallSearch(_Search):
         ways = _repeat([candidate.way for candidate in best], each)
         first = torch.tensor([c.radius for c in best], device=self.units.device).double()
         first = first.repeat_interleave(each)
-        aim = first * first.new_tensor(AIMS * len(best))
+        most = self.limit(MOST, trials, each)
+        aim = torch.minimum(first * first.new_tensor(AIMS * len(best)), most)
 
         objective = Growing(self.points.of(trials), ways, first, aim)
         modules = _repeat([candidate.model for candidate in best], each)
         program = self.train(trials, modules, objective, later_epochs(self.config))
-        radii = self.radii(trials, program, aim / 2, 1.25 * aim)
+        radii = self.radii(trials, program, aim / 2, torch.minimum(1.25 * aim, most))
         return self.candidates(trials, program, ways, radii, aims=aim.tolist())
 
 
@@ -263,7 +266,7 @@ class _PenaltySearch(_Search):
         program = self.train(trials, modules, objective, epochs)
 
         # Without a radius in training there is no guess: begin with all that a data unit holds.
-        radii = self.radii(trials, program, self.least(trials, each), units.double())
+        radii = self.radii(trials, program, self.limit(LEAST, trials, each), units.double())
         ways = [PENALTY] * len(strengths)
         return self.candidates(trials, program, ways, radii, strengths=strengths)
 

@@ -42,6 +42,9 @@ VERIFIED_AS = 400.0
 LEAST = 1e-3
 """The smallest radius that is searched, in data units."""
 
+MOST = 1.0
+"""The largest, in data units: S and training radii end there, too."""
+
 SELECTION = Attack(steps=20, starts=1)
 """Attack that compares candidates."""
 

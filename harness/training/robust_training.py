@@ -142,16 +142,21 @@ class FollowingError(BallObjective):
     """Balls that grow while fewer points are lost than the budget allows, and shrink while more
     are. So a training ends near the largest radius that its way can fit."""
 
-    def __init__(self, points: Points, ways: Sequence[str], least: Tensor, steps: int):
-        """least: (M,), where the balls begin and which they never fall below."""
+    def __init__(
+        self, points: Points, ways: Sequence[str], least: Tensor, most: Tensor, steps: int
+    ):
+        """least: (M,), where the balls begin and which they never fall below. most: (M,), which
+        they never exceed."""
         super().__init__(points, ways, least)
         self.least = least
+        self.most = most
         self.budget = points.budget.repeat_interleave(len(ways) // len(points.budget)).double()
         self.rate = math.log(10**DECADES) / (steps / 3)
 
     def grow(self, robust_error: Tensor) -> None:
         room = ((self.budget - robust_error) / self.budget).clamp(-1, 1)
-        self.radius = torch.maximum(self.radius * torch.exp(self.rate * room), self.least)
+        followed = self.radius * torch.exp(self.rate * room)
+        self.radius = torch.maximum(torch.minimum(followed, self.most), self.least)
 
 
 class Growing(BallObjective):

@@ -8,8 +8,8 @@ FRONTIER: tuple[Column, ...] = (
         F64,
         "data units",
         "largest l2 radius at which the most robust model found loses at most bayes_error/2 of its"
-        " training points; 0: none fits; null where no frontier was searched. Low as far as"
-        " training goes, high as far as the attack goes",
+        " training points; 0: none fits; at most 1; null where no frontier was searched. Low as far"
+        " as training goes, high as far as the attack goes",
         bound=ESTIMATE,
     ),
     Column(
