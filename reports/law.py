@@ -17,7 +17,7 @@ from reports.fits.collapse import TESTS, Collapse, fit_collapse
 from reports.fits.forms import Forms, fit_forms
 from reports.fits.slope import Slope, fit_slope, pooled_spread
 from reports.measures import LOWER, MEASURES, RADIUS, STABILITY
-from reports.verdicts import CAME_TRAINED, SlopeVerdict, judge
+from reports.verdicts import CAME_TRAINED, STOPPED_AT_NOISE, SlopeVerdict, judge
 
 FILTERS = (1, 2, 4, 8)
 """Fits are made of the cells past the onset of their curve, from these multiples of its p on. The
@@ -130,16 +130,15 @@ def fit_slopes(trials: pd.DataFrame) -> dict[tuple[int, str, str], Slope]:
 
     A kind with few curves takes the spread of slopes that all kinds of one filter share.
     """
-    measured = [measure.column for measure in MEASURES if measure.column in trials]
-    trials = trials[[*OF_FIT, *measured]]  # of 200 columns, which every filter would copy
+    measured = [measure for measure in MEASURES if measure.column in trials]
+    # of 200 columns, which every filter would copy
+    trials = trials[[*OF_FIT, *(measure.column for measure in measured)]]
     kinds = {str(kind): own for kind, own in trials.groupby("kind")}
     scalar = {kind: bool(own["outputs"].eq(1).all()) for kind, own in kinds.items()}
     slopes = {}
     for factor in FILTERS:
         fitted = {kind: fit_rows(own, kind, factor) for kind, own in kinds.items()}
-        for measure in MEASURES:
-            if measure.column not in trials:
-                continue
+        for measure in measured:
             entering = {
                 kind: rows[rows["stop_rule"].ne("noise")] if measure.trained_on else rows
                 for kind, rows in fitted.items()
@@ -177,7 +176,7 @@ def _fit_kind(
             "tests_lipschitz",
             "the squared error is not below the noise in every fitted trial",
         ),
-        RADIUS: "" if noisy else NO_NOISE,
+        RADIUS: _unmet_by_radius(rows, noisy),
     }
     if RADIUS not in trials or trials[RADIUS].isna().all():
         del unmet[RADIUS]
@@ -202,6 +201,13 @@ def _unmet(rows: pd.DataFrame, noisy: bool, column: str, why: str) -> str:
     if rows["stop_rule"].eq("epochs").any():
         return "stopped after fixed epochs, not at the noise level: no verdict"
     return "" if rows[column].all() else f"no verdict: {why}"
+
+
+def _unmet_by_radius(rows: pd.DataFrame, noisy: bool) -> str:
+    """Return why the training radius of the fitted rows says nothing about the law."""
+    if not noisy:
+        return NO_NOISE
+    return STOPPED_AT_NOISE if rows["stop_rule"].eq("noise").any() else ""
 
 
 def fit_collapses(trials: pd.DataFrame) -> list[KindCollapse]:

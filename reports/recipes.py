@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from reports.fits.slope import Slope, fit_slope
+from reports.fits.slope import Slope, fit_slope, pooled_spread
 
 FIELDS = {"lr": "learning rate", "weight_decay": "weight decay", "batch_size": "batch size"}
 """Field of a configuration → its words."""
@@ -23,10 +23,15 @@ def recipe_of(config_json: str) -> str:
 
 def recipe_slopes(rows: pd.DataFrame, column: str) -> dict[str, Slope]:
     """Return the slope of every recipe among the rows of a kind that has one, in alphabetical
-    order. Rows that do not name a recipe count as one."""
+    order. Rows that do not name a recipe count as one.
+
+    A recipe with few curves takes the spread of slopes over all recipes of the kind.
+    """
+    recipes = dict(list(rows.groupby(rows["config_json"].map(recipe_of))))
+    pool = pooled_spread(list(recipes.values()), column)
     fitted = {}
-    for recipe, own in rows.groupby(rows["config_json"].map(recipe_of)):
-        slope = fit_slope(own, column)
+    for recipe, own in recipes.items():
+        slope = fit_slope(own, column, pool)
         if not slope.failure:
             fitted[str(recipe)] = slope
     return fitted

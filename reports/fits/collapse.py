@@ -20,7 +20,8 @@ from reports.fits.random_slope import LEVEL
 MIN_CURVES = 6
 """Curves (n, d combinations) below which there is no interval: they are what it rests on."""
 LEAST_FREEDOM = 3.0
-"""Degrees of freedom below which a contrast gets no interval."""
+"""Degrees of freedom below which a contrast gets no interval. They are those of the design, so that
+a refusal does not depend on the values measured."""
 TESTS = 2
 """Tests that can contradict a variable, one of n and one of d. Each interval of a difference has
 the level 1 − (1 − LEVEL)/TESTS, so that a true variable is contradicted in at most 5 % of cases."""
@@ -157,14 +158,18 @@ def _forms(cells: pd.DataFrame) -> dict[str, np.ndarray]:
 
 
 def _with_interval(contrast: Contrast | None, tests: int) -> Interval:
-    if contrast is None or contrast.freedom < LEAST_FREEDOM:
-        return (contrast.value if contrast else UNKNOWN, UNKNOWN, UNKNOWN)
-    return (contrast.value, *contrast.interval(1 - (1 - LEVEL) / tests))
+    if contrast is None:
+        return (UNKNOWN, UNKNOWN, UNKNOWN)
+    value = float(contrast.value)
+    if contrast.of_design < LEAST_FREEDOM:
+        return (value, UNKNOWN, UNKNOWN)
+    half = float(contrast.half_width(1 - (1 - LEVEL) / tests))
+    return (value, value - half, value + half)
 
 
 def _power(b: float, d_to_0: Contrast, tests: int) -> float:
     """Return the probability that the interval of b_d excludes 0 where b_d truly is b."""
-    if d_to_0.freedom < LEAST_FREEDOM:
+    if d_to_0.of_design < LEAST_FREEDOM:
         return UNKNOWN
     if d_to_0.error == 0:
         return 1.0
@@ -189,8 +194,9 @@ def _gains(
         if name != BY_LAW:
             gain = law - by_curve(miss)
             error = gain.std(ddof=1) / np.sqrt(len(gain))
+            half = float(t.ppf((1 + LEVEL) / 2, len(gain) - 1) * error)
             mean = float(gain.mean())
-            gains[name] = (mean, *Contrast(mean, float(error), len(gain) - 1).interval(LEVEL))
+            gains[name] = (mean, mean - half, mean + half)
     return gains
 
 

@@ -8,8 +8,13 @@ variances make a t interval of independent normal values longer, not shorter (Be
 weighted mean (REML) would be somewhat narrower where curves differ in range and τ is near 0, and
 covers too little from three curves, where τ is often estimated as 0.
 
-One or two curves say too little about τ. They take the spread of slopes over several kinds,
-`pool_spread`, where there is one.
+One or two curves say too little about τ. They take it from several kinds, `pool_spread`, where
+there are enough. Such a τ is an estimate, too. Its generalised distribution (Iyer, Wang & Mathew
+2004, J. Am. Stat. Assoc. 99:1060) is that of the solutions of Q(τ²) = χ², where Q is the weighted
+sum of squares of the slopes around their kinds' means (Paule & Mandel 1982) and χ² a draw with its
+degrees of freedom. The interval is the range that holds LEVEL of the normal deviations with these
+τ and noises. Curves of unequal precision are weighed there, and the mean of a kind with far more
+exact slopes than the others gets no more of their noise than they cannot exclude to be τ.
 
 Arrays may have leading dimensions, (..., C): many simulated data sets at once.
 """
@@ -18,7 +23,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import t
+from scipy.special import erf
+from scipy.stats import chi2, t
+from scipy.stats import f as f_ratio
 
 LEVEL = 0.95
 OWN_CURVES = 3
@@ -26,6 +33,16 @@ OWN_CURVES = 3
 POOLED_CURVES = 6
 POOLED_FREEDOM = 3
 """Curves in all, and degrees of freedom over kinds, from which on a pooled spread counts."""
+OTHER_NOISE = 0.05
+"""Level of the two-sided F test by which a kind's noise counts as another than the pooled one."""
+DRAWS = 128
+"""Points of the generalised distribution of τ² and the noise."""
+HALVINGS = 24
+"""Of an interval, to solve for τ² and for a half-width."""
+LEAST_RANGE = 1e-6
+"""Of log size, below which two sizes count as one."""
+TINY = 1e-15
+"""Noise variance of made-up curves that are exact."""
 
 
 class CurveSlopes(NamedTuple):
@@ -47,16 +64,17 @@ class CurveSlopes(NamedTuple):
 
 
 class Pool(NamedTuple):
-    """The spread of slopes that several kinds share."""
+    """The spread of slopes that several kinds share. freedom: curves less kinds. within: degrees
+    of freedom of the noise."""
 
-    variance: np.ndarray
-    """(...) τ², before it is held to be at least 0."""
-    total: np.ndarray
-    """(...) variance of a slope around its kind's mean: τ² and what the noise adds."""
-    noise: np.ndarray
-    """(...) noise variance."""
+    kinds: tuple[CurveSlopes, ...]
     freedom: int
-    curves: int
+    within: int
+
+    @property
+    def noise(self) -> np.ndarray:
+        """Return the noise variance (...) of all kinds together."""
+        return sum((kind.residual for kind in self.kinds), np.zeros(())) / self.within
 
 
 class MeanSlope(NamedTuple):
@@ -71,6 +89,12 @@ class MeanSlope(NamedTuple):
     pooled: bool
 
 
+def sloped(x: np.ndarray, curves: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return the curves, given by the positions of their cells, that have at least two sizes.
+    x: (K,) log size of each cell."""
+    return [own for own in curves if len(own) > 1 and np.ptp(x[own]) > LEAST_RANGE]
+
+
 def curve_slopes(
     x: np.ndarray, y: np.ndarray, w: np.ndarray, curves: Sequence[np.ndarray]
 ) -> CurveSlopes:
@@ -83,15 +107,11 @@ def curve_slopes(
     spreads = []
     residual = np.zeros(y.shape[:-1])
     freedom = 0
-    for own in curves:
-        if len(own) < 2:
-            continue
+    for own in sloped(x, curves):
         weight = w[own] / w[own].sum()
         dx = x[own] - weight @ x[own]
         dy = y[..., own] - (y[..., own] @ weight)[..., None]
         spread = w[own] @ dx**2
-        if spread <= 1e-12:
-            continue
         slope = dy @ (w[own] * dx) / spread
         slopes.append(slope)
         spreads.append(spread)
@@ -102,28 +122,14 @@ def curve_slopes(
 
 
 def pool_spread(kinds: Sequence[CurveSlopes]) -> Pool | None:
-    """Return the spread of slopes around their kinds' means; None where there are too few curves.
-
-    τ² = Σ (b_j − mean of its kind)² over its degrees of freedom, less the mean variance that the
-    noise gives a slope (the unweighted estimate of Hedges 1983, over kinds).
-    """
-    kinds = [kind for kind in kinds if kind.slopes.shape[-1]]
-    curves = sum(kind.slopes.shape[-1] for kind in kinds)
-    freedom = curves - len(kinds)
-    within = sum(kind.freedom for kind in kinds)
+    """Return the pool of the kinds that have curves; None where there are too few curves."""
+    used = tuple(kind for kind in kinds if kind.slopes.shape[-1])
+    curves = sum(kind.slopes.shape[-1] for kind in used)
+    freedom = curves - len(used)
+    within = sum(kind.freedom for kind in used)
     if curves < POOLED_CURVES or freedom < POOLED_FREEDOM or not within:
         return None
-
-    noise = sum((kind.residual for kind in kinds), np.zeros(())) / within
-    squares = np.zeros(())
-    sampling = np.zeros(())
-    for kind in kinds:
-        count = kind.slopes.shape[-1]
-        squares = squares + kind.slopes.var(axis=-1) * count
-        # what the noise alone adds to these squares
-        sampling = sampling + noise * (1 - 1 / count) * (1 / kind.spread).sum()
-    total = squares / freedom
-    return Pool(total - sampling / freedom, total, noise, freedom, curves)
+    return Pool(used, freedom, within)
 
 
 def mean_slope(curves: CurveSlopes, pool: Pool | None = None) -> MeanSlope | None:
@@ -134,24 +140,90 @@ def mean_slope(curves: CurveSlopes, pool: Pool | None = None) -> MeanSlope | Non
         total = curves.slopes.var(axis=-1, ddof=1)
         sampling = curves.noise * (1 / curves.spread).mean()
         tau = np.sqrt(np.maximum(0.0, total - sampling))
-        return _mean(curves, total / count, tau, count - 1, pooled=False)
+        freedom = count - 1
+        half = t.ppf((1 + LEVEL) / 2, freedom) * np.sqrt(total / count)
+        return _around_mean(curves, half, tau, freedom, pooled=False)
 
     if pool is None or not count:
         return None
-    # A kind may be noisier than the rest; a few cells cannot show that it is calmer.
-    noise = np.maximum(pool.noise, curves.noise)
-    sampling = noise * (1 / curves.spread).mean()
-    # A kind with more exact slopes than the pooled ones still gets their whole variance: τ² alone,
-    # a difference of two estimates, comes out near 0 by chance and covers 73 %.
-    total = np.maximum(pool.variance + sampling, pool.total)
-    tau = np.sqrt(np.maximum(0.0, pool.variance))
-    return _mean(curves, total / count, tau, pool.freedom, pooled=True)
+    noises, tau2 = _distribution(pool, curves)
+    sampling = (1 / curves.spread).sum() / count**2
+    half = _half_width(np.sqrt(tau2 / count + noises * sampling))
+    return _around_mean(curves, half, np.sqrt(np.median(tau2, -1)), pool.freedom, pooled=True)
 
 
-def _mean(
-    curves: CurveSlopes, variance: np.ndarray, tau: np.ndarray, freedom: int, pooled: bool
+def _around_mean(
+    curves: CurveSlopes, half: np.ndarray, tau: np.ndarray, freedom: int, pooled: bool
 ) -> MeanSlope:
+    """Return the mean slope with an interval of this half-width (...)."""
     slope = curves.slopes.mean(axis=-1)
-    error = np.sqrt(variance)
-    half = t.ppf((1 + LEVEL) / 2, freedom) * error
+    error = half / t.ppf((1 + LEVEL) / 2, freedom)
     return MeanSlope(slope, error, slope - half, slope + half, tau, freedom, pooled)
+
+
+def _distribution(pool: Pool, own: CurveSlopes) -> tuple[np.ndarray, np.ndarray]:
+    """Return DRAWS values (..., D) of `own`'s noise variance and of τ², equally likely."""
+    # Richtmyer's points fill the cube evenly: multiples of irrational numbers, modulo 1
+    points = (0.5 + np.arange(DRAWS)[:, None] * np.sqrt([2.0, 3.0, 5.0])) % 1
+    of_tau = chi2.ppf(points[:, 0], pool.freedom)
+    together = pool.noise[..., None] * (pool.within / chi2.ppf(points[:, 1], pool.within))
+
+    def noises(kind: CurveSlopes) -> np.ndarray:
+        """Return draws (..., D) of a kind's noise variance: the pooled one, unless its own differs
+        from it by more than chance."""
+        if not kind.freedom:
+            return together
+        ratio = kind.noise / np.maximum(pool.noise, TINY)
+        low, high = f_ratio.ppf([OTHER_NOISE / 2, 1 - OTHER_NOISE / 2], kind.freedom, pool.within)
+        alone = kind.residual[..., None] / chi2.ppf(points[:, 2], kind.freedom)
+        return np.where(((ratio < low) | (ratio > high))[..., None], alone, together)
+
+    sampling = [np.maximum(noises(kind), TINY)[..., None] / kind.spread for kind in pool.kinds]
+    slopes = np.concatenate([kind.slopes for kind in pool.kinds], -1)[..., None, :]
+    first = np.cumsum([0, *(kind.slopes.shape[-1] for kind in pool.kinds)])
+    tau2 = _spread(slopes, np.concatenate(sampling, -1), first, of_tau)
+    return noises(own), tau2
+
+
+def _spread(
+    slopes: np.ndarray, sampling: np.ndarray, first: np.ndarray, of_tau: np.ndarray
+) -> np.ndarray:
+    """Return the τ² ≥ 0 (..., D) at which the weighted sum of squares around the kinds' means is
+    `of_tau` (D,), or 0 where it is less everywhere.
+
+    slopes: (..., 1, C). sampling: (..., D, C) their variances by noise. first: the position of each
+    kind's first slope, and C.
+    """
+    starts = first[:-1]
+
+    def squares(tau2: np.ndarray) -> np.ndarray:
+        weight = 1 / (tau2[..., None] + sampling)
+        sums = np.add.reduceat(weight, starts, axis=-1)
+        means = np.add.reduceat(weight * slopes, starts, axis=-1) / sums
+        # Σ w·(b − mean)², expanded, would lose all digits of nearly equal slopes
+        apart = slopes - np.repeat(means, np.diff(first), axis=-1)
+        return (weight * apart**2).sum(-1)
+
+    low = np.zeros(sampling.shape[:-1])
+    of_kind = np.add.reduceat(slopes, starts, axis=-1) / np.diff(first)
+    apart = slopes - np.repeat(of_kind, np.diff(first), axis=-1)
+    high = (apart**2).sum(-1) / of_tau + low
+    some = squares(low) > of_tau
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        more = squares(middle) > of_tau
+        low, high = np.where(more, middle, low), np.where(more, high, middle)
+    return np.where(some, high, 0.0)
+
+
+def _half_width(deviations: np.ndarray) -> np.ndarray:
+    """Return the h (...) within which LEVEL of the normal values lie whose standard deviations are
+    the `deviations` (..., D), equally likely."""
+    deviations = np.maximum(deviations, TINY)
+    low = np.zeros(deviations.shape[:-1])
+    high = 5 * deviations.max(-1)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        less = erf(middle[..., None] / deviations / np.sqrt(2)).mean(-1) < LEVEL
+        low, high = np.where(less, middle, low), np.where(less, high, middle)
+    return high

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t
 
 from reports.fits.cells import cells_of, members_of, with_value
 from reports.fits.random_slope import (
@@ -20,9 +21,13 @@ from reports.fits.random_slope import (
     curve_slopes,
     mean_slope,
     pool_spread,
+    sloped,
 )
 
-__all__ = ["LEVEL", "REPLICATES", "SEED", "Slope", "fit_slope", "pooled_spread"]
+__all__ = ["LEVEL", "REPLICATES", "SEED", "Slope", "difference", "fit_slope", "pooled_spread"]
+
+Interval = tuple[float, float, float]
+"""An estimate and the ends of its interval."""
 
 REPLICATES = 2000
 SEED = 20210526
@@ -36,7 +41,9 @@ class Slope(NamedTuple):
     size misses that size. smallest and largest: slopes of the single curves. dropped: rows whose
     value is not positive, which a logarithm cannot take. error: standard error of b; the interval
     is Student's t with `freedom`. tau: estimated standard deviation of the curves' true slopes.
-    pooled: tau comes from several kinds, because this one has too few curves.
+    pooled: tau comes from several kinds, because this one has too few curves. of_curves: curve →
+    its slope and Σ w·(x − mean x)². noise: variance of a cell's log y around its curve's line,
+    with `noise_freedom` degrees of freedom.
     """
 
     slope: float
@@ -54,6 +61,9 @@ class Slope(NamedTuple):
     freedom: float = float("nan")
     tau: float = float("nan")
     pooled: bool = False
+    of_curves: dict[str, tuple[float, float]] = {}
+    noise: float = float("nan")
+    noise_freedom: int = 0
 
     @property
     def leverage(self) -> float:
@@ -82,8 +92,9 @@ def fit_slope(rows: pd.DataFrame, column: str, pool: Pool | None = None) -> Slop
     x = np.log(cells["p"].to_numpy(float))
     y = cells["log_y"].to_numpy()
     w = cells["rows"].to_numpy(float)
-    curves = members_of(cells["curve"]) if len(cells) else []
+    curves = sloped(x, members_of(cells["curve"])) if len(cells) else []
     slopes = curve_slopes(x, y, w, curves)
+    names = [str(cells["curve"].iloc[own[0]]) for own in curves]
     count = len(slopes.spread)
     fit = mean_slope(slopes, pool)
     if fit is None:
@@ -109,7 +120,33 @@ def fit_slope(rows: pd.DataFrame, column: str, pool: Pool | None = None) -> Slop
         freedom=fit.freedom,
         tau=float(fit.tau),
         pooled=fit.pooled,
+        of_curves={
+            name: (float(b), float(spread))
+            for name, b, spread in zip(names, slopes.slopes, slopes.spread, strict=True)
+        },
+        noise=float(slopes.noise),
+        noise_freedom=slopes.freedom,
     )
+
+
+def difference(one: Slope, other: Slope, level: float) -> Interval:
+    """Return how much steeper `other` is than `one`, whose cells it has some of, with an interval;
+    NaN where the cells leave no noise to judge by.
+
+    The curves that both have count, each the same. A curve's slope from some of its cells less
+    that from all of them has the variance noise·(1/spread of some − 1/spread of all), because the
+    latter is the best estimate from all (Hausman 1978); how slopes differ from curve to curve does
+    not matter.
+    """
+    both = [(one.of_curves[name], found) for name, found in other.of_curves.items()]
+    if not both or not one.noise_freedom:
+        nan = float("nan")
+        return nan, nan, nan
+    apart = float(np.mean([some[0] - whole[0] for whole, some in both]))
+    added = sum(max(1 / some[1] - 1 / whole[1], 0.0) for whole, some in both)
+    error = (one.noise * added) ** 0.5 / len(both)
+    half = float(t.ppf((1 + level) / 2, one.noise_freedom)) * error
+    return apart, apart - half, apart + half
 
 
 def _slopes(used: pd.DataFrame, column: str) -> CurveSlopes:

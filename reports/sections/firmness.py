@@ -15,12 +15,13 @@ NAMES = {STABILITY: "stability", LOWER: "Lipschitz lower estimate", RADIUS: "tra
 
 
 class FilterRow(NamedTuple):
-    """One slope under every filter. `cells`: slope with its interval, or why there is none."""
+    """One slope under every filter. `cells`: slope with its interval, or why there is none.
+    `changes`: whether the verdict changes with the filter, and whether chance explains that."""
 
     kind: str
     measure: str
     cells: list[Sentence]
-    flips: bool
+    changes: str
 
 
 class BudgetRow(NamedTuple):
@@ -72,7 +73,20 @@ def _filter_row(kind: KindFit, column: str, found: SlopeVerdict) -> FilterRow:
         }
         parts["cells"] = Number(f"{key}:cells", slope.cells, f"cells; {how}", slope.trials, "int")
         cells.append(Sentence("{slope} ({low} to {high}), {cells} cells", parts))
-    return FilterRow(kind.kind, NAMES[column], cells, found.flips)
+    return FilterRow(kind.kind, NAMES[column], cells, _changes(found))
+
+
+def _changes(found: SlopeVerdict) -> str:
+    """Say from which filters the verdict is another one; empty where it is not."""
+
+    def filters(factors: list[int]) -> str:
+        return " and ".join(f"{factor}×" for factor in factors)
+
+    if found.flips:
+        return f"the verdict changes from {filters(found.flips)} on"
+    if found.others:
+        return f"another verdict from {filters(found.others)} on, by no more than chance"
+    return ""
 
 
 def _parts(evidence: Evidence, kind: KindFit, column: str, found: SlopeVerdict) -> list[Part]:

@@ -3,13 +3,12 @@
 Uses every core that this process may run on.
 """
 
-import difflib
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.errors import UserError
+from harness.errors import UserError, did_you_mean
 from harness.store.whole_file import write_whole
 from reports.rules import RULES, rules_hash
 from reports.selftest.designs import DESIGNS, Design
@@ -62,8 +61,7 @@ def _named(only: str | None) -> tuple[Design, ...]:
     if only is None:
         return DESIGNS
     if only not in names:
-        near = difflib.get_close_matches(only, names, n=1)
-        hint = f" (did you mean '{near[0]}'?)" if near else ""
+        hint = did_you_mean(only, names)
         raise UserError(f"--only '{only}': is no design; allowed: {', '.join(names)}{hint}")
     return (DESIGNS[names.index(only)],)
 

@@ -66,8 +66,9 @@ with the verdict rules of version {rules}. {said}
 - **Right**: the interval holds the planted slope, or the verdict is the one that the truth calls
   for. **Cannot tell**: the report says so. **Wrong**: the verdict contradicts the truth.
 - **Power**: how often an analyst who knows the spreads would give the right answer from the same
-  cells, by generalised least squares and a t interval; for a knee, how often the most powerful
-  test tells it from the nearest other form. A right answer is demanded only where that is at least
+  cells: for the law by the mean slope, each curve with the same say, and a t interval; for the
+  collapse by generalised least squares; for a knee, how often the most powerful test tells it from
+  the nearest other form. A right answer is demanded only where that is at least
   94.5 %, since a 95 % interval misses 5 % by design.
 - **Stated rates**: coverage at least 90 %, wrong answers at most 5 %, right answers at least 95 %
   where the design has the power. The last column names a rate that is broken: a count that would be

@@ -179,30 +179,19 @@ def contradictions(design: CollapseDesign, draws: int, seed: int) -> tuple[float
     forms = np.column_stack([np.ones(len(x)), x, -log_n, -log_d])
     curves = curves_of([design.cells] * count)
     n_to_b, d_to_b, d_to_0 = ([0, -1, 1, 0], [0, -1, 0, 1], [0, 0, 0, 1])
-    by_law = excluded(forms, y, curves, n_to_b) | excluded(forms, y, curves, d_to_b)
-    by_samples = excluded(forms, y, curves, n_to_b) | excluded(forms, y, curves, d_to_0)
+    fit = ClusteredFit(forms, y, np.ones(len(x)), curves)
+    by_law = excluded(fit, n_to_b) | excluded(fit, d_to_b)
+    by_samples = excluded(fit, n_to_b) | excluded(fit, d_to_0)
     return float(by_law.mean()), float(by_samples.mean())
 
 
-def excluded(
-    design: np.ndarray, y: np.ndarray, curves: list[np.ndarray], of: list[int]
-) -> np.ndarray:
-    """Return, for every draw (R, K) at once, whether the interval of a contrast excludes 0; a
-    refused one does not. What `ClusteredFit` keeps does not depend on y, so one fit serves all."""
-    fit = ClusteredFit(design, y[0], np.ones(len(design)), curves)
-    freedom = fit.contrast(of).freedom
-    if freedom < LEAST_FREEDOM:
-        return np.zeros(len(y), bool)
-
-    direction = fit.bread @ np.asarray(of, float)
-    coefficients = y @ design @ fit.bread
-    residual = y - coefficients @ design.T
-    variance = sum(
-        (residual[:, own] @ (direction @ adjusted)) ** 2
-        for own, adjusted in zip(curves, fit.adjusted, strict=True)
-    )
-    reach = t.ppf(1 - (1 - LEVEL) / TESTS / 2, freedom)
-    return np.abs(coefficients @ np.asarray(of, float)) > reach * np.sqrt(variance)
+def excluded(fit: ClusteredFit, of: list[int]) -> np.ndarray:
+    """Return, for every draw at once, whether the interval of a contrast excludes 0; a refused one
+    does not."""
+    contrast = fit.contrast(of)
+    if contrast.of_design < LEAST_FREEDOM:
+        return np.zeros(contrast.value.shape, bool)
+    return np.abs(contrast.value) > contrast.half_width(1 - (1 - LEVEL) / TESTS)
 
 
 SHAPES = {

@@ -37,6 +37,20 @@ def test_each_recipe_has_its_own_slope():
     assert [s.slope for s in found.values()] == pytest.approx([0.2, 0.02])
 
 
+def test_recipes_of_two_curves_take_the_spread_of_all_recipes():
+    rows = [
+        row
+        for i, lr in enumerate((3e-4, 1e-3, 3e-3, 1e-2))
+        for row in power_law(
+            0.1 * i, ns=(100, 200), spread=0.02, seed=i, changes={"settings": {"lr": lr}}
+        )
+    ]
+    found = recipe_slopes(frame(rows), STABILITY)
+    assert [s.slope for s in found.values()] == pytest.approx([0.0, 0.1, 0.2, 0.3], abs=0.03)
+    assert all(s.pooled and s.freedom == 4 for s in found.values())
+    assert not recipe_slopes(frame(rows[: len(rows) // 2]), STABILITY), "four curves are too few"
+
+
 def parts_of(rows, error=0.05, filtered=()):
     parts = budget(rows, error, [fit_slope(rows, STABILITY), *filtered], STABILITY)
     return {part.name: part for part in parts}

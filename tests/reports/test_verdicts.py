@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from reports.evidence import fit_rows, read_evidence
-from reports.fits.slope import fit_slope
+from reports.fits.slope import difference, fit_slope
 from reports.law import FILTERS, fit_all
 from reports.measures import RADIUS, STABILITY
 from reports.verdicts import judge, verdict_of
@@ -18,10 +18,19 @@ NS = (100, 200, 400)
 PS = (100, 200, 400, 800, 1600, 3200, 6400, 12_800)
 
 
-def slope(low, high):
+def slope(low, high, spread=10.0, noise=1e-3):
+    """Return a slope with this interval, of three curves whose slopes are all in its middle."""
     rows = pd.DataFrame(power_law(0.2, ns=(100, 200, 400)))
     rows = rows.assign(curve=rows["settings_json"], cell=rows["config_json"])
-    return fit_slope(rows, STABILITY)._replace(slope=(low + high) / 2, low=low, high=high)
+    middle = (low + high) / 2
+    return fit_slope(rows, STABILITY)._replace(
+        slope=middle,
+        low=low,
+        high=high,
+        of_curves={name: (middle, spread) for name in "abc"},
+        noise=noise,
+        noise_freedom=12,
+    )
 
 
 @pytest.mark.parametrize(
@@ -45,16 +54,46 @@ def test_a_verdict_follows_the_interval(low, high, sign, verdict):
 
 
 def test_a_verdict_that_hangs_on_the_filter_is_cannot_tell():
-    found = judge({1: slope(0.45, 0.6), 2: slope(0.4, 0.6), 4: slope(0.1, 0.2)}, "", +1)
+    further = {2: slope(0.4, 0.6), 4: slope(0.1, 0.2, spread=2.0)}
+    found = judge({1: slope(0.45, 0.6), **further}, "", +1)
+    assert found.flips == found.others == [4]
     assert found.verdict == (
-        "cannot tell: the verdict hangs on the filter: attains the law's order from 1× and 2× the"
+        "cannot tell: the verdict hangs on the filter: attains the law's order from 1× the"
         " onset's p on, compatible, order not attained from 4× the onset's p on"
     )
 
 
+def test_another_verdict_within_chance_is_named_and_changes_nothing():
+    """With noise like this the few cells left could have any slope."""
+    slopes = {1: slope(0.45, 0.6, noise=0.3), 4: slope(0.1, 0.2, spread=2.0)}
+    found = judge(slopes, "", +1)
+    assert found.others == [4] and not found.flips
+    assert found.verdict == "attains the law's order"
+
+
+@pytest.mark.slow
+def test_a_difference_of_slopes_has_the_variance_that_the_left_out_cells_bring():
+    """Simulated: the interval of the difference covers 0 in 95 % under one power law, whatever the
+    spread of the curves' slopes."""
+    rng = np.random.default_rng(1)
+    cells = pd.DataFrame(
+        [{"n": n, "p": p, "curve": f"n={n}", "cell": f"{n} {p}"} for n in NS for p in PS]
+    ).assign(d_ambient=10, trial_id="x")
+    held = []
+    for _ in range(100):
+        tilt = dict(zip(NS, rng.normal(0, 0.2, len(NS)), strict=True))
+        log_y = np.log(cells["p"]) * (0.3 + cells["n"].map(tilt)) + rng.normal(0, 0.1, len(cells))
+        rows = cells.assign(y=np.exp(log_y))
+        _, low, high = difference(
+            fit_slope(rows, "y"), fit_slope(rows[rows["p"].ge(800)], "y"), 0.95
+        )
+        held.append(low <= 0 <= high)
+    assert np.mean(held) == pytest.approx(0.95, abs=0.06)
+
+
 def test_a_filter_that_leaves_too_little_to_tell_changes_no_verdict():
     found = judge({1: slope(0.1, 0.2), 8: slope(-0.5, 0.9)}, "", +1)
-    assert found.verdict == "compatible, order not attained" and not found.flips
+    assert found.verdict == "compatible, order not attained" and not found.others
 
 
 @pytest.mark.slow
@@ -90,6 +129,6 @@ def test_models_stopped_at_the_noise_enter_no_fit_of_the_training_radius(tmp_pat
     trials = read_evidence(make_store(tmp_path / "s", stopped + on)).trials
     trials[RADIUS] = trials[STABILITY]
     stop, go = sorted(fit_all(trials).kinds, key=lambda kind: "interpolated" in kind.kind)
-    assert stop.verdicts[RADIUS].verdict.startswith("cannot tell: 0 curves")
+    assert stop.verdicts[RADIUS].verdict.startswith("no fit, no verdict: training stopped")
     assert go.verdicts[RADIUS].slope.slope == pytest.approx(0.3)
     assert go.verdicts[RADIUS].verdict == "compatible, order not attained"

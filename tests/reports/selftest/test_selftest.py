@@ -107,5 +107,7 @@ def test_the_command_prints_a_table_and_writes_the_page(tmp_path: Path, monkeypa
 
 
 def test_an_unknown_design_is_refused_with_the_names_that_exist():
-    with pytest.raises(UserError, match="--only 'gptlaw'.*allowed: sphere-law.*mean 'gpt-law'"):
+    with pytest.raises(
+        UserError, match="--only 'gptlaw'.*allowed: sphere-law.*; did you mean 'gpt-law'"
+    ):
         selftest(1, "gptlaw", 1, None, print)
