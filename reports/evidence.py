@@ -15,6 +15,10 @@ than size.
 A trial tests the law's Lipschitz form when its squared error is at most half of σ², and the
 stability form when its 0-1 training error is at most half of R*. Each chart fills the points that
 test its form.
+
+The law bounds the best function of a class, and a search for it (`frontier` in the configuration)
+ends with another kind of model than plain training. The two never share a fit, a claim or a chart
+of plainly trained models: `Evidence.trials` holds plain training, `Evidence.frontier` the searches.
 """
 
 import json
@@ -61,6 +65,7 @@ OF_KIND = (
     "noise_kind",
     "eta",
     "sigma2",
+    "frontier",
 )
 """The columns that a kind's name is made of."""
 STOP_RULES = {"noise": "", "interpolate": ", interpolated", "epochs": ", fixed epochs"}
@@ -70,9 +75,10 @@ STOP_RULES = {"noise": "", "interpolate": ", interpolated", "epochs": ", fixed e
 class Evidence(NamedTuple):
     """What a store holds, ready for fits.
 
-    `trials` are the ok rows of the latest view, with the columns of `_derive` and `with_measures`,
-    and without those of NOT_READ and `corruptions`, of which a row has forty entries. `failures`
-    are its failed rows, without the trials `replaced`. `attempts` counts all rows.
+    `trials` are the ok rows of plain training in the latest view, with the columns of `_derive` and
+    `with_measures`, and without those of NOT_READ and `corruptions`, of which a row has forty
+    entries. `frontier` are the ok rows of searches for the most robust fit, with the same columns.
+    `failures` are the failed rows, without the trials `replaced`. `attempts` counts all rows.
     """
 
     store: Store
@@ -84,6 +90,17 @@ class Evidence(NamedTuple):
     problems: list[str]
     replaced: frozenset[str]
     """Failed trials that have run since under another id."""
+    frontier: pd.DataFrame
+
+    @property
+    def all_trials(self) -> pd.DataFrame:
+        """Return all ok rows, plain training first: for counts, costs and lists, never for a
+        fit."""
+        return (
+            pd.concat([self.trials, self.frontier], ignore_index=True)
+            if len(self.frontier)
+            else self.trials
+        )
 
 
 def read_evidence(where: str | Path) -> Evidence:
@@ -102,15 +119,17 @@ def read_evidence(where: str | Path) -> Evidence:
     trials = with_measures(_derive(ok, failed)).drop(columns="corruptions")
     # one Python text for each id, which all the numbers of the page share
     trials["trial_id"] = trials["trial_id"].astype(object)
+    searched = trials["frontier"].notna()
     return Evidence(
         store,
-        trials,
+        trials[~searched].reset_index(drop=True) if searched.any() else trials,
         failed,
         attempts=attempts,
         sweeps=store.sweeps(),
         runs=store.runs(),
         problems=problems,
         replaced=over,
+        frontier=trials[searched].reset_index(drop=True),
     )
 
 
@@ -128,20 +147,23 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _derive(ok: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
-    """Return the ok rows with adversary, kind, curve, cell, x_law, complete, whole, onset, in_fit,
-    tests_stability, tests_lipschitz and why_hollow.
+    """Return the ok rows with adversary, frontier, problem, kind, curve, cell, x_law, complete,
+    whole, onset, in_fit, tests_stability, tests_lipschitz and why_hollow.
 
-    adversary: what the model was trained against, or "none". kind: family, target, noise level,
-    stop rule and adversary; its trials share one slope. curve: one kind and one setting of
+    adversary: what the model was trained against, or "none". frontier: how the most robust fit was
+    searched for, None for plain training. problem: family, target and noise level. kind: problem,
+    stop rule, adversary and search; its trials share one slope. curve: one kind and one setting of
     everything but size. cell: one configuration, all its seeds. x_law: p/(n·d), d ambient; NaN
     where n is not known. complete: no seed of the cell failed, so the cell does not consist of its
     lucky seeds.
     """
     t = ok.copy()
-    t["adversary"] = pd.Series(
-        [_adversary(json.loads(config)) for config in t["config_json"]],
-        index=t.index,
-        dtype=object,
+    configs = [json.loads(config) for config in t["config_json"]]
+    t["adversary"] = pd.Series(list(map(_adversary, configs)), index=t.index, dtype=object)
+    frontier = [config.get("frontier") for config in configs]
+    t["frontier"] = pd.Series(frontier, index=t.index, dtype=object)
+    t["problem"] = pd.Series(
+        [_problem(row) for row in records(t[list(OF_KIND)])], index=t.index, dtype=object
     )
     t["kind"] = pd.Series(
         [_kind(row) for row in records(t[list(OF_KIND)])], index=t.index, dtype=object
@@ -220,11 +242,18 @@ def _kind(row: dict[str, Any]) -> str:
     # Vocabularies differ between the sizes of one published family, but only by padding.
     if row["stop_reason"] == NOT_TRAINED:
         return f"{row['family']}, as published"
-    target = "±1 target" if row["outputs"] == 1 else f"{row['outputs']} classes"
+    if row["frontier"] is not None:
+        return f"{_problem(row)}, most robust fit by {row['frontier']}"
     stop = STOP_RULES[row["stop_rule"]]
     radius = json.loads(row["config_json"]).get("adversary_radius")
     against = "" if row["adversary"] == "none" else f", trained against {row['adversary']} {radius}"
-    return f"{row['family']}, {target}, {_noise(row)}{stop}{against}"
+    return f"{_problem(row)}{stop}{against}"
+
+
+def _problem(row: dict[str, Any]) -> str:
+    """Return the row's family, target and noise level: what is to be fitted."""
+    target = "±1 target" if row["outputs"] == 1 else f"{row['outputs']} classes"
+    return f"{row['family']}, {target}, {_noise(row)}"
 
 
 def _noise(row: dict[str, Any]) -> str:

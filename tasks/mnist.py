@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import field_validator, model_validator
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from harness.errors import UserError, did_you_mean
 from harness.noise import flip_labels, resample_labels
@@ -16,6 +17,9 @@ from tasks.models import MadryCNN, Standardize, mlp
 
 PIXELS = (0.0, 1.0)
 """The range of a pixel."""
+
+SIDE = 28
+"""Pixels a side of MNIST's digits."""
 
 PIXEL_MEAN = 0.1307
 PIXEL_STD = 0.3081
@@ -52,6 +56,10 @@ class MnistConfig(Config):
         ge=0,
         le=1,
         description="digits: probability that a training label is redrawn from all 10",
+    )
+    pixels: Literal[7, 14] | None = Field(
+        default=None,
+        description="pixels a side that digits are averaged down to; 28, as they are, if left out",
     )
     model: Literal["mlp", "cnn"] = Field(
         default="mlp", description="mlp (width, depth), or Madry et al.'s cnn (capacity)"
@@ -91,8 +99,23 @@ class MnistConfig(Config):
                 f"source 'mnist-5k' has 4000 training digits and n is {self.n}; use 'hub' or"
                 " 'idx:PATH' for more"
             )
+        if self.frontier and not (self.label_flip or self.label_resample):
+            raise ValueError(
+                f"frontier '{self.frontier}' needs injected noise: set label_flip or label_resample"
+                " above 0"
+            )
+        if self.pixels and self.model == "cnn":
+            raise ValueError(
+                f"'pixels' is {self.pixels} and model 'cnn' takes 28 by 28; leave 'pixels' out, or"
+                " use model 'mlp'"
+            )
         self._check_size_fields()
         return self
+
+    @property
+    def side(self) -> int:
+        """Pixels a side of one digit."""
+        return self.pixels or SIDE
 
     def _check_size_fields(self) -> None:
         """Raise ValueError when a size of the other model is set, except to its default."""
@@ -115,7 +138,7 @@ class Mnist(Task):
         return f"mnist-{config.model}"
 
     def input_shape(self, config: MnistConfig) -> tuple[int, ...]:
-        return (1, 28, 28)
+        return (1, config.side, config.side)
 
     def fingerprint(self, config: MnistConfig) -> str:
         digits = load_digits(config.source)
@@ -129,8 +152,8 @@ class Mnist(Task):
     def data(self, config: MnistConfig, seeds: Seeds) -> Data:
         digits = load_digits(config.source)
         rows = stratified(digits.y_train, config.n, seeds.generator("data"))
-        x_train = digits.x_train[rows].unsqueeze(1).float() / 255
-        x_test = digits.x_test.unsqueeze(1).float() / 255
+        x_train = _images(digits.x_train[rows], config.side)
+        x_test = _images(digits.x_test, config.side)
         labels = digits.y_train[rows]
         draw = seeds.generator("noise")
 
@@ -144,10 +167,16 @@ class Mnist(Task):
     def model(self, config: MnistConfig) -> nn.Module:
         outputs = 1 if config.head == "parity" else 10
         if config.model == "mlp":
-            body = mlp(784, config.width, config.depth, outputs)
+            body = mlp(config.side**2, config.width, config.depth, outputs)
         else:
             body = MadryCNN(config.capacity, outputs)
         return nn.Sequential(Standardize(PIXEL_MEAN, PIXEL_STD), body)
+
+
+def _images(digits: Tensor, side: int) -> Tensor:
+    """Return (B, 1, side, side) pixels in [0, 1] of digits (B, 28, 28), averaged over squares."""
+    x = digits.unsqueeze(1).float() / 255
+    return F.avg_pool2d(x, SIDE // side) if side != SIDE else x
 
 
 def _parity(labels: Tensor) -> Tensor:

@@ -84,6 +84,10 @@ class TextConfig(Config):
                 "stop 'noise' needs injected noise: set target_resample above 0, or use stop"
                 " 'interpolate' or 'epochs'"
             )
+        if self.frontier and not self.target_resample:
+            raise ValueError(
+                f"frontier '{self.frontier}' needs injected noise: set target_resample above 0"
+            )
         return self
 
 

@@ -106,3 +106,15 @@ def test_a_full_gpu_is_a_row_that_says_so(monkeypatch: pytest.MonkeyPatch):
         torch.cuda.set_per_process_memory_fraction(1.0)
     assert result.failure_kind == "oom", result.columns
     assert "OutOfMemoryError" in result.columns["failure_message"]
+
+
+def test_a_frontier_is_searched_on_the_gpu_as_on_the_cpu():
+    entry = (
+        "{task: sphere, fixed: {n: 64, d: 8, frontier: adversary, batch_size: 64, max_epochs: 200,"
+        " lr: 0.01, width: 16}}"
+    )
+    (on_gpu,) = go(trials_of(entry), gpus=1)
+    (on_cpu,) = go(trials_of(entry), gpus=0)
+    assert on_gpu.columns["gpu"] and on_gpu.columns["robust_below_noise"]
+    radius = on_cpu.columns["frontier_radius"]
+    assert on_gpu.columns["frontier_radius"] == pytest.approx(radius, rel=0.1)

@@ -14,7 +14,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from harness.cli import main
-from harness.execution import sample_trials
+from harness.execution import measuring
 from harness.execution.run_batch import run_batch
 from harness.remeasure import MEASURED
 from harness.store import provenance
@@ -82,12 +82,11 @@ def rows(folder: Path) -> pd.DataFrame:
     return Store.open(folder).read().rows
 
 
-@pytest.mark.parametrize("inline", [True, pytest.param(False, marks=pytest.mark.ray)])
 def test_everything_measured_is_new_and_everything_trained_is_as_it_was(
-    store: Path, monkeypatch: pytest.MonkeyPatch, inline: bool
+    store: Path, monkeypatch: pytest.MonkeyPatch
 ):
     before = latest(rows(store)).set_index("trial_id")
-    assert unilaw(monkeypatch, "measure", str(store), *(["--inline"] if inline else [])) == 0
+    assert unilaw(monkeypatch, "measure", str(store), "--inline") == 0
     assert len(rows(store)) == 12
     after = latest(rows(store)).set_index("trial_id").loc[before.index]
     assert after["measures_version"].eq(MEASURES_VERSION).all()
@@ -298,14 +297,14 @@ def test_a_model_that_has_no_finite_loss_gets_no_row(
 def test_a_model_that_cannot_be_measured_costs_only_itself(
     store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    measure = sample_trials.measure
+    measure = measuring.measure
 
     def refuses_seed_1(program, samples, seeds, points):
         if any(s.seed == 1 for s in seeds):
             raise RuntimeError("an instrument gave up")
         return measure(program, samples, seeds, points)
 
-    monkeypatch.setattr(sample_trials, "measure", refuses_seed_1)
+    monkeypatch.setattr(measuring, "measure", refuses_seed_1)
     assert unilaw(monkeypatch, "measure", str(store), "--inline") == 1
     assert "3 measured, 3 not (3 bug)" in capsys.readouterr().out
     newest = latest(rows(store))

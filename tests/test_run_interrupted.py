@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from harness.planning.cores import cores_here
 from harness.store.store import Store
 from tests import FAILING_TASK
 from tests.conftest import UNILAW
@@ -26,15 +27,18 @@ pytestmark = [
     ),
 ]
 
-TRIALS = 4
-SLOW = """\
+TRIALS = 3
+ONE_AT_A_TIME = f"resources: {{cpus: {cores_here()}}}\n"
+"""One worker takes all trials: the start of another would take longer than the trials."""
+
+SLOW = f"""\
 name: slow
 seeds: [0]
-tasks:
+{ONE_AT_A_TIME}tasks:
   - task: trouble
-    fixed: {nap: 0.5, max_epochs: 2000}
-    grid: {n: {range: [16, 20]}}
-limits: {measure_points: 8}
+    fixed: {{nap: 0.5, max_epochs: 2000}}
+    grid: {{n: {{range: [16, {16 + TRIALS}]}}}}
+limits: {{measure_points: 0}}
 """
 """With this many epochs, every trial is a batch of its own."""
 
@@ -54,7 +58,7 @@ def working(session: int) -> list[str]:
 
 @pytest.fixture
 def half_way(tmp_path: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """A run in a session of its own, with at least one of its trials done and more under way."""
+    """A run in a session of its own, with at least one of its trials done and another under way."""
     (tmp_path / "slow.yaml").write_text(SLOW)
     # what a shell starts in the background ignores the signal, and so do its children
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -86,6 +90,9 @@ def finish(unilaw_here, folder: Path) -> None:
     """Run again. Every trial must then be there, and no finished one twice."""
     before = Store.open(folder / "rows").read()
     assert before.problems == [] and 1 <= len(before.rows) < TRIALS
+
+    # inline, so many cores would stay the number of this process's threads
+    (folder / "slow.yaml").write_text(SLOW.replace(ONE_AT_A_TIME, ""))
     done = unilaw_here(*ARGUMENTS, "--inline", cwd=folder)
     assert done.returncode == 0, done.stderr
     finished = len(before.rows)

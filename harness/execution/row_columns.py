@@ -1,5 +1,7 @@
 """Columns that every kind of trial fills in the same way: the model's size, noise, and seconds."""
 
+import math
+
 import torch
 from torch import nn
 
@@ -41,6 +43,31 @@ def model_columns(
     if samples:
         columns |= params_per_number(counts.trainable, samples, d_ambient, measured)
     return columns
+
+
+NATS_OF_32_BITS = 32 * math.log(2)
+"""The most that one weight can hold."""
+
+DELTA = 0.05
+"""Probability with which the law's bound on a training radius may fail."""
+
+HALF_CHOICES = 0.56
+"""ln of the number of ways to choose n/4 of n points, over n."""
+
+
+def radius_law_columns(noise: Noise, p: int, n: int, d: int, unit: float) -> Columns:
+    """Return what the law allows a training radius: for pure ±1 noise on the unit sphere.
+
+    r ≤ sqrt((8/d)·(b·p/n + 0.56 + ln(2/δ)/n)) with b nats a parameter, by a union bound over all
+    models (docs/frontier.md).
+    """
+    if noise.sigma2 != 1 or noise.bayes_error != 0.5:
+        return {}
+
+    def allowed(nats: float) -> float:
+        return math.sqrt(8 / d * (nats * p / n + HALF_CHOICES + math.log(2 / DELTA) / n)) / unit
+
+    return {"radius_law": allowed(1.0), "radius_law_32bit": allowed(NATS_OF_32_BITS)}
 
 
 def noise_columns(noise: Noise, n: int, on_sphere: bool) -> Columns:

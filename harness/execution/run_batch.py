@@ -4,7 +4,9 @@ The same function runs in the driver (`--inline`) and in Ray workers.
 """
 
 import time
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 
 import torch
 
@@ -32,11 +34,15 @@ from harness.sweeps.registry import load
 from harness.sweeps.trial import Batch, RunSettings, Trial
 from harness.task import Task
 
+Stack = tuple[Trial, ...]
+"""Trials of one task that train as one program."""
+
 
 def run_batch(batch: Batch, settings: RunSettings) -> list[TrialResult]:
     """Return the result of each trial of the batch, in order.
 
-    When time or memory runs out, the trials of the stack under way and of all later ones fail.
+    When time or memory runs out, the trials that have no result yet fail. Neighbouring stacks of
+    labelled samples get their results together, stacks of language models one after another.
     Raises Interrupted when this process is told to end; a trial that trains alone keeps a
     checkpoint first.
     """
@@ -54,10 +60,10 @@ def run_batch(batch: Batch, settings: RunSettings) -> list[TrialResult]:
     clock = time.perf_counter()
     try:
         with interruptions(), time_limit(settings.seconds), flushed_denormals():
-            for stack in batch.stacks:
+            for stacks in _measured_together(batch.stacks):
                 started = datetime.now(UTC)
                 clock = time.perf_counter()
-                results += _run_stack(stack, settings, device)
+                results += _run_stacks(stacks, settings, device)
         return results
     except TimeIsUp:
         stopped = failed("timeout", f"took longer than the limit of {settings.seconds:g} s")
@@ -82,15 +88,33 @@ def _without_gpu(batch: Batch, settings: RunSettings) -> list[TrialResult]:
     return [finish(no_gpu, started, 0.0, None, "cpu", settings.gpus) for _ in batch.trials]
 
 
-def _run_stack(trials: tuple[Trial, ...], settings: RunSettings, device: str) -> list[TrialResult]:
-    """Run the trials of one stack, which are all of one task."""
+def _measured_together(stacks: Sequence[Stack]) -> Iterator[tuple[Stack, ...]]:
+    """Yield neighbouring stacks of labelled samples together, and those of language models one by
+    one."""
+    for of_samples, neighbours in groupby(stacks, key=_of_samples):
+        if of_samples:
+            yield tuple(neighbours)
+        else:
+            yield from ((stack,) for stack in neighbours)
+
+
+def _of_samples(stack: Stack) -> bool:
+    """Return whether the trials of a stack, which are all of one task, fit labelled samples."""
+    return isinstance(load(stack[0].ref), Task)
+
+
+def _run_stacks(stacks: tuple[Stack, ...], settings: RunSettings, device: str) -> list[TrialResult]:
+    """Run stacks whose models are measured together."""
     started = datetime.now(UTC)
     clock = time.perf_counter()
 
-    runner = SampleTrials if isinstance(load(trials[0].ref), Task) else LanguageTrials
+    trials = tuple(trial for stack in stacks for trial in stack)
+    runner = SampleTrials if _of_samples(stacks[0]) else LanguageTrials
     runs = runner(settings, torch.device(device))
     if settings.trained:
         results = runs.measure_again(trials, settings.trained)
+    elif isinstance(runs, SampleTrials):
+        results = runs.run(stacks)
     else:
         results = runs.run(trials)
     results = refuse_impossible(results)
@@ -113,8 +137,8 @@ def refuse_impossible(results: list[TrialResult]) -> list[TrialResult]:
 
 
 def _shares(results: list[TrialResult], wall_s: float) -> list[float]:
-    """Return each trial's share of a stack's seconds: its own training and measuring, and an equal
-    part of the rest."""
+    """Return each trial's share of the seconds of some stacks: its own training and measuring, and
+    an equal part of the rest."""
     own = [
         result.columns.get("train_s", 0.0) + result.columns.get("measure_s", 0.0)
         for result in results

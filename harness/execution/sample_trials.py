@@ -1,8 +1,8 @@
-"""Trials that fit labelled samples: a stack of them from data to measured columns, with every
+"""Trials that fit labelled samples: stacks of them from data to measured columns, with every
 failure caught and named."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -16,58 +16,69 @@ from harness.execution.failures import (
     refuse_infinite_loss,
     text,
 )
-from harness.execution.kept_data import KeptData
-from harness.execution.model_weights import initialised, kept_weights, weights_file
-from harness.execution.row_columns import model_columns, noise_columns, timing_columns
+from harness.execution.frontier_trials import searched, verified
+from harness.execution.measuring import measure_together, stacked
+from harness.execution.model_weights import kept_weights, weights_file
+from harness.execution.prepared import Prepared, prepare, prepare_each
+from harness.execution.row_columns import (
+    model_columns,
+    noise_columns,
+    radius_law_columns,
+    timing_columns,
+)
 from harness.execution.trial_result import TrialResult
 from harness.interruption import postponed
-from harness.measures import Measured, measure
+from harness.measures import Measured
 from harness.measures.counts import count_training_flops
 from harness.planning.model_shape import shape_of
 from harness.process_state import own_process_state
 from harness.store.schema import Columns
-from harness.sweeps.registry import load_samples
 from harness.sweeps.trial import RunSettings, Trial, refuse_other_data
-from harness.task import Config, Data, Seeds, Task, check_dimensions
 from harness.training.adversary import adversary_of, count_pass_flops
 from harness.training.checkpoint import TrialCheckpoint
+from harness.training.frontier_plan import search_of
 from harness.training.loop import Fit, StackGroup, train
-from harness.training.stack import CannotStack, Program, stack
+from harness.training.stack import CannotStack, Program
 
 LONGEST_NOTE = 500
 """Characters of a `stack_note` that a row keeps."""
 
-_KEPT = KeptData()
+WAITING_BYTES = 1_000_000_000
+"""Trained models wait to be measured with the others of their batch until they and their data hold
+this much."""
 
 
-class _Prepared(NamedTuple):
-    """A trial with its data made and its model initialised."""
+class _Trained(NamedTuple):
+    """A trained trial that waits to be measured, and the columns about its training and stack."""
 
-    trial: Trial
-    task: Task
-    config: Config
-    seeds: Seeds
-    data: Data
-    data_hash: str
-    model: torch.nn.Module
+    member: Prepared
+    fit: Fit
+    train_s: float
+    about_stack: Columns
 
 
 class SampleTrials:
-    """Trains and measures the trials of one stack on one device."""
+    """Trains and measures the trials of some stacks on one device."""
 
     def __init__(self, settings: RunSettings, device: torch.device):
         self.settings = settings
         self.device = device
 
-    def run(self, trials: tuple[Trial, ...]) -> list[TrialResult]:
-        """Return each trial's result, in order. What fails for one trial alone (its data, its
-        model, its loss) fails only that one."""
-        prepared, results = _prepare_each(trials, self._prepared_to_train)
+    def run(self, stacks: Sequence[tuple[Trial, ...]]) -> list[TrialResult]:
+        """Return each trial's result, stack after stack. What fails for one trial alone (its data,
+        its model, its loss, its measures) fails only that one.
 
-        for indices in _stacks(prepared):
-            stack_results = self._run_stack([prepared[i] for i in indices])
-            results |= zip(indices, stack_results, strict=True)
-        return [results[i] for i in range(len(trials))]
+        The trials of a stack train as one program. Trained models are measured together, also those
+        of different stacks.
+        """
+        results: list[TrialResult] = []
+        waiting: list[_Trained | TrialResult] = []
+        for trials in stacks:
+            waiting += self._train_stack(trials)
+            if _bytes_held(waiting) > WAITING_BYTES:
+                results += self._measured(waiting)
+                waiting = []
+        return results + self._measured(waiting)
 
     def measure_again(self, trials: tuple[Trial, ...], trained: str) -> list[TrialResult]:
         """Measure the kept weights of each trial. The columns are the measured ones, the hashes of
@@ -75,20 +86,18 @@ class SampleTrials:
 
         checksums: dict[str, str] = {}
 
-        def restored(trial: Trial) -> _Prepared:
-            prepared = self._prepare(trial)
+        def restored(trial: Trial) -> Prepared:
+            prepared = prepare(trial, self.device)
             weights = kept_weights(trained, trial.trial_id)
             checksums[trial.trial_id] = weights.sha256
             prepared.model.load_state_dict(weights.tensors)
             return prepared
 
-        prepared, results = _prepare_each(trials, restored)
+        prepared, results = prepare_each(trials, restored)
+        members = list(prepared.values())
+        measured = measure_together(members, self.settings.measure_points)
 
-        clock = time.perf_counter()
-        measured = self._measure_or_fail(list(prepared.values()))
-        seconds = (time.perf_counter() - clock) / max(1, len(prepared))
-
-        for (i, member), found in zip(prepared.items(), measured, strict=True):
+        for (i, member), (found, seconds) in zip(prepared.items(), measured, strict=True):
             if isinstance(found, TrialResult):
                 results[i] = found
                 continue
@@ -100,23 +109,42 @@ class SampleTrials:
             results[i] = caught(_measured_again, found, about_trial)
         return [results[i] for i in range(len(trials))]
 
-    def _prepared_to_train(self, trial: Trial) -> _Prepared:
-        refuse_other_data(trial)
-        return self._prepare(trial)
+    def _measured(self, waiting: list[_Trained | TrialResult]) -> list[TrialResult]:
+        """Return the results of trained trials, measured together. Failures stay what they are."""
+        trained = [one for one in waiting if isinstance(one, _Trained)]
+        members = [one.member for one in trained]
+        measured = iter(measure_together(members, self.settings.measure_points))
 
-    def _prepare(self, trial: Trial) -> _Prepared:
-        task = load_samples(trial.ref)
-        config = trial.load_config()
-        check_dimensions(task.input_shape(config), task.d_ambient(config))
-        seeds = Seeds(trial.seed)
-        data, data_hash = _KEPT.of(trial.ref, config, trial.seed, self.device)
-        model = initialised(task, config, seeds).to(self.device)
-        return _Prepared(trial, task, config, seeds, data, data_hash, model)
+        results = []
+        for one in waiting:
+            if isinstance(one, TrialResult):
+                results.append(one)
+                continue
+            found, seconds = next(measured)
+            if isinstance(found, TrialResult):
+                results.append(found)
+            else:
+                results.append(caught(self._result, one, found, seconds))
+        return results
 
-    def _run_stack(self, members: list[_Prepared]) -> list[TrialResult]:
-        """Train and measure trials as one program; when that fails, each by itself."""
+    def _train_stack(self, trials: tuple[Trial, ...]) -> list[_Trained | TrialResult]:
+        """Prepare and train the trials of one stack, in order."""
+
+        def prepared_to_train(trial: Trial) -> Prepared:
+            refuse_other_data(trial)
+            return prepare(trial, self.device)
+
+        prepared, failures = prepare_each(trials, prepared_to_train)
+        results: dict[int, _Trained | TrialResult] = {**failures}
+        for indices in _stacks(prepared):
+            trained = self._train_or_fail([prepared[i] for i in indices])
+            results |= zip(indices, trained, strict=True)
+        return [results[i] for i in range(len(trials))]
+
+    def _train_or_fail(self, members: list[Prepared]) -> Sequence[_Trained | TrialResult]:
+        """Train trials as one program; when that fails, each by itself."""
         try:
-            return self._train_and_measure(_stacked(members), members, note=None)
+            return self._train_together(stacked(members), members, note=None)
         except PASSED_ON:
             raise
         except BaseException as e:
@@ -128,46 +156,44 @@ class SampleTrials:
 
         # After the except clause, whose traceback holds the failed stack in memory.
         note = text(why)[:LONGEST_NOTE]
-        return [caught(self._run_alone, member.trial, note) for member in members]
+        return [caught(self._train_alone, member.trial, note) for member in members]
 
-    def _run_alone(self, trial: Trial, note: str) -> TrialResult:
-        """Run a trial alone, from the beginning, after its stack failed."""
-        members = [self._prepare(trial)]
-        (result,) = self._train_and_measure(_stacked(members), members, note)
+    def _train_alone(self, trial: Trial, note: str) -> _Trained | TrialResult:
+        """Train a trial alone, from the beginning, after its stack failed."""
+        members = [prepare(trial, self.device)]
+        (result,) = self._train_together(stacked(members), members, note)
         return result
 
     @own_process_state()
-    def _train_and_measure(
-        self, program: Program, members: list[_Prepared], note: str | None
-    ) -> list[TrialResult]:
+    def _train_together(
+        self, program: Program, members: list[Prepared], note: str | None
+    ) -> list[_Trained | TrialResult]:
         clock = time.perf_counter()
         fits, resumed_epoch = self._train(program, members)
         train_s = time.perf_counter() - clock
 
-        clock = time.perf_counter()
-        fitted = [m for m, fit in enumerate(fits) if isinstance(fit, Fit)]
-        measured = dict(zip(fitted, self._measure([members[m] for m in fitted]), strict=True))
-        measure_s = time.perf_counter() - clock
-
+        about_stack: Columns = {
+            "stack_size": len(members),
+            "stack_note": note,
+            "resumed_epoch": resumed_epoch,
+        }
         epochs = sum(fit.epochs for fit in fits if isinstance(fit, Fit))
-        results = []
-        for m, (member, fit) in enumerate(zip(members, fits, strict=True)):
+        results: list[_Trained | TrialResult] = []
+        for member, fit in zip(members, fits, strict=True):
             if isinstance(fit, TrialFailure):
                 results.append(failure(fit))
-                continue
-            about_stack = {
-                "stack_size": len(members),
-                "stack_note": note,
-                "resumed_epoch": resumed_epoch,
-                **timing_columns(train_s * fit.epochs / epochs, measure_s / len(fitted)),
-            }
-            results.append(caught(self._result, member, fit, measured[m], about_stack))
+            else:
+                seconds = train_s * fit.epochs / epochs
+                results.append(_Trained(member, fit, seconds, about_stack))
         return results
 
     def _train(
-        self, program: Program, members: list[_Prepared]
+        self, program: Program, members: list[Prepared]
     ) -> tuple[Sequence[Fit | TrialFailure], int | None]:
         """Return each trial's fit, and the epoch of the checkpoint that training went on from."""
+        if members[0].config.frontier:
+            return searched(members), None
+
         groups = [
             StackGroup(
                 member.data,
@@ -197,80 +223,40 @@ class SampleTrials:
             )
         return fits, begin.epoch if begin else None
 
-    @own_process_state()
-    def _measure(self, members: list[_Prepared]) -> list[Measured]:
-        """Measure trained models as one stack, or one by one where training has made a stack
-        impossible."""
-        if not members:
-            return []
-        try:
-            program = _stacked(members)
-        except CannotStack:
-            return [self._measure_one(member) for member in members]
-        samples = [member.data for member in members]
-        seeds = [member.seeds for member in members]
-        return measure(program, samples, seeds, self.settings.measure_points)
-
-    def _measure_one(self, prepared: _Prepared) -> Measured:
-        (measured,) = self._measure([prepared])
-        return measured
-
-    def _measure_or_fail(self, members: list[_Prepared]) -> Sequence[Measured | TrialResult]:
-        """Measure trained models together; when that fails, each by itself, so that a model that
-        cannot be measured costs only its own trial."""
-        try:
-            return self._measure(members)
-        except PASSED_ON:
-            raise
-        except BaseException:
-            pass
-        return [caught(self._measure_one, member) for member in members]
-
-    def _result(
-        self, prepared: _Prepared, fit: Fit, measured: Measured, about_stack: Columns
-    ) -> TrialResult:
+    def _result(self, trained: _Trained, measured: Measured, measure_s: float) -> TrialResult:
         """Return the result of a trained and measured trial. Raises TrialFailure when its held-out
         loss is not finite."""
         refuse_infinite_loss(measured.columns)
-        columns = _columns(prepared, fit, measured.columns) | about_stack
-        weights = weights_file(prepared.model, self.settings.weights_bytes)
+        columns = {
+            **_columns(trained.member, trained.fit, measured.columns),
+            **trained.about_stack,
+            **timing_columns(trained.train_s, measure_s),
+        }
+        if trained.fit.frontier:
+            columns |= verified(trained.member, trained.fit.frontier, columns)
+        weights = weights_file(trained.member.model, self.settings.weights_bytes)
         return TrialResult(columns, weights, measured.pictures)
 
 
-def _prepare_each(
-    trials: tuple[Trial, ...], step: Callable[[Trial], _Prepared]
-) -> tuple[dict[int, _Prepared], dict[int, TrialResult]]:
-    """Prepare each trial. Both dictionaries are by position: the trials that are ready, and the
-    failures of those that are not."""
-    prepared: dict[int, _Prepared] = {}
-    failures: dict[int, TrialResult] = {}
-    for i, trial in enumerate(trials):
-        one = caught(step, trial)
-        if isinstance(one, TrialResult):
-            failures[i] = one
-        else:
-            prepared[i] = one
-    return prepared, failures
+def _bytes_held(waiting: Iterable[_Trained | TrialResult]) -> int:
+    """Return the bytes of the models that wait and of their data, counted once for each model."""
+    return sum(one.member.bytes for one in waiting if isinstance(one, _Trained))
 
 
-def _stacked(members: list[_Prepared]) -> Program:
-    """Return the models as one program. Raises CannotStack."""
-    return stack([member.model for member in members], members[0].data.x_train[:4])
-
-
-def _group_key(prepared: _Prepared) -> tuple[Any, ...]:
+def _group_key(prepared: Prepared) -> tuple[Any, ...]:
     """Models with equal keys see the same samples in the same order at the same learning rate,
-    against the same adversary."""
+    against the same adversary, or in the same search."""
     return (
         id(prepared.data),
         prepared.trial.seed,
         prepared.config.lr,
         prepared.config.samples_per_step,
         adversary_of(prepared.config),
+        search_of(prepared.config),
     )
 
 
-def _stacks(prepared: dict[int, _Prepared]) -> list[list[int]]:
+def _stacks(prepared: dict[int, Prepared]) -> list[list[int]]:
     """Cut the trials into stacks, each a list of positions, group after group.
 
     If all groups have the same number of trials and the same kind of samples, they form one stack.
@@ -284,8 +270,8 @@ def _stacks(prepared: dict[int, _Prepared]) -> list[list[int]]:
     for positions in groups.values():
         first = prepared[positions[0]]
         data = first.data
-        step_and_adversary = _group_key(first)[-2:]
-        kinds.add((len(positions), data.x_train.shape, data.classes, data.box, step_and_adversary))
+        training = _group_key(first)[-3:]
+        kinds.add((len(positions), data.x_train.shape, data.classes, data.box, training))
 
     if len(kinds) == 1:
         return [[i for positions in groups.values() for i in positions]]
@@ -298,7 +284,7 @@ def _measured_again(measured: Measured, about_trial: Columns) -> TrialResult:
     return TrialResult(columns, pictures=measured.pictures)
 
 
-def _columns(prepared: _Prepared, fit: Fit, measured: Columns) -> Columns:
+def _columns(prepared: Prepared, fit: Fit, measured: Columns) -> Columns:
     task = prepared.task
     config = prepared.config
     data = prepared.data
@@ -306,11 +292,17 @@ def _columns(prepared: _Prepared, fit: Fit, measured: Columns) -> Columns:
     outputs = 1 if data.classes is None else data.classes
     size = model_columns(task, config, prepared.model, outputs, measured)
     reached = fit.loss if data.classes is None else fit.error
+    on_sphere = data.manifold == "unit-sphere"
+    radius_law = {}
+    if on_sphere:
+        of_law = (noise, size["p"], config.n, size["d_ambient"], data.unit())
+        radius_law = radius_law_columns(*of_law)
     return {
         "status": "ok",
         **measured,
         **size,
-        **noise_columns(noise, config.n, on_sphere=data.manifold == "unit-sphere"),
+        **noise_columns(noise, config.n, on_sphere),
+        **radius_law,
         "tokens_seen": config.n * fit.epochs,
         "stop_rule": config.stop,
         "stop_reason": fit.stop_reason,
@@ -326,7 +318,7 @@ def _columns(prepared: _Prepared, fit: Fit, measured: Columns) -> Columns:
     }
 
 
-def _flops_per_sample(prepared: _Prepared) -> int:
+def _flops_per_sample(prepared: Prepared) -> int:
     """Return the FLOPs that one sample costs in one epoch. They are counted once per shape of
     model, or on the model itself where it cannot be built without its data."""
     config = prepared.config

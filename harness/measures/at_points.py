@@ -139,8 +139,7 @@ def nearest_l2(probe: Probe, margins: Margins) -> Nearest:
     `probe.row_space`, where the search takes place.
     """
     row_space = probe.row_space
-    starts = torch.cat([draw.starts for draw in probe.draws])
-    starts = probe.each(row_space.coordinates(starts))
+    starts = probe.each(row_space.coordinates(probe.starts().flatten(0, 1)))
     wander = torch.cat([draw.wander for draw in probe.draws], dim=1)
     wander = torch.stack([row_space.coordinates(directions) for directions in wander])
 

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+
+from harness.measures.counted_pass import count_pass
 
 
 class Group(NamedTuple):
@@ -99,21 +100,8 @@ def params_per_number(
 def count_training_flops(
     model: nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype = torch.float32
 ) -> int:
-    """Return the FLOPs of one forward and backward pass per sample, by torch's counter (matmuls and
-    convolutions).
-
-    The counts at batch sizes 4 and 2 are subtracted, which drops work done once per batch.
-    """
-    device = next(model.parameters()).device
-
-    def cost(batch: int) -> int:
-        x = torch.zeros(batch, *input_shape, device=device, dtype=dtype)
-        with FlopCounterMode(display=False) as counter:
-            model(x).sum().backward()
-        model.zero_grad(set_to_none=True)
-        return counter.get_total_flops()
-
-    return (cost(4) - cost(2)) // 2
+    """Return the FLOPs of one forward and backward pass per sample (matmuls and convolutions)."""
+    return count_pass(model, input_shape, dtype).flops
 
 
 def count_saved_bytes(
@@ -121,24 +109,4 @@ def count_saved_bytes(
 ) -> int:
     """Return the bytes that autograd keeps between forward and backward per sample, without the
     parameters."""
-    device = next(model.parameters()).device
-
-    def address(t: torch.Tensor) -> int:
-        return id(t) if device.type == "meta" else t.data_ptr()
-
-    weights = {address(p) for p in model.parameters()}
-
-    def cost(batch: int) -> int:
-        kept: dict[int, int] = {}
-
-        def pack(t: torch.Tensor) -> torch.Tensor:
-            if address(t) not in weights and not isinstance(t, nn.Parameter):
-                kept[id(t)] = t.numel() * t.element_size()
-            return t
-
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
-            output = model(torch.zeros(batch, *input_shape, device=device, dtype=dtype))
-        del output
-        return sum(kept.values())
-
-    return (cost(4) - cost(2)) // 2
+    return count_pass(model, input_shape, dtype).saved_bytes

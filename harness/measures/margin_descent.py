@@ -55,19 +55,26 @@ class Search(NamedTuple):
         )
 
 
-def descend(search: Search, towards: Tensor, rival: Tensor | None, steps: int) -> Tensor:
+def descend(
+    search: Search,
+    towards: Tensor,
+    rival: Tensor | None,
+    steps: int,
+    radius: Tensor | None = None,
+) -> Tensor:
     """Search by decoupled direction and norm (Rony et al. 2019, arXiv 1811.09600): gradient steps
     on the sphere around x whose radius shrinks while the label is changed and grows while it is
     not. NaN where the label never changed.
 
     Unlike the paper, the search descends the margin to `rival` (B,), or without one to the rival
     whose boundary is nearest (margins over their gradient norms at x). It begins in the direction
-    of `towards` at FIRST_RADIUS times the first-order distance, and scales its step with the
-    radius: distances across a grid of models span two decades.
+    of `towards` at `radius` (B,), or without one at FIRST_RADIUS times the first-order distance,
+    and scales its step with the radius: distances across a grid of models span two decades.
     """
     x = search.x
     first = search.first
-    radius = torch.where(first.isfinite(), FIRST_RADIUS * first, 0.1).clamp(0.02, 0.5)
+    if radius is None:
+        radius = torch.where(first.isfinite(), FIRST_RADIUS * first, 0.1).clamp(0.02, 0.5)
     offset = towards - x
     offset.mul_(factor(offset, radius))
     aimless = (towards == x).flatten(1).all(dim=1)

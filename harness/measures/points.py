@@ -108,6 +108,15 @@ class Probe(Generic[AnyDraw]):
         """Return one attribute of the draws, joined: (M·B, …)."""
         return torch.cat([getattr(draw, name) for draw in self.draws])
 
+    def starts(self) -> Tensor:
+        """Return the points to start from, as many for each model: (M, N, *input_shape). Models
+        with fewer of them have NaN in place of the others."""
+        most = max(len(draw.starts) for draw in self.draws)
+        padded = self.draws[0].starts.new_full((self.models, most, *self.x.shape[1:]), torch.nan)
+        for m, draw in enumerate(self.draws):
+            padded[m, : len(draw.starts)] = draw.starts
+        return padded
+
     def coordinates(self, name: str) -> Tensor:
         """Return the row-space coordinates of one attribute of the draws, which holds inputs."""
         return self.row_space.coordinates(self.all(name))

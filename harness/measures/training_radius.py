@@ -16,7 +16,7 @@ import math
 from typing import NamedTuple
 
 import torch
-from scipy.stats import beta
+from scipy.special import betainc  # not scipy.stats, whose import takes a second
 from torch import Tensor
 
 ROUNDING = 1e-9
@@ -44,7 +44,7 @@ def training_radius(distance: Tensor, bayes_error: float, of: int, cap: float) -
     k = math.floor(m * bayes_error / 2 + ROUNDING)
 
     # The probability that the (k + 1)-th smallest of a bootstrap sample is the i-th smallest here.
-    rises = beta.cdf(torch.arange(m + 1).double() / m, k + 1, m - k)
+    rises = betainc(k + 1, m - k, torch.arange(m + 1).double().div(m).numpy())
     weights = torch.from_numpy(rises).diff()
 
     mean = float(weights @ ordered)

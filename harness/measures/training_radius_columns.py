@@ -74,7 +74,6 @@ def _columns(data: Data, draw: TrainingDraw, distance: Tensor, chord: Tensor | N
         "training_radius_chord": on_sphere,
         "training_radius_points": len(draw.x),
         "training_radius_censored": float((distance >= STABILITY_CAP).float().mean()),
-        "robust_below_noise": None,
     }
 
 
@@ -90,9 +89,9 @@ def _chord(probe: Probe) -> Tensor:
     x = probe.x * probe.units()
     model = along_rays(probe.raw)
 
-    starts = torch.cat([draw.starts * draw.unit for draw in probe.draws])
     wander = torch.cat([draw.wander for draw in probe.draws], dim=1)
-    found = nearest_change(model, x, probe.each(starts), probe.classes, wander)
+    units = probe.each(probe.units())[:, :1]
+    found = nearest_change(model, x, probe.starts() * units, probe.classes, wander)
 
     change = changing(model, x, found.change, probe.classes)
     return l2_distance(x, F.normalize(change, dim=1))

@@ -21,6 +21,7 @@ from harness.sweeps.gpu_shares import SMALLEST
 from harness.sweeps.trial import Batch, Trial, canonical_json
 from harness.sweeps.users_code import UsersCodeRaised, users_code
 from harness.training.adversary import adversary_of
+from harness.training.frontier_plan import search_of
 
 BATCHES = 32
 """A sweep is cut into at least about this many batches, so that workers end together and little
@@ -108,6 +109,7 @@ def _family_key(member: StackMember) -> Hashable:
         member.config.n,
         member.config.samples_per_step,
         adversary_of(member.config),
+        search_of(member.config),
     )
 
 

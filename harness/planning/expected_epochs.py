@@ -14,6 +14,7 @@ from typing import NamedTuple
 from harness.measures.jacobian import FEW_OUTPUTS
 from harness.planning.model_shape import Shape
 from harness.task import Config
+from harness.training.frontier_plan import expected_effort
 
 
 class _Steps(NamedTuple):
@@ -43,7 +44,10 @@ cap."""
 
 
 def expected_epochs(config: Config, shape: Shape) -> float:
-    """Return the passes over the training set until the stop rule is met, at most the cap."""
+    """Return the passes over the training set until the stop rule is met, at most the cap; for a
+    search of the frontier those of all its trainings together."""
+    if config.frontier:
+        return expected_effort(config).of_all_models
     cap = float(config.max_epochs)
     if config.stop == "epochs" or config.adversary:
         return cap

@@ -8,6 +8,7 @@ from harness.measures.jacobian import FEW_OUTPUTS
 from harness.planning.model_shape import Shape
 from harness.planning.resolved import ResolvedTrial
 from harness.sweeps.point_counts import PointCounts
+from harness.training.frontier_plan import candidates_together
 
 PROCESS_BYTES = 600_000_000
 """A worker with torch loaded and nothing to do, as seen resident on Linux."""
@@ -75,16 +76,20 @@ def stack_bytes(stack: Sequence[ResolvedTrial], groups: int) -> int:
     shape = stack[0].shape
 
     largest = max(s.p + s.p_frozen for s in (r.shape for r in stack))
-    optimizer = NUMBER_BYTES * ADAM_COPIES * largest * len(stack)
+    optimizer = NUMBER_BYTES * ADAM_COPIES * largest * len(stack) * candidates_together(config)
 
-    trained_together = config.passed_together * len(stack)
-    evaluated_together = config.evaluated_together * len(stack) // groups
+    copies = candidates_together(config)
+    trained_together = config.passed_together * len(stack) * copies
+    evaluated_together = config.evaluated_together * len(stack) * copies // groups
     saved = max(r.shape.saved_bytes_per_sample for r in stack)
     activations = saved * max(trained_together, evaluated_together)
 
     perturbed = 0
-    if config.adversary:
+    if config.adversary or config.frontier:
         perturbed = NUMBER_BYTES * INPUT_COPIES * trained_together * shape.numbers
 
-    samples = NUMBER_BYTES * DATA_COPIES * groups * config.samples_in_memory * shape.numbers
-    return optimizer + activations + perturbed + samples
+    sample = NUMBER_BYTES * shape.numbers
+    samples = sample * DATA_COPIES * groups * config.samples_in_memory
+    # A search keeps every point's last offset, for each candidate.
+    offsets = sample * config.n * len(stack) * copies if config.frontier else 0
+    return optimizer + activations + perturbed + samples + offsets

@@ -8,7 +8,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import nn
 
-from harness.measures.counts import count_parameters, count_saved_bytes, count_training_flops
+from harness.measures.counted_pass import count_pass
+from harness.measures.counts import count_parameters
 from harness.planning.field_tracking_cache import FieldTrackingCache
 from harness.process_state import own_process_state
 from harness.sweeps.registry import TaskRef, load
@@ -71,17 +72,19 @@ def _count(task: BaseTask, config: Config) -> Shape:
     with torch.device("meta"):
         model = task.model(config)
         input_shape = tuple(task.input_shape(config))
-        outputs = model(torch.zeros(1, *input_shape, dtype=task.input_dtype)).shape[-1]
 
+    costs = count_pass(model, input_shape, task.input_dtype)
+    is_moved = bool(config.adversary or config.frontier)
+    moved_flops = count_pass_flops(model, input_shape) if is_moved else 0
     parameters = count_parameters(model)
     return Shape(
         p=parameters.trainable,
         p_frozen=parameters.frozen,
         input_shape=input_shape,
-        outputs=outputs,
-        flops_per_sample=count_training_flops(model, input_shape, task.input_dtype),
-        pass_flops_per_sample=count_pass_flops(model, input_shape) if config.adversary else 0,
-        saved_bytes_per_sample=count_saved_bytes(model, input_shape, task.input_dtype),
+        outputs=costs.outputs,
+        flops_per_sample=costs.flops,
+        pass_flops_per_sample=moved_flops,
+        saved_bytes_per_sample=costs.saved_bytes,
         sizes=tuple(tuple(p.shape) for p in model.parameters()),
         family=_family(model),
         kind=_kind(model),

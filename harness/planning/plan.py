@@ -26,6 +26,7 @@ from harness.sweeps.gpu_shares import named
 from harness.sweeps.sweep import Resources, Sweep
 from harness.sweeps.trial import Trial, canonical_json
 from harness.sweeps.users_code import UsersCodeRaised, users_code
+from harness.training.frontier_plan import epochs_at_most
 
 
 class Cell(NamedTuple):
@@ -211,9 +212,9 @@ def _cost(trial: Trial, seeds: int, gpus: float | Gpus) -> Cell:
         tokens_distinct=tokens,
         params_per_token=shape.p / tokens if tokens else None,
         p_over_nd=shape.p / (samples * d_ambient) if samples else None,
-        tokens_seen_at_most=(tokens or 0) * config.max_epochs,
-        steps_at_most=config.steps_per_epoch * config.max_epochs,
-        flops_at_most=float(shape.training_flops(config) * config.n * config.max_epochs),
+        tokens_seen_at_most=(tokens or 0) * epochs_at_most(config),
+        steps_at_most=config.steps_per_epoch * epochs_at_most(config),
+        flops_at_most=float(shape.training_flops(config) * config.n * epochs_at_most(config)),
         memory_bytes=PROCESS_BYTES + round(alone_bytes(resolved)),
         gpus=share_alone(resolved, gpus) if isinstance(gpus, Gpus) else gpus,
     )

@@ -10,6 +10,7 @@ from harness.planning.model_shape import Shape
 from harness.planning.resolved import ResolvedTrial
 from harness.sweeps.trial import Batch, Trial
 from harness.task import Config
+from harness.training.frontier_plan import expected_effort
 
 FORECAST_OVERHEAD = 1.35
 """Multiplies a forecast, for what the calibration does not time: exact evaluations, dropping
@@ -45,6 +46,14 @@ class StackMember(NamedTuple):
     epochs: float
     group: str
     """Equal for trials that see the same samples in the same order at one learning rate."""
+
+    @property
+    def one_after_another(self) -> float:
+        """Epochs that the trial's trainings take one after another; a search of the frontier has
+        several at once."""
+        if self.config.frontier:
+            return expected_effort(self.config).one_after_another
+        return self.epochs
 
     @property
     def trial(self) -> Trial:
@@ -84,7 +93,7 @@ class StackTotals(NamedTuple):
             members=len(members),
             groups=len({m.group for m in members}),
             epochs_sum=sum(epochs),
-            epochs_max=max(epochs),
+            epochs_max=max(m.one_after_another for m in members),
         )
 
     def with_column(self, column: "StackTotals") -> "StackTotals":
@@ -108,6 +117,8 @@ class TrialTimes:
         """Return the seconds of a trial that runs by itself."""
         config = member.config
         itself = StackTotals.of([member])
+        if config.frontier:  # its candidates are a stack
+            return self.stacked(itself)
         cost = self.calibration.training(member.shape.kind, stacked=False)
         step = cost.fixed * config.adversary_passes + _step_seconds(cost, config, member.shape)
 

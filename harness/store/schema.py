@@ -17,6 +17,7 @@ from harness.store.columns.accuracy import ACCURACY
 from harness.store.columns.adversarial import ADVERSARIAL
 from harness.store.columns.cost import COST
 from harness.store.columns.data import DATA
+from harness.store.columns.frontier import FRONTIER
 from harness.store.columns.hypothesis import HYPOTHESIS
 from harness.store.columns.lipschitz import LIPSCHITZ
 from harness.store.columns.perturbations import PERTURBATIONS
@@ -31,7 +32,7 @@ from harness.store.columns.trial import TRIAL
 SCHEMA_VERSION = 8
 """Version of this table. A store that a newer version has written to is refused."""
 
-MEASURES_VERSION = 6
+MEASURES_VERSION = 7
 """Increase it when an instrument in `harness/measures/` starts to give other numbers."""
 
 Columns = dict[str, Any]
@@ -54,6 +55,7 @@ COLUMNS: tuple[Column, ...] = (
     *SIZE,
     *HYPOTHESIS,
     *TRAINING,
+    *FRONTIER,
     *MEASURED,
     *COST,
     *PROVENANCE,

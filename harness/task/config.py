@@ -10,6 +10,7 @@ from pydantic import Field as Field
 StopRule = Literal["noise", "interpolate", "epochs"]
 Adversary = Literal["fgsm", "pgd"]
 AdversaryNorm = Literal["linf", "l2"]
+FrontierSearch = Literal["adversary", "penalty"]
 
 EVALUATION_BATCH = 4096
 """Samples that go through a model at once, at most, when a set is evaluated."""
@@ -92,6 +93,45 @@ class Config(BaseModel):
         ),
     )
 
+    frontier: FrontierSearch | None = Field(
+        default=None,
+        description=(
+            "search for the most robust model that fits below the noise, in place of one training:"
+            " adversary, against ℓ2 balls whose radius follows the error; penalty, with gradient"
+            " penalties. Each training takes max_epochs, or a part of them"
+        ),
+    )
+    search_seed: int | None = Field(
+        default=None,
+        ge=0,
+        le=2**31 - 1,
+        description="frontier: seed of initial weights and search; the trial's seed if left out",
+    )
+
+    @model_validator(mode="after")
+    def _frontier_is_whole(self) -> "Config":
+        """Refuse fields that do not go with the search of the frontier, which trains to the cap."""
+        if self.frontier is None:
+            if self.search_seed is not None:
+                raise ValueError(
+                    f"'search_seed' is {self.search_seed} and nothing is searched; set frontier to"
+                    " 'adversary' or 'penalty', or leave it out"
+                )
+            return self
+
+        if self.adversary is not None:
+            raise ValueError(
+                f"'adversary' is '{self.adversary}' and frontier '{self.frontier}' brings its own"
+                " balls; leave one of them out"
+            )
+        if "stop" in self.model_fields_set and self.stop != "epochs":
+            raise ValueError(
+                f"'stop' is '{self.stop}' and frontier '{self.frontier}' trains to the cap; leave"
+                " 'stop' out, or set it to 'epochs'"
+            )
+        object.__setattr__(self, "stop", "epochs")
+        return self
+
     @model_validator(mode="after")
     def _adversary_is_whole(self) -> "Config":
         """Refuse fields that do not belong to the adversary, and fill in the ones left out."""
@@ -173,8 +213,9 @@ class Config(BaseModel):
 
     @property
     def adversary_passes(self) -> int:
-        """Forward and backward passes that the adversary takes before every optimiser step."""
-        return self.adversary_steps or (1 if self.adversary else 0)
+        """Forward and backward passes that the adversary, or the search of the frontier, takes
+        before every optimiser step."""
+        return self.adversary_steps or (1 if self.adversary or self.frontier else 0)
 
     def plain(self, without: Iterable[str] = ()) -> dict[str, Any]:
         """Return the configuration as JSON values, without the fields named.

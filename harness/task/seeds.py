@@ -13,6 +13,7 @@ Stream = Literal[
     "order",
     "dropout",
     "adversary",
+    "verification",
     "measure",
     "training_points",
     "input_noise",

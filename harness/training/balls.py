@@ -58,9 +58,10 @@ class LinfBall:
 
 
 class L2Ball:
-    """The offset's Euclidean length is at most the radius."""
+    """The offset's Euclidean length is at most the radius: a number above 0, or a tensor of them
+    that goes with the inputs' shape."""
 
-    def __init__(self, radius: float, box: Box | None):
+    def __init__(self, radius: float | Tensor, box: Box | None):
         self.radius = radius
         self.box = box
 

@@ -17,6 +17,7 @@ from harness.errors import TrialFailure
 from harness.task import Config
 from harness.training.adversary import adversary_of
 from harness.training.evaluation import Evaluation
+from harness.training.frontier import Frontier
 from harness.training.program import Program
 from harness.training.running_stack import Checkpoint, RunningStack, StackGroup
 from harness.training.stop_rules import may_be_met, stop_reason
@@ -31,6 +32,8 @@ class Fit(NamedTuple):
     epochs: int
     steps: int
     stop_reason: str
+    frontier: Frontier | None = None
+    """What a search for the most robust fit found, where there was one."""
 
 
 def train(

@@ -38,6 +38,7 @@ COLUMNS = (
     "test_accuracy",
     "in_fit",
     "why_hollow",
+    "frontier",
 )
 """The columns that the texts are made of."""
 LONGEST_SETTINGS = 160
@@ -52,7 +53,7 @@ def trial_texts(evidence: Evidence) -> dict[str, list[str]]:
             *_hover_lines(row),
             commands.get(row["trial_id"], "its sweep file is not in the store"),
         ]
-        for row in records(evidence.trials[list(COLUMNS)])
+        for row in records(evidence.all_trials[list(COLUMNS)])
     }
 
 
@@ -64,8 +65,11 @@ def _hover_lines(row: dict[str, Any]) -> tuple[str, str, str]:
     )
 
     stability = "not measured" if pd.isna(row[STABILITY]) else f"{row[STABILITY]:.3g}"
+    # S of the most robust fit is not the frontier of S.
+    name = "S" if row["frontier"] is None else "S of the frontier model"
     figures = (
-        f"seed {row['seed']}, p {row['p']:,}, S {stability}, accuracy {row['test_accuracy']:.3f}"
+        f"seed {row['seed']}, p {row['p']:,}, {name} {stability},"
+        f" accuracy {row['test_accuracy']:.3f}"
     )
     fit = "in the fit" if row["in_fit"] else "not in a fit"
     counts = f"{row['why_hollow']}; {fit}" if row["why_hollow"] else fit

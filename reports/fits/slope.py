@@ -140,7 +140,8 @@ def difference(one: Slope, other: Slope, level: float) -> Interval:
     """
     both = [(one.of_curves[name], found) for name, found in other.of_curves.items()]
     if not both or not one.noise_freedom:
-        return (float("nan"),) * 3
+        nan = float("nan")
+        return nan, nan, nan
     apart = float(np.mean([some[0] - whole[0] for whole, some in both]))
     added = sum(max(1 / some[1] - 1 / whole[1], 0.0) for whole, some in both)
     error = (one.noise * added) ** 0.5 / len(both)

@@ -16,6 +16,7 @@ from reports.sections import (
     data_sets,
     failures,
     firmness,
+    frontier,
     header,
     ladder,
     law,
@@ -31,6 +32,7 @@ from reports.sections.section import Section
 
 SECTIONS = (
     header,
+    frontier,
     law,
     firmness,
     binding,

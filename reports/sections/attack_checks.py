@@ -61,7 +61,7 @@ def section(evidence: Evidence, fits: Fits) -> Section | None:
 
 def check_attacks(evidence: Evidence) -> AttackCheck:
     """Count the warnings, the broken certificates and the missing bounds."""
-    trials = evidence.trials
+    trials = evidence.all_trials
     with_warnings = trials[trials["attack_warnings"].notna()]
     with_certificates = trials[trials["stability_certified_violations"].notna()]
 

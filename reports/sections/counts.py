@@ -9,14 +9,16 @@ from reports.numbers import Number
 
 def count_trials(evidence: Evidence) -> dict[str, Number]:
     """Return by name the counts that several sections state."""
-    trials = evidence.trials
+    trials = evidence.all_trials
+    plain = evidence.trials
     asked = still_asked(evidence.sweeps)
     with_rows = {*trials["trial_id"], *evidence.failures["trial_id"], *evidence.replaced}
     not_run = asked - with_rows
-    below = trials["tests_stability"]
+    below = plain["tests_stability"]
 
     return {
         "ok": _count("ok", trials, "trials whose latest row is ok"),
+        "plain": _count("plain", plain, "ok trials that are no search for the frontier"),
         "failed": _count("failed", evidence.failures, "trials without an ok row"),
         "replaced": Number(
             "count:replaced",
@@ -30,10 +32,10 @@ def count_trials(evidence: Evidence) -> dict[str, Number]:
         ),
         "attempts": _number("attempts", evidence.attempts, "all rows"),
         "below": _count(
-            "below", trials[below], "ok trials that meet the stability form's noise condition"
+            "below", plain[below], "ok trials that meet the stability form's noise condition"
         ),
         "fitted": _count(
-            "fitted", trials[below & trials["in_fit"]], "of those, the ones that enter a fit"
+            "fitted", plain[below & plain["in_fit"]], "of those, the ones that enter a fit"
         ),
         "large_n": _count(
             "large_n",
@@ -42,7 +44,7 @@ def count_trials(evidence: Evidence) -> dict[str, Number]:
         ),
         "unplaced": _count(
             "unplaced",
-            trials[trials["x_law"].isna()],
+            plain[plain["x_law"].isna()],
             "ok trials whose n is null, so that p/(n·d) is not known",
         ),
         "p_min": _number("p_min", float(trials["p"].min()), "smallest p", trials, "sig3"),

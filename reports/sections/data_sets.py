@@ -46,7 +46,8 @@ def section(evidence: Evidence, fits: Fits) -> Section | None:
 
 def data_sets(evidence: Evidence) -> list[DataSet]:
     """Return one line for each task and ambient dimension whose rows hold the data's dimension."""
-    known = evidence.trials.loc[pair_distances(evidence.trials, "50 %").index]
+    trials = evidence.all_trials
+    known = trials.loc[pair_distances(trials, "50 %").index]
     known = known[known["d_participation"].notna()]
     return [
         _data_set(rows.drop_duplicates("data_hash"))

@@ -21,8 +21,8 @@ def headline_of(fits: list[KindFit], trials: pd.DataFrame) -> Sentence:
             by_family.setdefault(fit.family, []).append(fit)
     if not by_family:
         return Sentence(
-            "No curve in this store has enough sizes below a known noise level for a slope, so the"
-            " law's order is not tested here."
+            "No curve of plain training in this store has enough sizes below a known noise level"
+            " for a slope, so on plain training the law's order is not tested here."
         )
 
     parts: dict[str, Any] = {}

@@ -47,12 +47,12 @@ def section(evidence: Evidence, fits: Fits) -> Section:
 def _provenance(evidence: Evidence) -> list[tuple[str, list[str]]]:
     """Return each label with its values over all trials, failures included."""
     columns = [*COLUMNS.values(), "finished_at"]
-    rows = evidence.trials[columns]
+    rows = evidence.all_trials[columns]
     if len(evidence.failures):
         rows = pd.concat([rows, evidence.failures[columns]])
     lines = [(label, _distinct(rows, column)) for label, column in COLUMNS.items()]
 
-    stack_sizes = evidence.trials["stack_size"].dropna()
+    stack_sizes = evidence.all_trials["stack_size"].dropna()
     if len(stack_sizes):
         stacked = (
             f"{(stack_sizes > 1).sum()} of {len(stack_sizes)} trials,"

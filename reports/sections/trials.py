@@ -51,7 +51,7 @@ INTEGERS = {field.name for field in arrow_schema() if pa.types.is_integer(field.
 def section(evidence: Evidence, fits: Fits) -> Section:
     counts = count_trials(evidence)
     # each row becomes HTML by itself: the pieces of all rows take many times the page's memory
-    rows = (_row(trial) for trial in records(evidence.trials[list(COLUMNS)]))
+    rows = (_row(trial) for trial in records(evidence.all_trials[list(COLUMNS)]))
     html = fill("trials.html.j2", counts=counts, columns=COLUMNS, rows=rows)
     return Section("trials", "All trials", html, list(counts.values()))
 

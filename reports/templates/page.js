@@ -11,6 +11,8 @@ const CHOICE_LABELS = {
   tokens_kl: "",
   tokens_accuracy: "",
   tokens_noise: "",
+  frontier: "against ",
+  frontier_d: "",
 };
 
 const PLOTLY_CONFIG = {

@@ -6,7 +6,6 @@ Run alone: python -m pytest tests/dispatch/test_poison.py
 
 import io
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -207,33 +206,3 @@ def test_a_model_that_cannot_be_built_costs_only_its_own_trial(
         "run", "a.yaml", "--task-file", FAILING_TASK, "--store", "rows", "--inline", cwd=tmp_path
     )
     assert done.stdout.startswith("1 ok, 1 failed (1 bug), 0 finished before"), done.stderr
-
-
-TRIAL_IN_A_FRESH_PROCESS = """
-import sys
-from harness.execution.run_batch import run_batch
-from harness.sweeps.sweep import parse_sweep
-from harness.sweeps.trial import Batch, RunSettings
-fixed = "{n: 32, d: 4, width: 8, stop: epochs, max_epochs: 2}"
-text = f"name: a\\nseeds: [0]\\ntasks: [{{task: sphere, fixed: {fixed}}}]"
-trials = parse_sweep(text, "sweep.yaml").trials
-before = set(sys.modules)
-result, = run_batch(Batch((trials,)), RunSettings(1, 0.0, 600.0, 1_000_000, 8, None))
-assert result.failure_kind is None, result.columns
-new = set(sys.modules) - before
-print(*sorted(name for name in new if name.split(".")[0] in ("torch", "sympy")))
-"""
-
-
-@pytest.mark.slow
-def test_torch_loads_nothing_more_of_itself_to_train_an_mlp():
-    """An import that the time limit interrupts leaves modules half loaded: every later trial of
-    the process would be a bug."""
-    done = subprocess.run(
-        [sys.executable, "-c", TRIAL_IN_A_FRESH_PROCESS],
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == "\n"

@@ -10,7 +10,7 @@ import re
 import signal
 import subprocess
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import safetensors.torch
@@ -112,38 +112,70 @@ def test_the_time_limit_is_taken_down_again():
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
-HANG = """
+FRESH = """
 import sys
+from pathlib import Path
 import harness.execution.limits as limits
 from harness.execution.run_batch import run_batch
 from harness.sweeps.registry import refs_in
 from harness.sweeps.sweep import parse_sweep
 from harness.sweeps.trial import Batch, RunSettings
 
+text = "name: a\\nseeds: [0]\\ntasks: [{task: %s, fixed: %s}]"
+fixed = "{n: 32, d: 4, width: 8, stop: epochs, max_epochs: 2}"
+trials = parse_sweep(text % ("sphere", fixed), "sweep.yaml").trials
+before = set(sys.modules)
+result, = run_batch(Batch((trials,)), RunSettings(1, 0.0, 600.0, 1_000_000, 8, None))
+assert result.failure_kind is None, result.columns
+new = set(sys.modules) - before
+print(*sorted(name for name in new if name.split(".")[0] in ("torch", "sympy")), flush=True)
+
 limits.STUCK_S = 0.5
-text = "name: a\\nseeds: [0]\\ntasks:\\n  - task: trouble\\n    fixed: {how: hang}\\n"
-from pathlib import Path
-trials = parse_sweep(text, "sweep.yaml", refs_in(Path(sys.argv[1]))).trials
-print("started", flush=True)
+trouble = refs_in(Path(sys.argv[1]))
+trials = parse_sweep(text % ("trouble", "{how: hang}"), "sweep.yaml", trouble).trials
 run_batch(Batch((trials,)), RunSettings(1, 0, 0.5, 0, 256, None))
 """
+"""A process whose first trial is a net's, and whose second one does not hear its limit. One process
+for both, which spares the second its imports."""
+
+
+class Fresh(NamedTuple):
+    """What was seen of FRESH until it was ended."""
+
+    loaded: str
+    """The modules of torch and sympy that the first trial loaded."""
+    stuck: list[str]
+    """The lines that the second one wrote to standard error, up to run_batch."""
+    ended_by_itself: bool
+
+
+@pytest.fixture(scope="module")
+def fresh() -> Fresh:
+    command = [sys.executable, "-c", FRESH, str(FAILING_TASK)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout and process.stderr
+        try:
+            loaded = process.stdout.readline()
+            stuck = list(itertools.takewhile(lambda line: "run_batch" not in line, process.stderr))
+            return Fresh(loaded, stuck, process.poll() is not None)
+        finally:
+            process.kill()
 
 
 @pytest.mark.slow
-def test_a_trial_that_cannot_hear_its_limit_says_where_it_is_stuck():
-    command = [sys.executable, "-c", HANG, str(FAILING_TASK)]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as stuck:
-        assert stuck.stdout and stuck.stderr and stuck.stdout.readline() == "started\n"
-        try:
-            traceback = itertools.takewhile(lambda line: "run_batch" not in line, stuck.stderr)
-            lines = list(traceback)
-            assert stuck.poll() is None, "whether to end it is for others to say"
-        finally:
-            stuck.kill()
-    assert lines[0].startswith("Timeout")
-    assert any("failing_task.py" in line for line in lines)
+def test_torch_loads_nothing_more_of_itself_to_train_an_mlp(fresh: Fresh):
+    """An import that the time limit interrupts leaves modules half loaded: every later trial of
+    the process would be a bug."""
+    assert fresh.loaded == "\n", fresh.stuck
+
+
+@pytest.mark.slow
+def test_a_trial_that_cannot_hear_its_limit_says_where_it_is_stuck(fresh: Fresh):
+    assert fresh.stuck[0].startswith("Timeout")
+    assert any("failing_task.py" in line for line in fresh.stuck)
+    assert not fresh.ended_by_itself, "whether to end it is for others to say"
 
 
 SMALL = [
@@ -159,32 +191,39 @@ SMALL = [
 CNN = ("mnist", {"n": 30, "label_flip": 0.2, "model": "cnn", "max_epochs": 2})
 
 
+Asked = tuple[str, dict[str, Any]]
+"""A task's name and what is fixed of its configuration."""
+
+
+@pytest.fixture(scope="module", params=[*SMALL, CNN], ids=lambda p: f"{p[0]}-{len(p[1])}")
+def asked(request: pytest.FixtureRequest) -> Asked:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def done(asked: Asked) -> tuple[Trial, dict[str, Any]]:
+    """The trial with seed 0, and its columns."""
+    task, fixed = asked
+    made = trial(task, **fixed)
+    return made, run(made, measure_points=POINTS)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("task", "fixed"),
-    SMALL,
-    ids=lambda v: v if isinstance(v, str) else ",".join(map(str, v.values())),
-)
-def test_same_seed_same_columns_bit_for_bit(task: str, fixed: dict[str, Any]):
-    first, again, other = (
-        run(trial(task, seed, **fixed), measure_points=POINTS) for seed in (0, 0, 1)
-    )
+def test_same_seed_same_columns_bit_for_bit(asked: Asked, done: tuple[Trial, dict[str, Any]]):
+    made, first = done
     assert first["status"] == "ok", first.get("failure_message")
+    again = run(made, measure_points=POINTS)
     # repr: NaN equals NaN
     one, two = (
         {k: repr(v) for k, v in columns.items() if k not in NOT_MEASURED}
         for columns in (first, again)
     )
     assert one == two
-    assert first["weights"] != other["weights"]
-    assert first["data_hash"] != other["data_hash"]
-    assert first["train_loss"] != other["train_loss"]
 
-
-@pytest.fixture(scope="module", params=[*SMALL, CNN], ids=lambda p: f"{p[0]}-{len(p[1])}")
-def done(request: pytest.FixtureRequest) -> tuple[Trial, dict[str, Any]]:
-    made = trial(request.param[0], **request.param[1])
-    return made, run(made, measure_points=POINTS)
+    task, fixed = asked
+    other = run(trial(task, seed=1, **fixed))
+    for column in ("weights", "data_hash", "train_loss"):
+        assert first[column] != other[column], column
 
 
 @pytest.mark.slow

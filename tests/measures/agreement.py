@@ -34,6 +34,9 @@ def alike(name: str, a: Any, b: Any, points: int, rel: float = 1e-3) -> bool:
         return a == pytest.approx(b, abs=2 / points)
     if isinstance(a, float) and isinstance(b, float):
         return a == pytest.approx(b, rel=rel, abs=1e-7, nan_ok=True)
+    if name == "pictures" and isinstance(a, list) and isinstance(b, list):
+        distances = [picture["distance"] for picture in a]
+        return distances == pytest.approx([picture["distance"] for picture in b], rel=rel)
     if isinstance(a, list) and a and isinstance(a[0], float):
         return a == pytest.approx(b, rel=rel, abs=1e-7)
     return a == b

@@ -42,6 +42,11 @@ class Caps(NamedTuple):
     theta: float
 
     @property
+    def cosine(self) -> float:
+        """Return cos θ, where a cap begins along its own direction."""
+        return math.cos(self.theta)
+
+    @property
     def tangential(self) -> float:
         """Return the Lipschitz constant along the sphere, cot(θ/2)."""
         return 1 / math.tan(self.theta / 2)

@@ -14,8 +14,8 @@ from harness.measures.distances import l2_distance
 from tests.measures.exact_distance import trained_net
 from tests.measures.searches import points, wander
 
-ONE_RIVAL = Effort(rivals=1)
-TWO_RIVALS = Effort(rivals=2)
+ONE_RIVAL = Effort(rivals=1, restarts=0)
+TWO_RIVALS = Effort(rivals=2, restarts=0)
 
 
 class DeadEnd(nn.Module):
@@ -45,7 +45,7 @@ def test_a_second_rival_is_aimed_at_where_the_first_is_a_dead_end():
 
 
 def test_more_rivals_than_there_are_is_all_of_them():
-    assert torch.equal(found(Effort(rivals=9)), found(TWO_RIVALS))
+    assert torch.equal(found(Effort(rivals=9, restarts=0)), found(TWO_RIVALS))
 
 
 @pytest.mark.slow

@@ -77,7 +77,6 @@ def test_null_without_injected_noise_and_off_the_sphere():
     assert "training_radius" not in without
     c = found([-0.3, 0.5], [-1, 1])
     assert c["training_radius_chord"] is None
-    assert c["robust_below_noise"] is None
 
 
 DISTANCES = torch.tensor([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7])

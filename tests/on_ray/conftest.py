@@ -1,12 +1,16 @@
-"""Run the mixed sweep on Ray once for all tests of this folder."""
+"""What the tests of this folder share: one run of the mixed sweep on Ray, and one Ray of this
+process."""
 
 import contextlib
+import logging
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import ray
 
 from tests import FAILING_TASK
 from tests.conftest import UNILAW
@@ -17,7 +21,27 @@ from tests.security.canary import SECRET
 LOOK_EVERY_S = 2.0
 """How often the test looks for addresses. Each look reads the files of some twenty processes."""
 
+CPUS = 4
+GPUS = 2
+"""What the Ray of this process has, in name."""
+
 RUN = ("run", "mixed.yaml", "--task-file", "my_tasks.py", "--store")
+
+
+@pytest.fixture(scope="package")
+def ray_here() -> Iterator[None]:
+    """A Ray of this process, with CPUS and GPUS in name. Every run of this process then uses it."""
+    ray.init(
+        address="local",
+        num_cpus=CPUS,
+        num_gpus=GPUS,
+        include_dashboard=False,
+        object_store_memory=100 * 2**20,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
+    yield
+    ray.shutdown()
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 INLINE = """\
 name: inline
 seeds: [0]
+limits: {measure_points: 16}
 tasks:
   - task: sphere
     fixed: {n: 32, d: 5, width: 8, max_epochs: 20}
@@ -30,7 +31,7 @@ tasks:
     grid: {how: [none, raise, exit, nan]}
 """
 
-MIXED = INLINE.replace("name: inline", "name: mixed\nlimits: {attempts: 2}") + """\
+MIXED = INLINE.replace("inline", "mixed").replace("limits: {", "limits: {attempts: 2, ") + """\
   - task: trouble
     fixed: {n: 17, how: kill, max_epochs: 2000}
   - task: trouble

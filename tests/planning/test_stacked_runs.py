@@ -89,7 +89,8 @@ def test_as_stacked_so_alone():
     ids = [t.trial_id for t in plan.batch.trials]
     stacked = dict(zip(ids, run_batch(plan.batch, settings), strict=True))
 
-    for trial in grid:
+    # every third of the sixteen: each value of each field, and its pairs with those of the others
+    for trial in grid[::3]:
         (result,) = run_batch(Batch(((trial,),)), settings)
         alone = result.columns
         together = stacked[trial.trial_id].columns

@@ -21,7 +21,8 @@ GROUPS = {
     "claims": {"C1", "C2a", "C3", "C4", "C5", "C6", "C7", "C8", "C9", "C10", "C11"},
     "trust": {"attacks"},
 }
-"""Section → the first parts of the keys of its numbers. The ladder has its own store."""
+"""Section → the first parts of the keys of its numbers. The ladder and the frontier
+have stores of their own."""
 
 Recompute = Callable[[str, pd.DataFrame, pd.DataFrame, dict], float]
 """A function that computes a number again from its key, the rows behind it, all rows, and the

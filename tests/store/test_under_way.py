@@ -17,7 +17,6 @@ from harness.store.writer import Writer
 from harness.terminal.status import status
 from reports.evidence import read_evidence
 from tests import ROOT
-from tests.conftest import UNILAW
 
 TRIALS = ["0123456789abcdef", "fedcba9876543210"]
 
@@ -89,22 +88,20 @@ def test_files_that_no_run_writes_are_left_out(store: Store, content: bytes):
 
 
 @pytest.mark.slow
-def test_a_trial_that_ends_its_process_from_c(environment: dict[str, str], tmp_path: Path):
-    (tmp_path / "a.yaml").write_text(
+def test_a_trial_that_ends_its_process_from_c(unilaw, unilaw_here, tmp_path: Path):
+    sweep = tmp_path / "a.yaml"
+    sweep.write_text(
         "name: harm\nseeds: [0]\nlimits: {measure_points: 0}\n"
         "tasks: [{task: harm, fixed: {how: c-exit}}]\n"
     )
-    options = ["--task-file", str(ROOT / "tests" / "harmful_task.py"), "--store", "rows"]
-
-    def unilaw(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [UNILAW, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True
-        )
-
-    first = unilaw("run", "a.yaml", *options, "--inline")
+    options = ("--task-file", ROOT / "tests" / "harmful_task.py", "--store", "rows", "--inline")
+    first = unilaw("run", sweep, *options, cwd=tmp_path)
     assert first.returncode == 0 and first.stdout == "", "nothing in the process can prevent this"
 
     told = "the run of 'harm' that began on"
-    assert told in unilaw("status", "rows").stdout
-    again = unilaw("run", "a.yaml", *options, "--inline")
+    assert told in unilaw_here("status", "rows", cwd=tmp_path).stdout
+    sweep.write_text(sweep.read_text().replace("c-exit", "none"))
+    again = unilaw_here("run", sweep, *options, cwd=tmp_path)
     assert told in again.stderr and "whose code shared its process (--inline)" in again.stderr
+    assert again.stdout.startswith("1 ok")
+    assert told not in unilaw_here("status", "rows", cwd=tmp_path).stdout

@@ -86,6 +86,8 @@ OTHER_SPHERE = {
     "adversary_norm": "l2",
     "adversary_steps": 2,
     "adversary_step_size": 0.05,
+    "frontier": "penalty",
+    "search_seed": 3,
 }
 
 OTHER_MNIST = {
@@ -106,6 +108,9 @@ OTHER_MNIST = {
     "adversary_norm": "l2",
     "adversary_steps": 2,
     "adversary_step_size": 0.05,
+    "frontier": "penalty",
+    "search_seed": 3,
+    "pixels": 7,
 }
 
 

@@ -223,10 +223,12 @@ TOY = [
     over(GROUPS, "kind"),
     pytest.mark.parametrize("outputs", [1, 10]),
 ]
-IMAGES = [
-    over({"equal": (1, 1), "different": (2, 1)}, "sizes"),
-    over({k: GROUPS[k] for k in ("one data set", "both")}, "kind"),
-]
+FEWEST_AND_MOST = over({k: GROUPS[k] for k in ("one data set", "both")}, "kind")
+
+TRAINED = [*TOY[:2], FEWEST_AND_MOST, TOY[3]]
+"""TOY without the groups between one data set and all differences at once."""
+
+IMAGES = [over({"equal": (1, 1), "different": (2, 1)}, "sizes"), FEWEST_AND_MOST]
 
 
 def every(marks: list[pytest.MarkDecorator]) -> Callable[[Any], Any]:

@@ -24,7 +24,7 @@ COST: tuple[Column, ...] = (
         "s",
         "training alone, since the last checkpoint; of a stack, its share by epochs",
     ),
-    Column("measure_s", F64, "s", "measuring alone; of a stack, an equal share"),
+    Column("measure_s", F64, "s", "measuring alone; of models measured together, an equal share"),
     Column("measure_share", F64, "share", "measure_s / (train_s + measure_s)"),
     Column(
         "peak_bytes",

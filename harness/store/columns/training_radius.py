@@ -1,7 +1,7 @@
 """Training radius: how far each training point lies from a wrong answer, as the model was trained
 on it."""
 
-from harness.store.column import BOOL, F64, I64, UPPER, Column
+from harness.store.column import F64, I64, UPPER, Column
 
 TRAINING_RADIUS: tuple[Column, ...] = (
     Column(
@@ -43,12 +43,5 @@ TRAINING_RADIUS: tuple[Column, ...] = (
         "share",
         "these training points for which no wrong answer was found within stability_cap",
         bound=UPPER,
-    ),
-    Column(
-        "robust_below_noise",
-        BOOL,
-        "",
-        "robust training error at the radius that the model was searched for ≤ bayes_error/2; null"
-        " for a model that was not searched for a radius",
     ),
 )

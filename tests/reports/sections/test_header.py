@@ -42,6 +42,7 @@ def count(key: str, used: pd.DataFrame, rows: pd.DataFrame) -> float:
 
     return {
         "ok": len(ok),
+        "plain": len(ok),  # this store has no search for the frontier
         "failed": (rows["status"] == "failed").sum(),
         "replaced": 0,
         "left": 0,

@@ -1,16 +1,15 @@
 """How batches with shares of GPUs are packed onto workers, and what happens to workers that die or
 cannot start. The GPUs are Ray's word for it alone; no trial here computes on one.
 
-Run alone: python -m pytest tests/dispatch/test_packing.py
+Run alone: python -m pytest tests/on_ray/test_packing.py
 """
 
-import logging
 import os
 import signal
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,12 +24,16 @@ from harness.dispatch.worker_pool import WorkerPool
 from harness.errors import UserError
 from harness.sweeps.sweep import Resources, parse_sweep
 from harness.sweeps.trial import Batch, RunSettings
+from tests.on_ray.conftest import CPUS
 
 pytestmark = pytest.mark.ray
 
 SETTINGS = RunSettings(
     cpus=1, gpus=0.0, seconds=60, weights_bytes=0, measure_points=0, checkpoints=None
 )
+GPUS = RunSettings._fields.index("gpus")
+"""Where a worker finds its share, without RunSettings: the import would load torch."""
+
 TRIAL = parse_sweep("name: a\nseeds: [0]\ntasks:\n  - task: sphere\n", "sweep.yaml").trials[0]
 
 
@@ -48,19 +51,17 @@ class Recorder(worker.Worker):
     """A worker that sleeps for as many milliseconds as its first trial's seed, and reports where
     and when it was at work.
 
-    The configuration may ask it to wait until that many workers have begun (`meet`), to die
-    (`corpse`), or to fail (`kind`).
+    The configuration may ask it to wait until that many workers have begun (`meet`). It says how
+    the batch ends (`end`): "ok", "death" of the worker, or a kind of failure.
     """
 
     def node(self, home: str) -> tuple[str, int]:
-        """Do not load torch: four processes at a time take half a minute for that on two cores."""
+        """Do not load torch, which takes each process five seconds."""
         return ray.get_runtime_context().get_node_id(), os.getpid()
 
     def work(
         self, stacks: list[list[dict[str, Any]]], settings: tuple[Any, ...]
     ) -> list[tuple[Any, ...]]:
-        import ray
-
         began = time.time()
         trial = stacks[0][0]
         time.sleep(trial["seed"] / 1000)
@@ -71,42 +72,30 @@ class Recorder(worker.Worker):
             Path(folder, str(os.getpid())).touch()
             while len(os.listdir(folder)) < workers and time.time() < began + 120:
                 time.sleep(0.02)
-        if "corpse" in config:
+        if config["end"] == "death":
             os._exit(1)
 
         gpu_ids = tuple(map(str, ray.get_gpu_ids()))
-        bout = (RunSettings(*settings).gpus, os.getpid(), gpu_ids, began, time.time())
-        failure = {"failure_kind": config["kind"]} if "kind" in config else {}
+        bout = (settings[GPUS], os.getpid(), gpu_ids, began, time.time())
+        failure = {} if config["end"] == "ok" else {"failure_kind": config["end"]}
         return [({"bout": bout, **failure}, None, None) for _ in stacks[0]]
 
 
-@pytest.fixture(scope="module")
-def two_gpus() -> Iterator[None]:
-    """A Ray with four CPUs and two GPUs, in name."""
-    ray.init(
-        address="local",
-        num_cpus=4,
-        num_gpus=2,
-        include_dashboard=False,
-        object_store_memory=100 * 2**20,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
-    yield
-    ray.shutdown()
-
-
 @pytest.fixture
-def pack(two_gpus: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Bout]]:
+def pack(ray_here: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Bout]]:
     """`pack([(0.25, 300), …])`: run batches with a share, milliseconds and reserved GB, if any,
-    through the real dispatch. Returns what each batch that survived reports of itself."""
+    through the real dispatch. `ends` says how each of them ends; "ok" by default. Returns what each
+    batch that survived reports of itself, in order of ending."""
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
     monkeypatch.setattr(worker, "Worker", Recorder)
 
-    def run(batches: list[tuple[Any, ...]], cpus: int = 1, **config: Any) -> list[Bout]:
+    def run(
+        batches: list[tuple[Any, ...]], cpus: int = 1, ends: Sequence[str] = (), **config: Any
+    ) -> list[Bout]:
         queue = deque()
-        for gpus, milliseconds, *memory_gb in batches:
-            trial = replace(TRIAL, seed=milliseconds, config=config)
+        ends = ends or ["ok"] * len(batches)
+        for (gpus, milliseconds, *memory_gb), end in zip(batches, ends, strict=True):
+            trial = replace(TRIAL, seed=milliseconds, config={**config, "end": end})
             queue.append(Batch(((trial,),), gpus, *memory_gb))
 
         results = list(on_ray(queue, None, Resources(cpus=cpus), SETTINGS))
@@ -158,16 +147,16 @@ def test_a_whole_gpu_does_not_wait_for_all_the_small_ones_behind_it(pack):
     assert len(later) == 12, "nothing behind it in the queue overtook it"
 
 
-def test_a_worker_that_dies_is_replaced(pack):
-    assert pack([(1.0, 10)] * 3, corpse=True) == [], "each took its worker with it"
-
-
 @pytest.mark.parametrize(
     ("gpus", "kind"), [(0.0, "timeout"), pytest.param(1.0, "oom", marks=pytest.mark.soak)]
 )
-def test_a_worker_whose_batch_was_lost_gets_no_other(pack, kind: str, gpus: float):
-    assert len(pids(pack([(gpus, 10)] * 3, cpus=2, kind=kind))) == 3
-    assert len(pids(pack([(gpus, 10)] * 3, cpus=2, kind="nan"))) <= 2
+def test_a_worker_stays_after_a_failure_and_is_replaced_after_a_loss(pack, gpus: float, kind: str):
+    # one at a time: each batch takes all CPUs
+    ends = ["ok", "nan", kind, "ok", "death", "ok"]
+    bouts = pack([(gpus, 10)] * len(ends), cpus=CPUS, ends=ends)
+    first, failed, lost, second, third = [bout.pid for bout in bouts]
+    assert first == failed == lost, "a trial's own failure costs nobody a worker"
+    assert len({lost, second, third}) == 3, "a lost batch and a death do"
 
 
 def test_a_worker_that_dies_while_it_waits_takes_no_batch_with_it(
@@ -178,7 +167,7 @@ def test_a_worker_that_dies_while_it_waits_takes_no_batch_with_it(
 
     def kill_one_and_refresh(pool: WorkerPool) -> None:
         if pool.idle and not killed:
-            plain = [[{"seed": 0, "config": {}}]]
+            plain = [[{"seed": 0, "config": {"end": "ok"}}]]
             ((columns, _, _),) = ray.get(pool.idle[0].handle.work.remote(plain, tuple(SETTINGS)))
             killed.append(Bout(*columns["bout"]).pid)
             os.kill(killed[0], signal.SIGKILL)
@@ -186,8 +175,8 @@ def test_a_worker_that_dies_while_it_waits_takes_no_batch_with_it(
         refresh(pool)
 
     monkeypatch.setattr(WorkerPool, "_kill_useless", kill_one_and_refresh)
-    bouts = pack([(0.0, 10)] * 6, cpus=2)
-    assert len(bouts) == 6
+    bouts = pack([(0.0, 10)] * 2, cpus=CPUS)
+    assert len(bouts) == 2
     assert killed and killed[0] not in pids(bouts)
 
 

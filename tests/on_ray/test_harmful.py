@@ -1,7 +1,7 @@
 """On Ray, too, what a trial does to its worker's process fails that trial at the most. Four kinds
 of harm share one batch of one run with good trials.
 
-Run alone: python -m pytest tests/dispatch/test_harmful_on_ray.py
+Run alone: python -m pytest tests/on_ray/test_harmful.py
 """
 
 import io
@@ -20,7 +20,7 @@ from harness.sweeps.trial import Batch
 from harness.terminal.progress import Progress
 from tests.test_harmful_trials import BUGS, GOOD, HARMFUL_TASK
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.ray
 
 HARMS = ("keyboard-interrupt", "mute", "float64", "nan-dimension")
 
@@ -35,7 +35,7 @@ tasks:
 
 
 def test_each_harm_costs_its_own_trial_and_the_good_ones_are_ok(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ray_here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     asked = parse_sweep(SWEEP, "sweep.yaml", refs_in(HARMFUL_TASK))
     together = [Planned(Batch((asked.trials,)), 1.0)]

@@ -1,0 +1,266 @@
+"""Answer for each problem: is the law's order attained by the most robust fits, in which variable,
+with which constant, over which range?
+
+    for fit in fit_frontier(radii(evidence)): print(fit.verdict)
+
+The law bounds these radii by a multiple of sqrt(p/(n·d)). Against p/n that is decided at fixed p/n,
+where the law's variable predicts a fall with d of order 1/2 and p/n none, and by predicting curves
+that were left out. An exponent of p is stated only where the local slope is constant within STEADY
+over a decade of the window. An exponent counts as a known order where its whole interval lies less
+than NARROW from it.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t
+
+from reports.fits.common_slope import CommonSlope, bend, common_slope
+from reports.fits.rivals import Rivals, compare, logarithm_of
+from reports.frontier import NEAR
+from reports.verdicts import CANNOT_TELL, NARROW, ORDER
+
+PER_SAMPLE = (1, 2, 4)
+"""The values of p/n at which the exponent of d is fitted."""
+DECADE = 0.98
+"""Decades that a curve's window must span for an exponent of p: one, less what whole numbers of
+neurons may lose."""
+STEADY = 0.1
+MIN_CURVES = 3
+"""Curves from which on a mean over curves gets an interval."""
+MIN_DIMENSIONS = 3
+"""Dimensions that a fit of their exponent needs at one p/n and n."""
+BY_LAW, BY_SAMPLES, BY_NEURONS = "p/(n·d)", "p/n", "m/n"
+
+ATTAINED = "the law's order is attained, in the variable p/(n·d)"
+IN_DIMENSION = "the law's order is attained in d; no exponent of p is stated"
+SLOWER = "falls with d as the law's order, grows more slowly with p"
+STEEPER = "falls with d as the law's order, grows faster with p"
+SAMPLES = "the variable is p/n: grows like its square root and does not fall with d"
+NO_FALL = "does not fall with d; no order of p is attained"
+FLAT = "does not depend on size"
+LOGARITHMIC = "grows like a logarithm of size, so by no power law"
+
+Interval = tuple[float, float, float]
+UNKNOWN: Interval = (float("nan"), float("nan"), float("nan"))
+
+
+class Mean(NamedTuple):
+    """A geometric mean over curves with its interval (NaN below MIN_CURVES), its smallest and
+    largest cell, and the trials."""
+
+    value: float
+    low: float
+    high: float
+    smallest: float
+    largest: float
+    cells: int
+    trials: tuple[str, ...]
+
+
+class FrontierFit(NamedTuple):
+    """What the radii of one problem say.
+
+    by_ratio: p/n → exponent of d there. dimension: the exponent of d over all of them. size: the
+    exponent of p; `bends` are the curves that span a decade of the window, each with how far its
+    local slope moves. rivals: held-out errors of the variables. constant: r*·sqrt(n·d/p) in the
+    window. plain: training radius of plain training over r*. depth: exponent of the ratio of
+    neurons in the ratio of radii of a deeper and a two-layer net of equal p; None without such
+    pairs. binding: cells where the law can bind, of `cells`; law_known: r_law is known for them.
+    """
+
+    problem: str
+    rows: pd.DataFrame
+    by_ratio: dict[int, CommonSlope]
+    dimension: CommonSlope
+    size: CommonSlope
+    bends: dict[str, float]
+    rivals: Rivals
+    constant: Mean | None
+    plain: Mean | None
+    depth: CommonSlope | None
+    cells: int
+    binding: int
+    law_known: bool
+    verdict: str
+
+
+def fit_frontier(found: pd.DataFrame) -> list[FrontierFit]:
+    """Return the fits of every problem, in alphabetical order. found: of `frontier.radii`."""
+    if found.empty:
+        return []
+    return [_fit(str(problem), rows) for problem, rows in found.groupby("problem")]
+
+
+def _fit(problem: str, rows: pd.DataFrame) -> FrontierFit:
+    usable = rows[rows["below_ceiling"] & (rows["binds"] | ~rows["law_known"])]
+    window = rows[rows["window"] & rows["bound"]]
+    by_ratio = {k: _dimension(usable, (k,)) for k in PER_SAMPLE}
+    size, bends = _size(rows[rows["window"]])
+    cells = rows.drop_duplicates("cell")
+    fit = FrontierFit(
+        problem,
+        rows,
+        by_ratio,
+        _dimension(usable, PER_SAMPLE),
+        size,
+        bends,
+        _rivals(window),
+        _mean(window, window["radius"] / np.sqrt(window["by_law"])),
+        _plain(rows),
+        _depth(rows),
+        len(cells),
+        int(cells["binds"].sum()),
+        bool(rows["law_known"].all()),
+        "",
+    )
+    return fit._replace(verdict=_verdict(fit))
+
+
+def _dimension(usable: pd.DataFrame, ratios: tuple[int, ...]) -> CommonSlope:
+    """Fit the exponent of d at these values of p/n, two-layer nets alone where depth varies: one
+    exponent, a level for each ratio and n."""
+    shallow = usable[usable["depth"].isna() | usable["depth"].eq(usable["depth"].min())]
+    near = np.full(len(shallow), np.nan)
+    for k in ratios:
+        near[(shallow["per_sample"] / k - 1).abs() <= NEAR] = k
+    at = shallow.assign(ratio=near).dropna(subset="ratio")
+    return _slope(at, "d", at["ratio"].astype(str) + " " + at["n"].astype(str))
+
+
+def _slope(rows: pd.DataFrame, variable: str, group: pd.Series) -> CommonSlope:
+    fit = common_slope(
+        np.log(rows[variable].to_numpy(float)),
+        np.log(rows["radius"].to_numpy(float)),
+        group.to_numpy(),
+        rows["cell"].to_numpy(),
+        MIN_DIMENSIONS,
+    )
+    return fit._replace(trials=_trials(rows))
+
+
+def _size(window: pd.DataFrame) -> tuple[CommonSlope, dict[str, float]]:
+    """Fit the exponent of p over the curves that span a decade of the window at a steady slope."""
+    bends = {}
+    for curve, own in window.groupby("curve"):
+        x = np.log(own["p"].to_numpy(float))
+        found = bend(x, np.log(own["radius"].to_numpy(float)))
+        if found.decades >= DECADE and np.isfinite(found.per_decade):
+            bends[str(curve)] = found.per_decade
+    steady = [curve for curve, moved in bends.items() if moved <= STEADY]
+    rows = window[window["curve"].isin(steady)]
+    fit = _slope(rows, "p", rows["curve"])
+    if not bends:
+        return fit._replace(failure="no curve spans a decade between onset and ceiling"), bends
+    if not steady:
+        return fit._replace(failure="the local slope is not constant over a decade"), bends
+    return fit, bends
+
+
+def _rivals(window: pd.DataFrame) -> Rivals:
+    """Compare p/(n·d) and p/n over the window, and m/n (neurons) where nets of several depths tell
+    it from p/(n·d)."""
+    logs = window.assign(log_y=np.log(window["radius"]))
+    cells = logs.groupby("cell", sort=True).agg(
+        curve=("curve", "first"),
+        log_y=("log_y", "mean"),
+        rows=("log_y", "size"),
+        by_law=("by_law", "first"),
+        per_sample=("per_sample", "first"),
+        depth=("depth", "first"),
+        per_neuron=("neurons", "first"),
+        n=("n", "first"),
+    )
+    variables = {BY_LAW: cells["by_law"].to_numpy(), BY_SAMPLES: cells["per_sample"].to_numpy()}
+    if cells["depth"].nunique() > 1 and cells["per_neuron"].notna().all():
+        variables[BY_NEURONS] = (cells["per_neuron"] / cells["n"]).to_numpy()
+    return compare(cells, variables)
+
+
+def _mean(rows: pd.DataFrame, values: pd.Series) -> Mean | None:
+    """Return the geometric mean of a value per row over curves, each the same say."""
+    if rows.empty:
+        return None
+    logs = pd.Series(np.log(values.to_numpy(float)), index=rows.index)
+    of_cells = logs.groupby(rows["cell"]).mean()
+    of_curves = of_cells.groupby(rows.groupby("cell")["curve"].first()).mean()
+    mean = float(of_curves.mean())
+    half = float("nan")
+    if len(of_curves) >= MIN_CURVES:
+        error = float(of_curves.std(ddof=1)) / len(of_curves) ** 0.5
+        half = float(t.ppf(0.975, len(of_curves) - 1)) * error
+    ends = (mean, mean - half, mean + half, of_cells.min(), of_cells.max())
+    value, low, high, smallest, largest = (float(np.exp(end)) for end in ends)
+    return Mean(value, low, high, smallest, largest, len(of_cells), _trials(rows))
+
+
+def _plain(rows: pd.DataFrame) -> Mean | None:
+    """Return plain training's radius over the frontier's, data seed by data seed."""
+    both = rows[rows["radius"].gt(0) & rows["plain"].gt(0)]
+    mean = _mean(both, both["plain"] / both["radius"])
+    if mean is None:
+        return None
+    trained = tuple(trial for of_cell in both["plain_id"] for trial in of_cell)
+    return mean._replace(trials=mean.trials + trained)
+
+
+def _depth(rows: pd.DataFrame) -> CommonSlope | None:
+    """Fit log(r_deep/r_shallow) against log(m_deep/m_shallow) over pairs of nets of equal p on the
+    same data: 0 where parameters count, ORDER where neurons do."""
+    fitted = rows[rows["radius"].gt(0) & rows["depth"].notna()]
+    if fitted["depth"].nunique() < 2:
+        return None
+    least = fitted["depth"].min()
+    shallow, deep = fitted[fitted["depth"].eq(least)], fitted[fitted["depth"].gt(least)]
+    pairs = deep.merge(shallow, on=["n", "d", "seed"], suffixes=("", "_shallow"))
+    pairs = pairs[(pairs["p"] / pairs["p_shallow"] - 1).abs() <= NEAR]
+    if pairs.empty:
+        return None
+    fit = common_slope(
+        np.log(pairs["neurons"] / pairs["neurons_shallow"]).to_numpy(),
+        np.log(pairs["radius"] / pairs["radius_shallow"]).to_numpy(),
+        pairs["depth"].to_numpy(),
+        pairs["cell"].to_numpy(),
+    )
+    trials = _trials(pairs) + tuple(t for own in pairs["trial_id_shallow"] for t in own)
+    return fit._replace(trials=tuple(dict.fromkeys(trials)))
+
+
+def _trials(rows: pd.DataFrame) -> tuple[str, ...]:
+    return tuple(trial for of_row in rows["trial_id"] for trial in of_row)
+
+
+def _verdict(fit: FrontierFit) -> str:
+    """Return the verdict, or why there is none."""
+    if fit.law_known and not fit.binding:
+        return f"{CANNOT_TELL}: the law can bind in no cell"
+    d, p, rivals = fit.dimension, fit.size, fit.rivals
+    if not p.failure and p.within(0, NARROW):
+        return FLAT
+    logarithms = [form for form in rivals.misses if form.startswith(logarithm_of(""))]
+    # Two sizes a curve fit a logarithm as well as a power.
+    if fit.bends and any(
+        rivals.beats(f, BY_LAW) and rivals.beats(f, BY_SAMPLES) for f in logarithms
+    ):
+        return LOGARITHMIC
+    if d.failure:
+        few = f"only {d.places} dimensions are compared" if d.places < MIN_DIMENSIONS else d.failure
+        return f"{CANNOT_TELL}: at p/n = 1, 2 and 4 {few}"
+
+    if d.within(-ORDER, NARROW) and not rivals.beats(BY_SAMPLES, BY_LAW):
+        return _with_size(p)
+    if d.within(0, NARROW) and not rivals.beats(BY_LAW, BY_SAMPLES):
+        return SAMPLES if not p.failure and p.within(ORDER, NARROW) else NO_FALL
+    return f"{CANNOT_TELL}: the exponent of d is neither near −1/2 nor near 0"
+
+
+def _with_size(p: CommonSlope) -> str:
+    """Return the verdict on the exponent of p where that of d is the law's."""
+    if p.failure:
+        return IN_DIMENSION
+    if p.within(ORDER, NARROW):
+        return ATTAINED
+    if p.high < ORDER:
+        return SLOWER
+    return STEEPER if p.low > ORDER else IN_DIMENSION

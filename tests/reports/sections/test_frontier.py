@@ -1,0 +1,348 @@
+"""The section "The frontier": every number computed again by other code, the charts, and the
+sentences.
+
+Run alone: python -m pytest tests/reports/sections/test_frontier.py
+"""
+
+import json
+import math
+import re
+from html import unescape
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import t
+
+from reports.evidence import read_evidence
+from reports.page import render
+from reports.sections import frontier
+from reports.sections.section import Section
+from tests.reports.page_reader import Page
+from tests.reports.planted_frontiers import (
+    PROBLEM,
+    TRUTHS,
+    Shape,
+    evidence_of,
+    frontier_row,
+    plain_row,
+    planted,
+)
+from tests.reports.stores import make_store, row
+
+
+def made(evidence) -> Section:
+    section = frontier.section(evidence, None)  # pyright: ignore[reportArgumentType]
+    assert section is not None
+    return section
+
+
+@pytest.fixture(scope="module")
+def law():
+    evidence = planted(TRUTHS["law"], np.random.default_rng(1))
+    rows = pd.concat([evidence.trials, evidence.frontier]).set_index("trial_id")
+    return made(evidence), rows
+
+
+def of_cells(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean log radius of each curve's sizes, with what places them."""
+    config = [json.loads(text) for text in rows["config_json"]]
+    rows = rows.assign(depth=[c["depth"] for c in config], width=[c["width"] for c in config])
+    rows = rows.assign(log_r=np.log(rows["frontier_radius"].astype(float)))
+    means = rows.groupby(["n", "d_ambient", "depth", "p"]).agg(
+        log_r=("log_r", "mean"), width=("width", "first")
+    )
+    return means.reset_index().rename(columns={"d_ambient": "d"})
+
+
+def slope_of(rows: pd.DataFrame, variable: str, groups: list[str]) -> tuple[float, float]:
+    """Return a slope with a level for each group of several places, and half its interval."""
+    rows = rows[rows.groupby(groups)[variable].transform("nunique") > 1]
+    cells = [json.loads(text) for text in rows["config_json"]]
+    x = np.log(rows[variable].to_numpy(float))
+    y = np.log(rows["frontier_radius"].to_numpy(float))
+    levels = pd.get_dummies(rows.groupby(groups).ngroup()).to_numpy(float)
+    design = np.column_stack([levels, x])
+    solution = np.linalg.lstsq(design, y, rcond=None)[0]
+    residual = pd.Series(y - design @ solution)
+    freedom = len(y) - design.shape[1]
+
+    by_cell = residual.groupby([json.dumps(cell | {"search_seed": 0}) for cell in cells])
+    misfit = (by_cell.sum() ** 2 / by_cell.size()).sum() / (by_cell.ngroups - design.shape[1])
+    variance = max((residual**2).sum() / freedom, misfit)
+    error = math.sqrt(variance * np.linalg.inv(design.T @ design)[-1, -1])
+    return float(solution[-1]), float(t.ppf(0.975, freedom)) * error
+
+
+def around(name: str, value: float, half: float) -> float:
+    return value + {"low": -half, "high": half}.get(name.split()[-1], 0.0)
+
+
+@pytest.mark.slow
+def test_every_number_is_in_the_html_and_recomputed_from_rows(law):
+    section, rows = law
+    numbers = {number.key: number for number in section.numbers}
+    assert {key for key, _, _ in Page(str(section.html)).data} <= set(numbers)
+    for key, number in numbers.items():
+        used = rows.loc[list(number.trials)]
+        expected = of_cell(key, used) if ":cell:" in key else recomputed(key, used, rows)
+        near = 0.02 if "ln" in key else 1e-6 * abs(expected)  # A + B·ln v is fitted over a grid
+        assert abs(number.value - expected) <= near, f"{key}: {number.how}"
+
+
+def of_cell(key: str, used: pd.DataFrame) -> float:
+    column = key.rpartition(":")[2]
+    first = used.iloc[0]
+    if column == "multiple":
+        by_law = first["p"] / (first["n"] * first["d_ambient"])
+        return used["frontier_radius"].mean() / math.sqrt(by_law)
+    columns = {
+        "d": "d_ambient",
+        "radius": "frontier_radius",
+        "missed": "frontier_radius_missed",
+        "plain": "training_radius",
+        "r_inf": "radius_ceiling",
+        "r_law": "radius_law",
+        "r_law_32bit": "radius_law_32bit",
+    }
+    return used[columns.get(column, column)].mean()
+
+
+def recomputed(key: str, used: pd.DataFrame, rows: pd.DataFrame) -> float:
+    name = key.removeprefix(f"frontier:{PROBLEM}:")
+    searched = rows[rows["frontier"].notna()]
+    counts = {
+        "all": len(searched),
+        "missed": 0,
+        "trainings": searched["frontier_trainings"].sum(),
+        "trapped": 0,
+        "cells": len(of_cells(searched)),
+        "binding": binding(searched),
+        "ratio min": (used["p"] / used["n"]).min(),
+        "ratio max": (used["p"] / used["n"]).max(),
+        "d min": used["d_ambient"].min(),
+        "d max": used["d_ambient"].max(),
+    }
+    if name in counts:
+        return counts[name]
+    if name.startswith(("constant", "plain")):
+        return mean_over_curves(name, used)
+    if name.startswith("bend"):
+        return bend(name, searched)
+    if name.startswith(("miss ", "gain ")):
+        return held_out(name, searched)
+    if name.startswith("depth"):
+        return depth(name, used)
+    if name.startswith("p"):
+        return around(name, *slope_of(used, "p", ["n", "d_ambient"]))
+    used = used.assign(ratio=(used["p"] / used["n"]).round())
+    return around(name, *slope_of(used, "d_ambient", ["ratio", "n"]))
+
+
+def binding(searched: pd.DataFrame) -> int:
+    first = searched.drop_duplicates("config_json")
+    law = np.sqrt(
+        8 / first["d_ambient"] * (first["p"] / first["n"] + 0.56 + np.log(40) / first["n"])
+    )
+    return int((law < first["radius_ceiling"]).sum())
+
+
+def window(searched: pd.DataFrame) -> pd.DataFrame:
+    """Return the cells from twice the smallest size on, below half of r∞."""
+    cells = of_cells(searched)
+    ceilings = searched.groupby(["n", "d_ambient"])["radius_ceiling"].first()
+    ceiling = [ceilings[n, d] for n, d in zip(cells["n"], cells["d"], strict=True)]
+    curve = cells.groupby(["n", "d", "depth"])
+    raw = searched.groupby(["n", "d_ambient", "p"])["frontier_radius"].mean()
+    plain_mean = [raw[n, d, p] for n, d, p in zip(cells["n"], cells["d"], cells["p"], strict=True)]
+    inside = cells["p"].ge(1.8 * curve["p"].transform("min")) & (
+        np.array(plain_mean) <= 0.5 * np.array(ceiling)
+    )
+    cells["r_inf"] = ceiling
+    return cells[inside]
+
+
+def mean_over_curves(name: str, used: pd.DataFrame) -> float:
+    frontier_rows = used[used["frontier"].notna()]
+    cells = of_cells(frontier_rows)
+    value = cells["log_r"] - 0.5 * np.log(cells["p"] / (cells["n"] * cells["d"]))
+    if name.startswith("plain"):
+        trained = used[used["frontier"].isna()].assign(frontier_radius=used["training_radius"])
+        value = of_cells(trained)["log_r"] - cells["log_r"]
+    by_curve = value.groupby([cells["n"], cells["d"], cells["depth"]]).mean()
+    half = t.ppf(0.975, len(by_curve) - 1) * by_curve.std() / math.sqrt(len(by_curve))
+    ends = {"smallest": value.min(), "largest": value.max()}
+    end = name.split()[-1]
+    return math.exp(ends.get(end, around(name, float(by_curve.mean()), float(half))))
+
+
+def bend(name: str, searched: pd.DataFrame) -> float:
+    found = []
+    for _, own in window(searched).groupby(["n", "d", "depth"]):
+        if own["p"].max() / own["p"].min() >= 10**0.98 and len(own) > 2:
+            found.append(abs(np.polyfit(np.log(own["p"]), own["log_r"], 2)[0]) * math.log(10))
+    return {"bend least": min(found), "bend most": max(found)}[name]
+
+
+def held_out(name: str, searched: pd.DataFrame) -> float:
+    """Leave each curve on which the law can bind out, and predict it by a fit to the others."""
+    cells = window(searched)
+    first = of_cells(searched).groupby(["n", "d", "depth"])["p"].min()
+    smallest = np.array(
+        [first[key] for key in zip(cells["n"], cells["d"], cells["depth"], strict=True)]
+    )
+    law = np.sqrt(8 / cells["d"] * (smallest / cells["n"] + 0.56 + np.log(40) / cells["n"]))
+    cells = cells[law < cells["r_inf"]].reset_index(drop=True)
+
+    form = name.removeprefix("miss ").removeprefix("gain ")
+    if name.startswith("miss"):
+        return math.exp(math.sqrt((misses(form, cells) ** 2).mean()))
+    form = form.removesuffix(" low").removesuffix(" high")
+    gains = misses(form, cells) - misses("p/(n·d)", cells)
+    half = t.ppf(0.975, len(gains) - 1) * gains.std(ddof=1) / math.sqrt(len(gains))
+    return around(name, float(gains.mean()), float(half))
+
+
+def misses(form: str, cells: pd.DataFrame) -> np.ndarray:
+    variable = form.removeprefix("A + B·ln ")
+    values = {
+        "p/(n·d)": cells["p"] / (cells["n"] * cells["d"]),
+        "p/n": cells["p"] / cells["n"],
+        "m/n": cells["width"] * cells["depth"] / cells["n"],
+    }
+    z = np.log(values[variable].to_numpy(float))
+    y = cells["log_r"].to_numpy()
+    share = (z - z.min()) / (z.max() - z.min())
+    bent = np.log(np.maximum(0.02, 1 + np.expm1(np.linspace(-2, 8, 2001))[:, None] * share))
+
+    found = []
+    for _, own in cells.groupby(["n", "d", "depth"]):
+        out = own.index.to_numpy()
+        known = np.setdiff1d(cells.index, out)
+        if form == variable:
+            slope, level = np.polyfit(z[known], y[known], 1)
+            predicted = level + slope * z[out]
+        else:
+            levels = (y[known] - bent[:, known]).mean(1)
+            best = ((y[known] - bent[:, known] - levels[:, None]) ** 2).sum(1).argmin()
+            predicted = levels[best] + bent[best, out]
+        found.append(math.sqrt(((y[out] - predicted) ** 2).mean()))
+    return np.array(found)
+
+
+def depth(name: str, used: pd.DataFrame) -> float:
+    config = [json.loads(text) for text in used["config_json"]]
+    used = used.assign(depth=[c["depth"] for c in config], width=[c["width"] for c in config])
+    pairs = used[used["depth"].eq(2)].merge(
+        used[used["depth"].eq(1)], on=["n", "d_ambient", "seed"], suffixes=("", "_1")
+    )
+    pairs = pairs[(pairs["p"] / pairs["p_1"] - 1).abs() <= 0.1]
+    pairs = pairs.assign(
+        neurons=2 * pairs["width"] / pairs["width_1"],
+        frontier_radius=pairs["frontier_radius"] / pairs["frontier_radius_1"],
+    )
+    return around(name, *slope_of(pairs, "neurons", ["depth"]))
+
+
+def text_of(section: Section) -> str:
+    return " ".join(unescape(re.sub("<[^>]+>", "", str(section.html))).split())
+
+
+@pytest.mark.slow
+def test_the_first_sentence_states_verdict_constant_and_range(law):
+    section, _ = law
+    prose = text_of(section)
+    assert f"On {PROBLEM}: the law's order is attained, in the variable p/(n·d)." in prose
+    assert re.search(
+        r"a radius of 0\.7\d* \(0\.\d+ to 0\.\d+\)·√\(p/\(n·d\)\) over p/n from \d", prose
+    )
+    assert "d from 64 to 512" in prose
+    assert "nan" not in prose.lower().split()
+
+
+@pytest.mark.slow
+def test_points_are_means_over_seeds_with_their_bracket(law):
+    section, rows = law
+    figure = json.loads(str(section.figures[frontier.RADII].to_json()))
+    assert [c["label"] for c in figure["layout"]["meta"]["choices"]] == [
+        f"{x} · {PROBLEM}" for x in ("p / (n·d)", "p / n", "m / n, neurons over samples")
+    ]
+    found = {trace.get("name"): trace for trace in figure["data"]}
+    largest = found["d = 512"]
+    searched = rows[rows["d_ambient"].eq(512) & rows["frontier"].notna()].sort_values("p")
+    means = np.exp(np.log(searched["frontier_radius"].astype(float)).groupby(searched["p"]).mean())
+    assert largest["y"] == pytest.approx(means.tolist())
+    assert largest["x"] == pytest.approx([p / (1024 * 512) for p in means.index])
+    assert largest["meta"][1]["x"] == pytest.approx([p / 1024 for p in means.index])
+    assert largest["error_y"]["array"] == pytest.approx((0.05 * means).tolist())
+    # the ceilings are drawn for the climb, which has the most sizes
+    ceilings = [name for name in found if name and name.startswith("r_law")]
+    assert len(ceilings) == 2 and all("n = 256, d = 256" in name for name in ceilings)
+
+
+@pytest.mark.slow
+def test_cells_where_the_law_cannot_bind_are_hollow_in_the_chart_of_dimension(law):
+    section, _ = law
+    figure = json.loads(str(section.figures[frontier.MULTIPLES].to_json()))
+    at_n = next(trace for trace in figure["data"] if trace.get("name") == "p = n")
+    filled = {d for d, s in zip(at_n["x"], at_n["marker"]["symbol"], strict=True) if s == "diamond"}
+    assert filled == {64, 128, 256, 512} and min(at_n["x"]) == 16
+
+
+def test_searches_that_fit_nothing_have_a_section_and_no_chart():
+    shape = Shape(1024, 128, 8, 1)
+    section = made(evidence_of([frontier_row(shape, 0, None, frontier_trap=True)], []))
+    prose = text_of(section)
+    assert not section.figures
+    assert "searched in 5 trainings, 1 were fitted at no radius. In 1 the training" in prose
+    assert "nan" not in prose.lower().split()
+
+
+def test_both_ways_of_searching_are_compared():
+    shape = Shape(1024, 128, 16, 1)
+    searched = [
+        frontier_row(shape, s, r, way)
+        for s in (0, 1)
+        for r, way in ((0.1, "adversary"), (0.09, "penalty"))
+    ]
+    section = made(evidence_of(searched, [plain_row(shape, 0, 0.05)]))
+    prose = text_of(section)
+    assert (
+        "A penalty instead of an adversary, tried on 2 of them, reaches 0.9 of its radius." in prose
+    )
+    assert "Plain training reaches 0.5 of the radius of the best fit found" in prose
+
+
+@pytest.mark.slow
+def test_the_whole_page_holds_searches_beside_plain_training(tmp_path):
+    plain = [row(p, 64, 16, stop_rule="interpolate", training_radius=0.05) for p in (64, 128)]
+    searched = [
+        r
+        | {
+            "trial_id": r["trial_id"][::-1],
+            "config_json": json.dumps(json.loads(r["config_json"]) | {"frontier": "adversary"}),
+            "stop_rule": "epochs",
+            "training_radius": 0.1,
+            "frontier_radius": 0.1,
+            "frontier_radius_missed": 0.104,
+            "frontier_trap": False,
+            "frontier_trainings": 7,
+            "radius_law": 0.9,
+            "radius_law_32bit": 3.4,
+        }
+        for r in plain
+    ]
+    store = make_store(tmp_path / "store", [*plain, *searched])
+    page = Page(render(read_evidence(store)))
+    counts = {key: float(value) for key, value, _ in page.data}
+    assert (counts["count:ok"], counts["count:plain"]) == (4, 2)
+    prose = page.prose()
+    assert "cannot tell: the law can bind in no cell" in prose
+    assert "S of the frontier model" in page.scripts["trial-texts"]
+    ledger = {entry["key"]: entry["value"] for entry in json.loads(page.scripts["ledger"])}
+    assert ledger["frontier:sphere, ±1 target, pure noise:plain"] == pytest.approx(0.5)
+
+
+def test_a_store_without_searches_has_no_section(tmp_path):
+    evidence = read_evidence(make_store(tmp_path / "store", [row()]))
+    assert frontier.section(evidence, None) is None  # pyright: ignore[reportArgumentType]

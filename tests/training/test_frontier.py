@@ -1,0 +1,172 @@
+"""The search for the most robust fit, against answers known beforehand.
+
+A fit loses nothing within a radius only where balls of different labels do not meet. So r∞, found
+by hand or by trying every set of points to give up, is what a wide model can just reach and no
+model can pass.
+
+Run alone: python -m pytest tests/training/test_frontier.py
+"""
+
+import itertools
+import math
+
+import pytest
+import torch
+
+from harness.measures.frontier_columns import frontier_columns
+from harness.noise import Noise
+from harness.task import Config, Data, Seeds
+from harness.training.frontier import most_robust_fits
+from tasks.models import mlp
+
+pytestmark = pytest.mark.slow
+
+COIN = Noise("additive_sign", None, 0.5, sigma2=1.0)
+"""Pure ±1 noise: a quarter of the points may be lost."""
+
+
+def points(x: torch.Tensor, y: list[float], noise: Noise = COIN) -> Data:
+    labels = torch.tensor(y)
+    return Data(x, labels, x.clone(), labels.clone(), noise)
+
+
+def config(data: Data, **fields: object) -> Config:
+    fixed = {"n": len(data.x_train), "batch_size": 4096, "max_epochs": 200, "lr": 0.01}
+    return Config.model_validate({"frontier": "adversary", **fixed, **fields})
+
+
+def searched(data: Data, width: int = 32, depth: int = 1, seed: int = 0, **fields: object) -> dict:
+    """Return the columns of a search, with r* in the inputs' own numbers."""
+    torch.manual_seed(seed)
+    of = config(data, **fields)
+    outputs = data.classes or 1
+    model = mlp(data.x_train.shape[1], width, depth, outputs)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+
+    (found,) = most_robust_fits([model], [data], [of], [Seeds(seed)])
+    for name, value in model.state_dict().items():
+        assert value.equal(before[name]), "the starting point was changed"
+    return frontier_columns(found, data, Seeds(seed), of.evaluated_together)
+
+
+def ceiling(data: Data, lost: int) -> float:
+    """Return r∞ by trying every set of `lost` points to give up."""
+    n = len(data.x_train)
+    apart = torch.cdist(data.x_train.double(), data.x_train.double())
+    differ = data.y_train[:, None] != data.y_train
+    best = 0.0
+    for given_up in itertools.combinations(range(n), lost):
+        kept = [i for i in range(n) if i not in given_up]
+        pairs = apart[kept][:, kept][differ[kept][:, kept]]
+        best = max(best, float(pairs.min()) / 2 if len(pairs) else math.inf)
+    return best
+
+
+def test_two_points_meet_halfway():
+    data = points(torch.tensor([[0.0, 0.0], [0.6, 0.8]]), [1.0, -1.0])
+    found = searched(data)
+    assert 0.95 * 0.5 <= found["frontier_radius_l2"] <= 0.5 * (1 + 1e-5)
+    assert found["robust_below_noise"] and found["frontier_error"] == 0.0
+    assert found["frontier_points"] == 2
+
+
+def test_of_four_points_one_is_given_up():
+    """Points 0, 1, 3, 6 with labels + − + −: without the one at 1, the nearest two are 3 apart."""
+    data = points(torch.tensor([[0.0], [1.0], [3.0], [6.0]]), [1.0, -1.0, 1.0, -1.0])
+    found = searched(data)
+    assert 0.95 * 1.5 <= found["frontier_radius_l2"] <= 1.5 * (1 + 1e-5)
+    assert found["frontier_error"] == 0.25
+
+
+@pytest.mark.parametrize("seed", [0])
+def test_on_a_line_the_search_reaches_what_trying_everything_finds(seed: int):
+    draw = torch.Generator().manual_seed(seed)
+    x = torch.rand(8, 1, generator=draw).sort(0).values
+    data = points(x, [1.0, 1.0, -1.0, 1.0, -1.0, -1.0, -1.0, 1.0])
+    best = min(ceiling(data, 2), data.unit())
+    radius = searched(data, width=64, max_epochs=400)["frontier_radius_l2"]
+    assert 0.85 * best <= radius <= best * (1 + 1e-5)
+
+
+@pytest.mark.parametrize("width", [1, 2, 8])
+def test_no_width_passes_the_ceiling(width: int):
+    draw = torch.Generator().manual_seed(5)
+    x = torch.randn(10, 6, generator=draw)
+    data = points(x, (torch.randint(2, (10,), generator=draw) * 2.0 - 1).tolist())
+    radius = searched(data, width=width)["frontier_radius_l2"]
+    assert 0 < radius <= ceiling(data, 2) * (1 + 1e-5)
+
+
+def test_wider_models_fit_more_robustly():
+    draw = torch.Generator().manual_seed(1)
+    x = torch.nn.functional.normalize(torch.randn(64, 16, generator=draw), dim=1)
+    data = points(x, (torch.randint(2, (64,), generator=draw) * 2.0 - 1).tolist())
+    radii = [searched(data, width=width)["frontier_radius"] for width in (2, 8, 32)]
+    assert radii[0] < radii[1] < radii[2]
+
+
+def test_equal_labels_are_robust_up_to_the_cap():
+    draw = torch.Generator().manual_seed(2)
+    found = searched(points(torch.randn(16, 3, generator=draw), [1.0] * 16))
+    assert found["frontier_radius"] == pytest.approx(1.0)
+    assert found["frontier_trap"], "one answer for all points"
+
+
+def test_duplicates_of_different_labels_beyond_the_budget_leave_no_radius():
+    """Each of three pairs loses a point, and of eight points two may be lost."""
+    x = torch.tensor([[0.0], [0.0], [1.0], [1.0], [2.0], [2.0], [5.0], [9.0]])
+    found = searched(points(x, [1.0, -1.0, 1.0, -1.0, 1.0, -1.0, 1.0, -1.0]))
+    assert found["frontier_radius"] == 0.0
+    assert not found["robust_below_noise"] and found["frontier_error"] is None
+
+
+def test_two_duplicates_spend_the_budget():
+    x = [[0.0, 0.0], [0.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, 2.0], [1.0, 2.0], [0.0, -2.0]]
+    data = points(torch.tensor([*x, [1.0, -2.0]]), [1.0, -1.0, -1.0, 1.0, 1.0, 1.0, -1.0, -1.0])
+    best = ceiling(data, 2)
+    assert best == 1.0
+    # Losses pull both of a pair to the boundary, so the search stays below what is possible.
+    assert 0 < searched(data)["frontier_radius_l2"] <= best * (1 + 1e-5)
+
+
+def test_classes_are_told_apart():
+    """Three classes in three corners of a triangle of side 2: their balls touch at radius 1."""
+    x = torch.tensor([[0.0, 0.0], [2.0, 0.0], [1.0, math.sqrt(3)]])
+    noise = Noise("label_resample", 0.3, 0.2)
+    data = Data(x, torch.arange(3), x.clone(), torch.arange(3), noise, classes=3)
+    assert 0.9 <= searched(data)["frontier_radius_l2"] <= 1 + 1e-5
+
+
+def test_labels_without_noise_are_refused():
+    data = points(torch.tensor([[0.0], [1.0]]), [1.0, -1.0], Noise("none", None, 0.0))
+    with pytest.raises(ValueError, match="needs labels with injected noise"):
+        searched(data)
+
+
+def test_penalties_find_a_smaller_radius_that_holds():
+    draw = torch.Generator().manual_seed(1)
+    x = torch.nn.functional.normalize(torch.randn(64, 16, generator=draw), dim=1)
+    data = points(x, (torch.randint(2, (64,), generator=draw) * 2.0 - 1).tolist())
+    penalty = searched(data, width=16, frontier="penalty")
+    balls = searched(data, width=16)
+    assert 0 < penalty["frontier_radius"] <= 1.02 * balls["frontier_radius"]
+    assert penalty["frontier_way"] == "gradient penalty"
+    assert penalty["frontier_radius_missed"] is None
+
+
+def test_the_same_search_finds_the_same_alone_and_in_a_stack():
+    draw = torch.Generator().manual_seed(3)
+    models, data, configs = [], [], []
+    for width in (4, 6):
+        x = torch.randn(24, 5, generator=draw)
+        one = points(x, (torch.randint(2, (24,), generator=draw) * 2.0 - 1).tolist())
+        torch.manual_seed(width)
+        models.append(mlp(5, width, 1, 1))
+        data.append(one)
+        configs.append(config(one, max_epochs=60))
+    seeds = [Seeds(0), Seeds(1)]
+    together = most_robust_fits(models, data, configs, seeds)
+    for i, found in enumerate(together):
+        (alone,) = most_robust_fits([models[i]], [data[i]], [configs[i]], [seeds[i]])
+        assert alone.best.way == found.best.way
+        assert alone.best.radius == pytest.approx(found.best.radius, rel=0.05)
