@@ -7,6 +7,7 @@ Run alone: python -m pytest tests/reports/test_rules.py
 import pandas as pd
 import pytest
 
+from harness.store import provenance
 from harness.store.rules import RULES
 from reports.rules import rules_hash, rules_sentence
 
@@ -14,6 +15,10 @@ from reports.rules import rules_hash, rules_sentence
 def test_the_version_stands_for_the_rules_as_they_are():
     """Whoever changes a rule gives it the next version, its date, and this hash."""
     assert rules_hash() == RULES.hash
+
+
+def test_every_row_names_the_rules_of_its_time():
+    assert provenance.of_code()["rules"] == RULES.name == f"{RULES.version} ({RULES.hash})"
 
 
 @pytest.mark.parametrize(
