@@ -152,6 +152,11 @@ class LanguageConfig(Config):
 
     @model_validator(mode="after")
     def _language_fields_go_together(self) -> "LanguageConfig":
+        if self.frontier:
+            raise ValueError(
+                f"frontier {self.frontier!r} needs real-valued inputs; a model of tokens has none."
+                " Leave it out, or use task 'text'"
+            )
         if self.adversary:
             raise ValueError(
                 f"adversary {self.adversary!r} moves real-valued inputs; a model of tokens has"

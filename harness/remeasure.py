@@ -25,6 +25,7 @@ from harness.planning.resolved import ResolvedTrial, resolve
 from harness.run import results
 from harness.store import provenance
 from harness.store.latest import latest
+from harness.store.rules import RULES
 from harness.store.schema import (
     MEASURES_VERSION,
     SCHEMA_VERSION,
@@ -287,6 +288,7 @@ def _new_row(row: Columns, result: TrialResult, store: Store) -> Columns:
         "measure_s": columns["measure_s"],
         "measure_share": columns["measure_s"] / (row["train_s"] + columns["measure_s"]),
         "measures_version": MEASURES_VERSION,
+        "rules": RULES.name,
         "measured_commit": provenance.of_code()["commit"],
         "measured_at": datetime.now(UTC),
         # Never before the row that it stands for: that one's clock may have been ahead.

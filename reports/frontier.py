@@ -8,7 +8,7 @@ depth; its cells differ in size alone. A cell has one radius for each data seed:
 any search found on those data, because the frontier is a maximum and every search a lower estimate
 of it. Beside it stands the training radius of the plainly trained model of the same cell and seed.
 
-The window, fixed before any row was measured (science of the frontier, section 7.4): p at least
+The window, fixed before any row was measured (docs/frontier.md): p at least
 PAST times the onset, the smallest size of the curve with a radius, and radii at most SHARE of r∞,
 the ceiling that the data set for models of any size. The law can bind where r_law with one nat a
 parameter lies below r∞.

@@ -42,9 +42,6 @@ NO_FALL = "does not fall with d; no order of p is attained"
 FLAT = "does not depend on size"
 LOGARITHMIC = "grows like a logarithm of size, so by no power law"
 
-Interval = tuple[float, float, float]
-UNKNOWN: Interval = (float("nan"), float("nan"), float("nan"))
-
 
 class Mean(NamedTuple):
     """A geometric mean over curves with its interval (NaN below MIN_CURVES), its smallest and
@@ -121,12 +118,17 @@ def _fit(problem: str, rows: pd.DataFrame) -> FrontierFit:
 def _dimension(usable: pd.DataFrame, ratios: tuple[int, ...]) -> CommonSlope:
     """Fit the exponent of d at these values of p/n, two-layer nets alone where depth varies: one
     exponent, a level for each ratio and n."""
-    shallow = usable[usable["depth"].isna() | usable["depth"].eq(usable["depth"].min())]
-    near = np.full(len(shallow), np.nan)
-    for k in ratios:
-        near[(shallow["per_sample"] / k - 1).abs() <= NEAR] = k
-    at = shallow.assign(ratio=near).dropna(subset="ratio")
+    at = at_ratios(usable, ratios)
     return _slope(at, "d", at["ratio"].astype(str) + " " + at["n"].astype(str))
+
+
+def at_ratios(cells: pd.DataFrame, ratios: tuple[int, ...] = PER_SAMPLE) -> pd.DataFrame:
+    """Return the cells of the shallowest nets within NEAR of these values of p/n, with `ratio`."""
+    shallow = cells[cells["depth"].isna() | cells["depth"].eq(cells["depth"].min())]
+    ratio = np.full(len(shallow), np.nan)
+    for k in ratios:
+        ratio[(shallow["per_sample"] / k - 1).abs() <= NEAR] = k
+    return shallow.assign(ratio=ratio).dropna(subset="ratio")
 
 
 def _slope(rows: pd.DataFrame, variable: str, group: pd.Series) -> CommonSlope:

@@ -22,6 +22,11 @@ COMPATIBLE = "compatible, order not attained"
 ATTAINS = "attains the law's order"
 STEEPER = "steeper than the law's bound in the long run"
 CANNOT_TELL = "cannot tell"
+RULE = (
+    "A verdict is cannot tell where the cells from 2, 4 or 8 times the onset's p on lead to another"
+    " one and their slope differs from that of all cells by an interval that excludes 0; the"
+    " intervals of all filters hold together at 95 %."
+)
 CAME_TRAINED = "trained elsewhere, outside the law's condition: no fit, no verdict"
 STOPPED_AT_NOISE = (
     "no fit, no verdict: training stopped at the noise level, where the radius is 0 by construction"

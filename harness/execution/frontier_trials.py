@@ -38,7 +38,7 @@ def verified(prepared: Prepared, frontier: Frontier, columns: Columns) -> Column
     clock = time.perf_counter()
     seeds = search_seeds(config, prepared.seeds)
     found = frontier_columns(frontier, prepared.data, seeds, config.evaluated_together)
-    refuse_impossible(columns | found, prepared.data)
+    refuse_impossible(columns | found, config.n)
 
     measure_s = columns["measure_s"] + time.perf_counter() - clock
     return found | timing_columns(columns["train_s"], measure_s)

@@ -20,6 +20,9 @@ import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
+BLOCK = 4_000_000
+"""Distances that are held at once."""
+
 
 def radius_ceiling(x: np.ndarray, y: np.ndarray, give_up: int, sphere: bool = False) -> float:
     """Return the supremum of the radii at which at most `give_up` points must be given up: a length
@@ -28,36 +31,37 @@ def radius_ceiling(x: np.ndarray, y: np.ndarray, give_up: int, sphere: bool = Fa
     x: (n, *shape). y: (n,) labels.
     """
     points = x.reshape(len(x), -1).astype(np.float64)
-    one, other, apart = _pairs(points, y)
-    if not len(apart):
-        return math.inf
     two_classes = len(np.unique(y)) == 2
 
-    order = np.argsort(apart, kind="stable")
-    one, other, apart = one[order], other[order], apart[order]
-    enough = np.searchsorted(apart, np.unique(apart), side="right")  # pairs up to each distance
-
-    def needed(pairs: int) -> float:
-        """Return how many points at least the nearest `pairs` pairs force to be given up."""
-        rows, columns = one[:pairs], other[:pairs]
+    def needed(one: np.ndarray, other: np.ndarray) -> float:
+        """Return how many points at least these pairs force to be given up."""
+        rows, columns = one, other
         if not two_classes:
-            rows, columns = np.r_[rows, columns], np.r_[columns, rows]
+            rows, columns = np.r_[one, other], np.r_[other, one]
         edges = coo_matrix((np.ones(len(rows), bool), (rows, columns)), shape=(len(x), len(x)))
         matched = maximum_bipartite_matching(csr_matrix(edges), perm_type="column")
         found = int((matched >= 0).sum())
         return found if two_classes else found / 2
 
-    # The distance at `high` is too far, that at `low` is not. Few pairs decide, so begin with few.
-    last = len(enough) - 1
-    low, high = -1, min(int(np.searchsorted(enough, 2 * give_up + 1)), last)
-    while needed(int(enough[high])) <= give_up:
-        if high == last:
-            return math.inf
-        low, high = high, min(2 * high + 1, last)
+    # Few pairs decide, so begin with few.
+    most = 4 * (give_up + 1)
+    one, other, apart = _nearest_pairs(points, y, most)
+    while needed(one, other) <= give_up:
+        if len(apart) < most:
+            return math.inf  # these are all pairs
+        most *= 4
+        one, other, apart = _nearest_pairs(points, y, most)
 
+    order = np.argsort(apart, kind="stable")
+    one, other, apart = one[order], other[order], apart[order]
+    enough = np.searchsorted(apart, np.unique(apart), side="right")  # pairs up to each distance
+
+    # The distance at `high` is too far, that at `low` is not.
+    low, high = -1, len(enough) - 1
     while high - low > 1:
         middle = (low + high) // 2
-        if needed(int(enough[middle])) > give_up:
+        pairs = int(enough[middle])
+        if needed(one[:pairs], other[:pairs]) > give_up:
             high = middle
         else:
             low = middle
@@ -65,19 +69,33 @@ def radius_ceiling(x: np.ndarray, y: np.ndarray, give_up: int, sphere: bool = Fa
     return _chord(distance) if sphere else distance / 2
 
 
-def _pairs(points: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the pairs of points of different labels, (M,) and (M,), and their distances (M,). With
-    two classes the first of a pair always has the first label."""
-    one, other, apart = [], [], []
+def _nearest_pairs(
+    points: np.ndarray, y: np.ndarray, most: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the `most` nearest pairs of points of different labels, with all that are as near as
+    the last of them, (M,) and (M,), and their distances (M,); fewer where there are fewer. With two
+    classes the first of a pair always has the first label.
+
+    Distances are made block by block, and a block's pairs that are too far are dropped at once.
+    """
+    kept = [np.empty(0, int), np.empty(0, int), np.empty(0)]
     squares = (points**2).sum(1)
+    farthest = math.inf
     for label in np.unique(y):
-        own = np.flatnonzero(y == label)
         later = np.flatnonzero(y > label)
-        products = squares[own][:, None] + squares[later] - 2 * points[own] @ points[later].T
-        one.append(np.repeat(own, len(later)))
-        other.append(np.tile(later, len(own)))
-        apart.append(np.sqrt(np.maximum(products, 0)).ravel())
-    return np.concatenate(one), np.concatenate(other), np.concatenate(apart)
+        own = np.flatnonzero(y == label)
+        for rows in np.array_split(own, math.ceil(len(own) * max(len(later), 1) / BLOCK)):
+            products = squares[rows][:, None] + squares[later] - 2 * points[rows] @ points[later].T
+            apart = np.sqrt(np.maximum(products, 0))
+            row, column = np.nonzero(apart <= farthest)
+            found = (rows[row], later[column], apart[row, column])
+            kept = [np.concatenate(pair) for pair in zip(kept, found, strict=True)]
+
+            if len(kept[2]) > most:
+                farthest = np.partition(kept[2], most - 1)[most - 1]
+                near = kept[2] <= farthest
+                kept = [values[near] for values in kept]
+    return kept[0], kept[1], kept[2]
 
 
 def _chord(distance: float) -> float:

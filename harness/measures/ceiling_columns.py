@@ -13,9 +13,9 @@ from harness.measures.ceiling import radius_ceiling
 from harness.store.schema import Columns
 from harness.task import Data
 
-MOST = 2000
-"""Training points behind the ceiling, which takes all pairs of them. Where there are more, a draw
-stands for them: its points lie farther apart, so the figure tends to be high."""
+MOST = 10_000
+"""Training points behind the ceiling, which takes the distances of all pairs of them. Where there
+are more, a draw stands for them: its points lie farther apart, so the figure tends to be high."""
 
 _known: dict[str, Columns] = {}
 

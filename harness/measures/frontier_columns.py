@@ -11,7 +11,6 @@ from torch import Tensor
 
 from harness.errors import TrialFailure
 from harness.measures.at_points import search_at_points
-from harness.measures.ceiling import radius_ceiling
 from harness.measures.points import Probe, TrainingDraw
 from harness.store.schema import Columns
 from harness.task import Data, Seeds
@@ -32,7 +31,10 @@ ROUNDS = 8
 """Bisections of the radius."""
 
 LOWEST = 0.7
-"""Where the bisection begins, over the radius that the search believes in."""
+"""The least radius of the bisection, over the one that the search has found."""
+
+ROUNDED = 1e-5
+"""By which float32 may push a radius beyond r∞."""
 
 
 def frontier_columns(frontier: Frontier, data: Data, seeds: Seeds, together: int) -> Columns:
@@ -89,27 +91,26 @@ def losing_distances_of(
     return torch.minimum(boundary, inside[0].to(boundary))
 
 
-def refuse_impossible(columns: Columns, data: Data) -> None:
+def refuse_impossible(columns: Columns, n: int) -> None:
     """Raise TrialFailure where the radius of a fit of pure noise on the sphere exceeds what no
     model can reach: a defect of the search or of the attack.
 
-    The law's bound is proved for 32-bit weights. Where the radius was verified on a draw of
-    training points, nothing is refused.
+    columns: those of a whole row on n samples. The law's bound is proved for 32-bit weights. What
+    was found on a draw of the training points refuses nothing.
     """
-    radius = columns["frontier_radius_l2"]
     law = columns.get("radius_law_32bit")
-    if law is None or columns["frontier_points"] < len(data.x_train):
+    if law is None or columns["frontier_points"] < n:
         return
-    if columns["frontier_radius"] > law:
+    radius = columns["frontier_radius"]
+    if radius > law:
         raise TrialFailure(
             "bug",
-            f"the frontier radius {columns['frontier_radius']:.4g} exceeds {law:.4g}, which no"
-            " model of this size with 32-bit weights can reach",
+            f"the frontier radius {radius:.4g} exceeds {law:.4g}, which no model of this size with"
+            " 32-bit weights can reach",
         )
 
-    allowed = math.floor(len(data.y_train) * data.noise.bayes_error / 2)
-    ceiling = radius_ceiling(data.x_train.cpu().numpy(), data.y_train.cpu().numpy(), allowed)
-    if radius > ceiling * (1 + 1e-6):
+    ceiling = columns.get("radius_ceiling")
+    if ceiling and columns["radius_ceiling_points"] == n and radius > ceiling * (1 + ROUNDED):
         raise TrialFailure(
             "bug",
             f"the frontier radius {radius:.4g} exceeds {ceiling:.4g}, at which too many balls of"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import harness
+from harness.store.rules import RULES
 
 COMMIT_FILE = "_commit.json"
 """Lies beside the packages that `unilaw launch` sends to a cluster, and names their commit."""
@@ -53,11 +54,12 @@ GIT_S = 10
 
 @cache
 def of_code() -> dict[str, Any]:
-    """Return the package's version and, when the package runs from a git checkout of its own, the
-    commit and whether there are uncommitted changes."""
+    """Return the package's version, the rules of its report and, when the package runs from a git
+    checkout of its own, the commit and whether there are uncommitted changes."""
+    package = {"unilaw_version": harness.__version__, "rules": RULES.name}
     sent = harness.HOME / COMMIT_FILE
     if sent.exists():
-        return {"unilaw_version": harness.__version__, **json.loads(sent.read_text())}
+        return {**package, **json.loads(sent.read_text())}
 
     commit = None
     dirty = None
@@ -65,7 +67,7 @@ def of_code() -> dict[str, Any]:
         commit = _git("rev-parse", "HEAD")
         changes = _git("status", "--porcelain", "--untracked-files=no")
         dirty = None if changes is None else bool(changes)
-    return {"unilaw_version": harness.__version__, "commit": commit, "dirty": dirty}
+    return {**package, "commit": commit, "dirty": dirty}
 
 
 def _git(*arguments: str) -> str | None:

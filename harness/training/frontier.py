@@ -139,7 +139,8 @@ class _Search:
         self.config = configs[0]
         self.rates = [config.lr for config in configs]
         self.units = torch.tensor([d.unit() for d in data], device=device)
-        self.order = seeds[0].generator("order")
+        # Not a trial's own: a search must find the same alone as in a stack, which has one order.
+        self.order = torch.Generator().manual_seed(0)
         self.selecting = [seed.generator("adversary") for seed in seeds]
         self.points = Points(
             torch.stack([d.x_train for d in data]),

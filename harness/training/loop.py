@@ -33,7 +33,7 @@ class Fit(NamedTuple):
     steps: int
     stop_reason: str
     frontier: Frontier | None = None
-    """What a search for the most robust fit found, where there was one."""
+    """The result of the search for the most robust fit; None after plain training."""
 
 
 def train(

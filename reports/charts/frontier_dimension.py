@@ -16,8 +16,7 @@ from reports.charts.frontier_points import (
     with_choices,
 )
 from reports.charts.style import COLOURS
-from reports.frontier import NEAR
-from reports.frontier_answer import PER_SAMPLE, FrontierFit
+from reports.frontier_answer import PER_SAMPLE, FrontierFit, at_ratios
 
 TITLE = "r* · √(n·d/p)"
 
@@ -58,13 +57,8 @@ def multiples_chart(fits: list[FrontierFit]) -> go.Figure | None:
 
 def _at_fixed_ratios(fit: FrontierFit) -> pd.DataFrame:
     """Return the cells of the shallowest nets near the values PER_SAMPLE of p/n."""
-    cells = cells_of_fit(fit)
-    cells = cells[cells["depth"].isna() | cells["depth"].eq(cells["depth"].min())]
-    ratio = np.full(len(cells), np.nan)
-    for k in PER_SAMPLE:
-        ratio[(cells["per_sample"] / k - 1).abs() <= NEAR] = k
-    cells = cells.assign(ratio=ratio, multiple=cells["radius"] / np.sqrt(cells["by_law"]))
-    return cells.dropna(subset="ratio")
+    cells = at_ratios(cells_of_fit(fit))
+    return cells.assign(multiple=cells["radius"] / np.sqrt(cells["by_law"]))
 
 
 def _multiples(

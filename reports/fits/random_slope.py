@@ -34,7 +34,7 @@ POOLED_CURVES = 6
 POOLED_FREEDOM = 3
 """Curves in all, and degrees of freedom over kinds, from which on a pooled spread counts."""
 OTHER_NOISE = 0.05
-"""Level of the two-sided F test by which a kind's noise counts as another than the pooled one."""
+"""Level of the two-sided F test for whether a kind has its own noise or the pooled one."""
 DRAWS = 128
 """Points of the generalised distribution of τ² and the noise."""
 HALVINGS = 24

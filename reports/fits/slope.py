@@ -130,8 +130,8 @@ def fit_slope(rows: pd.DataFrame, column: str, pool: Pool | None = None) -> Slop
 
 
 def difference(one: Slope, other: Slope, level: float) -> Interval:
-    """Return how much steeper `other` is than `one`, whose cells it has some of, with an interval;
-    NaN where the cells leave no noise to judge by.
+    """Return how much steeper `other` is than `one`, with an interval. `other` is fitted to a part
+    of the cells of `one`; NaN where the cells leave no noise to judge by.
 
     The curves that both have count, each the same. A curve's slope from some of its cells less
     that from all of them has the variance noise·(1/spread of some − 1/spread of all), because the

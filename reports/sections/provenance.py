@@ -12,6 +12,7 @@ COLUMNS = {
     "code commit": "commit",
     "uncommitted changes": "dirty",
     "unilaw": "unilaw_version",
+    "verdict rules then (none: not named)": "rules",
     "Python": "python_version",
     "torch": "torch_version",
     "Ray (none: inline)": "ray_version",

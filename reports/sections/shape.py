@@ -41,8 +41,8 @@ def shape_sentence(fit: KindFit) -> Sentence:
         return Sentence(
             "One power law does not describe it: slope {below} ({below_low} to {below_high}) below"
             " p/(n·d) = {place} ({place_low} to {place_high}), and {above} ({above_low} to"
-            " {above_high}) above. This form predicts left-out curves better than every other, by"
-            " more than chance.",
+            " {above_high}) above. This form predicts left-out curves better than every other by"
+            " more than chance, once the noise that its second slope adds is allowed for.",
             parts,
         )
     if forms.best == POWER:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.errors import UserError, did_you_mean
+from harness.store.rules import RULES
 from harness.store.whole_file import write_whole
-from reports.rules import RULES, rules_hash
 from reports.selftest.designs import DESIGNS, Design
 from reports.selftest.lines import TOO_WIDE, conclusion, coverage, lines_of, merged
 from reports.selftest.reference import powers
@@ -48,7 +48,7 @@ def selftest(
         command = f"unilaw selftest --draws {draws} --seed {seed}"
         if only is not None:
             command += f" --only {only}"
-        rules = f"{RULES.version} ({RULES.since:%Y-%m-%d}, hash {rules_hash()})"
+        rules = f"{RULES.version} ({RULES.since:%Y-%m-%d}, hash {RULES.hash})"
         _write(page, as_page(sums, said, command, rules))
 
     broken = any(line.broken for line in sums) or coverage(sums) > TOO_WIDE

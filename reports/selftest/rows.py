@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.store.rules import RULES
 from harness.store.schema import MEASURES_VERSION, SCHEMA_VERSION
 from harness.store.store import Store
 from reports.evidence import Evidence, read_evidence
@@ -87,6 +88,7 @@ def _row(kind: PlantedKind, curve: Curve, p: int, seed: int) -> dict[str, Any]:
         "stability_cap": 1.0,
         "stability_attack_censored": 0.0,
         "unilaw_version": "selftest",
+        "rules": RULES.name,
         "started_at": WRITTEN,
         "finished_at": WRITTEN,
         "measures_version": MEASURES_VERSION,

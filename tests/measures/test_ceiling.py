@@ -10,6 +10,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from harness.measures.ceiling import radius_ceiling
 from harness.measures.ceiling_columns import ceiling_columns
@@ -54,6 +56,26 @@ def test_more_classes_are_never_below_the_truth(seed):
     x = points(seed, 9, False)
     y = np.random.default_rng(seed).integers(4, size=9)
     assert radius_ceiling(x, y, 2) >= brute_force(x, y, 2) - 1e-12
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+@pytest.mark.parametrize("give_up", [0, 3, 40])
+def test_blocks_and_few_pairs_change_nothing(classes, give_up, monkeypatch):
+    """Blocks of a few rows against a matching over all pairs: just below the ceiling few enough
+    points are given up, at it too many. Many distances tie."""
+    monkeypatch.setattr("harness.measures.ceiling.BLOCK", 500)
+    rng = np.random.default_rng(classes)
+    x = rng.integers(0, 9, (150, 3)).astype(float)
+    y = rng.integers(classes, size=150)
+    limit = 2 * radius_ceiling(x, y, give_up)
+
+    apart = np.linalg.norm(x[:, None] - x, axis=2)
+    given_up = []
+    for near in (apart < limit - 1e-9, apart < limit + 1e-9):
+        edges = csr_matrix(near & (y[:, None] != y))
+        # every pair twice: in a graph of two classes the matching doubles, in others it is halved
+        given_up.append((maximum_bipartite_matching(edges) >= 0).sum() / 2)
+    assert given_up[0] <= give_up < given_up[1]
 
 
 def test_two_points_and_their_copies_by_hand():

@@ -142,7 +142,7 @@ MEASURED = [
     "lip_lower_grad",
     "data_hash",
 ]
-"""Columns that are equal wherever a trial runs."""
+"""Columns that must not depend on where a trial runs."""
 
 
 def test_launched_twice_runs_once_and_survives_a_cut_wire(cluster, folder, tmp_path, unilaw_here):

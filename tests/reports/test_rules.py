@@ -7,7 +7,9 @@ Run alone: python -m pytest tests/reports/test_rules.py
 import pandas as pd
 import pytest
 
-from reports.rules import RULES, rules_hash, rules_sentence
+from harness.store import provenance
+from harness.store.rules import RULES
+from reports.rules import rules_hash, rules_sentence
 
 
 def test_the_version_stands_for_the_rules_as_they_are():
@@ -15,18 +17,25 @@ def test_the_version_stands_for_the_rules_as_they_are():
     assert rules_hash() == RULES.hash
 
 
+def test_every_row_names_the_rules_of_its_time():
+    assert provenance.of_code()["rules"] == RULES.name == f"{RULES.version} ({RULES.hash})"
+
+
 @pytest.mark.parametrize(
-    ("hours", "expected"),
+    ("hours", "named", "expected"),
     [
-        ((1, 2), "older than all 2 rows"),
-        ((-1, -2), "All 2 rows were measured before"),
-        ((-1, 1), "1 of 2 rows were measured before"),
+        ((1, 2), (None, None), "older than all 2 rows"),
+        ((-1, -2), (RULES.name, RULES.name), "older than all 2 rows"),
+        ((-1, -2), (None, None), "All 2 rows were measured before, under rules that they do not"),
+        ((-1, -2), ("1 (abc)", None), "under version 1 (abc), rules that they do not name"),
+        ((-1, 1), ("2 (27ee6019a853)", None), "1 of 2 rows were measured before, under version 2"),
     ],
 )
-def test_the_page_says_which_came_first(hours, expected):
+def test_the_page_says_which_came_first(hours, named, expected):
     trials = pd.DataFrame(
         {
             "trial_id": ["a", "b"],
+            "rules": named,
             "finished_at": [pd.Timestamp(RULES.since) + pd.Timedelta(hours=h) for h in hours],
         }
     )

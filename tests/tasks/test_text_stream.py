@@ -141,6 +141,7 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
         dict(batch_size=8, micro_batch=3),
         ["'micro_batch' is 3 and must divide the 8 windows"],
     ),
+    "a frontier": (dict(frontier="adversary"), ["frontier 'adversary' needs real-valued inputs"]),
     "an adversary": (
         dict(adversary="fgsm", adversary_radius=0.1),
         ["adversary 'fgsm' moves real-valued inputs"],

@@ -154,7 +154,8 @@ def test_penalties_find_a_smaller_radius_that_holds():
     assert penalty["frontier_radius_missed"] is None
 
 
-def test_the_same_search_finds_the_same_alone_and_in_a_stack():
+@pytest.mark.parametrize("batch_size", [4096, 8], ids=["whole", "batches"])
+def test_the_same_search_finds_the_same_alone_and_in_a_stack(batch_size: int):
     draw = torch.Generator().manual_seed(3)
     models, data, configs = [], [], []
     for width in (4, 6):
@@ -163,7 +164,7 @@ def test_the_same_search_finds_the_same_alone_and_in_a_stack():
         torch.manual_seed(width)
         models.append(mlp(5, width, 1, 1))
         data.append(one)
-        configs.append(config(one, max_epochs=60))
+        configs.append(config(one, max_epochs=60, batch_size=batch_size))
     seeds = [Seeds(0), Seeds(1)]
     together = most_robust_fits(models, data, configs, seeds)
     for i, found in enumerate(together):

@@ -1,6 +1,6 @@
 """The most robust fit of one size: the radius that a search reached, and what bounds it."""
 
-from harness.store.column import BOOL, ESTIMATE, F64, I32, I64, STR, Column
+from harness.store.column import BOOL, ESTIMATE, F64, I32, I64, LOWER, STR, Column
 
 FRONTIER: tuple[Column, ...] = (
     Column(
@@ -32,7 +32,7 @@ FRONTIER: tuple[Column, ...] = (
         F64,
         "share",
         "training points found lost within frontier_radius by the verification",
-        bound=ESTIMATE,
+        bound=LOWER,
     ),
     Column(
         "robust_below_noise",

@@ -11,6 +11,13 @@ PROVENANCE: tuple[Column, ...] = (
         "version of this package in the process that ran the trial",
         required=True,
     ),
+    Column(
+        "rules",
+        STR,
+        "",
+        "version and hash of the report's verdict rules in that process; null in rows of schema 7"
+        " and older",
+    ),
     Column("commit", STR, "", "git commit of the source tree; null when not run from one"),
     Column("dirty", BOOL, "", "the source tree had uncommitted changes"),
     Column("python_version", STR, "", ""),

@@ -1,0 +1,25 @@
+"""The version of the rules by which this package's report judges rows. Every row names it, so that
+a page can say which rows were measured before a rule was set.
+
+The rules themselves are the report's: `reports/rules.py` computes their hash, and
+`tests/reports/test_rules.py` holds it equal to the one here.
+"""
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+
+class Rules(NamedTuple):
+    """A version of the rules. since: when it was set. hash: of their text and constants."""
+
+    version: int
+    since: datetime
+    hash: str
+
+    @property
+    def name(self) -> str:
+        """Return the version and the hash, as rows name them."""
+        return f"{self.version} ({self.hash})"
+
+
+RULES = Rules(3, datetime(2026, 11, 27, 5, tzinfo=UTC), "0e81cfc9ab5f")
