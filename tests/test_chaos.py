@@ -113,7 +113,9 @@ def test_the_next_run_removes_checkpoints_that_a_killed_run_left_of_finished_tri
     tmp_path: Path,
 ):
     asked = parse_sweep(
-        "name: a\nseeds: [0]\ntasks:\n  - {task: sphere, fixed: {n: 8, max_epochs: 1}}\n", "a.yaml"
+        "name: a\nseeds: [0]\nlimits: {measure_points: 0}\n"
+        "tasks:\n  - {task: sphere, fixed: {n: 8, max_epochs: 1}}\n",
+        "a.yaml",
     )
     folder = tmp_path / "rows"
     store = Store.create(folder)

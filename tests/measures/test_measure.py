@@ -157,6 +157,7 @@ def test_the_scale_of_the_outputs_moves_lipschitz_figures_only(classes: int | No
             ), name
 
 
+@pytest.mark.slow
 def test_on_the_sphere_gradients_are_measured_along_it_and_in_the_ambient_space():
     x = on_sphere(500, D, torch.Generator().manual_seed(0))
     samples = dataclasses.replace(
@@ -230,6 +231,7 @@ def test_the_number_of_points_is_the_one_asked_for_or_all_there_are(points: int)
     assert measured(net(1), data(None), points=points)["measure_points"] == min(points, 300)
 
 
+@pytest.mark.slow
 def test_without_points_only_accuracy_is_measured():
     whole, bare = measured(net(2), data(2)), measured(net(2), data(2), points=0)
     accuracy = {"test_loss", "test_accuracy", "test_accuracy_se", "test_n"}

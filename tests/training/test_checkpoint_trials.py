@@ -94,6 +94,7 @@ def trouble(seed: int = 0, **fixed: Any) -> Trial:
     return sweep(f"seeds: [{seed}]\ntasks:\n  - task: trouble\n    fixed: {fixed}\n").trials[0]
 
 
+@pytest.mark.slow
 def test_a_folder_that_this_machine_does_not_see_keeps_no_checkpoint(tmp_path: Path):
     (columns,) = ran([sphere()], str(tmp_path / "elsewhere" / "{}.safetensors"))
     assert columns["status"] == "ok" and not list(tmp_path.iterdir())
