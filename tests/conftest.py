@@ -2,6 +2,7 @@
 timed, and Ray kept to one worker per test file."""
 
 import contextlib
+import gc
 import io
 import json
 import os
@@ -45,6 +46,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     with_ray = {item.path for item in items if item.get_closest_marker("ray")}
     with_slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (item.path not in with_ray, item.path not in with_slow))
+
+
+def pytest_collection_finish() -> None:
+    """Take what collecting has made out of the garbage collector's sight. It would look through
+    torch's million objects again and again."""
+    gc.freeze()
 
 
 CALIBRATION = {

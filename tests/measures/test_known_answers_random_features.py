@@ -21,7 +21,7 @@ from harness.noise import Noise
 from harness.store.schema import Columns
 from harness.task import Data, Seeds
 from harness.training.evaluation import wrong
-from harness.training.stack import Alone
+from harness.training.stack import stack
 
 pytestmark = pytest.mark.slow
 
@@ -67,12 +67,11 @@ def fitted(p: int, seed: int) -> tuple[nn.Module, Data]:
 
 @cache
 def columns(p: int) -> tuple[Columns, ...]:
-    found = []
-    for seed in range(3):
-        model, data = fitted(p, seed)
-        (measured,) = measure(Alone(model), [data], [Seeds(seed)], (HELD_OUT, N, 8))
-        found.append(measured.columns)
-    return tuple(found)
+    """Return the columns of three seeds, measured as one stack."""
+    models, data = zip(*(fitted(p, seed) for seed in range(3)), strict=True)
+    program = stack(models, data[0].x_train[:4])
+    measured = measure(program, data, [Seeds(seed) for seed in range(3)], (HELD_OUT, N, 8))
+    return tuple(of_model.columns for of_model in measured)
 
 
 def s(p: int) -> float:
