@@ -85,13 +85,11 @@ def test_a_reader_that_goes_away_ends_the_run_and_costs_no_row(tmp_path: Path):
     assert len(rows(tmp_path)) == 1, "the batch whose line was not read"
 
 
-@pytest.mark.slow
+@pytest.mark.soak  # in this process above, and for a command that does nothing in test_streams.py
 @pytest.mark.parametrize(
     ("redirection", "code", "said"),
-    [
-        pytest.param("2>&1 | true", 141, "", id="gone"),
-        pytest.param("2>/dev/full", 1, "0 ok, 3 failed (3 bug)", id="full", marks=pytest.mark.soak),
-    ],
+    [("2>&1 | true", 141, ""), ("2>/dev/full", 1, "0 ok, 3 failed (3 bug)")],
+    ids=["gone", "full"],
 )
 def test_the_command_says_so_with_its_exit_code(
     redirection: str, code: int, said: str, environment: dict[str, str], tmp_path: Path
