@@ -100,7 +100,8 @@ def test_of_six_drivers_on_one_store_few_do_what_another_does(
     result = rivals(tmp_path, seeds=8, inline=True, environment=environment, drivers=6)
     assert result.failures == []
     assert result.found["ok"] == result.found["trials"] == 50
-    assert result.found["most_often"] < 6, "one that each of them wrote"
+    # On a busy machine all six may end their first batch before one of them sees another's rows.
+    assert result.found["done_again"] <= 50, "six that do not see each other do 250 again"
 
 
 def run_inline(sweep: Sweep, store: Store) -> None:
