@@ -71,8 +71,9 @@ def fitted(p: int, seed: int) -> tuple[nn.Module, Data]:
 @cache
 def columns(p: int) -> tuple[Columns, ...]:
     """Return the columns of three seeds, measured as one stack."""
-    models, data = zip(*(fitted(p, seed) for seed in range(3)), strict=True)
-    program = stack(models, data[0].x_train[:4])
+    made = [fitted(p, seed) for seed in range(3)]
+    data = [samples for _, samples in made]
+    program = stack([model for model, _ in made], data[0].x_train[:4])
     measured = measure(program, data, [Seeds(seed) for seed in range(3)], (HELD_OUT, N, 8))
     return tuple(of_model.columns for of_model in measured)
 
