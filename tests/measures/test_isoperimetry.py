@@ -15,6 +15,7 @@ def unit_of(x: np.ndarray) -> float:
     return float(np.linalg.norm(x - x.mean(0), axis=1).mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", [8, 64, 784])
 def test_the_sphere_stays_below_its_constant(d):
     """On the sphere c is 1, also where there are as many dimensions as points."""

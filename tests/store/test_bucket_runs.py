@@ -45,7 +45,8 @@ def test_every_command_works_on_a_store_in_a_bucket(
     assert lines[:half] == lines[half:] and "sphere" in "".join(lines)
 
     # measure
-    assert exit_code_of(monkeypatch, "measure", uri, "--inline", "--again") == 0
+    measure = ("measure", uri, "--inline", "--again", "--points", "16")
+    assert exit_code_of(monkeypatch, *measure) == 0
     assert "6 measured, 0 not" in capfd.readouterr().out
     measured = latest(Store.open(uri).read().rows)
     assert len(measured) == 6 and measured["measured_at"].notna().all()

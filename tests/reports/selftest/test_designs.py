@@ -64,6 +64,7 @@ def test_the_cells_that_are_and_that_fit_are_those_of_the_example_store(name):
     assert MISSED[name] <= fitted
 
 
+@pytest.mark.slow
 def test_a_rough_store_loses_trials_and_begins_some_curves_later():
     even, rough = (
         store_of(BY_NAME["quickstart"], np.random.default_rng(3), rough) for rough in (False, True)
