@@ -9,15 +9,18 @@ import sys
 import typer
 
 import harness
+from harness.commands.check import check
 from harness.commands.compact import compact
 from harness.commands.launch import cancel, launch
 from harness.commands.measure import measure
+from harness.commands.new_task import new_task
 from harness.commands.plan import plan
 from harness.commands.report import report
 from harness.commands.run import run
 from harness.commands.schema import schema
 from harness.commands.selftest import selftest
 from harness.commands.status import status
+from harness.commands.sweeps import sweeps
 from harness.commands.tasks import tasks
 from harness.errors import UserError
 from harness.exit_codes import ExitCode
@@ -28,7 +31,6 @@ app = typer.Typer(
     name="unilaw",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -42,7 +44,10 @@ def unilaw(
 
 
 # In the order of `unilaw --help`
+app.add_typer(sweeps, name="sweeps")
 app.command()(tasks)
+app.command()(check)
+app.command()(new_task)
 app.command()(plan)
 app.command()(run)
 app.command()(launch)

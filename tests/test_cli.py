@@ -18,7 +18,8 @@ from harness.cli import main
 from harness.store.records import SweepRecord
 from harness.store.schema import COLUMNS
 from harness.store.store import Store
-from harness.sweeps.registry import BUILT_IN, TaskRef, load
+from harness.sweeps.installed import BUILT_IN
+from harness.sweeps.registry import TaskRef, load
 from harness.sweeps.sweep import parse_sweep
 from tests import FAILING_TASK
 

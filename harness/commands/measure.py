@@ -12,6 +12,7 @@ from harness.terminal.options import (
     Gpus,
     Inline,
     Points,
+    Quiet,
     RayAddress,
     ReadSources,
     StoreArgument,
@@ -29,19 +30,22 @@ def measure(
     gpus: Gpus = 0,
     address: RayAddress = None,
     inline: Inline = False,
+    quiet: Quiet = False,
 ) -> None:
     """Measure kept weights with today's instruments; nothing is trained again. Exits with 1 when
     some could not be measured."""
-    from harness.remeasure import remeasure
-    from harness.store.store import Store
     from harness.terminal.progress import Progress
-    from harness.terminal.refusals import measuring_resources, refuse_inline_on_a_cluster
 
-    refuse_inline_on_a_cluster(inline, address)
-    resources = measuring_resources(cpus, gpus, address)
-    progress = Progress()
-    Store.open(store)  # refuses what is no store, which create() would make into one
+    progress = Progress(quiet=quiet)
+    progress.loading(f"reading {store}")
     try:
+        from harness.remeasure import remeasure
+        from harness.store.store import Store
+        from harness.terminal.refusals import measuring_resources, refuse_inline_on_a_cluster
+
+        refuse_inline_on_a_cluster(inline, address)
+        resources = measuring_resources(cpus, gpus, address)
+        Store.open(store)  # refuses what is no store, which create() would make into one
         outcome = remeasure(
             Store.create(store),
             refs_of(task_file),
