@@ -59,7 +59,8 @@ def moments(
         yield Moment(over / sum(expected), now / whole, pace.left(now) or 0.0, whole - now)
 
 
-@pytest.mark.parametrize("slower", [0.1, 0.5, 1.0, 3.0, 10.0, 30.0])
+@pytest.mark.slow
+@pytest.mark.parametrize("slower", [0.1, 1.0, 10.0])
 @pytest.mark.parametrize("workers", [1, 2, 16])
 @pytest.mark.parametrize("order", ["longest first", "as they come"])
 def test_after_a_tenth_of_the_work_the_time_left_is_within_a_factor_of_3(
@@ -70,7 +71,7 @@ def test_after_a_tenth_of_the_work_the_time_left_is_within_a_factor_of_3(
     scatter may be more than what is left of it."""
     dice = random.Random(f"{slower} {workers} {order}")
     judged = 0
-    for _ in range(20):
+    for _ in range(6):
         expected = [dice.lognormvariate(0, 0.7) for _ in range(50 + 10 * workers)]
         if order == "longest first":
             expected.sort(reverse=True)
@@ -79,7 +80,7 @@ def test_after_a_tenth_of_the_work_the_time_left_is_within_a_factor_of_3(
             if moment.share_done >= 0.1 and moment.share_of_time < 0.85:
                 judged += 1
                 assert moment.true / 3 <= moment.estimated <= 3 * moment.true, moment
-    assert judged > 1000
+    assert judged > 300
 
 
 @pytest.mark.parametrize("workers", [1, 4])
