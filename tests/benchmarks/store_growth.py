@@ -161,7 +161,8 @@ def in_a_bucket(rows: pa.Table, per_file: int) -> None:
                 clock = time.perf_counter()
                 found = status(opened)
                 looks.append(f"{requests[0]} requests, {time.perf_counter() - clock:.2f} s")
-                assert sum(task.done for task in found.tasks) == end
+                ended = sum(task.done + task.failed.total() for task in found.tasks)
+                assert ended == end
             print(
                 f"bucket, {per_file} to a file, {end} of {A_JOB} trials: written with"
                 f" {written} requests since; first status {looks[0]}; the next look of --watch"
