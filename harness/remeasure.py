@@ -35,9 +35,10 @@ from harness.store.schema import (
 )
 from harness.store.store import IDENTITY, Store
 from harness.store.under_way import UnderWay, say_cut_off
+from harness.sweeps.installed import installed
 from harness.sweeps.messages import show
 from harness.sweeps.point_counts import PointCounts
-from harness.sweeps.registry import TaskRef, installed, load
+from harness.sweeps.registry import TaskRef, load
 from harness.sweeps.sweep import Limits, Resources
 from harness.sweeps.trial import Batch, RunSettings, Trial
 from harness.terminal.progress import Progress
@@ -90,7 +91,7 @@ def remeasure(
         dict.fromkeys((t.trial_id for t in trials), 1.0),
         finished_before=outdated.current,
         given_up=0,
-        batches=len(queue),
+        batches=[[t.trial_id for t in batch.trials] for batch in queue],
         forecast=None,
     )
 
@@ -108,7 +109,7 @@ def remeasure(
     # No name for the generator: an error that leaves the loop closes it at once, which cancels what
     # is in flight.
     for batch, batch_results in (
-        results(queue, resources, settings, address, inline, under_way) if queue else ()
+        results(queue, resources, settings, address, inline, under_way, progress) if queue else ()
     ):
         lost = any(result.failure_kind in SHARED_KINDS for result in batch_results)
         if lost and len(batch.trials) > 1:

@@ -45,6 +45,7 @@ FLOORS = (
     "dispatch",
     "run",
     "remeasure",
+    "commands",
     "cli",
 )
 """The rooms of `harness`, from the ground up. A room imports rooms below its own floor, and

@@ -13,7 +13,8 @@ import torch
 from pydantic import ValidationError
 
 from harness.noise import Noise
-from harness.sweeps.registry import BUILT_IN, TaskRef, load, load_samples
+from harness.sweeps.installed import BUILT_IN
+from harness.sweeps.registry import TaskRef, load, load_samples
 from harness.sweeps.trial import make_trial
 from harness.task import Config, Data, Field, Seeds, Source
 from tasks.mnist import MnistConfig

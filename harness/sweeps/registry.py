@@ -7,7 +7,6 @@ does not have the file runs the same code, and the text's hash is part of every 
 
 import hashlib
 import importlib
-import importlib.metadata
 import linecache
 import sys
 import types
@@ -18,19 +17,10 @@ from typing import NamedTuple
 from pydantic import BaseModel
 
 from harness.errors import UserError, did_you_mean
+from harness.sweeps.installed import installed
 from harness.sweeps.small_files import read_small
 from harness.sweeps.users_code import users_code
 from harness.task import BaseTask, Config, Task
-
-BUILT_IN = {
-    "text": "tasks.text:TextWindows",
-    "text-stream": "tasks.text_stream:TextStream",
-    "pretrained": "tasks.pretrained:Pretrained",
-    "mnist": "tasks.mnist:Mnist",
-    "sphere": "tasks.sphere:Sphere",
-}
-
-ENTRY_POINT_GROUP = "unilaw.tasks"
 
 LARGEST_VERSION = 2**31 - 1
 """The largest version of a task that a row can hold."""
@@ -51,12 +41,6 @@ class TaskRef(NamedTuple):
         if self.source is None:
             return None
         return hashlib.sha256(self.source.encode()).hexdigest()
-
-
-def installed() -> dict[str, str]:
-    """Return name → "module:Class" of the built-in tasks and of other packages' entry points."""
-    points = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)
-    return {**{p.name: p.value for p in points}, **BUILT_IN}
 
 
 def refs_in(path: Path) -> dict[str, TaskRef]:

@@ -5,6 +5,13 @@ from harness.store.column import BOOL, F64, I32, STR, TIME, Column
 PROVENANCE: tuple[Column, ...] = (
     Column("data_hash", STR, "", "SHA-256 of the tensors trained and tested on"),
     Column(
+        "data_note",
+        STR,
+        "",
+        "what is doubtful about the data: that the task drew them from a generator that the whole"
+        " process shares, and not from the trial's seed; null otherwise",
+    ),
+    Column(
         "unilaw_version",
         STR,
         "",
