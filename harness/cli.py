@@ -19,6 +19,7 @@ from harness.commands.schema import schema
 from harness.commands.selftest import selftest
 from harness.commands.status import status
 from harness.commands.tasks import tasks
+from harness.commands.track import share, track
 from harness.errors import UserError
 from harness.exit_codes import ExitCode
 from harness.terminal.options import Version
@@ -52,6 +53,8 @@ app.command()(status)
 app.command()(report)
 app.command()(selftest)
 app.command()(compact)
+app.command()(track)
+app.command()(share)
 app.command()(schema)
 
 
