@@ -1,5 +1,5 @@
-"""A data set of the Hub gets the rows of a store, private unless the user says otherwise. The Hub is
-a fake that answers on loopback.
+"""A data set of the Hub gets the rows of a store, private unless the user says otherwise. The Hub
+is a fake that answers on loopback.
 
 Run alone: python -m pytest tests/reports/test_hub_share.py
 """
