@@ -35,6 +35,17 @@ NEVER = (
 """Columns that hold files' names, or text of any origin. The fields of the configuration are sent
 one by one."""
 
+LISTS = {field.name: field.type for field in arrow_schema() if pa.types.is_list(field.type)}
+
+NUMBERS = frozenset(name for name, kind in LISTS.items() if pa.types.is_floating(kind.value_type))
+"""Columns of lists of numbers."""
+
+UNCHECKED = LISTS.keys() - NUMBERS
+"""Columns of lists that hold texts, alone or in structs; they are not sent."""
+
+VERSIONS = ("unilaw_version", "python_version", "torch_version", "ray_version")
+"""Columns of numbers between dots, which otherwise look like an address."""
+
 HUB = re.compile(r"hub:[\w.-]+(/[\w.-]+)?(@[\w.-]+)?(#[\w.-]+)?")
 """A name on the Hub, which is no path."""
 
@@ -61,10 +72,13 @@ def what_leaves(rows: pd.DataFrame) -> Leaving:
     withheld: dict[str, int] = {}
     for name in map(str, rows.columns):
         column = rows[name]
-        if name in NEVER or _holds_texts_inside(name, column):
+        if name in NEVER or name in UNCHECKED:
             continue
-        if not _is_text(column):
+        if name in NUMBERS or not _is_text(column):
             kept[name] = column
+            continue
+        if column.map(lambda value: isinstance(value, list | dict)).any():
+            withheld[name] = int(column.notna().sum())
             continue
 
         values = column.dropna().unique()
@@ -80,15 +94,6 @@ def _is_text(column: pd.Series) -> bool:
     return column.dtype == object or isinstance(column.dtype, pd.StringDtype)
 
 
-def _holds_texts_inside(name: str, column: pd.Series) -> bool:
-    """Return whether a column holds lists of texts, or of structs, which nobody has looked at."""
-    if name in arrow_schema().names:
-        kind = arrow_schema().field(name).type
-        if pa.types.is_list(kind):
-            return not pa.types.is_floating(kind.value_type)
-    return any(isinstance(value, list | dict) for value in column.dropna().head(1))
-
-
 def _may_leave(value: object, column: str, private: re.Pattern[str]) -> bool:
     """Return whether a value of a column of texts may leave. Numbers of a mixed column may."""
     if not isinstance(value, str):
@@ -97,7 +102,7 @@ def _may_leave(value: object, column: str, private: re.Pattern[str]) -> bool:
         return re.fullmatch(r"[0-9a-f]{7,64}", value) is not None
     if private.search(value) or LOOKS_LIKE_A_TOKEN.search(value):
         return False
-    if column.endswith("_version"):
+    if column in VERSIONS:
         return re.fullmatch(r"[\w.+]{1,40}", value) is not None
     is_plain = LOOKS_LIKE_A_PLACE.search(value) is None and len(value) <= 200
     return is_plain or HUB.fullmatch(value) is not None

@@ -39,6 +39,7 @@ FIELDS = {
     "key": SECRET,
     "peer": "10.0.0.7",
     "mail": "a@b",
+    "shape": [8, 8],
     "tokenizer": "hub:openai-community/gpt2",
     "head": "digits",
     "width": 8,
@@ -66,6 +67,8 @@ def store(tmp_path: Path) -> Store:
         "cpu": "Intel(R) Xeon(R) CPU @ 2.20GHz",
         "torch_version": "2.13.0+cpu",
         "test_accuracy": 0.5,
+        "noise_radii": [0.1, 0.2],
+        "attack_warnings": [f"read /home/planteduser/secret.txt with {SECRET}"],
     }
     store.append([row(IDS[0], **told), row(IDS[1], **told)])
     failed = {**FAILED, "failure_message": f"no file /home/planteduser/secret.txt, key {SECRET}"}
@@ -83,7 +86,7 @@ def test_nothing_that_was_planted_leaves(store: Store):
     text = leaving.rows.to_csv()
     assert [part for part in PLANTED if part.lower() in text.lower()] == []
     assert leaving.withheld == dict.fromkeys(
-        ("source", "folder", "model", "key", "peer", "mail"), 3
+        ("source", "folder", "model", "key", "peer", "mail", "shape"), 3
     )
     for name, value in (
         ("tokenizer", "hub:openai-community/gpt2"),
@@ -94,6 +97,7 @@ def test_nothing_that_was_planted_leaves(store: Store):
     ):
         assert leaving.rows[name].iloc[0] == value
     assert leaving.rows["trial_id"].tolist() == list(IDS)
+    assert list(leaving.rows["noise_radii"].iloc[0]) == [0.1, 0.2]
     assert leaving.rows["source"].eq(NOT_SENT).all() and leaving.rows["width"].eq(8).all()
 
 
