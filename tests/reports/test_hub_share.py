@@ -56,6 +56,8 @@ class Answers(BaseHTTPRequestHandler):
             if self.server.private is None:  # a data set that exists stays as it is
                 self.server.private = json.loads(body)["private"]
             return self._answer({"url": f"{self.server.url}/datasets/me/rows"})
+        if self.path == "/api/validate-yaml":
+            return self._answer({"errors": [], "warnings": []})
         if "/preupload/" in self.path:
             files = [{**file, "uploadMode": "regular"} for file in json.loads(body)["files"]]
             return self._answer({"files": files})
@@ -80,6 +82,7 @@ class Answers(BaseHTTPRequestHandler):
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
     hub = FakeHub()
     threading.Thread(target=hub.serve_forever, daemon=True).start()
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     own = huggingface_hub.HfApi
     monkeypatch.setattr(
         huggingface_hub, "HfApi", lambda: own(endpoint=hub.url, token="hf_of_the_user")
