@@ -25,8 +25,8 @@ def test_its_cells_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for k, cell in enumerate(cells()):
         exec(compile(cell, f"cell {k}", "exec"), left)
 
-    assert left["plan"].trials == left["outcome"].ok == len(left["ok"]) == 6
-    assert left["ok"]["width"].value_counts().to_dict() == {4: 2, 8: 2, 16: 2}
+    assert left["plan"].trials == left["outcome"].ok == len(left["ok"]) == 3
+    assert sorted(left["ok"]["width"]) == [4, 8, 16]
     assert left["fits"]["failure"].str.contains("too few for an interval").any()
     assert "sphere" in (tmp_path / "notebook.html").read_text()
 

@@ -13,8 +13,7 @@ TRIAL = "unilaw.trial"
 VERSION = "unilaw.version"
 """Tags of a run. The second is set last, so a run without it was cut off."""
 
-TOGETHER = 100
-"""Parameters in one request; MLflow takes no more."""
+TOGETHER = 100  # parameters in one request; MLflow takes no more
 
 
 class Tracker:

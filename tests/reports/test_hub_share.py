@@ -54,7 +54,8 @@ class Answers(BaseHTTPRequestHandler):
         self.server.bodies.append(body)
         if self.path == "/api/repos/create":
             if self.server.private is None:  # a data set that exists stays as it is
-                self.server.private = json.loads(body)["private"]
+                asked = json.loads(body)  # `visibility` since huggingface_hub 2
+                self.server.private = asked.get("private", asked.get("visibility") == "private")
             return self._answer({"url": f"{self.server.url}/datasets/me/rows"})
         if self.path == "/api/validate-yaml":
             return self._answer({"errors": [], "warnings": []})

@@ -178,7 +178,7 @@ def test_a_tracker_takes_the_runs(name: str, store: Store, tmp_path: Path, monke
     if importlib.util.find_spec(name) is None:
         pytest.skip(f"{name} is not installed")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"file:{tmp_path}/mlruns")
     monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
 
     pushed = push(store.where, name, "the project")
