@@ -132,6 +132,7 @@ def test_a_file_that_cannot_be_read_is_warned_of(store: Store):
 @pytest.mark.slow
 def test_law_fits_are_the_reports(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("reports.law.fit_forms", lambda rows, column: None)  # slow, and not shown
+    monkeypatch.setattr("reports.law.FILTERS", (1,))
     rows = unilaw.rows(EXAMPLE)
     fits = unilaw.law_fits(rows)
     slopes = fit_slopes(read_evidence(EXAMPLE).trials)

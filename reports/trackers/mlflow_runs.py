@@ -6,8 +6,12 @@ from reports.trackers.runs import Run
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported
 
-from mlflow import MlflowClient  # noqa: E402
-from mlflow.entities import Metric, Param, RunTag  # noqa: E402
+from mlflow import MlflowClient  # noqa: E402 # pyright: ignore[reportMissingImports]
+from mlflow.entities import (  # noqa: E402 # pyright: ignore[reportMissingImports]
+    Metric,
+    Param,
+    RunTag,
+)
 
 TRIAL = "unilaw.trial"
 VERSION = "unilaw.version"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -58,7 +58,7 @@ def _is_nested(name: str) -> bool:
     return bool(arrow_schema().field(name).type.num_fields)
 
 
-def _is_known(value: object) -> bool:
+def _is_known(value: Any) -> bool:
     return not (pd.api.types.is_scalar(value) and pd.isna(value))
 
 

@@ -1,7 +1,7 @@
 """Trials as runs of a trackio project in its database on this disk (TRACKIO_DIR). `trackio show`
 shows them, `trackio sync` sends them to a Space."""
 
-from trackio.sqlite_storage import SQLiteStorage
+from trackio.sqlite_storage import SQLiteStorage  # pyright: ignore[reportMissingImports]
 
 from reports.trackers.runs import Run
 

@@ -9,7 +9,7 @@ from reports.trackers.runs import Run
 
 os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # read when wandb is imported
 
-import wandb  # noqa: E402
+import wandb  # noqa: E402 # pyright: ignore[reportMissingImports]
 
 
 class Tracker:

@@ -60,7 +60,8 @@ class Answers(BaseHTTPRequestHandler):
         if self.path == "/api/validate-yaml":
             return self._answer({"errors": [], "warnings": []})
         if "/preupload/" in self.path:
-            files = [{**file, "uploadMode": "regular"} for file in json.loads(body)["files"]]
+            how = {"uploadMode": "regular", "shouldIgnore": False, "oid": None}
+            files = [{**file, **how} for file in json.loads(body)["files"]]
             return self._answer({"files": files})
 
         for line in map(json.loads, body.splitlines()):
