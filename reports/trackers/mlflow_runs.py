@@ -6,12 +6,7 @@ from reports.trackers.runs import Run
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported
 
-from mlflow import MlflowClient  # noqa: E402 # pyright: ignore[reportMissingImports]
-from mlflow.entities import (  # noqa: E402 # pyright: ignore[reportMissingImports]
-    Metric,
-    Param,
-    RunTag,
-)
+from mlflow import MlflowClient, entities  # noqa: E402 # pyright: ignore[reportMissingImports]
 
 TRIAL = "unilaw.trial"
 VERSION = "unilaw.version"
@@ -56,9 +51,9 @@ class Tracker:
             self.experiment.experiment_id, at, tags={TRIAL: run.trial}, run_name=run.name
         )
         run_id = made.info.run_id
-        params = [Param(key, str(value)) for key, value in run.config.items()]
+        params = [entities.Param(key, str(value)) for key, value in run.config.items()]
         for begin in range(0, len(params), TOGETHER):
             self.client.log_batch(run_id, params=params[begin : begin + TOGETHER])
-        figures = [Metric(key, value, at, 0) for key, value in run.figures.items()]
-        self.client.log_batch(run_id, metrics=figures, tags=[RunTag(VERSION, run.version)])
+        figures = [entities.Metric(key, value, at, 0) for key, value in run.figures.items()]
+        self.client.log_batch(run_id, metrics=figures, tags=[entities.RunTag(VERSION, run.version)])
         self.client.set_terminated(run_id, "FINISHED" if run.ok else "FAILED", at)
