@@ -22,6 +22,7 @@ from harness.commands.selftest import selftest
 from harness.commands.status import status
 from harness.commands.sweeps import sweeps
 from harness.commands.tasks import tasks
+from harness.commands.track import share, track
 from harness.errors import UserError
 from harness.exit_codes import ExitCode
 from harness.terminal.options import Version
@@ -57,6 +58,8 @@ app.command()(status)
 app.command()(report)
 app.command()(selftest)
 app.command()(compact)
+app.command()(track)
+app.command()(share)
 app.command()(schema)
 
 

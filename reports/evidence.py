@@ -21,7 +21,6 @@ ends with another kind of model than plain training. The two never share a fit, 
 of plainly trained models: `Evidence.trials` holds plain training, `Evidence.frontier` the searches.
 """
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,6 +35,7 @@ from harness.store.schema import arrow_schema
 from harness.store.store import Store
 from harness.store.under_way import cut_off
 from reports.entries import in_arrow
+from reports.kinds import NOT_TRAINED, with_kinds
 from reports.measures import with_measures
 
 MIN_SIZES = 3
@@ -43,8 +43,6 @@ MIN_SIZES = 3
 LEARNT = 0.9
 """A language model has learnt something when its training loss is at most this share of
 log(outputs), the loss of a uniform guess."""
-NOT_TRAINED = "not_trained"
-"""The stop reason of a model that was trained elsewhere."""
 NOT_READ = (
     "loss_curve",
     "robust_accuracy_l2_se",
@@ -54,22 +52,6 @@ NOT_READ = (
     "noise_output_change",
 )
 """Lists of a row that the page does not show; they would take most of the memory."""
-OF_KIND = (
-    "stop_reason",
-    "stop_rule",
-    "family",
-    "outputs",
-    "config_json",
-    "adversary",
-    "epsilon",
-    "noise_kind",
-    "eta",
-    "sigma2",
-    "frontier",
-)
-"""The columns that a kind's name is made of."""
-STOP_RULES = {"noise": "", "interpolate": ", interpolated", "epochs": ", fixed epochs"}
-"""Stop rule → its words in the name of a kind."""
 
 
 class Evidence(NamedTuple):
@@ -112,11 +94,10 @@ def read_evidence(where: str | Path) -> Evidence:
     attempts = len(contents.rows)
     problems = [*contents.problems, *map(str, cut_off(store.files))]
     del contents  # the rows that a newer one stands for need not stay in memory
-    ok = _whole_types(newest[newest["status"] == "ok"].reset_index(drop=True))
     over = replaced(newest)
     still_failed = newest["status"].eq("failed") & ~newest["trial_id"].isin(over)
     failed = newest[still_failed].reset_index(drop=True)
-    trials = with_measures(_derive(ok, failed)).drop(columns="corruptions")
+    trials = trials_of(newest, failed)
     # one Python text for each id, which all the numbers of the page share
     trials["trial_id"] = trials["trial_id"].astype(object)
     searched = trials["frontier"].notna()
@@ -131,6 +112,13 @@ def read_evidence(where: str | Path) -> Evidence:
         replaced=over,
         frontier=trials[searched].reset_index(drop=True),
     )
+
+
+def trials_of(newest: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
+    """Return the ok rows of a latest view, ready for fits: with the columns of `_derive` and
+    `with_measures`, and without `corruptions`. failed: the failed rows that count."""
+    ok = _whole_types(newest[newest["status"] == "ok"].reset_index(drop=True))
+    return with_measures(_derive(ok, failed)).drop(columns="corruptions")
 
 
 def _whole_types(ok: pd.DataFrame) -> pd.DataFrame:
@@ -157,17 +145,7 @@ def _derive(ok: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
     where n is not known. complete: no seed of the cell failed, so the cell does not consist of its
     lucky seeds.
     """
-    t = ok.copy()
-    configs = [json.loads(config) for config in t["config_json"]]
-    t["adversary"] = pd.Series(list(map(_adversary, configs)), index=t.index, dtype=object)
-    frontier = [config.get("frontier") for config in configs]
-    t["frontier"] = pd.Series(frontier, index=t.index, dtype=object)
-    t["problem"] = pd.Series(
-        [_problem(row) for row in records(t[list(OF_KIND)])], index=t.index, dtype=object
-    )
-    t["kind"] = pd.Series(
-        [_kind(row) for row in records(t[list(OF_KIND)])], index=t.index, dtype=object
-    )
+    t = with_kinds(ok)
     t["curve"] = t["kind"] + " " + t["settings_json"]
     size = "p=" + t["p"].astype("Int64").astype(str)
     # Models trained elsewhere are not seeds of one another, even where their sizes are equal.
@@ -193,12 +171,6 @@ def _derive(ok: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
     t["tests_stability"] = t["tests_lipschitz"] & t["below_bayes_error"].eq(True)
     t["why_hollow"] = _why_hollow(t, trained, settled)
     return t
-
-
-def _adversary(config: dict[str, Any]) -> str:
-    """Return what a configuration trains against: none, fgsm, pgd, ℓ2 fgsm or ℓ2 pgd."""
-    in_l2 = "ℓ2 " if config.get("adversary_norm") == "l2" else ""
-    return in_l2 + str(config.get("adversary") or "none")
 
 
 def _in_fit(t: pd.DataFrame, factor: float) -> pd.Series:
@@ -235,38 +207,6 @@ def _learnt(t: pd.DataFrame) -> pd.Series:
     every_position = t["tokens_distinct"].gt(t["n"]) | t["bits_per_byte"].notna()
     by_loss = t["train_loss"].le(LEARNT * np.log(t["outputs"].clip(lower=2).astype(float)))
     return by_loss.where(every_position, t["train_error"].le(guessing / 2))
-
-
-def _kind(row: dict[str, Any]) -> str:
-    """Return the name of the row's kind."""
-    # Vocabularies differ between the sizes of one published family, but only by padding.
-    if row["stop_reason"] == NOT_TRAINED:
-        return f"{row['family']}, as published"
-    if row["frontier"] is not None:
-        return f"{_problem(row)}, most robust fit by {row['frontier']}"
-    stop = STOP_RULES[row["stop_rule"]]
-    radius = json.loads(row["config_json"]).get("adversary_radius")
-    against = "" if row["adversary"] == "none" else f", trained against {row['adversary']} {radius}"
-    return f"{_problem(row)}{stop}{against}"
-
-
-def _problem(row: dict[str, Any]) -> str:
-    """Return the row's family, target and noise level: what is to be fitted."""
-    target = "±1 target" if row["outputs"] == 1 else f"{row['outputs']} classes"
-    return f"{row['family']}, {target}, {_noise(row)}"
-
-
-def _noise(row: dict[str, Any]) -> str:
-    if not row["epsilon"] > 0:
-        return "no injected noise"
-    share_changed = {
-        "label_flip": "flipped",
-        "label_resample": "resampled",
-        "target_resample": "resampled",
-    }
-    if row["noise_kind"] in share_changed:
-        return f"{100 * row['eta']:g} % {share_changed[row['noise_kind']]}"
-    return "pure noise" if row["sigma2"] == 1 else f"σ² {row['sigma2']:g}"
 
 
 def fit_rows(trials: pd.DataFrame, kind: str, factor: float = 1) -> pd.DataFrame:

@@ -44,6 +44,13 @@ PROVENANCE: tuple[Column, ...] = (
     Column("finished_at", TIME, "UTC", "when the driver wrote the row", required=True),
     Column("measures_version", I32, "", "version of the instruments", required=True),
     Column(
+        "measurement",
+        I32,
+        "count",
+        "0 for what the trial measured itself, one more each time that `unilaw measure` measures it"
+        " again; null in rows of schema 8 and older",
+    ),
+    Column(
         "measured_commit",
         STR,
         "",
