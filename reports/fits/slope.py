@@ -4,7 +4,7 @@ fit = fit_slope(rows, column)
 fits = fit_together({kind: rows, …}, column)
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
