@@ -23,6 +23,7 @@ def sizes(curves: int, cells: int, rows: int = 1, shift: float = 0.0) -> list[Cu
     return [CurveSizes(z, np.full(cells, float(rows)))] * curves
 
 
+@pytest.mark.slow
 def test_the_power_is_that_of_the_rule_on_draws_of_its_own():
     """The rule's own count over 60 stores, drawn and fitted one by one by other code."""
     power = knee_power(sizes(12, 6), MARKED, TAU, SIGMA**2)
@@ -32,11 +33,13 @@ def test_the_power_is_that_of_the_rule_on_draws_of_its_own():
     assert 0.2 < power < 0.7
 
 
+@pytest.mark.slow
 def test_a_slight_knee_is_seldom_told_and_less_noise_tells_it():
     assert knee_power(sizes(16, 7), SLIGHT, TAU, SIGMA**2) < 0.15
     assert knee_power(sizes(16, 7, rows=100), SLIGHT, 0.002, SIGMA**2) > 0.9
 
 
+@pytest.mark.slow
 def test_without_a_change_of_slope_no_knee_is_told():
     straight = MARKED._replace(above=MARKED.below)
     assert knee_power(sizes(12, 6), straight, TAU, SIGMA**2) < 0.05
