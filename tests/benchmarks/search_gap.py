@@ -2,16 +2,16 @@
 
     python -m tests.benchmarks.search_gap [SEEDS]
 
-A teacher, a two-layer ReLU net of random weights, labels points of the unit sphere in 16
-dimensions: those of many candidates that lie farthest from its boundary, by exact distances (every
-pattern of its neurons is tried); r0 is the least of them. A quarter of the points then gets
-coin-flip labels anywhere, as many as may be lost. So the teacher itself loses no more than allowed
-within r0, and r* ≥ r0 for nets of its size. The search begins from PyTorch's initial weights and
-must reach r0. More than r0 is no defect: a random teacher is not the most robust fit, so the share
+A teacher is, of 20 two-layer ReLU nets of random weights, the one with the largest radius. It
+labels points of the unit sphere in 16 dimensions: those of many candidates that lie farthest from
+its boundary, by exact distances (every pattern of its neurons is tried); r0 is the least of them. A
+quarter of the points then gets coin-flip labels anywhere, as many as may be lost. So the teacher
+itself loses no more than allowed within r0, and r* ≥ r0 for nets of its size. The search begins
+from PyTorch's initial weights and must reach r0. More than r0 is no defect: a random teacher is not the most robust fit, so the share
 bounds the gap of the search from below only, and only where it is under 1.
 
 Prints a line for each size, and the slope of the logarithm of the share in log p and in log(p/n),
-with 95 % intervals. Three seeds take a minute and a half on one core.
+with 95 % intervals. Three seeds take some minutes on one core.
 """
 
 import sys
@@ -78,7 +78,7 @@ def _first_order(net: Net, x: np.ndarray) -> np.ndarray:
 
 
 def _farthest(teacher: Net, x: np.ndarray, count: int) -> tuple[np.ndarray, float]:
-    """Return about the `count` points of x farthest from the teacher's boundary, half of them on
+    """Return the `count` points of x farthest from the teacher's boundary, half of them on
     either side, and the least of their exact distances."""
     values = teacher(x)[:, 0]
     first_order = _first_order(teacher, x)
