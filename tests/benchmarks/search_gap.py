@@ -7,8 +7,9 @@ labels points of the unit sphere in 16 dimensions: those of many candidates that
 its boundary, by exact distances (every pattern of its neurons is tried); r0 is the least of them. A
 quarter of the points then gets coin-flip labels anywhere, as many as may be lost. So the teacher
 itself loses no more than allowed within r0, and r* ≥ r0 for nets of its size. The search begins
-from PyTorch's initial weights and must reach r0. More than r0 is no defect: a random teacher is not the most robust fit, so the share
-bounds the gap of the search from below only, and only where it is under 1.
+from PyTorch's initial weights and must reach r0. More than r0 is no defect: a random teacher is not
+the most robust fit. So a share bounds the gap of the search from below, and only where it is under
+1.
 
 Prints a line for each size, and the slope of the logarithm of the share in log p and in log(p/n),
 with 95 % intervals. Three seeds take some minutes on one core.
