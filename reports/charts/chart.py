@@ -14,6 +14,19 @@ TRIANGLE, INVERTED, LEFT, RIGHT = "triangle", "triangle down", "triangle left", 
 PENTAGON = "pentagon"
 
 
+CHOICES = {
+    "d": "d counts",
+    "measure": "measure",
+    "radius": "changes up to",
+    "corruption": "corruption",
+    "frontier-x": "against",
+    "convention": "against",
+    "change": "change",
+    "problem": "problem",
+}
+"""Name of a switch in the page's address → the words before its choices."""
+
+
 class Scale(NamedTuple):
     """One axis. The title names the unit.
 
@@ -100,11 +113,16 @@ class Drawing(NamedTuple):
 
 class Chart(NamedTuple):
     """A chart of the page. title: its name for readers who hear the page. switch: what its drawings
-    differ in."""
+    differ in, a key of CHOICES; "" for a chart of one drawing."""
 
     title: str
     drawings: tuple[Drawing, ...]
     switch: str = ""
+
+    @property
+    def choice(self) -> str:
+        """Return the words before the list of drawings."""
+        return CHOICES[self.switch]
 
     def numbers(self) -> list[Number]:
         """Return the numbers of the captions, for the ledger."""

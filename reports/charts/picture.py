@@ -7,6 +7,7 @@ page. Each group of marks carries the id `marks-K`, K its place in the descripti
 
 from typing import NamedTuple
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -50,6 +51,8 @@ MARKERS = {
     TICK: "|",
 }
 DASHES = {SOLID: "-", DASHED: (0, (5, 3)), DOTTED: (0, (1.2, 2.6))}
+SETTINGS = {"text.parse_math": False}
+"""A name with two dollar signs is a name, not a formula."""
 DPI = 72
 FONT = 12
 CHARACTER = 0.53 * FONT
@@ -81,6 +84,7 @@ class Room(NamedTuple):
     bottom: float
 
 
+@matplotlib.rc_context(SETTINGS)
 def picture(drawing: Drawing) -> Figure:
     """Return the figure of a description."""
     entries = _entries(drawing)

@@ -7,6 +7,7 @@ characters.
 
 import io
 import re
+import warnings
 from typing import NamedTuple
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -20,7 +21,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 HREF = "{http://www.w3.org/1999/xlink}href"
 THEME = {INK: "ink", QUIET: "quiet", GRID: "grid", PAPER: "paper"}
 """Colour → the custom property that replaces it, with the colour as its fallback."""
-SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "unilaw", "path.simplify": True}
+SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "unilaw", "text.parse_math": False}
 USUAL = {
     "fill-opacity: 1",
     "stroke-dashoffset: 0",
@@ -40,7 +41,9 @@ class Names(NamedTuple):
 
 def svg_file(figure: Figure) -> bytes:
     """Return matplotlib's own SVG of the figure, without a date."""
-    with matplotlib.rc_context(SETTINGS):
+    with matplotlib.rc_context(SETTINGS), warnings.catch_warnings():
+        # The text stays text, so the reader's fonts draw it, whatever matplotlib's lack.
+        warnings.filterwarnings("ignore", "Glyph .* missing")
         written = io.BytesIO()
         figure.savefig(written, format="svg", metadata={"Date": None})
     return written.getvalue()
