@@ -20,6 +20,10 @@ class Axis(NamedTuple):
     noun: str = ""
     share: bool = False
 
+    def named(self) -> str:
+        """Return what a caption calls the axis."""
+        return self.noun or self.title
+
     def scale(self) -> Scale:
         return Scale(self.title, self.log, self.share)
 

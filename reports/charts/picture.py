@@ -12,7 +12,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullLocator
 
 from reports.charts.chart import (
     CIRCLE,
@@ -106,6 +105,7 @@ def picture(drawing: Drawing) -> Figure:
             drawing.height / height,
         )
     )
+    axes.set_axis_off()
     _axis(axes, "x", drawing.x, x_ends, _ticks(drawing.x, x_ends))
     _axis(axes, "y", drawing.y, y_ends, y_ticks)
     _titles(figure, drawing, room, height)
@@ -178,19 +178,27 @@ def _room(
 def _axis(
     axes: Axes, name: str, scale: Scale, ends: tuple[float, float], shown: list[Tick]
 ) -> None:
-    """Set the scale, the ends, the ticks and the grid of one axis."""
+    """Set the scale and the ends of one axis; draw its grid and the labels of its ticks.
+
+    matplotlib's own ticks would do the same in twice the time of the whole picture.
+    """
     axes.set(**{f"{name}scale": "log" if scale.log and not scale.names else "linear"})
     axes.set(**{f"{name}lim": ends})
-    axis = axes.xaxis if name == "x" else axes.yaxis
-    axis.set_minor_locator(NullLocator())
-    axis.set_ticks([place for place, _ in shown], [label for _, label in shown])
-    axis.set_tick_params(length=0, pad=6, labelsize=FONT, labelcolor=INK)
-    axis.grid(True, color=GRID, linewidth=1)
+    places = [place for place, _ in shown]
+    grid = {"colors": GRID, "linewidth": 1, "zorder": 0}
+    text = {"size": FONT, "color": INK}
 
-    axes.set_axisbelow(True)
-    axes.patch.set_visible(False)
-    axes.spines[["left", "right", "top"]].set_visible(False)
-    axes.spines["bottom"].set(color=QUIET, linewidth=1)
+    if name == "x":
+        along = axes.get_xaxis_transform()
+        axes.vlines(places, 0, 1, transform=along, **grid)
+        for place, label in shown:
+            axes.text(place, -0.022, label, transform=along, ha="center", va="top", **text)
+        axes.plot([0, 1], [0, 0], transform=axes.transAxes, color=QUIET, linewidth=1, clip_on=False)
+    else:
+        along = axes.get_yaxis_transform()
+        axes.hlines(places, 0, 1, transform=along, **grid)
+        for place, label in shown:
+            axes.text(-0.012, place, label, transform=along, ha="right", va="center", **text)
 
 
 def _titles(figure: Figure, drawing: Drawing, room: Room, height: float) -> None:
@@ -263,13 +271,15 @@ def _marks(axes: Axes, k: int, marks: Marks) -> None:
 
 
 def _look(colour: str, shape: str, filled: bool, size: float) -> dict[str, object]:
-    """Return matplotlib's settings of a mark. A hollow mark covers the lines behind it."""
+    """Return matplotlib's settings of a mark. A hollow mark covers the lines behind it;
+    a filled one has an edge of the background, which parts it from its neighbours."""
+    stroked = shape == TICK or not filled
     return {
         "marker": MARKERS[shape],
         "markersize": size + (3 if shape == STAR else 0),
         "markerfacecolor": colour if filled else PAPER,
-        "markeredgecolor": colour,
-        "markeredgewidth": 3 if shape == TICK else 1.2,
+        "markeredgecolor": colour if stroked else PAPER,
+        "markeredgewidth": 3 if shape == TICK else 1.2 if stroked else 0.5,
     }
 
 

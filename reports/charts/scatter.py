@@ -91,7 +91,7 @@ def _drawing(
     if guide is not None:
         lines.append(_guide(rows, x, y, guide))
 
-    caption = captions.of_slopes(y.noun or y.title, y.column, fitted)
+    caption = captions.of_slopes(y.named(), y.column, fitted)
     return Drawing(
         x.scale(),
         y.scale(),
@@ -100,8 +100,7 @@ def _drawing(
         tuple(bands),
         value=y.value or x.value or "only",
         label=y.label or x.label,
-        caption=caption
-        or captions.of_rows(x.noun or x.title, y.noun or y.title, rows, x.column, y.column),
+        caption=caption or captions.of_rows(rows, x, y),
         made_of=_made_of(len(rows), sum(len(own.x) for own in marks)),
     )
 
