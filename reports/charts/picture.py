@@ -11,67 +11,22 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from reports.charts.chart import (
-    CIRCLE,
-    CROSS,
-    DASHED,
-    DIAMOND,
-    DOTTED,
-    INVERTED,
-    LEFT,
-    PENTAGON,
-    RIGHT,
-    SOLID,
-    SQUARE,
-    STAR,
-    TICK,
-    TRIANGLE,
-    Drawing,
-    Line,
-    Marks,
-    Scale,
+from reports.charts.chart import Drawing, Line, Marks, Scale
+from reports.charts.legend import (
+    LEGEND_LINE,
+    Entry,
+    draw_legend,
+    entries_of,
+    legend_rows,
+    stand_at_ends,
 )
-from reports.charts.style import GRID, INK, PAPER, QUIET
+from reports.charts.looks import CHARACTER, DASHES, DPI, FONT, look
+from reports.charts.style import GRID, INK, QUIET
 from reports.charts.ticks import Tick, ticks
 
-MARKERS = {
-    CIRCLE: "o",
-    SQUARE: "s",
-    DIAMOND: "D",
-    TRIANGLE: "^",
-    INVERTED: "v",
-    LEFT: "<",
-    RIGHT: ">",
-    PENTAGON: "p",
-    CROSS: "P",
-    STAR: "*",
-    TICK: "|",
-}
-DASHES = {SOLID: "-", DASHED: (0, (5, 3)), DOTTED: (0, (1.2, 2.6))}
 SETTINGS = {"text.parse_math": False}
 """A name with two dollar signs is a name, not a formula."""
-DPI = 72
-FONT = 12
-CHARACTER = 0.53 * FONT
-"""Mean width of a character in pixels, to make room for text."""
-LEGEND_LINE = 19
-DIRECT = 5
-"""Up to this many series are labelled at their ends, if their names fit there."""
-LONGEST_DIRECT = 18
-"""Characters of the longest name that fits at the end of a line."""
-
-
-class Entry(NamedTuple):
-    """One name of the legend: its colour, and how it is drawn."""
-
-    name: str
-    colour: str
-    shape: str = ""
-    filled: bool = True
-    dash: str = ""
-    width: float = 1.5
 
 
 class Room(NamedTuple):
@@ -86,12 +41,12 @@ class Room(NamedTuple):
 @matplotlib.rc_context(SETTINGS)
 def picture(drawing: Drawing) -> Figure:
     """Return the figure of a description."""
-    entries = _entries(drawing)
-    direct = _at_ends(drawing, entries)
+    entries = entries_of(drawing)
+    direct = stand_at_ends(entries)
     x_ends = _ends(drawing.x, _values(drawing, "x"))
     y_ends = _ends(drawing.y, _values(drawing, "y"))
     y_ticks = _ticks(drawing.y, y_ends)
-    rows = [] if direct else _legend_rows(entries, drawing.width)
+    rows = [] if direct else legend_rows(entries, drawing.width)
     room = _room(drawing, y_ticks, entries if direct else [], rows)
 
     height = room.top + drawing.height + room.bottom
@@ -121,7 +76,7 @@ def picture(drawing: Drawing) -> Figure:
 
     if direct:
         _label_ends(axes, drawing)
-    _legend(figure, rows, height, room)
+    draw_legend(figure, rows)
     return figure
 
 
@@ -266,42 +221,7 @@ def _marks(axes: Axes, k: int, marks: Marks) -> None:
         clip_on=False,
         zorder=4,
         gid=f"marks-{k}",
-        **_look(marks.colour, marks.shape, marks.filled, marks.size),
-    )
-
-
-def _look(colour: str, shape: str, filled: bool, size: float) -> dict[str, object]:
-    """Return matplotlib's settings of a mark. A hollow mark covers the lines behind it;
-    a filled one has an edge of the background, which parts it from its neighbours."""
-    stroked = shape == TICK or not filled
-    return {
-        "marker": MARKERS[shape],
-        "markersize": size + (3 if shape == STAR else 0),
-        "markerfacecolor": colour if filled else PAPER,
-        "markeredgecolor": colour if stroked else PAPER,
-        "markeredgewidth": 3 if shape == TICK else 1.2 if stroked else 0.5,
-    }
-
-
-def _entries(drawing: Drawing) -> list[Entry]:
-    """Return the names of the legend in the order of the description, each once."""
-    entries: dict[str, Entry] = {}
-    for marks in drawing.marks:
-        own = Entry(
-            marks.name, marks.colour, marks.shape, marks.filled, SOLID if marks.joined else ""
-        )
-        entries.setdefault(marks.name, own)
-    for line in drawing.lines:
-        entries.setdefault(line.name, Entry(line.name, line.colour, dash=line.dash))
-    return [entry for name, entry in entries.items() if name]
-
-
-def _at_ends(drawing: Drawing, entries: list[Entry]) -> bool:
-    """Return whether names stand at the ends of their series instead of in a legend."""
-    few = len(entries) <= DIRECT
-    return few and all(
-        len(entry.name) <= LONGEST_DIRECT and entry.dash == SOLID and entry.shape
-        for entry in entries
+        **look(marks.colour, marks.shape, marks.filled, marks.size),
     )
 
 
@@ -320,34 +240,3 @@ def _label_ends(axes: Axes, drawing: Drawing) -> None:
         lowest = max(height, lowest + FONT + 2)
         y = float(axes.transData.inverted().transform((0, lowest))[1])
         _note(axes, marks.name, (right, y), (6, -4), "left", marks.colour)
-
-
-def _legend_rows(entries: list[Entry], width: int) -> list[list[Entry]]:
-    """Return the legend's rows of as many columns as the longest name leaves room for."""
-    longest = max((len(entry.name) for entry in entries), default=1)
-    columns = max(1, min(3, int((width - 20) / (30 + CHARACTER * longest))))
-    return [entries[i : i + columns] for i in range(0, len(entries), columns)]
-
-
-def _legend(figure: Figure, rows: list[list[Entry]], height: float, room: Room) -> None:
-    """Draw the legend below the axes."""
-    width = figure.get_figwidth() * DPI
-    columns = max((len(row) for row in rows), default=1)
-    for i, row in enumerate(rows):
-        y = (LEGEND_LINE * (len(rows) - i) - 10) / height
-        for j, entry in enumerate(row):
-            left = 14 + j * (width - 20) / columns
-            _sample(figure, entry, left / width, y, width)
-            figure.text((left + 20) / width, y - 4 / height, entry.name, size=FONT - 0.5, color=INK)
-
-
-def _sample(figure: Figure, entry: Entry, left: float, y: float, width: float) -> None:
-    """Draw the sample of one entry: a stretch of its line, its mark."""
-    if entry.dash:
-        ends = [left - 6 / width, left + 12 / width]
-        figure.add_artist(
-            Line2D(ends, [y, y], color=entry.colour, linestyle=DASHES[entry.dash], linewidth=1.5)
-        )
-    if entry.shape:
-        look = _look(entry.colour, entry.shape, entry.filled, 6.5)
-        figure.add_artist(Line2D([left + 3 / width], [y], linestyle="none", **look))
