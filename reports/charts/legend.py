@@ -24,7 +24,6 @@ class Entry(NamedTuple):
     shape: str = ""
     filled: bool = True
     dash: str = ""
-    width: float = 1.5
 
 
 def entries_of(drawing: Drawing) -> list[Entry]:

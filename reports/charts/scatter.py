@@ -125,9 +125,7 @@ def _made_of(trials: int, marks: list[Marks]) -> str:
     hollow = any(not own.filled for own in marks)
     told = " Hollow marks do not meet the law's noise condition." if hollow else ""
     if drawn == trials:
-        return (
-            "One mark is one trial." if trials == 1 else f"{trials:,} trials, one mark each."
-        ) + told
+        return f"{trials:,} trials, one mark each.{told}"
     middle = 100 * (MIDDLE[1] - MIDDLE[0])
     return (
         f"{trials:,} trials, too many to draw one by one: {drawn:,} marks, each the median of the"
