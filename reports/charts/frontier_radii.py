@@ -34,11 +34,11 @@ HEADROOM = 1.6
 """The y axis ends at this multiple of the largest r∞ or radius. r_law may lie above it."""
 SHOWS_CONSTANT = (ATTAINED, IN_DIMENSION)
 CEILINGS = {
-    "r_inf": ("r∞, no net of any size", DOTTED, 2.0),
-    "r_law": ("r_law, 1 nat a parameter", DOTTED, 1.3),
-    "r_law_32bit": ("r_law, 22.2 nats", DOTTED, 1.0),
+    "r_inf": ("r∞", "no net of any size", 2.0),
+    "r_law": ("r_law, 1 nat", "a parameter", 1.3),
+    "r_law_32bit": ("r_law, 22.2 nats", "a parameter", 1.0),
 }
-"""Column of a ceiling → its name, dash and width."""
+"""Column of a ceiling → its name at the line, the rest of its name in the legend, its width."""
 
 
 def radii_chart(fits: list[FrontierFit]) -> Chart | None:
@@ -140,11 +140,12 @@ def _lines(fit: FrontierFit, cells: pd.DataFrame, variable: str) -> list[Line]:
     shown = _longest(cells)
     at = f"n = {shown['n'].iloc[0]:,}, d = {shown['d'].iloc[0]:,}"
     lines = []
-    for column, (name, dash, width) in CEILINGS.items():
+    for column, (label, rest, width) in CEILINGS.items():
         known = shown[shown[column].notna() & shown[variable].notna()]
         if len(known):
             x, y = tuple(known[variable].astype(float)), tuple(known[column].astype(float))
-            lines.append(Line(x, y, QUIET, dash, width, name=f"{name} ({at})"))
+            name = f"{label} {rest} ({at})"
+            lines.append(Line(x, y, QUIET, DOTTED, width, name, label))
 
     if fit.constant and fit.verdict in SHOWS_CONSTANT and variable == "by_law":
         inside = cells.loc[cells["window"], "by_law"]
