@@ -1,113 +1,101 @@
-"""Draw a description with matplotlib: axes, bands, lines, marks, labels.
+"""Draw a description with matplotlib: grid, bands, lines, marks, labels.
 
-Charts use `Figure` alone: no pyplot, no global state. One unit of the figure is a pixel of the
-page. Each group of marks carries the id `marks-K`, K its place in the description, by which
-`svg.py` finds it.
+Pictures use `Figure` alone: no pyplot, no global state. Every artist is placed in pixels of the
+page (`plane.py`), since matplotlib's own axes take longer than all the rest. Each group of marks
+carries the id `marks-K`, K its place in the description, by which `svg.py` finds it.
 """
 
 from typing import NamedTuple
 
 import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
+import numpy.typing as npt
+from matplotlib.artist import Artist
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Polygon
+from matplotlib.transforms import Bbox, IdentityTransform
 
-from reports.charts.chart import Drawing, Line, Marks, Scale
+from reports.charts.chart import Band, Drawing, Line, Marks, Scale
 from reports.charts.legend import (
     LEGEND_LINE,
-    Entry,
     draw_legend,
     entries_of,
     legend_rows,
     stand_at_ends,
 )
 from reports.charts.looks import CHARACTER, DASHES, DPI, FONT, look
+from reports.charts.plane import Axis, ends_of
 from reports.charts.style import GRID, INK, QUIET
 from reports.charts.ticks import Tick, ticks
 
 SETTINGS = {"text.parse_math": False}
 """A name with two dollar signs is a name, not a formula."""
+PIXELS = IdentityTransform()
 
 
-class Room(NamedTuple):
-    """The margins around the plot in pixels."""
+class Plane(NamedTuple):
+    """The plot within a figure."""
 
-    left: float
-    right: float
-    top: float
-    bottom: float
+    figure: Figure
+    x: Axis
+    y: Axis
+
+    def add(self, artist: Artist, zorder: float, clipped: bool = True) -> None:
+        """Add an artist that is placed in pixels; clipped to the plot, if so asked."""
+        artist.set_transform(PIXELS)
+        artist.set_zorder(zorder)
+        self.figure.add_artist(artist)
+        if clipped:
+            corners = [[self.x.start, self.y.start], [self.x.stop, self.y.stop]]
+            artist.set_clip_box(Bbox(corners))
+
+    def line(self, x: npt.ArrayLike, y: npt.ArrayLike, zorder: float, **look: object) -> None:
+        """Add a line through data, broken where a value has no place."""
+        drawn = Line2D(self.x.pixels(x), self.y.pixels(y), **look)  # pyright: ignore[reportArgumentType]
+        self.add(drawn, zorder)
+
+    def text(self, x: float, y: float, text: str, **look: object) -> None:
+        """Write text at a place in pixels."""
+        self.figure.text(x, y, text, transform=PIXELS, **({"color": INK, "size": FONT} | look))
 
 
-@matplotlib.rc_context(SETTINGS)
 def picture(drawing: Drawing) -> Figure:
     """Return the figure of a description."""
     entries = entries_of(drawing)
     direct = stand_at_ends(entries)
-    x_ends = _ends(drawing.x, _values(drawing, "x"))
-    y_ends = _ends(drawing.y, _values(drawing, "y"))
+    y_ends = ends_of(drawing, "y")
     y_ticks = _ticks(drawing.y, y_ends)
     rows = [] if direct else legend_rows(entries, drawing.width)
-    room = _room(drawing, y_ticks, entries if direct else [], rows)
 
-    height = room.top + drawing.height + room.bottom
+    left = 14 + CHARACTER * max(3, *(len(label) for _, label in y_ticks))
+    longest = max((len(entry.name) for entry in entries), default=0) if direct else 0
+    right = drawing.width - 14 - CHARACTER * longest
+    bottom = 46 + (LEGEND_LINE * len(rows) + 6 if rows else 0)
+    top = bottom + drawing.height
+    height = top + (30 if drawing.y.title else 12)
+
     figure = Figure(figsize=(drawing.width / DPI, height / DPI), dpi=DPI)
     figure.patch.set_visible(False)
-    axes = figure.add_axes(
-        (
-            room.left / drawing.width,
-            room.bottom / height,
-            (drawing.width - room.left - room.right) / drawing.width,
-            drawing.height / height,
-        )
-    )
-    axes.set_axis_off()
-    _axis(axes, "x", drawing.x, x_ends, _ticks(drawing.x, x_ends))
-    _axis(axes, "y", drawing.y, y_ends, y_ticks)
-    _titles(figure, drawing, room, height)
+    x = Axis(drawing.x, *ends_of(drawing, "x"), left, right)
+    plane = Plane(figure, x, Axis(drawing.y, *y_ends, bottom, top))
+    with matplotlib.rc_context(SETTINGS):
+        _grid(plane, _ticks(drawing.x, (x.low, x.high)), y_ticks)
+        plane.text((left + right) / 2, bottom - 38, drawing.x.title, ha="center")
+        # Above the plot the title of y needs no turned head.
+        plane.text(4, height - 14, drawing.y.title)
 
-    for band in drawing.bands:
-        axes.fill_between(
-            band.x, band.low, band.high, color=band.colour, alpha=0.13, linewidth=0, zorder=1
-        )
-    for line in drawing.lines:
-        _line(axes, line, x_ends, y_ends)
-    for k, marks in enumerate(drawing.marks):
-        _marks(axes, k, marks)
-
-    if direct:
-        _label_ends(axes, drawing)
-    draw_legend(figure, rows)
+        for band in drawing.bands:
+            _band(plane, band)
+        for line in drawing.lines:
+            _line(plane, line)
+        for k, marks in enumerate(drawing.marks):
+            _marks(plane, k, marks)
+        if direct:
+            _label_ends(plane, drawing)
+        draw_legend(figure, rows)
     return figure
-
-
-def _values(drawing: Drawing, axis: str) -> np.ndarray:
-    """Return every value along an axis that a picture must hold."""
-    values = [getattr(own, axis) for own in (*drawing.marks, *drawing.lines)]
-    for marks in drawing.marks:
-        if marks.across == (axis == "x"):
-            values += [marks.low, marks.high]
-    for band in drawing.bands:
-        values += [band.x] if axis == "x" else [band.low, band.high]
-    return np.array([v for group in values for v in group], float)
-
-
-def _ends(scale: Scale, values: np.ndarray) -> tuple[float, float]:
-    """Return the ends of an axis: those given, else the values' with a margin."""
-    if scale.names:
-        return len(scale.names) - 0.5, -0.5
-    values = values[np.isfinite(values)]
-    if scale.log:
-        values = np.log(values[values > 0])
-    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
-
-    margin = 0.05 * (high - low) or (0.5 if scale.log else 0.05 * abs(high) or 1.0)
-    low, high = low - margin, high + margin
-    if scale.log:
-        low, high = float(np.exp(low)), float(np.exp(high))
-    return (
-        low if scale.low is None else scale.low,
-        high if scale.high is None else scale.high,
-    )
 
 
 def _ticks(scale: Scale, ends: tuple[float, float]) -> list[Tick]:
@@ -116,127 +104,71 @@ def _ticks(scale: Scale, ends: tuple[float, float]) -> list[Tick]:
     return ticks(*ends, scale.log, scale.share)
 
 
-def _room(
-    drawing: Drawing, y_ticks: list[Tick], at_ends: list[Entry], rows: list[list[Entry]]
-) -> Room:
-    """Return margins that hold the labels of the ticks, of the ends and of the legend."""
-    widest = max((len(label) for _, label in y_ticks), default=1)
-    longest = max((len(entry.name) for entry in at_ends), default=0)
-    return Room(
-        left=14 + CHARACTER * max(widest, 3),
-        right=14 + CHARACTER * longest,
-        top=30 if drawing.y.title else 12,
-        bottom=46 + LEGEND_LINE * len(rows) + (6 if rows else 0),
-    )
+def _grid(plane: Plane, x_ticks: list[Tick], y_ticks: list[Tick]) -> None:
+    """Draw a line and a label for every tick, and the line at the bottom."""
+    left, right, bottom, top = plane.x.start, plane.x.stop, plane.y.start, plane.y.stop
+    lines = []
+    for place, label in x_ticks:
+        at = float(plane.x.pixels(place))
+        lines.append([(at, bottom), (at, top)])
+        plane.text(at, bottom - 16, label, ha="center")
+    for place, label in y_ticks:
+        at = float(plane.y.pixels(place))
+        lines.append([(left, at), (right, at)])
+        plane.text(left - 6, at - 4, label, ha="right")
+
+    plane.add(LineCollection(lines, colors=GRID, linewidths=1), 0, clipped=False)
+    floor = Line2D([left, right], [bottom, bottom], color=QUIET, linewidth=1)
+    plane.add(floor, 1, clipped=False)
 
 
-def _axis(
-    axes: Axes, name: str, scale: Scale, ends: tuple[float, float], shown: list[Tick]
-) -> None:
-    """Set the scale and the ends of one axis; draw its grid and the labels of its ticks.
-
-    matplotlib's own ticks would do the same in twice the time of the whole picture.
-    """
-    axes.set(**{f"{name}scale": "log" if scale.log and not scale.names else "linear"})
-    axes.set(**{f"{name}lim": ends})
-    places = [place for place, _ in shown]
-    grid = {"colors": GRID, "linewidth": 1, "zorder": 0}
-    text = {"size": FONT, "color": INK}
-
-    if name == "x":
-        along = axes.get_xaxis_transform()
-        axes.vlines(places, 0, 1, transform=along, **grid)
-        for place, label in shown:
-            axes.text(place, -0.022, label, transform=along, ha="center", va="top", **text)
-        axes.plot([0, 1], [0, 0], transform=axes.transAxes, color=QUIET, linewidth=1, clip_on=False)
-    else:
-        along = axes.get_yaxis_transform()
-        axes.hlines(places, 0, 1, transform=along, **grid)
-        for place, label in shown:
-            axes.text(-0.012, place, label, transform=along, ha="right", va="center", **text)
+def _band(plane: Plane, band: Band) -> None:
+    across = plane.x.pixels(band.x)
+    low, high = plane.y.pixels(band.low), plane.y.pixels(band.high)
+    outline = np.column_stack([np.r_[across, across[::-1]], np.r_[low, high[::-1]]])
+    plane.add(Polygon(outline, facecolor=band.colour, alpha=0.13, linewidth=0), 1)
 
 
-def _titles(figure: Figure, drawing: Drawing, room: Room, height: float) -> None:
-    """Write the title of y above the plot, where it needs no turned head, and that of x below."""
-    middle = (room.left + drawing.width - room.right) / 2 / drawing.width
-    below = (room.bottom - 38) / height
-    figure.text(middle, below, drawing.x.title, size=FONT, color=INK, ha="center")
-    above = (height - 14) / height
-    figure.text(4 / drawing.width, above, drawing.y.title, size=FONT, color=INK)
+def _line(plane: Plane, line: Line) -> None:
+    """Draw a line, and its label at the last point that is seen."""
+    style = {"color": line.colour, "linestyle": DASHES[line.dash], "linewidth": line.width}
+    plane.line(line.x, line.y, 2, **style)
+    if not line.label:
+        return
+    seen = plane.x.holds(line.x) & plane.y.holds(line.y)
+    if seen.any():
+        last = max(zip(np.asarray(line.x)[seen], np.asarray(line.y)[seen], strict=True))
+        x, y = float(plane.x.pixels(last[0])) - 2, float(plane.y.pixels(last[1])) + 5
+        plane.text(x, y, line.label, ha="right", size=FONT - 1, color=QUIET, gid="note")
 
 
-def _line(axes: Axes, line: Line, x_ends: tuple[float, float], y_ends: tuple[float, float]) -> None:
-    axes.plot(
-        line.x,
-        line.y,
-        color=line.colour,
-        linestyle=DASHES[line.dash],
-        linewidth=line.width,
-        zorder=2,
-    )
-    if line.label:
-        seen = [
-            (x, y)
-            for x, y in zip(line.x, line.y, strict=True)
-            if min(x_ends) <= x <= max(x_ends) and min(y_ends) <= y <= max(y_ends)
-        ]
-        if seen:
-            x, y = max(seen)
-            _note(axes, line.label, (x, y), (-2, 5), "right", QUIET)
-
-
-def _note(
-    axes: Axes,
-    text: str,
-    place: tuple[float, float],
-    offset: tuple[float, float],
-    align: str,
-    colour: str,
-) -> None:
-    axes.annotate(
-        text,
-        place,
-        xytext=offset,
-        textcoords="offset pixels",
-        ha=align,
-        size=FONT - 1,
-        color=colour,
-        annotation_clip=False,
-        gid="note",
-    )
-
-
-def _marks(axes: Axes, k: int, marks: Marks) -> None:
+def _marks(plane: Plane, k: int, marks: Marks) -> None:
     """Draw intervals, the line through the marks, and the marks, in this order."""
+    x, y = plane.x.pixels(marks.x), plane.y.pixels(marks.y)
     if marks.low:
-        draw = axes.hlines if marks.across else axes.vlines
-        at = marks.y if marks.across else marks.x
-        draw(at, marks.low, marks.high, colors=marks.colour, linewidth=1.2, zorder=3)
+        axis = plane.x if marks.across else plane.y
+        ends = zip(x, y, axis.pixels(marks.low), axis.pixels(marks.high), strict=True)
+        bars = [
+            [(low, up), (high, up)] if marks.across else [(across, low), (across, high)]
+            for across, up, low, high in ends
+        ]
+        plane.add(LineCollection(bars, colors=marks.colour, linewidths=1.2), 3)
     if marks.joined:
-        axes.plot(marks.x, marks.y, color=marks.colour, linewidth=1.5, zorder=3)
-    axes.plot(
-        marks.x,
-        marks.y,
-        linestyle="none",
-        clip_on=False,
-        zorder=4,
-        gid=f"marks-{k}",
-        **look(marks.colour, marks.shape, marks.filled, marks.size),
-    )
+        plane.line(marks.x, marks.y, 3, color=marks.colour, linewidth=1.5)
+
+    style = look(marks.colour, marks.shape, marks.filled, marks.size)
+    drawn = Line2D(x, y, linestyle="none", gid=f"marks-{k}", **style)
+    plane.add(drawn, 4, clipped=False)
 
 
-def _label_ends(axes: Axes, drawing: Drawing) -> None:
+def _label_ends(plane: Plane, drawing: Drawing) -> None:
     """Write each name beside the right end of its series, names that would touch pushed apart."""
-    ends = []
-    for marks in drawing.marks:
-        if marks.name and marks.x:
-            last = int(np.argmax(marks.x))
-            ends.append((float(axes.transData.transform((1, marks.y[last]))[1]), marks))
-    ends.sort(key=lambda end: end[0])
-
+    ends = sorted(
+        (float(plane.y.pixels(marks.y[int(np.argmax(marks.x))])), marks.name, marks.colour)
+        for marks in drawing.marks
+        if marks.name and marks.x
+    )
     lowest = -np.inf
-    right = axes.get_xlim()[1]
-    for height, marks in ends:
+    for height, name, colour in ends:
         lowest = max(height, lowest + FONT + 2)
-        y = float(axes.transData.inverted().transform((0, lowest))[1])
-        _note(axes, marks.name, (right, y), (6, -4), "left", marks.colour)
+        plane.text(plane.x.stop + 6, lowest - 4, name, size=FONT - 1, color=colour, gid="note")
