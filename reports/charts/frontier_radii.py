@@ -44,7 +44,7 @@ CEILINGS = {
 def radii_chart(fits: list[FrontierFit]) -> Chart | None:
     """Draw r* with its bracket and plain training's radius, None where nothing was fitted."""
     tables = [(fit, cells_of_fit(fit)) for fit in fits]
-    tables = [(fit, cells) for fit, cells in tables if len(cells)]
+    tables = [(fit, cells) for fit, cells in tables if cells["radius"].notna().any()]
     several = len(tables) > 1
     drawings = [
         _drawing(fit, cells, variable, f"{variable}-problem{i}" if several else variable)
@@ -69,14 +69,15 @@ def _drawing(fit: FrontierFit, cells: pd.DataFrame, variable: str, value: str) -
         own = cells[cells["d"].eq(d)]
         marks += _found(own, variable, colour, f"best fit found, d = {d:,}")
         plain += _plain(own, variable, colour)
+    tops = [float(cells[["radius", "r_inf"]].max().max())]
+    lows = [float(cells[["radius", "plain"]].min().min())]
     if cells["proved"].all():
-        marks.append(_construction(cells, variable))
-
-    tops = cells[["radius", "r_inf"]].max().max()
-    lows = cells[["radius", "plain"]].min().min()
+        caps_made = _construction(cells, variable)
+        marks.append(caps_made)
+        tops, lows = tops + [max(caps_made.y)], lows + [min(caps_made.y)]
     return Drawing(
         Scale(VARIABLES[variable]),
-        Scale(TITLE, low=float(lows / HEADROOM), high=float(HEADROOM * tops)),
+        Scale(TITLE, low=min(lows) / HEADROOM, high=HEADROOM * max(tops)),
         tuple(plain + marks),
         tuple(_lines(fit, cells, variable)),
         value=value,
@@ -107,7 +108,7 @@ def _found(cells: pd.DataFrame, variable: str, colour: str, name: str) -> list[M
         (cells[~deep], DIAMOND, name),
         (cells[deep], SQUARE, f"{name}, deeper nets"),
     ):
-        own = own[own[variable].notna()]
+        own = own[own[variable].notna() & own["radius"].notna()]
         if len(own):
             radius = own["radius"].astype(float)
             marks.append(

@@ -69,7 +69,7 @@ def picture(drawing: Drawing) -> Figure:
     y_ticks = _ticks(drawing.y, y_ends)
     rows = [] if direct else legend_rows(entries, drawing.width)
 
-    left = 14 + CHARACTER * max(3, *(len(label) for _, label in y_ticks))
+    left = 14 + CHARACTER * max([3, *(len(label) for _, label in y_ticks)])
     longest = max((len(entry.name) for entry in entries), default=0) if direct else 0
     right = drawing.width - 14 - CHARACTER * longest
     bottom = 46 + (LEGEND_LINE * len(rows) + 6 if rows else 0)
@@ -145,6 +145,9 @@ def _line(plane: Plane, line: Line) -> None:
 def _marks(plane: Plane, k: int, marks: Marks) -> None:
     """Draw intervals, the line through the marks, and the marks, in this order."""
     x, y = plane.x.pixels(marks.x), plane.y.pixels(marks.y)
+    if not np.isfinite([x, y]).all():
+        # matplotlib would leave the mark out, and those after it would get its text.
+        raise ValueError(f"a mark of '{marks.name}' has no place on its axes")
     if marks.low:
         axis = plane.x if marks.across else plane.y
         ends = zip(x, y, axis.pixels(marks.low), axis.pixels(marks.high), strict=True)
