@@ -268,9 +268,7 @@ def test_points_are_means_over_seeds_with_their_bracket(law):
     assert [drawing.label for drawing in chart.drawings] == [
         f"{x} · {PROBLEM}" for x in ("p / (n·d)", "p / n", "m / n, neurons over samples")
     ]
-    by_law, per_sample = (
-        {marks.name: marks for marks in drawing.marks} for drawing in chart.drawings[:2]
-    )
+    by_law, per_sample = ({own.name: own for own in d.marks} for d in chart.drawings[:2])
     largest = by_law["best fit found, d = 512"]
     searched = rows[rows["d_ambient"].eq(512) & rows["frontier"].notna()].sort_values("p")
     means = np.exp(np.log(searched["frontier_radius"].astype(float)).groupby(searched["p"]).mean())
@@ -279,7 +277,6 @@ def test_points_are_means_over_seeds_with_their_bracket(law):
     assert largest.x == pytest.approx([p / (1024 * 512) for p in means.index])
     assert per_sample[largest.name].x == pytest.approx([p / 1024 for p in means.index])
     assert largest.high == pytest.approx((1.05 * means).tolist())
-
     # the ceilings are drawn for the climb, which has the most sizes
     ceilings = [line for line in chart.drawings[0].lines if line.name.startswith("r_law")]
     assert len(ceilings) == 2
@@ -291,16 +288,8 @@ def test_points_are_means_over_seeds_with_their_bracket(law):
 def test_cells_where_the_law_cannot_bind_are_hollow_in_the_chart_of_dimension(law):
     section, _ = law
     (drawing,) = section.figures[frontier.MULTIPLES].drawings
-    filled, hollow = (
-        {
-            d
-            for marks in drawing.marks
-            if marks.name == "p = n" and marks.filled == own
-            for d in marks.x
-        }
-        for own in (True, False)
-    )
-    assert filled == {64, 128, 256, 512} and min(hollow) == 16
+    at_n = {marks.filled: set(marks.x) for marks in drawing.marks if marks.name == "p = n"}
+    assert at_n[True] == {64, 128, 256, 512} and min(at_n[False]) == 16
 
 
 def test_searches_that_fit_nothing_have_a_section_and_no_chart():
