@@ -60,11 +60,26 @@ def forest(rows: list[ForestRow], law: float = 0.5) -> Chart | None:
         names,
         tuple(own for own in marks if own.x),
         (line,),
-        made_of=f"{len(rows)} slopes; bars are 95 % intervals.",
+        caption=_caption(rows, law),
+        made_of=f"{len(rows)} rows; bars are 95 % intervals.",
         height=ROW * len(rows) + 16,
         width=WIDTH,
     )
     return Chart("Slopes against the law's order", (drawing,))
+
+
+def _caption(rows: list[ForestRow], law: float) -> str:
+    """Return how many intervals hold the law's order, and how many lie below or above it."""
+    known = [row for row in rows if math.isfinite(row.low) and math.isfinite(row.high)]
+    if not known:
+        return "No slope here has an interval."
+    below = sum(row.high < law for row in known)
+    above = sum(row.low > law for row in known)
+    holding = len(known) - below - above
+    return (
+        f"Of {len(known)} slopes with an interval, {holding} could be the law's order, {law:g};"
+        f" {below} below it, {above} above."
+    )
 
 
 def _estimates(rows: list[ForestRow], kind: str) -> Marks:

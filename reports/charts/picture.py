@@ -139,7 +139,9 @@ def _line(plane: Plane, line: Line) -> None:
     if seen.any():
         last = max(zip(np.asarray(line.x)[seen], np.asarray(line.y)[seen], strict=True))
         x, y = float(plane.x.pixels(last[0])) - 2, float(plane.y.pixels(last[1])) + 5
-        plane.text(x, y, line.label, ha="right", size=FONT - 1, color=QUIET, gid="note")
+        # Near the left edge the label runs to the right, where there is room.
+        side = "right" if x - CHARACTER * len(line.label) > plane.x.start else "left"
+        plane.text(x, y, line.label, ha=side, size=FONT - 1, color=QUIET, gid="note")
 
 
 def _marks(plane: Plane, k: int, marks: Marks) -> None:

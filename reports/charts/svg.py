@@ -22,6 +22,8 @@ HREF = "{http://www.w3.org/1999/xlink}href"
 THEME = {INK: "ink", QUIET: "quiet", GRID: "grid", PAPER: "paper"}
 """Colour → the custom property that replaces it, with the colour as its fallback."""
 SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "unilaw", "text.parse_math": False}
+LARGEST = 1.2
+"""The page shows a picture at most this multiple of its own size."""
 USUAL = {
     "fill-opacity: 1",
     "stroke-dashoffset: 0",
@@ -151,8 +153,9 @@ def _flatten(element: Element) -> None:
 
 def _describe(root: Element, key: str, names: Names) -> None:
     """Name the picture, and let the page choose its size."""
-    root.attrib.pop("width")
+    width = float(root.attrib.pop("width").removesuffix("pt"))
     root.attrib.pop("height")
+    root.set("style", f"max-width:{LARGEST * width:.0f}px")
     root.attrib.pop("version", None)
     root.set("role", "img")
     root.set("aria-labelledby", f"{key}-title")

@@ -167,6 +167,8 @@ def test_a_forest_has_a_row_an_interval_and_a_shape_for_each_slope():
     (drawing,) = chart.drawings
     assert drawing.y.names == ("sphere", "sphere", "GPT") and drawing.lines[0].x == (0.5, 0.5)
     recipes, best, plain = drawing.marks
+    told = "Of 2 slopes with an interval, 1 could be the law's order, 0.5; 1 below it, 0 above."
+    assert drawing.caption == told
     assert (best.x, best.y, best.low, best.high) == ((0.48,), (0.0,), (0.43,), (0.53,))
     assert plain.x == (0.2,) and recipes.y == (1.0, 1.0, 2.0) and best.shape != plain.shape
 
