@@ -65,7 +65,7 @@ frame.onload = async () => {{
   await wait(100);
   const copied = picked.textContent;
   press("Escape");
-  const mark = variant.querySelector("use").getBoundingClientRect();
+  const mark = variant.querySelector("[data-marks] use").getBoundingClientRect();
   const at = {{clientX: (mark.left + mark.right) / 2, clientY: (mark.top + mark.bottom) / 2}};
   const gone = tip.hidden;
   variant.querySelector("svg").dispatchEvent(new w.PointerEvent("pointermove", at));
