@@ -33,7 +33,7 @@ MARKERS = {
     STAR: "*",
     TICK: "|",
 }
-DASHES = {SOLID: "-", DASHED: (0, (5, 3)), DOTTED: (0, (1.2, 2.6))}
+DASHES: dict[str, Any] = {SOLID: "-", DASHED: (0, (5, 3)), DOTTED: (0, (1.2, 2.6))}
 DPI = 72
 FONT = 12
 CHARACTER = 0.53 * FONT

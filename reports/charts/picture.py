@@ -5,7 +5,7 @@ page (`plane.py`), since matplotlib's own axes take longer than all the rest. Ea
 carries the id `marks-K`, K its place in the description, by which `svg.py` finds it.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -51,12 +51,12 @@ class Plane(NamedTuple):
             corners = [[self.x.start, self.y.start], [self.x.stop, self.y.stop]]
             artist.set_clip_box(Bbox(corners))
 
-    def line(self, x: npt.ArrayLike, y: npt.ArrayLike, zorder: float, **look: object) -> None:
+    def line(self, x: npt.ArrayLike, y: npt.ArrayLike, zorder: float, **look: Any) -> None:
         """Add a line through data, broken where a value has no place."""
-        drawn = Line2D(self.x.pixels(x), self.y.pixels(y), **look)  # pyright: ignore[reportArgumentType]
+        drawn = Line2D(self.x.pixels(x), self.y.pixels(y), **look)
         self.add(drawn, zorder)
 
-    def text(self, x: float, y: float, text: str, **look: object) -> None:
+    def text(self, x: float, y: float, text: str, **look: Any) -> None:
         """Write text at a place in pixels."""
         self.figure.text(x, y, text, transform=PIXELS, **({"color": INK, "size": FONT} | look))
 
