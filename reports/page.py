@@ -3,16 +3,13 @@
 unilaw report STORE
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import plotly.graph_objects as go
-from markupsafe import Markup
-from plotly.offline import get_plotlyjs
-
 from harness.errors import UserError
 from harness.store.whole_file import write_whole
+from reports.charts.chart import Chart
+from reports.charts.page_data import chart_data
 from reports.charts.trial_texts import trial_texts
 from reports.evidence import Evidence, read_evidence
 from reports.law import fit_all
@@ -58,10 +55,10 @@ def _pieces(evidence: Evidence) -> Iterator[bytes]:
 
     # Sections may state the same number; the ledger lists each key once.
     ledger = {number.key: number for section in sections for number in section.numbers}
-    figures = {
-        key: as_json(json.loads(str(figure.to_json())))
-        for key, figure in charts_by_key(sections).items()
-    }
+    charts = charts_by_key(sections)
+    drawn = {trial for chart in charts.values() for trial in chart.trials()}
+    texts = trial_texts(evidence, drawn)
+    data = as_json(chart_data(charts))
     sections = [section._replace(figures={}) for section in sections]  # they take much memory
 
     pieces = fill_in_pieces(
@@ -69,19 +66,20 @@ def _pieces(evidence: Evidence) -> Iterator[bytes]:
         title=page_title(evidence),
         sections=sections,
         ledger=as_json([number.as_json() for number in ledger.values()]),
-        figures=figures,
-        trial_texts=as_json(trial_texts(evidence)),
+        chart_data=data,
+        trial_texts=as_json(texts._asdict()),
         style=read_template("page.css"),
+        chart_style=read_template("chart.css"),
         script=read_template("page.js"),
-        plotly=Markup(get_plotlyjs()),
+        chart_script=read_template("chart.js"),
     )
     for piece in pieces:
         yield piece.encode()
 
 
-def charts_by_key(sections: list[Section]) -> dict[str, go.Figure]:
+def charts_by_key(sections: list[Section]) -> dict[str, Chart]:
     """Return the charts of all sections. Raise ValueError for a key that two sections use."""
-    charts: dict[str, go.Figure] = {}
+    charts: dict[str, Chart] = {}
     for section in sections:
         if shared := charts.keys() & section.figures.keys():
             raise ValueError(f"two sections have charts with the keys {sorted(shared)}")

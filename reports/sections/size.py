@@ -1,8 +1,6 @@
 """The section "Accuracy and sensitivity against size": one chart for each measure."""
 
-from html import escape
-
-import plotly.graph_objects as go
+import re
 
 from reports.charts.axes import (
     ACCURACY,
@@ -11,7 +9,9 @@ from reports.charts.axes import (
     STABILITY_AXIS,
     Axis,
 )
-from reports.charts.scatter import add_diagonal, add_published, scatter
+from reports.charts.chart import DOTTED, Chart, Line
+from reports.charts.scatter import scatter, with_line, with_published
+from reports.charts.style import QUIET
 from reports.evidence import Evidence
 from reports.law import Fits
 from reports.measures import (
@@ -34,20 +34,29 @@ def section(evidence: Evidence, fits: Fits) -> Section | None:
     return Section("size", "Accuracy and sensitivity against size", html, figures=figures)
 
 
-def _charts(evidence: Evidence) -> dict[str, go.Figure | None]:
+def _charts(evidence: Evidence) -> dict[str, Chart | None]:
     """Return the charts by key, None for a chart without a trial."""
 
-    def draw(x: Axis, y: Axis | list[Axis]) -> go.Figure | None:
-        return scatter(evidence, evidence.trials, x, y)
+    def draw(x: Axis, y: Axis | list[Axis], switch: str = "") -> Chart | None:
+        return scatter(evidence, evidence.trials, x, y, switch=switch)
 
     under_l2 = Axis(
-        "robust_l2", f"accuracy under ℓ2 changes ≤ {L2_RADIUS:g} (upper estimate)", log=False
+        "robust_l2",
+        f"accuracy under ℓ2 changes ≤ {L2_RADIUS:g} (upper estimate)",
+        log=False,
+        share=True,
     )
-    flipped = Axis("flip_rate", f"labels flipped by noise of {FLIP_RADIUS:g} data units", log=False)
+    flipped = Axis(
+        "flip_rate",
+        f"labels flipped by noise of {FLIP_RADIUS:g} data units",
+        log=False,
+        noun=f"the share of labels flipped by noise of {FLIP_RADIUS:g} data units",
+        share=True,
+    )
     calibration = Axis("ece", "expected calibration error", log=False)
 
     return {
-        "accuracy": draw(PARAMETERS, ACCURACY),
+        "accuracy": draw(PARAMETERS, ACCURACY, "measure"),
         "robust_linf": _robust_linf(evidence),
         "robust_l2": draw(PARAMETERS, under_l2),
         "sensitivity": draw(PARAMETERS, flipped),
@@ -58,7 +67,7 @@ def _charts(evidence: Evidence) -> dict[str, go.Figure | None]:
     }
 
 
-def _robust_linf(evidence: Evidence) -> go.Figure | None:
+def _robust_linf(evidence: Evidence) -> Chart | None:
     """Draw accuracy under ℓ∞ attack, one choice for each radius, beside Madry et al.'s figures
     where there are trials of their task."""
     columns = {LINF_RADIUS: "robust_linf"}
@@ -69,29 +78,31 @@ def _robust_linf(evidence: Evidence) -> go.Figure | None:
             f"accuracy under ℓ∞ changes ≤ {radius:g} (upper estimate)",
             log=False,
             label=f"{radius:g}",
+            value=f"{radius:g}",
+            share=True,
         )
         for radius, column in columns.items()
     ]
-    figure = scatter(evidence, evidence.trials, PARAMETERS, axes)
+    chart = scatter(evidence, evidence.trials, PARAMETERS, axes, switch="radius")
 
     of_their_task = (
         evidence.trials["task"].eq("mnist")
         & evidence.trials["outputs"].eq(10)
         & evidence.trials["robust_linf"].notna()
     )
-    if figure is not None and of_their_task.any():
-        _add_madry2018(figure)
-    return figure
+    if chart is not None and of_their_task.any():
+        return _with_madry2018(chart)
+    return chart
 
 
-def _add_madry2018(figure: go.Figure) -> None:
+def _with_madry2018(chart: Chart) -> Chart:
     points = madry2018()
     texts = []
     for point in points:
         approximate = ", approximate" if point.approximate else ""
         texts.append(f"{point.source}: capacity {point.capacity}, {point.attack}{approximate}")
-    add_published(
-        figure,
+    return with_published(
+        chart,
         [float(point.parameters) for point in points],
         [point.accuracy for point in points],
         texts,
@@ -99,28 +110,38 @@ def _add_madry2018(figure: go.Figure) -> None:
     )
 
 
-def _certified(evidence: Evidence) -> go.Figure | None:
+def _certified(evidence: Evidence) -> Chart | None:
     """Draw the certified mean distance against the distance found; the truth lies between them."""
-    y = Axis("stability_certified_mean", "certified distance, data units (lower bound)")
-    figure = scatter(evidence, evidence.trials, STABILITY_AXIS, y)
-    if figure is not None:
-        drawn = evidence.trials.loc[evidence.trials[y.column].gt(0), STABILITY]
-        add_diagonal(
-            figure,
-            float(drawn.min()),
-            float(drawn.max()),
-            "certified = found: no point can lie above",
-        )
-    return figure
+    y = Axis(
+        "stability_certified_mean",
+        "certified distance, data units (lower bound)",
+        noun="the certified distance",
+    )
+    chart = scatter(evidence, evidence.trials, STABILITY_AXIS, y)
+    if chart is None:
+        return None
+    drawn = evidence.trials.loc[evidence.trials[y.column].gt(0), STABILITY]
+    ends = (float(drawn.min()), float(drawn.max()))
+    label = "certified = found: no mark can lie above"
+    return with_line(chart, Line(ends, ends, QUIET, DOTTED, label=label))
 
 
-def _corruption(evidence: Evidence) -> go.Figure | None:
+def _in_address(kind: str) -> str:
+    """Return a kind of corruption as it stands in the page's address and in names of files."""
+    return re.sub(r"\W+", "-", kind)
+
+
+def _corruption(evidence: Evidence) -> Chart | None:
     """Draw accuracy under each corruption, one choice for each corruption."""
     axes = []
     for column in evidence.trials.columns:
         if not str(column).startswith("corruption_"):
             continue
         kind = column.removeprefix("corruption_")
-        title = f"accuracy under {escape(kind)}, severity {SEVERITY} of 5"
-        axes.append(Axis(column, title, log=False, label=kind))
-    return scatter(evidence, evidence.trials, PARAMETERS, axes) if axes else None
+        title = f"accuracy under {kind}, severity {SEVERITY} of 5"
+        axes.append(
+            Axis(str(column), title, log=False, label=kind, value=_in_address(kind), share=True)
+        )
+    if not axes:
+        return None
+    return scatter(evidence, evidence.trials, PARAMETERS, axes, switch="corruption")

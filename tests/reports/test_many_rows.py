@@ -32,8 +32,8 @@ def test_a_sweeps_files_are_named_once_and_not_for_every_row(
     folder = make_store(tmp_path / "store", [row(p) for p in range(10, 60)])
     evidence = read_evidence(folder)
     monkeypatch.setattr(SweepRecord, "stem", property(counted))
-    texts = trial_texts(evidence)
-    assert len(texts) == 50 and asked == ["made"]
+    texts = trial_texts(evidence, set(evidence.trials["trial_id"]))
+    assert len(texts.trials) == 50 and asked == ["made"]
 
 
 def test_a_trial_is_run_again_from_the_first_sweep_that_asked_for_it(tmp_path: Path):
@@ -46,17 +46,19 @@ def test_a_trial_is_run_again_from_the_first_sweep_that_asked_for_it(tmp_path: P
     ]
     for record in records:
         Store.open(folder).put_sweep(record)
-    texts = trial_texts(read_evidence(folder))
+    texts = trial_texts(read_evidence(folder), set(ids))
     first, second = (record.stem for record in records)
 
-    assert texts[ids[0]][-1] == (
-        f"unilaw run &#x27;{folder}/{first}.yaml&#x27; --trial {ids[0]} --store rerun"
+    def command(trial: str) -> str:
+        before, after = texts.commands[texts.trials[trial][-1]]
+        return before + trial + after
+
+    assert command(ids[0]) == (f"unilaw run '{folder}/{first}.yaml' --trial {ids[0]} --store rerun")
+    assert command(ids[1]) == (
+        f"unilaw run '{folder}/{second}.yaml' --trial {ids[1]} --store rerun"
+        f" --task-file '{folder}/{second}.py'"
     )
-    assert texts[ids[1]][-1] == (
-        f"unilaw run &#x27;{folder}/{second}.yaml&#x27; --trial {ids[1]} --store rerun"
-        f" --task-file &#x27;{folder}/{second}.py&#x27;"
-    )
-    assert texts[ids[2]][-1] == "its sweep file is not in the store"
+    assert texts.trials[ids[2]][-1] == -1
 
 
 # Lists of structs
