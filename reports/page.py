@@ -5,18 +5,23 @@ unilaw report STORE
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+import harness
 from harness.errors import UserError
 from harness.store.whole_file import write_whole
+from reports.answer import answer_sentences
 from reports.charts.trial_texts import trial_texts
 from reports.evidence import Evidence, read_evidence
-from reports.law import fit_all
+from reports.law import Fits, fit_evidence
+from reports.mailable import mailable
 from reports.sections import all_sections
+from reports.sections.chapters import in_chapters, numbered
 from reports.sections.header import page_title
 from reports.sections.section import Section, as_json, fill_in_pieces, read_template
 
@@ -53,7 +58,7 @@ def render(evidence: Evidence) -> str:
 def _pieces(evidence: Evidence) -> Iterator[bytes]:
     """Yield the page's HTML in order. As one text it would take two bytes a character, because of
     its few signs beyond ASCII, and be copied several times: gigabytes for a large store."""
-    fits = fit_all(evidence.trials)
+    fits = fit_evidence(evidence)
     sections = all_sections(evidence, fits)
 
     # Sections may state the same number; the ledger lists each key once.
@@ -62,21 +67,38 @@ def _pieces(evidence: Evidence) -> Iterator[bytes]:
         key: as_json(json.loads(str(figure.to_json())))
         for key, figure in charts_by_key(sections).items()
     }
-    sections = [section._replace(figures={}) for section in sections]  # they take much memory
 
+    def to_mail(text: str) -> Markup:
+        return Markup(mailable(str(text), evidence.store))
+
+    chapters = numbered(in_chapters(sections))
+    chapters = [
+        chapter._replace(
+            sections=[s._replace(html=to_mail(s.html), figures={}) for s in chapter.sections]
+        )
+        for chapter in chapters
+    ]
     pieces = fill_in_pieces(
         "page.html.j2",
         title=page_title(evidence),
-        sections=sections,
-        ledger=as_json([number.as_json() for number in ledger.values()]),
-        figures=figures,
-        trial_texts=as_json(trial_texts(evidence)),
+        description=mailable(_description(evidence, fits), evidence.store),
+        version=harness.__version__,
+        written=f"{datetime.now(UTC):%-d %B %Y, %H:%M} UTC",
+        chapters=chapters,
+        ledger=to_mail(as_json([number.as_json() for number in ledger.values()])),
+        figures={key: to_mail(figure) for key, figure in figures.items()},
+        trial_texts=to_mail(as_json(trial_texts(evidence))),
         style=read_template("page.css"),
         script=read_template("page.js"),
         plotly=Markup(get_plotlyjs()),
     )
     for piece in pieces:
         yield piece.encode()
+
+
+def _description(evidence: Evidence, fits: Fits) -> str:
+    """Return the answer in plain text, which a chat shows beside a link to the page."""
+    return " ".join(map(str, answer_sentences(evidence, fits)))
 
 
 def charts_by_key(sections: list[Section]) -> dict[str, go.Figure]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from reports.evidence import Evidence, records
 from reports.measures import STABILITY
+from reports.rerun import file_stems
 
 RECIPE = (
     "lr",
@@ -84,14 +85,12 @@ def _hover_lines(row: dict[str, Any]) -> tuple[str, str, str]:
 def _rerun_commands(evidence: Evidence) -> dict[str, str]:
     """Return, by trial id, the escaped command that runs the trial again, into a store of its
     own. Of several sweeps that asked for a trial, the first is run again."""
-    path = evidence.store.files.path
     commands: dict[str, str] = {}
-    for sweep in evidence.sweeps:
-        stem = sweep.stem  # a hash of all the sweep's trials
-        run = ["unilaw", "run", path(f"{stem}.yaml"), "--trial"]
+    for stem, sweep in zip(file_stems(evidence.sweeps), evidence.sweeps, strict=True):
+        run = ["unilaw", "run", f"{stem}.yaml", "--trial"]
         where = ["--store", "rerun"]
         if sweep.task_source is not None:
-            where += ["--task-file", path(f"{stem}.py")]
+            where += ["--task-file", f"{stem}.py"]
 
         before = escape(shlex.join(run))
         after = escape(shlex.join(where))

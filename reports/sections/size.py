@@ -1,5 +1,7 @@
-"""The section "Accuracy and sensitivity against size": one chart for each measure."""
+"""The sections on accuracy, on sensitivity, and on parameters per token: one chart for each
+measure, against size."""
 
+from collections.abc import Mapping
 from html import escape
 
 import plotly.graph_objects as go
@@ -26,36 +28,50 @@ from reports.published.tables import madry2018
 from reports.sections.section import Section, fill
 
 
-def section(evidence: Evidence, fits: Fits) -> Section | None:
+def accuracy(evidence: Evidence, fits: Fits) -> Section | None:
+    """Return the section on accuracy, clean and attacked."""
     if evidence.trials.empty:
         return None
-    figures = {key: chart for key, chart in _charts(evidence).items() if chart is not None}
-    html = fill("size.html.j2", figures=figures)
-    return Section("size", "Accuracy and sensitivity against size", html, figures=figures)
-
-
-def _charts(evidence: Evidence) -> dict[str, go.Figure | None]:
-    """Return the charts by key, None for a chart without a trial."""
-
-    def draw(x: Axis, y: Axis | list[Axis]) -> go.Figure | None:
-        return scatter(evidence, evidence.trials, x, y)
-
     under_l2 = Axis(
         "robust_l2", f"accuracy under ℓ2 changes ≤ {L2_RADIUS:g} (upper estimate)", log=False
     )
-    flipped = Axis("flip_rate", f"labels flipped by noise of {FLIP_RADIUS:g} data units", log=False)
     calibration = Axis("ece", "expected calibration error", log=False)
-
-    return {
-        "accuracy": draw(PARAMETERS, ACCURACY),
+    charts = {
+        "accuracy": scatter(evidence, evidence.trials, PARAMETERS, ACCURACY),
         "robust_linf": _robust_linf(evidence),
-        "robust_l2": draw(PARAMETERS, under_l2),
-        "sensitivity": draw(PARAMETERS, flipped),
-        "per_token": draw(P_OVER_TOKENS, STABILITY_AXIS),
-        "certified": _certified(evidence),
+        "robust_l2": scatter(evidence, evidence.trials, PARAMETERS, under_l2),
         "corruption": _corruption(evidence),
-        "ece": draw(PARAMETERS, calibration),
+        "ece": scatter(evidence, evidence.trials, PARAMETERS, calibration),
     }
+    return _section("accuracy", "Accuracy and loss", charts)
+
+
+def sensitivity(evidence: Evidence, fits: Fits) -> Section | None:
+    """Return the section on noise, and on certified distances beside those found."""
+    if evidence.trials.empty:
+        return None
+    flipped = Axis("flip_rate", f"labels flipped by noise of {FLIP_RADIUS:g} data units", log=False)
+    charts = {
+        "sensitivity": scatter(evidence, evidence.trials, PARAMETERS, flipped),
+        "certified": _certified(evidence),
+    }
+    return _section("sensitivity", "Sensitivity", charts)
+
+
+def per_token(evidence: Evidence, fits: Fits) -> Section | None:
+    """Return the section on stability against parameters per distinct token."""
+    if evidence.trials.empty:
+        return None
+    charts = {"per_token": scatter(evidence, evidence.trials, P_OVER_TOKENS, STABILITY_AXIS)}
+    return _section("per_token", "Parameters to tokens", charts)
+
+
+def _section(key: str, title: str, charts: Mapping[str, go.Figure | None]) -> Section | None:
+    """Return the section of these charts, None where none of them has a trial."""
+    figures = {name: chart for name, chart in charts.items() if chart is not None}
+    if not figures:
+        return None
+    return Section(key, title, fill(f"{key}.html.j2", figures=figures), figures=figures)
 
 
 def _robust_linf(evidence: Evidence) -> go.Figure | None:

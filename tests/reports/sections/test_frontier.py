@@ -15,6 +15,9 @@ import pytest
 from scipy.stats import t
 
 from reports.evidence import read_evidence
+from reports.frontier import radii
+from reports.frontier_answer import fit_frontier
+from reports.law import Fits
 from reports.page import render
 from reports.sections import frontier
 from reports.sections.section import Section
@@ -32,7 +35,7 @@ from tests.reports.stores import make_store, row
 
 
 def made(evidence) -> Section:
-    section = frontier.section(evidence, None)  # pyright: ignore[reportArgumentType]
+    section = frontier.section(evidence, Fits([], {}, [], fit_frontier(radii(evidence))))
     assert section is not None
     return section
 
@@ -345,4 +348,4 @@ def test_the_whole_page_holds_searches_beside_plain_training(tmp_path):
 
 def test_a_store_without_searches_has_no_section(tmp_path):
     evidence = read_evidence(make_store(tmp_path / "store", [row()]))
-    assert frontier.section(evidence, None) is None  # pyright: ignore[reportArgumentType]
+    assert frontier.section(evidence, Fits([], {}, [])) is None
