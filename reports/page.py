@@ -3,19 +3,18 @@
 unilaw report STORE
 """
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import plotly.graph_objects as go
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 import harness
 from harness.errors import UserError
 from harness.store.whole_file import write_whole
 from reports.answer import answer_sentences
+from reports.charts.chart import Chart
+from reports.charts.page_data import chart_data
 from reports.charts.trial_texts import trial_texts
 from reports.evidence import Evidence, read_evidence
 from reports.law import Fits, fit_evidence
@@ -63,10 +62,10 @@ def _pieces(evidence: Evidence) -> Iterator[bytes]:
 
     # Sections may state the same number; the ledger lists each key once.
     ledger = {number.key: number for section in sections for number in section.numbers}
-    figures = {
-        key: as_json(json.loads(str(figure.to_json())))
-        for key, figure in charts_by_key(sections).items()
-    }
+    charts = charts_by_key(sections)
+    drawn = {trial for chart in charts.values() for trial in chart.trials()}
+    texts = trial_texts(evidence, drawn)
+    data = as_json(chart_data(charts))
 
     def to_mail(text: str) -> Markup:
         return Markup(mailable(str(text), evidence.store))
@@ -86,11 +85,12 @@ def _pieces(evidence: Evidence) -> Iterator[bytes]:
         written=f"{datetime.now(UTC):%-d %B %Y, %H:%M} UTC",
         chapters=chapters,
         ledger=to_mail(as_json([number.as_json() for number in ledger.values()])),
-        figures={key: to_mail(figure) for key, figure in figures.items()},
-        trial_texts=to_mail(as_json(trial_texts(evidence))),
+        chart_data=to_mail(data),
+        trial_texts=to_mail(as_json(texts._asdict())),
         style=read_template("page.css"),
+        chart_style=read_template("chart.css"),
         script=read_template("page.js"),
-        plotly=Markup(get_plotlyjs()),
+        chart_script=read_template("chart.js"),
     )
     for piece in pieces:
         yield piece.encode()
@@ -101,9 +101,9 @@ def _description(evidence: Evidence, fits: Fits) -> str:
     return " ".join(map(str, answer_sentences(evidence, fits)))
 
 
-def charts_by_key(sections: list[Section]) -> dict[str, go.Figure]:
+def charts_by_key(sections: list[Section]) -> dict[str, Chart]:
     """Return the charts of all sections. Raise ValueError for a key that two sections use."""
-    charts: dict[str, go.Figure] = {}
+    charts: dict[str, Chart] = {}
     for section in sections:
         if shared := charts.keys() & section.figures.keys():
             raise ValueError(f"two sections have charts with the keys {sorted(shared)}")

@@ -14,7 +14,7 @@ from reports.rerun import file_stems
 from reports.sections.attack_checks import check_attacks
 from reports.sections.counts import count_trials
 from reports.sections.section import Section, fill
-from reports.sections.slopes import slope_table
+from reports.sections.slopes import slopes_chart
 from reports.sections.untested import untested
 
 
@@ -33,7 +33,8 @@ def section(evidence: Evidence, fits: Fits) -> Section:
     found = answers(evidence, fits)
     sure = how_sure(fits)
     missing = untested(evidence, fits)
-    slopes = slope_table(fits)
+    chart = slopes_chart(evidence, fits)
+    figures = {"slopes": chart} if chart is not None else {}
     attacks = check_attacks(evidence)
 
     html = fill(
@@ -44,16 +45,16 @@ def section(evidence: Evidence, fits: Fits) -> Section:
         answers=found,
         sure=sure,
         untested=missing,
-        slopes=slopes,
+        figures=figures,
         sweeps=sweep_files(evidence),
         attacks=attacks,
         problems=evidence.problems,
     )
     numbers = [*counts.values(), *attacks.numbers(), *sure.numbers()]
-    for part in (*found, *slopes):
+    for part in found:
         numbers += part.numbers()
     numbers += [number for sentence in missing for number in sentence.numbers()]
-    return Section("answer", "", html, numbers)
+    return Section("answer", "The answer", html, numbers, figures)
 
 
 def page_title(evidence: Evidence) -> str:

@@ -1,57 +1,39 @@
-"""The slopes beside the answer: one line for each judged kind, and one for each frontier with an
-exponent of p."""
+"""The forest of slopes beside the answer: one row for each judged kind, and one for each frontier
+with an exponent of p."""
 
-from typing import NamedTuple
+from collections import Counter
 
 from reports.answer import data_name
-from reports.law import Fits
-from reports.numbers import Number
+from reports.charts.chart import Chart
+from reports.charts.forest import ForestRow, forest
+from reports.evidence import Evidence, fit_rows
+from reports.law import Fits, KindFit
+from reports.measures import STABILITY
+from reports.recipes import recipe_slopes
 
 
-class SlopeLine(NamedTuple):
-    """One slope of robustness in p. `best`: of the most robust fits found, not of plain
-    training."""
+def slopes_chart(evidence: Evidence, fits: Fits) -> Chart | None:
+    """Return the forest, the best fits found first; None without a slope."""
+    best = [fit for fit in fits.frontier if not fit.size.failure]
+    plain = [fit for fit in fits.kinds if fit.judged]
+    names = Counter(data_name(fit.family).name for fit in plain)
 
-    label: str
-    best: bool
-    slope: Number
-    low: Number
-    high: Number
-
-    def numbers(self) -> list[Number]:
-        return [self.slope, self.low, self.high]
-
-
-def slope_table(fits: Fits) -> list[SlopeLine]:
-    """Return the lines, the frontier's first."""
-    lines = []
-    for fit in fits.frontier:
-        if not fit.size.failure:
-            family, _, labels = fit.problem.partition(", ")
-            how = "exponent of p of the best fits found"
-            lines.append(
-                _line(f"{data_name(family).name}, {labels}", True, fit.problem, how, fit.size)
-            )
-    for fit in fits.kinds:
-        if fit.judged:
-            labels = fit.kind.removeprefix(f"{fit.family}, ")
-            how = "fitted stability slope of the kind"
-            label = f"{data_name(fit.family).name}, {labels}"
-            lines.append(_line(label, False, fit.kind, how, fit.stability))
-    return lines
+    rows = []
+    for fit in best:
+        name = data_name(str(fit.problem).split(", ")[0]).name
+        rows.append(ForestRow(name, "best", fit.size.slope, fit.size.low, fit.size.high))
+    for fit in plain:
+        name = data_name(fit.family).name
+        label = name if names[name] == 1 else f"{name}, {fit.kind.removeprefix(f'{fit.family}, ')}"
+        slope = fit.stability
+        marks = _recipes(evidence, fit)
+        rows.append(ForestRow(label, "plain", slope.slope, slope.low, slope.high, marks))
+    return forest(rows)
 
 
-def _line(label: str, best: bool, key: str, how: str, fitted) -> SlopeLine:
-    """Return the line of a fit with slope, low, high and trials."""
-    way = "best" if best else "plain"
-    numbers = [
-        Number(
-            f"answer:{key}:{way} {name}",
-            getattr(fitted, name),
-            f"{how}, {name}",
-            fitted.trials,
-            "signed",
-        )
-        for name in ("slope", "low", "high")
-    ]
-    return SlopeLine(label, best, *numbers)
+def _recipes(evidence: Evidence, fit: KindFit) -> tuple[tuple[str, float], ...]:
+    """Return the slope of each recipe, where the kind has several."""
+    slopes = recipe_slopes(fit_rows(evidence.trials, fit.kind), STABILITY)
+    if len(slopes) < 2:
+        return ()
+    return tuple((recipe or "no recipe named", s.slope) for recipe, s in slopes.items())

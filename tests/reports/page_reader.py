@@ -17,6 +17,10 @@ def section_of(part: ModuleType, store: Path) -> Section | None:
     return part.section(evidence, fit_evidence(evidence))
 
 
+HIDDEN = ("script", "style", "title", "svg")
+"""Elements whose text is no prose."""
+
+
 class Page(HTMLParser):
     """What the tests read from the HTML: scripts by id or key, <data> elements, table cells, and
     visible text."""
@@ -31,10 +35,11 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attrs):
         a = dict(attrs)
         loaded = ("src", "href", "action", "srcset") if tag != "a" else ()
-        self.links += [v for k, v in attrs if k in loaded]
+        targets = [v for k, v in attrs if k in loaded]
+        self.links += [target for target in targets if not target.startswith("#")]
         if tag == "script":
             self._script = a.get("data-key") or a.get("id") or "code"
-        self._hidden += tag in ("script", "style", "title")
+        self._hidden += tag in HIDDEN
         if tag == "data":
             self._data = (a["data-key"], a["value"])
         if tag == "tr":
@@ -43,7 +48,7 @@ class Page(HTMLParser):
             self._column = a.get("data-column")
 
     def handle_endtag(self, tag):
-        self._hidden -= tag in ("script", "style", "title")
+        self._hidden -= tag in HIDDEN
         if tag == "script":
             self._script = None
         if tag == "td":

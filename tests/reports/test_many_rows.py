@@ -34,8 +34,8 @@ def test_a_sweeps_files_are_named_once_and_not_for_every_row(
     Store.open(folder).put_sweep(other)
     evidence = read_evidence(folder)
     monkeypatch.setattr(SweepRecord, "stem", property(counted))
-    texts = trial_texts(evidence)
-    assert len(texts) == 50 and asked == ["made", "made"]
+    texts = trial_texts(evidence, set(evidence.trials["trial_id"]))
+    assert len(texts.trials) == 50 and asked == ["made", "made"]
 
 
 def test_a_trial_is_run_again_from_the_first_sweep_that_asked_for_it(tmp_path: Path):
@@ -48,13 +48,17 @@ def test_a_trial_is_run_again_from_the_first_sweep_that_asked_for_it(tmp_path: P
     ]
     for record in records:
         Store.open(folder).put_sweep(record)
-    texts = trial_texts(read_evidence(folder))
+    texts = trial_texts(read_evidence(folder), set(ids))
 
-    assert texts[ids[0]][-1] == f"unilaw run one.yaml --trial {ids[0]} --store rerun"
-    assert texts[ids[1]][-1] == (
+    def command(trial: str) -> str:
+        before, after = texts.commands[texts.trials[trial][-1]]
+        return before + trial + after
+
+    assert command(ids[0]) == f"unilaw run one.yaml --trial {ids[0]} --store rerun"
+    assert command(ids[1]) == (
         f"unilaw run two.yaml --trial {ids[1]} --store rerun --task-file two.py"
     )
-    assert texts[ids[2]][-1] == "its sweep file is not in the store"
+    assert texts.trials[ids[2]][-1] == -1
 
 
 # Lists of structs

@@ -84,9 +84,8 @@ def answer(key: str, used: pd.DataFrame, ledger: dict) -> float:
     if name == "largest":
         return used["p"].max()
 
-    end = {"growth": "slope", "plain slope": "slope"}.get(name, name.removeprefix("plain "))
-    slope = ledger[f"law:{group}:stability_attack_mean:{end}"]["value"]
-    return slope if name.startswith("plain") else 10**slope - 1
+    end = {"growth": "slope"}.get(name, name)
+    return 10 ** ledger[f"law:{group}:stability_attack_mean:{end}"]["value"] - 1
 
 
 def first_screen(tmp_path, rows, *sweeps: SweepRecord) -> tuple[Page, str]:
