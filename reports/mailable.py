@@ -22,8 +22,8 @@ PATTERN = re.compile(
     r"|(?P<windows>\b[A-Za-z]:(?:\\+[\w.+@-]+){2,})"
     r"|(?P<address>\b(?:10|127|172|192)(?:\.\d{1,3}){3}\b|\bip(?:-\d{1,3}){4}\b[\w.-]*)",
 )
-"""What gives a place away. Base64 is matched to be kept as it is. Warnings are listed with … in place
-of their digits, hence s…://."""
+"""What gives a place away. Base64 is matched to be kept as it is. Warnings are listed with … in
+place of their digits, hence s…://."""
 SHORTEST_NAME = 3
 """Letters of a user's or a machine's name that are looked for. A machine's name must hold a digit,
 dot or dash, too: others are words."""
