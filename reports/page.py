@@ -4,16 +4,23 @@ unilaw report STORE
 """
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
+from markupsafe import Markup
+
+import harness
 from harness.errors import UserError
 from harness.store.whole_file import write_whole
+from reports.answer import answer_sentences
 from reports.charts.chart import Chart
 from reports.charts.page_data import chart_data
 from reports.charts.trial_texts import trial_texts
 from reports.evidence import Evidence, read_evidence
-from reports.law import fit_all
+from reports.law import Fits, fit_evidence
+from reports.mailable import mailable
 from reports.sections import all_sections
+from reports.sections.chapters import in_chapters, numbered
 from reports.sections.header import page_title
 from reports.sections.section import Section, as_json, fill_in_pieces, read_template
 
@@ -50,7 +57,7 @@ def render(evidence: Evidence) -> str:
 def _pieces(evidence: Evidence) -> Iterator[bytes]:
     """Yield the page's HTML in order. As one text it would take two bytes a character, because of
     its few signs beyond ASCII, and be copied several times: gigabytes for a large store."""
-    fits = fit_all(evidence.trials)
+    fits = fit_evidence(evidence)
     sections = all_sections(evidence, fits)
 
     # Sections may state the same number; the ledger lists each key once.
@@ -59,15 +66,27 @@ def _pieces(evidence: Evidence) -> Iterator[bytes]:
     drawn = {trial for chart in charts.values() for trial in chart.trials()}
     texts = trial_texts(evidence, drawn)
     data = as_json(chart_data(charts))
-    sections = [section._replace(figures={}) for section in sections]  # they take much memory
 
+    def to_mail(text: str) -> Markup:
+        return Markup(mailable(str(text), evidence.store))
+
+    chapters = numbered(in_chapters(sections))
+    chapters = [
+        chapter._replace(
+            sections=[s._replace(html=to_mail(s.html), figures={}) for s in chapter.sections]
+        )
+        for chapter in chapters
+    ]
     pieces = fill_in_pieces(
         "page.html.j2",
         title=page_title(evidence),
-        sections=sections,
-        ledger=as_json([number.as_json() for number in ledger.values()]),
-        chart_data=data,
-        trial_texts=as_json(texts._asdict()),
+        description=mailable(_description(evidence, fits), evidence.store),
+        version=harness.__version__,
+        written=f"{datetime.now(UTC):%-d %B %Y, %H:%M} UTC",
+        chapters=chapters,
+        ledger=to_mail(as_json([number.as_json() for number in ledger.values()])),
+        chart_data=to_mail(data),
+        trial_texts=to_mail(as_json(texts._asdict())),
         style=read_template("page.css"),
         chart_style=read_template("chart.css"),
         script=read_template("page.js"),
@@ -75,6 +94,11 @@ def _pieces(evidence: Evidence) -> Iterator[bytes]:
     )
     for piece in pieces:
         yield piece.encode()
+
+
+def _description(evidence: Evidence, fits: Fits) -> str:
+    """Return the answer in plain text, which a chat shows beside a link to the page."""
+    return " ".join(map(str, answer_sentences(evidence, fits)))
 
 
 def charts_by_key(sections: list[Section]) -> dict[str, Chart]:

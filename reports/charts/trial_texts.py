@@ -12,6 +12,7 @@ import pandas as pd
 
 from reports.evidence import Evidence, records
 from reports.measures import STABILITY
+from reports.rerun import file_stems
 
 STABILITY_ERROR = "stability_attack_se"
 COLUMNS = (
@@ -97,15 +98,13 @@ def _rerun_commands(
 ) -> tuple[list[tuple[str, str]], dict[str, int]]:
     """Return the commands that run a trial again, into a store of its own, and which of them each
     trial has. Of several sweeps that asked for a trial, the first is run again."""
-    path = evidence.store.files.path
     commands: list[tuple[str, str]] = []
     command_of: dict[str, int] = {}
-    for sweep in evidence.sweeps:
-        stem = sweep.stem  # a hash of all the sweep's trials
-        run = ["unilaw", "run", path(f"{stem}.yaml"), "--trial"]
+    for stem, sweep in zip(file_stems(evidence.sweeps), evidence.sweeps, strict=True):
+        run = ["unilaw", "run", f"{stem}.yaml", "--trial"]
         where = ["--store", "rerun"]
         if sweep.task_source is not None:
-            where += ["--task-file", path(f"{stem}.py")]
+            where += ["--task-file", f"{stem}.py"]
 
         for trial in drawn & set(sweep.trials):
             command_of.setdefault(trial, len(commands))

@@ -1,6 +1,8 @@
-"""The section "Accuracy and sensitivity against size": one chart for each measure."""
+"""The sections on accuracy, on sensitivity, and on parameters per token: one chart for each
+measure, against size."""
 
 import re
+from collections.abc import Mapping
 
 from reports.charts.axes import (
     ACCURACY,
@@ -26,26 +28,31 @@ from reports.published.tables import madry2018
 from reports.sections.section import Section, fill
 
 
-def section(evidence: Evidence, fits: Fits) -> Section | None:
+def accuracy(evidence: Evidence, fits: Fits) -> Section | None:
+    """Return the section on accuracy, clean and attacked."""
     if evidence.trials.empty:
         return None
-    figures = {key: chart for key, chart in _charts(evidence).items() if chart is not None}
-    html = fill("size.html.j2", figures=figures)
-    return Section("size", "Accuracy and sensitivity against size", html, figures=figures)
-
-
-def _charts(evidence: Evidence) -> dict[str, Chart | None]:
-    """Return the charts by key, None for a chart without a trial."""
-
-    def draw(x: Axis, y: Axis | list[Axis], switch: str = "") -> Chart | None:
-        return scatter(evidence, evidence.trials, x, y, switch=switch)
-
     under_l2 = Axis(
         "robust_l2",
         f"accuracy under ℓ2 changes ≤ {L2_RADIUS:g} (upper estimate)",
         log=False,
         share=True,
     )
+    calibration = Axis("ece", "expected calibration error", log=False)
+    charts = {
+        "accuracy": scatter(evidence, evidence.trials, PARAMETERS, ACCURACY, switch="measure"),
+        "robust_linf": _robust_linf(evidence),
+        "robust_l2": scatter(evidence, evidence.trials, PARAMETERS, under_l2),
+        "corruption": _corruption(evidence),
+        "ece": scatter(evidence, evidence.trials, PARAMETERS, calibration),
+    }
+    return _section("accuracy", "Accuracy and loss", charts)
+
+
+def sensitivity(evidence: Evidence, fits: Fits) -> Section | None:
+    """Return the section on noise, and on certified distances beside those found."""
+    if evidence.trials.empty:
+        return None
     flipped = Axis(
         "flip_rate",
         f"labels flipped by noise of {FLIP_RADIUS:g} data units",
@@ -53,18 +60,28 @@ def _charts(evidence: Evidence) -> dict[str, Chart | None]:
         noun=f"the share of labels flipped by noise of {FLIP_RADIUS:g} data units",
         share=True,
     )
-    calibration = Axis("ece", "expected calibration error", log=False)
-
-    return {
-        "accuracy": draw(PARAMETERS, ACCURACY, "measure"),
-        "robust_linf": _robust_linf(evidence),
-        "robust_l2": draw(PARAMETERS, under_l2),
-        "sensitivity": draw(PARAMETERS, flipped),
-        "per_token": draw(P_OVER_TOKENS, STABILITY_AXIS),
+    charts = {
+        "sensitivity": scatter(evidence, evidence.trials, PARAMETERS, flipped),
         "certified": _certified(evidence),
-        "corruption": _corruption(evidence),
-        "ece": draw(PARAMETERS, calibration),
     }
+    return _section("sensitivity", "Sensitivity", charts)
+
+
+def per_token(evidence: Evidence, fits: Fits) -> Section | None:
+    """Return the section on stability against parameters per distinct token."""
+    if evidence.trials.empty:
+        return None
+    charts = {"per_token": scatter(evidence, evidence.trials, P_OVER_TOKENS, STABILITY_AXIS)}
+    return _section("per_token", "Parameters to tokens", charts)
+
+
+def _section(key: str, title: str, charts: Mapping[str, Chart | None]) -> Section | None:
+    """Return the section of these charts, None where none of them has a trial."""
+    figures = {name: chart for name, chart in charts.items() if chart is not None}
+    if not figures:
+        return None
+    numbers = [number for chart in figures.values() for number in chart.numbers()]
+    return Section(key, title, fill(f"{key}.html.j2", figures=figures), numbers, figures)
 
 
 def _robust_linf(evidence: Evidence) -> Chart | None:

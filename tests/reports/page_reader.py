@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 from reports.evidence import read_evidence
-from reports.law import fit_all
+from reports.law import fit_evidence
 from reports.sections.section import Section
 
 
@@ -14,7 +14,7 @@ def section_of(part: ModuleType, store: Path) -> Section | None:
     """Return what a module of `reports.sections` makes of the store: a fifth of the time that the
     whole page takes."""
     evidence = read_evidence(store)
-    return part.section(evidence, fit_all(evidence.trials))
+    return part.section(evidence, fit_evidence(evidence))
 
 
 HIDDEN = ("script", "style", "title", "svg")
@@ -34,7 +34,8 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         a = dict(attrs)
-        targets = [v for k, v in attrs if k in ("src", "href", "action", "srcset")]
+        loaded = ("src", "href", "action", "srcset") if tag != "a" else ()
+        targets = [v for k, v in attrs if k in loaded]
         self.links += [target for target in targets if not target.startswith("#")]
         if tag == "script":
             self._script = a.get("data-key") or a.get("id") or "code"

@@ -63,8 +63,10 @@ def test_small_stores_give_a_correct_page(tmp_path, rows):
     prose = " ".join(" ".join(page.text).split())
     counts = {key: float(value) for key, value, _ in page.data}
     assert counts["count:ok"] == sum(r["status"] == "ok" for r in rows)
-    assert counts["count:failed"] == sum(r["status"] == "failed" for r in rows)
-    assert "nan" not in prose.lower().split() and "not tested here" in prose or len(rows) > 4
+    assert counts.get("count:failed", 0) == sum(r["status"] == "failed" for r in rows)
+    assert "nan" not in prose.lower().split()
+    silent = ("No answer for", "nothing to fit", "the law's order is not tested here")
+    assert any(words in prose for words in silent) or len(rows) > 4
     for key, text in page.scripts.items():
         if key != "code":
             json.loads(text)
@@ -102,7 +104,7 @@ def test_whatever_a_user_can_name_is_escaped(tmp_path):
 @pytest.mark.slow
 def test_the_page_asks_the_network_for_nothing(rich):
     page, _ = rich
-    assert page.links == []
+    assert [link for link in page.links if not link.startswith("data:image/png;")] == []
 
 
 @pytest.mark.slow
