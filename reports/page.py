@@ -1,81 +1,63 @@
-"""Write the report, one HTML file that makes no network request: evidence → fits → sections → page.
+"""Make the report's page, one HTML file that makes no network request: evidence → fits → sections
+→ page.
 
-unilaw report STORE
+    html = render(read_evidence(STORE))
 """
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from harness.errors import UserError
-from harness.store.whole_file import write_whole
 from reports.charts.trial_texts import trial_texts
-from reports.evidence import Evidence, read_evidence
+from reports.comparison import Comparison
+from reports.evidence import Evidence
 from reports.law import fit_all
-from reports.sections import all_sections
+from reports.ledger import in_order, ledger
+from reports.sections import all_sections, comparison
 from reports.sections.header import page_title
 from reports.sections.section import Section, as_json, fill_in_pieces, read_template
-
-
-def write_report(where: str | Path, target: Path | None = None) -> str:
-    """Read the store, fit, write the page and return where it is: `target`, or _report.html in the
-    store. The page appears in one rename.
-
-    Raise UserError when there is no store, or when the target cannot be written.
-    """
-    evidence = read_evidence(where)
-    content = b"".join(_pieces(evidence))
-    if target is None:
-        try:
-            return evidence.store.put_report(content)
-        except UserError as e:
-            raise UserError(f"{e}; write the report elsewhere with -o FILE.html") from None
-    if target.is_dir():
-        raise UserError(f"the report '{target}' is a folder; name a file")
-
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, content)
-    except OSError as e:
-        raise UserError(f"the report '{target}' cannot be written: {e.strerror}") from None
-    return str(target)
+from reports.sweep_texts import sweep_texts
 
 
 def render(evidence: Evidence) -> str:
     """Return the HTML of the page: its sections, the ledger of their numbers, and their charts."""
-    return b"".join(_pieces(evidence)).decode()
+    return b"".join(pieces(evidence)).decode()
 
 
-def _pieces(evidence: Evidence) -> Iterator[bytes]:
-    """Yield the page's HTML in order. As one text it would take two bytes a character, because of
+def pieces(evidence: Evidence, compared: Comparison | None = None) -> Iterator[bytes]:
+    """Yield the page's HTML in order. compared: what changed between two stores, for a section of
+    its own after the header. As one text it would take two bytes a character, because of
     its few signs beyond ASCII, and be copied several times: gigabytes for a large store."""
     fits = fit_all(evidence.trials)
     sections = all_sections(evidence, fits)
+    if compared is not None:
+        sections.insert(1, comparison.section(compared))
 
-    # Sections may state the same number; the ledger lists each key once.
-    ledger = {number.key: number for section in sections for number in section.numbers}
+    numbers = [number for section in sections for number in section.numbers]
+    order = in_order(evidence.all_trials)["trial_id"].tolist() if numbers else []
     figures = {
         key: as_json(json.loads(str(figure.to_json())))
         for key, figure in charts_by_key(sections).items()
     }
     sections = [section._replace(figures={}) for section in sections]  # they take much memory
 
-    pieces = fill_in_pieces(
+    filled = fill_in_pieces(
         "page.html.j2",
         title=page_title(evidence),
         sections=sections,
-        ledger=as_json([number.as_json() for number in ledger.values()]),
+        sweep_texts=as_json(sweep_texts(evidence)),
+        ledger=as_json(ledger(numbers, order)),
         figures=figures,
         trial_texts=as_json(trial_texts(evidence)),
         style=read_template("page.css"),
         script=read_template("page.js"),
+        trials_script=read_template("trials.js"),
         plotly=Markup(get_plotlyjs()),
     )
-    for piece in pieces:
+    for piece in filled:
         yield piece.encode()
 
 

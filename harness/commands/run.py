@@ -14,32 +14,39 @@ from harness.terminal.options import (
     RayAddress,
     RetryFailed,
     RowStore,
-    SweepArgument,
     TaskFile,
 )
+from harness.terminal.page_options import FromPage, ReadPagesSources, SweepOrNone, named_sweep
 from harness.terminal.streams import say
 
 
 def run(
-    sweep: SweepArgument,
+    sweep: SweepOrNone = None,
+    from_page: FromPage = None,
     store: RowStore = None,
     address: RayAddress = None,
     inline: Inline = False,
     task_file: TaskFile = None,
     trial: OneTrial = None,
     retry_failed: RetryFailed = False,
+    read_sources: ReadPagesSources = False,
 ) -> None:
     """Run what the store does not have yet. Exits with 1 when trials failed."""
     from harness.planning.cores import refuse_more_cores_than_here
     from harness.planning.plan import cost_cells, refuse_what_cannot_fit, say_uncounted
     from harness.run import how_to_go_on
     from harness.run import run as run_sweep
+    from harness.sweeps.from_page import sweep_in_page
     from harness.sweeps.sweep import load_sweep
     from harness.terminal.progress import Progress
     from harness.terminal.refusals import create_store, refuse_inline_on_a_cluster
 
     refuse_inline_on_a_cluster(inline, address)
-    loaded = load_sweep(sweep, refs_of(task_file), say)
+    refs = refs_of(task_file)
+    if from_page is not None:
+        loaded = sweep_in_page(from_page, sweep, refs, read_sources, say)
+    else:
+        loaded = load_sweep(named_sweep(sweep, read_sources), refs, say)
     if trial is not None:
         loaded = loaded.only(trial)
     if address is None:

@@ -63,17 +63,6 @@ CompactTarget = Annotated[
     ),
 ]
 
-ReportFile = Annotated[
-    Path | None,
-    typer.Option(
-        "-o",
-        "--output",
-        metavar="FILE.html",
-        help="Default: STORE/_report.html.",
-        callback=_of_file,
-    ),
-]
-
 TaskFile = Annotated[
     Path | None,
     typer.Option(

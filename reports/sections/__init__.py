@@ -11,6 +11,7 @@ from reports.sections import (
     binding,
     caveats,
     changed_tokens,
+    chosen_rows,
     claims,
     collapse,
     data_sets,
@@ -32,6 +33,7 @@ from reports.sections.section import Section
 
 SECTIONS = (
     header,
+    chosen_rows,
     frontier,
     law,
     firmness,

@@ -77,9 +77,3 @@ for (const script of document.querySelectorAll("script.figure")) {
   if (folded && !folded.open) folded.addEventListener("toggle", () => draw(script), {once: true});
   else draw(script);
 }
-
-document.getElementById("filter")?.addEventListener("input", event => {
-  const wanted = event.target.value.toLowerCase();
-  for (const row of document.querySelectorAll(".trials tbody tr"))
-    row.hidden = !row.textContent.toLowerCase().includes(wanted);
-});

@@ -108,7 +108,7 @@ def test_every_point_of_every_chart_is_a_row(rich, chart):
 @pytest.mark.slow
 def test_fitted_lines_have_the_fitted_slope_and_guides_the_laws(rich):
     page, _ = rich
-    ledger = {n["key"]: n["value"] for n in json.loads(page.scripts["ledger"])}
+    ledger = {key: n["value"] for key, n in page.ledger().items()}
     for chart, column, order in (
         ("law", "stability_attack_mean", 0.5),
         ("lipschitz", "lip_lower", -0.5),
