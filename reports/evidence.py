@@ -209,10 +209,12 @@ def _derive(ok: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
     lucky seeds.
     """
     t = with_kinds(ok)
-    t["curve"] = t["kind"] + " " + t["settings_json"]
+    # as Python texts: Arrow's are slow to group by
+    t["curve"] = (t["kind"] + " " + t["settings_json"]).astype(object)
     size = "p=" + t["p"].astype("Int64").astype(str)
     # Models trained elsewhere are not seeds of one another, even where their sizes are equal.
-    t["cell"] = t["curve"] + " " + size.mask(t["stop_reason"].eq(NOT_TRAINED), t["config_json"])
+    size = size.mask(t["stop_reason"].eq(NOT_TRAINED), t["config_json"])
+    t["cell"] = (t["curve"] + " " + size).astype(object)
     t["x_law"] = t["p"] / (t["n"] * t["d_ambient"])
 
     lost = set(zip(failed["task"], failed["config_json"], strict=True))

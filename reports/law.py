@@ -12,11 +12,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from reports.evidence import fit_rows
+from reports.evidence import NOT_TRAINED, fit_rows
 from reports.fits.collapse import TESTS, Collapse, fit_collapse
 from reports.fits.forms import Forms, fit_forms
 from reports.fits.slope import Slope, fit_slope, pooled_spread
-from reports.kinds import NOT_TRAINED
 from reports.measures import LOWER, MEASURES, RADIUS, STABILITY
 from reports.verdicts import CAME_TRAINED, STOPPED_AT_NOISE, SlopeVerdict, judge
 

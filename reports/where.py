@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from harness.errors import UserError, did_you_mean
 from harness.store.schema import arrow_schema
@@ -83,9 +84,8 @@ def refuse_nothing(rows: pd.DataFrame, conditions: Sequence[Condition]) -> None:
 
 def _field(rows: pd.DataFrame, condition: Condition) -> pd.Series:
     """Return the values of a condition's field, one for each row, None where a row has none."""
-    columns = [
-        name for name in rows.columns if name in arrow_schema().names and _is_single(rows[name])
-    ]
+    single = {f.name for f in arrow_schema() if not pa.types.is_nested(f.type)}
+    columns = [name for name in rows.columns if name in single]
     if condition.field in columns:
         return rows[condition.field]
 
@@ -101,14 +101,6 @@ def _field(rows: pd.DataFrame, condition: Condition) -> pd.Series:
         )
     found = np.array([_plain(config.get(condition.field)) for config in configs], dtype=object)
     return pd.Series(found[codes], index=rows.index).infer_objects()
-
-
-def _is_single(column: pd.Series) -> bool:
-    """Return whether the column holds single values: lists cannot be compared."""
-    first = column.dropna().iloc[:1]
-    return not isinstance(column.dtype, pd.ArrowDtype) and not any(
-        isinstance(value, np.ndarray | list) for value in first
-    )
 
 
 def _plain(value: Any) -> Any:

@@ -15,10 +15,10 @@ def report(
     stores: StoresArgument,
     output: ReportFile = None,
     format: ReportFormat = None,
-    where: Where = [],  # noqa: B006  # typer's way to give an option several times
+    where: Where = None,
     compare: Compare = False,
 ) -> None:
     """Fit the rows and write one file: a self-contained page, or sentences, figures or rows."""
     from reports.command import make_report
 
-    typer.echo(make_report(stores, output, format, where, compare))
+    typer.echo(make_report(stores, output, format, where or (), compare))

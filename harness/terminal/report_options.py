@@ -49,7 +49,7 @@ ReportFormat = Annotated[
 ]
 
 Where = Annotated[
-    list[str],
+    list[str] | None,
     typer.Option(
         "--where",
         metavar="FIELD=VALUE",
