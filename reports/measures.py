@@ -99,26 +99,23 @@ def with_measures(trials: pd.DataFrame) -> pd.DataFrame:
     accuracy under that corruption at severity SEVERITY.
     """
     t = trials.copy()
-    noise = t["noise_radii"]
+    flips = _alike(t["noise_radii"], t["noise_flip_rate"])
+    shifts = _alike(t["noise_radii"], t["noise_kl"])
     derived = {
-        "flip_rate": _per_row(_at(FLIP_RADIUS), noise, t["noise_flip_rate"]),
-        "kl_noise": _per_row(_at(FLIP_RADIUS), noise, t["noise_kl"]),
+        "flip_rate": _per_row(_at(FLIP_RADIUS), flips, len(t)),
+        "kl_noise": _per_row(_at(FLIP_RADIUS), shifts, len(t)),
         "kl_far_token": _far_token(t["token_changes"]),
     }
 
     linf_radii = _in_boxes(t["robust_linf_radii"], t["robust_linf_box"])
-    curves = {
-        "linf": (linf_radii, t["robust_accuracy_linf"], LINF_RADIUS),
-        "l2": (t["robust_l2_radii"], t["robust_accuracy_l2"], L2_RADIUS),
-    }
-    for name, (radii, accuracies, wanted) in curves.items():
-        derived[f"robust_{name}"] = _per_row(_nearest_to(wanted), radii, accuracies)
-        derived[f"robust_{name}_radius"] = _per_row(_radius_nearest_to(wanted), radii, accuracies)
-        derived[f"robust_area_{name}"] = _per_row(_mean_over_radii, radii, accuracies)
+    linf = _alike(linf_radii, t["robust_accuracy_linf"])
+    l2 = _alike(t["robust_l2_radii"], t["robust_accuracy_l2"])
+    for name, curves, wanted in (("linf", linf, LINF_RADIUS), ("l2", l2, L2_RADIUS)):
+        derived[f"robust_{name}"] = _per_row(_nearest_to(wanted), curves, len(t))
+        derived[f"robust_{name}_radius"] = _per_row(_radius_nearest_to(wanted), curves, len(t))
+        derived[f"robust_area_{name}"] = _per_row(_mean_over_radii, curves, len(t))
     for radius in SMALLER_RADII:
-        derived[f"robust_linf_{radius:g}"] = _per_row(
-            _nearest_to(radius), linf_radii, t["robust_accuracy_linf"]
-        )
+        derived[f"robust_linf_{radius:g}"] = _per_row(_nearest_to(radius), linf, len(t))
 
     derived |= _accuracy_under_corruptions(t["corruptions"])
 
@@ -154,19 +151,34 @@ Take = Callable[[np.ndarray, np.ndarray], np.ndarray | float]
 one for all."""
 
 
-def _per_row(take: Take, radii: Sequence[Any], values: Sequence[Any]) -> np.ndarray:
-    """Return (rows,) `take` of each row's radii and values; NaN where the row has none, or not as
-    many of each. Rows with the same radii are taken together: a store has few sets of radii."""
-    alike: dict[bytes, list[int]] = {}
+class Alike(NamedTuple):
+    """The rows (N,) that share their radii (k,), with the values (N, k) at them."""
+
+    rows: list[int]
+    radii: np.ndarray
+    values: np.ndarray
+
+
+def _alike(radii: Sequence[Any], values: Sequence[Any]) -> list[Alike]:
+    """Return the rows in groups of equal radii, without those that have none, or not as many radii
+    as values. A store has few sets of radii, so what is asked of a group is asked once."""
     own_radii = [_array(r) for r in radii]
     own_values = [_array(v) for v in values]
+    rows_of: dict[bytes, list[int]] = {}
     for k, (r, v) in enumerate(zip(own_radii, own_values, strict=True)):
         if len(r) and len(r) == len(v):
-            alike.setdefault(r.tobytes(), []).append(k)
+            rows_of.setdefault(r.tobytes(), []).append(k)
+    return [
+        Alike(rows, own_radii[rows[0]], np.array([own_values[k] for k in rows]))
+        for rows in rows_of.values()
+    ]
 
-    taken = np.full(len(own_radii), np.nan)
-    for rows in alike.values():
-        taken[rows] = take(own_radii[rows[0]], np.array([own_values[k] for k in rows]))
+
+def _per_row(take: Take, curves: list[Alike], rows: int) -> np.ndarray:
+    """Return (rows,) what is taken of each row's radii and values; NaN where the row has none."""
+    taken = np.full(rows, np.nan)
+    for own in curves:
+        taken[own.rows] = take(own.radii, own.values)
     return taken
 
 

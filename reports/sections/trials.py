@@ -99,21 +99,21 @@ def _columns(evidence: Evidence) -> list[str]:
 def cell_means(trials: pd.DataFrame) -> pd.DataFrame:
     """Return one line for each cell, in the order of the trials: the number of its trials, the
     means of its numbers, and its texts, "several" where they differ."""
-    cells = trials.groupby("cell", sort=False)
-    table: dict[str, pd.Series] = {"trials": cells.size()}
+    cell = pd.factorize(trials["cell"])[0]
+    table: dict[str, pd.Series] = {"trials": trials["cell"].groupby(cell).size()}
     for name in COLUMNS:
         if name in ("trial_id", "seed"):
             continue
         column = trials[name]
         if name in BOOLEANS:
-            share = column.astype("boolean").astype(float).groupby(trials["cell"], sort=False)
-            table[name] = share.mean().map(_all_or_some, na_action="ignore")
+            shares = column.astype("boolean").astype(float).groupby(cell).mean()
+            table[name] = shares.map(_all_or_some, na_action="ignore")
         elif _is_numeric(column, name):
-            table[name] = column.astype(float).groupby(trials["cell"], sort=False).mean()
+            table[name] = column.astype(float).groupby(cell).mean()
         else:
-            same = cells[name].nunique() <= 1
-            table[name] = cells[name].first().where(same, "several")
-    return pd.DataFrame(table).reset_index(drop=True)
+            own = column.groupby(cell)
+            table[name] = own.first().where(own.nunique() <= 1, "several")
+    return pd.DataFrame(table)
 
 
 def _all_or_some(share: float) -> str:

@@ -5,6 +5,7 @@ Run alone: python -m pytest tests/sweeps/test_from_page.py
 
 import json
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -126,7 +127,7 @@ def test_with_the_flag_sources_are_read(tmp_path: Path, capsys: pytest.CaptureFi
     source = tmp_path / "notes"
     source.mkdir()
     for k in range(4):
-        (source / f"{k}.txt").write_text(f"the {k}th time upon a time " * 500)
+        (source / f"{k}.txt").write_text("".join(Random(k).choices("abcdefgh ", k=60_000)))
     fields = f'{{source: "text:{source}", stop: epochs}}'
     text = f"name: s\nseeds: [0]\ntasks:\n  - task: text\n    fixed: {fields}\n"
     trials, _ = taken(page_of(tmp_path, text), read_sources=True)
