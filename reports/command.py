@@ -10,13 +10,15 @@ from pathlib import Path
 from harness.errors import UserError, did_you_mean
 from harness.store.store import Store
 from harness.store.whole_file import write_whole
+from reports.charts.files import figures as draw
 from reports.comparison import Comparison, compare
 from reports.evidence import Evidence, read_evidence
 from reports.formats.figures import as_figures
 from reports.formats.rows import as_csv
 from reports.formats.words import as_markdown
-from reports.law import fit_all
-from reports.page import pieces
+from reports.law import fit_all, fit_evidence
+from reports.page import charts_by_key, pieces
+from reports.sections import all_sections, comparison
 
 FORMATS = ("html", "md", "json", "csv")
 SUFFIXES = {".html": "html", ".htm": "html", ".md": "md", ".json": "json", ".csv": "csv"}
@@ -29,19 +31,23 @@ def make_report(
     format: str | None = None,
     where: Sequence[str] = (),
     comparing: bool = False,
+    figures: Path | None = None,
 ) -> str:
     """Write the report on one store, or on several as one. Return what to print: where the file is,
     or the report itself where it goes to no file, as all formats but HTML do without `output`.
 
-    comparing: also say what changed from the first of two stores to the second.
+    comparing: also say what changed from the first of two stores to the second. figures: a folder
+    that gets each chart of the page as SVG and PDF.
 
-    Raise UserError for a format that does not exist or is not that of the file, for a store that
-    does not exist or holds no rows, for conditions that no row fits, and for a file that cannot be
-    written.
+    Raise UserError for a format that does not exist or is not that of the file, for options that do
+    not go together, for a store that does not exist or holds no rows, for conditions that no row
+    fits, and for a file that cannot be written.
     """
     chosen = format_of(output, format)
     if comparing:
         _refuse_to_compare(places, chosen)
+    if figures is not None and chosen != "html":
+        raise UserError(f"--figures draws the page's charts, and --format is {chosen}")
     if output is not None and output.is_dir():
         raise UserError(f"the report '{output}' is a folder; name a file")
 
@@ -49,13 +55,13 @@ def make_report(
     if not evidence.attempts:
         raise UserError(_no_rows(places))
 
-    first, *others = evidence.stores
-    compared = _compared(places, where, (first, others[0])) if comparing else None
-    content = _render(evidence, chosen, compared)
+    compared = _compared(places, where, tuple(evidence.stores)) if comparing else None
+    content = _render(evidence, chosen, compared, figures)
+    drawn = f"\nfigures: {figures}" if figures is not None else ""
     if output is not None:
-        return f"report: {_write(output, content)}"
+        return f"report: {_write(output, content)}{drawn}"
     if chosen == "html":
-        return f"report: {_write_beside(evidence, content)}"
+        return f"report: {_write_beside(evidence, content)}{drawn}"
     return content.decode().removesuffix("\n")
 
 
@@ -98,22 +104,31 @@ def _refuse_to_compare(places: Sequence[str], chosen: str) -> None:
         )
 
 
-def _compared(places: Sequence[str], where: Sequence[str], names: tuple[str, str]) -> Comparison:
+def _compared(places: Sequence[str], where: Sequence[str], names: tuple[str, ...]) -> Comparison:
     """Return what changed from the first store to the second."""
     first, second = (read_evidence(place, where=where) for place in places)
-    return compare(first, fit_all(first.trials), second, fit_all(second.trials), names)
+    one, other = names
+    return compare(first, fit_all(first.trials), second, fit_all(second.trials), (one, other))
 
 
-def _render(evidence: Evidence, chosen: str, compared: Comparison | None) -> bytes:
-    if chosen == "html":
-        return b"".join(pieces(evidence, compared))
+def _render(
+    evidence: Evidence, chosen: str, compared: Comparison | None, figures: Path | None
+) -> bytes:
     if chosen == "csv":
         return as_csv(evidence).encode()
-    fits = fit_all(evidence.trials)
+    fits = fit_evidence(evidence)
     if chosen == "md":
         return as_markdown(evidence, fits, compared).encode()
-    figures = as_figures(evidence, fits, compared)
-    return (json.dumps(figures, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    if chosen == "json":
+        found = as_figures(evidence, fits, compared)
+        return (json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+    sections = all_sections(evidence, fits)
+    if compared is not None:
+        sections.append(comparison.section(compared))
+    if figures is not None:
+        draw(charts_by_key(sections), figures)
+    return b"".join(pieces(evidence, fits, sections))
 
 
 def _write_beside(evidence: Evidence, content: bytes) -> str:

@@ -12,10 +12,12 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from reports.evidence import NOT_TRAINED, fit_rows
+from reports.evidence import NOT_TRAINED, Evidence, fit_rows
 from reports.fits.collapse import TESTS, Collapse, fit_collapse
 from reports.fits.forms import Forms, fit_forms
 from reports.fits.slope import Slope, fit_slope, pooled_spread
+from reports.frontier import radii
+from reports.frontier_answer import FrontierFit, fit_frontier
 from reports.measures import LOWER, MEASURES, RADIUS, STABILITY
 from reports.verdicts import CAME_TRAINED, STOPPED_AT_NOISE, SlopeVerdict, judge
 
@@ -89,11 +91,13 @@ class KindCollapse(NamedTuple):
 
 class Fits(NamedTuple):
     """All fits. `filtered`: (filter, kind, column of a measure) → the measure's slope against p,
-    for every measure that the kind's target allows, failed fits included."""
+    for every measure that the kind's target allows, failed fits included. `frontier`: the searches
+    for the most robust fit, one entry a problem."""
 
     kinds: list[KindFit]
     filtered: dict[tuple[int, str, str], Slope]
     collapses: list[KindCollapse]
+    frontier: list[FrontierFit] = []
 
     @property
     def slopes(self) -> dict[tuple[str, str], Slope]:
@@ -118,8 +122,13 @@ class Fits(NamedTuple):
         }
 
 
+def fit_evidence(evidence: Evidence) -> Fits:
+    """Fit plain training and the searches for the most robust fit."""
+    return fit_all(evidence.trials)._replace(frontier=fit_frontier(radii(evidence)))
+
+
 def fit_all(trials: pd.DataFrame) -> Fits:
-    """Fit the evidence's trials."""
+    """Fit the trials of plain training."""
     filtered = fit_slopes(trials)
     return Fits(fit_kinds(trials, filtered), filtered, fit_collapses(trials))
 

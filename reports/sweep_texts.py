@@ -1,15 +1,20 @@
 """The sweep files of a report, as its page carries them for `unilaw run --from PAGE`: plain data,
-never code, and without the maker's store."""
+never code, without the maker's store and places."""
 
 import yaml
 
 from reports.evidence import Evidence
+from reports.mailable import mailable
 
 
 def sweep_texts(evidence: Evidence) -> list[dict[str, str]]:
     """Return name and text of every sweep, the newest text of each name."""
     newest = {sweep.name: sweep.text for sweep in evidence.sweeps}
-    return [{"name": name, "text": without_store(text)} for name, text in newest.items()]
+    stores = evidence.stores.values()
+    return [
+        {"name": name, "text": mailable(without_store(text), *stores)}
+        for name, text in newest.items()
+    ]
 
 
 def without_store(text: str) -> str:

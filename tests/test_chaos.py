@@ -138,4 +138,5 @@ def test_the_comparison_of_two_reports_tells_another_slope_from_another_seed(tmp
 
     assert all(line.inside for line in compare(one, another_seed))
     outside = {line.name for line in compare(one, steeper) if not line.inside}
-    assert outside >= {"headline:sphere:low", "headline:sphere:high"}
+    kind = "sphere, ±1 target, pure noise"
+    assert outside == {f"{kind}: stability", f"{kind}: lipschitz"}

@@ -4,6 +4,7 @@ import typer
 
 from harness.terminal.report_options import (
     Compare,
+    Figures,
     ReportFile,
     ReportFormat,
     StoresArgument,
@@ -17,8 +18,9 @@ def report(
     format: ReportFormat = None,
     where: Where = None,
     compare: Compare = False,
+    figures: Figures = None,
 ) -> None:
     """Fit the rows and write one file: a self-contained page, or sentences, figures or rows."""
     from reports.command import make_report
 
-    typer.echo(make_report(stores, output, format, where or (), compare))
+    typer.echo(make_report(stores, output, format, where or (), compare, figures))

@@ -66,3 +66,13 @@ Compare = Annotated[
         " noise.",
     ),
 ]
+
+Figures = Annotated[
+    Path | None,
+    typer.Option(
+        "--figures",
+        metavar="DIR",
+        help="Also write each chart of the page as SVG and PDF, for papers.",
+        callback=_of_file,
+    ),
+]

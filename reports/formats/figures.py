@@ -17,8 +17,7 @@ from reports.claims import check_claims
 from reports.comparison import Change, Comparison
 from reports.evidence import Evidence
 from reports.fits.slope import LEVEL, Slope
-from reports.frontier import radii
-from reports.frontier_answer import FrontierFit, Mean, fit_frontier
+from reports.frontier_answer import FrontierFit, Mean
 from reports.law import Fits
 from reports.measures import MEASURES
 from reports.numbers import Number, Sentence
@@ -57,7 +56,6 @@ def as_figures(
     """Return the report's figures as plain values, with None for what is not known. compared: what
     changed between two stores."""
     counts = count_trials(evidence)
-    frontier = fit_frontier(radii(evidence))
     figures = {
         "format": FORMAT,
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -84,7 +82,7 @@ def as_figures(
             for fit in fits.kinds
             for column, found in fit.verdicts.items()
         ],
-        "frontier": [_frontier(fit) for fit in frontier],
+        "frontier": [_frontier(fit) for fit in fits.frontier],
         "claims": [
             {
                 **claim.statement._asdict(),

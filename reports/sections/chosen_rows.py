@@ -13,4 +13,4 @@ def section(evidence: Evidence, fits: Fits) -> Section | None:
         return None
     numbers = [number for sentence in sentences for number in sentence.numbers()]
     html = fill("chosen_rows.html.j2", sentences=sentences)
-    return Section("chosen-rows", "", html, numbers)
+    return Section("chosen-rows", "Which rows these are", html, numbers)

@@ -8,7 +8,7 @@ import pytest
 from tests.reports.page_reader import Page
 
 GROUPS = {
-    "header": {"count", "headline", "rules"},
+    "header": {"count", "answer", "rules"},
     "law": {"law", "shape"},
     "firmness": {"filter", "budget"},
     "binding": {"binding"},

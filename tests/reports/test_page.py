@@ -92,22 +92,18 @@ def test_whatever_a_user_can_name_is_escaped(tmp_path):
     )
     html = render(read_evidence(folder))
 
-    assert "<script>alert" not in html and "<img" not in html.replace(plotly_source(), "")
+    assert "<script>alert" not in html and "<img" not in html
     assert HOSTILE not in html
-    texts = " ".join(json.loads(Page(html).scripts["trial-texts"])[rows[0]["trial_id"]])
-    assert "<script" not in texts and "&lt;script&gt;" in texts
-
-
-def plotly_source() -> str:
-    from plotly.offline import get_plotlyjs
-
-    return get_plotlyjs()
+    # The script of the page writes the texts of a trial as text, never as HTML.
+    texts = json.loads(Page(html).scripts["trial-texts"])["trials"][rows[0]["trial_id"]]
+    assert HOSTILE in texts[0]
+    assert "innerHTML" not in html and "insertAdjacentHTML" not in html
 
 
 @pytest.mark.slow
 def test_the_page_asks_the_network_for_nothing(rich):
     page, _ = rich
-    assert page.links == []
+    assert [link for link in page.links if not link.startswith("data:image/png;")] == []
 
 
 @pytest.mark.slow

@@ -14,7 +14,11 @@ import pandas as pd
 import pytest
 from scipy.stats import t
 
+from reports.charts.chart import CIRCLE, DIAMOND, DOTTED
 from reports.evidence import read_evidence
+from reports.frontier import radii
+from reports.frontier_answer import fit_frontier
+from reports.law import Fits
 from reports.page import render
 from reports.sections import frontier
 from reports.sections.section import Section
@@ -32,7 +36,7 @@ from tests.reports.stores import make_store, row
 
 
 def made(evidence) -> Section:
-    section = frontier.section(evidence, None)  # pyright: ignore[reportArgumentType]
+    section = frontier.section(evidence, Fits([], {}, [], fit_frontier(radii(evidence))))
     assert section is not None
     return section
 
@@ -263,30 +267,43 @@ def test_the_first_sentence_states_verdict_constant_and_range(law):
 @pytest.mark.slow
 def test_points_are_means_over_seeds_with_their_bracket(law):
     section, rows = law
-    figure = json.loads(str(section.figures[frontier.RADII].to_json()))
-    assert [c["label"] for c in figure["layout"]["meta"]["choices"]] == [
+    chart = section.figures[frontier.RADII]
+    assert [drawing.label for drawing in chart.drawings] == [
         f"{x} · {PROBLEM}" for x in ("p / (n·d)", "p / n", "m / n, neurons over samples")
     ]
-    found = {trace.get("name"): trace for trace in figure["data"]}
-    largest = found["d = 512"]
+    by_law, per_sample = (
+        {marks.name: marks for marks in drawing.marks} for drawing in chart.drawings[:2]
+    )
+    largest = by_law["best fit found, d = 512"]
     searched = rows[rows["d_ambient"].eq(512) & rows["frontier"].notna()].sort_values("p")
     means = np.exp(np.log(searched["frontier_radius"].astype(float)).groupby(searched["p"]).mean())
-    assert largest["y"] == pytest.approx(means.tolist())
-    assert largest["x"] == pytest.approx([p / (1024 * 512) for p in means.index])
-    assert largest["meta"][1]["x"] == pytest.approx([p / 1024 for p in means.index])
-    assert largest["error_y"]["array"] == pytest.approx((0.05 * means).tolist())
+    assert largest.shape == DIAMOND and by_law["plain training"].shape == CIRCLE
+    assert largest.y == pytest.approx(means.tolist())
+    assert largest.x == pytest.approx([p / (1024 * 512) for p in means.index])
+    assert per_sample[largest.name].x == pytest.approx([p / 1024 for p in means.index])
+    assert largest.high == pytest.approx((1.05 * means).tolist())
+
     # the ceilings are drawn for the climb, which has the most sizes
-    ceilings = [name for name in found if name and name.startswith("r_law")]
-    assert len(ceilings) == 2 and all("n = 256, d = 256" in name for name in ceilings)
+    ceilings = [line for line in chart.drawings[0].lines if line.name.startswith("r_law")]
+    assert len(ceilings) == 2
+    assert all("n = 256, d = 256" in line.name and line.dash == DOTTED for line in ceilings)
+    assert "times those of plain training" in str(chart.drawings[0].caption)
 
 
 @pytest.mark.slow
 def test_cells_where_the_law_cannot_bind_are_hollow_in_the_chart_of_dimension(law):
     section, _ = law
-    figure = json.loads(str(section.figures[frontier.MULTIPLES].to_json()))
-    at_n = next(trace for trace in figure["data"] if trace.get("name") == "p = n")
-    filled = {d for d, s in zip(at_n["x"], at_n["marker"]["symbol"], strict=True) if s == "diamond"}
-    assert filled == {64, 128, 256, 512} and min(at_n["x"]) == 16
+    (drawing,) = section.figures[frontier.MULTIPLES].drawings
+    filled, hollow = (
+        {
+            d
+            for marks in drawing.marks
+            if marks.name == "p = n" and marks.filled == own
+            for d in marks.x
+        }
+        for own in (True, False)
+    )
+    assert filled == {64, 128, 256, 512} and min(hollow) == 16
 
 
 def test_searches_that_fit_nothing_have_a_section_and_no_chart():
@@ -345,4 +362,4 @@ def test_the_whole_page_holds_searches_beside_plain_training(tmp_path):
 
 def test_a_store_without_searches_has_no_section(tmp_path):
     evidence = read_evidence(make_store(tmp_path / "store", [row()]))
-    assert frontier.section(evidence, None) is None  # pyright: ignore[reportArgumentType]
+    assert frontier.section(evidence, Fits([], {}, [])) is None

@@ -4,7 +4,6 @@ when it is left out.
 Run alone: python -m pytest tests/reports/sections/test_ladder.py
 """
 
-import json
 import re
 
 import numpy as np
@@ -12,6 +11,7 @@ import pandas as pd
 import pytest
 from scipy.optimize import minimize
 
+from reports.charts.chart import DASHED, SOLID, STAR
 from reports.evidence import read_evidence
 from reports.page import render
 from reports.sections import ladder
@@ -239,47 +239,35 @@ def test_the_section_states_objective_filter_warnings_and_extrapolation(page):
 
 
 @pytest.mark.slow
-def test_the_chart_shows_every_row_and_marks_minima(page):
-    html, rows = page
-    figure = json.loads(html.scripts["ladder0"])
-    assert [c["label"] for c in figure["layout"]["meta"]["choices"]] == [
+def test_the_chart_shows_every_row_and_marks_minima(tmp_path):
+    folder = make_store(tmp_path / "store", made() + OTHERS)
+    rows = pd.read_parquet(folder).set_index("trial_id")
+    section = section_of(ladder, folder)
+    assert section
+    chart = section.figures["ladder0"]
+    assert [drawing.label for drawing in chart.drawings] == [
         "N, all parameters",
         "N, without embeddings",
         "tokens trained on",
     ]
 
-    drawn = [t for trace in figure["data"] for t in trace.get("customdata", [])]
-    assert sorted(drawn) == sorted(rows.index[rows["task"].eq("text-stream")])
-    for trace in figure["data"]:
-        assert trace["meta"][0] == {"x": trace["x"], "y": trace["y"]}
-        if "customdata" in trace:
-            used = rows.loc[trace["customdata"]]
-            expected = (used["p"], counted(used, "without embeddings"), used["tokens_seen"])
-            for view, x in zip(trace["meta"], expected, strict=True):
-                assert view["x"] == pytest.approx(np.array(x, float)) and view[
-                    "y"
-                ] == pytest.approx(used["test_loss"].to_numpy())
+    for k, drawing in enumerate(chart.drawings):
+        trials = [trial for marks in drawing.marks for trial in marks.trials]
+        assert sorted(trials) == sorted(rows.index[rows["task"].eq("text-stream")])
+        for marks in drawing.marks:
+            used = rows.loc[list(marks.trials)]
+            if len(used):
+                sizes = used["p"], counted(used, "without embeddings"), used["tokens_seen"]
+                assert marks.x == pytest.approx(np.array(sizes[k], float))
+                assert marks.y == pytest.approx(used["test_loss"].to_numpy())
 
-    stars = [
-        t
-        for t in figure["data"]
-        if t.get("marker", {}).get("symbol") == "star" and "customdata" not in t
-    ]
-    solid = [t for t in figure["data"] if t["mode"] == "lines" and "dash" not in t["line"]]
-
-    assert (
-        len(stars)
-        == len(solid)
-        == 4
-        == sum(t["mode"] == "lines" and t["line"].get("dash") == "dash" for t in figure["data"])
-    )
-
-    for star, line in zip(stars, solid, strict=True):
-        for k in range(3):
-            marked, curve = star["meta"][k], line["meta"][k]
-            assert marked["y"][0] <= min(curve["y"]) + 1e-9 and min(curve["x"]) < marked["x"][
-                0
-            ] < max(curve["x"])
+        stars = [marks for marks in drawing.marks if marks.shape == STAR]
+        solid = [line for line in drawing.lines if line.dash == SOLID]
+        assert len(stars) == len(solid) == 4
+        assert sum(line.dash == DASHED for line in drawing.lines) == 4
+        for star, line in zip(stars, solid, strict=True):
+            assert star.y[0] <= min(line.y) + 1e-9
+            assert min(line.x) < star.x[0] < max(line.x)
 
 
 @pytest.mark.slow
@@ -331,4 +319,4 @@ def test_small_ladders_give_a_section(tmp_path, count):
     assert "nan" not in text.lower().split()
     assert ("No fit: too few pairs of size and tokens" in text) == (count < 6)
     assert ("Weakly identified: few pairs of size and tokens" in text) == (count >= 6)
-    assert section.figures["ladder0"].data
+    assert section.figures["ladder0"].drawings
