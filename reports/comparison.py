@@ -13,7 +13,7 @@ trials in common, their noise cancels in truth and not in the error, so the inte
 a change is missed rather than made up.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -181,20 +181,18 @@ def cell_changes(first: pd.DataFrame, second: pd.DataFrame) -> tuple[list[Change
     """Compare the means of the cells that both stores have, of every measure that a law holds for.
     Return also the number of cells all of whose rows are the same in both."""
     changes: list[Change] = []
-    same = set()
+    same: set[str] = set()
     for column in GROWS:
         if column not in first or column not in second:
             continue
         tables = [_logs(rows, column) for rows in (first, second)]
         spreads = [_spread_within(table) for table in tables]
-        means = [table.groupby("cell", sort=True) for table in tables]
-        both = sorted(means[0].groups.keys() & means[1].groups.keys())
-        for cell in both:
-            own = [groups.get_group(cell) for groups in means]
-            if _alike(*own):
-                same.add(cell)
-            else:
-                changes.append(_cell_change(str(cell), column, own, spreads))
+        cells = _cells(tables[0]).join(_cells(tables[1]), how="inner", rsuffix="_after")
+        shared = tables[0].merge(tables[1], on=["cell", "trial_id", "log"]).groupby("cell").size()
+        shared = shared.reindex(cells.index, fill_value=0)
+        alike = shared.eq(cells["rows"]) & shared.eq(cells["rows_after"])
+        same |= set(map(str, cells.index[alike]))
+        changes += [_cell_change(cell, column, spreads) for cell in cells[~alike].itertuples()]
     return changes, len(same)
 
 
@@ -204,9 +202,14 @@ def _logs(rows: pd.DataFrame, column: str) -> pd.DataFrame:
     return positive.assign(log=np.log(positive[column].to_numpy(float)))
 
 
-def _alike(before: pd.DataFrame, after: pd.DataFrame) -> bool:
-    values = [rows.set_index("trial_id")["log"].sort_index() for rows in (before, after)]
-    return values[0].equals(values[1])
+def _cells(table: pd.DataFrame) -> pd.DataFrame:
+    """Return each cell's mean logarithm, number of rows, kind and trials."""
+    return table.groupby("cell").agg(
+        log=("log", "mean"),
+        rows=("log", "size"),
+        kind=("kind", "first"),
+        trials=("trial_id", tuple),
+    )
 
 
 def _spread_within(table: pd.DataFrame) -> dict[str, tuple[float, int]]:
@@ -219,29 +222,23 @@ def _spread_within(table: pd.DataFrame) -> dict[str, tuple[float, int]]:
     return found
 
 
-def _cell_change(
-    cell: str,
-    column: str,
-    own: list[pd.DataFrame],
-    spreads: list[dict[str, tuple[float, int]]],
-) -> Change:
-    before, after = own
-    kind = str(before["kind"].iloc[0])
-    spread = [of_kind[kind] for of_kind in spreads]
-    variances = [variance / len(rows) for (variance, _), rows in zip(spread, own, strict=True)]
+def _cell_change(cell: Any, column: str, spreads: list[dict[str, tuple[float, int]]]) -> Change:
+    """Return the change of a cell, given by its line in both stores."""
+    spread = [of_kind[cell.kind] for of_kind in spreads]
+    counts = (cell.rows, cell.rows_after)
+    variances = [variance / rows for (variance, _), rows in zip(spread, counts, strict=True)]
     freedoms = [float(freedom) for _, freedom in spread]
     known = min(freedoms) > 0
-    low, high = before["log"].mean(), after["log"].mean()
     return Change(
-        cell,
+        str(cell.Index),
         column,
-        float(np.exp(low)),
-        float(np.exp(high)),
-        float(high - low),
+        float(np.exp(cell.log)),
+        float(np.exp(cell.log_after)),
+        float(cell.log_after - cell.log),
         float(sum(variances)) ** 0.5 if known else float("nan"),
         _welch(variances, freedoms) if known else 0.0,
-        tuple(dict.fromkeys([*before["trial_id"], *after["trial_id"]])),
-        f"{len(before)} and {len(after)} trials",
+        tuple(dict.fromkeys(cell.trials + cell.trials_after)),
+        f"{cell.rows} and {cell.rows_after} trials",
         "" if known else "one seed a cell says nothing about noise",
     )
 
