@@ -187,7 +187,7 @@ def cell_changes(first: pd.DataFrame, second: pd.DataFrame) -> tuple[list[Change
             continue
         tables = [_logs(rows, column) for rows in (first, second)]
         spreads = [_spread_within(table) for table in tables]
-        cells = _cells(tables[0]).join(_cells(tables[1]), how="inner", rsuffix="_after")
+        cells = _cells(tables[0]).join(_cells(tables[1]).add_suffix("_after"), how="inner")
         shared = tables[0].merge(tables[1], on=["cell", "trial_id", "log"]).groupby("cell").size()
         shared = shared.reindex(cells.index, fill_value=0)
         alike = shared.eq(cells["rows"]) & shared.eq(cells["rows_after"])
