@@ -87,27 +87,34 @@ def data_name(family: str) -> DataName:
     return SHIPPED.get(family, DataName(family, f"a network of the family {family}"))
 
 
+def place_of(family: str) -> tuple[int, str]:
+    """Return a family's place in the order of the page: shipped data first, then by name."""
+    order = list(dict.fromkeys(SHIPPED.values()))
+    data = data_name(family)
+    return (order.index(data) if data in order else len(order), data.name)
+
+
 def answers(evidence: Evidence, fits: Fits) -> list[Answer]:
-    """Return an answer for each kind of data, shipped ones first, then by name.
+    """Return an answer for each kind of data, in the order of the page.
 
     Models that were trained elsewhere get none: the law says nothing about them.
     """
-    found: dict[DataName, list[Sentence]] = {}
-    for fit in fits.frontier:
-        family = str(fit.problem).split(", ")[0]
-        found.setdefault(data_name(family), []).append(best_fit_sentence(fit))
+    trained = [fit for fit in fits.kinds if not fit.kind.endswith(", as published")]
+    searched = [str(fit.problem).split(", ")[0] for fit in fits.frontier]
+    families = sorted({*searched, *(fit.family for fit in trained)}, key=place_of)
 
-    plain: dict[DataName, list[KindFit]] = {}
-    for fit in fits.kinds:
-        if not fit.kind.endswith(", as published"):
-            plain.setdefault(data_name(fit.family), []).append(fit)
-    for data, kinds in plain.items():
-        found.setdefault(data, []).extend(_plain_sentences(data, kinds, evidence))
-
-    order = list(dict.fromkeys(SHIPPED.values()))
-    shown = [data for data in order if data in found]
-    shown += sorted(data for data in found if data not in order)
-    return [Answer(data.name, found[data]) for data in shown]
+    found = []
+    for data in dict.fromkeys(map(data_name, families)):
+        best = [
+            best_fit_sentence(fit)
+            for fit, family in zip(fits.frontier, searched, strict=True)
+            if data_name(family) == data
+        ]
+        plain = [fit for fit in trained if data_name(fit.family) == data]
+        if plain:
+            best += _plain_sentences(data, plain, evidence)
+        found.append(Answer(data.name, best))
+    return found
 
 
 def answer_sentences(evidence: Evidence, fits: Fits) -> list[Sentence]:

@@ -24,7 +24,8 @@ PATTERN = re.compile(
 )
 """What gives a place away. Base64 is matched to be kept as it is."""
 SHORTEST_NAME = 3
-"""Letters of a user's or a machine's name that are looked for: shorter ones are words."""
+"""Letters of a user's or a machine's name that are looked for. A machine's name must hold a digit,
+dot or dash, too: others are words."""
 
 
 def mailable(text: str, *stores: Store) -> str:
@@ -39,7 +40,7 @@ def mailable(text: str, *stores: Store) -> str:
     if len(user) >= SHORTEST_NAME:
         text = re.sub(rf"\b{re.escape(user)}@", "…@", text)
     machine = socket.gethostname()
-    if len(machine) >= SHORTEST_NAME and machine != "localhost":
+    if len(machine) >= SHORTEST_NAME and re.search(r"[\d.-]", machine):
         text = re.sub(rf"(?<![\w-]){re.escape(machine)}(?![\w-])", "…", text)
     return text
 

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from reports.charts.chart import Scale
@@ -19,6 +20,10 @@ class Axis(NamedTuple):
     value: str = ""
     noun: str = ""
     share: bool = False
+
+    def named(self) -> str:
+        """Return what a caption calls the axis."""
+        return self.noun or self.title
 
     def scale(self) -> Scale:
         return Scale(self.title, self.log, self.share)
@@ -81,5 +86,6 @@ ACCURACY = [
 
 def drawable(trials: pd.DataFrame, x: Axis, y: Axis) -> pd.Series:
     """Return which trials have a place on these axes."""
-    on_y = trials[y.column].gt(0) if y.log else trials[y.column].notna()
-    return trials[x.column].gt(0) & on_y
+    along, up = (trials[axis.column].astype(float) for axis in (x, y))
+    placed = np.isfinite(along) & np.isfinite(up) & along.gt(0)
+    return placed & up.gt(0) if y.log else placed

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reports.charts.axes import Axis
+from reports.charts.ticks import readable
 from reports.fit_numbers import slope_numbers
 from reports.fits.slope import Slope
 from reports.numbers import Sentence
@@ -32,12 +34,11 @@ def of_slopes(noun: str, column: str, fitted: dict[str, Slope]) -> Sentence | st
         numbers = slope_numbers(f"law:{parts[end]}:{column}", known[parts[end]], column)
         parts |= {f"{end}_{name}": numbers[name] for name in ("b", "low", "high")}
 
-    unclear = len(known) - rising - falling
-    counted = _counted({"rises": rising, "falls": falling, "may do either": unclear}, len(known))
+    counted = _counted({"rises": rising, "falls": falling}, len(known))
     return Sentence(
-        f"{_capital(noun)} {counted}: from p to the power {{flattest_b}} ({{flattest_low}} to"
-        " {flattest_high}; {flattest}) to {steepest_b} ({steepest_low} to {steepest_high};"
-        " {steepest}).",
+        f"With p, {noun} {counted}. The powers of p reach from {{flattest_b}} ({{flattest_low}} to"
+        " {flattest_high}), {flattest}, to {steepest_b} ({steepest_low} to {steepest_high}),"
+        " {steepest}.",
         parts,
     )
 
@@ -54,54 +55,64 @@ def _each(noun: str, column: str, known: dict[str, Slope]) -> Sentence:
     return Sentence(f"{_capital(noun)} goes with p to the power {listed}.", parts)
 
 
-def of_rows(x_noun: str, y_noun: str, rows: pd.DataFrame, x: str, y: str) -> str:
-    """Return how the median of y moves from the smallest to the largest x of each kind; of a kind
-    with one x, and of no kind with two, nothing is said.
+def of_rows(rows: pd.DataFrame, x: Axis, y: Axis) -> str:
+    """Return how y moves from the smallest to the largest x of each kind; "" where no kind has two
+    values of x.
 
-    The figures are those of the marks; nothing is fitted, so no interval is stated.
+    The figures are those of the marks. Nothing is fitted, so no interval is stated. With many kinds
+    one counts as rising where all its trials at the largest x lie above all at the smallest.
     """
-    moves = {}
-    for kind, own in rows.groupby("kind"):
-        ends = own[x].min(), own[x].max()
-        if ends[0] < ends[1]:
-            before, after = (float(own.loc[own[x].eq(end), y].median()) for end in ends)
-            moves[str(kind)] = (before, after)
-    if not moves:
+    ends = {str(kind): _ends(own, x, y) for kind, own in rows.groupby("kind")}
+    ends = {kind: own for kind, own in ends.items() if own is not None}
+    if not ends:
         return ""
 
-    if len(moves) <= NAMED:
-        each = "; ".join(
-            f"from {before:.3g} to {after:.3g} for {kind}"
-            for kind, (before, after) in moves.items()
-        )
-        return f"Between the smallest and the largest {x_noun}, median {y_noun} goes {each}."
+    def medians(kind: str) -> str:
+        before, after = (_written(float(end.median()), y) for end in ends[kind])
+        return f"from {before} to {after} for {kind}"
 
-    up = sum(after > before for before, after in moves.values())
-    down = sum(after < before for before, after in moves.values())
-    most = max(moves, key=lambda kind: _change(*moves[kind]))
-    before, after = moves[most]
-    counted = _counted({"rises": up, "falls": down, "stays": len(moves) - up - down}, len(moves))
+    intro = f"Between the smallest and the largest {x.named()}"
+    if len(ends) <= NAMED:
+        return f"{intro}, the median of {y.named()} goes {'; '.join(map(medians, ends))}."
+    rising = sum(after.min() > before.max() for before, after in ends.values())
+    falling = sum(after.max() < before.min() for before, after in ends.values())
+    counted = _counted({"rises": rising, "falls": falling}, len(ends))
+    most = max(ends, key=lambda kind: _change(*ends[kind]))
     return (
-        f"Between the smallest and the largest {x_noun}, median {y_noun} {counted}; it moves most"
-        f" for {most}, from {before:.3g} to {after:.3g}."
+        f"{intro}, {y.named()} {counted} by more than its trials differ. Its median moves most"
+        f" {medians(most)}."
     )
 
 
-def _change(before: float, after: float) -> float:
-    """Return the size of a move: a log ratio of positive values, else a difference."""
-    if before > 0 and after > 0:
-        return abs(float(np.log(after / before)))
-    return abs(after - before)
+def _ends(rows: pd.DataFrame, x: Axis, y: Axis) -> tuple[pd.Series, pd.Series] | None:
+    """Return y at the smallest and at the largest x; None where they are one."""
+    at = rows[x.column]
+    if at.min() == at.max():
+        return None
+    return rows.loc[at.eq(at.min()), y.column], rows.loc[at.eq(at.max()), y.column]
+
+
+def _written(value: float, y: Axis) -> str:
+    return f"{100 * value:.2g} %" if y.share else readable(float(f"{value:.3g}"))
+
+
+def _change(before: pd.Series, after: pd.Series) -> float:
+    """Return the size of a move: a log ratio of positive medians, else a difference."""
+    first, last = float(before.median()), float(after.median())
+    if first > 0 and last > 0:
+        return abs(float(np.log(last / first)))
+    return abs(last - first)
 
 
 def _counted(counts: dict[str, int], kinds: int) -> str:
-    """Return such as "rises in 4 of 6 kinds and falls in 2"."""
-    stated = [(verb, count) for verb, count in counts.items() if count]
-    (verb, count), *others = stated
-    first = f"{verb} in all {kinds} kinds" if count == kinds else f"{verb} in {count} of {kinds}"
-    if count < kinds:
-        first += " kinds"
-    return " and ".join([first, *(f"{verb} in {count}" for verb, count in others)])
+    """Return such as "rises in 4 of 6 kinds and falls in 1"."""
+    (verb, count), *others = sorted(counts.items(), key=lambda own: -own[1])
+    if count == kinds:
+        return f"{verb} in all {kinds} kinds"
+    if count == 0:
+        return f"neither rises nor falls in any of {kinds} kinds"
+    first = f"{verb} in {count} of {kinds} kinds"
+    return " and ".join([first, *(f"{verb} in {count}" for verb, count in others if count)])
 
 
 def _capital(text: str) -> str:

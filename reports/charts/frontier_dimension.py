@@ -33,6 +33,7 @@ def multiples_chart(fits: list[FrontierFit]) -> Chart | None:
 def _at_fixed_ratios(fit: FrontierFit) -> pd.DataFrame:
     """Return the cells of the shallowest nets near the values PER_SAMPLE of p/n."""
     cells = at_ratios(cells_of_fit(fit))
+    cells = cells[cells["radius"].notna()]
     return cells.assign(multiple=cells["radius"] / np.sqrt(cells["by_law"]))
 
 

@@ -34,17 +34,17 @@ HEADROOM = 1.6
 """The y axis ends at this multiple of the largest r∞ or radius. r_law may lie above it."""
 SHOWS_CONSTANT = (ATTAINED, IN_DIMENSION)
 CEILINGS = {
-    "r_inf": ("r∞, no net of any size", DOTTED, 2.0),
-    "r_law": ("r_law, 1 nat a parameter", DOTTED, 1.3),
-    "r_law_32bit": ("r_law, 22.2 nats", DOTTED, 1.0),
+    "r_inf": ("r∞", "no net of any size", 2.0),
+    "r_law": ("r_law, 1 nat", "a parameter", 1.3),
+    "r_law_32bit": ("r_law, 22.2 nats", "a parameter", 1.0),
 }
-"""Column of a ceiling → its name, dash and width."""
+"""Column of a ceiling → its name at the line, the rest of its name in the legend, its width."""
 
 
 def radii_chart(fits: list[FrontierFit]) -> Chart | None:
     """Draw r* with its bracket and plain training's radius, None where nothing was fitted."""
     tables = [(fit, cells_of_fit(fit)) for fit in fits]
-    tables = [(fit, cells) for fit, cells in tables if len(cells)]
+    tables = [(fit, cells) for fit, cells in tables if cells["radius"].notna().any()]
     several = len(tables) > 1
     drawings = [
         _drawing(fit, cells, variable, f"{variable}-problem{i}" if several else variable)
@@ -69,14 +69,15 @@ def _drawing(fit: FrontierFit, cells: pd.DataFrame, variable: str, value: str) -
         own = cells[cells["d"].eq(d)]
         marks += _found(own, variable, colour, f"best fit found, d = {d:,}")
         plain += _plain(own, variable, colour)
+    tops = [float(cells[["radius", "r_inf"]].max().max())]
+    lows = [float(cells[["radius", "plain"]].min().min())]
     if cells["proved"].all():
-        marks.append(_construction(cells, variable))
-
-    tops = cells[["radius", "r_inf"]].max().max()
-    lows = cells[["radius", "plain"]].min().min()
+        caps_made = _construction(cells, variable)
+        marks.append(caps_made)
+        tops, lows = tops + [max(caps_made.y)], lows + [min(caps_made.y)]
     return Drawing(
         Scale(VARIABLES[variable]),
-        Scale(TITLE, low=float(lows / HEADROOM), high=float(HEADROOM * tops)),
+        Scale(TITLE, low=min(lows) / HEADROOM, high=HEADROOM * max(tops)),
         tuple(plain + marks),
         tuple(_lines(fit, cells, variable)),
         value=value,
@@ -107,7 +108,7 @@ def _found(cells: pd.DataFrame, variable: str, colour: str, name: str) -> list[M
         (cells[~deep], DIAMOND, name),
         (cells[deep], SQUARE, f"{name}, deeper nets"),
     ):
-        own = own[own[variable].notna()]
+        own = own[own[variable].notna() & own["radius"].notna()]
         if len(own):
             radius = own["radius"].astype(float)
             marks.append(
@@ -140,11 +141,12 @@ def _lines(fit: FrontierFit, cells: pd.DataFrame, variable: str) -> list[Line]:
     shown = _longest(cells)
     at = f"n = {shown['n'].iloc[0]:,}, d = {shown['d'].iloc[0]:,}"
     lines = []
-    for column, (name, dash, width) in CEILINGS.items():
+    for column, (label, rest, width) in CEILINGS.items():
         known = shown[shown[column].notna() & shown[variable].notna()]
         if len(known):
             x, y = tuple(known[variable].astype(float)), tuple(known[column].astype(float))
-            lines.append(Line(x, y, QUIET, dash, width, name=f"{name} ({at})"))
+            name = f"{label} {rest} ({at})"
+            lines.append(Line(x, y, QUIET, DOTTED, width, name, label))
 
     if fit.constant and fit.verdict in SHOWS_CONSTANT and variable == "by_law":
         inside = cells.loc[cells["window"], "by_law"]

@@ -13,6 +13,7 @@ import pandas as pd
 
 from reports.charts.chart import DASHED, DOTTED, SOLID, TICK, Chart, Drawing, Line, Marks, Scale
 from reports.charts.style import COLOURS, PUBLISHED, QUIET, SHAPES
+from reports.charts.ticks import readable
 from reports.published.tables import Accuracy, LanguageModel, accuracies, language_models
 
 PLACES = "published_places"
@@ -81,14 +82,16 @@ def _ends(spans: dict[str, tuple[float, float]]) -> list[Marks]:
 
 
 def _places_caption(spans: dict[str, tuple[float, float]], published: list[float]) -> str:
-    text = (
-        f"Published language models lie at p/(n·d) of {min(published):.2g} to {max(published):.2g}"
-    )
+    low, high = _two(min(published)), _two(max(published))
+    text = f"Published language models lie at p/(n·d) of {low} to {high}"
     if not spans:
         return f"{text}."
-    low = min(low for low, _ in spans.values())
-    high = max(high for _, high in spans.values())
-    return f"{text}, the trials of this store at {low:.2g} to {high:.2g}."
+    low, high = min(low for low, _ in spans.values()), max(high for _, high in spans.values())
+    return f"{text}, the trials of this store at {_two(low)} to {_two(high)}."
+
+
+def _two(value: float) -> str:
+    return readable(float(f"{value:.2g}"))
 
 
 def _text(model: LanguageModel) -> str:

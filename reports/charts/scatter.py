@@ -91,7 +91,7 @@ def _drawing(
     if guide is not None:
         lines.append(_guide(rows, x, y, guide))
 
-    caption = captions.of_slopes(y.noun or y.title, y.column, fitted)
+    caption = captions.of_slopes(y.named(), y.column, fitted)
     return Drawing(
         x.scale(),
         y.scale(),
@@ -100,9 +100,8 @@ def _drawing(
         tuple(bands),
         value=y.value or x.value or "only",
         label=y.label or x.label,
-        caption=caption
-        or captions.of_rows(x.noun or x.title, y.noun or y.title, rows, x.column, y.column),
-        made_of=_made_of(len(rows), sum(len(own.x) for own in marks)),
+        caption=caption or captions.of_rows(rows, x, y),
+        made_of=_made_of(len(rows), marks),
     )
 
 
@@ -120,13 +119,18 @@ def _medians(look: Marks, rows: pd.DataFrame, x: Axis, y: Axis) -> Marks:
     return look._replace(x=bins.x, y=bins.y, low=bins.low, high=bins.high, texts=texts)
 
 
-def _made_of(trials: int, marks: int) -> str:
-    if marks == trials:
-        return "One mark is one trial." if trials == 1 else f"{trials:,} trials, one mark each."
+def _made_of(trials: int, marks: list[Marks]) -> str:
+    """Return what the marks are, and what hollow ones mean where there are any."""
+    drawn = sum(len(own.x) for own in marks)
+    hollow = any(not own.filled for own in marks)
+    told = " Hollow marks do not meet the law's noise condition." if hollow else ""
+    if drawn == trials:
+        return f"{trials:,} trials, one mark each.{told}"
     middle = 100 * (MIDDLE[1] - MIDDLE[0])
     return (
-        f"{trials:,} trials, too many to draw one by one: {marks:,} marks, each the median of the"
+        f"{trials:,} trials, too many to draw one by one: {drawn:,} marks, each the median of the"
         f" trials of a kind within 1/{PER_DECADE} of a decade; bars hold the middle {middle:.0f} %."
+        + told
     )
 
 

@@ -6,7 +6,7 @@ from matplotlib.ticker import MaxNLocator
 
 Tick = tuple[float, str]
 """A place on the axis and its label."""
-MOST = 8
+MOST = 10
 """Ticks of a logarithmic axis; with more, steps become coarser."""
 UNITS = ((1e9, "B"), (1e6, "M"), (1e3, "k"))
 
@@ -28,7 +28,7 @@ def _log_places(low: float, high: float) -> list[float]:
     first = math.floor(math.log10(low))
     last = math.ceil(math.log10(high))
 
-    for steps in ((1, 2, 5), (1, 3), (1,)):
+    for steps in ((1, 2, 5), (1,)):
         places = [float(f"{s}e{k}") for k in range(first, last + 1) for s in steps]
         shown = [place for place in places if low <= place <= high]
         if len(shown) <= MOST:
@@ -42,15 +42,17 @@ def _log_places(low: float, high: float) -> list[float]:
 def readable(value: float) -> str:
     """Return a number of an axis as text.
 
-    >>> readable(50000), readable(0.002), readable(3e15)
-    ('50k', '2·10⁻³', '3·10¹⁵')
+    >>> readable(50000), readable(0.001), readable(3e15)
+    ('50k', '10⁻³', '3·10¹⁵')
     """
     size = abs(value)
-    if size and (size < 0.01 or size >= 1e12):
-        mantissa, exponent = f"{value:.3e}".split("e")
-        power = "10" + exponent_of(int(exponent))
-        leading = f"{float(mantissa):g}"
-        return power if leading == "1" else f"{leading}·{power}"
+    mantissa, exponent = f"{value:.3e}".split("e")
+    power = "10" + exponent_of(int(exponent))
+    leading = f"{float(mantissa):g}"
+    if size and leading == "1" and (size < 0.01 or size >= 1e12):
+        return power
+    if size and (size < 1e-3 or size >= 1e12):
+        return f"{leading}·{power}"
     for unit, name in UNITS:
         if size >= unit:
             return f"{value / unit:.4g}{name}"

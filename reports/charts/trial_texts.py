@@ -27,7 +27,6 @@ COLUMNS = (
     "test_accuracy_se",
     "in_fit",
     "why_hollow",
-    "frontier",
 )
 """The columns that the texts are made of."""
 LONGEST_SETTINGS = 160
@@ -75,11 +74,9 @@ def _varied(settings: list[tuple[str, dict[str, Any]]]) -> dict[str, set[str]]:
 def _lines(row: dict[str, Any], settings: dict[str, Any]) -> tuple[str, str, str]:
     """Return lines: kind and trial; settings; figures and whether the trial counts."""
     settings_line = ", ".join(f"{name} {value}" for name, value in settings.items())
-    # S of the most robust fit is not the frontier of S.
-    name = "S" if row["frontier"] is None else "S of the frontier model"
     stability = _with_error(row[STABILITY], row[STABILITY_ERROR])
     accuracy = _with_error(row["test_accuracy"], row["test_accuracy_se"])
-    figures = f"p {row['p']:,}, seed {row['seed']}; {name} {stability}, accuracy {accuracy}"
+    figures = f"p {row['p']:,}, seed {row['seed']}; S {stability}, accuracy {accuracy}"
 
     fit = "in the fit" if row["in_fit"] else "not in a fit"
     counts = f"{row['why_hollow']}; {fit}" if row["why_hollow"] else fit

@@ -1,10 +1,49 @@
 "use strict";
 
+// The address
+
+// "#law&d=twonn": where to look, and what was chosen in the switches of the charts.
+function inAddress() {
+  const [anchor, ...chosen] = decodeURIComponent(location.hash.slice(1)).split("&");
+  const pairs = chosen.map(part => part.split("="));
+  return {anchor, chosen: new Map(pairs.filter(pair => pair.length === 2))};
+}
+
+// One choice holds for every chart that offers it.
+function choose(name, value) {
+  for (const input of document.querySelectorAll("input[data-switch]"))
+    if (input.dataset.switch === name && input.dataset.value === value) input.checked = true;
+}
+
+const byDefault = new Map();
+for (const input of document.querySelectorAll("input[data-switch]:checked"))
+  if (!byDefault.has(input.dataset.switch))
+    byDefault.set(input.dataset.switch, input.dataset.value);
+
+function chooseFromAddress() {
+  for (const [name, value] of new Map([...byDefault, ...inAddress().chosen])) choose(name, value);
+}
+if (inAddress().chosen.size) chooseFromAddress();
+window.addEventListener("hashchange", () => {
+  if (inAddress().chosen.size) chooseFromAddress();
+});
+
+document.addEventListener("change", event => {
+  const {switch: name, value} = event.target.dataset ?? {};
+  if (!name) return;
+  choose(name, value);
+  const {anchor, chosen} = inAddress();
+  chosen.delete(name);
+  if (byDefault.get(name) !== value) chosen.set(name, value);
+  const parts = [anchor, ...[...chosen].map(pair => pair.join("="))];
+  history.replaceState(null, "", "#" + parts.filter((part, k) => part || k === 0).join("&"));
+});
+
 // Folds
 
 // A link into a closed fold opens it, as browsers without that habit need.
 function openTarget() {
-  const target = document.getElementById(decodeURIComponent(location.hash.slice(1).split("&")[0]));
+  const target = document.getElementById(inAddress().anchor);
   if (!target) return;
   for (let fold = target.closest("details"); fold; fold = fold.parentElement.closest("details"))
     fold.open = true;

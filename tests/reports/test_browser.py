@@ -40,7 +40,7 @@ frame.onload = async () => {{
   const inside = ".scroll, pre, svg, script, details:not(.folded)";
   const tooWide = () => [...d.querySelectorAll("body *")].filter(e => !e.closest(inside)
     && e.getBoundingClientRect().right > {width} + 1).map(e => e.outerHTML.slice(0, 80));
-  const shown = () => [...d.querySelectorAll(".variant svg")]
+  const shown = () => [...d.querySelectorAll(".chart-figure:not(#chart-slopes) .variant svg")]
     .map(e => e.getBoundingClientRect().width).filter(width => width > 0);
   const wide = tooWide(), first = shown().length;
   for (const folded of d.querySelectorAll("details")) folded.open = true;
@@ -51,6 +51,20 @@ frame.onload = async () => {{
   const before = title();
   law.querySelectorAll("input")[2].click();
   const after = title();
+  const chosen = [...d.querySelectorAll("[data-switch=d]:checked")].map(e => e.dataset.value);
+  const address = w.location.hash;
+
+  const number = d.querySelector("dd data[tabindex='0']"), note = d.querySelector(".note");
+  number.focus();
+  const explained = [note.hidden, note.textContent];
+  number.dispatchEvent(new w.KeyboardEvent("keydown", {{key: "ArrowRight", bubbles: true}}));
+  explained.push(note.textContent);
+  number.blur();
+
+  d.getElementById("term-stability").closest("details").open = false;
+  w.location.hash = "#term-stability";
+  await wait(100);
+  const unfolded = d.getElementById("term-stability").closest("details").open;
 
   const variant = [...law.querySelectorAll(".variant")].find(v => v.offsetWidth);
   const tip = d.querySelector(".chart-tip"), picked = law.querySelector(".picked");
@@ -80,7 +94,7 @@ frame.onload = async () => {{
   const requests = loaded.filter(n => !n.startsWith("data:") && !n.startsWith("blob:"));
   const images = [...d.images].map(i => i.naturalWidth), scroll = d.scrollingElement.scrollWidth;
   document.getElementById("result").textContent = JSON.stringify({{wide, first, opened, drawn,
-    scroll, before, after, keyed, next, copied, gone, hovered, csv, svg, requests, images}});
+    scroll, before, after, chosen, address, explained, unfolded, keyed, next, copied, gone, hovered, csv, svg, requests, images}});
 }};
 frame.src = "{source}";
 </script>"""
@@ -139,6 +153,9 @@ def test_the_report_opens(report, tmp_path, width):
 
     (before,), (after,) = seen["before"], seen["after"]
     assert "ambient" in before and "TwoNN" in after
+    assert len(seen["chosen"]) > 1 and set(seen["chosen"]) == {"twonn"}
+    assert seen["address"] == "#&d=twonn" and seen["unfolded"]
+    assert not seen["explained"][0] and len(set(seen["explained"][1:])) == 2
 
     hidden, told, near = seen["keyed"]
     assert not hidden and near == 1 and seen["next"] != told and seen["gone"]

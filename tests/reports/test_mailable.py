@@ -71,7 +71,12 @@ def test_the_page_holds_no_place_of_its_maker(store):
     where = {"source": f"text:{HOME}/books/one.txt"}
     rows = [row(p, settings=where, attack_warnings=[places], cpu=places) for p in (2, 3, 4)]
     rows[0] |= {"lip_upper_note": places, "environment_json": json.dumps({"X": places})}
-    store.append([*rows, failed(p=9, failure_message=f"Traceback\n  {places}", task="other")])
+    store.append(
+        [
+            *rows,
+            failed(p=9, failure_message=f"Traceback\n  {places}", config_json=json.dumps(where)),
+        ]
+    )
     (Path(store.where) / "part-torn.parquet").write_text("torn")
     trials = dict.fromkeys((r["trial_id"] for r in rows), "other")
     store.put_sweep(

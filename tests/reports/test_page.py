@@ -65,7 +65,9 @@ def test_small_stores_give_a_correct_page(tmp_path, rows):
     counts = {key: float(value) for key, value, _ in page.data}
     assert counts["count:ok"] == sum(r["status"] == "ok" for r in rows)
     assert counts["count:failed"] == sum(r["status"] == "failed" for r in rows)
-    assert "nan" not in prose.lower().split() and "not tested here" in prose or len(rows) > 4
+    assert "nan" not in prose.lower().split()
+    silent = ("No answer for", "nothing to fit", "the law's order is not tested here")
+    assert any(words in prose for words in silent) or len(rows) > 4
     for key, text in page.scripts.items():
         if key != "code":
             json.loads(text)

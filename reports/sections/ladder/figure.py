@@ -10,6 +10,7 @@ from reports.charts.style import COLOURS, QUIET, SHAPES
 from reports.charts.ticks import readable
 from reports.fits.isoflop import Budget
 from reports.fits.scaling import Scaling
+from reports.numbers import Sentence
 from reports.sections.ladder.convention import Convention
 
 LOSS = Scale("held-out loss, nats per token", log=False)
@@ -91,25 +92,27 @@ def _trials(
     return Marks(name, x, y, colour, shape, trials=trials)
 
 
-def _caption(convention: Convention) -> str:
+def _caption(convention: Convention) -> Sentence | str:
     """Return where the minima of the smallest and the largest budget lie."""
-    best = [budget for budget in convention.budgets if not budget.failure]
+    pairs = zip(convention.budgets, convention.minima, strict=True)
+    best = sorted(
+        ((budget.compute, minimum.parts) for budget, minimum in pairs if not budget.failure),
+        key=lambda own: own[0],
+    )
     if len(best) < 2:
         return "Fewer than two budgets have a minimum."
-    small, large = min(best, key=_compute), max(best, key=_compute)
-    return (
-        f"The size with the least loss grows from {readable(_sig3(small.best.value))} parameters at"
-        f" {_flop(small.compute)} FLOP to {readable(_sig3(large.best.value))} at"
-        f" {_flop(large.compute)} FLOP ({convention.name})."
+    small, large = best[0][1], best[-1][1]
+    return Sentence(
+        "The size with the least loss grows from {small} parameters at {little} FLOP to {large} at"
+        " {much} FLOP ({name}).",
+        {
+            "small": small["value"],
+            "little": small["compute"],
+            "large": large["value"],
+            "much": large["compute"],
+            "name": convention.name,
+        },
     )
-
-
-def _compute(budget: Budget) -> float:
-    return budget.compute
-
-
-def _sig3(value: float) -> float:
-    return float(f"{value:.3g}")
 
 
 def _minimum(budget: Budget, against_tokens: bool, colour: str) -> list[Marks]:

@@ -6,6 +6,7 @@ Run alone: python -m pytest tests/reports/charts/test_published.py
 import pytest
 
 from reports.charts.published import accuracy_chart, places
+from reports.charts.ticks import readable
 from reports.evidence import read_evidence
 from tests.reports.published.published_figures import ACCURACIES, MODELS, recompute
 from tests.reports.stores import make_store, row
@@ -42,8 +43,8 @@ def test_the_strip_spans_each_family_and_marks_each_model_with_a_place(tmp_path)
     assert groups == {"GPT-3", "Pythia", "OPT", "Gopher", "Chinchilla", "LLaMA"}
     opt = [text for text in marks.texts if text.startswith("OPT")]
     assert any("from memory: tokens, d_model" in text for text in opt)
-    low, high = min(known.values()), max(known.values())
-    assert f"at p/(n·d) of {low:.2g} to {high:.2g}, the trials" in str(drawing.caption)
+    low, high = (readable(float(f"{end(known.values()):.2g}")) for end in (min, max))
+    assert f"at p/(n·d) of {low} to {high}, the trials" in str(drawing.caption)
 
 
 def test_trials_without_a_place_have_no_bar(tmp_path):

@@ -165,7 +165,7 @@ def test_without_a_fit_the_caption_gives_the_medians_at_the_ends(tmp_path):
     chart = scatter(evidence, evidence.trials, PARAMETERS, STABILITY_AXIS)
     assert chart
     assert str(chart.drawings[0].caption).startswith(
-        "Between the smallest and the largest p, median stability S goes from 1.01 to 4.01 for "
+        "Between the smallest and the largest p, the median of stability S goes from 1.01 to 4.01"
     )
 
 

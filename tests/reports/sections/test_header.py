@@ -66,19 +66,20 @@ def answer(key: str, used: pd.DataFrame, ledger: dict) -> float:
     group, name = key.split(":")[1], name_of(key)
     if key == "answer:ceiling":
         return 10**0.5 - 1
+    kind = ["family", "outputs", "eta", "stop_rule"]
     if group == "sure":
-        cards = [k for k in ledger if k.endswith("stability_attack_mean:slope")]
-        judged = [k.split(":")[1] for k in cards if f"answer:{k.split(':')[1]}:growth" in ledger]
-        stated = {
+        kinds = used.groupby(kind, dropna=False)
+        curves = kinds["settings_json"].nunique()
+        return {
             "trials": len(used),
-            "kinds": len(judged),
-            "cells": sum(ledger[f"law:{k}:stability_attack_mean:cells"]["value"] for k in judged),
-            "curves": sum(ledger[f"law:{k}:stability_attack_mean:curves"]["value"] for k in judged),
+            "cells": kinds["config_json"].nunique().sum(),
+            "curves": curves.sum(),
+            "kinds": len(curves),
+            "pooled": (curves < 3).sum(),
             "flips": 0,
-        }
-        return stated.get(name, ledger[key]["value"])  # pooled: judged by its own test
+        }[name]
     if name == "kinds":
-        return used.groupby(["family", "outputs", "eta", "stop_rule"], dropna=False).ngroups
+        return used.groupby(kind, dropna=False).ngroups
     if name in ("p_min", "p_max"):
         return used["p"].agg(name[2:])
     if name == "largest":
