@@ -17,12 +17,13 @@ from harness.store.store import Store
 SEGMENT = r"(?:[\w.+@%~-]|\\u[0-9a-f]{4}|&amp;)+"
 PATTERN = re.compile(
     r"(?P<kept>data:[\w/+.-]+;base64,[\w+/=]+)"
-    rf"|(?P<bucket>(?:s3|gs|gcs|az|abfss?)://[^\s\"'<>&\\]+)"
+    rf"|(?P<bucket>(?:s[3…]|gs|gcs|az|abfss?)://[^\s\"'<>&\\]+)"
     rf"|(?P<path>(?:(?<![\w/.<~…√)])|(?<=\\n)|(?<=\\t))(?:/{SEGMENT}){{2,}}/?)"
     r"|(?P<windows>\b[A-Za-z]:(?:\\+[\w.+@-]+){2,})"
     r"|(?P<address>\b(?:10|127|172|192)(?:\.\d{1,3}){3}\b|\bip(?:-\d{1,3}){4}\b[\w.-]*)",
 )
-"""What gives a place away. Base64 is matched to be kept as it is."""
+"""What gives a place away. Base64 is matched to be kept as it is. Warnings are listed with … in
+place of their digits, hence s…://."""
 SHORTEST_NAME = 3
 """Letters of a user's or a machine's name that are looked for. A machine's name must hold a digit,
 dot or dash, too: others are words."""

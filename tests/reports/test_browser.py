@@ -94,7 +94,8 @@ frame.onload = async () => {{
   const requests = loaded.filter(n => !n.startsWith("data:") && !n.startsWith("blob:"));
   const images = [...d.images].map(i => i.naturalWidth), scroll = d.scrollingElement.scrollWidth;
   document.getElementById("result").textContent = JSON.stringify({{wide, first, opened, drawn,
-    scroll, before, after, chosen, address, explained, unfolded, keyed, next, copied, gone, hovered, csv, svg, requests, images}});
+    scroll, before, after, chosen, address, explained, unfolded,
+    keyed, next, copied, gone, hovered, csv, svg, requests, images}});
 }};
 frame.src = "{source}";
 </script>"""
