@@ -29,11 +29,12 @@ SHORTEST_NAME = 3
 dot or dash, too: others are words."""
 
 
-def mailable(text: str, store: Store) -> str:
+def mailable(text: str, *stores: Store) -> str:
     """Return the text without paths, buckets, addresses of machines, and the names of this machine
-    and of `user@` whoever writes the page. The store's own place becomes runs/NAME."""
-    for place in _places(store):
-        text = text.replace(place, f"runs/{store.name}")
+    and of `user@` whoever writes the page. The place of a store becomes runs/NAME."""
+    for store in stores:
+        for place in _places(store):
+            text = text.replace(place, f"runs/{store.name}")
     text = PATTERN.sub(_without_place, text)
 
     user = _user()

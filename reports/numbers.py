@@ -28,9 +28,9 @@ class Number:
         return _STYLES[self.style](self.value)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the ledger's entry; a value that is not finite is null."""
+        """Return key, value and computation; a value that is not finite is null."""
         value = self.value if math.isfinite(self.value) else None
-        return {"key": self.key, "value": value, "how": self.how, "trials": self.trials}
+        return {"key": self.key, "value": value, "how": self.how}
 
     def __html__(self) -> Markup:
         title = f"{self.how}; {len(self.trials)} trials" if self.trials else self.how

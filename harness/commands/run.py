@@ -17,42 +17,46 @@ from harness.terminal.options import (
     RayAddress,
     RetryFailed,
     RowStore,
-    SweepArgument,
     TaskFile,
 )
+from harness.terminal.page_options import FromPage, ReadPagesSources, SweepOrNone, named_sweep
 
 if TYPE_CHECKING:
     from harness.run import Outcome
     from harness.store.store import Store
+    from harness.sweeps.sweep import Sweep
     from harness.terminal.progress import Progress
 
 
 def run(
-    sweep: SweepArgument,
+    sweep: SweepOrNone = None,
+    from_page: FromPage = None,
     store: RowStore = None,
     address: RayAddress = None,
     inline: Inline = False,
     task_file: TaskFile = None,
     trial: OneTrial = None,
     retry_failed: RetryFailed = False,
+    read_sources: ReadPagesSources = False,
     quiet: Quiet = False,
 ) -> None:
     """Run what the store does not have yet. Exits with 1 when trials failed."""
     from harness.terminal.progress import Progress
+    from harness.terminal.refusals import refuse_inline_on_a_cluster
 
+    refuse_inline_on_a_cluster(inline, address)
     progress = Progress(quiet=quiet)
-    progress.loading(f"reading {sweep}")
+    progress.loading(f"reading {from_page or sweep}")
     try:
-        outcome, opened, only = _run(
-            sweep, store, address, inline, task_file, trial, retry_failed, progress
-        )
+        loaded = _loaded(sweep, from_page, task_file, trial, read_sources, progress)
+        outcome, opened = _run(loaded, store, address, inline, retry_failed, progress)
     finally:
         progress.stop()
 
-    if only and outcome.finished_before:
+    if trial is not None and outcome.finished_before:
         progress.say(
-            f"the trial {only} is finished in {opened}, so nothing was run; to run it again, name"
-            " another --store"
+            f"the trial {loaded.trials[0].trial_id} is finished in {opened}, so nothing was run; to"
+            " run it again, name another --store"
         )
     failed = sum(outcome.failed.values()) + outcome.given_up
     typer.echo(
@@ -63,29 +67,41 @@ def run(
         raise typer.Exit(ExitCode.FAILED)
 
 
+def _loaded(
+    sweep: str | None,
+    from_page: Path | None,
+    task_file: Path | None,
+    trial: str | None,
+    read_sources: bool,
+    progress: "Progress",
+) -> "Sweep":
+    """Return the sweep that was named, or that a page holds, or one trial of it."""
+    from harness.sweeps.from_page import sweep_in_page
+    from harness.sweeps.sweep import load_sweep
+
+    refs, say = refs_of(task_file), progress.say_before_the_run
+    if from_page is not None:
+        loaded = sweep_in_page(from_page, sweep, refs, read_sources, say)
+    else:
+        loaded = load_sweep(named_sweep(sweep, read_sources), refs, say)
+    return loaded if trial is None else loaded.only(trial)
+
+
 def _run(
-    sweep: str,
+    loaded: "Sweep",
     store: str | None,
     address: str | None,
     inline: bool,
-    task_file: Path | None,
-    trial: str | None,
     retry_failed: bool,
     progress: "Progress",
-) -> "tuple[Outcome, Store, str | None]":
-    """Run the sweep. Return what became of it, the store of its rows, and the id of the trial that
-    was asked for alone."""
+) -> "tuple[Outcome, Store]":
+    """Run the sweep. Return what became of it, and the store of its rows."""
     from harness.planning.cores import refuse_more_cores_than_here
     from harness.planning.plan import cost_cells, refuse_what_cannot_fit, say_uncounted
     from harness.run import how_to_go_on
     from harness.run import run as run_sweep
-    from harness.sweeps.sweep import load_sweep
-    from harness.terminal.refusals import create_store, refuse_inline_on_a_cluster
+    from harness.terminal.refusals import create_store
 
-    refuse_inline_on_a_cluster(inline, address)
-    loaded = load_sweep(sweep, refs_of(task_file), progress.say_before_the_run)
-    if trial is not None:
-        loaded = loaded.only(trial)
     if address is None:
         refuse_more_cores_than_here(loaded.resources.cpus, "resources.cpus")
     cells, uncounted = cost_cells(loaded)
@@ -99,7 +115,6 @@ def _run(
             connect(address, loaded.resources, most_gpus)
 
     opened = create_store(loaded, store)
-    only = loaded.trials[0].trial_id if trial is not None else None
     try:
         outcome = run_sweep(loaded, opened, address, inline, retry_failed, progress)
     except KeyboardInterrupt as e:
@@ -108,4 +123,4 @@ def _run(
             f"interrupted; finished trials are in {opened}. To go on: {how_to_go_on(sys.argv)}"
         )
         raise typer.Exit(exit_code(e)) from None
-    return outcome, opened, only
+    return outcome, opened

@@ -65,17 +65,6 @@ CompactTarget = Annotated[
     ),
 ]
 
-ReportFile = Annotated[
-    Path | None,
-    typer.Option(
-        "-o",
-        "--output",
-        metavar="FILE.html",
-        help="Default: STORE/_report.html.",
-        callback=of_file,
-    ),
-]
-
 TaskFile = Annotated[
     Path | None,
     typer.Option(

@@ -11,6 +11,7 @@ from reports.sections import (
     binding,
     caveats,
     changed_tokens,
+    chosen_rows,
     cite,
     claims,
     collapse,
@@ -34,6 +35,7 @@ from reports.sections.section import Section
 
 SECTIONS = (
     header.section,
+    chosen_rows.section,
     frontier.section,
     law.section,
     binding.section,

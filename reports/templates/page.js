@@ -1,11 +1,5 @@
 "use strict";
 
-document.getElementById("filter")?.addEventListener("input", event => {
-  const wanted = event.target.value.toLowerCase();
-  for (const row of document.querySelectorAll(".trials tbody tr"))
-    row.hidden = !row.textContent.toLowerCase().includes(wanted);
-});
-
 // The address
 
 // "#law&d=twonn": where to look, and what was chosen in the switches of the charts.

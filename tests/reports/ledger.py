@@ -1,6 +1,5 @@
 """Say which section of the page recomputes which numbers of the ledger, and check them."""
 
-import json
 from collections.abc import Callable
 
 import pandas as pd
@@ -41,7 +40,7 @@ def check_section(rich: tuple[Page, pd.DataFrame], section: str, recomputed: Rec
     """Check every number of a section against plain rows, which other code than the report's
     reads."""
     page, rows = rich
-    ledger = {n["key"]: n for n in json.loads(page.scripts["ledger"])}
+    ledger = page.ledger()
     own = {key: entry for key, entry in ledger.items() if group_of(key) in GROUPS[section]}
     assert own
     behind: dict[tuple[str, ...], pd.DataFrame] = {(): rows.iloc[:0]}

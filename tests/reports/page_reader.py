@@ -1,9 +1,11 @@
 """Read the page, or one section of it, as tests need it: scripts, numbers, table cells and visible
 text."""
 
+import json
 from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from reports.evidence import read_evidence
 from reports.law import fit_evidence
@@ -64,6 +66,23 @@ class Page(HTMLParser):
             self.cells[self._trial, self._column] = data
         elif not self._hidden:
             self.text.append(data)
+
+    def ledger(self) -> dict[str, dict[str, Any]]:
+        """Return the ledger by key, each entry with the ids of its trials."""
+        kept = json.loads(self.scripts["ledger"])
+        sets = [
+            [
+                trial
+                for part in text.split(",")
+                for first, _, last in [part.partition("-")]
+                for trial in kept["trials"][int(first) : int(last or first) + 1]
+            ]
+            for text in kept["sets"]
+        ]
+        return {
+            n["key"]: {**n, "trials": [] if n["set"] is None else sets[n["set"]]}
+            for n in kept["numbers"]
+        }
 
     def prose(self) -> str:
         """Return the visible text with single spaces."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.page import write_report
+from reports.command import make_report
 from tests.reports.stores import failed, make_store, png, power_law
 
 CHROMIUM = (
@@ -119,7 +119,7 @@ def report(tmp_path_factory) -> Path:
     store = make_store(folder / "store", rows)
     (store / "_pictures").mkdir()
     (store / rows[0]["pictures_file"]).write_bytes(png(264, 84))
-    write_report(store, folder / "report.html")
+    make_report([str(store)], folder / "report.html")
     return folder / "report.html"
 
 

@@ -12,8 +12,9 @@ import pytest
 
 from harness.errors import UserError
 from harness.store.store import Store, SweepRecord
+from reports.command import make_report
 from reports.evidence import read_evidence
-from reports.page import render, write_report
+from reports.page import render
 from tests.reports.language_rows import language_row, pretrained_row, text_row
 from tests.reports.ledger import GROUPS, group_of
 from tests.reports.page_reader import Page
@@ -24,7 +25,7 @@ from tests.reports.stores import failed, make_store, power_law, row
 @pytest.mark.slow
 def test_every_number_in_the_prose_is_in_the_ledger_and_some_section_recomputes_it(rich):
     page, _ = rich
-    ledger = {n["key"]: n for n in json.loads(page.scripts["ledger"])}
+    ledger = page.ledger()
     assert len(page.data) > 60
     for key, value, _ in page.data:
         assert key in ledger and (ledger[key]["value"] == float(value)), key
@@ -111,8 +112,8 @@ def test_the_page_asks_the_network_for_nothing(rich):
 def test_the_report_needs_neither_torch_nor_ray(tmp_path):
     folder = make_store(tmp_path / "store", power_law(0.2))
     code = (
-        "import sys; from pathlib import Path; from reports.page import write_report; "
-        f"write_report(Path({str(folder)!r}), Path({str(tmp_path / 'r.html')!r})); "
+        "import sys; from pathlib import Path; from reports.command import make_report; "
+        f"make_report([{str(folder)!r}], Path({str(tmp_path / 'r.html')!r})); "
         "print([m for m in ('torch', 'ray', 'transformers', 'datasets') if m in sys.modules])"
     )
     done = subprocess.run(
@@ -126,5 +127,5 @@ def test_a_report_that_cannot_be_written_says_so_and_leaves_nothing(tmp_path):
     folder = make_store(tmp_path / "store", [row()])
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
-        write_report(folder, tmp_path / "file" / "r.html")
+        make_report([str(folder)], tmp_path / "file" / "r.html")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "store"]

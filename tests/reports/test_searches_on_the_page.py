@@ -38,5 +38,5 @@ def test_the_whole_page_holds_searches_beside_plain_training(tmp_path):
     assert (counts["count:ok"], counts["count:plain"]) == (4, 2)
     prose = page.prose()
     assert "cannot tell: the law can bind in no cell" in prose
-    ledger = {entry["key"]: entry["value"] for entry in json.loads(page.scripts["ledger"])}
+    ledger = {key: entry["value"] for key, entry in page.ledger().items()}
     assert ledger["frontier:sphere, ±1 target, pure noise:plain"] == pytest.approx(0.5)

@@ -4,7 +4,6 @@ when it is left out.
 Run alone: python -m pytest tests/reports/sections/test_ladder.py
 """
 
-import json
 import re
 
 import numpy as np
@@ -80,9 +79,7 @@ def sum_of_huber(v, n, d, loss):
 @pytest.mark.slow
 def test_every_number_is_in_the_ledger_and_comes_from_rows(page):
     html, rows = page
-    ledger = {
-        n["key"]: n for n in json.loads(html.scripts["ledger"]) if n["key"].startswith("ladder")
-    }
+    ledger = {key: n for key, n in html.ledger().items() if key.startswith("ladder")}
     shown = {key: float(value) for key, value, _ in html.data if key.startswith("ladder")}
 
     assert set(shown) == set(ledger) and len(shown) > 70
@@ -198,7 +195,7 @@ def recomputed(key: str, used: pd.DataFrame, ledger: dict) -> float:
 @pytest.mark.slow
 def test_the_form_that_made_the_rows_comes_back_under_its_own_convention(page):
     html, _ = page
-    value = {n["key"]: n["value"] for n in json.loads(html.scripts["ledger"])}
+    value = {key: n["value"] for key, n in html.ledger().items()}
     for name, truth in {
         "E": 1.2,
         "alpha": 0.35,
