@@ -168,7 +168,7 @@ def test_what_cannot_be_sent_is_one_sentence(store: Store, tmp_path: Path, monke
 
 def everything_below(folder: Path) -> bytes:
     files = [path for path in folder.rglob("*") if path.is_file() and "rows" not in path.parts]
-    return b"\n".join(path.read_bytes() for path in files)
+    return b"\n".join(part for path in files for part in (path.name.encode(), path.read_bytes()))
 
 
 @pytest.mark.slow
