@@ -157,9 +157,10 @@ def report(store: str | Path, output: str | Path | None = None) -> str:
     >>> report("runs/quickstart", output="quickstart.html")    # doctest: +SKIP
     'quickstart.html'
     """
-    from reports.page import write_report
+    from reports.command import make_report
 
-    return write_report(_place(store), None if output is None else Path(_place(output)))
+    printed = make_report([_place(store)], None if output is None else Path(_place(output)))
+    return printed.removeprefix("report: ")
 
 
 def track(store: str | Path, to: str, project: str | None = None) -> Pushed:

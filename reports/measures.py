@@ -5,7 +5,7 @@ Here each becomes one column; a row that lacks a measure has NaN there, and ever
 leaves it out.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -159,7 +159,7 @@ class Alike(NamedTuple):
     values: np.ndarray
 
 
-def _alike(radii: Sequence[Any], values: Sequence[Any]) -> list[Alike]:
+def _alike(radii: Iterable[Any], values: Iterable[Any]) -> list[Alike]:
     """Return the rows in groups of equal radii, without those that have none, or not as many radii
     as values. A store has few sets of radii, so what is asked of a group is asked once."""
     own_radii = [_array(r) for r in radii]
@@ -190,7 +190,7 @@ def _array(value: Any) -> np.ndarray:
 NO_VALUES = np.empty(0)
 
 
-def _in_boxes(radii: Sequence[Any], box: Sequence[Any]) -> list[np.ndarray]:
+def _in_boxes(radii: Iterable[Any], box: Iterable[Any]) -> list[np.ndarray]:
     """Return each row's radii over the length of its box, or an empty array without a box."""
     found = []
     for r, b in zip(radii, box, strict=True):

@@ -87,5 +87,5 @@ ACCURACY = [
 def drawable(trials: pd.DataFrame, x: Axis, y: Axis) -> pd.Series:
     """Return which trials have a place on these axes."""
     along, up = (trials[axis.column].astype(float) for axis in (x, y))
-    placed = np.isfinite(along) & np.isfinite(up) & along.gt(0)
+    placed = pd.Series(np.isfinite(along) & np.isfinite(up), trials.index) & along.gt(0)
     return placed & up.gt(0) if y.log else placed

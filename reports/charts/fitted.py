@@ -39,16 +39,18 @@ def fitted_lines(rows: pd.DataFrame, x: str, y: str, slope: Slope, colour: str) 
 
     solid, dashed, bands = [], [], []
     places = rows.groupby(["curve", "p"])[x].median()
-    middles = np.log(used["p"].astype(float)).groupby(used["curve"]).mean()
-    in_fit = used.groupby("curve")["p"].agg(["min", "max"])
+    sizes_of = pd.Series(np.log(used["p"].to_numpy(float)), used.index)
+    middles = sizes_of.groupby(used["curve"]).mean()
+    least, most = (used.groupby("curve")["p"].agg(end) for end in ("min", "max"))
     for curve, level in shown.items():
         at = places.loc[curve]
         sizes = at.index.to_numpy(float)
-        inner = (sizes >= in_fit.loc[curve, "min"]) & (sizes <= in_fit.loc[curve, "max"])
+        low, high = float(least[curve]), float(most[curve])
+        inner = (sizes >= low) & (sizes <= high)
         heights = np.exp(level + slope.slope * np.log(sizes))
         across = at.to_numpy(float)
-        before = sizes <= in_fit.loc[curve, "min"]
-        after = sizes >= in_fit.loc[curve, "max"]
+        before = sizes <= low
+        after = sizes >= high
 
         solid.append(_ends(across[inner], heights[inner]))
         dashed += [_ends(across[part], heights[part]) for part in (before, after) if part.sum() > 1]

@@ -30,7 +30,7 @@ from reports.charts.plane import Axis, ends_of
 from reports.charts.style import GRID, INK, QUIET
 from reports.charts.ticks import Tick, ticks
 
-SETTINGS = {"text.parse_math": False}
+SETTINGS: Any = {"text.parse_math": False}
 """A name with two dollar signs is a name, not a formula."""
 PIXELS = IdentityTransform()
 

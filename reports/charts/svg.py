@@ -8,7 +8,7 @@ characters.
 import io
 import re
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -21,7 +21,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 HREF = "{http://www.w3.org/1999/xlink}href"
 THEME = {INK: "ink", QUIET: "quiet", GRID: "grid", PAPER: "paper"}
 """Colour → the custom property that replaces it, with the colour as its fallback."""
-SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "unilaw", "text.parse_math": False}
+SETTINGS: Any = {"svg.fonttype": "none", "svg.hashsalt": "unilaw", "text.parse_math": False}
 LARGEST = 1.2
 """The page shows a picture at most this multiple of its own size."""
 USUAL = {

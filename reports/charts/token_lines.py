@@ -169,7 +169,7 @@ def _marks(line: Line, i: int, count: int) -> Marks:
         texts=tuple(
             f"{name}: mean over {len(point.trials)} trials"
             if len(point.trials) > 1
-            else f"{name}, trial {point.trials[0]}"
+            else f"{name}, trial {''.join(point.trials)}"
             for point in points
         ),
         joined=True,

@@ -87,7 +87,7 @@ def _changed(table: pa.Table, columns: dict[str, Any]) -> pa.Table:
 
 def report(folder: Path) -> dict[str, float]:
     """Make the report in this process. Return the seconds of each part, and bytes."""
-    from reports import command, page
+    from reports import command
 
     seconds: dict[str, float] = dict.fromkeys(PARTS, 0.0)
 
@@ -101,7 +101,7 @@ def report(folder: Path) -> dict[str, float]:
         return call
 
     command.read_evidence = timed("read", command.read_evidence)
-    page.fit_all = timed("fits", page.fit_all)
+    command.fit_evidence = timed("fits", command.fit_evidence)
     clock = time.process_time()
     written = command.make_report([str(folder)]).removeprefix("report: ")
     whole = time.process_time() - clock

@@ -131,7 +131,7 @@ def main(seeds: int) -> None:
     print(f"\nall: {np.exp(np.mean(log_share)):.3f}, standard deviation of the log {spread:.3f}")
     for name, x in (("log p", log_p), ("log(p/n)", log_ratio)):
         slope, _, _, _, error = linregress(x, log_share)
-        half = float(t.ppf(0.975, len(x) - 2)) * error
+        half = float(t.ppf(0.975, len(x) - 2)) * float(np.asarray(error))
         print(f"slope in {name}: {slope:+.3f} ± {half:.3f}")
 
 

@@ -38,7 +38,7 @@ class Page(HTMLParser):
         a = dict(attrs)
         loaded = ("src", "href", "action", "srcset") if tag != "a" else ()
         targets = [v for k, v in attrs if k in loaded]
-        self.links += [target for target in targets if not target.startswith("#")]
+        self.links += [target for target in targets if target and not target.startswith("#")]
         if tag == "script":
             self._script = a.get("data-key") or a.get("id") or "code"
         self._hidden += tag in HIDDEN

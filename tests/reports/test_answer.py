@@ -29,10 +29,11 @@ def kind_fit(low: float, high: float, family: str = "mnist-mlp", **changes: Any)
     """Return the fit of a kind whose slope has this interval. further: interval of the filters;
     unmet: why the rows test no law."""
     further, unmet = changes.pop("further", (low, high)), changes.pop("unmet", "")
-    slopes = {factor: slope(*(further if factor > 1 else (low, high))) for factor in (1, 2, 4, 8)}
+    at_onset, beyond = slope(low, high), slope(further[0], further[1])
+    slopes = {factor: beyond if factor > 1 else at_onset for factor in (1, 2, 4, 8)}
     verdicts = {STABILITY: judge(slopes, unmet, +1)}
     kind = changes.pop("kind", f"{family}, 10 classes, 30 % resampled")
-    fit = KindFit(kind, family, True, not unmet, verdicts, Forms({}, {}, None, None, 0, 0, ()))
+    fit = KindFit(kind, family, True, not unmet, verdicts, Forms({}, {}, None, None, 0, 0, (), []))
     return fit._replace(**changes)
 
 

@@ -66,7 +66,7 @@ def test_every_trial_is_plain_or_data_and_stored_once(evidence: Evidence):
     plain = [trial for trial, column in page.cells if column == "trial_id"]
     data = columns_of(page)
     assert len(plain) == trials.PLAIN_ROWS and len(data["trial_id"]) == ROWS - trials.PLAIN_ROWS
-    assert sorted([*plain, *data["trial_id"]]) == sorted(evidence.trials["trial_id"])
+    assert sorted(map(str, [*plain, *data["trial_id"]])) == sorted(evidence.trials["trial_id"])
 
     rows = evidence.trials.set_index("trial_id").loc[data["trial_id"]]
     assert data["p"] == rows["p"].tolist()

@@ -21,7 +21,7 @@ ROWS = pd.DataFrame(
         "p": [10, 20, 30, 40],
         "n": [100.0, 100.0, None, 400.0],
         "below_noise": [True, False, None, True],
-        "finished_at": pd.to_datetime(["2026-01-01", "2026-02-01", "2026-03-01", None], utc=True),
+        "finished_at": [*pd.date_range("2026-01-01", periods=3, freq="MS", tz="UTC"), pd.NaT],
         "config_json": [
             json.dumps(config)
             for config in (

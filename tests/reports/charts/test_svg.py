@@ -174,8 +174,8 @@ def test_a_forest_has_a_row_an_interval_and_a_shape_for_each_slope():
 
     root = ElementTree.fromstring(inline(chart, "forest")[0].svg)
     (at_best,), (at_plain,) = (uses(root, k)[1] for k in (1, 2))
-    assert float(at_best.get("y")) < float(at_plain.get("y"))
-    assert float(at_best.get("x")) > float(at_plain.get("x"))
+    assert float(at_best.attrib["y"]) < float(at_plain.attrib["y"])
+    assert float(at_best.attrib["x"]) > float(at_plain.attrib["x"])
 
 
 def test_figures_for_papers_are_files_that_do_not_change(tmp_path):
