@@ -48,15 +48,17 @@ def best_fit_sentence(fit: FrontierFit) -> Sentence:
     """Return the answer on one problem: verdict, constant, range, and how far plain training is."""
     values: dict[str, Any] = {}
     reason = fit.verdict.removeprefix(f"{CANNOT_TELL}: ")
+    told = fit.verdict in WORDS
     text = WORDS.get(
-        fit.verdict, f"Cannot tell whether the best fit found follows the law: {reason}"
+        fit.verdict,
+        f"This store cannot tell whether the best fit found follows the law's order: {reason}",
     )
 
     if fit.constant and fit.verdict in BY_LAW:
         values |= _mean(fit, "constant", "geometric mean over curves of r*·√(n·d/p) in the window")
         text += ": {constant}" + _interval(values, "constant") + "·√(p/(n·d))"
     inside = fit.rows[fit.rows["window"] & fit.rows["bound"]]
-    if len(inside):
+    if told and len(inside):
         used = tuple(trial for of_row in inside["trial_id"] for trial in of_row)
         for name, column in (("ratio", "per_sample"), ("d", "d")):
             for end in ("min", "max"):
@@ -69,7 +71,11 @@ def best_fit_sentence(fit: FrontierFit) -> Sentence:
 
     if fit.plain is not None:
         values |= _mean(fit, "plain", "geometric mean of plain training's radius over r*")
-        text += " Plain training reaches {plain}" + _interval(values, "plain") + " of its radius."
+        reached = "lain training reaches {plain}" + _interval(values, "plain") + " of"
+        if told:
+            text += f" P{reached} its radius."
+        else:  # what is known stands first
+            text = f"P{reached} the radius of the most robust fit found. {text}"
     return Sentence(text, values)
 
 

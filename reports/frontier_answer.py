@@ -258,7 +258,8 @@ def _verdict(fit: FrontierFit) -> str:
     ):
         return LOGARITHMIC
     if d.failure:
-        few = f"only {d.places} dimensions are compared" if d.places < MIN_DIMENSIONS else d.failure
+        compared = "dimension is" if d.places == 1 else "dimensions are"
+        few = f"only {d.places} {compared} compared" if d.places < MIN_DIMENSIONS else d.failure
         return f"{CANNOT_TELL}: at p/n = 1, 2 and 4 {few}"
 
     if d.within(-ORDER, NARROW) and not rivals.beats(BY_SAMPLES, BY_LAW):

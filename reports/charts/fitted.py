@@ -42,7 +42,7 @@ def fitted_lines(rows: pd.DataFrame, x: str, y: str, slope: Slope, colour: str) 
     sizes_of = pd.Series(np.log(used["p"].to_numpy(float)), used.index)
     middles = sizes_of.groupby(used["curve"]).mean()
     least, most = (used.groupby("curve")["p"].agg(end) for end in ("min", "max"))
-    for curve, level in shown.items():
+    for curve, level in zip(map(str, shown.index), shown, strict=True):
         at = places.loc[curve]
         sizes = at.index.to_numpy(float)
         low, high = float(least[curve]), float(most[curve])

@@ -40,7 +40,7 @@ def forest(rows: list[ForestRow], law: float = 0.5) -> Chart | None:
         return None
     marks = [_recipes(rows)] + [_estimates(rows, kind) for kind in KINDS]
     line = Line(
-        (law, law), (-0.5, len(rows) - 0.5), QUIET, DOTTED, label=f"the law's order, {law:g}"
+        (law, law), (-0.5, len(rows) - 0.5), QUIET, DOTTED, name=f"the law's order, {law:g}"
     )
 
     slopes = [law, 0.0]
