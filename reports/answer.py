@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from reports.best_fit_answer import best_fit_sentence
 from reports.evidence import Evidence, fit_rows
+from reports.frontier_answer import FrontierFit
 from reports.law import Fits, KindFit
 from reports.numbers import Number, Sentence
 from reports.verdicts import ATTAINS, ORDER, STEEPER
@@ -105,16 +106,24 @@ def answers(evidence: Evidence, fits: Fits) -> list[Answer]:
 
     found = []
     for data in dict.fromkeys(map(data_name, families)):
-        best = [
-            best_fit_sentence(fit)
+        own = [
+            fit
             for fit, family in zip(fits.frontier, searched, strict=True)
             if data_name(family) == data
         ]
+        best = [best_fit_sentence(fit) for fit in own]
+        if len(own) > 1:
+            best = [_named(fit, told) for fit, told in zip(own, best, strict=True)]
         plain = [fit for fit in trained if data_name(fit.family) == data]
         if plain:
             best += _plain_sentences(data, plain, evidence)
         found.append(Answer(data.name, best))
     return found
+
+
+def _named(fit: FrontierFit, told: Sentence) -> Sentence:
+    """Return the sentence with the name of the problem that it is about."""
+    return Sentence(f"{{problem}}: {told.template}", {"problem": fit.problem, **told.parts})
 
 
 def answer_sentences(evidence: Evidence, fits: Fits) -> list[Sentence]:
@@ -165,9 +174,18 @@ def _plain_sentences(
     parts: dict[str, Any] = {"thing": data.thing}
     if TOO_FEW in by_outcome:
         return [Sentence("No answer for {thing}: too few curves have sizes to compare.", parts)]
-    why = sorted({fit.verdict.removesuffix(", no verdict") for fit in kinds})
+    why = sorted({_reason(fit.verdict) for fit in kinds})
     parts["why"] = "; ".join(why)
     return [Sentence("No answer for {thing}: {why}.", parts)]
+
+
+def _reason(verdict: str) -> str:
+    """Return why there is no verdict."""
+    for end in (", no verdict", ": no verdict"):
+        verdict = verdict.removesuffix(end)
+    for start in ("no verdict: ", "cannot tell: "):
+        verdict = verdict.removeprefix(start)
+    return verdict
 
 
 def plain_sentence(
@@ -198,14 +216,14 @@ def plain_sentence(
         parts[end] = Number(key, float(value), f"{end[2:]} of p in the fit", used, "size")
     text += " Sizes: {p_min} to {p_max} parameters"
     if named:
-        own = [fit.kind.removeprefix(f"{fit.family}, ") for fit in kinds]
+        own = [fit.kind for fit in kinds]
         parts["labels"] = "; ".join(own)
-        text += ", labels: {labels}"
+        text += ", kinds: {labels}"
     elif len(kinds) > 1:
         key = f"answer:{data.name}:{outcome}:kinds"
-        how = "kinds of labels and stop rules with this outcome"
+        how = "kinds (family, labels, stop rule, adversary) with this outcome"
         parts["kinds"] = Number(key, len(kinds), how, used, "int")
-        text += ", {kinds} kinds of labels"
+        text += ", {kinds} kinds"
     return Sentence(f"{text}.", parts)
 
 

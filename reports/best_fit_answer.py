@@ -40,8 +40,8 @@ WORDS = {
     LOGARITHMIC: "The best fit found grows like a logarithm of size, so by no power law",
 }
 """Verdict on the frontier → its words on the first screen."""
-BY_LAW = (ATTAINED, IN_DIMENSION)
-"""Verdicts under which one constant describes the radii."""
+BY_LAW = (ATTAINED,)
+"""The verdict under which one constant describes the radii."""
 
 
 def best_fit_sentence(fit: FrontierFit) -> Sentence:

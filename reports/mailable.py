@@ -19,6 +19,8 @@ PATTERN = re.compile(
     r"(?P<kept>data:[\w/+.-]+;base64,[\w+/=]+)"
     rf"|(?P<bucket>(?:s(?:3|…|\\u2026)|gs|gcs|az|abfss?)://[^\s\"'<>&\\]+)"
     rf"|(?P<path>(?:(?<![\w/.<~…√)])|(?<=\\n)|(?<=\\t))(?:/{SEGMENT}){{2,}}/?)"
+    r"|(?P<named>(?<=bucket )(?:'|&#39;)[^'&]+(?:'|&#39;))"
+    r"|(?P<inside>https?://(?:[\w-]+\.)*(?:internal|local|localdomain|corp|lan)(?::\d+)?\b[^\s\"'<>&]*)"
     r"|(?P<windows>\b[A-Za-z]:(?:\\+[\w.+@-]+){2,})"
     r"|(?P<address>\b(?:10|127|172|192)(?:\.\d{1,3}){3}\b|\bip(?:-\d{1,3}){4}\b[\w.-]*)",
 )
@@ -66,9 +68,7 @@ def _places(store: Store) -> list[str]:
 def _without_place(found: re.Match[str]) -> str:
     if found["kept"]:
         return found["kept"]
-    if found["bucket"]:
-        return "…"
-    if found["address"]:
+    if found["bucket"] or found["named"] or found["inside"] or found["address"]:
         return "…"
     last = re.split(r"[/\\]+", found[0].rstrip("/"))[-1]
     return f"…/{last}"

@@ -260,9 +260,9 @@ def test_status_counts_done_failed_and_left(command):
         ["trouble", "1", "2", "1", "bug,", "1", "nan", "0"],
         ["all", "1", "2", "5"],
     ]
-    assert lines[4] == "3 rows, one per attempt" and lines[5].startswith(
-        "notes.txt: is not part of the store"
-    )
+    assert lines[4] == "3 rows, one for each attempt and each measuring again" and lines[
+        5
+    ].startswith("notes.txt: is not part of the store")
 
 
 def test_status_of_an_empty_store(command):

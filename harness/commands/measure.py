@@ -18,6 +18,7 @@ from harness.terminal.options import (
     StoreArgument,
     TaskFile,
 )
+from harness.terminal.streams import say
 
 
 def measure(
@@ -59,7 +60,7 @@ def measure(
         )
     except KeyboardInterrupt as e:
         progress.stop()
-        progress.say(
+        say(  # also with --quiet: it is what ends the command
             "interrupted; what was measured so far is in the store; run the same command again to"
             " continue"
         )

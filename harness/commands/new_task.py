@@ -12,7 +12,7 @@ TEMPLATE = Path(__file__).with_name("new_task_template.py")
 """A task file as it stands, with NewTask, NewConfig and TASK_NAME in place of the names."""
 
 SWEEP = """\
-name: {name}
+name: "{name}"
 seeds: [0, 1]
 tasks:
   - task: {name}

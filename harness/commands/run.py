@@ -20,6 +20,7 @@ from harness.terminal.options import (
     TaskFile,
 )
 from harness.terminal.page_options import FromPage, ReadPagesSources, SweepOrNone, named_sweep
+from harness.terminal.streams import say
 
 if TYPE_CHECKING:
     from harness.run import Outcome
@@ -46,7 +47,8 @@ def run(
 
     refuse_inline_on_a_cluster(inline, address)
     progress = Progress(quiet=quiet)
-    progress.loading(f"reading {from_page or sweep}")
+    if from_page or sweep:
+        progress.loading(f"reading {from_page or sweep}")
     try:
         loaded = _loaded(sweep, from_page, task_file, trial, read_sources, progress)
         outcome, opened = _run(loaded, store, address, inline, retry_failed, progress)
@@ -119,7 +121,7 @@ def _run(
         outcome = run_sweep(loaded, opened, address, inline, retry_failed, progress)
     except KeyboardInterrupt as e:
         progress.stop()
-        progress.say(
+        say(  # also with --quiet: it is what ends the command
             f"interrupted; finished trials are in {opened}. To go on: {how_to_go_on(sys.argv)}"
         )
         raise typer.Exit(exit_code(e)) from None

@@ -6,16 +6,8 @@ from typing import Annotated
 import typer
 
 from harness.errors import UserError
-from harness.sweeps.user_paths import user_path
-
-
-def _of_text(where: str | None) -> str | None:
-    return None if where is None else user_path(where)
-
-
-def _of_file(where: Path | None) -> Path | None:
-    return None if where is None else Path(user_path(str(where)))
-
+from harness.terminal.completion import sweep_names
+from harness.terminal.options import of_file, of_text
 
 SweepOrNone = Annotated[
     str | None,
@@ -23,7 +15,8 @@ SweepOrNone = Annotated[
         metavar="SWEEP",
         help="A sweep file, or the name of a shipped sweep; with --from, the name of one of the"
         " page's sweeps.",
-        callback=_of_text,
+        callback=of_text,
+        autocompletion=sweep_names,
         show_default=False,
     ),
 ]
@@ -35,7 +28,7 @@ FromPage = Annotated[
         metavar="PAGE.html",
         help="Run a sweep that this page of `unilaw report` carries. Rows go to"
         " runs/from-page/NAME.",
-        callback=_of_file,
+        callback=of_file,
     ),
 ]
 

@@ -139,7 +139,7 @@ def status_table(status: Status) -> str:
         )
         lines = [
             table(("task", "done", "failed", "kinds", "left"), [*rows, total]),
-            f"{status.rows} rows, one per attempt",
+            f"{status.rows} rows, one for each attempt and each measuring again",
         ]
     if status.replaced:
         lines.append(

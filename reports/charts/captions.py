@@ -93,7 +93,9 @@ def _ends(rows: pd.DataFrame, x: Axis, y: Axis) -> tuple[pd.Series, pd.Series] |
 
 
 def _written(value: float, y: Axis) -> str:
-    return f"{100 * value:.2g} %" if y.share else readable(float(f"{value:.3g}"))
+    return (
+        readable(float(f"{100 * value:.3g}")) + " %" if y.share else readable(float(f"{value:.3g}"))
+    )
 
 
 def _change(before: pd.Series, after: pd.Series) -> float:
@@ -110,7 +112,7 @@ def _counted(counts: dict[str, int], kinds: int) -> str:
     if count == kinds:
         return f"{verb} in all {kinds} kinds"
     if count == 0:
-        return f"neither rises nor falls in any of {kinds} kinds"
+        return f"can be told to rise or fall in none of {kinds} kinds"
     first = f"{verb} in {count} of {kinds} kinds"
     return " and ".join([first, *(f"{verb} in {count}" for verb, count in others if count)])
 

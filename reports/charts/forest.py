@@ -61,7 +61,7 @@ def forest(rows: list[ForestRow], law: float = 0.5) -> Chart | None:
         tuple(own for own in marks if own.x),
         (line,),
         caption=_caption(rows, law),
-        made_of=f"{len(rows)} rows; bars are 95 % intervals.",
+        made_of="One row a slope; bars are 95 % intervals.",
         height=ROW * len(rows) + 16,
         width=WIDTH,
     )

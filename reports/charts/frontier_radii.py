@@ -21,8 +21,9 @@ from reports.charts.chart import (
 )
 from reports.charts.frontier_points import cells_of_fit, texts_of
 from reports.charts.style import COLOURS, INK, QUIET, steps
+from reports.charts.ticks import readable
 from reports.construction import caps
-from reports.frontier_answer import ATTAINED, IN_DIMENSION, FrontierFit
+from reports.frontier_answer import ATTAINED, FrontierFit
 
 VARIABLES = {
     "by_law": "p / (n·d)",
@@ -32,7 +33,6 @@ VARIABLES = {
 TITLE = "training radius, data units (estimate)"
 HEADROOM = 1.6
 """The y axis ends at this multiple of the largest r∞ or radius. r_law may lie above it."""
-SHOWS_CONSTANT = (ATTAINED, IN_DIMENSION)
 CEILINGS = {
     "r_inf": ("r∞", "no net of any size", 2.0),
     "r_law": ("r_law, 1 nat", "a parameter", 1.3),
@@ -96,7 +96,8 @@ def _caption(fit: FrontierFit, cells: pd.DataFrame) -> str:
     text = f"{fit.problem}: the best fits found have radii of {reach} data units"
     if len(compared):
         gain = (compared["radius"] / compared["plain"]).to_numpy(float)
-        text += f", {gain.min():.2g} to {gain.max():.2g} times those of plain training"
+        least, most = (readable(float(f"{end:.2g}")) for end in (gain.min(), gain.max()))
+        text += f", {least} to {most} times those of plain training"
     return f"{text}; {fit.verdict}."
 
 
@@ -148,7 +149,7 @@ def _lines(fit: FrontierFit, cells: pd.DataFrame, variable: str) -> list[Line]:
             name = f"{label} {rest} ({at})"
             lines.append(Line(x, y, QUIET, DOTTED, width, name, label))
 
-    if fit.constant and fit.verdict in SHOWS_CONSTANT and variable == "by_law":
+    if fit.constant and fit.verdict == ATTAINED and variable == "by_law":
         inside = cells.loc[cells["window"], "by_law"]
         ends = np.array([inside.min(), inside.max()], float)
         heights = fit.constant.value * np.sqrt(ends)

@@ -16,6 +16,7 @@ from reports.sections.counts import count_trials
 from reports.sections.section import Section, fill
 from reports.sections.slopes import slopes_chart
 from reports.sections.untested import untested
+from reports.sweep_texts import without_store
 
 
 class SweepFile(NamedTuple):
@@ -73,7 +74,7 @@ def how_sure(fits: Fits) -> Sentence:
     """Say what the intervals of the judged kinds rest on."""
     judged = [fit for fit in fits.kinds if fit.judged]
     if not judged:
-        return Sentence("No slope of plain training is judged here, so none has an interval.")
+        return Sentence("No slope of plain training is judged by the law here.")
 
     used = tuple(trial for fit in judged for trial in fit.stability.trials)
 
@@ -105,7 +106,7 @@ def sweep_files(evidence: Evidence) -> list[SweepFile]:
     named: dict[str, SweepFile] = {}
     for stem, sweep in zip(file_stems(evidence.sweeps), evidence.sweeps, strict=True):
         name = f"{stem}.yaml"
-        text = mailable(sweep.text, evidence.store)
+        text = mailable(without_store(sweep.text), *evidence.stores.values())
         address = f"data:application/yaml;base64,{b64encode(text.encode()).decode()}"
         task_file = f"{stem}.py" if sweep.task_source is not None else ""
         command = f"unilaw run {name}" + (f" --task-file {task_file}" if task_file else "")

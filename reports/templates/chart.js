@@ -115,6 +115,7 @@
     variant.setAttribute("aria-label",
       svg.getAttribute("aria-label") + ". Arrow keys go from mark to mark, Enter copies.");
     variant.addEventListener("keydown", event => {
+      if (event.target !== variant) return;  // a number of the caption has keys of its own
       known();
       const step = {ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1}[event.key];
       if (step) at = at < 0 && step < 0 ? marks.length - 1 : (at + step + marks.length) % marks.length;

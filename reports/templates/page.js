@@ -96,7 +96,7 @@ document.addEventListener("keydown", event => {
   const step = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1}[event.key];
   const number = document.activeElement;
   if (!step || !number.matches("data[data-how]")) return;
-  const numbers = groups.get(groupOf(number));
+  const numbers = groups.get(groupOf(number)).filter(n => !n.closest("details:not([open])"));
   const next = numbers[numbers.indexOf(number) + step];
   if (!next) return;
   event.preventDefault();

@@ -47,20 +47,35 @@ def share(where: str | Path, to: str, public: bool = False) -> Shared:
     refuse_empty(rows, where)
     leaving = what_leaves(rows)
     content = io.BytesIO()
-    leaving.rows.to_parquet(content, index=False)
-    card = _card(sweep_name(rows), leaving.rows)
-    url = _put(name[1], {FILE: content.getvalue(), "README.md": card.encode()}, public)
-    return Shared(url, len(rows), not public, leaving.withheld)
+    _one_type_a_column(leaving.rows).to_parquet(content, index=False)
+    card = _card(sweep_name(leaving.rows), leaving.rows)
+    files = {FILE: content.getvalue(), "README.md": card.encode()}
+    url, private = _put(name[1], files, public)
+    return Shared(url, len(rows), private, leaving.withheld)
 
 
-def _put(repo: str, files: dict[str, bytes], public: bool) -> str:
-    """Write the files in one commit and return the data set's address."""
+def _one_type_a_column(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with texts in columns that hold both texts and others, as where two tasks
+    have fields of one name: Parquet has one type a column."""
+    together = rows.copy()
+    for name in together.columns:
+        of = together[name]
+        kinds = {type(value) for value in of.dropna()} if of.dtype == object else set()
+        if str in kinds and len(kinds) > 1:
+            together[name] = of.map(str, na_action="ignore")
+    return together
+
+
+def _put(repo: str, files: dict[str, bytes], public: bool) -> tuple[str, bool]:
+    """Write the files in one commit. Return the data set's address, and whether it is private: one
+    that was there keeps what it was."""
     from huggingface_hub import CommitOperationAdd, HfApi
 
     api = HfApi()
     try:
         url = api.create_repo(repo, repo_type="dataset", private=not public, exist_ok=True)
-        if not public and not api.repo_info(repo, repo_type="dataset").private:
+        private = bool(api.repo_info(repo, repo_type="dataset").private)
+        if not public and not private:
             raise UserError(
                 f"the data set {repo} is public, so the rows were not sent; --public says that they"
                 " may be"
@@ -78,7 +93,7 @@ def _put(repo: str, files: dict[str, bytes], public: bool) -> str:
         raise UserError(
             f"the Hub did not take the rows: {type(e).__name__}: {reason[:300]}"
         ) from None
-    return str(url)
+    return str(url), private
 
 
 def _card(sweep: str, rows: pd.DataFrame) -> str:

@@ -17,7 +17,7 @@ import pandas as pd
 from harness.errors import UserError, did_you_mean
 from reports.latest_rows import latest_rows
 from reports.trackers.runs import Run, runs
-from reports.trackers.what_leaves import what_leaves
+from reports.trackers.what_leaves import NOT_SENT, what_leaves
 
 TRACKERS = ("mlflow", "wandb", "trackio")
 """Packages, each with a module here: `reports.trackers.NAME_runs`."""
@@ -69,15 +69,22 @@ def push(where: str | Path, to: str, project: str | None = None) -> Pushed:
     rows = latest_rows(where)
     refuse_empty(rows, where)
     leaving = what_leaves(rows)
-    project = project or sweep_name(rows)
-    tracker: Tracker = importlib.import_module(f"reports.trackers.{to}_runs").Tracker(project)
-
-    known = tracker.known()
+    project = project or sweep_name(leaving.rows)
     sent = 0
-    for run in runs(leaving.rows):
-        if known.get(run.trial) != run.version:
-            tracker.send(run)
-            sent += 1
+    try:
+        tracker: Tracker = importlib.import_module(f"reports.trackers.{to}_runs").Tracker(project)
+        known = tracker.known()
+        for run in runs(leaving.rows):
+            if known.get(run.trial) != run.version:
+                tracker.send(run)
+                sent += 1
+    except UserError:
+        raise
+    except Exception as e:  # every tracker raises classes of its own
+        reason = next(iter(str(e).splitlines()), "")
+        raise UserError(
+            f"{to} did not take the rows: {type(e).__name__}: {reason[:300]}; {sent} were sent"
+        ) from None
     return Pushed(project, sent, len(rows) - sent, leaving.withheld)
 
 
@@ -88,6 +95,9 @@ def refuse_empty(rows: pd.DataFrame, where: str | Path) -> None:
 
 
 def sweep_name(rows: pd.DataFrame) -> str:
-    """Return the name of the rows' sweep, or "unilaw" where they are of several."""
+    """Return the name of the sweep, or "unilaw" where the rows are of several or it may not leave.
+
+    rows: those of `what_leaves`.
+    """
     names = rows["sweep"].unique()
-    return str(names[0]) if len(names) == 1 else "unilaw"
+    return str(names[0]) if len(names) == 1 and names[0] != NOT_SENT else "unilaw"

@@ -116,7 +116,8 @@ def _private_words() -> re.Pattern[str]:
         words.add(getpass.getuser())
     except (OSError, KeyError, ImportError):  # a user without a name
         pass
-    whole = [rf"(?<!\w){re.escape(word)}(?!\w)" for word in sorted(words) if len(word) > 2]
+    # "_" ends a word: alice_law names alice
+    whole = [rf"(?<![^\W_]){re.escape(word)}(?![^\W_])" for word in sorted(words) if len(word) > 2]
 
     secrets = {v for name, v in os.environ.items() if NAMES_A_SECRET.search(name) and len(v) > 7}
     return re.compile("|".join([*whole, *map(re.escape, sorted(secrets))]) or "(?!)", re.I)

@@ -42,7 +42,8 @@ frame.onload = async () => {{
     && e.getBoundingClientRect().right > {width} + 1).map(e => e.outerHTML.slice(0, 80));
   const shown = () => [...d.querySelectorAll(".chart-figure:not(#chart-slopes) .variant svg")]
     .map(e => e.getBoundingClientRect().width).filter(width => width > 0);
-  const figures = [...d.querySelectorAll(".chart-figure")].map(f => Boolean(f.closest(".folded")));
+  const figures = [...d.querySelectorAll(".chart-figure:not(#chart-slopes)")]
+    .map(f => Boolean(f.closest(".folded")));
   const wide = tooWide();
   for (const folded of d.querySelectorAll("details")) folded.open = true;
   const opened = tooWide(), drawn = shown();

@@ -14,9 +14,8 @@ from reports.charts.chart import DASHED, SOLID, Chart
 from reports.charts.scatter import GUIDE, scatter
 from reports.charts.thinned import MOST_MARKS
 from reports.evidence import read_evidence
-from reports.law import fit_all
+from reports.law import fit_all, fit_evidence
 from reports.sections import law, size
-from tests.reports.page_reader import section_of
 from tests.reports.published.published_figures import MADRY
 from tests.reports.rich_store import at_radius
 from tests.reports.stores import make_store, power_law, row
@@ -48,13 +47,14 @@ CHARTS = {
 
 
 OF_OTHERS = {
+    "slopes",
     "published_places",
     "published_accuracy",
     "tokens_kl",
     "tokens_accuracy",
     "tokens_noise",
 }
-"""Charts of published figures and of changed tokens, whose marks are not single trials:
+"""Charts of slopes, of published figures and of changed tokens, whose marks are not single trials:
 test_published.py and sections/test_changed_tokens.py check them."""
 LOG_Y = {"stability_attack_mean", "stability_certified_mean"}
 """Columns on a logarithmic axis, beside all Lipschitz constants."""
@@ -197,9 +197,12 @@ def test_a_measure_without_a_value_has_no_chart(planted):
 
 
 def charts_of(part, store) -> dict[str, Chart]:
-    section = section_of(part, store)
-    assert section is not None
-    return dict(section.figures)
+    """Return the charts of one section, or of the three in `size`."""
+    evidence = read_evidence(store)
+    fits = fit_evidence(evidence)
+    makers = [size.accuracy, size.sensitivity, size.per_token] if part is size else [part.section]
+    sections = [make(evidence, fits) for make in makers]
+    return {key: chart for made in sections if made for key, chart in made.figures.items()}
 
 
 @pytest.mark.slow

@@ -233,7 +233,13 @@ def test_the_section_states_objective_filter_warnings_and_extrapolation(page):
         assert phrase in section[1], phrase
 
     left = section[1]
-    for phrase in ("et al. 2022", "6·N·D", "context 64, lr 0.001", "56 trials, one mark each."):
+    for phrase in (
+        "et al. 2022",
+        "6·N·D",
+        "context 64, lr 0.001",
+        "56 trials, one mark each.",
+        "Figure 14.",
+    ):
         left = left.replace(phrase, "")
     assert not re.findall(r"\d+", left), re.findall(r".{30}\d+.{10}", left)
 

@@ -41,6 +41,7 @@ def test_the_cells_are_those_of_the_sweep(name):
     planned = sorted(
         (c.task, c.n, c.d_ambient, c.p, c.config["stop"], level(c), c.seeds)
         for c in cost_cells(load_sweep(name)).cells
+        if c.config.get("frontier") is None  # a search, which enters no slope
     )
     seeds: dict[tuple[object, ...], int] = {}
     for kind in BY_NAME[name].kinds:
