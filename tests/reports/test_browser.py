@@ -149,7 +149,7 @@ def test_the_report_opens(report, tmp_path, width):
 
     seen = json.loads(html.unescape(result[1]))
     # one drawing of every chart, in folds or not, each inside the page
-    assert len(seen["drawn"]) == len(seen["figures"]) == 14 and seen["figures"].count(True) == 7
+    assert len(seen["drawn"]) == len(seen["figures"]) == 14 and seen["figures"].count(True) == 6
     assert min(seen["drawn"]) > 0.7 * min(width, 720) and max(seen["drawn"]) <= 720
     assert seen["scroll"] <= width and seen["wide"] == [] and seen["opened"] == []
     assert seen["images"] == [264]
