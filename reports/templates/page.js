@@ -67,7 +67,7 @@ window.addEventListener("afterprint", () => {
 // or table; the arrow keys move between its numbers.
 
 const note = document.createElement("p");
-note.className = "note";
+note.className = "explanation";
 note.setAttribute("role", "status");
 note.hidden = true;
 document.body.append(note);

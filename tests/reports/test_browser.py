@@ -56,7 +56,7 @@ frame.onload = async () => {{
   const chosen = [...d.querySelectorAll("[data-switch=d]:checked")].map(e => e.dataset.value);
   const address = w.location.hash;
 
-  const number = d.querySelector("dd data[tabindex='0']"), note = d.querySelector(".note");
+  const number = d.querySelector("dd data[tabindex='0']"), note = d.querySelector(".explanation");
   number.focus();
   const explained = [note.hidden, note.textContent];
   number.dispatchEvent(new w.KeyboardEvent("keydown", {{key: "ArrowRight", bubbles: true}}));
