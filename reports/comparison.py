@@ -107,8 +107,9 @@ def slope_change(kind: str, column: str, before: Slope, after: Slope) -> Change:
     """Compare a kind's slopes of one measure."""
     both = sorted(before.of_curves.keys() & after.of_curves.keys())
     own = [before.of_curves[curve] for curve in both], [after.of_curves[curve] for curve in both]
+    first, second = before.slope, after.slope
     if both and before.noise_freedom and after.noise_freedom:
-        apart = float(np.mean([b[0] - a[0] for a, b in zip(*own, strict=True)]))
+        first, second = (float(np.mean([slope for slope, _ in curves])) for curves in own)
         variances = [
             slope.noise * sum(1 / spread for _, spread in curves) / len(both) ** 2
             for slope, curves in zip((before, after), own, strict=True)
@@ -116,16 +117,15 @@ def slope_change(kind: str, column: str, before: Slope, after: Slope) -> Change:
         freedoms = [float(before.noise_freedom), float(after.noise_freedom)]
         basis = f"{len(both)} curves that both stores have"
     else:
-        apart = after.slope - before.slope
         variances = [before.error**2, after.error**2]
         freedoms = [before.freedom, after.freedom]
         basis = f"{before.curves} curves in one store and {after.curves} others in the other"
     return Change(
         kind,
         column,
-        before.slope,
-        after.slope,
-        apart,
+        first,
+        second,
+        second - first,
         float(sum(variances)) ** 0.5,
         _welch(variances, freedoms),
         tuple(dict.fromkeys(before.trials + after.trials)),
@@ -193,7 +193,7 @@ def cell_changes(first: pd.DataFrame, second: pd.DataFrame) -> tuple[list[Change
         alike = shared.eq(cells["rows"]) & shared.eq(cells["rows_after"])
         same |= set(map(str, cells.index[alike]))
         changes += [_cell_change(cell, column, spreads) for cell in cells[~alike].itertuples()]
-    return changes, len(same)
+    return changes, len(same - {change.what for change in changes})
 
 
 def _logs(rows: pd.DataFrame, column: str) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from harness.terminal.options import AsJson, StoreArgument
+from harness.terminal.streams import say
 
 Watch = Annotated[
     bool,
@@ -47,4 +48,5 @@ def status(
         typer.echo(look().text)
         return
     in_terminal = sys.stdout.isatty() and not as_json
-    watch_it(look, typer.echo, every, in_terminal, time.sleep)
+    # failures apart from the lines of JSON, which a program reads
+    watch_it(look, typer.echo, every, in_terminal, time.sleep, say if as_json else None)

@@ -18,7 +18,7 @@ def check_file(file: Path) -> Iterator[tuple[str, list[Finding]]]:
     Raises UserError where the file cannot be read, and where what it defines is no task.
     """
     try:
-        refs = refs_in(file)
+        refs = refs_in(file, str(file))
     except UsersCodeRaised as e:
         yield str(file), [Finding("file", "✗", str(e), users_traceback(e, str(file)))]
         return

@@ -43,13 +43,14 @@ class TaskRef(NamedTuple):
         return hashlib.sha256(self.source.encode()).hexdigest()
 
 
-def refs_in(path: Path) -> dict[str, TaskRef]:
-    """Return the tasks that a file defines, by name.
+def refs_in(path: Path, place: str | None = None) -> dict[str, TaskRef]:
+    """Return the tasks that a file defines, by name. place: what messages begin with; without it,
+    the option that named the file.
 
     Raises UserError when the file cannot be read or run, defines no task, or takes an installed
     task's name.
     """
-    place = f"--task-file {path}"
+    place = place or f"--task-file {path}"
     source = _text_of(path, place)
     with users_code(f"{place}:", "when it is run"):
         module = _module_from(str(path), source)

@@ -23,12 +23,14 @@ def watch(
     every_s: float,
     in_terminal: bool,
     sleep: Callable[[float], object],
+    failed: Callable[[str], object] | None = None,
 ) -> None:
     """Look every `every_s` seconds and write what is seen, until it is over or Ctrl-C. A terminal
     is written anew each time; elsewhere only changes are written.
 
     The first look raises what it raises. Later a UserError, as from a bucket that does not answer,
-    is shown in place of what could not be seen, and the watch goes on.
+    is told to `failed`, or without it shown in place of what could not be seen, and the watch goes
+    on.
     """
     shown = look()
     before = None
@@ -47,6 +49,10 @@ def watch(
             try:
                 shown = look()
             except UserError as e:
-                shown = Shown(f"{e}; looking again in {every_s:g} s", is_over=False)
+                sentence = f"{e}; looking again in {every_s:g} s"
+                if failed is None:
+                    shown = Shown(sentence, is_over=False)
+                else:
+                    failed(sentence)
     except KeyboardInterrupt:
         return

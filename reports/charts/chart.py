@@ -22,6 +22,7 @@ CHOICES = {
     "frontier-x": "against",
     "convention": "against",
     "change": "change",
+    "model": "model",
     "problem": "problem",
 }
 """Name of a switch in the page's address → the words before its choices."""

@@ -136,10 +136,10 @@ def _point(x: float, measured: list[tuple[str, Value]]) -> Point:
 
 
 def lines_chart(
-    title: str, views: list[tuple[str, list[Line]]], x: Scale, y: Scale, noun: str
+    title: str, views: list[tuple[str, list[Line]]], x: Scale, y: Scale, noun: str, switch: str
 ) -> Chart:
     """Draw one line per size. Each view, a label with its lines, is one drawing. noun: what a
-    caption calls y."""
+    caption calls y. switch: what the views differ in, a key of CHOICES."""
     drawings = tuple(
         Drawing(
             x,
@@ -152,7 +152,7 @@ def lines_chart(
         )
         for k, (label, lines) in enumerate(views)
     )
-    return Chart(title, drawings, "change" if len(drawings) > 1 else "")
+    return Chart(title, drawings, switch if len(drawings) > 1 else "")
 
 
 def _marks(line: Line, i: int, count: int) -> Marks:
@@ -183,6 +183,8 @@ def _caption(label: str, lines: list[Line], noun: str) -> str:
         near, far = line.points[0], line.points[-1]
         return f"{near.y:.3g} at {near.x:g} to {far.y:.3g} at {far.x:g} for p = {line.p:,}"
 
+    if not lines:
+        return f"{label}: not measured."
     told = [lines[0], lines[-1]] if len(lines) > 1 else lines
     return f"{label}: {noun} goes from " + ", and from ".join(map(ends, told)) + "."
 

@@ -82,7 +82,7 @@ def _figures(curves: list[Curve]) -> dict[str, Chart]:
     if noisy:
         kl = Scale("KL from the prediction without noise, nats")
         title = "Movement of the prediction by noise"
-        figures[NOISE] = lines_chart(title, noisy, RADIUS, kl, "KL")
+        figures[NOISE] = lines_chart(title, noisy, RADIUS, kl, "KL", "model")
     return figures
 
 
@@ -95,7 +95,7 @@ def _by_distance(title: str, curves: list[Curve], column: str, y: Scale, noun: s
             if curve_lines(curve, change_values("kl", change)):
                 lines = curve_lines(curve, change_values(column, change))
                 views.append((f"{curve.name}: {name}", lines))
-    return lines_chart(title, views, DISTANCE, y, noun)
+    return lines_chart(title, views, DISTANCE, y, noun, "change")
 
 
 def _sentence(curve: Curve) -> Sentence | None:
