@@ -19,6 +19,7 @@ COPY harness harness
 COPY tasks tasks
 COPY clusters clusters
 COPY reports reports
+COPY unilaw.py unilaw.py
 RUN /opt/unilaw/bin/pip install --no-cache-dir --constraint constraints.txt . ${AUTOSCALER}
 
 FROM ${BASE}

@@ -2,7 +2,8 @@
 
 Each trial gets a new row: its old one with the measured columns replaced, a newer
 `measures_version`, and when and by which code it was measured. Its data are read again from where
-the row says. The old rows stay in the store, behind the new ones in the latest view.
+the row says. The old rows stay in the store, behind the new ones in the latest view. New rows go to
+files of their own, which plain readers of the folder do not see.
 
 A row may come from anybody, so files and the Hub are read only for a user who asks for it.
 """
@@ -11,7 +12,7 @@ import json
 import re
 from collections import Counter, deque
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -35,9 +36,10 @@ from harness.store.schema import (
 )
 from harness.store.store import IDENTITY, Store
 from harness.store.under_way import UnderWay, say_cut_off
+from harness.sweeps.installed import installed
 from harness.sweeps.messages import show
 from harness.sweeps.point_counts import PointCounts
-from harness.sweeps.registry import TaskRef, installed, load
+from harness.sweeps.registry import TaskRef, load
 from harness.sweeps.sweep import Limits, Resources
 from harness.sweeps.trial import Batch, RunSettings, Trial
 from harness.terminal.progress import Progress
@@ -90,7 +92,7 @@ def remeasure(
         dict.fromkeys((t.trial_id for t in trials), 1.0),
         finished_before=outdated.current,
         given_up=0,
-        batches=len(queue),
+        batches=[[t.trial_id for t in batch.trials] for batch in queue],
         forecast=None,
     )
 
@@ -108,7 +110,7 @@ def remeasure(
     # No name for the generator: an error that leaves the loop closes it at once, which cancels what
     # is in flight.
     for batch, batch_results in (
-        results(queue, resources, settings, address, inline, under_way) if queue else ()
+        results(queue, resources, settings, address, inline, under_way, progress) if queue else ()
     ):
         lost = any(result.failure_kind in SHARED_KINDS for result in batch_results)
         if lost and len(batch.trials) > 1:
@@ -126,7 +128,7 @@ def remeasure(
             else:
                 new_rows.append(_new_row(row, result, store))
         if new_rows:
-            store.append(new_rows)
+            store.append(new_rows, again=True)
         for sentence in store.left_out():
             progress.say(sentence)
         measured += len(new_rows)
@@ -291,10 +293,18 @@ def _new_row(row: Columns, result: TrialResult, store: Store) -> Columns:
         "rules": RULES.name,
         "measured_commit": provenance.of_code()["commit"],
         "measured_at": datetime.now(UTC),
-        # Never before the row that it stands for: that one's clock may have been ahead.
-        "finished_at": max(datetime.now(UTC), row["finished_at"] + timedelta(microseconds=1)),
+        "measurement": 1 + _measurement(row),
+        "finished_at": datetime.now(UTC),
         "schema_version": SCHEMA_VERSION,
     }
     if result.pictures:
         new_row |= store.keep_pictures(row["trial_id"], result.pictures)
     return new_row
+
+
+def _measurement(row: Columns) -> int:
+    """Return how often a trial's kept weights had been measured again when its row was written.
+    Rows of schema version 8 and older do not say more than whether."""
+    if row["measurement"] is None:
+        return int(row["measured_at"] is not None)
+    return row["measurement"]

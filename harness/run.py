@@ -82,8 +82,10 @@ def run(
         queue.work,
         finished_before=finished_before,
         given_up=given_up,
-        batches=len(queue.batches),
+        batches=[[t.trial_id for t in batch.trials] for batch in queue.batches],
         forecast=queue.forecast_s,
+        expected_factor=FORECAST_OVERHEAD,
+        at_a_time=1 if inline else slots_here(sweep),
     )
 
     retries = Retries(past, todo, sweep, inline, retry_failed)
@@ -96,7 +98,7 @@ def run(
         # No name for the generator: an error that leaves the loop closes it at once, which cancels
         # what is in flight.
         for batch, batch_results in results(
-            queue.batches, sweep.resources, settings, address, inline, under_way
+            queue.batches, sweep.resources, settings, address, inline, under_way, progress
         ):
             ledger.enter(batch, batch_results)
             ledger.leave_to_rivals(batch.trials)
@@ -193,23 +195,26 @@ def results(
     address: str | None,
     inline: bool,
     under_way: UnderWay,
+    progress: Progress,
 ) -> Iterator[tuple[Batch, list[TrialResult]]]:
     """Yield batches as they end, with the results of their trials. The queue may grow
     meanwhile."""
     with under_way:
         if inline:
-            yield from _inline(queue, settings, under_way)
+            yield from _inline(queue, settings, under_way, progress)
             return
 
         from harness.dispatch.run_batches import on_ray
 
         # Ray reports dead workers on stdout, which is for results.
         with contextlib.redirect_stdout(sys.stderr):
-            yield from on_ray(queue, address, resources, settings)
+            for batch, batch_results in on_ray(queue, address, resources, settings, progress.begin):
+                progress.end(batch)
+                yield batch, batch_results
 
 
 def _inline(
-    queue: deque[Batch], settings: RunSettings, under_way: UnderWay
+    queue: deque[Batch], settings: RunSettings, under_way: UnderWay, progress: Progress
 ) -> Iterator[tuple[Batch, list[TrialResult]]]:
     """Make the same calls in this process, one after another: for a debugger, and to check Ray
     against."""
@@ -217,8 +222,10 @@ def _inline(
         raise_if_told()
         batch = queue.popleft()
         under_way.works_on(trial.trial_id for trial in batch.trials)
+        progress.begin(batch)
         with without_exit():
             batch_results = run_batch(batch, settings._replace(gpus=batch.gpus))
+        progress.end(batch)
         yield batch, batch_results
 
 

@@ -21,7 +21,7 @@ ends with another kind of model than plain training. The two never share a fit, 
 of plainly trained models: `Evidence.trials` holds plain training, `Evidence.frontier` the searches.
 """
 
-import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,22 +29,24 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from harness.errors import UserError
 from harness.store.latest import latest
-from harness.store.records import RunRecord, SweepRecord
+from harness.store.marker import MARKER
+from harness.store.records import RunRecord, SweepRecord, still_asked
 from harness.store.replaced import replaced
 from harness.store.schema import arrow_schema
 from harness.store.store import Store
 from harness.store.under_way import cut_off
 from reports.entries import in_arrow
+from reports.kinds import NOT_TRAINED, with_kinds
 from reports.measures import with_measures
+from reports.where import fitting, parse, refuse_nothing
 
 MIN_SIZES = 3
 """Sizes past its onset that a curve needs before it says anything about a slope."""
 LEARNT = 0.9
 """A language model has learnt something when its training loss is at most this share of
 log(outputs), the loss of a uniform guess."""
-NOT_TRAINED = "not_trained"
-"""The stop reason of a model that was trained elsewhere."""
 NOT_READ = (
     "loss_curve",
     "robust_accuracy_l2_se",
@@ -54,34 +56,20 @@ NOT_READ = (
     "noise_output_change",
 )
 """Lists of a row that the page does not show; they would take most of the memory."""
-OF_KIND = (
-    "stop_reason",
-    "stop_rule",
-    "family",
-    "outputs",
-    "config_json",
-    "adversary",
-    "epsilon",
-    "noise_kind",
-    "eta",
-    "sigma2",
-    "frontier",
-)
-"""The columns that a kind's name is made of."""
-STOP_RULES = {"noise": "", "interpolate": ", interpolated", "epochs": ", fixed epochs"}
-"""Stop rule → its words in the name of a kind."""
 
 
 class Evidence(NamedTuple):
-    """What a store holds, ready for fits.
+    """What one store holds, or several, ready for fits.
 
     `trials` are the ok rows of plain training in the latest view, with the columns of `_derive` and
     `with_measures`, and without those of NOT_READ and `corruptions`, of which a row has forty
     entries. `frontier` are the ok rows of searches for the most robust fit, with the same columns.
-    `failures` are the failed rows, without the trials `replaced`. `attempts` counts all rows.
+    `failures` are the failed rows, without the trials `replaced`. `attempts` counts all rows. Each
+    row has the name of its store in the column `store`.
     """
 
     store: Store
+    """The first store."""
     trials: pd.DataFrame
     failures: pd.DataFrame
     attempts: int
@@ -89,8 +77,14 @@ class Evidence(NamedTuple):
     runs: list[RunRecord]
     problems: list[str]
     replaced: frozenset[str]
-    """Failed trials that have run since under another id."""
+    """Failed trials that have run since under another id, or that no sweep asks for any more."""
     frontier: pd.DataFrame
+    stores: Mapping[str, Store] = {}
+    """All stores, by the names that the page gives them."""
+    where: tuple[str, ...] = ()
+    """The conditions that chose the rows, as the user wrote them."""
+    left_out: frozenset[str] = frozenset()
+    """Trials that do not fit the conditions."""
 
     @property
     def all_trials(self) -> pd.DataFrame:
@@ -103,34 +97,97 @@ class Evidence(NamedTuple):
         )
 
 
-def read_evidence(where: str | Path) -> Evidence:
-    """Read a store. Raise UserError when there is none."""
-    store = Store.open(where)
-    columns = [name for name in arrow_schema().names if name not in NOT_READ]
-    contents = store.read(columns, in_arrow)
-    newest = latest(contents.rows)
-    attempts = len(contents.rows)
-    problems = [*contents.problems, *map(str, cut_off(store.files))]
-    del contents  # the rows that a newer one stands for need not stay in memory
-    ok = _whole_types(newest[newest["status"] == "ok"].reset_index(drop=True))
-    over = replaced(newest)
+def read_evidence(*places: str | Path, where: Sequence[str] = ()) -> Evidence:
+    """Read a store, or several as one. A trial that several stores have counts once, with its
+    newest row.
+
+    where: conditions on the rows, as in `reports.where`. Raise UserError when there is no store at
+    a place, when one is named twice, and when no row fits the conditions.
+    """
+    conditions = [parse(condition) for condition in where]
+    stores = _named([Store.open(place) for place in places])
+    rows, problems = _read(stores)
+    newest = latest(rows)
+    fits = fitting(newest, conditions)
+    if conditions and not fits.any():
+        refuse_nothing(newest, conditions)
+    left_out = frozenset(newest.loc[~fits, "trial_id"])
+    attempts = len(rows) - int(rows["trial_id"].isin(left_out).sum())
+    del rows  # the rows that a newer one stands for need not stay in memory
+
+    sweeps = [sweep for store in stores.values() for sweep in store.sweeps()]
+    over = (replaced(newest) | _no_longer_asked(newest, sweeps)) - left_out
+    newest = newest[fits]
     still_failed = newest["status"].eq("failed") & ~newest["trial_id"].isin(over)
     failed = newest[still_failed].reset_index(drop=True)
-    trials = with_measures(_derive(ok, failed)).drop(columns="corruptions")
+    trials = trials_of(newest, failed)
     # one Python text for each id, which all the numbers of the page share
     trials["trial_id"] = trials["trial_id"].astype(object)
     searched = trials["frontier"].notna()
     return Evidence(
-        store,
+        next(iter(stores.values())),
         trials[~searched].reset_index(drop=True) if searched.any() else trials,
         failed,
         attempts=attempts,
-        sweeps=store.sweeps(),
-        runs=store.runs(),
+        sweeps=sweeps,
+        runs=sorted(
+            (run for store in stores.values() for run in store.runs()), key=lambda run: run.began
+        ),
         problems=problems,
         replaced=over,
         frontier=trials[searched].reset_index(drop=True),
+        stores=stores,
+        where=tuple(condition.text for condition in conditions),
+        left_out=left_out,
     )
+
+
+def trials_of(newest: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
+    """Return the ok rows of a latest view, ready for fits: with the columns of `_derive` and
+    `with_measures`, and without `corruptions`. failed: the failed rows that count."""
+    ok = _whole_types(newest[newest["status"] == "ok"].reset_index(drop=True))
+    return with_measures(_derive(ok, failed)).drop(columns="corruptions")
+
+
+def _no_longer_asked(newest: pd.DataFrame, sweeps: Sequence[SweepRecord]) -> frozenset[str]:
+    """Return the failed trials in whose place their sweep asks for others, as after a change of
+    their task's fields: the same sweep file, run again, no longer makes them."""
+    once_asked = {trial for sweep in sweeps for trial in sweep.trials}
+    gone = once_asked - still_asked(sweeps)
+    return frozenset(newest.loc[newest["status"].eq("failed"), "trial_id"]) & gone
+
+
+def _named(stores: Sequence[Store]) -> dict[str, Store]:
+    """Return the stores by name. Where two share the last part of their paths, the later one gets
+    a number. Raise UserError when one is given twice."""
+    named: dict[str, Store] = {}
+    addresses: set[str] = set()
+    for store in stores:
+        address = store.files.address(MARKER)
+        if address in addresses:
+            raise UserError(f"the store '{store}' is named twice")
+        addresses.add(address)
+
+        name, number = store.name, 1
+        while name in named:
+            number += 1
+            name = f"{store.name} ({number})"
+        named[name] = store
+    return named
+
+
+def _read(stores: Mapping[str, Store]) -> tuple[pd.DataFrame, list[str]]:
+    """Return all rows of the stores, and a sentence about each file that cannot be read."""
+    columns = [name for name in arrow_schema().names if name not in NOT_READ]
+    tables, problems = [], []
+    for name, store in stores.items():
+        contents = store.read(columns, in_arrow)
+        found = [*contents.problems, *map(str, cut_off(store.files))]
+        problems += [f"{name}: {problem}" for problem in found] if len(stores) > 1 else found
+        named = pd.Series(name, index=contents.rows.index, dtype=object, name="store")
+        tables.append(pd.concat([contents.rows, named], axis=1))
+    rows = pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
+    return rows, problems
 
 
 def _whole_types(ok: pd.DataFrame) -> pd.DataFrame:
@@ -157,28 +214,21 @@ def _derive(ok: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
     where n is not known. complete: no seed of the cell failed, so the cell does not consist of its
     lucky seeds.
     """
-    t = ok.copy()
-    configs = [json.loads(config) for config in t["config_json"]]
-    t["adversary"] = pd.Series(list(map(_adversary, configs)), index=t.index, dtype=object)
-    frontier = [config.get("frontier") for config in configs]
-    t["frontier"] = pd.Series(frontier, index=t.index, dtype=object)
-    t["problem"] = pd.Series(
-        [_problem(row) for row in records(t[list(OF_KIND)])], index=t.index, dtype=object
-    )
-    t["kind"] = pd.Series(
-        [_kind(row) for row in records(t[list(OF_KIND)])], index=t.index, dtype=object
-    )
-    t["curve"] = t["kind"] + " " + t["settings_json"]
+    t = with_kinds(ok)
+    # as Python texts: Arrow's are slow to group by
+    t["curve"] = (t["kind"] + " " + t["settings_json"]).astype(object)
     size = "p=" + t["p"].astype("Int64").astype(str)
     # Models trained elsewhere are not seeds of one another, even where their sizes are equal.
-    t["cell"] = t["curve"] + " " + size.mask(t["stop_reason"].eq(NOT_TRAINED), t["config_json"])
+    size = size.mask(t["stop_reason"].eq(NOT_TRAINED), t["config_json"])
+    t["cell"] = (t["curve"] + " " + size).astype(object)
     t["x_law"] = t["p"] / (t["n"] * t["d_ambient"])
 
     lost = set(zip(failed["task"], failed["config_json"], strict=True))
-    configurations = zip(t["task"], t["config_json"], strict=True)
-    t["complete"] = pd.Series(
-        [configuration not in lost for configuration in configurations], index=t.index, dtype=bool
-    )
+    if lost:
+        configurations = zip(t["task"], t["config_json"], strict=True)
+        t["complete"] = [configuration not in lost for configuration in configurations]
+    else:
+        t["complete"] = True
 
     trained = t["stop_reason"].ne(NOT_TRAINED)
     settled = t["stop_reason"].ne("epoch_cap") | t["stop_rule"].eq("epochs")
@@ -193,12 +243,6 @@ def _derive(ok: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
     t["tests_stability"] = t["tests_lipschitz"] & t["below_bayes_error"].eq(True)
     t["why_hollow"] = _why_hollow(t, trained, settled)
     return t
-
-
-def _adversary(config: dict[str, Any]) -> str:
-    """Return what a configuration trains against: none, fgsm, pgd, ℓ2 fgsm or ℓ2 pgd."""
-    in_l2 = "ℓ2 " if config.get("adversary_norm") == "l2" else ""
-    return in_l2 + str(config.get("adversary") or "none")
 
 
 def _in_fit(t: pd.DataFrame, factor: float) -> pd.Series:
@@ -235,38 +279,6 @@ def _learnt(t: pd.DataFrame) -> pd.Series:
     every_position = t["tokens_distinct"].gt(t["n"]) | t["bits_per_byte"].notna()
     by_loss = t["train_loss"].le(LEARNT * np.log(t["outputs"].clip(lower=2).astype(float)))
     return by_loss.where(every_position, t["train_error"].le(guessing / 2))
-
-
-def _kind(row: dict[str, Any]) -> str:
-    """Return the name of the row's kind."""
-    # Vocabularies differ between the sizes of one published family, but only by padding.
-    if row["stop_reason"] == NOT_TRAINED:
-        return f"{row['family']}, as published"
-    if row["frontier"] is not None:
-        return f"{_problem(row)}, most robust fit by {row['frontier']}"
-    stop = STOP_RULES[row["stop_rule"]]
-    radius = json.loads(row["config_json"]).get("adversary_radius")
-    against = "" if row["adversary"] == "none" else f", trained against {row['adversary']} {radius}"
-    return f"{_problem(row)}{stop}{against}"
-
-
-def _problem(row: dict[str, Any]) -> str:
-    """Return the row's family, target and noise level: what is to be fitted."""
-    target = "±1 target" if row["outputs"] == 1 else f"{row['outputs']} classes"
-    return f"{row['family']}, {target}, {_noise(row)}"
-
-
-def _noise(row: dict[str, Any]) -> str:
-    if not row["epsilon"] > 0:
-        return "no injected noise"
-    share_changed = {
-        "label_flip": "flipped",
-        "label_resample": "resampled",
-        "target_resample": "resampled",
-    }
-    if row["noise_kind"] in share_changed:
-        return f"{100 * row['eta']:g} % {share_changed[row['noise_kind']]}"
-    return "pure noise" if row["sigma2"] == 1 else f"σ² {row['sigma2']:g}"
 
 
 def fit_rows(trials: pd.DataFrame, kind: str, factor: float = 1) -> pd.DataFrame:

@@ -41,6 +41,17 @@ SAMPLES = "the variable is p/n: grows like its square root and does not fall wit
 NO_FALL = "does not fall with d; no order of p is attained"
 FLAT = "does not depend on size"
 LOGARITHMIC = "grows like a logarithm of size, so by no power law"
+VERDICTS = (ATTAINED, IN_DIMENSION, SLOWER, STEEPER, SAMPLES, NO_FALL, FLAT, LOGARITHMIC)
+
+RULE = (
+    "Cannot tell where r_law lies below r∞ in no cell. Otherwise in this order: no dependence on"
+    " size where the exponent of p is 0 within the narrow band; a logarithm where A + B·ln of a"
+    " variable predicts left-out curves better than a power of p/(n·d) and of p/n; the law's order"
+    " in d where the exponent of d at fixed p/n is −1/2 within the band and a power of p/n does not"
+    " predict better, with the exponent of p beside it; p/n where the exponent of d is 0 within the"
+    " band and a power of p/(n·d) does not predict better; cannot tell otherwise. An exponent of p"
+    " is stated from curves whose local slope is steady over a decade of the window alone."
+)
 
 
 class Mean(NamedTuple):
@@ -247,7 +258,8 @@ def _verdict(fit: FrontierFit) -> str:
     ):
         return LOGARITHMIC
     if d.failure:
-        few = f"only {d.places} dimensions are compared" if d.places < MIN_DIMENSIONS else d.failure
+        compared = "dimension is" if d.places == 1 else "dimensions are"
+        few = f"only {d.places} {compared} compared" if d.places < MIN_DIMENSIONS else d.failure
         return f"{CANNOT_TELL}: at p/n = 1, 2 and 4 {few}"
 
     if d.within(-ORDER, NARROW) and not rivals.beats(BY_SAMPLES, BY_LAW):

@@ -12,10 +12,13 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from reports.evidence import NOT_TRAINED, fit_rows
+from reports.evidence import Evidence, fit_rows
 from reports.fits.collapse import TESTS, Collapse, fit_collapse
 from reports.fits.forms import Forms, fit_forms
-from reports.fits.slope import Slope, fit_slope, pooled_spread
+from reports.fits.slope import Slope, fit_together
+from reports.frontier import radii
+from reports.frontier_answer import FrontierFit, fit_frontier
+from reports.kinds import NOT_TRAINED
 from reports.measures import LOWER, MEASURES, RADIUS, STABILITY
 from reports.verdicts import CAME_TRAINED, STOPPED_AT_NOISE, SlopeVerdict, judge
 
@@ -89,11 +92,13 @@ class KindCollapse(NamedTuple):
 
 class Fits(NamedTuple):
     """All fits. `filtered`: (filter, kind, column of a measure) → the measure's slope against p,
-    for every measure that the kind's target allows, failed fits included."""
+    for every measure that the kind's target allows, failed fits included. `frontier`: the searches
+    for the most robust fit, one entry a problem."""
 
     kinds: list[KindFit]
     filtered: dict[tuple[int, str, str], Slope]
     collapses: list[KindCollapse]
+    frontier: list[FrontierFit] = []
 
     @property
     def slopes(self) -> dict[tuple[str, str], Slope]:
@@ -118,8 +123,13 @@ class Fits(NamedTuple):
         }
 
 
+def fit_evidence(evidence: Evidence) -> Fits:
+    """Fit plain training and the searches for the most robust fit."""
+    return fit_all(evidence.trials)._replace(frontier=fit_frontier(radii(evidence)))
+
+
 def fit_all(trials: pd.DataFrame) -> Fits:
-    """Fit the evidence's trials."""
+    """Fit the trials of plain training."""
     filtered = fit_slopes(trials)
     return Fits(fit_kinds(trials, filtered), filtered, fit_collapses(trials))
 
@@ -131,8 +141,9 @@ def fit_slopes(trials: pd.DataFrame) -> dict[tuple[int, str, str], Slope]:
     A kind with few curves takes the spread of slopes that all kinds of one filter share.
     """
     measured = [measure for measure in MEASURES if measure.column in trials]
-    # of 200 columns, which every filter would copy
+    # of 200 columns, which every filter would copy; Arrow's texts are slow to group by
     trials = trials[[*OF_FIT, *(measure.column for measure in measured)]]
+    trials = trials.astype({"cell": object, "curve": object})
     kinds = {str(kind): own for kind, own in trials.groupby("kind")}
     scalar = {kind: bool(own["outputs"].eq(1).all()) for kind, own in kinds.items()}
     slopes = {}
@@ -144,9 +155,8 @@ def fit_slopes(trials: pd.DataFrame) -> dict[tuple[int, str, str], Slope]:
                 for kind, rows in fitted.items()
                 if measure.targets in ("all", "±1" if scalar[kind] else "classes")
             }
-            pool = pooled_spread(list(entering.values()), measure.column)
-            for kind, rows in entering.items():
-                slopes[factor, kind, measure.column] = fit_slope(rows, measure.column, pool)
+            for kind, slope in fit_together(entering, measure.column).items():
+                slopes[factor, kind, measure.column] = slope
     return slopes
 
 
@@ -217,7 +227,8 @@ def fit_collapses(trials: pd.DataFrame) -> list[KindCollapse]:
     for kind in sorted(trials["kind"].unique()):
         rows = fit_rows(trials, kind)
         rows = rows[rows["tests_stability"]]
-        for settings, group in rows.groupby(rows["settings_json"].map(without_n_and_d)):
+        settings_of = {text: without_n_and_d(text) for text in rows["settings_json"].unique()}
+        for settings, group in rows.groupby(rows["settings_json"].map(settings_of)):
             if group["n"].nunique() > 1:
                 groups.append((kind, str(settings), group))
     tests = TESTS * len(groups)

@@ -5,7 +5,7 @@ Here each becomes one column; a row that lacks a measure has NaN there, and ever
 leaves it out.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -99,28 +99,23 @@ def with_measures(trials: pd.DataFrame) -> pd.DataFrame:
     accuracy under that corruption at severity SEVERITY.
     """
     t = trials.copy()
-    linf_radii = [
-        _in_boxes(radii, box)
-        for radii, box in zip(t["robust_linf_radii"], t["robust_linf_box"], strict=True)
-    ]
+    flips = _alike(t["noise_radii"], t["noise_flip_rate"])
+    shifts = _alike(t["noise_radii"], t["noise_kl"])
     derived = {
-        "flip_rate": _per_row(_at(FLIP_RADIUS), t["noise_radii"], t["noise_flip_rate"]),
-        "kl_noise": _per_row(_at(FLIP_RADIUS), t["noise_radii"], t["noise_kl"]),
+        "flip_rate": _per_row(_at(FLIP_RADIUS), flips, len(t)),
+        "kl_noise": _per_row(_at(FLIP_RADIUS), shifts, len(t)),
         "kl_far_token": _far_token(t["token_changes"]),
     }
 
-    curves = {
-        "linf": (linf_radii, t["robust_accuracy_linf"], LINF_RADIUS),
-        "l2": (t["robust_l2_radii"], t["robust_accuracy_l2"], L2_RADIUS),
-    }
-    for name, (radii, accuracies, wanted) in curves.items():
-        derived[f"robust_{name}"] = _per_row(_nearest_to(wanted), radii, accuracies)
-        derived[f"robust_{name}_radius"] = _per_row(_radius_nearest_to(wanted), radii, accuracies)
-        derived[f"robust_area_{name}"] = _per_row(_mean_over_radii, radii, accuracies)
+    linf_radii = _in_boxes(t["robust_linf_radii"], t["robust_linf_box"])
+    linf = _alike(linf_radii, t["robust_accuracy_linf"])
+    l2 = _alike(t["robust_l2_radii"], t["robust_accuracy_l2"])
+    for name, curves, wanted in (("linf", linf, LINF_RADIUS), ("l2", l2, L2_RADIUS)):
+        derived[f"robust_{name}"] = _per_row(_nearest_to(wanted), curves, len(t))
+        derived[f"robust_{name}_radius"] = _per_row(_radius_nearest_to(wanted), curves, len(t))
+        derived[f"robust_area_{name}"] = _per_row(_mean_over_radii, curves, len(t))
     for radius in SMALLER_RADII:
-        derived[f"robust_linf_{radius:g}"] = _per_row(
-            _nearest_to(radius), linf_radii, t["robust_accuracy_linf"]
-        )
+        derived[f"robust_linf_{radius:g}"] = _per_row(_nearest_to(radius), linf, len(t))
 
     derived |= _accuracy_under_corruptions(t["corruptions"])
 
@@ -151,51 +146,86 @@ def pair_distances(trials: pd.DataFrame, quantile: str) -> pd.Series:
     return pd.Series(values, index=trials.index, dtype=float).dropna()
 
 
-Take = Callable[[list[float], list[float]], float | None]
-"""A function of a row's radii and the values at them: one number for the row."""
+Take = Callable[[np.ndarray, np.ndarray], np.ndarray | float]
+"""A function of radii (k,) that rows share and the values at them (rows, k): one number a row, or
+one for all."""
 
 
-def _per_row(take: Take, radii: Any, values: Any) -> list[float]:
-    """Return `take` of each row's radii and values; NaN where the row has none."""
-    pairs = ((as_list(r), as_list(v)) for r, v in zip(radii, values, strict=True))
-    taken = [take(r, v) if r and len(r) == len(v) else None for r, v in pairs]
-    return [float("nan") if value is None else float(value) for value in taken]
+class Alike(NamedTuple):
+    """The rows (N,) that share their radii (k,), with the values (N, k) at them."""
+
+    rows: list[int]
+    radii: np.ndarray
+    values: np.ndarray
 
 
-def _in_boxes(radii: Any, box: Any) -> list[float]:
-    """Return radii over the length of the box, or an empty list without a box."""
-    ends = as_list(box)
-    if len(ends) != 2 or not ends[1] > ends[0]:
-        return []
-    return [radius / (ends[1] - ends[0]) for radius in as_list(radii)]
+def _alike(radii: Iterable[Any], values: Iterable[Any]) -> list[Alike]:
+    """Return the rows in groups of equal radii, without those that have none, or not as many radii
+    as values. A store has few sets of radii, so what is asked of a group is asked once."""
+    own_radii = [_array(r) for r in radii]
+    own_values = [_array(v) for v in values]
+    rows_of: dict[bytes, list[int]] = {}
+    for k, (r, v) in enumerate(zip(own_radii, own_values, strict=True)):
+        if len(r) and len(r) == len(v):
+            rows_of.setdefault(r.tobytes(), []).append(k)
+    return [
+        Alike(rows, own_radii[rows[0]], np.array([own_values[k] for k in rows]))
+        for rows in rows_of.values()
+    ]
+
+
+def _per_row(take: Take, curves: list[Alike], rows: int) -> np.ndarray:
+    """Return (rows,) what is taken of each row's radii and values; NaN where the row has none."""
+    taken = np.full(rows, np.nan)
+    for own in curves:
+        taken[own.rows] = take(own.radii, own.values)
+    return taken
+
+
+def _array(value: Any) -> np.ndarray:
+    """Return a list column's value as numbers, empty for a null."""
+    return np.asarray(value, float) if isinstance(value, np.ndarray | list) else NO_VALUES
+
+
+NO_VALUES = np.empty(0)
+
+
+def _in_boxes(radii: Iterable[Any], box: Iterable[Any]) -> list[np.ndarray]:
+    """Return each row's radii over the length of its box, or an empty array without a box."""
+    found = []
+    for r, b in zip(radii, box, strict=True):
+        ends = _array(b)
+        whole = len(ends) == 2 and ends[1] > ends[0]
+        found.append(_array(r) / (ends[1] - ends[0]) if whole else NO_VALUES)
+    return found
 
 
 def _at(wanted: float) -> Take:
-    """Return a function that takes the value at exactly this radius, or None."""
-    return lambda radii, values: dict(zip(radii, values, strict=False)).get(wanted)
+    """Return a function that takes the value at exactly this radius, or NaN."""
+
+    def take(radii: np.ndarray, values: np.ndarray) -> np.ndarray | float:
+        there = np.flatnonzero(radii == wanted)
+        return values[:, there[-1]] if len(there) else float("nan")
+
+    return take
 
 
 def _nearest_to(wanted: float) -> Take:
     """Return a function that takes the value at the radius nearest to `wanted`."""
-    return lambda radii, values: values[_nearest(radii, wanted)]
+    return lambda radii, values: values[:, np.abs(radii - wanted).argmin()]
 
 
 def _radius_nearest_to(wanted: float) -> Take:
-    return lambda radii, values: radii[_nearest(radii, wanted)]
+    return lambda radii, values: float(radii[np.abs(radii - wanted).argmin()])
 
 
-def _nearest(radii: list[float], wanted: float) -> int:
-    return int(np.argmin([abs(radius - wanted) for radius in radii]))
-
-
-def _mean_over_radii(radii: list[float], values: list[float]) -> float:
+def _mean_over_radii(radii: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Return the area under accuracy against radius, divided by the range of the radii."""
     order = np.argsort(radii)
-    r = np.array(radii, float)[order]
-    v = np.array(values, float)[order]
+    r, v = radii[order], values[:, order]
     if not r[-1] > r[0]:
-        return float(v.mean())
-    return float(np.trapezoid(v, r) / (r[-1] - r[0]))
+        return v.mean(axis=1)
+    return np.trapezoid(v, r, axis=1) / (r[-1] - r[0])
 
 
 def _accuracy_under_corruptions(corruptions: pd.Series) -> dict[str, np.ndarray]:

@@ -28,9 +28,9 @@ class Number:
         return _STYLES[self.style](self.value)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the ledger's entry; a value that is not finite is null."""
+        """Return key, value and computation; a value that is not finite is null."""
         value = self.value if math.isfinite(self.value) else None
-        return {"key": self.key, "value": value, "how": self.how, "trials": self.trials}
+        return {"key": self.key, "value": value, "how": self.how}
 
     def __html__(self) -> Markup:
         title = f"{self.how}; {len(self.trials)} trials" if self.trials else self.how
@@ -52,6 +52,23 @@ def _superscript(n: int) -> str:
     return str(n).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
+def _growth(x: float) -> str:
+    """Return a relative change in percent, without its sign of percent."""
+    if not math.isfinite(x):
+        return "none"
+    percent = 100 * x
+    text = f"{percent:.1f}" if abs(percent) < 9.95 else f"{percent:,.0f}"
+    return text.replace("-", "−")
+
+
+def _size(x: float) -> str:
+    """Return a count as people say it: 950, 12k, 3.4M."""
+    for unit, name in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if x >= 0.9995 * unit:
+            return f"{float(f'{x / unit:.3g}'):g}{name}"
+    return f"{x:.3g}"
+
+
 _STYLES: dict[str, Any] = {
     "sig3": _sig3,
     "signed": lambda x: f"{x:+.2f}" if math.isfinite(x) else "none",
@@ -59,6 +76,9 @@ _STYLES: dict[str, Any] = {
     "percent": lambda x: f"{100 * x:.1f} %",
     "percent2": lambda x: f"{100 * x:.2f} %",
     "points": lambda x: f"{x:+.1f}",
+    "growth": lambda x: f"{_growth(x)} %",
+    "growth end": _growth,
+    "size": _size,
 }
 
 

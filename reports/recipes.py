@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from reports.fits.slope import Slope, fit_slope, pooled_spread
+from reports.fits.slope import Slope, fit_together
 
 FIELDS = {"lr": "learning rate", "weight_decay": "weight decay", "batch_size": "batch size"}
 """Field of a configuration → its words."""
@@ -27,14 +27,10 @@ def recipe_slopes(rows: pd.DataFrame, column: str) -> dict[str, Slope]:
 
     A recipe with few curves takes the spread of slopes over all recipes of the kind.
     """
-    recipes = dict(list(rows.groupby(rows["config_json"].map(recipe_of))))
-    pool = pooled_spread(list(recipes.values()), column)
-    fitted = {}
-    for recipe, own in recipes.items():
-        slope = fit_slope(own, column, pool)
-        if not slope.failure:
-            fitted[str(recipe)] = slope
-    return fitted
+    groups = rows.groupby(rows["config_json"].map(recipe_of))
+    recipes = {str(recipe): own for recipe, own in groups}
+    slopes = fit_together(recipes, column)
+    return {recipe: slope for recipe, slope in slopes.items() if not slope.failure}
 
 
 def in_words(recipes: Iterable[str]) -> str:

@@ -11,13 +11,16 @@ before their date.
 
 import hashlib
 import json
+from typing import Any
 
 import pandas as pd
 
 from harness.store.rules import RULES
-from reports import verdicts
+from reports import frontier, frontier_answer, verdicts
 from reports.claims import CHECKED
+from reports.claims import collapse as collapse_claim
 from reports.evidence import MIN_SIZES
+from reports.fits import collapse, forms, random_slope, rivals, shapes
 from reports.fits.slope import LEVEL
 from reports.law import FILTERS
 from reports.numbers import Number, Sentence
@@ -25,18 +28,60 @@ from reports.numbers import Number, Sentence
 
 def rules_hash() -> str:
     """Return the first 12 digits of the SHA-256 over the rules' text and constants."""
-    constants = {
+    words = [verdicts.COMPATIBLE, verdicts.ATTAINS, verdicts.STEEPER, verdicts.CANNOT_TELL]
+    claims = {claim.STATEMENT.key: claim.STATEMENT.rule for claim in CHECKED}
+    text = json.dumps([_of_slopes(), words, claims, _of_knees(), _of_frontiers()], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _of_slopes() -> dict[str, Any]:
+    """Return the rules of slopes and of the collapse."""
+    return {
         "order": verdicts.ORDER,
         "narrow": verdicts.NARROW,
         "level": LEVEL,
         "filters": FILTERS,
         "sizes": MIN_SIZES,
         "other filters": verdicts.RULE,
+        "curves": [
+            random_slope.OWN_CURVES,
+            random_slope.POOLED_CURVES,
+            random_slope.POOLED_FREEDOM,
+        ],
+        "collapse": [
+            collapse.MIN_CURVES,
+            collapse.LEAST_FREEDOM,
+            collapse.TESTS,
+            collapse_claim.POWER,
+        ],
     }
-    words = [verdicts.COMPATIBLE, verdicts.ATTAINS, verdicts.STEEPER, verdicts.CANNOT_TELL]
-    claims = {claim.STATEMENT.key: claim.STATEMENT.rule for claim in CHECKED}
-    text = json.dumps([constants, words, claims], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _of_knees() -> dict[str, Any]:
+    """Return the rule by which a knee counts, and the grid on which it is looked for."""
+    return {
+        "rule": forms.RULE,
+        "rivals": forms.RIVALS,
+        "nested": forms.NESTED,
+        "knees": shapes.KNEES,
+        "sizes each side": shapes.SIZES_EACH_SIDE,
+        "ratios": [len(shapes.RATIOS), float(shapes.RATIOS.max())],
+    }
+
+
+def _of_frontiers() -> dict[str, Any]:
+    """Return the rules and the verdicts of the search for the most robust fit."""
+    return {
+        "rule": frontier_answer.RULE,
+        "verdicts": frontier_answer.VERDICTS,
+        "window": [frontier.PAST, frontier.SHARE, frontier.NEAR],
+        "ratios": frontier_answer.PER_SAMPLE,
+        "decade": frontier_answer.DECADE,
+        "steady": frontier_answer.STEADY,
+        "curves": frontier_answer.MIN_CURVES,
+        "dimensions": frontier_answer.MIN_DIMENSIONS,
+        "rivals": [rivals.LEVEL, rivals.MIN_CURVES, rivals.LEAST_SHARE],
+    }
 
 
 def rules_sentence(trials: pd.DataFrame) -> Sentence:

@@ -100,7 +100,8 @@ def test_of_six_drivers_on_one_store_few_do_what_another_does(
     result = rivals(tmp_path, seeds=8, inline=True, environment=environment, drivers=6)
     assert result.failures == []
     assert result.found["ok"] == result.found["trials"] == 50
-    assert result.found["most_often"] < 6, "one that each of them wrote"
+    # On a busy machine all six may end their first batch before one of them sees another's rows.
+    assert result.found["done_again"] <= 50, "six that do not see each other do 250 again"
 
 
 def run_inline(sweep: Sweep, store: Store) -> None:
@@ -113,7 +114,9 @@ def test_the_next_run_removes_checkpoints_that_a_killed_run_left_of_finished_tri
     tmp_path: Path,
 ):
     asked = parse_sweep(
-        "name: a\nseeds: [0]\ntasks:\n  - {task: sphere, fixed: {n: 8, max_epochs: 1}}\n", "a.yaml"
+        "name: a\nseeds: [0]\nlimits: {measure_points: 0}\n"
+        "tasks:\n  - {task: sphere, fixed: {n: 8, max_epochs: 1}}\n",
+        "a.yaml",
     )
     folder = tmp_path / "rows"
     store = Store.create(folder)
@@ -138,4 +141,5 @@ def test_the_comparison_of_two_reports_tells_another_slope_from_another_seed(tmp
 
     assert all(line.inside for line in compare(one, another_seed))
     outside = {line.name for line in compare(one, steeper) if not line.inside}
-    assert outside >= {"headline:sphere:low", "headline:sphere:high"}
+    kind = "sphere, ±1 target, pure noise"
+    assert outside == {f"{kind}: stability", f"{kind}: lipschitz"}

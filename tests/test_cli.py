@@ -18,7 +18,8 @@ from harness.cli import main
 from harness.store.records import SweepRecord
 from harness.store.schema import COLUMNS
 from harness.store.store import Store
-from harness.sweeps.registry import BUILT_IN, TaskRef, load
+from harness.sweeps.installed import BUILT_IN
+from harness.sweeps.registry import TaskRef, load
 from harness.sweeps.sweep import parse_sweep
 from tests import FAILING_TASK
 
@@ -259,9 +260,9 @@ def test_status_counts_done_failed_and_left(command):
         ["trouble", "1", "2", "1", "bug,", "1", "nan", "0"],
         ["all", "1", "2", "5"],
     ]
-    assert lines[4] == "3 rows, one per attempt" and lines[5].startswith(
-        "notes.txt: is not part of the store"
-    )
+    assert lines[4] == "3 rows, one for each attempt and each measuring again" and lines[
+        5
+    ].startswith("notes.txt: is not part of the store")
 
 
 def test_status_of_an_empty_store(command):
@@ -332,7 +333,7 @@ def test_mistakes_at_the_prompt_give_exit_code_2(command, arguments: list[str], 
 
 
 def test_every_command_is_explained(command):
-    assert command("--help").code == 0
+    assert command("-h").out == command("--help").out
     for name in ("tasks", "plan", "run", "status", "report", "selftest", "compact", "schema"):
-        done = command(name, "--help")
+        done = command(name, "-h")
         assert done.code == 0 and f"unilaw {name}" in done.out

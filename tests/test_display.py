@@ -85,26 +85,25 @@ def test_a_reader_that_goes_away_ends_the_run_and_costs_no_row(tmp_path: Path):
     assert len(rows(tmp_path)) == 1, "the batch whose line was not read"
 
 
-@pytest.mark.slow
-def test_the_command_says_so_with_its_exit_code(environment: dict[str, str], tmp_path: Path):
+@pytest.mark.soak  # in this process above, and for a command that does nothing in test_streams.py
+@pytest.mark.parametrize(
+    ("redirection", "code", "said"),
+    [("2>&1 | true", 141, ""), ("2>/dev/full", 1, "0 ok, 3 failed (3 bug)")],
+    ids=["gone", "full"],
+)
+def test_the_command_says_so_with_its_exit_code(
+    redirection: str, code: int, said: str, environment: dict[str, str], tmp_path: Path
+):
     (tmp_path / "a.yaml").write_text(SWEEP)
-
-    def start(redirection: str, store: str) -> subprocess.Popen[str]:
-        options = f"--task-file {FAILING_TASK} --store {store} --inline"
-        return subprocess.Popen(
-            ["bash", "-o", "pipefail", "-c", f"{UNILAW} run a.yaml {options} {redirection}"],
-            cwd=tmp_path,
-            env=environment,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    full = start("2>/dev/full", "full")
-    gone = start("2>&1 | true", "gone")
-    said, _ = full.communicate(timeout=120)
-    assert said.startswith("0 ok, 3 failed (3 bug)") and full.returncode == 1
-    kept = rows(tmp_path / "full")
-    assert len(kept) == 3 and kept["ray_version"].isna().all(), "inline needs no Ray"
-
-    gone.communicate(timeout=120)
-    assert gone.returncode == 141
+    options = f"--task-file {FAILING_TASK} --store rows --inline"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{UNILAW} run a.yaml {options} {redirection}"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == code and done.stdout.startswith(said)
+    if said:
+        assert len(rows(tmp_path / "rows")) == 3

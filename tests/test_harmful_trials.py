@@ -49,7 +49,7 @@ BUGS = {
 
 def sweep(how: str) -> Sweep:
     return parse_sweep(
-        "name: harm\nseeds: [0]\nlimits: {attempts: 2, measure_points: 4}\ntasks:\n"
+        "name: harm\nseeds: [0]\nlimits: {attempts: 2, measure_points: 0}\ntasks:\n"
         f"  - {{task: harm, fixed: {{how: {how}}}}}\n"
         f"  - {{task: harm, seeds: {{range: [1, {GOOD + 1}]}}}}\n",
         "sweep.yaml",

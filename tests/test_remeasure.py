@@ -4,8 +4,11 @@ ones.
 Run alone: python -m pytest tests/test_remeasure.py
 """
 
+import contextlib
+import io
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -19,7 +22,7 @@ from harness.execution.run_batch import run_batch
 from harness.remeasure import MEASURED
 from harness.store import provenance
 from harness.store.latest import latest
-from harness.store.schema import MEASURES_VERSION, arrow_schema
+from harness.store.schema import MEASURES_VERSION, Columns, arrow_schema
 from harness.store.store import Store
 from harness.sweeps.sweep import parse_sweep
 from harness.sweeps.trial import Batch, RunSettings
@@ -29,11 +32,15 @@ pytestmark = pytest.mark.slow
 SWEEP = """
 name: small
 seeds: [0, 1]
+limits: {measure_points: 16}
 tasks:
   - task: sphere
     fixed: {n: 64, d: 6, max_epochs: 20}
     grid: {width: [4, 8, 12]}
 """
+
+INLINE = ("--inline", "--points", "16")
+"""Sensitivity is measured on as many points as in the sweep."""
 
 
 def unilaw(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -56,25 +63,41 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def measured(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the trained store, of the test's own."""
-    monkeypatch.chdir(tmp_path)
-    return Path(shutil.copytree(trained / "s", tmp_path / "s"))
+STALE = {
+    "measures_version": MEASURES_VERSION - 1,
+    "stability_attack_mean": 9.0,
+    "lip_upper_product": None,
+    "ece": 1.0,
+    "nll": 9.0,
+    "pictures_file": "_pictures/old.png",
+}
+"""What a row says that other instruments than today's measured. Today's give no nll for points."""
 
 
-@pytest.fixture
-def store(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def stale(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the trained store whose rows pretend to have been measured by the instruments
     before today's."""
+    folder = Path(shutil.copytree(trained / "s", tmp_path_factory.mktemp("stale") / "old"))
+    replace_rows(folder, lambda row: STALE)
+    return folder
+
+
+@pytest.fixture
+def store(stale: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the stale store, of the test's own."""
     monkeypatch.chdir(tmp_path)
-    folder = Path(shutil.copytree(trained / "s", tmp_path / "old"))
-    stale = {
-        "measures_version": MEASURES_VERSION - 1,
-        "stability_attack_mean": 9.0,
-        "lip_upper_product": None,
-    }
-    replace_rows(folder, lambda i, row: stale)
+    return Path(shutil.copytree(stale, tmp_path / "old"))
+
+
+@pytest.fixture(scope="module")
+def measured(stale: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stale store, measured again. Nothing may be written into it."""
+    folder = Path(shutil.copytree(stale, tmp_path_factory.mktemp("measured") / "old"))
+    said = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
+        assert unilaw(patch, "measure", str(folder), *INLINE) == 0
+    assert "6 measured, 0 not, 0 up to date, 0 without kept weights" in said.getvalue()
     return folder
 
 
@@ -82,13 +105,18 @@ def rows(folder: Path) -> pd.DataFrame:
     return Store.open(folder).read().rows
 
 
+def newest(folder: Path) -> pd.DataFrame:
+    """Return the latest view, by trial id in order."""
+    return latest(rows(folder)).set_index("trial_id").sort_index()
+
+
 def test_everything_measured_is_new_and_everything_trained_is_as_it_was(
-    store: Path, monkeypatch: pytest.MonkeyPatch
+    stale: Path, measured: Path
 ):
-    before = latest(rows(store)).set_index("trial_id")
-    assert unilaw(monkeypatch, "measure", str(store), "--inline") == 0
-    assert len(rows(store)) == 12
-    after = latest(rows(store)).set_index("trial_id").loc[before.index]
+    before = newest(stale)
+    assert len(rows(measured)) == 12
+    after = newest(measured)
+    assert after.index.tolist() == before.index.tolist()
     assert after["measures_version"].eq(MEASURES_VERSION).all()
     assert after["measured_at"].notna().all()
     assert after["stability_attack_mean"].lt(1).all()
@@ -109,11 +137,10 @@ def test_everything_measured_is_new_and_everything_trained_is_as_it_was(
         assert after[column].tolist() == before[column].tolist(), column
 
 
-def test_it_finds_what_the_trial_itself_measured(measured: Path, monkeypatch: pytest.MonkeyPatch):
+def test_it_finds_what_the_trial_itself_measured(trained: Path, measured: Path):
     """The weights in the store are the ones that were measured when they were trained."""
-    first = latest(rows(measured)).set_index("trial_id")
-    assert unilaw(monkeypatch, "measure", str(measured), "--inline", "--again") == 0
-    second = latest(rows(measured)).set_index("trial_id").loc[first.index]
+    first = newest(trained / "s")
+    second = newest(measured)
     assert second["measured_at"].notna().all() and first["measured_at"].isna().all()
     for column in (
         "test_accuracy",
@@ -124,6 +151,21 @@ def test_it_finds_what_the_trial_itself_measured(measured: Path, monkeypatch: py
         "ece",
     ):
         assert second[column].tolist() == pytest.approx(first[column].tolist(), rel=1e-3), column
+
+
+def test_what_todays_instruments_do_not_give_does_not_stay(measured: Path):
+    after = newest(measured)
+    assert after["ece"].lt(1).all()
+    assert after["nll"].isna().all()
+    assert after["pictures_file"].isna().all()
+
+
+def test_a_second_time_there_is_nothing_to_do(
+    measured: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    assert unilaw(monkeypatch, "measure", str(measured), *INLINE) == 0
+    assert "0 measured, 0 not, 6 up to date, 0 without kept weights" in capsys.readouterr().out
+    assert len(rows(measured)) == 12
 
 
 def test_every_measured_column_is_one_that_a_new_row_takes(tmp_path: Path):
@@ -146,35 +188,22 @@ def test_every_measured_column_is_one_that_a_new_row_takes(tmp_path: Path):
     assert again.pictures is not None and trained.pictures is not None
 
 
-def test_a_second_time_there_is_nothing_to_do(
+def test_weights_that_are_gone_torn_or_not_finite_cost_their_own_trial_only(
     store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    assert unilaw(monkeypatch, "measure", str(store), "--inline") == 0
-    assert "6 measured, 0 not, 0 up to date, 0 without kept weights" in capsys.readouterr().out
-    assert unilaw(monkeypatch, "measure", str(store), "--inline") == 0
-    assert "0 measured, 0 not, 6 up to date, 0 without kept weights" in capsys.readouterr().out
-    assert len(rows(store)) == 12
-
-
-def test_weights_that_are_gone_or_torn_cost_their_own_trial_only(
-    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    gone, torn, *_ = sorted((store / "_weights").iterdir())
+    gone, torn, not_finite, *_ = sorted((store / "_weights").iterdir())
     gone.unlink()
     torn.write_bytes(torn.read_bytes()[:50])
-    assert unilaw(monkeypatch, "measure", str(store), "--inline") == 1
-    assert "4 measured, 2 not (2 bug)" in capsys.readouterr().out
-    assert latest(rows(store))["status"].eq("ok").all(), "the old rows stand"
+    weights = load_file(not_finite)
+    save_file({name: tensor * float("nan") for name, tensor in weights.items()}, not_finite)
 
-
-def test_data_that_are_not_those_trained_on_are_refused(
-    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    replace_rows(store, lambda i, row: {"data_hash": "0" * 64})
-    assert unilaw(monkeypatch, "measure", str(store), "--inline") == 1
-    captured = capsys.readouterr()
-    assert "0 measured, 6 not (6 data)" in captured.out
-    assert "its data are not those it was trained on" in captured.err
+    assert unilaw(monkeypatch, "measure", str(store), *INLINE) == 1
+    assert "3 measured, 3 not (2 bug, 1 nan)" in capsys.readouterr().out
+    after = newest(store)
+    assert after["status"].eq("ok").all(), "the old rows stand"
+    spoilt = {path.stem for path in (gone, torn, not_finite)}
+    assert set(after.index[after["measures_version"] < MEASURES_VERSION]) == spoilt
+    assert after.drop(list(spoilt))["stability_attack_mean"].lt(1).all()
 
 
 TASK = """
@@ -201,12 +230,12 @@ def test_a_task_file_in_the_store_is_never_run(
     evil = json.loads(record.read_text())
     evil["task_source"] = f"open({str(planted)!r}, 'w')\n{TASK}"
     record.write_text(json.dumps(evil))
-    assert unilaw(monkeypatch, "measure", "s", "--inline", "--again") == 2
+    assert unilaw(monkeypatch, "measure", "s", *INLINE, "--again") == 2
     assert (
         "'mine', which is not installed; name its file with --task-file" in capsys.readouterr().err
     )
     assert not planted.exists()
-    assert unilaw(monkeypatch, "measure", "s", "--inline", "--again", "--task-file", "mine.py") == 0
+    assert unilaw(monkeypatch, "measure", "s", *INLINE, "--again", "--task-file", "mine.py") == 0
     assert not planted.exists()
 
 
@@ -230,14 +259,14 @@ def test_bad_input_is_one_sentence(
     assert sentence in capsys.readouterr().err
 
 
-def replace_rows(folder: Path, change) -> None:
-    """Write the store's rows anew, each with `change(its place, the row)`."""
+def replace_rows(folder: Path, change: Callable[[Columns], Columns]) -> None:
+    """Write the store's rows anew, each with what `change` returns for it."""
     table = pa.Table.from_pandas(
         rows(folder), schema=arrow_schema(), preserve_index=False
     ).to_pylist()
     for part in folder.glob("part-*.parquet"):
         part.unlink()
-    Store.open(folder).append([{**row, **change(i, row)} for i, row in enumerate(table)])
+    Store.open(folder).append([{**row, **change(row)} for row in table])
 
 
 def test_trials_of_many_sizes_of_data_are_measured_together(
@@ -246,52 +275,43 @@ def test_trials_of_many_sizes_of_data_are_measured_together(
     """600 points are fewer than the search begins from, 2 000 are more."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sizes.yaml").write_text(
-        "name: sizes\nseeds: [0]\ntasks:\n  - task: sphere\n    fixed: {d: 4, max_epochs: 2}\n   "
-        " grid: {n: [600, 2000], width: [4, 6]}\n"
+        "name: sizes\nseeds: [0]\nlimits: {measure_points: 16}\ntasks:\n  - task: sphere\n"
+        "    fixed: {d: 4, max_epochs: 2}\n    grid: {n: [600, 2000], width: [4, 6]}\n"
     )
     assert unilaw(monkeypatch, "run", "sizes.yaml", "--inline", "--store", "s") == 0
-    assert unilaw(monkeypatch, "measure", "s", "--inline", "--again") == 0
+    assert unilaw(monkeypatch, "measure", "s", *INLINE, "--again") == 0
     assert latest(rows(tmp_path / "s"))["measured_at"].notna().all()
 
 
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        ({"trial_id": "../../escaped"}, "a row's trial id is '../../escaped', which is none"),
-        ({"task_version": 7}, "is of version 7 of the task 'sphere', and here it is 1"),
-        (
-            {"config_json": '{"n": 64, "gone": 1}'},
-            "its configuration is not one of the task 'sphere' any more",
-        ),
-    ],
-)
-def test_a_row_that_cannot_be_made_again_is_said_and_left(
-    store: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    change: dict,
-    sentence: str,
-):
-    replace_rows(store, lambda i, row: change if i == 0 else {})
-    assert unilaw(monkeypatch, "measure", str(store), "--inline") == 1
-    captured = capsys.readouterr()
-    assert sentence in captured.err
-    assert "5 measured, 1 not (1 unknown)" in captured.out
-    assert not list(store.parent.glob("*.png"))
-    assert not (store.parent / "escaped.safetensors").exists()
+CHANGED = [
+    ({"trial_id": "../../escaped"}, "a row's trial id is '../../escaped', which is none"),
+    ({"task_version": 7}, "is of version 7 of the task 'sphere', and here it is 1"),
+    (
+        {"config_json": '{"n": 64, "gone": 1}'},
+        "its configuration is not one of the task 'sphere' any more",
+    ),
+    ({"data_hash": "0" * 64}, "its data are not those it was trained on"),
+]
+"""What a row may say instead of the truth, and the answer."""
 
 
-def test_a_model_that_has_no_finite_loss_gets_no_row(
+def test_a_row_that_does_not_tell_the_truth_is_said_and_left(
     store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    first = sorted((store / "_weights").iterdir())[0]
-    nan_weights = {name: tensor * float("nan") for name, tensor in load_file(first).items()}
-    save_file(nan_weights, first)
-    assert unilaw(monkeypatch, "measure", str(store), "--inline") == 1
-    assert "5 measured, 1 not (1 nan)" in capsys.readouterr().out
-    newest = latest(rows(store)).set_index("trial_id")
-    assert newest["measures_version"].lt(MEASURES_VERSION).sum() == 1
-    assert newest.drop(first.stem)["stability_attack_mean"].lt(1).all()
+    trials = sorted(rows(store)["trial_id"])
+    changes = {trial: change for trial, (change, _) in zip(trials, CHANGED, strict=False)}
+    replace_rows(store, lambda row: changes.get(row["trial_id"], {}))
+
+    assert unilaw(monkeypatch, "measure", str(store), *INLINE) == 1
+    captured = capsys.readouterr()
+    assert "2 measured, 4 not (1 data, 3 unknown)" in captured.out
+    for _, sentence in CHANGED:
+        assert sentence in captured.err
+    after = newest(store)
+    up_to_date = after.index[after["measures_version"].eq(MEASURES_VERSION)]
+    assert up_to_date.tolist() == trials[len(CHANGED) :]
+    assert not list(store.parent.glob("*.png"))
+    assert not (store.parent / "escaped.safetensors").exists()
 
 
 def test_a_model_that_cannot_be_measured_costs_only_itself(
@@ -305,20 +325,7 @@ def test_a_model_that_cannot_be_measured_costs_only_itself(
         return measure(program, samples, seeds, points)
 
     monkeypatch.setattr(measuring, "measure", refuses_seed_1)
-    assert unilaw(monkeypatch, "measure", str(store), "--inline") == 1
+    assert unilaw(monkeypatch, "measure", str(store), *INLINE) == 1
     assert "3 measured, 3 not (3 bug)" in capsys.readouterr().out
-    newest = latest(rows(store))
-    assert newest["measures_version"].eq(MEASURES_VERSION).tolist() == newest["seed"].eq(0).tolist()
-
-
-def test_what_todays_instruments_do_not_give_does_not_stay(
-    store: Path, monkeypatch: pytest.MonkeyPatch
-):
-    replace_rows(
-        store, lambda i, row: {"ece": 1.0, "nll": 9.0, "pictures_file": "_pictures/old.png"}
-    )
-    assert unilaw(monkeypatch, "measure", str(store), "--inline") == 0
-    newest = latest(rows(store))
-    assert newest["ece"].lt(1).all()
-    assert newest["nll"].isna().all()
-    assert newest["pictures_file"].isna().all()
+    after = newest(store)
+    assert after["measures_version"].eq(MEASURES_VERSION).tolist() == after["seed"].eq(0).tolist()

@@ -23,6 +23,9 @@ from tests.store.small_sweep import SWEEP, exit_code_of
 
 pytestmark = pytest.mark.slow
 
+INLINE = ("--inline", "--points", "16")
+"""Sensitivity is measured on as many points as in the sweep."""
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -59,7 +62,7 @@ def test_weights_that_are_not_the_trials_own_fail_it_by_name(
     cast = {k: t.to(torch.int8) for k, t in load_file(folder / f"{third}.safetensors").items()}
     save_file(cast, folder / f"{third}.safetensors")
 
-    assert exit_code_of(monkeypatch, "measure", str(store), "--inline", "--again") == 1
+    assert exit_code_of(monkeypatch, "measure", str(store), *INLINE, "--again") == 1
     said = capsys.readouterr()
     assert "3 measured, 3 not (3 weights)" in said.out
     for trial in (one, other, third):
@@ -82,7 +85,7 @@ def test_rows_of_a_clock_that_was_ahead_stand_behind_new_measurements(
         pq.write_table(table.set_column(position, field, times), file)
     shutil.rmtree(store / "_index", ignore_errors=True)
 
-    assert exit_code_of(monkeypatch, "measure", str(store), "--inline", "--again") == 0
+    assert exit_code_of(monkeypatch, "measure", str(store), *INLINE, "--again") == 0
     assert rows(store)["measured_at"].notna().all()
 
 
@@ -97,7 +100,7 @@ def test_with_nothing_to_do_only_a_few_columns_are_read(
         return read(self, columns)
 
     monkeypatch.setattr(Store, "read", read_and_note)
-    assert exit_code_of(monkeypatch, "measure", str(store), "--inline") == 0
+    assert exit_code_of(monkeypatch, "measure", str(store), *INLINE) == 0
     assert "0 measured, 0 not, 6 up to date, 0 without kept weights" in capsys.readouterr().out
     assert asked == [IDENTITY]
 
@@ -112,5 +115,5 @@ def test_rows_of_before_there_were_checksums_are_measured(
         table = table.set_column(position, table.schema.field(position), older)
         pq.write_table(table.drop_columns(["weights_sha256"]), file)
     shutil.rmtree(store / "_index", ignore_errors=True)
-    assert exit_code_of(monkeypatch, "measure", str(store), "--inline") == 0
+    assert exit_code_of(monkeypatch, "measure", str(store), *INLINE) == 0
     assert rows(store)["measures_version"].eq(MEASURES_VERSION).all()

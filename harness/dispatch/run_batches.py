@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import ray
 
@@ -27,21 +27,25 @@ from harness.sweeps.trial import Batch, RunSettings
 
 
 def on_ray(
-    queue: deque[Batch], address: str | None, resources: Resources, settings: RunSettings
+    queue: deque[Batch],
+    address: str | None,
+    resources: Resources,
+    settings: RunSettings,
+    begun: Callable[[Batch], None] = lambda _: None,
 ) -> Iterator[tuple[Batch, list[TrialResult]]]:
     """Run the queue's batches and yield each with its results as it ends, in order of ending.
 
     The caller may append to the queue between results. `address` is that of a running cluster
     ("auto" or HOST:PORT); None starts Ray on this machine for the duration, unless this process has
-    one already. A batch whose worker died yields failures. Closing the generator cancels
-    what is in flight.
+    one already. `begun` is told of each batch that a worker begins. A batch whose worker died
+    yields failures. Closing the generator cancels what is in flight.
 
     Raises UserError when there is no cluster at the address, when the cluster has no room for a
     single trial, and when its head has died.
     """
     most_gpus = max((batch.gpus for batch in queue), default=0.0)
     ours = connect(address, resources, most_gpus)
-    pool = WorkerPool(address, resources, settings)
+    pool = WorkerPool(address, resources, settings, begun)
     try:
         while queue or pool.running:
             raise_if_told()

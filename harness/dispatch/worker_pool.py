@@ -58,11 +58,18 @@ class RunningBatch(NamedTuple):
 class WorkerPool:
     """The actors and the batches at work of one run."""
 
-    def __init__(self, address: str | None, resources: Resources, settings: RunSettings):
+    def __init__(
+        self,
+        address: str | None,
+        resources: Resources,
+        settings: RunSettings,
+        begun: Callable[[Batch], None] = lambda _: None,
+    ):
         cloudpickle.register_pickle_by_value(worker)
         self.head = Head(address)
         self.resources = resources
         self.settings = settings
+        self.begun = begun
         self.actor_class = ray.remote(worker.Worker)
         self.queue_ahead = 1 if address is None else 2
         """Queue up to this multiple of the cluster's capacity, so that an autoscaler sees the
@@ -190,6 +197,7 @@ class WorkerPool:
         self.idle.remove(actor)
         ref = actor.handle.work.remote(_plain(batch), self._settings_of(batch))
         self.running[ref] = RunningBatch(batch, need, actor, time.monotonic())
+        self.begun(batch)
         return True
 
     def _start_on_several_gpus(self, batch: Batch) -> bool:
@@ -204,6 +212,7 @@ class WorkerPool:
             str(HOME), _plain(batch), self._settings_of(batch), processes=int(batch.gpus)
         )
         self.running[ref] = RunningBatch(batch, need, None, time.monotonic())
+        self.begun(batch)
         return True
 
     def _start_actors(self, need: ResourceRequest, upcoming: Iterable[Batch]) -> None:

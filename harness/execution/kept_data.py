@@ -1,9 +1,11 @@
 """Data that a worker keeps from one batch to the next, which often needs the same."""
 
 from functools import partial
+from typing import NamedTuple
 
 import torch
 
+from harness.execution.global_generators import shared_draws, watched_generators
 from harness.measures import on_device
 from harness.planning.field_tracking_cache import FieldTrackingCache
 from harness.process_state import own_process_state
@@ -14,6 +16,15 @@ KEPT_NUMBERS = 100_000_000
 """Numbers kept at most, in inputs: 0.4 GB."""
 
 
+class Made(NamedTuple):
+    """The samples that a task has made for a trial."""
+
+    data: Data
+    data_hash: str
+    note: str | None
+    """What is doubtful about them; None when nothing is."""
+
+
 class KeptData:
     """The samples that this process has made, once for all trials that read the same fields.
 
@@ -21,11 +32,11 @@ class KeptData:
     """
 
     def __init__(self):
-        self.memos: dict[TaskRef, FieldTrackingCache[tuple[Data, str]]] = {}
+        self.memos: dict[TaskRef, FieldTrackingCache[Made]] = {}
         self.numbers = 0
 
-    def of(self, ref: TaskRef, config: Config, seed: int, device: torch.device) -> tuple[Data, str]:
-        """Return the trial's samples on the device, and their hash. Raises whatever the task's
+    def of(self, ref: TaskRef, config: Config, seed: int, device: torch.device) -> Made:
+        """Return the trial's samples, on the device. Raises whatever the task's
         data() raises, and ValueError when the samples break the contract."""
         if self.numbers > KEPT_NUMBERS:
             self.memos = {}
@@ -36,9 +47,12 @@ class KeptData:
         return self.memos[ref](config, seed, str(device))
 
     @own_process_state()
-    def _make(self, ref: TaskRef, config: Config, seed: int, device: str) -> tuple[Data, str]:
+    def _make(self, ref: TaskRef, config: Config, seed: int, device: str) -> Made:
         task = load_samples(ref)
-        data = task.data(config, Seeds(seed))
+        with watched_generators() as touched:
+            data = task.data(config, Seeds(seed))
         check(data, task.input_shape(config), config.n)
+
+        note = shared_draws(touched) if touched else None
         self.numbers += data.x_train.numel() + data.x_test.numel()
-        return on_device(data, torch.device(device)), data.content_hash()
+        return Made(on_device(data, torch.device(device)), data.content_hash(), note)

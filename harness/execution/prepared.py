@@ -26,6 +26,7 @@ class Prepared(NamedTuple):
     seeds: Seeds
     data: Data
     data_hash: str
+    data_note: str | None
     model: torch.nn.Module
 
     @property
@@ -44,9 +45,9 @@ def prepare(trial: Trial, device: torch.device) -> Prepared:
     check_dimensions(task.input_shape(config), task.d_ambient(config))
 
     seeds = Seeds(trial.seed)
-    data, data_hash = _KEPT.of(trial.ref, config, trial.seed, device)
+    made = _KEPT.of(trial.ref, config, trial.seed, device)
     model = initialised(task, config, search_seeds(config, seeds)).to(device)
-    return Prepared(trial, task, config, seeds, data, data_hash, model)
+    return Prepared(trial, task, config, seeds, *made, model)
 
 
 def prepare_each(

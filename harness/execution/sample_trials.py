@@ -315,6 +315,7 @@ def _columns(prepared: Prepared, fit: Fit, measured: Columns) -> Columns:
         "flops": float(_flops_per_sample(prepared) * config.n * fit.epochs),
         "flops_6nd": 6.0 * size["p"] * config.n * fit.epochs,
         "data_hash": prepared.data_hash,
+        "data_note": prepared.data_note,
     }
 
 

@@ -26,6 +26,11 @@ from harness.measures.margin_descent import Search, descend
 from harness.training.evaluation import predicted
 from harness.training.stack import Model
 
+WORTH = 0.03
+"""A model gets a further restart while the last one brought its points nearer, on average, by more
+than this part of the standard error of their mean distance. Below it, the draw of the points blurs
+the mean far more than the search does (LOG.md)."""
+
 
 class Effort(NamedTuple):
     """How much `nearest_change` tries. docs/instruments.md shows what it costs and finds."""
@@ -37,10 +42,11 @@ class Effort(NamedTuple):
     neighbours: int = 12
     """Nearest neighbours with another label in whose directions each point looks for a change."""
     restarts: int = 8
-    """Runs that begin beside the nearest change found so far, for models whose first such run finds
-    nearer changes; at most WANDER_DIRECTIONS."""
+    """Runs that begin beside the nearest change found so far, at most WANDER_DIRECTIONS."""
     restart_steps: int = 24
     """Gradient steps of each of these runs."""
+    worth: float = WORTH
+    """When a restart is followed by another; with 0 as long as anything nearer is found."""
 
 
 DEFAULT = Effort()
@@ -54,10 +60,6 @@ run found. The search then begins a second time, in that direction."""
 BESIDE = 1.2
 """A restart begins at this multiple of the distance of the nearest change found so far, halfway
 between its direction and a random one."""
-SETTLED = 1.5e-3
-"""A model whose first restart brings its points nearer by less than this share, on average, gets no
-further one. The first restart finds at most 0.05 % on MLPs and GPTs and 0.3 to 0.4 % on CNNs, where
-eight find 1.1 % (LOG.md)."""
 SHORTENINGS = 7
 COARSE_SHORTENINGS = 4
 """Evaluations per shortening: of the best change, and of each candidate for it."""
@@ -183,27 +185,33 @@ def nearest_change(
 
     reached = l2_distance(x, best)
     going = reached.isfinite()
-    for restart, turn in enumerate(wander[: effort.restarts]):
+    for turn in wander[: effort.restarts]:
         length = torch.where(going, reached, 1.0)
         beside = torch.where(column(going, x), best, x) + factor(turn, length) * turn
         run_again(going, beside, None, BESIDE * length, effort.restart_steps)
 
         nearest = l2_distance(x, best)
-        if restart == 0:
-            going = going & (_gain(reached, nearest, len(starts)) > SETTLED)
+        going = going & _worth_more(reached, nearest, len(starts), effort.worth)
         reached = nearest
 
     # Found among some of the points: among all of them, rounding differs.
     return Nearest(changing(model, x, best, classes), first)
 
 
-def _gain(before: Tensor, after: Tensor, groups: int) -> Tensor:
-    """Return by which share the points of each point's model came nearer (B,), on average over
-    those with a finite distance."""
-    found = before.isfinite()
-    gain = torch.where(found, 1 - after / before, 0.0).unflatten(0, (groups, -1)).sum(dim=1)
-    points = found.unflatten(0, (groups, -1)).sum(dim=1)
-    return (gain / points.clamp(min=1)).repeat_interleave(len(before) // groups)
+def _worth_more(before: Tensor, after: Tensor, groups: int, worth: float) -> Tensor:
+    """Return whether each point's model deserves another restart (B,): whether its mean distance
+    fell by more than `worth` times the standard error of that mean. Infinite distances do not
+    count."""
+    found = before.isfinite().unflatten(0, (groups, -1))
+    count = found.sum(dim=1).clamp(min=1)
+
+    def mean(values: Tensor) -> Tensor:
+        return torch.where(found, values.unflatten(0, (groups, -1)), 0.0).sum(dim=1) / count
+
+    centre = mean(after)
+    spread = (mean(after.square()) - centre.square()).clamp(min=0).sqrt()
+    gain = mean(before - after)
+    return (gain > worth * spread / count.sqrt()).repeat_interleave(len(before) // groups)
 
 
 def _rivals(at_x: Margins, norms: Tensor, count: int) -> tuple[Tensor, Tensor]:

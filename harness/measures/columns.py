@@ -15,6 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from harness.measures.accuracy_columns import accuracy_columns
 from harness.measures.ceiling_columns import ceiling_columns
 from harness.measures.certified_bound import certified_bound
+from harness.measures.class_isoperimetry import class_columns
 from harness.measures.dataset import describe
 from harness.measures.measured import Measured
 from harness.measures.points import Draw, Probe
@@ -113,6 +114,7 @@ def _at_points(
         tokens = _token_columns(program.unstack(m), samples[m], draws[m], seeds[m])
         about_data = describe(samples[m]) | {"data_unit": draws[m].unit}
         about_data |= ceiling_columns(samples[m], draws[m].unit)
+        about_data |= class_columns(samples[m], draws[m].unit)
         columns = tokens | about_data | radii[m] | of_model.columns
         measured.append(Measured(columns, of_model.pictures))
     return measured

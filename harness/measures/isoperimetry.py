@@ -5,6 +5,10 @@ Sellke 2021, section 1.2). The projection on a unit vector u is 1-Lipschitz, so 
 lower bound c ≥ d·t²/(2·ln(2/P(|⟨u, x − mean⟩| ≥ t))), and the variance λ along u gives
 c ≥ d·λ/3.39, because ∫ 2t·min(1, 2·exp(−d·t²/(2c))) dt = (2 + 2·ln 2)·c/d.
 
+Inputs may come from a mixture, each part of which must be isoperimetric with this c. Classes are
+such parts where inputs have any: the same bound holds for the deviation of an input from the mean
+of its own class, over all classes together.
+
 On the sphere c = 1 is a theorem, and the estimate is .5 to .8. Other functions than projections may
 need a larger c, so a small figure proves nothing.
 """
@@ -20,6 +24,8 @@ from harness.measures.geometry import centred
 DIRECTIONS = 10
 BEYOND = 5
 """Least number of inputs beyond t. With fewer, the share beyond t is mostly chance."""
+OF_CLASS = 10
+"""Least number of inputs of a class in each half. The mean of fewer lies too near to them."""
 
 
 class Isoperimetry(NamedTuple):
@@ -47,6 +53,36 @@ def isoperimetry(x: Tensor | np.ndarray, unit: float) -> Isoperimetry:
     ways = [_of_halves(one, other), _of_halves(other, one)]
     tails, variance = np.mean(ways, axis=0)
     return Isoperimetry(float(tails), float(variance))
+
+
+def within_classes(x: Tensor | np.ndarray, classes: Tensor | np.ndarray, unit: float) -> float:
+    """Return the lower estimate of c within classes, from the tails. x: (N, *shape); classes: (N,)
+    whole numbers; unit: the data unit of the whole data set.
+
+    Inputs of classes with fewer than 2·OF_CLASS of them are left out. NaN where none is left, for
+    identical inputs, and for a single class, where nothing is told apart.
+    """
+    points = centred(x)
+    labels = np.asarray(classes)
+    order = np.random.default_rng(0).permutation(len(points))
+    halves: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+    for label in np.unique(labels):
+        own = order[labels[order] == label]
+        if len(own) < 2 * OF_CLASS:
+            continue
+        for half, members in zip(halves, np.array_split(own, 2), strict=True):
+            half.append(_around_own_mean(points[members]))
+    if unit == 0 or len(halves[0]) < 2 or not points.any():
+        return math.nan
+
+    one, other = (np.concatenate(half) / unit for half in halves)
+    return float(np.mean([_of_halves(one, other)[0], _of_halves(other, one)[0]]))
+
+
+def _around_own_mean(points: np.ndarray) -> np.ndarray:
+    """Return the deviations of m points from their mean, scaled to the variance around the true
+    mean: the points' own mean takes one of m degrees of freedom."""
+    return (points - points.mean(0)) * math.sqrt(len(points) / (len(points) - 1))
 
 
 def _of_halves(directions_from: np.ndarray, judged: np.ndarray) -> tuple[float, float]:

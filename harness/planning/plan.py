@@ -51,6 +51,8 @@ class Cell(NamedTuple):
     gpus: float | None
     """The share of a GPU, or GPUs, that a trial of it alone is given; 0 on CPU; None when no
     allowed share holds it."""
+    trial_ids: tuple[str, ...] = ()
+    """In the order of their seeds in the sweep."""
 
 
 class Plan(NamedTuple):
@@ -175,7 +177,8 @@ def cost_cells(sweep: Sweep) -> Counted:
         first = trials[0]
         try:
             with users_code(f"the model of task '{first.ref.name}'", f"for {first.config}"):
-                counted.cells.append(_cost(first, len(trials), gpus))
+                cell = _cost(first, len(trials), gpus)
+                counted.cells.append(cell._replace(trial_ids=tuple(t.trial_id for t in trials)))
         except UsersCodeRaised as e:
             counted.uncounted.append(str(e))
     return counted

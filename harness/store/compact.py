@@ -1,4 +1,5 @@
-"""Copy a store into one with a single row file, which opens faster."""
+"""Copy a store into one with a single row file, which opens faster. Rows that were measured again
+get a second one, so that plain readers of the folder find one row for each attempt."""
 
 import shlex
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harness.errors import UserError
@@ -45,8 +47,8 @@ def advice(store: Store) -> list[str]:
 
 
 def compact(source: str | Path, target: str | Path) -> tuple[int, int]:
-    """Copy a store into a new one with a single row file. Return the number of row files before,
-    and the number of rows.
+    """Copy a store into a new one with a single row file, and one of rows measured again where
+    there are such. Return the number of row files before, and the number of rows.
 
     Every attempt is kept. The target is marked as a store only once everything is there; when it
     cannot be written, nothing of it remains, and what a killed compaction left there is removed.
@@ -71,7 +73,7 @@ def compact(source: str | Path, target: str | Path) -> tuple[int, int]:
     except (UserError, KeyboardInterrupt):
         new.files.clear()
         raise
-    return len(files), together.rows
+    return len(files), sum(one.rows for one in together)
 
 
 class _Together(NamedTuple):
@@ -81,24 +83,48 @@ class _Together(NamedTuple):
     rows: int
     identity: pa.Table | None
     """What the index keeps of them."""
+    again: bool
+    """Whether they were measured again."""
 
 
-def _together(old: Store, files: list[Entry]) -> _Together:
-    """Read row files and encode their rows, of which few are in memory at once."""
-    sink = pa.BufferOutputStream()
-    rows = 0
-    identities: list[pa.Table | None] = []
-    with pq.ParquetWriter(
-        sink, arrow_schema(), compression="zstd", write_page_checksum=True
-    ) as writer:
-        for table in _groups(old, files):
-            writer.write_table(table)
-            rows += table.num_rows
-            identities.append(identity_of(table))
+class _Encoder:
+    """A row file in memory that rows are added to."""
 
-    sound = [identity for identity in identities if identity is not None]
-    all_sound = bool(sound) and len(sound) == len(identities)
-    return _Together(sink.getvalue(), rows, pa.concat_tables(sound) if all_sound else None)
+    def __init__(self, again: bool):
+        self.again = again
+        self.rows = 0
+        self._identities: list[pa.Table | None] = []
+        self._sink = pa.BufferOutputStream()
+        self._writer = pq.ParquetWriter(
+            self._sink, arrow_schema(), compression="zstd", write_page_checksum=True
+        )
+
+    def add(self, table: pa.Table) -> None:
+        """Add rows as one row group."""
+        if table.num_rows:
+            self._writer.write_table(table)
+            self.rows += table.num_rows
+            self._identities.append(identity_of(table))
+
+    def close(self) -> _Together:
+        """Return the file."""
+        self._writer.close()
+        sound = [identity for identity in self._identities if identity is not None]
+        all_sound = bool(sound) and len(sound) == len(self._identities)
+        identity = pa.concat_tables(sound) if all_sound else None
+        return _Together(self._sink.getvalue(), self.rows, identity, self.again)
+
+
+def _together(old: Store, files: list[Entry]) -> list[_Together]:
+    """Read row files and encode their rows, of which few are in memory at once: those that trials
+    wrote, and those measured again. Up to schema version 8 both lay in the same files."""
+    own = _Encoder(again=False)
+    again = _Encoder(again=True)
+    for table in _groups(old, files):
+        is_own = table["measured_at"].is_null()
+        own.add(table.filter(is_own))
+        again.add(table.filter(pc.call_function("invert", [is_own])))
+    return [one.close() for one in (own, again) if one.rows]
 
 
 def _groups(old: Store, files: list[Entry]) -> Iterator[pa.Table]:
@@ -129,7 +155,7 @@ def _unreadable(old: Store, problem: str) -> UserError:
     return UserError(f"'{old}' holds {problem}; move it out before compacting")
 
 
-def _copy(old: Store, together: _Together, new: Store) -> None:
+def _copy(old: Store, together: list[_Together], new: Store) -> None:
     new.files.make()
     new.files.put(HALF, Writer.this().model_dump_json().encode())
 
@@ -142,9 +168,9 @@ def _copy(old: Store, together: _Together, new: Store) -> None:
     for run in old.runs():
         new.put_run(run)
 
-    if together.rows:
-        new.append_encoded(together.content, together.rows, together.identity)
-        new.index()
+    for one in together:
+        new.append_encoded(one.content, one.rows, one.identity, one.again)
+    new.index()
 
     # Last, so that a copy that was interrupted is not taken for a store.
     write_marker(new.files)

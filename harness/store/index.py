@@ -3,12 +3,14 @@
 Each file of the index repeats the IDENTITY columns of some row files. Its schema's metadata holds
 `parts`, a JSON object with a list: the name, the size in bytes, the CRC-32 and the number of rows
 of each of these row files. A file of the index is named after the SHA-256 of its content, so that
-damage anywhere in it is seen. The index may be deleted: the row files hold everything.
+damage anywhere in it is seen. It is a Parquet file, but no pattern of *.parquet finds it: a reader
+would count its rows twice. The index may be deleted: the row files hold everything.
 """
 
 import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +26,11 @@ from harness.store.valid_rows import faults_of
 
 FOLDER = "_index"
 
+SUFFIX = ".index"
+
+FORMER_SUFFIX = ".parquet"
+"""Of files that unilaw wrote up to schema version 8. The next run gives them today's names."""
+
 _OUTCOME = {
     "trial_id",
     "attempt",
@@ -32,6 +39,7 @@ _OUTCOME = {
     "task",
     "finished_at",
     "measures_version",
+    "measurement",
     "gpus",
     "weights_file",
 }
@@ -64,6 +72,9 @@ class Index:
         self.tables: list[pa.Table] = []
         """The IDENTITY columns of these row files."""
 
+        self.former: list[str] = []
+        """Sound files of the index under the names that they had up to schema version 8."""
+
         self.damaged: list[str] = []
         """Files of the index that are not as they were written; FOLDER itself when it cannot be
         listed."""
@@ -77,7 +88,7 @@ class Index:
         parts = read_json(table.schema.metadata[b"parts"])["parts"]
         row_files = [RowFile(*part) for part in parts]
         schema = pa.schema([arrow_schema().field(name) for name in IDENTITY])
-        rows = table.select(schema.names).cast(schema)
+        rows = _in_todays_columns(table, schema)
         counts = [int(file.rows) for file in row_files]
         if sum(counts) != rows.num_rows:
             raise ValueError("an index of other rows")
@@ -93,6 +104,15 @@ class Index:
         for file, is_current in zip(row_files, current, strict=True):
             if is_current:
                 self.checksums[file.name] = file.checksum
+
+
+def _in_todays_columns(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return a file of the index with the columns of `schema`. A column that older files lack is
+    null."""
+    lacking = [field for field in schema if field.nullable and field.name not in table.column_names]
+    for field in lacking:
+        table = table.append_column(field, pa.nulls(table.num_rows, field.type))
+    return table.select(schema.names).cast(schema)
 
 
 def identity_of(table: pa.Table) -> pa.Table | None:
@@ -116,12 +136,14 @@ def read_index(folder: Folder, row_files: list[Entry]) -> Index:
 
     sizes = {entry.name: entry.size for entry in row_files}
     # Another driver may be writing a temporary file here at this moment.
-    names = [f"{FOLDER}/{e.name}" for e in entries if e.name.endswith(".parquet")]
+    names = [f"{FOLDER}/{e.name}" for e in entries if e.name.endswith((SUFFIX, FORMER_SUFFIX))]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for name, table in zip(names, pool.map(lambda n: _read(folder, n), names), strict=True):
             try:
                 if table is not None:
                     index.add(table, sizes)
+                    if name.endswith(FORMER_SUFFIX):
+                        index.former.append(name)
                     continue
             except (pa.ArrowException, ValueError, KeyError, TypeError):
                 pass
@@ -133,7 +155,8 @@ def _read(folder: Folder, name: str) -> pa.Table | None:
     """Return a file of the index; None when it is not what was written under this name."""
     try:
         content = folder.get(name)
-        return pq.read_table(pa.BufferReader(content)) if name == _name(content) else None
+        is_whole = _stem(name) == _stem(_name(content))
+        return pq.read_table(pa.BufferReader(content)) if is_whole else None
     except (UserError, OSError, ValueError, pa.ArrowException):
         return None
 
@@ -146,5 +169,16 @@ def write_index(folder: Folder, files: list[tuple[RowFile, pa.Table]]) -> None:
     folder.put(_name(content), content)
 
 
+def rename_former(folder: Folder, names: list[str]) -> None:
+    """Give these files of the index today's names."""
+    for name in names:
+        with suppress(FileNotFoundError, UserError):  # another driver's, or not ours: read as it is
+            folder.move(name, f"{_stem(name)}{SUFFIX}")
+
+
 def _name(content: bytes | pa.Buffer) -> str:
-    return f"{FOLDER}/{hashlib.sha256(content).hexdigest()[:32]}.parquet"
+    return f"{FOLDER}/{hashlib.sha256(content).hexdigest()[:32]}{SUFFIX}"
+
+
+def _stem(name: str) -> str:
+    return name.rpartition(".")[0]

@@ -9,7 +9,8 @@ def newest(rows: pd.DataFrame) -> np.ndarray:
 
     A trial is represented by its newest `ok` row if it has one, else by its newest failure. The
     newest row is the one with the highest `measures_version`; among equals the one with the highest
-    attempt, and then the one that finished last: clocks may be wrong.
+    attempt, then the highest `measurement`. What finished last decides only between two runs at one
+    time: clocks may be wrong.
     """
     trials, ids = pd.factorize(rows["trial_id"])
     if len(ids) == len(rows):
@@ -23,6 +24,7 @@ def newest(rows: pd.DataFrame) -> np.ndarray:
     order = np.lexsort(
         (
             repeated["finished_at"].astype("int64"),
+            _measurement(repeated),
             repeated["attempt"],
             repeated["measures_version"],
             repeated["status"].eq("ok").to_numpy(bool),
@@ -33,6 +35,14 @@ def newest(rows: pd.DataFrame) -> np.ndarray:
     sorted_trials = repeated_trials[order]
     is_last = np.append(sorted_trials[1:] != sorted_trials[:-1], True)
     return np.sort(np.concatenate([np.flatnonzero(~is_repeated), positions[order[is_last]]]))
+
+
+def _measurement(rows: pd.DataFrame) -> np.ndarray:
+    """Return the `measurement` of each row; 0 where it is null, as in rows of schema version 8 and
+    older."""
+    if "measurement" not in rows:
+        return np.zeros(len(rows))
+    return rows["measurement"].fillna(0).to_numpy(float)
 
 
 def latest(rows: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,15 @@ import pandas as pd
 TRIAL = ["task", "config_json", "seed"]
 """The columns that are the same under both ids."""
 
-COLUMNS = ["trial_id", "attempt", "status", *TRIAL, "finished_at", "measures_version"]
+COLUMNS = [
+    "trial_id",
+    "attempt",
+    "status",
+    *TRIAL,
+    "finished_at",
+    "measures_version",
+    "measurement",
+]
 """The columns that tell which failures are over, and those of the latest view."""
 
 

@@ -1,6 +1,12 @@
 """Row files: Parquet with page checksums, and what is wrong with a file that cannot be read as
 rows.
 
+    part-*.parquet      rows that trials wrote: one for each attempt
+    _measured-*.rows    rows measured again: each repeats a row of a part file, with new measures
+
+The second kind is named so that no folder reader, and no pattern of *.parquet, takes it with the
+first: a mean over both would count a trial twice.
+
 A file's name ends with the CRC-32 of its content. Where a file and the index contradict each other,
 the name tells which of the two is damaged.
 """
@@ -25,17 +31,20 @@ MANY_ROWS = 10_000
 
 def is_row_file(name: str) -> bool:
     """Return whether a file of this name holds rows."""
-    return fnmatch(name, "part-*.parquet") and name.isprintable()
+    of_rows = fnmatch(name, "part-*.parquet") or fnmatch(name, "_measured-*.rows")
+    return of_rows and name.isprintable()
 
 
-def row_file_name(checksum: int) -> str:
-    """Return a new name for a row file with this CRC-32."""
-    return f"part-{uuid.uuid4().hex}-{checksum:08x}.parquet"
+def row_file_name(checksum: int, again: bool) -> str:
+    """Return a new name for a row file with this CRC-32. again: its rows were measured again."""
+    prefix, suffix = ("_measured", "rows") if again else ("part", "parquet")
+    return f"{prefix}-{uuid.uuid4().hex}-{checksum:08x}.{suffix}"
 
 
 def checksum_in(name: str) -> int | None:
     """Return the CRC-32 that a row file's name gives; None for a name of another form."""
-    match = re.fullmatch(r"part-[0-9a-f]{32}-([0-9a-f]{8})\.parquet", name)
+    own = r"(?:part|_measured)-[0-9a-f]{32}-([0-9a-f]{8})\.(?:parquet|rows)"
+    match = re.fullmatch(own, name)
     return int(match[1], 16) if match else None
 
 

@@ -22,4 +22,4 @@ class Rules(NamedTuple):
         return f"{self.version} ({self.hash})"
 
 
-RULES = Rules(3, datetime(2026, 11, 27, 5, tzinfo=UTC), "0e81cfc9ab5f")
+RULES = Rules(4, datetime(2026, 11, 27, 9, tzinfo=UTC), "caf3732c2bc6")

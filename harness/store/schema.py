@@ -29,10 +29,10 @@ from harness.store.columns.training import TRAINING
 from harness.store.columns.training_radius import TRAINING_RADIUS
 from harness.store.columns.trial import TRIAL
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 """Version of this table. A store that a newer version has written to is refused."""
 
-MEASURES_VERSION = 7
+MEASURES_VERSION = 8
 """Increase it when an instrument in `harness/measures/` starts to give other numbers."""
 
 Columns = dict[str, Any]

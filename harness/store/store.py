@@ -3,6 +3,7 @@
 
     part-*.parquet     rows, one file per finished batch, each with the full explicit schema; a name
                        ends with the CRC-32 of the content
+    _measured-*.rows   rows measured again, in the same form: each stands for one of a part file
     _store.json        marks the folder as a store, and gives its schema version
     _sweeps/           the sweep files that were run here, with the trials each asked for
     _runs/             what each run did, and the time that was forecast for it
@@ -13,7 +14,8 @@
     _running-*.json    one for each run that is under way, or was cut off without a word
     _set_aside/        unreadable files, which the next run moves here and names
 
-Names that begin with "_" are skipped by pandas, Arrow and Spark. A file appears under its final
+Names that begin with "_" are skipped by pandas, Arrow and Spark, and *.parquet finds part files
+alone, in all folders too: such readers see one row for each attempt. A file appears under its final
 name at once (`harness/store/folder.py`), so readers never see half of one.
 """
 
@@ -21,7 +23,6 @@ import uuid
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,7 +33,14 @@ from harness.errors import UserError
 from harness.store import index
 from harness.store.bucket import Bucket
 from harness.store.folder import DoesNotFit, Folder
-from harness.store.index import IDENTITY, RowFile, identity_of, read_index, write_index
+from harness.store.index import (
+    IDENTITY,
+    RowFile,
+    identity_of,
+    read_index,
+    rename_former,
+    write_index,
+)
 from harness.store.location import folder_at
 from harness.store.marker import MARKER, read_marker, refuse_inside_another, write_marker
 from harness.store.records import RunRecord, SweepRecord, SweepRecords, read_runs
@@ -133,7 +141,7 @@ class Store(TrialFiles):
 
         if read_marker(store.files) is None:
             names = [entry.name for entry in store.files.entries()]
-            if names and not any(fnmatch(name, "part-*.parquet") for name in names):
+            if names and not any(map(is_row_file, names)):
                 raise UserError(
                     f"'{store}' is not a unilaw store: it holds neither {MARKER} nor part-*.parquet"
                     " files"
@@ -142,9 +150,10 @@ class Store(TrialFiles):
 
     # Writing
 
-    def append(self, rows: list[dict[str, Any]]) -> str:
+    def append(self, rows: list[dict[str, Any]], again: bool = False) -> str:
         """Write the rows as one new file, whole or not at all. Return the file's name.
 
+        again: they were measured again, and each stands for a row that the store has.
         Where the disk has no room for them, the weights that were kept for these rows make way.
         Raises ValueError for a column that the schema does not have.
         """
@@ -153,32 +162,34 @@ class Store(TrialFiles):
             raise ValueError(f"columns that the schema does not have: {sorted(unknown)}")
 
         try:
-            name = self.append_table(_table(rows))
+            name = self.append_table(_table(rows), again)
         except DoesNotFit:
-            name = self._append_without_weights(rows)
+            name = self._append_without_weights(rows, again)
         self.rows_are_written()
         return name
 
-    def _append_without_weights(self, rows: list[dict[str, Any]]) -> str:
+    def _append_without_weights(self, rows: list[dict[str, Any]], again: bool) -> str:
         """Remove the weights that were kept for these rows, and write the rows once more."""
         rows_without = [self.without_new_weights(row) for row in rows]
         try:
-            return self.append_table(_table(rows_without))
+            return self.append_table(_table(rows_without), again)
         except DoesNotFit as e:
             count = "row" if len(rows) == 1 else f"{len(rows)} rows"
             raise UserError(
                 f"{e}. Not kept: the {count} of the batch that has just ended"
             ) from None
 
-    def append_table(self, table: pa.Table) -> str:
+    def append_table(self, table: pa.Table, again: bool = False) -> str:
         """Write a table in today's schema as one new file, as `append` does."""
         table.validate(full=True)
-        return self.append_encoded(encode(table), table.num_rows, identity_of(table))
+        return self.append_encoded(encode(table), table.num_rows, identity_of(table), again)
 
-    def append_encoded(self, content: pa.Buffer, rows: int, identity: pa.Table | None) -> str:
+    def append_encoded(
+        self, content: pa.Buffer, rows: int, identity: pa.Table | None, again: bool
+    ) -> str:
         """Write an encoded row file of so many rows, given what `identity_of` its table is."""
         checksum = zlib.crc32(content)
-        name = row_file_name(checksum)
+        name = row_file_name(checksum, again)
         self.files.put(name, content)
         self.written.add(name)
 
@@ -278,6 +289,7 @@ class Store(TrialFiles):
         files = row_files(self.files.entries())
         known = read_index(self.files, files)
         self._drop_from_index(known.damaged)
+        rename_former(self.files, known.former)
         looks = look_at(self.files, files, known.checksums)
         if any(look.index_is_wrong for look in looks):
             self._drop_from_index([index.FOLDER])
@@ -291,7 +303,7 @@ class Store(TrialFiles):
         for file, look in zip(files, looks, strict=True):
             if look.damage is None:
                 continue
-            aside = f"_set_aside/{file.name}"
+            aside = f"_set_aside/{file.name}.torn"  # no *.parquet, which a reader would stumble on
             with suppress(FileNotFoundError):  # another driver has moved it
                 self.files.move(file.name, aside)
                 sentences.append(

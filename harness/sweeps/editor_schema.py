@@ -7,7 +7,8 @@ unilaw schema > sweep.schema.json
 
 from typing import Any
 
-from harness.sweeps.registry import TaskRef, installed, load
+from harness.sweeps.installed import installed
+from harness.sweeps.registry import TaskRef, load
 from harness.sweeps.sweep_file import SweepFile, TaskEntry
 
 

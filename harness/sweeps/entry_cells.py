@@ -91,7 +91,7 @@ class EntryCells:
 
         Raises UserError, at the line of the source, when data cannot be read.
         """
-        for config in self._configs():
+        for config in self.configs():
             with self._tasks_code("in fingerprint()"):
                 try:
                     trials = [make_trial(self.ref, config, seed) for seed in self.seeds]
@@ -100,7 +100,9 @@ class EntryCells:
                     raise UserError(f"{self.document.where((*self.path, *source))}: {e}") from None
             yield from trials
 
-    def _configs(self) -> Iterator[Config]:
+    def configs(self) -> Iterator[Config]:
+        """Yield the configurations in key order, without looking at any data. Raises UserError for
+        a combination that the task refuses."""
         for combination in itertools.product(*self.grid.values()):
             varied = dict(zip(self.grid, combination, strict=True))
             with self._tasks_code(f"in {self.config.__name__}"):

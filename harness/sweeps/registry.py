@@ -7,7 +7,6 @@ does not have the file runs the same code, and the text's hash is part of every 
 
 import hashlib
 import importlib
-import importlib.metadata
 import linecache
 import sys
 import types
@@ -18,19 +17,10 @@ from typing import NamedTuple
 from pydantic import BaseModel
 
 from harness.errors import UserError, did_you_mean
+from harness.sweeps.installed import installed
 from harness.sweeps.small_files import read_small
 from harness.sweeps.users_code import users_code
 from harness.task import BaseTask, Config, Task
-
-BUILT_IN = {
-    "text": "tasks.text:TextWindows",
-    "text-stream": "tasks.text_stream:TextStream",
-    "pretrained": "tasks.pretrained:Pretrained",
-    "mnist": "tasks.mnist:Mnist",
-    "sphere": "tasks.sphere:Sphere",
-}
-
-ENTRY_POINT_GROUP = "unilaw.tasks"
 
 LARGEST_VERSION = 2**31 - 1
 """The largest version of a task that a row can hold."""
@@ -53,19 +43,14 @@ class TaskRef(NamedTuple):
         return hashlib.sha256(self.source.encode()).hexdigest()
 
 
-def installed() -> dict[str, str]:
-    """Return name → "module:Class" of the built-in tasks and of other packages' entry points."""
-    points = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)
-    return {**{p.name: p.value for p in points}, **BUILT_IN}
-
-
-def refs_in(path: Path) -> dict[str, TaskRef]:
-    """Return the tasks that a file defines, by name.
+def refs_in(path: Path, place: str | None = None) -> dict[str, TaskRef]:
+    """Return the tasks that a file defines, by name. place: what messages begin with; without it,
+    the option that named the file.
 
     Raises UserError when the file cannot be read or run, defines no task, or takes an installed
     task's name.
     """
-    place = f"--task-file {path}"
+    place = place or f"--task-file {path}"
     source = _text_of(path, place)
     with users_code(f"{place}:", "when it is run"):
         module = _module_from(str(path), source)

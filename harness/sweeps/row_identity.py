@@ -24,6 +24,7 @@ def identity(trial: Trial, attempt: int, sweep: str) -> dict[str, Any]:
         "config_json": canonical_json(trial.config),
         "settings_json": canonical_json(config.settings() | _data_setting(task, config)),
         "finished_at": datetime.now(UTC),
+        "measurement": 0,
         "schema_version": SCHEMA_VERSION,
         **provenance.of_code(),  # the driver's; a worker that answers says its own
     }

@@ -1,14 +1,20 @@
-"""The sweeps that are installed with unilaw."""
+"""The sweeps that are installed with unilaw. The shell asks for their names, so nothing slow is
+imported here."""
 
 import contextlib
+import re
 from pathlib import Path
 
 from harness import HOME
 from harness.errors import UserError, did_you_mean
-from harness.sweeps.messages import show
 
 SHIPPED = HOME / "tasks" / "sweeps"
 """The folder that they lie in."""
+
+
+def shipped() -> list[str]:
+    """Return the names of the shipped sweeps."""
+    return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
 
 
 def locate(sweep: str) -> Path:
@@ -16,15 +22,55 @@ def locate(sweep: str) -> Path:
 
     Raises UserError when there is neither.
     """
+    from harness.sweeps.messages import show
+
     path = Path(sweep)
     with contextlib.suppress(OSError):  # a name too long for the file system
         if path.is_file():
             return path
 
-    shipped = sorted(p.stem for p in SHIPPED.glob("*.yaml"))
-    if sweep in shipped:
+    names = shipped()
+    if sweep in names:
         return SHIPPED / f"{sweep}.yaml"
     raise UserError(
         f"there is no sweep file {show(sweep)}, and the shipped sweeps are"
-        f" {', '.join(shipped)}{did_you_mean(sweep, shipped)}"
+        f" {', '.join(names)}{did_you_mean(sweep, names)}"
     )
+
+
+def summaries() -> dict[str, str]:
+    """Return the first sentence of each shipped sweep's description, by name."""
+    import yaml
+
+    found = {}
+    for name in shipped():
+        text = (SHIPPED / f"{name}.yaml").read_text(encoding="utf-8")
+        head = text.partition("\ntasks:")[0]  # the rest takes a second to parse
+        words = " ".join(yaml.safe_load(head)["description"].split())
+        found[name] = re.split(r"(?<! al)\. (?=[A-Z])", words)[0].rstrip(".")
+    return found
+
+
+def copy_shipped(name: str, target: Path) -> Path:
+    """Copy a shipped sweep to a file, or into a folder under its own name. Return the file.
+
+    Raises UserError for an unknown name, for a file that is there already, and for one that cannot
+    be written.
+    """
+    names = shipped()
+    if name not in names:
+        raise UserError(
+            f"'{name[:60]}' is no shipped sweep; shipped are {', '.join(names)}"
+            f"{did_you_mean(name, names)}"
+        )
+
+    path = target / f"{name}.yaml" if target.is_dir() else target
+    content = (SHIPPED / f"{name}.yaml").read_bytes()
+    try:
+        with path.open("xb") as file:
+            file.write(content)
+    except FileExistsError:
+        raise UserError(f"{path} is there already, and nothing is overwritten") from None
+    except OSError as e:
+        raise UserError(f"{path} cannot be written: {e.strerror}") from None
+    return path

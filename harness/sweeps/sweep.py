@@ -92,14 +92,8 @@ def parse_sweep(text: str, source: str, from_file: dict[str, TaskRef] | None = N
 def expand(document: Document, from_file: dict[str, TaskRef], say: Callable[[str], None]) -> Sweep:
     """Check a document and list its trials: tasks in file order, grids in key order, seeds
     innermost."""
-    file = _validate(document)
-    seeds = check_values(file.seeds, SEED, ("seeds",), document)
-    entries = [
-        EntryCells(entry, ("tasks", i), document, from_file, seeds)
-        for i, entry in enumerate(file.tasks)
-    ]
+    file, entries = entries_of(document, from_file)
     total = sum(cells.count * len(cells.seeds) for cells in entries)
-    _refuse_too_many(total, file, document)
     if total >= MANY_TRIALS:
         say(
             f"{total:,} trials: to list and plan them takes at least"
@@ -119,6 +113,22 @@ def expand(document: Document, from_file: dict[str, TaskRef], say: Callable[[str
         repeated=len(trials) - len(distinct),
         store_where=document.where(("store",)),
     )
+
+
+def entries_of(
+    document: Document, from_file: dict[str, TaskRef]
+) -> tuple[SweepFile, list[EntryCells]]:
+    """Check a document without making its trials, which reads their data. Return the file's keys
+    and the cells of each entry."""
+    file = _validate(document)
+    seeds = check_values(file.seeds, SEED, ("seeds",), document)
+    entries = [
+        EntryCells(entry, ("tasks", i), document, from_file, seeds)
+        for i, entry in enumerate(file.tasks)
+    ]
+    total = sum(cells.count * len(cells.seeds) for cells in entries)
+    _refuse_too_many(total, file, document)
+    return file, entries
 
 
 def _validate(document: Document) -> SweepFile:

@@ -3,12 +3,13 @@
 import json
 from collections.abc import Sequence
 from types import NoneType
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from harness.planning.plan import Cell, Plan
 from harness.store.schema import COLUMNS
 from harness.sweeps.gpu_shares import named
-from harness.sweeps.registry import TaskRef, installed, load
+from harness.sweeps.installed import installed
+from harness.sweeps.registry import TaskRef, find, load
 from harness.terminal.table import table
 
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
@@ -21,38 +22,85 @@ SHOWN_CELLS = 10
 """Cells that are printed of each end of a large plan."""
 
 
-def listing(from_file: dict[str, TaskRef]) -> str:
-    """Return every task's fields (type, default, meaning) and every column (unit, kind of bound,
-    meaning)."""
+class FieldEntry(NamedTuple):
+    """One field of a task's configuration."""
+
+    name: str
+    type: str
+    default: str
+    """As JSON."""
+    meaning: str
+
+
+class TaskEntry(NamedTuple):
+    """One task that can be swept."""
+
+    name: str
+    version: int
+    description: str
+    fields: list[FieldEntry]
+
+
+def task_entries(from_file: dict[str, TaskRef], only: str | None = None) -> list[TaskEntry]:
+    """Return every task, or the one that is called `only`, by name.
+
+    Raises UserError, with the nearest name, for an unknown one.
+    """
     refs = {**{name: TaskRef(name) for name in installed()}, **from_file}
-    tasks = [part for name, ref in sorted(refs.items()) for part in _task(name, ref)]
-    columns = [(c.name, str(c.type).split("<")[0], c.unit, c.bound, c.meaning) for c in COLUMNS]
-    return "\n".join(
-        [
-            *tasks,
-            (
-                "Every task reports these columns. “is” says whether a figure is a lower bound, an"
-                " estimate or an upper bound of the quantity; where “is” is empty, the figure is"
-                " the quantity itself."
-            ),
-            table(("column", "type", "unit", "is", "meaning"), columns),
-        ]
-    )
+    if only is not None:
+        refs = {only: find(only, from_file)}
+    return [_task_entry(name, ref) for name, ref in sorted(refs.items())]
 
 
-def _task(name: str, ref: TaskRef) -> tuple[str, str]:
-    """Return a task's heading and the table of its fields."""
+def _task_entry(name: str, ref: TaskRef) -> TaskEntry:
     task = load(ref)
-    description = (task.__doc__ or "no description").strip().splitlines()[0]
     fields = []
     for key, field in task.Config.model_fields.items():
         default = json.dumps(field.get_default(call_default_factory=True), default=str)
         field_type = _type(field.annotation, field.metadata)
-        fields.append((key, field_type, default, field.description or ""))
-    return (
-        f"{name} (version {task.version}): {description}",
-        table(("field", "type", "default", "meaning"), fields),
-    )
+        fields.append(FieldEntry(key, field_type, default, field.description or ""))
+    description = (task.__doc__ or "no description").strip().splitlines()[0]
+    return TaskEntry(name, task.version, description, fields)
+
+
+def listing(tasks: Sequence[TaskEntry], with_columns: bool = True) -> str:
+    """Return the tasks' fields (type, default, meaning), and every column (unit, kind of bound,
+    meaning)."""
+    parts = []
+    for task in tasks:
+        parts.append(f"{task.name} (version {task.version}): {task.description}")
+        parts.append(table(("field", "type", "default", "meaning"), task.fields))
+    if with_columns:
+        parts.append(
+            "Every task reports these columns. “is” says whether a figure is a lower bound, an"
+            " estimate or an upper bound of the quantity; where “is” is empty, the figure is"
+            " the quantity itself."
+        )
+        columns = [tuple(column.values()) for column in _columns()]
+        parts.append(table(("column", "type", "unit", "is", "meaning"), columns))
+    return "\n".join(parts)
+
+
+def listing_as_json(tasks: Sequence[TaskEntry]) -> dict[str, Any]:
+    """Return the same as plain values. A field's default is the value itself."""
+    entries = []
+    for task in tasks:
+        fields = [{**f._asdict(), "default": json.loads(f.default)} for f in task.fields]
+        entries.append({**task._asdict(), "fields": fields})
+    return {"tasks": entries, "columns": _columns()}
+
+
+def _columns() -> list[dict[str, str]]:
+    return [
+        {
+            "name": column.name,
+            "type": str(column.type).split("<")[0],
+            "unit": column.unit,
+            "is": column.bound,
+            "meaning": column.meaning,
+        }
+        for column in COLUMNS
+    ]
 
 
 def _type(annotation: Any, metadata: Sequence[Any]) -> str:

@@ -8,16 +8,17 @@ import typer
 import harness
 from harness.sweeps.bounds import MAX_CPUS, MAX_POINTS
 from harness.sweeps.user_paths import user_path
+from harness.terminal.completion import design_names, sweep_names
 
 MAX_DRAWS = 100_000
 MAX_SEED = 2**32 - 1
 
 
-def _of_text(where: str | None) -> str | None:
+def of_text(where: str | None) -> str | None:
     return None if where is None else user_path(where)
 
 
-def _of_file(where: Path | None) -> Path | None:
+def of_file(where: Path | None) -> Path | None:
     return None if where is None else Path(user_path(str(where)))
 
 
@@ -39,7 +40,8 @@ SweepArgument = Annotated[
     typer.Argument(
         metavar="SWEEP",
         help="A sweep file, or the name of a shipped sweep.",
-        callback=_of_text,
+        callback=of_text,
+        autocompletion=sweep_names,
     ),
 ]
 
@@ -48,29 +50,18 @@ StoreArgument = Annotated[
     typer.Argument(
         metavar="STORE",
         help="A store that `unilaw run` wrote: a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX.",
-        callback=_of_text,
+        callback=of_text,
     ),
 ]
 
-CompactSource = Annotated[str, typer.Argument(metavar="SRC", help="A store.", callback=_of_text)]
+CompactSource = Annotated[str, typer.Argument(metavar="SRC", help="A store.", callback=of_text)]
 
 CompactTarget = Annotated[
     str,
     typer.Argument(
         metavar="DST",
         help="A folder, or a prefix of a bucket, that does not exist yet.",
-        callback=_of_text,
-    ),
-]
-
-ReportFile = Annotated[
-    Path | None,
-    typer.Option(
-        "-o",
-        "--output",
-        metavar="FILE.html",
-        help="Default: STORE/_report.html.",
-        callback=_of_file,
+        callback=of_text,
     ),
 ]
 
@@ -80,7 +71,7 @@ TaskFile = Annotated[
         "--task-file",
         metavar="FILE.py",
         help="A file that defines further tasks.",
-        callback=_of_file,
+        callback=of_file,
     ),
 ]
 
@@ -110,7 +101,7 @@ RowStore = Annotated[
     typer.Option(
         metavar="STORE",
         help="Where rows go: a folder, s3://… or gs://…; default: the sweep file's store.",
-        callback=_of_text,
+        callback=of_text,
     ),
 ]
 
@@ -131,6 +122,7 @@ JobArgument = Annotated[
     typer.Argument(
         metavar="SWEEP|ID",
         help="A sweep file, a shipped sweep's name, or the id that `launch` printed.",
+        autocompletion=sweep_names,
     ),
 ]
 
@@ -165,6 +157,11 @@ Again = Annotated[
     bool, typer.Option("--again", help="Also measure trials that have today's measures.")
 ]
 
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Say nothing but the result, and what ends the command."),
+]
+
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
 
 Draws = Annotated[
@@ -176,7 +173,12 @@ Draws = Annotated[
 
 OneDesign = Annotated[
     str | None,
-    typer.Option("--only", metavar="DESIGN", help="One design, by the name of its sweep."),
+    typer.Option(
+        "--only",
+        metavar="DESIGN",
+        help="One design, by the name of its sweep.",
+        autocompletion=design_names,
+    ),
 ]
 
 SelftestSeed = Annotated[
@@ -190,6 +192,6 @@ SelftestPage = Annotated[
         "--output",
         metavar="FILE.md",
         help="Also write the table as a Markdown page.",
-        callback=_of_file,
+        callback=of_file,
     ),
 ]

@@ -1,23 +1,33 @@
 """Show live progress on stderr: a bar in a terminal, plain lines elsewhere. stdout stays free for
-results."""
+results.
+
+A command makes its Progress before it imports torch, so this file imports nothing that is slow.
+"""
 
 import contextlib
-import math
 import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, ProgressColumn, Task
 from rich.progress import Progress as RichProgress
+from rich.text import Text
 
 from harness.errors import strip_control_chars
 from harness.interruption import tell
-from harness.sweeps.trial import Trial
+from harness.terminal.pace import Pace, in_words
+from harness.terminal.streams import say
+
+if TYPE_CHECKING:
+    from harness.sweeps.trial import Batch, Trial
 
 PLAIN_EVERY_S = 10.0
+
+BAR_WIDTH = 12
 
 
 class RaisingConsole(Console):
@@ -30,48 +40,67 @@ class RaisingConsole(Console):
 
 
 class Progress:
-    """The display of the trials done, failed and left, the rate, and the time left.
+    """The display of what is done, failed, running and left, and of the time left.
 
-    The time left is estimated from the share of the work that is done, not of the trials: the
-    longest trials end first.
+    The time left is estimated from work and not from trials: the longest trials end first.
     """
 
-    def __init__(self, console: Console | None = None):
-        self.console = console or RaisingConsole(file=sys.stderr, highlight=False, soft_wrap=True)
+    def __init__(self, console: Console | None = None, quiet: bool = False):
+        self.console = console or RaisingConsole(
+            file=sys.stderr, highlight=False, soft_wrap=True, quiet=quiet
+        )
         self.bar: RichProgress | None = None
-        self.share: Mapping[str, float] = {}
+        self.is_loading = False
         self.total = 0
         self.done = 0
         self.failed = 0
-        self.work = 0.0
+        self.pace = Pace({}, None)
         self.forecast: float | None = None
         self.began = time.monotonic()
         self.last_line = self.began
+
+    def loading(self, what: str) -> None:
+        """Show what takes a moment before there is anything to count; the next line replaces it. In
+        a terminal alone."""
+        if self.console.is_terminal:
+            with self._showing():
+                self.console.print(f"{what} …", end="\r", markup=False, soft_wrap=True)
+            self.is_loading = True
+
+    def say_before_the_run(self, line: str) -> None:
+        """Print a line in place of what is loading. Where nobody reads stderr any more, end the
+        command as SIGPIPE would: no run is there yet that could be told to end."""
+        self.stop()
+        if not self.console.quiet:
+            say(line)
 
     def start(
         self,
         work: Mapping[str, float],
         finished_before: int,
         given_up: int,
-        batches: int,
+        batches: Sequence[Sequence[str]],
         forecast: float | None,
+        expected_factor: float | None = None,
+        at_a_time: int = 1,
     ) -> None:
         """Announce what is to be done, and show the bar.
 
-        work: the trials to run, each with its work in any unit. They run in `batches` batches and
-        should take `forecast` seconds here. All other trials are finished or given up.
+        work: the trials to run, each with its work in any unit, of which one should take
+        `expected_factor` seconds. They run in `batches`, `at_a_time` at a time here, and should
+        take `forecast` seconds. All other trials are finished or given up.
         """
         total = len(work)
         self.total = total
         self.forecast = forecast
-        self.share = _shares(work)
+        self.pace = Pace(work, expected_factor, batches, at_a_time)
         self.began = time.monotonic()
         self.last_line = self.began
 
         notes = ["0 trials to run"]
         if total:
-            about = "" if forecast is None else f", about {forecast:.0f} s on this machine"
-            notes = [f"{total} trials to run in {batches} batches{about}"]
+            about = "" if forecast is None else f", about {in_words(forecast)} on this machine"
+            notes = [f"{total} trials to run in {len(batches)} batches{about}"]
         if finished_before:
             notes.append(f"{finished_before} finished before")
         if given_up:
@@ -81,63 +110,75 @@ class Progress:
         self.say(", ".join(notes))
 
         if self.console.is_terminal and total:
-            columns = (
-                BarColumn(),
-                TextColumn("{task.fields[note]}"),
-                TimeElapsedColumn(),
-                TimeRemainingColumn(),
-            )
-            self.bar = RichProgress(*columns, console=self.console)
-            self.task = self.bar.add_task("trials", total=1.0, note=f"0/{total}")
+            columns = (BarColumn(BAR_WIDTH), _Line(self))
+            self.bar = RichProgress(*columns, console=self.console, refresh_per_second=4)
+            self.task = self.bar.add_task("trials", total=total)
             with self._showing():
                 self.bar.start()
 
-    def advance(self, trial: Trial, kind: str | None, message: str | None) -> None:
+    def begin(self, batch: "Batch") -> None:
+        """Note that a batch has begun. Elsewhere than in a terminal, this is when the line is
+        printed: what became of the batches before is counted by now."""
+        now = time.monotonic()
+        self.pace.begin((trial.trial_id for trial in batch.trials), now)
+        if not self.bar and now - self.last_line >= PLAIN_EVERY_S:
+            self.last_line = now
+            self.say(self.line())
+
+    def end(self, batch: "Batch") -> None:
+        """Note that a batch has ended, whatever became of it."""
+        self.pace.end((trial.trial_id for trial in batch.trials), time.monotonic())
+
+    def advance(self, trial: "Trial", kind: str | None, message: str | None) -> None:
         """Count one trial that is over for this run: ok, or failed for good."""
         self.done += 1
-        self.work = min(
-            1.0, self.work + self.share[trial.trial_id]
-        )  # rounding may push the sum above 1
+        self.pace.settle(trial.trial_id)
         if kind:
             self.failed += 1
             self.say(f"{trial.trial_id} {trial.ref.name}: {kind}: {message}")
 
-        elapsed = time.monotonic() - self.began
-        rate = self.done / elapsed if elapsed else 0.0
         if self.bar:
-            self.bar.update(
-                self.task,
-                completed=self.work,
-                note=f"{self.done}/{self.total} · failed {self.failed} · {rate:.2f}/s",
-            )
-        elif time.monotonic() - self.last_line >= PLAIN_EVERY_S or self.done == self.total:
-            self.last_line = time.monotonic()
-            left = self._left(elapsed)
-            eta = f"{left:.0f} s left" if left < math.inf else ""
-            self.say(
-                f"[{self.done}/{self.total}] ok {self.done - self.failed} · failed {self.failed} ·"
-                f" {rate:.2f} trials/s · {eta}"
-            )
+            self.bar.update(self.task, completed=self.done)
+        elif self.done == self.total:
+            self.say(self.line())
 
-    def _left(self, elapsed: float) -> float:
-        """Return the seconds left, estimated from the work that is done.
+    def line(self) -> str:
+        """Return what is done, failed, running and left, and the time left, as one line."""
+        counts = [f"{self.done - self.failed} done"]
+        if self.failed:
+            counts.append(f"{self.failed} failed")
+        if self.pace.running:
+            counts.append(f"{self.pace.running} running")
+        left = self.total - self.done
+        if not left:
+            took = in_words(time.monotonic() - self.began)
+            return " · ".join([*counts, f"all {self.total} over after {took}"])
+        waiting = left - self.pace.running
+        return " · ".join([*counts, f"{max(0, waiting)} waiting", self._time_left()])
 
-        Trials under way do not count as done, so the rate is too low at first. The forecast
-        therefore caps the result.
-        """
-        if self.done == self.total:
-            return 0.0
+    def _time_left(self) -> str:
+        """Return the time left, as far as anybody knows it. Until the first batch has begun, the
+        forecast is all there is."""
+        now = time.monotonic()
+        if self.pace.has_begun:
+            left = self.pace.left(now)
+            return "time left unknown" if left is None else f"about {in_words(left)} left"
 
-        by_rate = elapsed * (1 / self.work - 1) if self.work else math.inf
-        if self.forecast is None:
-            return by_rate
-        by_forecast = (1 - self.work) * max(self.forecast, elapsed)
-        return min(by_rate, by_forecast)
+        left = (self.forecast or 0.0) - (now - self.began)
+        return f"starting, about {in_words(left)} left" if left > 0 else "starting"
 
     def say(self, line: str) -> None:
         """Print a line above the bar; nothing in it is read as markup."""
+        self._clear_loading()
         with self._showing():
             self.console.print(strip_control_chars(line), markup=False)
+
+    def _clear_loading(self) -> None:
+        if self.is_loading:
+            self.is_loading = False
+            with self._showing():
+                self.console.file.write("\x1b[2K")
+                self.console.file.flush()
 
     @contextlib.contextmanager
     def _showing(self) -> Iterator[None]:
@@ -154,15 +195,20 @@ class Progress:
 
     def stop(self) -> None:
         """Remove the bar. Calling this twice is safe."""
+        self._clear_loading()
         if self.bar:
             with self._showing():
                 self.bar.stop()
             self.bar = None
 
 
-def _shares(work: Mapping[str, float]) -> dict[str, float]:
-    """Return each trial's share of all work; equal shares when there is none."""
-    whole = sum(work.values())
-    if not whole:
-        return {trial_id: 1 / len(work) for trial_id in work}
-    return {trial_id: of_trial / whole for trial_id, of_trial in work.items()}
+class _Line(ProgressColumn):
+    """The text beside the bar, written anew several times a second."""
+
+    def __init__(self, progress: Progress):
+        super().__init__()
+        self.progress = progress
+
+    def render(self, task: Task) -> Text:
+        """Return the line of this moment."""
+        return Text(self.progress.line(), no_wrap=True)

@@ -1,7 +1,8 @@
 """Count the trials of a store by task: done, failed by kind, and left."""
 
 from collections import Counter
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from harness.errors import strip_control_chars
 from harness.store.compact import advice
 from harness.store.index import IDENTITY
 from harness.store.latest import newest
-from harness.store.records import still_asked
+from harness.store.records import SweepRecord, still_asked
 from harness.store.replaced import COLUMNS, replaced
 from harness.store.store import Store
 from harness.store.under_way import cut_off
@@ -39,7 +40,7 @@ class Status(NamedTuple):
     rows: int
     problems: list[str]
     replaced: int = 0
-    """Failed trials that are not counted because they have run since under another id."""
+    """Failed trials that are not counted because others have taken their place."""
     advice: tuple[str, ...] = ()
 
 
@@ -49,9 +50,10 @@ def status(store: Store) -> Status:
     latest = contents.rows[["trial_id", "task", "status", "failure_kind"]]
     latest = latest.iloc[newest(contents.rows)]
 
-    over = _replaced(store, latest)
+    sweeps = store.sweeps()
+    over = _outdated(sweeps, latest) | _replaced(store, sweeps, latest)
     counts = _count(latest[~latest["trial_id"].isin(over)])
-    left = _left(store, latest)
+    left = _left(sweeps, latest)
     tasks = []
     for task in sorted({task for task, _ in counts} | set(left)):
         failed = Counter(
@@ -71,7 +73,16 @@ def status(store: Store) -> Status:
     )
 
 
-def _replaced(store: Store, latest: pd.DataFrame) -> frozenset[str]:
+def _outdated(sweeps: Sequence[SweepRecord], latest: pd.DataFrame) -> frozenset[str]:
+    """Return the failed trials that a sweep has asked for and asks for no more: its text is the
+    same, and its task's code, version or data have changed since, so that other trials take their
+    place."""
+    once_asked = {trial_id for sweep in sweeps for trial_id in sweep.trials}
+    failed = set(latest.loc[latest["status"].eq("failed"), "trial_id"])
+    return frozenset((failed & once_asked) - still_asked(sweeps))
+
+
+def _replaced(store: Store, sweeps: Sequence[SweepRecord], latest: pd.DataFrame) -> frozenset[str]:
     """Return the failed trials that have run since under another id.
 
     To tell takes columns that the index does not have. They are read only where a sweep that asked
@@ -79,7 +90,7 @@ def _replaced(store: Store, latest: pd.DataFrame) -> frozenset[str]:
     """
     failed = set(latest.loc[latest["status"].eq("failed"), "trial_id"])
     asked: dict[str, list[set[str]]] = {}
-    for sweep in store.sweeps():
+    for sweep in sweeps:
         asked.setdefault(sweep.name, []).append(failed & sweep.trials.keys())
     if not any(set.union(*runs) - set.intersection(*runs) for runs in asked.values()):
         return frozenset()
@@ -97,9 +108,8 @@ def _count(latest: pd.DataFrame) -> dict[tuple[str, str], int]:
     }
 
 
-def _left(store: Store, latest: pd.DataFrame) -> Counter[str]:
+def _left(sweeps: Sequence[SweepRecord], latest: pd.DataFrame) -> Counter[str]:
     """Return how many trials of each task are still asked for and have no row yet."""
-    sweeps = store.sweeps()
     asked = still_asked(sweeps)
     task_of = {i: task for sweep in sweeps for i, task in sweep.trials.items() if i in asked}
     ids = list(task_of)  # each once: a trial may be in several sweeps
@@ -129,14 +139,20 @@ def status_table(status: Status) -> str:
         )
         lines = [
             table(("task", "done", "failed", "kinds", "left"), [*rows, total]),
-            f"{status.rows} rows, one per attempt",
+            f"{status.rows} rows, one for each attempt and each measuring again",
         ]
     if status.replaced:
         lines.append(
-            f"not counted: {status.replaced} earlier failures that have run since with a newer"
-            " version of their task or data"
+            f"not counted: {status.replaced} earlier failures, whose trials have been replaced by"
+            " those of a newer version of their task or data"
         )
     return "\n".join([*lines, *map(strip_control_chars, [*status.problems, *status.advice])])
+
+
+def status_as_json(status: Status) -> dict[str, Any]:
+    """Return the status as plain values, under the names of its fields."""
+    tasks = [{**task._asdict(), "failed": dict(task.failed)} for task in status.tasks]
+    return {**status._asdict(), "tasks": tasks}
 
 
 def _kinds(failed: Counter[str]) -> str:

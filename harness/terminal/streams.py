@@ -34,6 +34,8 @@ PLAIN_SIGNS = {
     "∇": "grad",
     "→": "->",
     "√": "sqrt",
+    "✓": "ok",
+    "✗": "x",
 }
 """What stands for a sign in an encoding that lacks it; for others, Unicode's own decomposition."""
 

@@ -1,72 +1,91 @@
 """Define the axes of the charts: a column of the trials, its title and its scale."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
+from reports.charts.chart import Scale
 from reports.measures import STABILITY
 
 
 class Axis(NamedTuple):
-    """One axis. `label` is its name in a list of choices."""
+    """One axis. `label` is its name in a list of choices, `value` its name in the page's address,
+    `noun` what a caption calls the measure."""
 
     column: str
     title: str
     log: bool = True
     label: str = ""
+    value: str = ""
+    noun: str = ""
+    share: bool = False
+
+    def named(self) -> str:
+        """Return what a caption calls the axis."""
+        return self.noun or self.title
+
+    def scale(self) -> Scale:
+        return Scale(self.title, self.log, self.share)
 
 
-PARAMETERS = Axis("p", "p, trainable parameters")
+PARAMETERS = Axis("p", "p, trainable parameters", noun="p")
 P_OVER_ND = [
-    Axis("x_law", "p / (n·d), d ambient", label="numbers in one input (ambient)"),
+    Axis("x_law", "p / (n·d), d ambient", label="numbers in one input (ambient)", value="ambient"),
     Axis(
         "p_over_nd_participation",
         "p / (n·d), d the PCA participation ratio",
         label="PCA participation ratio",
+        value="participation",
     ),
-    Axis("p_over_nd_twonn", "p / (n·d), d by TwoNN", label="intrinsic dimension, TwoNN"),
+    Axis(
+        "p_over_nd_twonn",
+        "p / (n·d), d by TwoNN",
+        label="intrinsic dimension, TwoNN",
+        value="twonn",
+    ),
     Axis(
         "p_over_nd_mle",
         "p / (n·d), d by Levina and Bickel",
         label="intrinsic dimension, Levina and Bickel",
+        value="mle",
     ),
 ]
-P_OVER_TOKENS = Axis("params_per_token", "parameters per distinct token, p / n")
-STABILITY_AXIS = Axis(STABILITY, "stability S, data units (upper estimate)")
+P_OVER_ND = [axis._replace(noun="p/(n·d)") for axis in P_OVER_ND]
+P_OVER_TOKENS = Axis("params_per_token", "parameters per distinct token, p / n", noun="p/n")
+STABILITY_AXIS = Axis(STABILITY, "stability S, data units (upper estimate)", noun="stability S")
 ACCURACY = [
-    Axis("test_accuracy", "held-out accuracy", log=False, label="accuracy"),
-    Axis("bits_per_byte", "bits per byte of held-out text", log=False, label="bits per byte"),
+    Axis(
+        "test_accuracy",
+        "held-out accuracy",
+        log=False,
+        label="accuracy",
+        value="accuracy",
+        noun="held-out accuracy",
+        share=True,
+    ),
+    Axis(
+        "bits_per_byte",
+        "bits per byte of held-out text",
+        log=False,
+        label="bits per byte",
+        value="bits_per_byte",
+        noun="the number of bits per byte",
+    ),
     Axis(
         "last_word_accuracy",
         "share of texts whose last word is predicted",
         log=False,
         label="last words",
+        value="last_word_accuracy",
+        noun="the share of last words predicted",
+        share=True,
     ),
 ]
-
-GRID = {"showgrid": True, "gridcolor": "#eee"}
-"""The grid lines of every axis."""
 
 
 def drawable(trials: pd.DataFrame, x: Axis, y: Axis) -> pd.Series:
     """Return which trials have a place on these axes."""
-    on_y = trials[y.column].gt(0) if y.log else trials[y.column].notna()
-    return trials[x.column].gt(0) & on_y
-
-
-def axis_layout(axis: Axis, trials: pd.DataFrame) -> dict[str, Any]:
-    """Return plotly's layout of the axis for these trials."""
-    layout: dict[str, Any] = {
-        "title": {"text": axis.title},
-        "type": "log" if axis.log else "linear",
-        **GRID,
-    }
-    if axis.log:
-        layout |= {"exponentformat": "power", "dtick": _ticks(trials[axis.column])}
-    return layout
-
-
-def _ticks(values: pd.Series) -> str | int:
-    """Label 1, 2 and 5 of each decade on a short axis, decades on a long one."""
-    positive = values[values > 0]
-    return "D2" if positive.max() / positive.min() < 100 else 1
+    along, up = (trials[axis.column].astype(float) for axis in (x, y))
+    placed = pd.Series(np.isfinite(along) & np.isfinite(up), trials.index) & along.gt(0)
+    return placed & up.gt(0) if y.log else placed

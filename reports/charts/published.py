@@ -1,4 +1,4 @@
-"""Draw published language models: where they lie on the law chart's axis, and their published
+"""Describe published language models: where they lie on the law chart's axis, and their published
 accuracy.
 
 A published model has a place p/(n·d) but no stability, and it does not meet the law's noise
@@ -6,107 +6,95 @@ condition. So it never shares a chart with measured points.
 """
 
 from functools import cache
-from html import escape
 from itertools import groupby
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
-from reports.charts.axes import GRID
-from reports.charts.style import COLOURS, PUBLISHED, SYMBOLS, base_layout
+from reports.charts.chart import DASHED, DOTTED, SOLID, TICK, Chart, Drawing, Line, Marks, Scale
+from reports.charts.style import COLOURS, PUBLISHED, QUIET, SHAPES
+from reports.charts.ticks import readable
 from reports.published.tables import Accuracy, LanguageModel, accuracies, language_models
 
 PLACES = "published_places"
 ACCURACY = "published_accuracy"
 """Keys of the charts on the page."""
-LINE_HEIGHT = 24
-"""Height of a line of the strip in pixels."""
-TOOL_BAR = 32
-"""Height in pixels of plotly's tool bar, which covers the top of a chart."""
-GROUP_SYMBOLS = [symbol for symbol in SYMBOLS if symbol != "hexagon"]
-"""An open hexagon looks too much like an open circle."""
-LOG_AXIS = {"type": "log", **GRID, "exponentformat": "power", "dtick": 1}
+ROW = 24
+"""Height of a row of the strip in pixels."""
 
 
-def places(trials: pd.DataFrame) -> go.Figure:
+def places(trials: pd.DataFrame) -> Chart:
     """Draw a strip over p/(n·d): a bar from the smallest to the largest trial of each family, and
-    an open mark for each published model.
+    a hollow mark for each published model.
 
-    Height means nothing: each family and each group of models has its own line.
+    Height means nothing: each family and each group of models has its own row.
     """
     placed = trials[np.isfinite(trials["x_law"]) & trials["x_law"].gt(0)]
     spans = {
-        escape(str(family)): (float(x.min()), float(x.max()))
+        str(family): (float(x.min()), float(x.max()))
         for family, x in placed.groupby("family")["x_law"]
     }
-    models = [model for model in language_models() if model.place is not None]
+    models = [(model, model.place) for model in language_models() if model.place is not None]
+    rows = (*spans, *dict.fromkeys(model.group for model, _ in models))
 
-    figure = go.Figure()
-    for i, (family, (low, high)) in enumerate(spans.items()):
-        figure.add_trace(_span(family, low, high, in_legend=i == 0))
-    figure.add_trace(
-        go.Scatter(
-            x=[model.place for model in models],
-            y=[model.group for model in models],
-            mode="markers",
-            name="published models, d_model numbers per token: outside the noise condition",
-            marker={"color": "#444", "symbol": PUBLISHED, "size": 11, "line": {"width": 1.5}},
-            text=[escape(_hover(model)) for model in models],
-            hovertemplate="%{text}<br>p/(n·d) %{x:.2g}<extra></extra>",
+    published = Marks(
+        "published models, d_model numbers a token: outside the noise condition",
+        tuple(place for _, place in models),
+        tuple(float(rows.index(model.group)) for model, _ in models),
+        QUIET,
+        PUBLISHED,
+        filled=False,
+        texts=tuple(_text(model) for model, _ in models),
+    )
+    bars = [
+        Line(ends, (float(i), float(i)), COLOURS[0], width=7)
+        for i, ends in enumerate(spans.values())
+    ]
+    at_one = Line((1.0, 1.0), (-0.5, len(rows) - 0.5), QUIET, DOTTED, label="p = n·d")
+    drawing = Drawing(
+        Scale("p / (n·d)"),
+        Scale("", log=False, names=rows),
+        (*_ends(spans), published),
+        (at_one, *bars),
+        caption=_places_caption(spans, [place for _, place in models]),
+        made_of=f"{len(placed):,} trials and {len(models)} published models.",
+        height=ROW * len(rows) + 20,
+    )
+    return Chart("Places p/(n·d) of this store's trials and of published models", (drawing,))
+
+
+def _ends(spans: dict[str, tuple[float, float]]) -> list[Marks]:
+    """Return marks at both ends of each family's bar."""
+    if not spans:
+        return []
+    ends = [(i, family, end) for i, (family, own) in enumerate(spans.items()) for end in own]
+    return [
+        Marks(
+            "this store's trials, smallest to largest p/(n·d)",
+            tuple(end for _, _, end in ends),
+            tuple(float(i) for i, _, _ in ends),
+            COLOURS[0],
+            TICK,
+            size=12,
+            texts=tuple(f"{family}: p/(n·d) {end:.2g}" for _, family, end in ends),
         )
-    )
-
-    lines = [*spans, *dict.fromkeys(model.group for model in models)]
-    base = base_layout(LINE_HEIGHT * len(lines) + 150)
-    figure.layout = {
-        **base,
-        "margin": {**base["margin"], "t": TOOL_BAR},
-        "xaxis": {"title": {"text": "p / (n·d)"}, **LOG_AXIS},
-        "yaxis": {
-            "categoryorder": "array",
-            "categoryarray": lines[::-1],
-            "automargin": True,
-            **GRID,
-        },
-    }
-    figure.add_vline(x=1, line={"color": "#888", "dash": "dot", "width": 2})
-    figure.add_annotation(
-        x=0,  # of a logarithmic axis: 10^0
-        y=0,  # at the bottom, since the tool bar covers the top
-        yref="paper",
-        text="p = n·d",
-        showarrow=False,
-        xanchor="left",
-        yanchor="bottom",
-        xshift=3,
-        font={"color": "#666"},
-    )
-    return figure
+    ]
 
 
-def _span(family: str, low: float, high: float, in_legend: bool) -> go.Scatter:
-    colour = COLOURS[0]
-    ends = {
-        "color": colour,
-        "symbol": "line-ns",
-        "size": 12,
-        "line": {"width": 3, "color": colour},
-    }
-    return go.Scatter(
-        x=[low, high],
-        y=[family, family],
-        mode="lines+markers",
-        name="this store's trials, smallest to largest p/(n·d)",
-        showlegend=in_legend,
-        legendgroup="measured",
-        line={"color": colour, "width": 8},
-        marker=ends,
-        hovertemplate=f"{family}<br>p/(n·d) %{{x:.2g}}<extra></extra>",
-    )
+def _places_caption(spans: dict[str, tuple[float, float]], published: list[float]) -> str:
+    low, high = _two(min(published)), _two(max(published))
+    text = f"Published language models lie at p/(n·d) of {low} to {high}"
+    if not spans:
+        return f"{text}."
+    low, high = min(low for low, _ in spans.values()), max(high for _, high in spans.values())
+    return f"{text}, the trials of this store at {_two(low)} to {_two(high)}."
 
 
-def _hover(model: LanguageModel) -> str:
+def _two(value: float) -> str:
+    return readable(float(f"{value:.2g}"))
+
+
+def _text(model: LanguageModel) -> str:
     """Return a model's figures and how far they were checked."""
     memory = [field for field in model.from_memory if field in ("tokens", "d_model")]
     checked = model.verified
@@ -119,9 +107,9 @@ def _hover(model: LanguageModel) -> str:
 
 
 @cache
-def accuracy_chart() -> go.Figure:
+def accuracy_chart() -> Chart:
     """Draw published accuracy against parameters. A line joins only one group of models on one
-    benchmark in one harness. Every page gets the same figure, since no row is in it."""
+    benchmark in one harness. Every page gets the same chart, since no row is in it."""
     benchmarks = list(dict.fromkeys(entry.benchmark for entry in accuracies()))
     groups = list(dict.fromkeys(entry.model.group for entry in accuracies()))
 
@@ -133,33 +121,46 @@ def accuracy_chart() -> go.Figure:
             entry.shots,
         )
 
-    figure = go.Figure()
+    marks, lines = [], []
     for (benchmark, group, _, _), entries in groupby(sorted(accuracies(), key=place), key=place):
-        figure.add_trace(_series(list(entries), COLOURS[benchmark], GROUP_SYMBOLS[group]))
-    figure.layout = {
-        **base_layout(600),
-        "xaxis": {"title": {"text": "p, parameters"}, **LOG_AXIS},
-        "yaxis": {"title": {"text": "published accuracy"}, "tickformat": ".0%", **GRID},
-    }
-    return figure
+        own = _series(list(entries), COLOURS[benchmark], SHAPES[group])
+        few_shot = "few-shot" in own.name
+        marks.append(own)
+        lines.append(Line(own.x, own.y, own.colour, DASHED if few_shot else SOLID, width=1))
+    drawing = Drawing(
+        Scale("p, parameters"),
+        Scale("published accuracy", log=False, share=True),
+        tuple(marks),
+        tuple(lines),
+        caption=_accuracy_caption(marks),
+        made_of=f"{len(accuracies())} published figures.",
+        height=380,
+    )
+    return Chart("Published accuracy against parameters", (drawing,))
 
 
-def _series(entries: list[Accuracy], colour: str, symbol: str) -> go.Scatter:
+def _accuracy_caption(series: list[Marks]) -> str:
+    """Return in how many series the largest model is also the best."""
+    several = [own for own in series if len(own.x) > 1]
+    rising = sum(own.y[-1] == max(own.y) for own in several)
+    return (
+        f"In {rising} of {len(several)} series of published models, one group on one benchmark in"
+        " one harness, the largest model is the most accurate."
+    )
+
+
+def _series(entries: list[Accuracy], colour: str, shape: str) -> Marks:
     first = entries[0]
     benchmark = f"{first.benchmark}, {first.shots}" if first.shots else first.benchmark
-    dash = "dot" if first.shots == "few-shot" else "solid"
-    return go.Scatter(
-        x=[entry.model.parameters for entry in entries],
-        y=[entry.accuracy for entry in entries],
-        mode="lines+markers",
-        name=f"{benchmark}: {first.model.group} ({first.harness})",
-        line={"color": colour, "width": 1, "dash": dash},
-        marker={"color": colour, "symbol": f"{symbol}-open", "size": 8},
-        text=[
-            escape(
-                f"{entry.model.name}: {100 * entry.accuracy:g} %. {entry.source} ({entry.verified})"
-            )
+    return Marks(
+        f"{benchmark}: {first.model.group} ({first.harness})",
+        tuple(float(entry.model.parameters) for entry in entries),
+        tuple(entry.accuracy for entry in entries),
+        colour,
+        shape,
+        filled=False,
+        texts=tuple(
+            f"{entry.model.name}: {100 * entry.accuracy:g} %. {entry.source} ({entry.verified})"
             for entry in entries
-        ],
-        hovertemplate="%{text}<extra></extra>",
+        ),
     )

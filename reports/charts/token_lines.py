@@ -1,17 +1,15 @@
-"""Draw language models with one line per size, against the distance of a changed token or the
+"""Describe language models with one line per size, against the distance of a changed token or the
 radius of noise."""
 
 import math
 from collections.abc import Callable
-from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
-from reports.charts.axes import GRID
-from reports.charts.style import SYMBOLS, base_layout
+from reports.charts.chart import Chart, Drawing, Marks, Scale
+from reports.charts.style import COLOURS, SHAPES, steps
 from reports.entries import has_entries
 from reports.measures import as_list
 
@@ -19,9 +17,6 @@ READ = ("trial_id", "token_changes", "noise_radii", "noise_kl")
 """The columns that a line is made of."""
 Z = 1.96
 """Half-width of a 95 % interval in standard errors."""
-SMALLEST_COLOUR = (0x9E, 0xCA, 0xE1)
-LARGEST_COLOUR = (0x08, 0x30, 0x6B)
-"""Red, green and blue of the smallest and the largest model."""
 
 
 class Value(NamedTuple):
@@ -140,63 +135,60 @@ def _point(x: float, measured: list[tuple[str, Value]]) -> Point:
     return Point(x, mean, below, above, tuple(trial for trial, _ in measured))
 
 
-def lines_figure(
-    views: list[tuple[str, list[Line]]], x_axis: dict[str, Any], y_axis: dict[str, Any]
-) -> go.Figure:
-    """Draw one trace per size, as many as the view with the most sizes has. Each view, a label with
-    its lines, is one choice."""
-    figure = go.Figure()
-    for i in range(max(len(lines) for _, lines in views)):
-        meta = [_trace(lines, i) for _, lines in views]
-        choices = {"meta": meta} if len(views) > 1 else {}
-        figure.add_trace(go.Scatter(mode="lines+markers", **meta[0], **choices))
-
-    x_axis = x_axis | GRID
-    y_axis = y_axis | GRID
-    if y_axis["type"] == "log":
-        y_axis |= {"exponentformat": "power", "dtick": 1}
-
-    layout = {**base_layout(520), "xaxis": x_axis, "yaxis": y_axis}
-    if len(views) > 1:
-        offered = [{"label": label, "xaxis": x_axis, "yaxis": y_axis} for label, _ in views]
-        layout["meta"] = {"choices": offered}
-    figure.layout = layout
-    return figure
+def lines_chart(
+    title: str, views: list[tuple[str, list[Line]]], x: Scale, y: Scale, noun: str, switch: str
+) -> Chart:
+    """Draw one line per size. Each view, a label with its lines, is one drawing. noun: what a
+    caption calls y. switch: what the views differ in, a key of CHOICES."""
+    drawings = tuple(
+        Drawing(
+            x,
+            y,
+            tuple(_marks(line, i, len(lines)) for i, line in enumerate(lines)),
+            value=f"view{k}",
+            label=label,
+            caption=_caption(label, lines, noun),
+            made_of=_made_of(lines),
+        )
+        for k, (label, lines) in enumerate(views)
+    )
+    return Chart(title, drawings, switch if len(drawings) > 1 else "")
 
 
-def _trace(lines: list[Line], i: int) -> dict[str, Any]:
-    """Return the i-th trace under one choice, empty where the choice has fewer sizes."""
-    if i >= len(lines):
-        return {"x": [], "y": [], "showlegend": False}
-    line = lines[i]
-    colour = _colour(i, len(lines))
-
-    trials = max(len(point.trials) for point in line.points)
+def _marks(line: Line, i: int, count: int) -> Marks:
     name = f"p = {line.p:,}"
-    if trials > 1:
-        name += f", {trials} trials"
-
-    return {
-        "x": [point.x for point in line.points],
-        "y": [point.y for point in line.points],
-        "error_y": {
-            "type": "data",
-            "symmetric": False,
-            "array": [point.above for point in line.points],
-            "arrayminus": [point.below for point in line.points],
-            "thickness": 1,
-            "width": 2,
-        },
-        "name": escape(name),
-        "showlegend": True,
-        "line": {"color": colour, "width": 1.5},
-        "marker": {"color": colour, "symbol": SYMBOLS[i % len(SYMBOLS)], "size": 7},
-        "hovertemplate": f"{escape(name)}<br>x %{{x:g}}, y %{{y:.3g}}<extra></extra>",
-    }
+    points = line.points
+    return Marks(
+        name,
+        tuple(point.x for point in points),
+        tuple(point.y for point in points),
+        steps(COLOURS[0], count)[i],
+        SHAPES[i % len(SHAPES)],
+        low=tuple(point.y - point.below for point in points),
+        high=tuple(point.y + point.above for point in points),
+        texts=tuple(
+            f"{name}: mean over {len(point.trials)} trials"
+            if len(point.trials) > 1
+            else f"{name}, trial {''.join(point.trials)}"
+            for point in points
+        ),
+        joined=True,
+    )
 
 
-def _colour(i: int, count: int) -> str:
-    """Return the i-th of `count` colours from the smallest model's to the largest's."""
-    share = i / (count - 1) if count > 1 else 1.0
-    channels = zip(SMALLEST_COLOUR, LARGEST_COLOUR, strict=True)
-    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in channels)
+def _caption(label: str, lines: list[Line], noun: str) -> str:
+    """Return y of the smallest and of the largest model at the nearest and the farthest x."""
+
+    def ends(line: Line) -> str:
+        near, far = line.points[0], line.points[-1]
+        return f"{near.y:.3g} at {near.x:g} to {far.y:.3g} at {far.x:g} for p = {line.p:,}"
+
+    if not lines:
+        return f"{label}: not measured."
+    told = [lines[0], lines[-1]] if len(lines) > 1 else lines
+    return f"{label}: {noun} goes from " + ", and from ".join(map(ends, told)) + "."
+
+
+def _made_of(lines: list[Line]) -> str:
+    trials = {trial for line in lines for point in line.points for trial in point.trials}
+    return f"{len(trials):,} trials of {len(lines)} sizes."

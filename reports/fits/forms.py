@@ -1,11 +1,7 @@
 """Is one power law enough? Four forms of a measure against size, and which of them predicts best.
 
-In each, the curves of a kind share a shape and have a level of their own. With z = log(p/(n·d)):
-
-- *power law*: log y = level + b·z
-- *logarithm*: log y = level + log(1 + c·z'), that is y = A + B·ln p; z' = z less its smallest value
-- *levelling*: log y = level + b·min(z, knee)
-- *broken*: log y = level + b₁·min(z, knee) + b₂·max(z − knee, 0)
+The forms are those of `shapes.py`: power law, A + B·ln p, levelling off, and broken, that is two
+power laws that meet at a knee.
 
 A form is judged on curves that it has not seen: its shape comes from the other curves, only the
 level from the curve itself. A knee counts where the broken form beats all three others so, each by
@@ -28,22 +24,26 @@ from scipy.stats import t
 
 from reports.fits.cells import cells_of, members_of
 from reports.fits.random_slope import LEVEL, OWN_CURVES
+from reports.fits.shapes import (
+    BROKEN,
+    LEVELLING,
+    LOGARITHM,
+    POWER,
+    Fitted,
+    Shape,
+    knees_of,
+)
 
-POWER, LOGARITHM, LEVELLING, BROKEN = "power law", "logarithm", "levelling", "broken"
+RULE = (
+    "A knee counts where the broken form predicts curves that it has not seen better than the power"
+    " law, A + B·ln p and the levelling form, each by an interval over curves that excludes 0. What"
+    " the broken form's second slope costs it against forms that it contains is given back (Clark &"
+    " West 2007); against A + B·ln p the variance is Nadeau & Bengio's (2003)."
+)
 
+RIVALS = (POWER, LOGARITHM, LEVELLING)
 NESTED = (POWER, LEVELLING)
 """Rivals that the broken form contains."""
-
-RATIOS = np.concatenate([-np.geomspace(8, 0.01, 80), [0.0], np.geomspace(0.01, 8, 80)])
-"""Logarithms of the ratio between the values at the largest and at the smallest z' that A + B·ln p
-tries: rising, flat and falling."""
-KNEES = 80
-"""Knees that are tried."""
-SIZES_EACH_SIDE = 2
-"""Sizes that must lie on each side of a knee, over all curves: fewer do not show a slope."""
-
-SINGULAR = 1e-9
-"""Smallest share of the largest direction's square that counts as varying."""
 
 Interval = tuple[float, float, float]
 """An estimate and the ends of its interval."""
@@ -58,13 +58,20 @@ class Knee(NamedTuple):
     above: Interval
 
 
+class CurveSizes(NamedTuple):
+    """z = log(p/(n·d)) and the number of trials of each cell of one curve, (K,) each."""
+
+    z: np.ndarray
+    rows: np.ndarray
+
+
 class Forms(NamedTuple):
     """How the forms predict curves that they have not seen.
 
     errors: typical factor, exp(RMS log error), of each form. gains: rival → its squared log error
     less that of the broken form, adjusted as above, with a 95 % interval over curves; positive
     where the broken form predicts better. broken: the knee of the broken form, whether it counts or
-    not. knee: the same where it counts, otherwise None.
+    not. knee: the same where it counts, otherwise None. sizes: those of every curve.
     """
 
     errors: dict[str, float]
@@ -74,6 +81,7 @@ class Forms(NamedTuple):
     cells: int
     curves: int
     trials: tuple[str, ...]
+    sizes: list[CurveSizes]
     failure: str = ""
 
     @property
@@ -82,201 +90,136 @@ class Forms(NamedTuple):
         return min(self.errors, key=self.errors.__getitem__)
 
 
-_Shape = tuple[np.ndarray, np.ndarray]
-
-
-class _Curve(NamedTuple):
-    """Cells of one curve: z = log(p/(n·d)) and the mean log value."""
-
-    z: np.ndarray
-    y: np.ndarray
-
-
 def fit_forms(rows: pd.DataFrame, column: str) -> Forms:
     """Compare the forms over the cells of one kind.
 
-    rows: columns trial_id, cell, curve, p, n, d_ambient and `column`. Objective: least squares on
-    logarithms, every cell the same weight; knee and steepness over a grid. Below three curves, or
-    without sizes on both sides of any knee, `failure` says so and nothing is compared.
+    rows: columns trial_id, cell, curve, p, n, d_ambient and `column`, whose logarithm is fitted.
+    Below three curves, or without sizes on both sides of any knee, `failure` says so and nothing
+    is compared.
     """
     used = rows[(rows[column] > 0) & rows["n"].notna()]
     cells = cells_of(used, column)
-    curves = [_Curve(*pair) for pair in _pairs(cells)]
-    nothing = Forms({}, {}, None, None, len(cells), len(curves), tuple(used["trial_id"]))
-    if len(curves) < OWN_CURVES:
-        why = f"{len(curves)} curves are too few to compare forms (at least {OWN_CURVES})"
+    sizes, y = _curves(cells)
+    trials = tuple(used["trial_id"])
+    nothing = Forms({}, {}, None, None, len(cells), len(sizes), trials, sizes)
+    if len(sizes) < OWN_CURVES:
+        why = f"{len(sizes)} curves are too few to compare forms (at least {OWN_CURVES})"
         return nothing._replace(failure=why)
-    knees = _knees(curves)
-    if not len(knees):
+    forms = Compared([curve.z for curve in sizes])
+    if not len(forms.knees):
         return nothing._replace(failure="the curves have too few sizes for a slope on two sides")
 
-    features = _features(curves, knees)
-    sums = {form: _sums(own, curves) for form, own in features.items()}
-    freedom = np.array([len(curve.z) - 1 for curve in curves])
-    shapes = {form: _left_out(own, form) for form, own in sums.items()}
-    misses = {form: _squared_error(sums[form], *shape) / freedom for form, shape in shapes.items()}
-    gains = {}
-    for form, miss in misses.items():
-        if form == BROKEN:
-            continue
-        gain = miss - misses[BROKEN]
-        if form in NESTED:
-            adjusted = gain + _apart(features, form, shapes) / freedom
-            gains[form] = _mean_with_interval(adjusted)
-        else:
-            gains[form] = _mean_with_interval(gain, shared=1 / (len(curves) - 1))
-    broken = _knee(sums[BROKEN], knees)
-    counts = all(low > 0 for _, low, _ in gains.values())
+    misses, gains = forms.judge(y)
+    broken = forms.knee(y)
+    counts = bool(knee_counts(gains))
     return nothing._replace(
         errors={form: float(np.exp(np.sqrt(miss.mean()))) for form, miss in misses.items()},
-        gains=gains,
+        gains={form: _floats(gain) for form, gain in gains.items()},
         broken=broken,
         knee=broken if counts else None,
     )
 
 
-def _pairs(cells: pd.DataFrame) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return z and y of each curve of at least two sizes."""
+def _curves(cells: pd.DataFrame) -> tuple[list[CurveSizes], list[np.ndarray]]:
+    """Return the sizes, and y, of each curve of at least two sizes."""
     if not len(cells):
-        return []
+        return [], []
     z = np.log((cells["p"] / (cells["n"] * cells["d"])).to_numpy(float))
     y = cells["log_y"].to_numpy()
+    rows = cells["rows"].to_numpy(float)
     members = [own for own in members_of(cells["curve"]) if len(own) > 1]
-    return [(z[own], y[own]) for own in members]
+    return [CurveSizes(z[own], rows[own]) for own in members], [y[own] for own in members]
 
 
-def _knees(curves: Sequence[_Curve]) -> np.ndarray:
-    """Return the places at which a knee is looked for. They lie much closer than sizes do: a
-    levelling form whose knee is misplaced would look like a broken one."""
-    z = np.unique(np.concatenate([curve.z for curve in curves]))
-    inner = z[SIZES_EACH_SIDE - 1 : len(z) - SIZES_EACH_SIDE + 1]
-    return np.linspace(inner[0], inner[-1], KNEES) if len(inner) > 1 else np.empty(0)
+Values = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Estimates (...) and the ends of their intervals."""
 
 
-class _Sums(NamedTuple):
-    """Cross-products of C sets of cells at each of G knees or ratios, for m features.
-
-    Every curve is centred, because it has a level of its own. So the sums of some curves are the
-    sum of theirs, and a curve is left out by subtraction.
-    """
-
-    matrix: np.ndarray
-    """(C, G, m, m) features with features."""
-    vector: np.ndarray
-    """(C, G, m) features with y."""
-    square: np.ndarray
-    """(C,) y with y."""
+def knee_counts(gains: dict[str, Values]) -> np.ndarray:
+    """Return whether (...) a knee counts: the broken form beats every rival."""
+    return np.all([low > 0 for _, low, _ in gains.values()], axis=0)
 
 
-def _features(curves: Sequence[_Curve], knees: np.ndarray) -> dict[str, list[np.ndarray]]:
-    """Return each form's features of each curve, (G, K, m)."""
-    first = min(float(curve.z.min()) for curve in curves)
-    last = max(float(curve.z.max()) for curve in curves)
-    growth = np.expm1(RATIOS)[:, None]
-    features: dict[str, list[np.ndarray]] = {POWER: [], LOGARITHM: [], LEVELLING: [], BROKEN: []}
-    for curve in curves:
-        below = np.minimum(curve.z, knees[:, None])
-        above = np.maximum(curve.z - knees[:, None], 0.0)
-        features[POWER].append(curve.z[None, :, None])
-        share = (curve.z - first) / (last - first)
-        features[LOGARITHM].append(np.log1p(growth * share)[:, :, None])
-        features[LEVELLING].append(below[:, :, None])
-        features[BROKEN].append(np.stack([below, above], axis=2))
-    return features
+class Compared:
+    """The forms over the sizes of some curves. knees: the places, as z, at which a knee is looked
+    for; without any, nothing can be compared."""
+
+    def __init__(self, curves: Sequence[np.ndarray]):
+        """curves: z of each curve's cells."""
+        self.curves = curves
+        self.knees = knees_of(curves)
+        names = (*RIVALS, BROKEN) if len(self.knees) else ()
+        self.shapes = {form: Shape(form, curves, self.knees) for form in names}
+
+    def judge(self, y: Sequence[np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, Values]]:
+        """Return each form's mean squared error (..., C) on each curve, with its shape from the
+        others, and what the broken form gains on each rival. y: (..., K) of each curve."""
+        freedom = np.array([len(curve) - 1 for curve in self.curves])
+        fitted, misses = {}, {}
+        for form, shape in self.shapes.items():
+            products = shape.products(y)
+            fitted[form] = shape.fit_others(products)
+            misses[form] = shape.squared_error(products, fitted[form]) / freedom
+
+        gains = {}
+        for form in RIVALS:
+            gain = misses[form] - misses[BROKEN]
+            if form in NESTED:
+                given_back = self._apart(form, fitted) / freedom
+                gains[form] = _mean_with_interval(gain + given_back)
+            else:
+                gains[form] = _mean_with_interval(gain, shared=1 / (len(self.curves) - 1))
+        return misses, gains
+
+    def knee(self, y: Sequence[np.ndarray]) -> Knee:
+        """Return the broken form's knee, with intervals from the fits without each curve (the
+        jackknife's pseudo-values)."""
+        shape = self.shapes[BROKEN]
+        products = shape.products(y)
+        whole = self._place_and_slopes(shape.fit(products))[0]
+        without = self._place_and_slopes(shape.fit_others(products))
+
+        count = len(without)
+        pseudo = count * whole - (count - 1) * without
+        place, below, above = (
+            _around(float(value), values) for value, values in zip(whole, pseudo.T, strict=True)
+        )
+        low, at, high = sorted(place)
+        return Knee((float(np.exp(at)), float(np.exp(low)), float(np.exp(high))), below, above)
+
+    def _place_and_slopes(self, fitted: Fitted) -> np.ndarray:
+        return np.column_stack([self.knees[fitted.place], fitted.coefficients])
+
+    def _apart(self, form: str, fitted: dict[str, Fitted]) -> np.ndarray:
+        """Return each curve's squared distance (..., C) between the predictions of a form and of
+        the broken one."""
+        found = []
+        for curve in range(len(self.curves)):
+            own, broken = (self.shapes[f].predicted(curve, fitted[f]) for f in (form, BROKEN))
+            found.append(((own - broken) ** 2).sum(-1))
+        return np.stack(found, -1)
 
 
-def _sums(features: Sequence[np.ndarray], curves: Sequence[_Curve]) -> _Sums:
-    matrices, vectors, squares = [], [], []
-    for feature, curve in zip(features, curves, strict=True):
-        x = feature - feature.mean(axis=1, keepdims=True)
-        y = curve.y - curve.y.mean()
-        matrices.append(x.transpose(0, 2, 1) @ x)
-        vectors.append(y @ x)
-        squares.append(y @ y)
-    return _Sums(np.array(matrices), np.array(vectors), np.array(squares))
-
-
-def _best(sums: _Sums, free: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """Return the place (C,) of the least squared error for each set of cells, and the coefficients
-    (C, m) there. free: they are fitted; otherwise they are 1."""
-    coefficients = np.ones(sums.vector.shape)
-    if free:
-        # A direction in which the cells do not vary gets the coefficient 0.
-        inverse = np.linalg.pinv(sums.matrix, rcond=SINGULAR, hermitian=True)
-        coefficients = np.einsum("cgij,cgj->cgi", inverse, sums.vector)
-    explained = 2 * (coefficients * sums.vector).sum(-1) - np.einsum(
-        "cgi,cgij,cgj->cg", coefficients, sums.matrix, coefficients
-    )
-    place = explained.argmax(axis=1)
-    return place, coefficients[np.arange(len(place)), place]
-
-
-def _left_out(sums: _Sums, form: str) -> _Shape:
-    """Return, for each curve, the shape of the other curves: its place (C,) and coefficients
-    (C, m)."""
-    return _best(_others(sums), free=form != LOGARITHM)
-
-
-def _squared_error(sums: _Sums, place: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
-    """Return each curve's squared error (C,) under a shape of its own."""
-    each = np.arange(len(place))
-    along = (coefficients * sums.vector[each, place]).sum(-1)
-    size = np.einsum("ci,cij,cj->c", coefficients, sums.matrix[each, place], coefficients)
-    return np.maximum(sums.square - 2 * along + size, 0.0)
-
-
-def _apart(
-    features: dict[str, list[np.ndarray]], form: str, shapes: dict[str, _Shape]
-) -> np.ndarray:
-    """Return each curve's squared distance (C,) between the predictions of a form and of the broken
-    one."""
-    found = []
-    for curve in range(len(features[form])):
-        predicted = []
-        for name in (form, BROKEN):
-            place, coefficients = shapes[name]
-            line = features[name][curve][place[curve]] @ coefficients[curve]
-            predicted.append(line - line.mean())
-        found.append(((predicted[0] - predicted[1]) ** 2).sum())
-    return np.array(found)
-
-
-def _others(sums: _Sums) -> _Sums:
-    """Return, for each curve, the sums of all the others."""
-    return _Sums(*(total.sum(0) - total for total in sums))
-
-
-def _mean_with_interval(values: np.ndarray, shared: float = 0.0) -> Interval:
-    """Return the mean of a value per curve with its t interval.
+def _mean_with_interval(values: np.ndarray, shared: float = 0.0) -> Values:
+    """Return the means (...) of a value per curve (..., C) with their t intervals.
 
     shared: what is added to the variance of the mean, as a share of that of a value, because the
     values come from overlapping fits (Nadeau & Bengio 2003: cells judged over cells fitted).
     """
-    mean = float(values.mean())
-    error = float(values.std(ddof=1) * np.sqrt(1 / len(values) + shared))
-    half = float(t.ppf((1 + LEVEL) / 2, len(values) - 1)) * error
+    count = values.shape[-1]
+    mean = values.mean(-1)
+    error = values.std(-1, ddof=1) * np.sqrt(1 / count + shared)
+    half = t.ppf((1 + LEVEL) / 2, count - 1) * error
     return mean, mean - half, mean + half
-
-
-def _knee(sums: _Sums, knees: np.ndarray) -> Knee:
-    """Return the broken form's knee, with intervals from the fits without each curve (the
-    jackknife's pseudo-values)."""
-    at, slopes = _best(_Sums(*(total.sum(0)[None] for total in sums)))
-    whole = np.array([knees[at[0]], *slopes[0]])
-    at, slopes = _best(_others(sums))
-    without = np.column_stack([knees[at], slopes])
-
-    count = len(without)
-    pseudo = count * whole - (count - 1) * without
-    place, below, above = (
-        _around(float(value), values) for value, values in zip(whole, pseudo.T, strict=True)
-    )
-    low, at, high = sorted(place)
-    return Knee((float(np.exp(at)), float(np.exp(low)), float(np.exp(high))), below, above)
 
 
 def _around(estimate: float, pseudo: np.ndarray) -> Interval:
     """Return an estimate with the t interval of its pseudo-values, laid around it."""
-    _, low, high = _mean_with_interval(pseudo)
+    _, low, high = _floats(_mean_with_interval(pseudo))
     half = (high - low) / 2
     return estimate, estimate - half, estimate + half
+
+
+def _floats(values: Values) -> Interval:
+    value, low, high = (float(end) for end in values)
+    return value, low, high

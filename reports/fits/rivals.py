@@ -23,7 +23,7 @@ import pandas as pd
 from scipy.stats import t
 
 from reports.fits.cells import members_of
-from reports.fits.forms import RATIOS
+from reports.fits.shapes import RATIOS
 
 LEVEL = 0.95
 MIN_CURVES = 4

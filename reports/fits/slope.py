@@ -1,10 +1,10 @@
 """The slope of a measure against size, log y = a_curve + b·log p, over the cells of one kind.
 
-pool = pooled_spread([rows_of_each_kind, …], column)
-fit = fit_slope(rows, column, pool)
+fit = fit_slope(rows, column)
+fits = fit_together({kind: rows, …}, column)
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +24,7 @@ from reports.fits.random_slope import (
     sloped,
 )
 
-__all__ = ["LEVEL", "REPLICATES", "SEED", "Slope", "difference", "fit_slope", "pooled_spread"]
+__all__ = ["LEVEL", "REPLICATES", "SEED", "Slope", "difference", "fit_slope", "fit_together"]
 
 Interval = tuple[float, float, float]
 """An estimate and the ends of its interval."""
@@ -71,30 +71,58 @@ class Slope(NamedTuple):
         return 1 / self.curves
 
 
-def pooled_spread(kinds: Sequence[pd.DataFrame], column: str) -> Pool | None:
-    """Return the spread of one measure's slopes over kinds, each given by its rows; None where all
-    of them together have too few curves."""
-    return pool_spread([_slopes(with_value(rows, column), column) for rows in kinds])
+class _Measured(NamedTuple):
+    """The cells of one kind that have a positive value of a measure: log p, mean log value and
+    number of trials, (K,) each; the positions and names of the curves with two sizes; and their
+    slopes."""
+
+    x: np.ndarray
+    y: np.ndarray
+    w: np.ndarray
+    curves: list[np.ndarray]
+    names: list[str]
+    slopes: CurveSlopes
+    dropped: int
+    trials: tuple[str, ...]
 
 
-def fit_slope(rows: pd.DataFrame, column: str, pool: Pool | None = None) -> Slope:
+def fit_slope(rows: pd.DataFrame, column: str) -> Slope:
     """Fit one slope. rows: columns trial_id, cell, curve, p and `column`.
 
     Objective: least squares on natural logarithms for each curve, every trial the same weight, then
-    the mean over curves, every curve the same weight. Interval: `random_slope.mean_slope`. pool:
-    the spread of slopes to take where the kind has fewer than three curves.
+    the mean over curves, every curve the same weight. Interval: `random_slope.mean_slope`.
     """
-    used = with_value(rows, column)
-    dropped = len(rows) - len(used)
-    cells = cells_of(used, column)
-    trials = tuple(used["trial_id"])
+    return _fit(_measured(rows, column), None)
 
+
+def fit_together(kinds: Mapping[str, pd.DataFrame], column: str) -> dict[str, Slope]:
+    """Fit the slope of one measure in every kind, each given by its rows. A kind with fewer than
+    three curves takes the spread of slopes that all kinds share, where together they have enough
+    curves."""
+    measured = {kind: _measured(rows, column) for kind, rows in kinds.items()}
+    pool = pool_spread([kind.slopes for kind in measured.values()])
+    return {kind: _fit(own, pool) for kind, own in measured.items()}
+
+
+def _measured(rows: pd.DataFrame, column: str) -> _Measured:
+    used = with_value(rows, column)
+    cells = cells_of(used, column)
     x = np.log(cells["p"].to_numpy(float))
     y = cells["log_y"].to_numpy()
     w = cells["rows"].to_numpy(float)
+
     curves = sloped(x, members_of(cells["curve"])) if len(cells) else []
+    of_cell = cells["curve"].to_numpy()
+    names = [str(of_cell[own[0]]) for own in curves]
     slopes = curve_slopes(x, y, w, curves)
-    names = [str(cells["curve"].iloc[own[0]]) for own in curves]
+    dropped = len(rows) - len(used)
+    return _Measured(x, y, w, curves, names, slopes, dropped, tuple(used["trial_id"]))
+
+
+def _fit(kind: _Measured, pool: Pool | None) -> Slope:
+    """Fit the slope of one kind. pool: the spread of slopes that several kinds share."""
+    slopes = kind.slopes
+    cells = len(kind.x)
     count = len(slopes.spread)
     fit = mean_slope(slopes, pool)
     if fit is None:
@@ -103,26 +131,27 @@ def fit_slope(rows: pd.DataFrame, column: str, pool: Pool | None = None) -> Slop
             f"{count} curves of at least two sizes are too few for an interval (at least"
             f" {OWN_CURVES}, or {POOLED_CURVES} over all kinds together)"
         )
-        return Slope(nan, nan, nan, len(cells), count, dropped, nan, nan, nan, trials, failure)
+        of_none = (nan, nan, nan)
+        return Slope(*of_none, cells, count, kind.dropped, *of_none, kind.trials, failure)
 
     return Slope(
         float(fit.slope),
         float(fit.low),
         float(fit.high),
-        len(cells),
+        cells,
         count,
-        dropped,
-        held_out=_largest_held_out(x, y, w, curves),
+        kind.dropped,
+        held_out=_largest_held_out(kind.x, kind.y, kind.w, kind.curves),
         smallest=float(slopes.slopes.min()),
         largest=float(slopes.slopes.max()),
-        trials=trials,
+        trials=kind.trials,
         error=float(fit.error),
         freedom=fit.freedom,
         tau=float(fit.tau),
         pooled=fit.pooled,
         of_curves={
             name: (float(b), float(spread))
-            for name, b, spread in zip(names, slopes.slopes, slopes.spread, strict=True)
+            for name, b, spread in zip(kind.names, slopes.slopes, slopes.spread, strict=True)
         },
         noise=float(slopes.noise),
         noise_freedom=slopes.freedom,
@@ -147,16 +176,6 @@ def difference(one: Slope, other: Slope, level: float) -> Interval:
     error = (one.noise * added) ** 0.5 / len(both)
     half = float(t.ppf((1 + level) / 2, one.noise_freedom)) * error
     return apart, apart - half, apart + half
-
-
-def _slopes(used: pd.DataFrame, column: str) -> CurveSlopes:
-    cells = cells_of(used, column)
-    return curve_slopes(
-        np.log(cells["p"].to_numpy(float)),
-        cells["log_y"].to_numpy(),
-        cells["rows"].to_numpy(float),
-        members_of(cells["curve"]) if len(cells) else [],
-    )
 
 
 def _largest_held_out(

@@ -1,7 +1,7 @@
 """The sections of the page in order, one file each: numbers, charts and HTML.
 
-Each file has a function `section`, which takes evidence and fits and returns a `Section`, or None
-where the store has no rows for it.
+Each is made by a function that takes evidence and fits and returns a `Section`, or None where the
+store has no rows for it. `chapters` puts them under the headings of the page.
 """
 
 from reports.evidence import Evidence
@@ -11,8 +11,11 @@ from reports.sections import (
     binding,
     caveats,
     changed_tokens,
+    chosen_rows,
+    cite,
     claims,
     collapse,
+    cost,
     data_sets,
     failures,
     firmness,
@@ -31,30 +34,35 @@ from reports.sections import (
 from reports.sections.section import Section
 
 SECTIONS = (
-    header,
-    frontier,
-    law,
-    firmness,
-    binding,
-    lipschitz,
-    collapse,
-    data_sets,
-    size,
-    ladder,
-    changed_tokens,
-    pictures,
-    published_models,
-    claims,
-    attack_checks,
-    failures,
-    trials,
-    methods,
-    caveats,
-    provenance,
+    header.section,
+    chosen_rows.section,
+    frontier.section,
+    law.section,
+    binding.section,
+    collapse.section,
+    lipschitz.section,
+    size.accuracy,
+    size.sensitivity,
+    pictures.section,
+    size.per_token,
+    data_sets.section,
+    changed_tokens.section,
+    ladder.section,
+    published_models.section,
+    claims.section,
+    firmness.section,
+    attack_checks.section,
+    caveats.section,
+    methods.section,
+    failures.section,
+    cost.section,
+    trials.section,
+    provenance.section,
+    cite.section,
 )
 
 
 def all_sections(evidence: Evidence, fits: Fits) -> list[Section]:
     """Return the sections that the store has rows for, in the order of the page."""
-    sections = [part.section(evidence, fits) for part in SECTIONS]
+    sections = [make(evidence, fits) for make in SECTIONS]
     return [section for section in sections if section is not None]

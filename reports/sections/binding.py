@@ -11,7 +11,7 @@ from reports.law import Fits
 from reports.numbers import Number
 from reports.sections.section import Section, fill
 
-SHOWN = 100
+SHOWN = 24
 """Cells in a table: those that lie nearest to their ceiling."""
 OF_CELL = {
     "n": ("column n", "int"),

@@ -6,17 +6,15 @@ Responses are shown by the distance of the changed token from the target, as in 
 those by the one with the largest n. A line is one size: the mean over its trials.
 """
 
-import math
 from typing import Any, NamedTuple
 
-import plotly.graph_objects as go
-
+from reports.charts.chart import Chart, Scale
 from reports.charts.token_lines import (
     Curve,
     Line,
     change_values,
     curve_lines,
-    lines_figure,
+    lines_chart,
     noise_values,
     shown_curves,
 )
@@ -35,21 +33,14 @@ CHANGES = {
     "typo": "mistyped",
 }
 """Kind of change in the rows → its name in the list of choices above a chart."""
-DISTANCE_AXIS = {
-    "title": {"text": "distance from the target, tokens (1: the token just before it)"},
-    "type": "log",
-    "dtick": math.log10(2),
-}
-RADIUS_AXIS = {
-    "title": {"text": "noise on the embeddings of all tokens, data units"},
-    "type": "log",
-}
+DISTANCE = Scale("distance from the target, tokens (1: the token just before it)")
+RADIUS = Scale("noise on the embeddings of all tokens, data units")
 
 
 class ChangedTokens(NamedTuple):
     """The charts by key, and one sentence for each kind."""
 
-    figures: dict[str, go.Figure]
+    figures: dict[str, Chart]
     sentences: list[Sentence]
 
     def numbers(self) -> list[Number]:
@@ -76,24 +67,27 @@ def changed_tokens(evidence: Evidence) -> ChangedTokens | None:
     )
 
 
-def _figures(curves: list[Curve]) -> dict[str, go.Figure]:
+def _figures(curves: list[Curve]) -> dict[str, Chart]:
+    kl = Scale("KL from the prediction without the change, nats")
+    share = Scale("share of next tokens predicted after the change", log=False, share=True)
     figures = {
-        KL: _by_distance(curves, "kl", "KL from the prediction without the change, nats", "log"),
+        KL: _by_distance("Movement of the prediction by distance", curves, "kl", kl, "KL"),
         ACCURACY: _by_distance(
-            curves, "accuracy", "share of next tokens predicted after the change", "linear"
+            "Accuracy by distance", curves, "accuracy", share, "the share predicted"
         ),
     }
 
     noisy = [(curve.name, curve_lines(curve, noise_values)) for curve in curves]
     noisy = [(label, lines) for label, lines in noisy if lines]
     if noisy:
-        kl_axis = {"title": {"text": "KL from the prediction without noise, nats"}, "type": "log"}
-        figures[NOISE] = lines_figure(noisy, RADIUS_AXIS, kl_axis)
+        kl = Scale("KL from the prediction without noise, nats")
+        title = "Movement of the prediction by noise"
+        figures[NOISE] = lines_chart(title, noisy, RADIUS, kl, "KL", "model")
     return figures
 
 
-def _by_distance(curves: list[Curve], column: str, title: str, scale: str) -> go.Figure:
-    """Draw a column of token_changes by distance, with one choice for each curve and change whose
+def _by_distance(title: str, curves: list[Curve], column: str, y: Scale, noun: str) -> Chart:
+    """Draw a column of token_changes by distance, with one drawing for each curve and change whose
     KL is known."""
     views: list[tuple[str, list[Line]]] = []
     for curve in curves:
@@ -101,7 +95,7 @@ def _by_distance(curves: list[Curve], column: str, title: str, scale: str) -> go
             if curve_lines(curve, change_values("kl", change)):
                 lines = curve_lines(curve, change_values(column, change))
                 views.append((f"{curve.name}: {name}", lines))
-    return lines_figure(views, DISTANCE_AXIS, {"title": {"text": title}, "type": scale})
+    return lines_chart(title, views, DISTANCE, y, noun, "change")
 
 
 def _sentence(curve: Curve) -> Sentence | None:

@@ -13,7 +13,7 @@ def count_trials(evidence: Evidence) -> dict[str, Number]:
     plain = evidence.trials
     asked = still_asked(evidence.sweeps)
     with_rows = {*trials["trial_id"], *evidence.failures["trial_id"], *evidence.replaced}
-    not_run = asked - with_rows
+    not_run = asked - with_rows - evidence.left_out
     below = plain["tests_stability"]
 
     return {
@@ -23,7 +23,8 @@ def count_trials(evidence: Evidence) -> dict[str, Number]:
         "replaced": Number(
             "count:replaced",
             len(evidence.replaced),
-            "failed trials with a newer row of the same task, config_json and seed",
+            "failed trials with a newer row of the same task, config_json and seed, and those that"
+            " their sweep no longer asks for",
             tuple(sorted(evidence.replaced)),
             "int",
         ),

@@ -11,7 +11,7 @@ from reports.measures import pair_distances
 from reports.numbers import Number
 from reports.sections.section import Section, fill
 
-CONSTANTS = ("isoperimetry_c", "isoperimetry_c_variance")
+CONSTANTS = ("isoperimetry_c", "isoperimetry_c_variance", "isoperimetry_c_within")
 ESTIMATES = ("d_participation", "d_twonn", "d_mle")
 QUANTILES = ("1 %", "25 %", "50 %", "75 %", "99 %")
 """The quantiles of the distance between two inputs that are shown."""
@@ -27,7 +27,7 @@ class DataSet(NamedTuple):
     estimates: list[tuple[Number, Number]]
     distances: list[Number]
     constants: list[Number | None]
-    """c from the tails and from the variance; None in rows that lack it."""
+    """c from the tails, from the variance, and within classes; None in rows that lack it."""
 
     def numbers(self) -> list[Number]:
         estimates = [number for pair in self.estimates for number in pair]

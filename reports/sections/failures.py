@@ -1,5 +1,6 @@
 """The section "Failures": every trial without an ok row, with its message. Trials that have run
-since under another id, as after a change of their task's code, are counted and not listed."""
+since under another id, as after a change of their task's code, and trials that their sweep no
+longer asks for are counted and not listed."""
 
 from reports.evidence import Evidence, records
 from reports.law import Fits

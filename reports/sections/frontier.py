@@ -8,8 +8,7 @@ import pandas as pd
 from reports.charts.frontier_dimension import multiples_chart
 from reports.charts.frontier_radii import radii_chart
 from reports.evidence import Evidence
-from reports.frontier import radii
-from reports.frontier_answer import FrontierFit, fit_frontier
+from reports.frontier_answer import FrontierFit
 from reports.law import Fits
 from reports.numbers import Number, Sentence
 from reports.sections.frontier_sentences import sentences_of
@@ -56,7 +55,7 @@ class Answer(NamedTuple):
 
 
 def section(evidence: Evidence, fits: Fits) -> Section | None:
-    fitted = fit_frontier(radii(evidence))
+    fitted = fits.frontier
     if not fitted:
         return None
 

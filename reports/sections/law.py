@@ -59,12 +59,14 @@ def section(evidence: Evidence, fits: Fits) -> Section | None:
         STABILITY_AXIS,
         fitted=fits.slopes_of(STABILITY),
         guide=ORDER,
+        switch="d",
     )
     if law_chart is not None:
         figures["law"] = law_chart
 
     html = fill("law.html.j2", counts=counts, laws=laws, figures=figures)
     numbers = [*counts.values(), *(number for law in laws for number in law.numbers())]
+    numbers += [number for chart in figures.values() for number in chart.numbers()]
     return Section("law", "The law, and what was measured", html, numbers, figures)
 
 

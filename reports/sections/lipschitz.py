@@ -4,9 +4,9 @@ chart."""
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
 
 from reports.charts.axes import P_OVER_ND, Axis
+from reports.charts.chart import Chart
 from reports.charts.scatter import scatter
 from reports.evidence import Evidence
 from reports.law import Fits
@@ -23,19 +23,35 @@ def section(evidence: Evidence, fits: Fits) -> Section | None:
         "lipschitz.html.j2", gradient_kinds=_kinds_without_pairs(evidence.trials), figures=figures
     )
     title = "Lipschitz constants: three quantities that never share an axis"
-    return Section("lipschitz", title, html, figures=figures)
+    numbers = [number for chart in figures.values() for number in chart.numbers()]
+    return Section("lipschitz", title, html, numbers, figures)
 
 
-def _charts(evidence: Evidence, fits: Fits) -> dict[str, go.Figure | None]:
+def _charts(evidence: Evidence, fits: Fits) -> dict[str, Chart | None]:
     """Return the charts by key, None for a chart without a trial."""
     scalar = evidence.trials[evidence.trials["outputs"].eq(1)]
     classes = evidence.trials[evidence.trials["outputs"].gt(1)]
 
-    def draw_scalar(column: str, title: str, **lines: Any) -> go.Figure | None:
-        return scatter(evidence, scalar, P_OVER_ND, Axis(column, title), "tests_lipschitz", **lines)
+    def draw_scalar(column: str, title: str, **lines: Any) -> Chart | None:
+        return scatter(
+            evidence,
+            scalar,
+            P_OVER_ND,
+            Axis(column, title, noun=f"the {title}"),
+            "tests_lipschitz",
+            switch="d",
+            **lines,
+        )
 
-    def draw_classes(column: str, title: str, **lines: Any) -> go.Figure | None:
-        return scatter(evidence, classes, P_OVER_ND, Axis(column, title), **lines)
+    def draw_classes(column: str, title: str, **lines: Any) -> Chart | None:
+        return scatter(
+            evidence,
+            classes,
+            P_OVER_ND,
+            Axis(column, title, noun=f"the {title}"),
+            switch="d",
+            **lines,
+        )
 
     return {
         "lipschitz": draw_scalar(

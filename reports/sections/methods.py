@@ -6,4 +6,7 @@ from reports.sections.section import Section, fill
 
 
 def section(evidence: Evidence, fits: Fits) -> Section:
-    return Section("methods", "How it was measured and fitted", fill("methods.html.j2"))
+    trials = evidence.all_trials
+    text = trials["tokens_distinct"].gt(trials["n"]).any() or trials["token_changes"].notna().any()
+    html = fill("methods.html.j2", text=bool(text))
+    return Section("methods", "How it was measured and fitted", html)

@@ -80,7 +80,9 @@ def shown_pictures(evidence: Evidence) -> list[Shown]:
     """Return the strips of every kind that has any, in alphabetical order."""
     trials = evidence.trials[evidence.trials["pictures_file"].notna()]
     return [
-        Shown(str(kind), [_strip(evidence.store, row) for row in records(_three(rows))])
+        Shown(
+            str(kind), [_strip(evidence.stores[row["store"]], row) for row in records(_three(rows))]
+        )
         for kind, rows in trials.groupby("kind")
     ]
 

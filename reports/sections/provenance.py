@@ -1,11 +1,11 @@
-"""The section "Provenance": the code, machines and data behind the rows, the runs, and the sweep
+"""The section "Provenance": the rules, code, machines and data behind the rows, and the sweep
 files."""
 
 import pandas as pd
 
 from reports.evidence import Evidence
 from reports.law import Fits
-from reports.sections.counts import count_trials
+from reports.rules import rules_sentence
 from reports.sections.section import Section, fill
 
 COLUMNS = {
@@ -33,15 +33,14 @@ HASH_DIGITS = 16
 
 
 def section(evidence: Evidence, fits: Fits) -> Section:
-    counts = count_trials(evidence)
+    rules = rules_sentence(evidence.all_trials)
     html = fill(
         "provenance.html.j2",
-        counts=counts,
+        rules=rules,
         provenance=_provenance(evidence),
-        runs=evidence.runs,
         sweeps=evidence.sweeps,
     )
-    return Section("provenance", "Provenance", html, list(counts.values()))
+    return Section("provenance", "Provenance", html, rules.numbers())
 
 
 def _provenance(evidence: Evidence) -> list[tuple[str, list[str]]]:

@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
-import plotly.graph_objects as go
 from markupsafe import Markup
 
+from reports.charts.chart import Chart
+from reports.charts.inline import inline
 from reports.numbers import Number
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 ENVIRONMENT = jinja2.Environment(
     loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
 )
+ENVIRONMENT.globals["inline"] = inline
 
 
 class Section(NamedTuple):
@@ -28,7 +30,7 @@ class Section(NamedTuple):
     title: str
     html: Markup
     numbers: Sequence[Number] = ()
-    figures: Mapping[str, go.Figure] = {}
+    figures: Mapping[str, Chart] = {}
 
 
 def fill(template: str, **values: Any) -> Markup:

@@ -1,6 +1,10 @@
 """Say in a sentence whether one power law describes how stability grows with size."""
 
-from reports.fits.forms import BROKEN, LEVELLING, LOGARITHM, POWER, Interval
+import numpy as np
+
+from reports.fits.forms import Interval
+from reports.fits.knee_power import MARKED, SLIGHT, knee_power, place_of
+from reports.fits.shapes import BROKEN, LEVELLING, LOGARITHM, POWER
 from reports.law import KindFit
 from reports.numbers import Number, Sentence
 
@@ -46,14 +50,50 @@ def shape_sentence(fit: KindFit) -> Sentence:
             parts,
         )
     if forms.best == POWER:
-        return Sentence(
+        text = (
             "No bent form predicts left-out curves better than one power law (typical factor"
-            " {error}).",
-            parts,
+            " {error})."
         )
+    else:
+        text = (
+            "Left-out curves are best predicted by {best} (typical factor {error}; one power law"
+            " {power_error}), which does not beat every other form by more than chance, so no knee"
+            " is claimed."
+        )
+    power = _power(fit)
+    return Sentence(f"{text} {power.template}".rstrip(), parts | power.parts)
+
+
+def _power(fit: KindFit) -> Sentence:
+    """Return how often cells like these would show a knee. The sentence is empty where they leave
+    no noise to judge by."""
+    slope, sizes = fit.stability, fit.forms.sizes
+    if not slope.noise_freedom:
+        return Sentence("")
+    at = place_of(sizes)
+
+    def number(name: str, value: float, how: str, style: str) -> Number:
+        return Number(f"shape:{fit.kind}:{name}", value, how, fit.forms.trials, style)
+
+    parts: dict[str, object] = {
+        "at": number("place planted", float(np.exp(at)), "p/(n·d) of the knee planted", "sig3")
+    }
+    for name, knee in (("slight", SLIGHT), ("marked", MARKED)):
+        planted = knee._replace(place=at)
+        power = knee_power(sizes, planted, slope.tau, slope.noise)
+        how = (
+            f"share of simulated stores of these sizes, spread of slopes {slope.tau:.3g} and noise"
+            f" {slope.noise**0.5:.3g} a trial, in which the {name} knee counts"
+        )
+        parts[name] = number(f"power {name}", power, how, "percent")
+        for side in ("below", "above"):
+            of_side = getattr(planted, side)
+            parts[f"{name}_{side}"] = number(
+                f"planted {name} {side}", of_side, f"slope planted {side} the knee", "signed"
+            )
     return Sentence(
-        "Left-out curves are best predicted by {best} (typical factor {error}; one power law"
-        " {power_error}), which does not beat every other form by more than chance, so no knee is"
-        " claimed.",
+        "These sizes could have told a knee at p/(n·d) = {at} from slope {slight_below} to"
+        " {slight_above} with a probability of {slight}, one from {marked_below} to {marked_above}"
+        " with {marked}.",
         parts,
     )

@@ -1,8 +1,8 @@
-"""The section "Accuracy and sensitivity against size": one chart for each measure."""
+"""The sections on accuracy, on sensitivity, and on parameters per token: one chart for each
+measure, against size."""
 
-from html import escape
-
-import plotly.graph_objects as go
+import re
+from collections.abc import Mapping
 
 from reports.charts.axes import (
     ACCURACY,
@@ -11,7 +11,9 @@ from reports.charts.axes import (
     STABILITY_AXIS,
     Axis,
 )
-from reports.charts.scatter import add_diagonal, add_published, scatter
+from reports.charts.chart import DOTTED, Chart, Line
+from reports.charts.scatter import scatter, with_line, with_published
+from reports.charts.style import QUIET
 from reports.evidence import Evidence
 from reports.law import Fits
 from reports.measures import (
@@ -26,39 +28,63 @@ from reports.published.tables import madry2018
 from reports.sections.section import Section, fill
 
 
-def section(evidence: Evidence, fits: Fits) -> Section | None:
+def accuracy(evidence: Evidence, fits: Fits) -> Section | None:
+    """Return the section on accuracy, clean and attacked."""
     if evidence.trials.empty:
         return None
-    figures = {key: chart for key, chart in _charts(evidence).items() if chart is not None}
-    html = fill("size.html.j2", figures=figures)
-    return Section("size", "Accuracy and sensitivity against size", html, figures=figures)
-
-
-def _charts(evidence: Evidence) -> dict[str, go.Figure | None]:
-    """Return the charts by key, None for a chart without a trial."""
-
-    def draw(x: Axis, y: Axis | list[Axis]) -> go.Figure | None:
-        return scatter(evidence, evidence.trials, x, y)
-
     under_l2 = Axis(
-        "robust_l2", f"accuracy under ℓ2 changes ≤ {L2_RADIUS:g} (upper estimate)", log=False
+        "robust_l2",
+        f"accuracy under ℓ2 changes ≤ {L2_RADIUS:g} (upper estimate)",
+        log=False,
+        share=True,
     )
-    flipped = Axis("flip_rate", f"labels flipped by noise of {FLIP_RADIUS:g} data units", log=False)
     calibration = Axis("ece", "expected calibration error", log=False)
-
-    return {
-        "accuracy": draw(PARAMETERS, ACCURACY),
+    charts = {
+        "accuracy": scatter(evidence, evidence.trials, PARAMETERS, ACCURACY, switch="measure"),
         "robust_linf": _robust_linf(evidence),
-        "robust_l2": draw(PARAMETERS, under_l2),
-        "sensitivity": draw(PARAMETERS, flipped),
-        "per_token": draw(P_OVER_TOKENS, STABILITY_AXIS),
-        "certified": _certified(evidence),
+        "robust_l2": scatter(evidence, evidence.trials, PARAMETERS, under_l2),
         "corruption": _corruption(evidence),
-        "ece": draw(PARAMETERS, calibration),
+        "ece": scatter(evidence, evidence.trials, PARAMETERS, calibration),
     }
+    return _section("accuracy", "Accuracy and loss", charts)
 
 
-def _robust_linf(evidence: Evidence) -> go.Figure | None:
+def sensitivity(evidence: Evidence, fits: Fits) -> Section | None:
+    """Return the section on noise, and on certified distances beside those found."""
+    if evidence.trials.empty:
+        return None
+    flipped = Axis(
+        "flip_rate",
+        f"labels flipped by noise of {FLIP_RADIUS:g} data units",
+        log=False,
+        noun=f"the share of labels flipped by noise of {FLIP_RADIUS:g} data units",
+        share=True,
+    )
+    charts = {
+        "sensitivity": scatter(evidence, evidence.trials, PARAMETERS, flipped),
+        "certified": _certified(evidence),
+    }
+    return _section("sensitivity", "Sensitivity", charts)
+
+
+def per_token(evidence: Evidence, fits: Fits) -> Section | None:
+    """Return the section on stability against parameters per distinct token."""
+    if evidence.trials.empty:
+        return None
+    charts = {"per_token": scatter(evidence, evidence.trials, P_OVER_TOKENS, STABILITY_AXIS)}
+    return _section("per_token", "Parameters to tokens", charts)
+
+
+def _section(key: str, title: str, charts: Mapping[str, Chart | None]) -> Section | None:
+    """Return the section of these charts, None where none of them has a trial."""
+    figures = {name: chart for name, chart in charts.items() if chart is not None}
+    if not figures:
+        return None
+    numbers = [number for chart in figures.values() for number in chart.numbers()]
+    return Section(key, title, fill(f"{key}.html.j2", figures=figures), numbers, figures)
+
+
+def _robust_linf(evidence: Evidence) -> Chart | None:
     """Draw accuracy under ℓ∞ attack, one choice for each radius, beside Madry et al.'s figures
     where there are trials of their task."""
     columns = {LINF_RADIUS: "robust_linf"}
@@ -69,29 +95,31 @@ def _robust_linf(evidence: Evidence) -> go.Figure | None:
             f"accuracy under ℓ∞ changes ≤ {radius:g} (upper estimate)",
             log=False,
             label=f"{radius:g}",
+            value=f"{radius:g}",
+            share=True,
         )
         for radius, column in columns.items()
     ]
-    figure = scatter(evidence, evidence.trials, PARAMETERS, axes)
+    chart = scatter(evidence, evidence.trials, PARAMETERS, axes, switch="radius")
 
     of_their_task = (
         evidence.trials["task"].eq("mnist")
         & evidence.trials["outputs"].eq(10)
         & evidence.trials["robust_linf"].notna()
     )
-    if figure is not None and of_their_task.any():
-        _add_madry2018(figure)
-    return figure
+    if chart is not None and of_their_task.any():
+        return _with_madry2018(chart)
+    return chart
 
 
-def _add_madry2018(figure: go.Figure) -> None:
+def _with_madry2018(chart: Chart) -> Chart:
     points = madry2018()
     texts = []
     for point in points:
         approximate = ", approximate" if point.approximate else ""
         texts.append(f"{point.source}: capacity {point.capacity}, {point.attack}{approximate}")
-    add_published(
-        figure,
+    return with_published(
+        chart,
         [float(point.parameters) for point in points],
         [point.accuracy for point in points],
         texts,
@@ -99,28 +127,38 @@ def _add_madry2018(figure: go.Figure) -> None:
     )
 
 
-def _certified(evidence: Evidence) -> go.Figure | None:
+def _certified(evidence: Evidence) -> Chart | None:
     """Draw the certified mean distance against the distance found; the truth lies between them."""
-    y = Axis("stability_certified_mean", "certified distance, data units (lower bound)")
-    figure = scatter(evidence, evidence.trials, STABILITY_AXIS, y)
-    if figure is not None:
-        drawn = evidence.trials.loc[evidence.trials[y.column].gt(0), STABILITY]
-        add_diagonal(
-            figure,
-            float(drawn.min()),
-            float(drawn.max()),
-            "certified = found: no point can lie above",
-        )
-    return figure
+    y = Axis(
+        "stability_certified_mean",
+        "certified distance, data units (lower bound)",
+        noun="the certified distance",
+    )
+    chart = scatter(evidence, evidence.trials, STABILITY_AXIS, y)
+    if chart is None:
+        return None
+    drawn = evidence.trials.loc[evidence.trials[y.column].gt(0), STABILITY]
+    ends = (float(drawn.min()), float(drawn.max()))
+    label = "certified = found: no mark can lie above"
+    return with_line(chart, Line(ends, ends, QUIET, DOTTED, label=label))
 
 
-def _corruption(evidence: Evidence) -> go.Figure | None:
+def _in_address(kind: str) -> str:
+    """Return a kind of corruption as it stands in the page's address and in names of files."""
+    return re.sub(r"\W+", "-", kind)
+
+
+def _corruption(evidence: Evidence) -> Chart | None:
     """Draw accuracy under each corruption, one choice for each corruption."""
     axes = []
     for column in evidence.trials.columns:
         if not str(column).startswith("corruption_"):
             continue
         kind = column.removeprefix("corruption_")
-        title = f"accuracy under {escape(kind)}, severity {SEVERITY} of 5"
-        axes.append(Axis(column, title, log=False, label=kind))
-    return scatter(evidence, evidence.trials, PARAMETERS, axes) if axes else None
+        title = f"accuracy under {kind}, severity {SEVERITY} of 5"
+        axes.append(
+            Axis(str(column), title, log=False, label=kind, value=_in_address(kind), share=True)
+        )
+    if not axes:
+        return None
+    return scatter(evidence, evidence.trials, PARAMETERS, axes, switch="corruption")

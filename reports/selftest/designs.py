@@ -279,7 +279,8 @@ QUICKSTART = Design(
                 sphere_size,
                 2,
                 INTERPOLATED,
-            ),
+            )
+            + _curves((128,), (64,), (4, 8, 16, 32), sphere_size, 2, INTERPOLATED),
             stop="interpolate",
         ),
         _parity(

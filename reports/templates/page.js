@@ -1,85 +1,106 @@
 "use strict";
 
-// The texts of every trial, by its id: hover lines, and the command that runs it again.
-const trialTexts = JSON.parse(document.getElementById("trial-texts").textContent);
+// The address
 
-// What stands before a chart's list of choices; "d: " where nothing else is said.
-const CHOICE_LABELS = {
-  corruption: "corruption: ",
-  robust_linf: "changes up to ",
-  accuracy: "measure: ",
-  tokens_kl: "",
-  tokens_accuracy: "",
-  tokens_noise: "",
-  frontier: "against ",
-  frontier_d: "",
-};
-
-const PLOTLY_CONFIG = {
-  responsive: true,
-  displaylogo: false,
-  // The page sends nothing anywhere. Plotly 7.1 would offer to upload each chart to its maker.
-  showSendToCloud: false,
-  modeBarButtonsToRemove: ["select2d", "lasso2d"],
-};
-
-function draw(script) {
-  const key = script.dataset.key;
-  const figure = JSON.parse(script.textContent);
-  const chart = document.getElementById("chart-" + key);
-
-  for (const trace of figure.data)
-    if (trace.customdata) trace.customdata = trace.customdata.map(trial => trialTexts[trial]);
-
-  if (window.innerWidth < 700) makeNarrow(figure, chart);
-
-  Plotly.newPlot(chart, figure.data, figure.layout, PLOTLY_CONFIG)
-    .then(() => chart.on("plotly_click", event => showPicked(key, event.points[0].customdata)));
-
-  const choices = figure.layout.meta?.choices;
-  if (choices) offer(key, choices, k => {
-    const data = figure.data.map(trace => trace.meta ? {...trace, ...trace.meta[k]} : trace);
-    const axes = {xaxis: {...choices[k].xaxis}, yaxis: {...choices[k].yaxis}};
-    Plotly.react(chart, data, {...figure.layout, ...axes});
-  });
+// "#law&d=twonn": where to look, and what was chosen in the switches of the charts.
+function inAddress() {
+  const [anchor, ...chosen] = decodeURIComponent(location.hash.slice(1)).split("&");
+  const pairs = chosen.map(part => part.split("="));
+  return {anchor, chosen: new Map(pairs.filter(pair => pair.length === 2))};
 }
 
-function makeNarrow(figure, chart) {
-  // A narrow page wraps the legend to one entry a line, and each line takes 22 px.
-  const legend = 22 * figure.data.filter(trace => trace.showlegend !== false).length;
-  figure.layout.height = 420 + legend;
-  figure.layout.margin = {l: 52, r: 6, t: 6, b: 48 + legend};
-  figure.layout.font.size = 11;
-  chart.style.minHeight = figure.layout.height + "px";
+// One choice holds for every chart that offers it.
+function choose(name, value) {
+  for (const input of document.querySelectorAll("input[data-switch]"))
+    if (input.dataset.switch === name && input.dataset.value === value) input.checked = true;
 }
 
-function showPicked(key, texts) {
-  if (!texts) return;
-  // The texts are escaped for Plotly's hover boxes; parsing turns them into plain text.
-  const parsed = new DOMParser().parseFromString(texts.join(" · "), "text/html");
-  document.getElementById("picked-" + key).textContent = parsed.body.textContent;
+const byDefault = new Map();
+for (const input of document.querySelectorAll("input[data-switch]:checked"))
+  if (!byDefault.has(input.dataset.switch))
+    byDefault.set(input.dataset.switch, input.dataset.value);
+
+function chooseFromAddress() {
+  for (const [name, value] of new Map([...byDefault, ...inAddress().chosen])) choose(name, value);
+}
+if (inAddress().chosen.size) chooseFromAddress();
+window.addEventListener("hashchange", () => {
+  if (inAddress().chosen.size) chooseFromAddress();
+});
+
+document.addEventListener("change", event => {
+  const {switch: name, value} = event.target.dataset ?? {};
+  if (!name) return;
+  choose(name, value);
+  const {anchor, chosen} = inAddress();
+  chosen.delete(name);
+  if (byDefault.get(name) !== value) chosen.set(name, value);
+  const parts = [anchor, ...[...chosen].map(pair => pair.join("="))];
+  history.replaceState(null, "", "#" + parts.filter((part, k) => part || k === 0).join("&"));
+});
+
+// Folds
+
+// A link into a closed fold opens it, as browsers without that habit need.
+function openTarget() {
+  const target = document.getElementById(inAddress().anchor);
+  if (!target) return;
+  for (let fold = target.closest("details"); fold; fold = fold.parentElement.closest("details"))
+    fold.open = true;
+  target.scrollIntoView();
+}
+window.addEventListener("hashchange", openTarget);
+if (location.hash) openTarget();
+
+const openedToPrint = [];
+window.addEventListener("beforeprint", () => {
+  for (const fold of document.querySelectorAll("details:not([open])")) {
+    fold.open = true;
+    openedToPrint.push(fold);
+  }
+});
+window.addEventListener("afterprint", () => {
+  for (const fold of openedToPrint.splice(0)) fold.open = false;
+});
+
+// Numbers: how each was computed, by pointing or by keyboard. One tab stop for each paragraph
+// or table; the arrow keys move between its numbers.
+
+const note = document.createElement("p");
+note.className = "explanation";
+note.setAttribute("role", "status");
+note.hidden = true;
+document.body.append(note);
+
+const groupOf = number =>
+  number.closest("table") ?? number.closest("p, li, dd, figcaption") ?? number.parentElement;
+const groups = new Map();
+for (const number of document.querySelectorAll("data[data-key]")) {
+  const group = groupOf(number);
+  if (!groups.has(group)) groups.set(group, []);
+  number.tabIndex = groups.get(group).push(number) === 1 ? 0 : -1;
+  number.dataset.how = number.title;
+  number.removeAttribute("title");
 }
 
-function offer(key, choices, choose) {
-  const select = document.createElement("select");
-  choices.forEach((choice, k) => select.add(new Option(choice.label, k)));
-  select.addEventListener("change", () => choose(Number(select.value)));
-
-  const label = document.createElement("label");
-  label.append(key.startsWith("ladder") ? "against " : CHOICE_LABELS[key] ?? "d: ", select);
-  document.getElementById("choice-" + key).append(label);
+function explain(event) {
+  const number = event.target.closest?.("data[data-how]");
+  note.hidden = !number;
+  if (number) note.textContent = number.textContent + ": " + number.dataset.how;
 }
+for (const kind of ["focusin", "mouseover"]) document.addEventListener(kind, explain);
+document.addEventListener("focusout", () => { note.hidden = true; });
 
-for (const script of document.querySelectorAll("script.figure")) {
-  const chart = document.getElementById("chart-" + script.dataset.key);
-  const folded = chart.closest("details.folded");
-  // Plotly takes its size from the page, so a folded chart is drawn when it is first opened.
-  if (folded && !folded.open) folded.addEventListener("toggle", () => draw(script), {once: true});
-  else draw(script);
-}
-
-document.getElementById("filter")?.addEventListener("input", event => {
-  const wanted = event.target.value.toLowerCase();
-  for (const row of document.querySelectorAll(".trials tbody tr"))
-    row.hidden = !row.textContent.toLowerCase().includes(wanted);
+document.addEventListener("keydown", event => {
+  if (event.key === "Escape") note.hidden = true;
+  const step = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1}[event.key];
+  const number = document.activeElement;
+  if (!step || !number.matches("data[data-how]")) return;
+  const numbers = groups.get(groupOf(number)).filter(n => !n.closest("details:not([open])"));
+  const next = numbers[numbers.indexOf(number) + step];
+  if (!next) return;
+  event.preventDefault();
+  number.tabIndex = -1;
+  next.tabIndex = 0;
+  next.focus();
 });

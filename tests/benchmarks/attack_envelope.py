@@ -55,8 +55,9 @@ EFFORTS = {
     "ours, without restarts": Effort(restarts=0),
     "ours, 100 steps, 3 rivals": Effort(steps=100, rivals=3, restarts=0),
     "ours, 1 restart": Effort(restarts=1),
-    "ours, 3 restarts": Effort(restarts=3),
-    "ours, 8 of 48 steps": Effort(restart_steps=48),
+    "ours, 3 restarts": Effort(restarts=3, worth=0),
+    "ours, 8 restarts": Effort(worth=0),
+    "ours, 8 of 48 steps": Effort(restart_steps=48, worth=0),
 }
 """Choices of the search's effort; the first is the default."""
 

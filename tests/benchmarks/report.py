@@ -87,7 +87,7 @@ def _changed(table: pa.Table, columns: dict[str, Any]) -> pa.Table:
 
 def report(folder: Path) -> dict[str, float]:
     """Make the report in this process. Return the seconds of each part, and bytes."""
-    from reports import page
+    from reports import command
 
     seconds: dict[str, float] = dict.fromkeys(PARTS, 0.0)
 
@@ -100,10 +100,10 @@ def report(folder: Path) -> dict[str, float]:
 
         return call
 
-    page.read_evidence = timed("read", page.read_evidence)
-    page.fit_all = timed("fits", page.fit_all)
+    command.read_evidence = timed("read", command.read_evidence)
+    command.fit_evidence = timed("fits", command.fit_evidence)
     clock = time.process_time()
-    written = page.write_report(folder)
+    written = command.make_report([str(folder)]).removeprefix("report: ")
     whole = time.process_time() - clock
 
     rows = Store.open(folder).read(["trial_id"]).rows

@@ -130,8 +130,8 @@ def test_the_wheel_takes_the_folder_whole():
     """Hatch packages a folder with all its files but those that git ignores."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert "clusters" in wheel["packages"]
-    assert set(wheel) == {"packages"}, "nothing is excluded"
+    assert "clusters" in wheel["only-include"]
+    assert set(wheel) == {"only-include"}, "nothing is excluded"
 
     ignored = (ROOT / ".gitignore").read_text().split()
     for path in SHIPPED:

@@ -199,8 +199,8 @@ def test_a_model_that_cannot_be_built_costs_only_its_own_trial(
     how: str, unilaw_here, tmp_path: Path
 ):
     (tmp_path / "a.yaml").write_text(
-        f"name: a\nseeds: [0]\ntasks:\n  - {{task: trouble, fixed: {{how: {how}, where: model}}}}\n"
-        "  - {task: trouble}\n"
+        "name: a\nseeds: [0]\nlimits: {measure_points: 0}\ntasks:\n"
+        f"  - {{task: trouble, fixed: {{how: {how}, where: model}}}}\n  - {{task: trouble}}\n"
     )
     done = unilaw_here(
         "run", "a.yaml", "--task-file", FAILING_TASK, "--store", "rows", "--inline", cwd=tmp_path

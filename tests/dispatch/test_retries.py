@@ -101,8 +101,9 @@ def tries(kind: str, limit: int) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("limit", [1, 3])
-@pytest.mark.parametrize("kind", FAILURE_KINDS)
+@pytest.mark.parametrize(
+    ("kind", "limit"), [*((kind, 3) for kind in FAILURE_KINDS), *((kind, 1) for kind in EACH_SORT)]
+)
 def test_attempts_in_one_run(kind: str, limit: int, store: Store, answers: Answers):
     answers(kind)
     outcome = go(sweep(limit), store)

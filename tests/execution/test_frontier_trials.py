@@ -42,6 +42,7 @@ def test_the_new_fields_leave_earlier_identities_as_they_were():
     assert "pixels" not in MnistConfig.model_validate({"stop": "epochs"}).plain()
 
 
+@pytest.mark.slow
 def test_digits_are_averaged_over_squares():
     fields = {"n": 10, "stop": "epochs"}
     from harness.task import Seeds

@@ -24,7 +24,7 @@ from harness.sweeps.trial import Batch, RunSettings, Trial
 from harness.task import Seeds
 from tests import FAILING_TASK
 
-POINTS = 32
+POINTS = 8
 """Where sensitivity is measured, which takes longer than such small trials: fewer points than any
 task holds out."""
 

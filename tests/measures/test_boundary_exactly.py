@@ -45,7 +45,7 @@ SHAPES = ((2, 3, 1), (3, 5, 1), (6, 5, 1), (4, 5, 3))  # inputs, hidden units, o
 def compared(kind: Callable[..., Net]) -> list[tuple[Tensor, Tensor]]:
     """Return the attack's and the exact distances of 200 points, for each of several nets."""
     pairs = []
-    for (d, width, outputs), seed in itertools.product(SHAPES, (0, 1, 2)):
+    for (d, width, outputs), seed in itertools.product(SHAPES, (0, 1)):
         net, x, classes = (
             kind(d, width, outputs, seed),
             points(200, d, seed=7),

@@ -1,5 +1,5 @@
-"""The search begins again beside the nearest change found, as long as that brings a model's points
-nearer.
+"""The search begins again beside the nearest change found, as long as the gain is not lost in the
+mean's standard error.
 
 Run alone: python -m pytest tests/measures/test_restarts.py
 """
@@ -29,13 +29,13 @@ class Pockets(nn.Module):
         return (1 - length - 0.7 * pockets)[:, None]
 
 
-def distances(model: Model, x: Tensor, restarts: int) -> Tensor:
-    effort = DEFAULT._replace(restarts=restarts)
+def distances(model: Model, x: Tensor, restarts: int, worth: float = 0) -> Tensor:
+    effort = DEFAULT._replace(restarts=restarts, worth=worth)
     found = boundary.nearest_change(model, x, x[None], None, wander(x), effort=effort)
     return l2_distance(x, found.change)
 
 
-def calls(model: Model, x: Tensor, restarts: int) -> int:
+def calls(model: Model, x: Tensor, restarts: int, worth: float = DEFAULT.worth) -> int:
     """Return how often the search calls the model."""
     count = 0
 
@@ -44,7 +44,7 @@ def calls(model: Model, x: Tensor, restarts: int) -> int:
         count += 1
         return model(z)
 
-    distances(counted, x, restarts)
+    distances(counted, x, restarts, worth)
     return count
 
 
@@ -64,3 +64,14 @@ def test_a_model_that_gains_nothing_is_not_searched_again_and_again():
     linear = nn.Linear(6, 1)
     x = points(20, 6)
     assert calls(linear, x, 0) < calls(linear, x, 1) == calls(linear, x, 8)
+
+
+def test_a_gain_below_the_sampling_error_ends_the_search():
+    model = Pockets(6)
+    x = 0.3 * points(100, 6)
+    without, once = distances(model, x, 0), distances(model, x, 1)
+    gain = float((without - once).mean())
+    error = float(once.std(correction=0)) / 10  # of 100 points
+
+    assert calls(model, x, 8, 1.01 * gain / error) == calls(model, x, 1)
+    assert calls(model, x, 8, 0.99 * gain / error) > calls(model, x, 1)

@@ -141,7 +141,14 @@ def by_net(stands: Tensor) -> Tensor:
     return stands.double().unflatten(0, (len(WIDTHS), -1)).mean(1)
 
 
-CASES = [(name, norm, radius) for (name, norm), radii in RADII.items() for radius in radii]
+SOAKED = {"mnist": pytest.mark.soak}
+"""Families that take long to train and attack."""
+
+CASES = [
+    pytest.param(name, norm, radius, marks=SOAKED.get(name, ()))
+    for (name, norm), radii in RADII.items()
+    for radius in radii
+]
 
 
 @pytest.mark.slow
@@ -159,7 +166,9 @@ def test_the_searches_break_what_pgd_breaks(name: str, norm: str, radius: float)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("norm", ["l2", "linf"])
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=SOAKED.get(name, ())) for name in FAMILIES]
+)
 def test_every_change_found_has_another_label(name: str, norm: str) -> None:
     """Otherwise a search that claims changes nearer than they are would pass the test above."""
     nets, box = family(name), FAMILIES[name][1]

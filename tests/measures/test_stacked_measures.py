@@ -45,18 +45,21 @@ def on_the_sphere(sample: Data) -> Data:
     )
 
 
+ONE = GROUPS["one data set"]
+TWO = GROUPS["both"][1:]
+
 MEASURED = {
-    "scalar mlp": (NETS["mlp of depth 2"], 1),
-    "mlp of classes": (NETS["mlp of depth 1"], 3),
-    "residual": (Residual, 1),
+    "scalar mlp, one data set": (NETS["mlp of depth 2"], 1, ONE),
+    "scalar mlp, two groups": (NETS["mlp of depth 2"], 1, TWO),
+    "mlp of classes, two groups": (NETS["mlp of depth 1"], 3, TWO),
+    "residual, one data set": (Residual, 1, ONE),
 }
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("build", "outputs"), MEASURED.values(), ids=MEASURED.keys())
-@over({"one data set": GROUPS["one data set"], "two groups": GROUPS["both"][1:]}, "kind")
+@pytest.mark.parametrize(("build", "outputs", "kind"), MEASURED.values(), ids=MEASURED.keys())
 def test_stacked_models_measure_as_they_do_alone(
-    build: Build, kind: list[tuple[int, float]], outputs: int
+    build: Build, outputs: int, kind: list[tuple[int, float]]
 ):
     lot = ToyModels.of(build, (8, 3), kind, outputs)
     lot.trained(configs(lot, [20] * len(lot.modules)))
@@ -65,15 +68,11 @@ def test_stacked_models_measure_as_they_do_alone(
 
 @pytest.mark.slow
 def test_stacked_cnns_measure_as_they_do_alone():
-    lot = ToyModels.of(MadryCNN, (2, 1), GROUPS["one data set"], 1, n=20, shape=IMAGE)
+    lot = ToyModels.of(MadryCNN, (2, 1), ONE, 1, n=20, shape=IMAGE)
     assert_measured_as_alone(lot, points=4, rel=1e-4)
 
 
-SPHERES = {
-    "all on it": (True, True),
-    "the second on it": (False, True),
-    "the first on it": (True, False),
-}
+SPHERES = {"all on it": (True, True), "the first on it": (True, False)}
 
 
 @pytest.mark.slow
@@ -97,18 +96,25 @@ def test_models_with_fewer_points_measure_as_they_do_alone():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("models_together", [0, 1])
-def test_a_stack_measured_in_pieces_measures_the_same(
-    models_together: int, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(measured_columns, "TOGETHER_BYTES", models_together * 4 * 32 * D)
-    assert_measured_as_alone(
-        ToyModels.of(NETS["mlp of depth 1"], (8, 3), GROUPS["both"][1:], 1), points=32, rel=1e-4
-    )
+def test_a_stack_measured_in_pieces_measures_the_same(monkeypatch: pytest.MonkeyPatch):
+    """Four models, of which two fit into the limit."""
+    of_two_models = 2 * 4 * 32 * D / measured_columns.FEWER_COORDINATES
+    monkeypatch.setattr(measured_columns, "TOGETHER_BYTES", of_two_models)
+    lot = ToyModels.of(NETS["mlp of depth 1"], (8, 3), TWO, 1)
+    pieces = []
+    at_points = measured_columns._at_points
+
+    def noted(program, samples, *rest):
+        pieces.append(len(samples))
+        return at_points(program, samples, *rest)
+
+    monkeypatch.setattr(measured_columns, "_at_points", noted)
+    assert_measured_as_alone(lot, points=32, rel=1e-4)
+    assert pieces == [2, 2, 1, 1, 1, 1]
 
 
 def test_without_points_only_accuracy_is_measured():
-    lot = ToyModels.of(NETS["mlp of depth 1"], (8, 3), GROUPS["one data set"], 1)
+    lot = ToyModels.of(NETS["mlp of depth 1"], (8, 3), ONE, 1)
     for columns, _ in measure(
         stack(lot.modules, lot.samples[0].x_train[:4]), lot.samples * 2, [Seeds(0)] * 2, 0
     ):

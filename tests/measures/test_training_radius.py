@@ -8,10 +8,11 @@ import dataclasses
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from harness.measures import STABILITY_CAP, measure
 from harness.measures.training_radius import training_radius
+from harness.measures.training_radius_columns import training_radius_columns
 from harness.noise import Noise
 from harness.store.schema import Columns
 from harness.task import Data, Seeds
@@ -22,7 +23,7 @@ COIN = Noise("label_flip", 0.5, 0.5, sigma2=1.0)
 
 
 def found(x: list[float], y: list[int], noise: Noise = COIN, bias: float = 0.0) -> Columns:
-    """Columns of f(x) = x₁ + bias on training points (x, 0)."""
+    """Return the columns of f(x) = x₁ + bias on training points (x, 0)."""
     inputs = torch.tensor([[v, 0.0] for v in x])
     held_out = torch.tensor([[2.0, 1.0], [-2.0, -1.0]])
     data = Data(inputs, torch.tensor(y).float(), held_out, torch.tensor([1.0, -1.0]), noise)
@@ -30,8 +31,17 @@ def found(x: list[float], y: list[int], noise: Noise = COIN, bias: float = 0.0) 
     with torch.no_grad():
         model.weight.copy_(torch.tensor([[1.0, 0.0]]))
         model.bias.fill_(bias)
-    (measured,) = measure(Alone(model), [data], [Seeds(0)], 4)
-    return measured.columns
+    return columns_of(model, data, Seeds(0))
+
+
+def columns_of(model: nn.Module, data: Data, seeds: Seeds) -> Columns:
+    """Return what `measure` says of the training radius of one model, without its other columns."""
+    program = Alone(model)
+    program.train(False)
+    unit = data.unit()
+    points = len(data.x_train)
+    (columns,) = training_radius_columns(program, [data], [seeds], [unit], points)
+    return columns | {"data_unit": unit}
 
 
 def test_of_two_points_none_may_be_lost():
@@ -67,9 +77,9 @@ def test_a_model_that_gives_one_answer_everywhere_is_censored():
     with torch.no_grad():
         model.weight.zero_()
         model.bias.fill_(1.0)
-    (measured,) = measure(Alone(model), [data], [Seeds(0)], 8)
-    assert measured.columns["training_radius"] == STABILITY_CAP
-    assert measured.columns["training_radius_censored"] == 1.0
+    columns = columns_of(model, data, Seeds(0))
+    assert columns["training_radius"] == STABILITY_CAP
+    assert columns["training_radius_censored"] == 1.0
 
 
 def test_null_without_injected_noise_and_off_the_sphere():
@@ -110,18 +120,25 @@ def test_the_draw_is_that_of_the_seed_with_the_labels_trained_on():
     """Another label at a measured point changes the figure, a held-out one does not."""
 
     def radius(data: Data) -> float:
-        torch.manual_seed(0)
-        (measured,) = measure(Alone(nn.Linear(3, 1)), [data], [Seeds(1)], 16)
-        return measured.columns["training_radius"]
+        return columns_of(linear(), data, Seeds(1))["training_radius"]
 
     x = torch.randn(16, 3, generator=torch.Generator().manual_seed(3))
-    y = _answers(x)
+    y = torch.where(linear()(x).detach()[:, 0] >= 0, 1.0, -1.0)
     data = Data(x, y, x + 0.1, y, COIN)
     assert radius(data) > 0
     assert radius(dataclasses.replace(data, y_test=-y)) == radius(data)
     assert radius(dataclasses.replace(data, y_train=-y)) == 0
 
 
-def _answers(x: Tensor) -> Tensor:
+def linear() -> nn.Module:
     torch.manual_seed(0)
-    return torch.where(nn.Linear(3, 1)(x).detach()[:, 0] >= 0, 1.0, -1.0)
+    return nn.Linear(3, 1)
+
+
+@pytest.mark.slow
+def test_it_is_among_the_measured_columns():
+    x = torch.randn(16, 3, generator=torch.Generator().manual_seed(3))
+    data = Data(x, torch.ones(16), x + 0.1, torch.ones(16), COIN)
+    (measured,) = measure(Alone(linear()), [data], [Seeds(1)], 16)
+    alone = columns_of(linear(), data, Seeds(1))
+    assert {name: measured.columns[name] for name in alone} == alone

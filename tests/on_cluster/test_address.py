@@ -21,6 +21,7 @@ pytestmark = pytest.mark.ray
 SWEEP = """
 name: small
 seeds: [0]
+limits: {measure_points: 8}
 tasks:
   - task: sphere
     fixed: {n: 32, d: 4, max_epochs: 20}

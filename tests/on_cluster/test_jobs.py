@@ -62,6 +62,7 @@ class Gate(Task):
 SMALL = """
 name: small
 seeds: [0]
+limits: {measure_points: 8}
 tasks:
   - task: gate
     grid: {width: [4, 8]}
@@ -270,7 +271,7 @@ def test_what_is_wrong_here_is_said_before_anything_is_submitted(cluster, folder
 
     bad = unilaw(cluster, folder, "launch", "bad.yaml", *options, "--store", "/rows")
     assert bad.returncode == 2
-    assert "bad.yaml:6" in bad.stderr and "breadth" in bad.stderr
+    assert "bad.yaml:7" in bad.stderr and "breadth" in bad.stderr
 
     address = ("--address", cluster.url)
     unknown = unilaw(cluster, folder, "cancel", "unilaw-small-00000000", *address)

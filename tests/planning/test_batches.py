@@ -4,9 +4,9 @@ longest first.
 Run alone: python -m pytest tests/planning/test_batches.py
 """
 
+import functools
 import itertools
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.planning.batches import Planned
 from harness.planning.costs import Calibration, Cost
 from harness.planning.times import wall_seconds
 from harness.sweeps.trial import Batch, Trial
@@ -24,7 +25,6 @@ from tests.planning.grids import (
     TOY,
     WIDTHS,
     mnist,
-    over,
     planned,
     row_of,
     seconds_alone,
@@ -35,30 +35,35 @@ from tests.planning.grids import (
 from tests.planning.machines import KNOWN, MACHINES, PADDING_IS_FREE, STACKING_IS_DEAR
 
 
+@functools.cache
+def grid_of(sweep: str) -> list[Trial]:
+    return SWEEPS[sweep]()
+
+
+@functools.cache
+def plan_of(sweep: str, machine: str) -> list[Planned]:
+    """Return the plan, made once for all tests that look at it."""
+    return planned(grid_of(sweep), MACHINES[machine])
+
+
 @pytest.mark.slow
-@over(SWEEPS, "sweep")
-@over(MACHINES, "machine")
+@pytest.mark.parametrize("sweep", SWEEPS)
+@pytest.mark.parametrize("machine", MACHINES)
 class TestEveryPlan:
-    @pytest.fixture
-    def grid(self, sweep: Callable[[], list[Trial]]) -> list[Trial]:
-        return sweep()
+    def test_every_trial_is_in_one_batch(self, sweep: str, machine: str):
+        planned_trials = [t.trial_id for p in plan_of(sweep, machine) for t in p.batch.trials]
+        assert Counter(planned_trials) == Counter(t.trial_id for t in grid_of(sweep))
 
-    def test_every_trial_is_in_one_batch(self, grid: list[Trial], machine: Calibration):
-        assert Counter(
-            t.trial_id for p in planned(grid, machine) for t in p.batch.trials
-        ) == Counter(t.trial_id for t in grid)
+    def test_the_same_trials_give_the_same_batches(self, sweep: str, machine: str):
+        again = planned(list(grid_of(sweep)), MACHINES[machine])
+        assert again == plan_of(sweep, machine)
 
-    def test_the_same_trials_give_the_same_batches(self, grid: list[Trial], machine: Calibration):
-        assert planned(grid, machine) == planned(list(grid), machine)
-
-    def test_the_longest_batch_is_first(self, grid: list[Trial], machine: Calibration):
-        seconds = [p.seconds for p in planned(grid, machine)]
+    def test_the_longest_batch_is_first(self, sweep: str, machine: str):
+        seconds = [p.seconds for p in plan_of(sweep, machine)]
         assert seconds == sorted(seconds, reverse=True) and min(seconds) >= 0
 
-    def test_a_stack_holds_one_family_and_one_number_of_samples(
-        self, grid: list[Trial], machine: Calibration
-    ):
-        for stack in stacks(planned(grid, machine)):
+    def test_a_stack_holds_one_family_and_one_number_of_samples(self, sweep: str, machine: str):
+        for stack in stacks(plan_of(sweep, machine)):
             if len(stack) > 1:
                 alike = {
                     (
@@ -73,8 +78,8 @@ class TestEveryPlan:
                 }
                 assert len(alike) == 1
 
-    def test_a_stacks_rows_are_a_rectangle(self, grid: list[Trial], machine: Calibration):
-        for stack in stacks(planned(grid, machine)):
+    def test_a_stacks_rows_are_a_rectangle(self, sweep: str, machine: str):
+        for stack in stacks(plan_of(sweep, machine)):
             if len(stack) > 1:
                 rows = [list(row) for _, row in itertools.groupby(stack, key=row_of)]
                 assert len({tuple(shape(t).sizes for t in row) for row in rows}) == 1, (
@@ -82,19 +87,14 @@ class TestEveryPlan:
                 )
                 assert len({row_of(row[0]) for row in rows}) == len(rows), "a row lies together"
 
-    def test_a_batch_is_never_dearer_than_its_trials_alone(
-        self, grid: list[Trial], machine: Calibration
-    ):
-        for p in planned(grid, machine):
+    def test_a_batch_is_never_dearer_than_its_trials_alone(self, sweep: str, machine: str):
+        for p in plan_of(sweep, machine):
             if p.seconds:
-                assert p.seconds <= sum(seconds_alone(t, machine) for t in p.batch.trials) * (
-                    1 + 1e-9
-                )
+                alone = [seconds_alone(t, MACHINES[machine]) for t in p.batch.trials]
+                assert p.seconds <= sum(alone) * (1 + 1e-9)
 
-    def test_a_model_of_a_stack_fits_into_the_largest(
-        self, grid: list[Trial], machine: Calibration
-    ):
-        for stack in stacks(planned(grid, machine)):
+    def test_a_model_of_a_stack_fits_into_the_largest(self, sweep: str, machine: str):
+        for stack in stacks(plan_of(sweep, machine)):
             if len(stack) > 1:
                 largest = max((shape(t) for t in stack), key=lambda s: s.p)
                 for t in stack:

@@ -1,12 +1,14 @@
 """Read the page, or one section of it, as tests need it: scripts, numbers, table cells and visible
 text."""
 
+import json
 from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from reports.evidence import read_evidence
-from reports.law import fit_all
+from reports.law import fit_evidence
 from reports.sections.section import Section
 
 
@@ -14,7 +16,11 @@ def section_of(part: ModuleType, store: Path) -> Section | None:
     """Return what a module of `reports.sections` makes of the store: a fifth of the time that the
     whole page takes."""
     evidence = read_evidence(store)
-    return part.section(evidence, fit_all(evidence.trials))
+    return part.section(evidence, fit_evidence(evidence))
+
+
+HIDDEN = ("script", "style", "title", "svg")
+"""Elements whose text is no prose."""
 
 
 class Page(HTMLParser):
@@ -30,10 +36,12 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         a = dict(attrs)
-        self.links += [v for k, v in attrs if k in ("src", "href", "action", "srcset")]
+        loaded = ("src", "href", "action", "srcset") if tag != "a" else ()
+        targets = [v for k, v in attrs if k in loaded]
+        self.links += [target for target in targets if target and not target.startswith("#")]
         if tag == "script":
             self._script = a.get("data-key") or a.get("id") or "code"
-        self._hidden += tag in ("script", "style", "title")
+        self._hidden += tag in HIDDEN
         if tag == "data":
             self._data = (a["data-key"], a["value"])
         if tag == "tr":
@@ -42,7 +50,7 @@ class Page(HTMLParser):
             self._column = a.get("data-column")
 
     def handle_endtag(self, tag):
-        self._hidden -= tag in ("script", "style", "title")
+        self._hidden -= tag in HIDDEN
         if tag == "script":
             self._script = None
         if tag == "td":
@@ -58,6 +66,23 @@ class Page(HTMLParser):
             self.cells[self._trial, self._column] = data
         elif not self._hidden:
             self.text.append(data)
+
+    def ledger(self) -> dict[str, dict[str, Any]]:
+        """Return the ledger by key, each entry with the ids of its trials."""
+        kept = json.loads(self.scripts["ledger"])
+        sets = [
+            [
+                trial
+                for part in text.split(",")
+                for first, _, last in [part.partition("-")]
+                for trial in kept["trials"][int(first) : int(last or first) + 1]
+            ]
+            for text in kept["sets"]
+        ]
+        return {
+            n["key"]: {**n, "trials": [] if n["set"] is None else sets[n["set"]]}
+            for n in kept["numbers"]
+        }
 
     def prose(self) -> str:
         """Return the visible text with single spaces."""

@@ -87,8 +87,9 @@ def shapes() -> list[Shape]:
     wanted += [(n, 128, p) for n in (256, 512, 1024, 2048) for p in (2048, 2 * n)]
     shallow = [Shape(n, d, width_of(p, d), 1) for n, d, p in wanted]
 
-    depth = [(64, 127, 1), (64, 253, 1), (64, 64, 2), (64, 100, 2), (128, 255, 1), (128, 128, 2)]
-    beside = [Shape(512, d, width, layers) for d, width, layers in depth]
+    one_layer = [(64, 48, 1), (64, 127, 1), (64, 253, 1), (128, 255, 1)]
+    two_layers = [(64, 32, 2), (64, 64, 2), (64, 100, 2), (128, 128, 2)]
+    beside = [Shape(512, d, width, layers) for d, width, layers in one_layer + two_layers]
     return list(dict.fromkeys([*shallow, *beside]))
 
 

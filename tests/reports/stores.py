@@ -86,6 +86,7 @@ def row(
         "radius_ceiling_points": n,
         "isoperimetry_c": 0.7,
         "isoperimetry_c_variance": 0.3,
+        "isoperimetry_c_within": 0.6,
         "d_points": n,
         "d_participation": 0.5 * d,
         "d_participation_spread": 0.01 * d,

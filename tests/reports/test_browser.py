@@ -1,5 +1,6 @@
-"""The report in a real browser, wide and narrow: charts are drawn (folded ones when opened), axes
-can be chosen, and there is no error and no request.
+"""The report in a real browser, wide and narrow: charts show one drawing each and fit the page,
+drawings can be chosen, marks answer the pointer and the keyboard, charts can be saved, and there is
+no error and no request.
 
 Run alone: python -m pytest tests/reports/test_browser.py
 """
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.page import write_report
+from reports.command import make_report
 from tests.reports.stores import failed, make_store, png, power_law
 
 CHROMIUM = (
@@ -35,31 +36,68 @@ FRAME = """<body style="margin:0">
 <script>
 const frame = document.getElementById("f"), wait = ms => new Promise(done => setTimeout(done, ms));
 frame.onload = async () => {{
-  await wait(2500);
   const d = frame.contentDocument, w = frame.contentWindow;
-  const drawn = () =>
-    [...d.querySelectorAll(".chart")].filter(c => c.querySelector(".main-svg")).length;
-  const inside = ".scroll, pre, svg, .js-plotly-plot, script, details:not(.folded)";
+  const inside = ".scroll, pre, svg, script, details:not(.folded)";
   const tooWide = () => [...d.querySelectorAll("body *")].filter(e => !e.closest(inside)
     && e.getBoundingClientRect().right > {width} + 1).map(e => e.outerHTML.slice(0, 80));
-  const initial = {{first: drawn(), points: d.querySelectorAll(".point").length, wide: tooWide()}};
+  const shown = () => [...d.querySelectorAll(".chart-figure:not(#chart-slopes) .variant svg")]
+    .map(e => e.getBoundingClientRect().width).filter(width => width > 0);
+  const figures = [...d.querySelectorAll(".chart-figure:not(#chart-slopes)")]
+    .map(f => Boolean(f.closest(".folded")));
+  const wide = tooWide();
   for (const folded of d.querySelectorAll("details")) folded.open = true;
-  await wait(2500);
-  const folded_charts = [...d.querySelectorAll(".folded .chart .main-svg")];
-  const shown = folded_charts.map(e => e.getBoundingClientRect().width);
-  const select = d.querySelector("#choice-law select"), law = d.getElementById("chart-law");
-  const before = [law.data[0].x[0], law.layout.xaxis.title.text];
-  select.value = "2";
-  select.dispatchEvent(new Event("change"));
-  await wait(500);
-  const after = [law.data[0].x[0], law.layout.xaxis.title.text];
-  const hover = law.data[0].customdata[0].length;
+  const opened = tooWide(), drawn = shown();
+
+  const law = d.getElementById("chart-law"), title = () => [...law.querySelectorAll(".variant")]
+    .filter(v => v.offsetWidth).map(v => v.querySelector("svg").getAttribute("aria-label"));
+  const before = title();
+  law.querySelectorAll("input")[2].click();
+  const after = title();
+  const chosen = [...d.querySelectorAll("[data-switch=d]:checked")].map(e => e.dataset.value);
+  const address = w.location.hash;
+
+  const number = d.querySelector("dd data[tabindex='0']"), note = d.querySelector(".explanation");
+  number.focus();
+  const explained = [note.hidden, note.textContent];
+  number.dispatchEvent(new w.KeyboardEvent("keydown", {{key: "ArrowRight", bubbles: true}}));
+  explained.push(note.textContent);
+  number.blur();
+
+  d.getElementById("term-stability").closest("details").open = false;
+  w.location.hash = "#term-stability";
+  await wait(100);
+  const unfolded = d.getElementById("term-stability").closest("details").open;
+
+  const variant = [...law.querySelectorAll(".variant")].find(v => v.offsetWidth);
+  const tip = d.querySelector(".chart-tip"), picked = law.querySelector(".picked");
+  const press = key => variant.dispatchEvent(new w.KeyboardEvent("keydown", {{key}}));
+  variant.focus();
+  press("ArrowRight");
+  const keyed = [tip.hidden, tip.textContent, d.querySelectorAll("use.near").length];
+  press("ArrowRight");
+  const next = tip.textContent;
+  press("Enter");
+  await wait(100);
+  const copied = picked.textContent;
+  press("Escape");
+  const mark = variant.querySelector("[data-marks] use").getBoundingClientRect();
+  const at = {{clientX: (mark.left + mark.right) / 2, clientY: (mark.top + mark.bottom) / 2}};
+  const gone = tip.hidden;
+  variant.querySelector("svg").dispatchEvent(new w.PointerEvent("pointermove", at));
+  const hovered = [tip.hidden, tip.textContent];
+
+  const saved = [];
+  w.URL.createObjectURL = blob => {{ saved.push(blob.text()); return "#"; }};
+  law.querySelector("[data-save=csv]").click();
+  law.querySelector("[data-save=svg]").click();
+  const [csv, svg] = await Promise.all(saved);
+
   const loaded = w.performance.getEntriesByType("resource").map(r => r.name);
   const requests = loaded.filter(n => !n.startsWith("data:") && !n.startsWith("blob:"));
   const images = [...d.images].map(i => i.naturalWidth), scroll = d.scrollingElement.scrollWidth;
-  const buttons = [...d.querySelectorAll(".modebar-btn")].map(b => b.dataset.title);
-  document.getElementById("result").textContent = JSON.stringify({{...initial, scroll,
-    drawn: drawn(), shown, images, opened: tooWide(), before, after, hover, requests, buttons}});
+  document.getElementById("result").textContent = JSON.stringify({{wide, figures, opened, drawn,
+    scroll, before, after, chosen, address, explained, unfolded,
+    keyed, next, copied, gone, hovered, csv, svg, requests, images}});
 }};
 frame.src = "{source}";
 </script>"""
@@ -82,7 +120,7 @@ def report(tmp_path_factory) -> Path:
     store = make_store(folder / "store", rows)
     (store / "_pictures").mkdir()
     (store / rows[0]["pictures_file"]).write_bytes(png(264, 84))
-    write_report(store, folder / "report.html")
+    make_report([str(store)], folder / "report.html")
     return folder / "report.html"
 
 
@@ -110,19 +148,29 @@ def test_the_report_opens(report, tmp_path, width):
     assert result is not None, done.stderr[-2000:]
 
     seen = json.loads(html.unescape(result[1]))
-    assert seen["first"] == 7 and seen["points"] > 72
-    assert (
-        seen["drawn"] == 14
-        and len(seen["shown"]) >= 7
-        and min(seen["shown"]) > 0.7 * min(width, 1080)
-    )
+    # one drawing of every chart, in folds or not, each inside the page
+    assert len(seen["drawn"]) == len(seen["figures"]) == 14 and seen["figures"].count(True) == 6
+    assert min(seen["drawn"]) > 0.7 * min(width, 720) and max(seen["drawn"]) <= 720
     assert seen["scroll"] <= width and seen["wide"] == [] and seen["opened"] == []
-    assert seen["images"] == [264] and seen["hover"] == 4
-    assert (
-        seen["after"][0] == pytest.approx(seen["before"][0] / 0.4)
-        and "TwoNN" in seen["after"][1]
-        and "ambient" in seen["before"][1]
+    assert seen["images"] == [264]
+
+    (before,), (after,) = seen["before"], seen["after"]
+    assert "ambient" in before and "TwoNN" in after
+    assert len(seen["chosen"]) > 1 and set(seen["chosen"]) == {"twonn"}
+    assert seen["address"] == "#&d=twonn" and seen["unfolded"]
+    assert not seen["explained"][0] and len(set(seen["explained"][1:])) == 2
+
+    hidden, told, near = seen["keyed"]
+    assert not hidden and near == 1 and seen["next"] != told and seen["gone"]
+    assert "trial " in told and "stability S, data units" in told
+    assert "unilaw run " in seen["copied"] and " --trial " in seen["copied"]
+    assert not seen["hovered"][0] and "trial " in seen["hovered"][1]
+
+    header, *lines = seen["csv"].split("\r\n")[:-1]
+    assert header == (
+        'series,filled,"p / (n·d), d by TwoNN","stability S, data units (upper estimate)",trial'
     )
+    assert len(lines) == 72 and all(line.count(",") >= 4 for line in lines)
+    assert seen["svg"].startswith("<svg") and "var(" not in seen["svg"]
     assert seen["requests"] == []
-    assert seen["buttons"] and not [b for b in seen["buttons"] if re.search("hare|loud|pload", b)]
     assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]

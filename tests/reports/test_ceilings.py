@@ -8,9 +8,9 @@ import math
 import pytest
 
 from reports.ceilings import cells_beside_ceilings, radius_ceiling, stability_ceiling
-from reports.claims import check_claims
+from reports.claims import bound
 from reports.evidence import read_evidence
-from reports.law import fit_all
+from tests.reports.fits_on_demand import fits_on_demand
 from tests.reports.stores import make_store, row
 
 
@@ -53,5 +53,5 @@ def test_c2a_asks_whether_anything_lies_above_the_ceiling(tmp_path, changes, exp
     evidence = read_evidence(make_store(tmp_path / "s", [row(**made)]))
     cells = cells_beside_ceilings(evidence.trials)
     assert len(cells) == 1 and cells["c"].eq(1).all()
-    claim = check_claims(evidence, fit_all(evidence.trials))[1]
-    assert claim.statement.key == "C2a" and claim.verdict == expected
+    verdict, _ = bound.check(evidence, fits_on_demand(evidence.trials))
+    assert bound.STATEMENT.key == "C2a" and verdict == expected

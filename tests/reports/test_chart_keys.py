@@ -3,16 +3,16 @@
 Run alone: python -m pytest tests/reports/test_chart_keys.py
 """
 
-import plotly.graph_objects as go
 import pytest
 from markupsafe import Markup
 
+from reports.charts.chart import Chart
 from reports.page import charts_by_key
 from reports.sections.section import Section
 
 
 def section(name: str, *keys: str) -> Section:
-    return Section(name, name, Markup(""), figures={key: go.Figure() for key in keys})
+    return Section(name, name, Markup(""), figures={key: Chart(key, ()) for key in keys})
 
 
 def test_a_key_that_two_sections_use_is_an_error():

@@ -21,7 +21,7 @@ from tests.reports.stores import corruption, make_store, row
 def test_a_sweeps_files_are_named_once_and_not_for_every_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """A stem is a hash of all the sweep's trials."""
+    """A stem is a hash of all the sweep's trials, wanted where two sweeps share a name."""
     stem = SweepRecord.stem.fget
     asked = []
 
@@ -30,10 +30,12 @@ def test_a_sweeps_files_are_named_once_and_not_for_every_row(
         return stem(sweep)  # pyright: ignore[reportOptionalCall]
 
     folder = make_store(tmp_path / "store", [row(p) for p in range(10, 60)])
+    other = SweepRecord(name="made", text="other", task_source=None, trials={"0" * 16: "sphere"})
+    Store.open(folder).put_sweep(other)
     evidence = read_evidence(folder)
     monkeypatch.setattr(SweepRecord, "stem", property(counted))
-    texts = trial_texts(evidence)
-    assert len(texts) == 50 and asked == ["made"]
+    texts = trial_texts(evidence, set(evidence.trials["trial_id"]))
+    assert len(texts.trials) == 50 and asked == ["made", "made"]
 
 
 def test_a_trial_is_run_again_from_the_first_sweep_that_asked_for_it(tmp_path: Path):
@@ -46,17 +48,17 @@ def test_a_trial_is_run_again_from_the_first_sweep_that_asked_for_it(tmp_path: P
     ]
     for record in records:
         Store.open(folder).put_sweep(record)
-    texts = trial_texts(read_evidence(folder))
-    first, second = (record.stem for record in records)
+    texts = trial_texts(read_evidence(folder), set(ids))
 
-    assert texts[ids[0]][-1] == (
-        f"unilaw run &#x27;{folder}/{first}.yaml&#x27; --trial {ids[0]} --store rerun"
+    def command(trial: str) -> str:
+        before, after = texts.commands[texts.trials[trial][-1]]
+        return before + trial + after
+
+    assert command(ids[0]) == f"unilaw run one.yaml --trial {ids[0]} --store rerun"
+    assert command(ids[1]) == (
+        f"unilaw run two.yaml --trial {ids[1]} --store rerun --task-file two.py"
     )
-    assert texts[ids[1]][-1] == (
-        f"unilaw run &#x27;{folder}/{second}.yaml&#x27; --trial {ids[1]} --store rerun"
-        f" --task-file &#x27;{folder}/{second}.py&#x27;"
-    )
-    assert texts[ids[2]][-1] == "its sweep file is not in the store"
+    assert texts.trials[ids[2]][-1] == -1
 
 
 # Lists of structs

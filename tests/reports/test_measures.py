@@ -94,6 +94,7 @@ def test_a_kind_uses_one_estimate_throughout(tmp_path):
     assert found["lip_mean"].tolist() == pytest.approx([1.5, 2.0, 2.5])
 
 
+@pytest.mark.slow
 def test_rows_of_an_older_schema_have_every_column_and_no_value(tmp_path):
     found = derived(tmp_path, *of_schema_2([row(1), row(2)]))
     for measure in MEASURES:

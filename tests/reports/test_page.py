@@ -12,8 +12,9 @@ import pytest
 
 from harness.errors import UserError
 from harness.store.store import Store, SweepRecord
+from reports.command import make_report
 from reports.evidence import read_evidence
-from reports.page import render, write_report
+from reports.page import render
 from tests.reports.language_rows import language_row, pretrained_row, text_row
 from tests.reports.ledger import GROUPS, group_of
 from tests.reports.page_reader import Page
@@ -24,7 +25,7 @@ from tests.reports.stores import failed, make_store, power_law, row
 @pytest.mark.slow
 def test_every_number_in_the_prose_is_in_the_ledger_and_some_section_recomputes_it(rich):
     page, _ = rich
-    ledger = {n["key"]: n for n in json.loads(page.scripts["ledger"])}
+    ledger = page.ledger()
     assert len(page.data) > 60
     for key, value, _ in page.data:
         assert key in ledger and (ledger[key]["value"] == float(value)), key
@@ -63,8 +64,10 @@ def test_small_stores_give_a_correct_page(tmp_path, rows):
     prose = " ".join(" ".join(page.text).split())
     counts = {key: float(value) for key, value, _ in page.data}
     assert counts["count:ok"] == sum(r["status"] == "ok" for r in rows)
-    assert counts["count:failed"] == sum(r["status"] == "failed" for r in rows)
-    assert "nan" not in prose.lower().split() and "not tested here" in prose or len(rows) > 4
+    assert counts.get("count:failed", 0) == sum(r["status"] == "failed" for r in rows)
+    assert "nan" not in prose.lower().split()
+    silent = ("No answer for", "nothing to fit", "the law's order is not tested here")
+    assert any(words in prose for words in silent) or len(rows) > 4
     for key, text in page.scripts.items():
         if key != "code":
             json.loads(text)
@@ -91,30 +94,26 @@ def test_whatever_a_user_can_name_is_escaped(tmp_path):
     )
     html = render(read_evidence(folder))
 
-    assert "<script>alert" not in html and "<img" not in html.replace(plotly_source(), "")
+    assert "<script>alert" not in html and "<img" not in html
     assert HOSTILE not in html
-    texts = " ".join(json.loads(Page(html).scripts["trial-texts"])[rows[0]["trial_id"]])
-    assert "<script" not in texts and "&lt;script&gt;" in texts
-
-
-def plotly_source() -> str:
-    from plotly.offline import get_plotlyjs
-
-    return get_plotlyjs()
+    # The script of the page writes the texts of a trial as text, never as HTML.
+    texts = json.loads(Page(html).scripts["trial-texts"])["trials"][rows[0]["trial_id"]]
+    assert HOSTILE in texts[0]
+    assert "innerHTML" not in html and "insertAdjacentHTML" not in html
 
 
 @pytest.mark.slow
 def test_the_page_asks_the_network_for_nothing(rich):
     page, _ = rich
-    assert page.links == []
+    assert [link for link in page.links if not link.startswith("data:image/png;")] == []
 
 
 @pytest.mark.slow
 def test_the_report_needs_neither_torch_nor_ray(tmp_path):
     folder = make_store(tmp_path / "store", power_law(0.2))
     code = (
-        "import sys; from pathlib import Path; from reports.page import write_report; "
-        f"write_report(Path({str(folder)!r}), Path({str(tmp_path / 'r.html')!r})); "
+        "import sys; from pathlib import Path; from reports.command import make_report; "
+        f"make_report([{str(folder)!r}], Path({str(tmp_path / 'r.html')!r})); "
         "print([m for m in ('torch', 'ray', 'transformers', 'datasets') if m in sys.modules])"
     )
     done = subprocess.run(
@@ -128,5 +127,5 @@ def test_a_report_that_cannot_be_written_says_so_and_leaves_nothing(tmp_path):
     folder = make_store(tmp_path / "store", [row()])
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
-        write_report(folder, tmp_path / "file" / "r.html")
+        make_report([str(folder)], tmp_path / "file" / "r.html")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "store"]

@@ -10,7 +10,7 @@ import pytest
 
 from harness.store import whole_file
 from harness.store.whole_file import write_whole
-from reports.page import write_report
+from reports.command import make_report
 from tests.reports.stores import make_store, row
 
 
@@ -23,7 +23,7 @@ def test_a_report_follows_no_planted_link(tmp_path: Path):
         (store / name).symlink_to(victim)
 
     (store / "page.html").symlink_to(victim)  # replaced, not followed
-    write_report(store, store / "page.html")
+    make_report([str(store)], store / "page.html")
     assert victim.read_text() == "mine"
     assert not (store / "page.html").is_symlink()
     assert [p.name for p in store.glob("_tmp-*")] == ["_tmp-page.html"]

@@ -9,12 +9,40 @@ import pytest
 
 from harness.store import provenance
 from harness.store.rules import RULES
+from reports import frontier, frontier_answer, verdicts
+from reports.fits import collapse, forms, shapes
 from reports.rules import rules_hash, rules_sentence
 
 
 def test_the_version_stands_for_the_rules_as_they_are():
     """Whoever changes a rule gives it the next version, its date, and this hash."""
     assert rules_hash() == RULES.hash
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "other"),
+    [
+        (verdicts, "NARROW", 0.2),
+        (verdicts, "RULE", "another rule"),
+        (forms, "RULE", "another rule"),
+        (shapes, "SIZES_EACH_SIDE", 1),
+        (frontier_answer, "RULE", "another rule"),
+        (frontier_answer, "STEADY", 0.3),
+        (frontier_answer, "VERDICTS", ("always attained",)),
+        (frontier, "SHARE", 0.9),
+        (collapse, "TESTS", 1),
+    ],
+)
+def test_another_rule_is_another_hash(monkeypatch, module, name, other):
+    monkeypatch.setattr(module, name, other)
+    assert rules_hash() != RULES.hash
+
+
+def test_every_verdict_on_a_frontier_is_among_the_rules():
+    stated = {v for k, v in vars(frontier_answer).items() if k.isupper() and isinstance(v, str)}
+    variables = {frontier_answer.BY_LAW, frontier_answer.BY_SAMPLES, frontier_answer.BY_NEURONS}
+    others = variables | {frontier_answer.RULE, frontier_answer.CANNOT_TELL}
+    assert stated - others == set(frontier_answer.VERDICTS)
 
 
 def test_every_row_names_the_rules_of_its_time():

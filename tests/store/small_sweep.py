@@ -14,6 +14,7 @@ from tests.conftest import UNILAW
 SWEEP = """
 name: small
 seeds: [0, 1]
+limits: {measure_points: 16}
 tasks:
   - task: sphere
     fixed: {n: 32, d: 4, max_epochs: 20}

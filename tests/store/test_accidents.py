@@ -71,7 +71,7 @@ def test_a_torn_file_is_named_left_out_and_set_aside(store: Store, kept: float):
     assert sentence.startswith(f"{torn.name}: is torn") and "_set_aside" in sentence
     assert store.read().problems == [] and store.set_torn_aside() == []
     assert pd.read_parquet(Path(store.where))["trial_id"].tolist() == ["good"]
-    assert (Path(store.where) / "_set_aside" / torn.name).exists(), "moved, not deleted"
+    assert (Path(store.where) / "_set_aside" / f"{torn.name}.torn").exists(), "moved, not deleted"
 
 
 @pytest.mark.slow

@@ -105,7 +105,7 @@ def test_a_torn_object_is_named_and_set_aside(bucket: BucketServer):
     (problem,) = store.read().problems
     assert problem.startswith("part-torn.parquet: is torn")
     (sentence,) = store.set_torn_aside()
-    assert "moved to s3://bucket/rows/_set_aside/part-torn.parquet" in sentence
+    assert "moved to s3://bucket/rows/_set_aside/part-torn.parquet.torn" in sentence
     assert store.read().problems == [] and len(pd.read_parquet(bucket.uri("rows"))) == 2
 
 

@@ -105,7 +105,7 @@ def test_a_server_that_stays_down_ends_the_run_in_one_sentence_and_the_same_comm
 ):
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
     bucket_module.file_system.cache_clear()
-    (here / "small.yaml").write_text(SWEEP + "limits: {weights_mb: 0.0001}\n")
+    (here / "small.yaml").write_text(SWEEP.replace("limits: {", "limits: {weights_mb: 0.0001, "))
     command = ("run", "small.yaml", "--inline", "--store", bucket.uri("rows"))
 
     row_files: list[str] = []

@@ -27,7 +27,7 @@ from tests.store.rows import FAILED, Crash, full_row, names, ran, record, row
 @pytest.mark.slow
 def test_compact_keeps_every_attempt_weights_sweeps_and_runs(store: Store, tmp_path: Path):
     store.append([row("a", **FAILED)])
-    store.append([row("a", attempt=2), full_row("b")])
+    store.append([row("a", attempt=2), {**full_row("b"), "measured_at": None}])
     store.append([row("c", noise_radii=[])])
     store.put_weights("a", b"weights")
     store.put_pictures("a", b"picture")

@@ -43,6 +43,14 @@ VIEWS = {
         [row(p=1, measures_version=2), row(p=2, finished_at=at(9))],
         1,
     ),
+    "the row measured again wins over its own, whose clock was a day ahead": (
+        [row(p=1, measurement=0, finished_at=at(24 * 60)), row(p=2, measurement=1)],
+        2,
+    ),
+    "so it does over a row from before measurements were counted": (
+        [row(p=1, finished_at=at(24 * 60)), row(p=2, measurement=1)],
+        2,
+    ),
     "the newest failure stands when none is ok": (
         [row(p=1, **FAILED), row(p=2, attempt=2, finished_at=at(1), **FAILED)],
         2,

@@ -10,7 +10,8 @@ import pytest
 from harness.errors import UserError
 from harness.store.disk import Disk
 from harness.store.store import Store
-from reports.page import write_report
+from reports.command import make_report
+from tests.reports.stores import make_store, row
 
 
 def refused(where: Path | str) -> str:
@@ -45,12 +46,13 @@ def test_a_link_to_nothing(tmp_path: Path):
 def test_a_store_that_cannot_be_written_can_be_reported_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    store = Store.create(tmp_path / "rows")
+    store = make_store(tmp_path / "rows", [row()])
 
     def read_only(*_: object):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Disk, "_put", read_only)
     with pytest.raises(UserError, match=r"Permission denied; write .* with -o FILE.html$"):
-        write_report(str(store))
-    assert write_report(str(store), tmp_path / "report.html") == str(tmp_path / "report.html")
+        make_report([str(store)])
+    written = make_report([str(store)], tmp_path / "report.html")
+    assert written == f"report: {tmp_path / 'report.html'}"

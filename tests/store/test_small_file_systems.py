@@ -59,6 +59,7 @@ for number, options in enumerate(sys.argv[1:]):
         "code": code,
         "said": said.getvalue(),
         "ok": int((rows["status"] == "ok").sum()),
+        "ray": bool(rows["ray_version"].notna().any()),
         "named": sorted(rows["weights_file"].dropna()),
         "kept": sorted(f"_weights/{path.name}" for path in weights),
     }
@@ -91,6 +92,7 @@ def test_rows_come_before_weights(options: str, runs: dict[str, dict[str, Any]])
     found = runs[options]
     assert found["code"] == 0, found["said"]
     assert found["ok"] == TRIALS
+    assert not found["ray"], "inline needs no Ray"
     assert found["named"] == found["kept"], "no row without its file, no file without its row"
     assert len(found["kept"]) < TRIALS
     assert "their rows are kept" in found["said"] or "its row is kept" in found["said"]

@@ -132,7 +132,7 @@ def test_a_gpu_that_is_not_there_is_said_and_not_replaced(folder, unilaw_here):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_errors_stay_one_sentence_behind_a_symlink(tmp_path, environment):
     """The package reached by another path than its own: it must not be imported twice."""
     import subprocess

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError
-from harness.sweeps.registry import BUILT_IN, TaskRef, find, installed, load, load_samples, refs_in
+from harness.sweeps.installed import BUILT_IN, installed
+from harness.sweeps.registry import TaskRef, find, load, load_samples, refs_in
 from harness.task import BaseTask, Config
 from tasks.sphere import Sphere
 

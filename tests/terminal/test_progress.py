@@ -1,5 +1,5 @@
-"""Progress as plain lines where there is no terminal, and a bar that is taken down where there
-is one.
+"""Progress as plain lines where there is no terminal, and a bar of one line that is taken down
+where there is one.
 
 Run alone: python -m pytest tests/terminal/test_progress.py
 """
@@ -10,26 +10,29 @@ import pytest
 from rich.console import Console
 
 from harness.sweeps.sweep import parse_sweep
+from harness.sweeps.trial import Batch
 from harness.terminal.progress import Progress
 
 TRIALS = parse_sweep("name: a\nseeds: [0, 1, 2]\ntasks:\n  - task: sphere\n", "sweep.yaml").trials
 THREE = {TRIALS[0].trial_id: 8.0, TRIALS[1].trial_id: 1.0, TRIALS[2].trial_id: 1.0}
+BATCHES = [Batch(((TRIALS[0],),)), Batch((tuple(TRIALS[1:]),))]
+PLANNED = [[trial.trial_id for trial in batch.trials] for batch in BATCHES]
 
 
 def progress(terminal: bool = False) -> tuple[Progress, io.StringIO]:
     stream = io.StringIO()
-    return (
-        Progress(
-            Console(
-                file=stream,
-                force_terminal=terminal,
-                width=100,
-                soft_wrap=not terminal,
-                highlight=False,
-            )
-        ),
-        stream,
+    console = Console(
+        file=stream, force_terminal=terminal, width=100, soft_wrap=not terminal, highlight=False
     )
+    return Progress(console), stream
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return a clock whose first entry is the time."""
+    now = [0.0]
+    monkeypatch.setattr("harness.terminal.progress.time.monotonic", lambda: now[0])
+    return now
 
 
 @pytest.mark.parametrize(
@@ -42,13 +45,14 @@ def progress(terminal: bool = False) -> tuple[Progress, io.StringIO]:
 )
 def test_the_first_line(finished: int, given_up: int, notes: str):
     shown, stream = progress()
-    shown.start(THREE, finished, given_up, batches=2, forecast=12.7)
+    shown.start(THREE, finished, given_up, PLANNED, forecast=12.7)
     assert stream.getvalue() == f"3 trials to run in 2 batches, about 13 s on this machine{notes}\n"
 
 
-def test_failures_are_told_at_once_and_sums_at_the_end():
+def test_failures_are_told_at_once_and_sums_at_the_end(clock: list[float]):
     shown, stream = progress()
-    shown.start(THREE, 0, 0, batches=2, forecast=1.0)
+    shown.start(THREE, 0, 0, PLANNED, forecast=1.0)
+    clock[0] = 200.0
     shown.advance(TRIALS[0], None, None)
     shown.advance(TRIALS[1], "nan", "the loss is [bold]nan[/bold]")
     shown.advance(TRIALS[2], None, None)
@@ -56,56 +60,85 @@ def test_failures_are_told_at_once_and_sums_at_the_end():
     assert lines[1] == f"{TRIALS[1].trial_id} sphere: nan: the loss is [bold]nan[/bold]", (
         "never read as markup"
     )
-    assert lines[2].startswith("[3/3] ok 2 · failed 1 · ")
+    assert lines[2] == "2 done · 1 failed · all 3 over after 3 min"
     assert len(lines) == 3, "no line per trial"
 
 
-def test_time_left_is_by_work_and_not_by_trials(monkeypatch: pytest.MonkeyPatch):
-    """The first trial to end was the longest: at 0.01 trials a second the other two would be
-    another 200 s."""
-    clock = [0.0]
-    monkeypatch.setattr("harness.terminal.progress.time.monotonic", lambda: clock[0])
-    shown, stream = progress()
-    shown.start(THREE, 0, 0, batches=3, forecast=100.0)
-    clock[0] = 80.0
-    shown.advance(TRIALS[0], None, None)
-    assert stream.getvalue().splitlines()[-1] == "[1/3] ok 1 · failed 0 · 0.01 trials/s · 20 s left"
+def test_the_line_says_what_runs_and_what_is_left(clock: list[float]):
+    shown, _ = progress()
+    shown.start(THREE, 0, 0, PLANNED, forecast=30.0, expected_factor=1.0, at_a_time=2)
+    assert shown.line() == "0 done · 3 waiting · starting, about 30 s left"
+    clock[0] = 40.0
+    assert shown.line() == "0 done · 3 waiting · starting", "and nothing that nobody knows"
 
-
-@pytest.mark.parametrize(("forecast", "left"), [(100.0, 98), (None, 490), (5.0, 10)])
-def test_a_first_trial_that_is_little_of_the_work_does_not_say_hours(
-    forecast: float | None, left: int, monkeypatch: pytest.MonkeyPatch
-):
-    clock = [0.0]
-    monkeypatch.setattr("harness.terminal.progress.time.monotonic", lambda: clock[0])
-    shown, stream = progress()
-    shown.start(
-        {TRIALS[0].trial_id: 2.0, TRIALS[1].trial_id: 49.0, TRIALS[2].trial_id: 49.0},
-        0,
-        0,
-        batches=3,
-        forecast=forecast,
+    shown.begin(BATCHES[0])
+    assert shown.line() == "0 done · 1 running · 2 waiting · about 8 s left"
+    clock[0] = 140.0
+    assert shown.line().endswith(" · about 24 s left"), (
+        "the first batch takes twelve times as long as it should, and so may the second"
     )
-    clock[0] = 10.0
+
+    shown.end(BATCHES[0])
+    shown.advance(TRIALS[0], "bug", "oops")
+    shown.begin(BATCHES[1])
+    assert shown.line().startswith("0 done · 1 failed · 2 running · 0 waiting · about ")
+
+
+def test_plain_lines_come_with_the_next_batch_and_not_within_ten_seconds(clock: list[float]):
+    shown, stream = progress()
+    shown.start(THREE, 0, 0, PLANNED, forecast=30.0, expected_factor=1.0)
+    shown.begin(BATCHES[0])
+    clock[0] = 8.0
+    shown.end(BATCHES[0])
     shown.advance(TRIALS[0], None, None)
-    assert stream.getvalue().splitlines()[-1].endswith(f" · {left} s left")
+    assert len(stream.getvalue().splitlines()) == 1
+    clock[0] = 12.0
+    shown.begin(BATCHES[1])
+    assert stream.getvalue().splitlines()[1:] == ["1 done · 2 running · 0 waiting · about 2 s left"]
+
+
+def test_measuring_again_knows_no_time_until_a_batch_has_ended(clock: list[float]):
+    shown, _ = progress()
+    shown.start(dict.fromkeys(THREE, 1.0), 0, 0, PLANNED, forecast=None)
+    shown.begin(BATCHES[0])
+    clock[0] = 50.0
+    assert shown.line() == "0 done · 1 running · 2 waiting · time left unknown"
+    shown.end(BATCHES[0])
+    shown.advance(TRIALS[0], None, None)
+    assert shown.line() == "1 done · 2 waiting · about 2 min left"
 
 
 def test_a_terminal_gets_a_bar_that_goes_away():
     shown, stream = progress(terminal=True)
-    shown.start({t.trial_id: 0.0 for t in TRIALS[:2]}, 0, 0, batches=1, forecast=1.0)
+    shown.start({t.trial_id: 0.0 for t in TRIALS[:2]}, 0, 0, PLANNED[:1], forecast=1.0)
     shown.advance(TRIALS[0], None, None)
     shown.advance(TRIALS[1], "bug", "oops")
     shown.stop()
     shown.stop()
-    assert "2/2" in stream.getvalue() and "failed 1" in stream.getvalue()
+    assert "1 done · 1 failed · all 2 over" in stream.getvalue()
     assert shown.bar is None
 
 
 def test_nothing_to_run_shows_no_bar():
     shown, stream = progress(terminal=True)
-    shown.start({}, 5, 0, batches=0, forecast=0.0)
+    shown.start({}, 5, 0, [], forecast=0.0)
     assert shown.bar is None
     assert stream.getvalue() == "0 trials to run, 5 finished before\n", (
         "without a forecast of nothing"
     )
+
+
+def test_a_terminal_shows_at_once_what_is_loading_and_the_next_line_replaces_it():
+    shown, stream = progress(terminal=True)
+    shown.loading("reading small.yaml")
+    assert stream.getvalue() == "reading small.yaml …\r"
+    shown.say("3 trials")
+    assert stream.getvalue() == "reading small.yaml …\r\x1b[2K3 trials\n"
+
+    shown.loading("reading small.yaml")
+    shown.stop()
+    assert stream.getvalue().endswith("…\r\x1b[2K")
+
+    shown, stream = progress()
+    shown.loading("reading small.yaml")
+    assert stream.getvalue() == ""

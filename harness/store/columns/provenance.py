@@ -5,6 +5,13 @@ from harness.store.column import BOOL, F64, I32, STR, TIME, Column
 PROVENANCE: tuple[Column, ...] = (
     Column("data_hash", STR, "", "SHA-256 of the tensors trained and tested on"),
     Column(
+        "data_note",
+        STR,
+        "",
+        "what is doubtful about the data: that the task drew them from a generator that the whole"
+        " process shares, and not from the trial's seed; null otherwise",
+    ),
+    Column(
         "unilaw_version",
         STR,
         "",
@@ -36,6 +43,13 @@ PROVENANCE: tuple[Column, ...] = (
     Column("started_at", TIME, "UTC", "when the attempt started"),
     Column("finished_at", TIME, "UTC", "when the driver wrote the row", required=True),
     Column("measures_version", I32, "", "version of the instruments", required=True),
+    Column(
+        "measurement",
+        I32,
+        "count",
+        "0 for what the trial measured itself, one more each time that `unilaw measure` measures it"
+        " again; null in rows of schema 8 and older",
+    ),
     Column(
         "measured_commit",
         STR,

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
+from reports.charts.chart import Chart
 from reports.evidence import Evidence
 from reports.fits.isoflop import budgets_of
 from reports.law import Fits
@@ -44,7 +44,7 @@ class Ladder(NamedTuple):
     moved: Sentence
     extrapolation: Sentence
     repeated: bool
-    figure: go.Figure
+    figure: Chart
 
     def numbers(self) -> list[Number]:
         sentences = [self.intro, self.moved, self.extrapolation]

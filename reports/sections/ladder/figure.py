@@ -1,144 +1,137 @@
-"""Draw a ladder: IsoFLOP curves with their minima, and the fitted form."""
+"""Describe a ladder: IsoFLOP curves with their minima, and the fitted form."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
-from reports.charts.axes import GRID
-from reports.charts.style import COLOURS, SYMBOLS, base_layout
+from reports.charts.chart import DASHED, STAR, Chart, Drawing, Line, Marks, Scale
+from reports.charts.style import COLOURS, QUIET, SHAPES
+from reports.charts.ticks import readable
 from reports.fits.isoflop import Budget
 from reports.fits.scaling import Scaling
+from reports.numbers import Sentence
 from reports.sections.ladder.convention import Convention
 
-XY = tuple[np.ndarray, np.ndarray]
-"""The x and y values of a trace under one choice."""
-HOVER = (
-    "<b>%{customdata[0]}</b><br>%{customdata[1]}<br>%{customdata[2]}<br>x %{x:.3g}, loss"
-    " %{y:.4g}<extra></extra>"
-)
+LOSS = Scale("held-out loss, nats per token", log=False)
+TOKENS = "tokens trained on"
 
 
-class Trials(NamedTuple):
-    """What the markers show: the held-out loss and id of every trial, and the choices of x, which
-    are N under each convention and tokens."""
-
-    loss: np.ndarray
-    ids: np.ndarray
-    choices: dict[str, np.ndarray]
-
-
-def isoflop_chart(rows: pd.DataFrame, conventions: list[Convention]) -> go.Figure:
+def isoflop_chart(rows: pd.DataFrame, conventions: list[Convention]) -> Chart:
     """Draw the loss of every trial, the parabola of each budget with its minimum, and the fitted
-    form at that compute."""
-    choices = {f"N, {convention.name}": convention.n for convention in conventions}
-    choices["tokens trained on"] = rows["tokens_seen"].to_numpy(float)
-    trials = Trials(rows["test_loss"].to_numpy(float), rows["trial_id"].to_numpy(), choices)
-    budgets = conventions[0].budgets
+    form at that compute: against N under each convention, and against tokens."""
+    drawings = [
+        _drawing(rows, convention, convention.n, f"N, {convention.name}", f"n{i}", conventions)
+        for i, convention in enumerate(conventions)
+    ]
+    tokens = rows["tokens_seen"].to_numpy(float)
+    drawings.append(_drawing(rows, conventions[0], tokens, TOKENS, "tokens", conventions))
+    return Chart("IsoFLOP curves", tuple(drawings), "convention")
 
-    figure = go.Figure()
-    for i in range(len(budgets)):
-        figure.add_traces(_budget_traces(i, trials, conventions))
 
+def _drawing(
+    rows: pd.DataFrame,
+    convention: Convention,
+    across: np.ndarray,
+    title: str,
+    value: str,
+    conventions: list[Convention],
+) -> Drawing:
+    """Return the drawing against `across` (trials,), the sizes or tokens of the trials.
+
+    A fitted form is drawn only where every convention has one, so that drawings compare.
+    """
+    loss = rows["test_loss"].to_numpy(float)
+    ids = rows["trial_id"].to_numpy()
+    against_tokens = value == "tokens"
+    formed = all(not isinstance(own.fit, str) for own in conventions)
+
+    marks, lines = [], []
     in_no_budget = np.ones(len(rows), bool)
-    for budget in budgets:
+    for i, budget in enumerate(convention.budgets):
+        colour = COLOURS[i % len(COLOURS)]
         in_no_budget &= ~budget.runs
+        name = f"{_flop(budget.compute)} FLOP"
+        shape = SHAPES[i % len(SHAPES)]
+        marks.append(_trials(name, across, loss, ids, budget.runs, colour, shape))
+        lines.append(_curve(budget, budget.at, against_tokens, Line((), (), colour)))
+        marks += _minimum(budget, against_tokens, colour)
+        if formed and not isinstance(convention.fit, str):
+            dashed = Line((), (), colour, DASHED, width=1)
+            form = _along(convention.fit, budget)
+            lines.append(_curve(budget, form, against_tokens, dashed))
     if in_no_budget.any():
-        marker = {"color": "#777", "symbol": "circle-open", "size": 8}
-        figure.add_trace(
-            _markers(trials, in_no_budget, marker=marker, name="in no budget of three sizes")
-        )
+        name = "in no budget of three sizes"
+        other = _trials(name, across, loss, ids, in_no_budget, QUIET, SHAPES[0])
+        marks.append(other._replace(filled=False))
 
-    grid = {**GRID, "exponentformat": "power"}
-    y_axis = {"title": {"text": "held-out loss, nats per token"}, **grid}
-    x_axes = {title: {"title": {"text": title}, "type": "log", **grid} for title in choices}
-    offered = [
-        {"label": title, "xaxis": x_axis, "yaxis": y_axis} for title, x_axis in x_axes.items()
-    ]
-    figure.layout = {
-        **base_layout(560),
-        "xaxis": offered[0]["xaxis"],
-        "yaxis": y_axis,
-        "meta": {"choices": offered},
-    }
-    return figure
-
-
-def _budget_traces(i: int, trials: Trials, conventions: list[Convention]) -> list[go.Scatter]:
-    """Return traces of the i-th budget: its trials, parabola, minimum and, where every convention
-    has a fit, the fitted form."""
-    budget = conventions[0].budgets[i]
-    colour = COLOURS[i % len(COLOURS)]
-    name = _flop(budget.compute)
-    legend = {"legendgroup": name, "name": name}
-    quiet = {**legend, "showlegend": False, "hoverinfo": "skip"}
-
-    points = {"color": colour, "symbol": SYMBOLS[i % len(SYMBOLS)], "size": 8, "opacity": 0.85}
-    star = {
-        "color": colour,
-        "symbol": "star",
-        "size": 15,
-        "line": {"width": 1, "color": "#fff"},
-    }
-    solid = {"color": colour, "width": 2}
-    dashed = {"color": colour, "width": 1, "dash": "dash"}
-
-    own = [convention.budgets[i] for convention in conventions]
-    parabolas = _curves([(b, b.at) for b in own])
-    traces = [
-        _markers(trials, budget.runs, marker=points, **legend),
-        _trace(parabolas, mode="lines", line=solid, **quiet),
-        _trace(_minima(own), mode="markers", marker=star, **quiet),
-    ]
-
-    fits = [c.fit for c in conventions if not isinstance(c.fit, str)]
-    if len(fits) == len(conventions):
-        forms = _curves([(b, _along(fit, b)) for b, fit in zip(own, fits, strict=True)])
-        traces.append(_trace(forms, mode="lines", line=dashed, **quiet))
-    return traces
-
-
-def _trace(views: list[XY], **style: Any) -> go.Scatter:
-    """Return a trace that shows the first view and carries all of them."""
-    meta = [{"x": x.tolist(), "y": y.tolist()} for x, y in views]
-    return go.Scatter(**meta[0], meta=meta, **style)
-
-
-def _markers(trials: Trials, rows: np.ndarray, **style: Any) -> go.Scatter:
-    """Return markers for the trials where the mask `rows` is true. The page replaces their ids by
-    texts."""
-    return _trace(
-        [(x[rows], trials.loss[rows]) for x in trials.choices.values()],
-        mode="markers",
-        customdata=trials.ids[rows].tolist(),
-        hovertemplate=HOVER,
-        **style,
+    return Drawing(
+        Scale(title),
+        LOSS,
+        tuple(marks),
+        tuple(lines),
+        value=value,
+        label=title,
+        caption=_caption(convention),
+        made_of=f"{len(rows):,} trials, one mark each.",
+        height=380,
     )
 
 
-def _minima(budgets: list[Budget]) -> list[XY]:
-    """Return the minimum of a budget under each convention, and the first convention's minimum
-    against tokens. A view is empty where the parabola has no minimum."""
-    views = []
-    for budget in budgets:
-        best = [] if budget.failure else [budget.best.value]
-        loss = [] if budget.failure else [budget.loss]
-        views.append((np.array(best), np.array(loss)))
-    n, loss = views[0]
-    return [*views, (budgets[0].compute / 6 / n, loss)]
+def _trials(
+    name: str,
+    across: np.ndarray,
+    loss: np.ndarray,
+    ids: np.ndarray,
+    own: np.ndarray,
+    colour: str,
+    shape: str,
+) -> Marks:
+    """Return marks for the trials where the mask `own` is true."""
+    x, y, trials = tuple(across[own]), tuple(loss[own]), tuple(ids[own])
+    return Marks(name, x, y, colour, shape, trials=trials)
 
 
-def _curves(curves: list[tuple[Budget, Callable[[np.ndarray], np.ndarray]]]) -> list[XY]:
-    """Return a curve over the budget's sizes under each convention, and the first convention's
-    curve against tokens."""
-    views = []
-    for budget, curve in curves:
-        n = np.geomspace(budget.smallest, budget.largest, 40)
-        views.append((n, curve(n)))
-    n, y = views[0]
-    return [*views, (curves[0][0].compute / 6 / n, y)]
+def _caption(convention: Convention) -> Sentence | str:
+    """Return where the minima of the smallest and the largest budget lie."""
+    pairs = zip(convention.budgets, convention.minima, strict=True)
+    best = sorted(
+        ((budget.compute, minimum.parts) for budget, minimum in pairs if not budget.failure),
+        key=lambda own: own[0],
+    )
+    if len(best) < 2:
+        return "Fewer than two budgets have a minimum."
+    small, large = best[0][1], best[-1][1]
+    return Sentence(
+        "The size with the least loss grows from {small} parameters at {little} FLOP to {large} at"
+        " {much} FLOP ({name}).",
+        {
+            "small": small["value"],
+            "little": small["compute"],
+            "large": large["value"],
+            "much": large["compute"],
+            "name": convention.name,
+        },
+    )
+
+
+def _minimum(budget: Budget, against_tokens: bool, colour: str) -> list[Marks]:
+    """Return a budget's minimum; none where its parabola has no minimum."""
+    if budget.failure:
+        return []
+    n = budget.best.value
+    x = budget.compute / 6 / n if against_tokens else n
+    text = f"least loss of {_flop(budget.compute)} FLOP: {budget.loss:.4g} at N = {n:.3g}"
+    return [Marks("", (x,), (budget.loss,), colour, STAR, size=9, texts=(text,))]
+
+
+def _curve(
+    budget: Budget, curve: Callable[[np.ndarray], np.ndarray], against_tokens: bool, look: Line
+) -> Line:
+    """Return a curve over the budget's sizes."""
+    n = np.geomspace(budget.smallest, budget.largest, 40)
+    x = budget.compute / 6 / n if against_tokens else n
+    return look._replace(x=tuple(x), y=tuple(curve(n)))
 
 
 def _along(fit: Scaling, budget: Budget) -> Callable[[np.ndarray], np.ndarray]:
@@ -147,5 +140,4 @@ def _along(fit: Scaling, budget: Budget) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _flop(compute: float) -> str:
-    mantissa, exponent = f"{compute:.1e}".split("e")
-    return f"{mantissa}·10<sup>{int(exponent)}</sup> FLOP"
+    return readable(float(f"{compute:.1e}"))

@@ -1,4 +1,4 @@
-"""Charts of trials: every point is a row, and every line has its fitted slope.
+"""Charts of trials: every mark is a row, and every line has its fitted slope.
 
 Run alone: python -m pytest tests/reports/charts/test_scatter.py
 """
@@ -7,15 +7,18 @@ import json
 
 import numpy as np
 import pandas as pd
-import plotly.io as pio
 import pytest
 
+from reports.charts.axes import PARAMETERS, STABILITY_AXIS, Axis
+from reports.charts.chart import DASHED, SOLID, Chart
+from reports.charts.scatter import GUIDE, scatter
+from reports.charts.thinned import MOST_MARKS
 from reports.evidence import read_evidence
-from reports.page import render
-from tests.reports.page_reader import Page
+from reports.law import fit_all, fit_evidence
+from reports.sections import law, size
 from tests.reports.published.published_figures import MADRY
 from tests.reports.rich_store import at_radius
-from tests.reports.stores import make_store, row
+from tests.reports.stores import make_store, power_law, row
 
 ND = ["x_law", "p_over_nd_participation", "p_over_nd_twonn", "p_over_nd_mle"]
 
@@ -40,123 +43,196 @@ CHARTS = {
     "corruption": (["p"], ["corruption_blur", "corruption_shift"]),
     "ece": (["p"], ["ece"]),
 }
-"""Chart → the columns that can be chosen for x and for y. The rows have ℓ∞ radii down to 0.1
-only."""
+"""Chart → the columns of x and of y, one drawing each. The rows have ℓ∞ radii down to 0.1 only."""
 
 
 OF_OTHERS = {
+    "slopes",
     "published_places",
     "published_accuracy",
     "tokens_kl",
     "tokens_accuracy",
     "tokens_noise",
 }
-"""Charts of published figures and of changed tokens, whose points are not single trials:
-charts/test_published.py and sections/test_changed_tokens.py check them."""
+"""Charts of slopes, of published figures and of changed tokens, whose marks are not single trials:
+test_published.py and sections/test_changed_tokens.py check them."""
+LOG_Y = {"stability_attack_mean", "stability_certified_mean"}
+"""Columns on a logarithmic axis, beside all Lipschitz constants."""
 
 
 @pytest.mark.slow
 def test_every_chart_is_known(rich):
-    assert set(CHARTS) | OF_OTHERS == set(rich[0].scripts) - {"ledger", "trial-texts", "code"}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("chart", sorted(set(CHARTS) | OF_OTHERS))
-def test_every_chart_has_the_one_template(rich, chart):
-    template = json.loads(json.dumps(pio.templates["simple_white"].to_plotly_json()))
-    assert json.loads(rich[0].scripts[chart])["layout"]["template"] == template
+    drawn = json.loads(rich[0].scripts["chart-data"])["charts"]
+    assert set(CHARTS) | OF_OTHERS == set(drawn)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("chart", CHARTS)
-def test_every_point_of_every_chart_is_a_row(rich, chart):
+def test_every_mark_of_every_chart_is_a_row(rich, chart):
     page, rows = rich
     rows = rows[rows["status"] == "ok"]
     rows = rows.assign(**{f"robust_linf_{r}": at_radius("linf", r)(rows) for r in (0.1, 0.2)})
-    texts, figure = json.loads(page.scripts["trial-texts"]), json.loads(page.scripts[chart])
-    views = [(x, y) for x in CHARTS[chart][0] for y in CHARTS[chart][1]]
-
-    assert len(figure["layout"].get("meta", {"choices": [None]})["choices"]) == len(views)
+    data, texts = (json.loads(page.scripts[block]) for block in ("chart-data", "trial-texts"))
+    arrays, drawings = data["arrays"], list(data["charts"][chart].values())
+    pairs = [(x, y) for x in CHARTS[chart][0] for y in CHARTS[chart][1]]
+    if chart.startswith("lip"):
+        rows = rows[(rows["outputs"] == 1) != chart.endswith("_classes")]
     fills = (
         "below_noise" if chart in ("lipschitz", "lip_mean", "lip_upper") else "below_bayes_error"
     )
-    drawn = []
 
-    for trace in figure["data"]:
-        if "customdata" not in trace:
-            continue
-        for k, (x, y) in enumerate(views):
-            values = trace["meta"][k] if len(views) > 1 else trace
-            assert k or (values["x"], values["y"]) == (trace["x"], trace["y"])
-            for px, py, trial in zip(values["x"], values["y"], trace["customdata"], strict=True):
-                expected = [
-                    None if pd.isna(v) else v for v in (rows.loc[trial, x], rows.loc[trial, y])
-                ]
-                assert [px, py] == pytest.approx(expected), (trial, x, y)
-        for trial in trace["customdata"]:
-            assert trace["marker"]["symbol"].endswith("-open") != bool(rows.loc[trial, fills])
-            assert f"--trial {trial}" in texts[trial][-1]
-        drawn += trace["customdata"]
+    assert len(drawings) == len(pairs)
+    for (x, y), drawing in zip(pairs, drawings, strict=True):
+        drawn = []
+        for series in drawing["series"]:
+            if "trials" not in series:
+                continue
+            own = rows.loc[arrays[series["trials"]]]
+            drawn += own.index.tolist()
+            assert arrays[series["x"]] == pytest.approx(own[x].tolist(), rel=1e-5)
+            assert arrays[series["y"]] == pytest.approx(own[y].tolist(), rel=1e-5)
+            assert own[fills].astype(bool).eq(series["filled"]).all()
 
-    xs, ys = CHARTS[chart]
-    wanted = rows[rows[xs].notna().any(axis=1) & rows[ys].notna().any(axis=1)]
-    if chart.startswith("lip"):
-        wanted = wanted[(wanted["outputs"] == 1) != chart.endswith("_classes")]
-    assert sorted(drawn) == sorted(wanted.index) and drawn
+        on_y = rows[y].gt(0) if y in LOG_Y or chart.startswith("lip") else rows[y].notna()
+        assert sorted(drawn) == sorted(rows.index[rows[x].gt(0) & on_y]) and drawn
+        for trial in drawn:
+            assert trial in texts["trials"][trial][0] and texts["trials"][trial][3] == 0
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    """Evidence of three curves with a slope of 0.3 each, whose first sizes stay above the noise."""
+    rows = power_law(0.3, spread=0.02, ns=(100, 200, 400))
+    return read_evidence(make_store(tmp_path_factory.mktemp("scatter") / "store", rows))
+
+
+def test_fitted_lines_have_the_fitted_slope_and_the_guide_the_laws(planted):
+    chart = scatter(
+        planted,
+        planted.trials,
+        PARAMETERS,
+        STABILITY_AXIS,
+        fitted=fit_all(planted.trials).slopes_of("stability_attack_mean"),
+        guide=0.5,
+    )
+    assert chart
+    (drawing,) = chart.drawings
+    *fitted, guide = drawing.lines
+    (slope,) = fit_all(planted.trials).slopes_of("stability_attack_mean").values()
+    for line in fitted:
+        x, y = (np.array(side, float).reshape(-1, 3)[:, :2] for side in (line.x, line.y))
+        assert len(x) >= 1
+        assert np.diff(np.log(y)) / np.diff(np.log(x)) == pytest.approx(
+            np.full((len(x), 1), slope.slope)
+        )
+    assert fitted[0].dash == SOLID and len(fitted[0].x) == 9
+
+    assert guide.label == GUIDE and guide.dash == DASHED
+    assert np.diff(np.log(guide.y)) / np.diff(np.log(guide.x)) == pytest.approx(0.5)
+
+
+def test_a_band_holds_the_interval_of_the_slope(planted):
+    slopes = fit_all(planted.trials).slopes_of("stability_attack_mean")
+    chart = scatter(planted, planted.trials, PARAMETERS, STABILITY_AXIS, fitted=slopes)
+    assert chart
+    (slope,) = slopes.values()
+    bands = chart.drawings[0].bands
+    assert len(bands) == 3
+    for band in bands:
+        along = np.log(np.array(band.high) / np.array(band.low))
+        width = np.log(band.x[-1] / band.x[0])
+        # narrow at the middle, at the ends as wide as the interval of the slope makes it
+        assert along.min() < along[0] and along.min() < along[-1]
+        assert along[0] + along[-1] == pytest.approx((slope.high - slope.low) * width, rel=1e-6)
+
+
+def test_a_caption_states_the_slope_with_its_interval_and_its_numbers_are_the_fits(planted):
+    slopes = fit_all(planted.trials).slopes_of("stability_attack_mean")
+    chart = scatter(planted, planted.trials, PARAMETERS, STABILITY_AXIS, fitted=slopes)
+    assert chart
+    ((kind, slope),) = slopes.items()
+    expected = (
+        f"Stability S goes with p to the power {slope.slope:+.2f} ({slope.low:+.2f} to"
+        f" {slope.high:+.2f}) for {kind}."
+    )
+    assert str(chart.drawings[0].caption) == expected
+    assert [number.value for number in chart.numbers()] == [slope.slope, slope.low, slope.high]
+
+
+def test_without_a_fit_the_caption_gives_the_medians_at_the_ends(tmp_path):
+    rows = [row(p, seed=s, stability=0.1 * p + 0.01 * s) for p in (10, 40) for s in (0, 1, 2)]
+    evidence = read_evidence(make_store(tmp_path / "store", rows))
+    chart = scatter(evidence, evidence.trials, PARAMETERS, STABILITY_AXIS)
+    assert chart
+    assert str(chart.drawings[0].caption).startswith(
+        "Between the smallest and the largest p, the median of stability S goes from 1.01 to 4.01"
+    )
+
+
+def test_a_chart_of_too_many_trials_draws_medians_and_says_so(planted):
+    one = planted.trials.iloc[[0]]
+    count = MOST_MARKS + 1
+    rng = np.random.default_rng(0)
+    many = pd.concat([one] * count, ignore_index=True).assign(
+        trial_id=[f"t{i}" for i in range(count)],
+        p=np.geomspace(100, 9999, count),
+        stability_attack_mean=np.exp(rng.normal(0, 0.1, count)),
+    )
+    chart = scatter(planted, many, PARAMETERS, STABILITY_AXIS)
+    assert chart
+    (drawing,) = chart.drawings
+    (marks,) = drawing.marks
+    assert len(marks.x) == 40 and not chart.trials()
+    assert all(low < y < high for low, y, high in zip(marks.low, marks.y, marks.high, strict=True))
+    assert marks.texts[0].endswith("median of 51 trials")
+    assert drawing.made_of.startswith("2,001 trials, too many to draw one by one: 40 marks")
+
+    fewer = scatter(planted, many.iloc[1:], PARAMETERS, STABILITY_AXIS)
+    assert fewer and len(fewer.trials()) == MOST_MARKS
+
+
+def test_a_measure_without_a_value_has_no_chart(planted):
+    missing = planted.trials.assign(nothing=np.nan)
+    assert scatter(planted, missing, PARAMETERS, Axis("nothing", "nothing")) is None
+
+
+def charts_of(part, store) -> dict[str, Chart]:
+    """Return the charts of one section, or of the three in `size`."""
+    evidence = read_evidence(store)
+    fits = fit_evidence(evidence)
+    makers = [size.accuracy, size.sensitivity, size.per_token] if part is size else [part.section]
+    sections = [make(evidence, fits) for make in makers]
+    return {key: chart for made in sections if made for key, chart in made.figures.items()}
 
 
 @pytest.mark.slow
-def test_fitted_lines_have_the_fitted_slope_and_guides_the_laws(rich):
-    page, _ = rich
-    ledger = {n["key"]: n["value"] for n in json.loads(page.scripts["ledger"])}
-    for chart, column, order in (
-        ("law", "stability_attack_mean", 0.5),
-        ("lipschitz", "lip_lower", -0.5),
-    ):
-        lines = [t for t in json.loads(page.scripts[chart])["data"] if t["mode"] == "lines"]
-        drawn = 0
-        for line in lines:
-            guide = line["line"].get("dash") == "dot"
-            expected = order if guide else ledger[f"law:{line['legendgroup']}:{column}:slope"]
-            for view in line["meta"]:
-                # three values of each line: its ends and a gap; a guide is its two ends
-                ends = np.array([*view["x"], *[None] * guide], float).reshape(-1, 3)[:, :2]
-                heights = np.array([*view["y"], *[None] * guide], float).reshape(-1, 3)[:, :2]
-                known = np.isfinite(ends).all(axis=1)
-                slopes = np.diff(np.log(heights[known])) / np.diff(np.log(ends[known]))
-                assert slopes == pytest.approx(np.full_like(slopes, expected), abs=1e-6)
-                drawn += known.sum()
-            assert not guide or "at an arbitrary height" in line["name"]
-        assert sum(line["line"].get("dash") == "dot" for line in lines) == 1 and drawn > 9
-
-
-@pytest.mark.slow
-def test_only_the_charts_of_the_law_have_a_guide(rich):
-    dotted = {
-        c
-        for c in CHARTS
-        for t in json.loads(rich[0].scripts[c])["data"]
-        if t.get("line", {}).get("dash") == "dot"
+def test_published_figures_are_hollow_shown_at_their_own_radius_and_beside_their_own_task(tmp_path):
+    at_all_radii = {
+        "task": "mnist",
+        "outputs": 10,
+        "robust_linf_radii": [0.3, 0.1],
+        "robust_accuracy_linf": [0.2, 0.6],
     }
-    assert dotted == {"law", "lipschitz", "certified"}
+    store = make_store(tmp_path / "digits", [row(10), row(20, **at_all_radii)])
+    first, second, *_ = charts_of(size, store)["robust_linf"].drawings
+    published = first.marks[-1]
+    assert published.x == tuple(MADRY["parameters"]) and published.y == tuple(MADRY["accuracy"])
+    assert not published.filled and all("Madry" in text for text in published.texts)
+    assert not [marks for marks in second.marks if marks.name == published.name]
+
+    other = charts_of(size, make_store(tmp_path / "other", [row()]))
+    assert "published" not in str(other["robust_linf"])
 
 
 @pytest.mark.slow
-def test_published_points_are_open_and_shown_only_at_their_own_radius(rich):
-    (trace,) = [
-        t
-        for t in json.loads(rich[0].scripts["robust_linf"])["data"]
-        if t["name"].startswith("published")
-    ]
-
-    assert trace["x"] == MADRY["parameters"].tolist() and trace["y"] == MADRY["accuracy"].tolist()
-    assert [len(view["x"]) for view in trace["meta"]] == [6, 0, 0, 0, 0] and trace["marker"][
-        "symbol"
-    ].endswith("-open")
-    assert all("Madry" in text for text in trace["text"])
-
-
-@pytest.mark.slow
-def test_published_points_are_not_set_beside_other_tasks(tmp_path):
-    page = Page(render(read_evidence(make_store(tmp_path / "store", [row()]))))
-    assert "published" not in page.scripts["robust_linf"]
+def test_only_the_charts_that_a_law_holds_for_have_a_guide(tmp_path):
+    store = make_store(tmp_path / "store", power_law(0.3))
+    charts = charts_of(law, store) | charts_of(size, store)
+    with_guide = {
+        key
+        for key, chart in charts.items()
+        for drawing in chart.drawings
+        for line in drawing.lines
+        if line.label == GUIDE
+    }
+    assert with_guide == {"law"}

@@ -28,6 +28,9 @@ def test_a_verdict_over_several_sets_of_rows(parts, expected):
 def test_claims_without_rows_are_not_tested(tmp_path):
     evidence = read_evidence(make_store(tmp_path / "store", []))
     claims = check_claims(evidence, fit_all(evidence.trials))
+    keys = ["C1", "C2a", "C2b", *(f"C{i}" for i in range(3, 12))]
+    assert [c.statement.key for c in claims] == keys
+
     published = {c.statement.key: c.verdict for c in claims if c.verdict != NOT_TESTED}
     assert published == {"C7": "arithmetic only", "C9": "supported"}
     assert all(c.statement.rule for c in claims)

@@ -104,6 +104,7 @@ def test_the_correlation_given_p_is_that_of_the_residual_ranks():
     assert np.isnan(correlation(np.arange(6.0), y[:6], np.arange(6.0)).partial)
 
 
+@pytest.mark.slow
 def test_without_a_relation_given_p_a_twentieth_is_found():
     rng = np.random.default_rng(0)
     found = 0

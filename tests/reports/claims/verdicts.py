@@ -1,18 +1,20 @@
 """Return a claim's verdict on a store with given rows, and make rows of digits that several claims
 read."""
 
-from reports.claims import check_claims
+from typing import Any
+
+from reports.claims import CHECKED, Claim
 from reports.evidence import read_evidence
-from reports.law import fit_all
+from tests.reports.fits_on_demand import fits_on_demand
 from tests.reports.stores import make_store, row
 
 
-def verdict(tmp_path, rows, key):
+def verdict(tmp_path, rows: list[dict[str, Any]], key: str) -> Claim:
+    """Return the claim with this key, checked on a store with these rows."""
     evidence = read_evidence(make_store(tmp_path / "store", rows))
-    claims = check_claims(evidence, fit_all(evidence.trials))
-    keys = ["C1", "C2a", "C2b", *(f"C{i}" for i in range(3, 12))]
-    assert [c.statement.key for c in claims] == keys
-    return next(c for c in claims if c.statement.key == key)
+    fits = fits_on_demand(evidence.trials)
+    (claim,) = (claim for claim in CHECKED if claim.STATEMENT.key == key)
+    return Claim(claim.STATEMENT, *claim.check(evidence, fits))
 
 
 def digits(accuracies: dict[int, float], n: int = 4000):

@@ -29,6 +29,7 @@ def test_an_exact_line_has_its_slope_whatever_the_levels():
     assert fit.within(-0.5, 0.15) and not fit.within(0, 0.15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of_cells", [0.0, 0.02])
 @pytest.mark.parametrize("places", [PLACES[1:], PLACES])
 def test_the_interval_covers_also_where_the_seeds_of_a_cell_err_together(places, of_cells):

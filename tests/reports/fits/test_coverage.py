@@ -33,6 +33,7 @@ def test_the_interval_of_three_or_more_curves_covers_as_often_as_it_says(curves,
     assert result.width <= (2.3 if curves == 3 else 1.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tau", [0.0, 0.03, 0.05])
 @pytest.mark.parametrize("cells", [4, 12])
 @pytest.mark.parametrize("curves", [1, 2])
@@ -42,6 +43,7 @@ def test_one_or_two_curves_are_covered_by_a_spread_pooled_over_kinds(curves, cel
     assert result.coverage >= 0.90 + CHANCE and result.width <= 1.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tau", [0.0, 0.03, 0.05])
 @pytest.mark.parametrize(("own", "others"), [(4, 12), (12, 4)])
 def test_a_pooled_spread_covers_a_kind_of_another_precision(own, others, tau):
@@ -50,6 +52,7 @@ def test_a_pooled_spread_covers_a_kind_of_another_precision(own, others, tau):
     assert result.width <= (1.5 if own == 4 else 5.5)
 
 
+@pytest.mark.slow
 def test_three_kinds_of_two_curves_are_enough_for_a_pooled_spread():
     result = judge(Design("", [6] * 2, 0.0, [([6] * 2, 0.0)] * 2), FEW, seed=0)
     assert result.coverage >= 0.90 + CHANCE and result.width <= 1.5
@@ -85,6 +88,7 @@ def test_one_or_two_curves_alone_get_no_interval():
     assert mean_slope(simulate(rng, 1, [6] * 3, 0.0, 0.0)[0]) is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grid", [(3, 3, 4), (3, 3, 8), (4, 4, 6)])
 @pytest.mark.parametrize("level", [0.0, 0.05])
 @pytest.mark.parametrize("scaled", [True, False])

@@ -34,6 +34,7 @@ def test_the_spread_is_what_the_errors_do_not_explain():
     assert pooled.effect == pytest.approx(y.mean())
 
 
+@pytest.mark.slow
 def test_the_interval_covers_the_mean_of_kinds_that_differ():
     rng = np.random.default_rng(0)
     hits = 0
@@ -44,6 +45,7 @@ def test_the_interval_covers_the_mean_of_kinds_that_differ():
     assert 0.92 <= hits / 2000 <= 0.99
 
 
+@pytest.mark.slow
 def test_a_false_effect_is_found_in_at_most_a_twentieth_of_cases():
     rng = np.random.default_rng(1)
     found = sum(

@@ -12,7 +12,7 @@ from scipy import stats
 
 from reports.evidence import fit_rows, read_evidence
 from reports.fits.collapse import fit_collapse
-from reports.fits.slope import fit_slope, pooled_spread
+from reports.fits.slope import fit_slope, fit_together
 from reports.law import fit_all, fit_collapses
 from reports.measures import STABILITY
 from tests.reports.stores import make_store, power_law
@@ -63,10 +63,10 @@ def test_the_slope_is_the_plain_mean_of_the_curves_slopes_with_a_t_interval(firs
 def test_one_curve_takes_the_spread_of_the_other_kinds_and_says_so():
     alone = frame(power_law(0.2, spread=0.1))
     others = frame(power_law(-0.3, spread=0.1, seed=1, ns=(1, 2, 3, 4, 5)))
-    refused = fit_slope(alone, STABILITY, pooled_spread([alone], STABILITY))
+    refused = fit_slope(alone, STABILITY)
     assert "too few" in refused.failure and np.isnan(refused.low)
 
-    fit = fit_slope(alone, STABILITY, pooled_spread([alone, others], STABILITY))
+    fit = fit_together({"alone": alone, "others": others}, STABILITY)["alone"]
     assert not fit.failure and fit.pooled and fit.freedom == 4
     assert fit.slope == pytest.approx(curve_by_curve(alone)[0], rel=1e-9)
     assert fit.low < fit.slope < fit.high

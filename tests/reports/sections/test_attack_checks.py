@@ -72,7 +72,7 @@ def test_broken_certificates_are_an_alarm_at_the_top(tmp_path, violations, alarm
     assert found.violators == ([rows[1]["trial_id"]] if alarm else [])
 
     html = render(read_evidence(folder))
-    top = html[html.index("<header>") : html.index("</header>")]
+    top = html[html.index('id="answer"') : html.index('id="contents"')]
     assert ("cannot be trusted" in top and rows[1]["trial_id"] in top) == alarm
 
 

@@ -3,7 +3,6 @@
 Run alone: python -m pytest tests/reports/sections/test_changed_tokens.py
 """
 
-import json
 import math
 
 import numpy as np
@@ -31,10 +30,6 @@ def made_of(tmp_path, rows):
     return made
 
 
-def drawn(figure):
-    return json.loads(str(figure.to_json()))
-
-
 def test_rows_without_text_have_no_section(tmp_path):
     assert (
         section(
@@ -47,36 +42,30 @@ def test_rows_without_text_have_no_section(tmp_path):
 @pytest.mark.slow
 def test_points_are_means_over_trials_and_bars_are_of_the_mean(tmp_path):
     made = made_of(tmp_path, [text_row(p, seed, 3.0 + seed) for p in SIZES for seed in (0, 1)])
-    figure = drawn(made.figures[KL])
-    assert [choice["label"].rsplit(": ")[1] for choice in figure["layout"]["meta"]["choices"]] == [
+    drawings = made.figures[KL].drawings
+    assert [drawing.label.rsplit(": ")[1] for drawing in drawings] == [
         "replaced by another token",
         "mistyped",
     ]
-    assert [trace["name"] for trace in figure["data"]] == [f"p = {p:,}, 2 trials" for p in SIZES]
+    assert [marks.name for marks in drawings[0].marks] == [f"p = {p:,}" for p in SIZES]
+    assert drawings[0].made_of == "6 trials of 3 sizes."
 
-    for trace in figure["data"]:
-        assert trace["x"] == [1, 4, 8] and trace["y"] == pytest.approx([3.5, 3.5 / 4, 3.5 / 8])
-        half = 1.96 * math.sqrt(0.3**2 + 0.4**2) / 2
-        assert (
-            trace["error_y"]["array"]
-            == trace["error_y"]["arrayminus"]
-            == pytest.approx([half, half / 4, half / 8])
-        )
-        assert trace["meta"][0]["y"] == trace["y"]
+    for marks in drawings[0].marks:
+        y = np.array([3.5, 3.5 / 4, 3.5 / 8])
+        half = 1.96 * math.sqrt(0.3**2 + 0.4**2) / 2 * np.array([1, 1 / 4, 1 / 8])
+        assert marks.x == (1, 4, 8) and marks.y == pytest.approx(y)
+        assert marks.low == pytest.approx(y - half) and marks.high == pytest.approx(y + half)
 
 
 @pytest.mark.slow
 def test_accuracy_and_noise_have_charts_of_their_own(tmp_path):
     made = made_of(tmp_path, [text_row(p, seed, 3.0 + seed) for p in SIZES for seed in (0, 1)])
-    right, noise = drawn(made.figures[ACCURACY])["data"][0], drawn(made.figures[NOISE])["data"][0]
-    assert right["y"] == [0.3] * 3 and right["error_y"]["array"] == pytest.approx(
-        [1.96 * 0.05 / math.sqrt(2)] * 3
-    )
-    assert noise["x"] == [0.1, 0.2] and noise["y"] == pytest.approx([1.05, 3.15])
+    right, noise = (made.figures[key].drawings[0].marks[0] for key in (ACCURACY, NOISE))
+    half = 1.96 * 0.05 / math.sqrt(2)
+    assert right.y == (0.3,) * 3 and right.high == pytest.approx([0.3 + half] * 3)
+    assert noise.x == (0.1, 0.2) and noise.y == pytest.approx([1.05, 3.15])
     # from trial to trial
-    assert (
-        noise["error_y"]["array"] == pytest.approx([0.15, 0.45]) == noise["error_y"]["arrayminus"]
-    )
+    assert noise.low == pytest.approx([0.9, 2.7]) and noise.high == pytest.approx([1.2, 3.6])
 
 
 @pytest.mark.slow
@@ -106,15 +95,13 @@ def test_a_kind_is_shown_by_its_curve_with_most_sizes_then_largest_n(tmp_path, r
 
 
 @pytest.mark.slow
-def test_a_kind_with_fewer_sizes_leaves_the_other_traces_empty(tmp_path):
+def test_each_kind_is_drawn_with_its_own_sizes(tmp_path):
     rows = [text_row(p) for p in SIZES] + [
         pretrained_row(70, token_changes=[token_change("replaced", 1, 1.0)], noise_kl=None)
     ]
-    figure = drawn(made_of(tmp_path, rows).figures[KL])
-    labels = [choice["label"] for choice in figure["layout"]["meta"]["choices"]]
-    of_published = labels.index("pretrained, as published: replaced by another token")
-    assert len(labels) == 3 and len(figure["data"]) == 3
-    assert [len(trace["meta"][of_published]["x"]) for trace in figure["data"]] == [1, 0, 0]
+    drawings = {own.label: own for own in made_of(tmp_path, rows).figures[KL].drawings}
+    published = drawings["pretrained, as published: replaced by another token"]
+    assert len(drawings) == 3 and [len(marks.x) for marks in published.marks] == [1]
 
 
 @pytest.mark.slow
@@ -123,12 +110,8 @@ def test_without_a_standard_error_bars_show_the_range_of_trials(tmp_path):
         text_row(300, s, token_changes=[token_change("replaced", 1, 1.0 + s) | {"kl_se": None}])
         for s in (0, 1)
     ]
-    (trace,) = drawn(made_of(tmp_path, rows).figures[KL])["data"]
-    assert (
-        trace["y"] == [1.5]
-        and trace["error_y"]["array"] == [0.5]
-        and np.isfinite(trace["error_y"]["arrayminus"]).all()
-    )
+    (marks,) = made_of(tmp_path, rows).figures[KL].drawings[0].marks
+    assert (marks.y, marks.low, marks.high) == ((1.5,), (1.0,), (2.0,))
 
 
 @pytest.mark.slow

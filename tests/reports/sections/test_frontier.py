@@ -14,8 +14,11 @@ import pandas as pd
 import pytest
 from scipy.stats import t
 
+from reports.charts.chart import CIRCLE, DIAMOND, DOTTED
 from reports.evidence import read_evidence
-from reports.page import render
+from reports.frontier import radii
+from reports.frontier_answer import fit_frontier
+from reports.law import Fits
 from reports.sections import frontier
 from reports.sections.section import Section
 from tests.reports.page_reader import Page
@@ -32,7 +35,7 @@ from tests.reports.stores import make_store, row
 
 
 def made(evidence) -> Section:
-    section = frontier.section(evidence, None)  # pyright: ignore[reportArgumentType]
+    section = frontier.section(evidence, Fits([], {}, [], fit_frontier(radii(evidence))))
     assert section is not None
     return section
 
@@ -263,30 +266,32 @@ def test_the_first_sentence_states_verdict_constant_and_range(law):
 @pytest.mark.slow
 def test_points_are_means_over_seeds_with_their_bracket(law):
     section, rows = law
-    figure = json.loads(str(section.figures[frontier.RADII].to_json()))
-    assert [c["label"] for c in figure["layout"]["meta"]["choices"]] == [
+    chart = section.figures[frontier.RADII]
+    assert [drawing.label for drawing in chart.drawings] == [
         f"{x} · {PROBLEM}" for x in ("p / (n·d)", "p / n", "m / n, neurons over samples")
     ]
-    found = {trace.get("name"): trace for trace in figure["data"]}
-    largest = found["d = 512"]
+    by_law, per_sample = ({own.name: own for own in d.marks} for d in chart.drawings[:2])
+    largest = by_law["best fit found, d = 512"]
     searched = rows[rows["d_ambient"].eq(512) & rows["frontier"].notna()].sort_values("p")
     means = np.exp(np.log(searched["frontier_radius"].astype(float)).groupby(searched["p"]).mean())
-    assert largest["y"] == pytest.approx(means.tolist())
-    assert largest["x"] == pytest.approx([p / (1024 * 512) for p in means.index])
-    assert largest["meta"][1]["x"] == pytest.approx([p / 1024 for p in means.index])
-    assert largest["error_y"]["array"] == pytest.approx((0.05 * means).tolist())
+    assert largest.shape == DIAMOND and by_law["plain training"].shape == CIRCLE
+    assert largest.y == pytest.approx(means.tolist())
+    assert largest.x == pytest.approx([p / (1024 * 512) for p in means.index])
+    assert per_sample[largest.name].x == pytest.approx([p / 1024 for p in means.index])
+    assert largest.high == pytest.approx((1.05 * means).tolist())
     # the ceilings are drawn for the climb, which has the most sizes
-    ceilings = [name for name in found if name and name.startswith("r_law")]
-    assert len(ceilings) == 2 and all("n = 256, d = 256" in name for name in ceilings)
+    ceilings = [line for line in chart.drawings[0].lines if line.name.startswith("r_law")]
+    assert len(ceilings) == 2
+    assert all("n = 256, d = 256" in line.name and line.dash == DOTTED for line in ceilings)
+    assert "times those of plain training" in str(chart.drawings[0].caption)
 
 
 @pytest.mark.slow
 def test_cells_where_the_law_cannot_bind_are_hollow_in_the_chart_of_dimension(law):
     section, _ = law
-    figure = json.loads(str(section.figures[frontier.MULTIPLES].to_json()))
-    at_n = next(trace for trace in figure["data"] if trace.get("name") == "p = n")
-    filled = {d for d, s in zip(at_n["x"], at_n["marker"]["symbol"], strict=True) if s == "diamond"}
-    assert filled == {64, 128, 256, 512} and min(at_n["x"]) == 16
+    (drawing,) = section.figures[frontier.MULTIPLES].drawings
+    at_n = {marks.filled: set(marks.x) for marks in drawing.marks if marks.name == "p = n"}
+    assert at_n[True] == {64, 128, 256, 512} and min(at_n[False]) == 16
 
 
 def test_searches_that_fit_nothing_have_a_section_and_no_chart():
@@ -313,36 +318,6 @@ def test_both_ways_of_searching_are_compared():
     assert "Plain training reaches 0.5 of the radius of the best fit found" in prose
 
 
-@pytest.mark.slow
-def test_the_whole_page_holds_searches_beside_plain_training(tmp_path):
-    plain = [row(p, 64, 16, stop_rule="interpolate", training_radius=0.05) for p in (64, 128)]
-    searched = [
-        r
-        | {
-            "trial_id": r["trial_id"][::-1],
-            "config_json": json.dumps(json.loads(r["config_json"]) | {"frontier": "adversary"}),
-            "stop_rule": "epochs",
-            "training_radius": 0.1,
-            "frontier_radius": 0.1,
-            "frontier_radius_missed": 0.104,
-            "frontier_trap": False,
-            "frontier_trainings": 7,
-            "radius_law": 0.9,
-            "radius_law_32bit": 3.4,
-        }
-        for r in plain
-    ]
-    store = make_store(tmp_path / "store", [*plain, *searched])
-    page = Page(render(read_evidence(store)))
-    counts = {key: float(value) for key, value, _ in page.data}
-    assert (counts["count:ok"], counts["count:plain"]) == (4, 2)
-    prose = page.prose()
-    assert "cannot tell: the law can bind in no cell" in prose
-    assert "S of the frontier model" in page.scripts["trial-texts"]
-    ledger = {entry["key"]: entry["value"] for entry in json.loads(page.scripts["ledger"])}
-    assert ledger["frontier:sphere, ±1 target, pure noise:plain"] == pytest.approx(0.5)
-
-
 def test_a_store_without_searches_has_no_section(tmp_path):
     evidence = read_evidence(make_store(tmp_path / "store", [row()]))
-    assert frontier.section(evidence, None) is None  # pyright: ignore[reportArgumentType]
+    assert frontier.section(evidence, Fits([], {}, [])) is None

@@ -29,6 +29,7 @@ def quickstart() -> Evidence:
     return store_of(QUICKSTART, np.random.default_rng(0), rough=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("truth", [t for t in TRUTHS if t.slope is not None], ids=lambda t: t.name)
 def test_without_scatter_the_fitted_slope_is_the_planted_one(quickstart: Evidence, truth: Truth):
     layout = layout_of(quickstart.trials, with_spread(QUICKSTART, NOTHING))

@@ -1,0 +1,54 @@
+"""`unilaw track` and `unilaw share`: rows to an experiment tracker, or to a data set of the Hub."""
+
+from typing import Annotated
+
+import typer
+
+from harness.terminal.options import StoreArgument
+
+TrackerName = Annotated[
+    str,
+    typer.Option("--to", metavar="TRACKER", help="mlflow, wandb or trackio; it must be installed."),
+]
+
+Project = Annotated[
+    str | None, typer.Option("--project", metavar="NAME", help="Default: the sweep's name.")
+]
+
+HubName = Annotated[
+    str, typer.Option("--to", metavar="hub:USER/NAME", help="A data set; it is made if need be.")
+]
+
+Public = Annotated[bool, typer.Option("--public", help="Anybody may read it; default: private.")]
+
+
+def track(store: StoreArgument, to: TrackerName, project: Project = None) -> None:
+    """Send each trial's newest row to an experiment tracker, as a run. Once more, and it sends what
+    is new."""
+    from reports.trackers.push import push
+
+    pushed = push(store, to, project)
+    typer.echo(
+        f"{pushed.sent} runs sent to {to}, project '{pushed.project}', {pushed.before} there"
+        f" before{_withheld(pushed.withheld)}"
+    )
+    if to == "wandb" and pushed.sent:
+        typer.echo("they lie below ./wandb; `wandb sync wandb/offline-run-*` sends them on")
+
+
+def share(store: StoreArgument, to: HubName, public: Public = False) -> None:
+    """Put each trial's newest row into a data set of the Hugging Face Hub, private unless
+    --public."""
+    from reports.trackers.hub import share as share_rows
+
+    shared = share_rows(store, to, public)
+    who = "private" if shared.private else "public"
+    typer.echo(f"{shared.rows} rows in {shared.url}, {who}{_withheld(shared.withheld)}")
+
+
+def _withheld(columns: dict[str, int]) -> str:
+    """Return which values were not sent, for the end of a sentence."""
+    if not columns:
+        return ""
+    named = ", ".join(f"{name} ({count})" for name, count in columns.items())
+    return f"; not sent, because it looks like a path, a name of this machine or a token: {named}"

@@ -1,0 +1,225 @@
+"""The checks of a task that fits labelled samples: its data, its model, and one optimiser step."""
+
+import copy
+import dataclasses
+import math
+import time
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from harness.execution.global_generators import shared_draws, watched_generators
+from harness.execution.limits import peak_memory, reset_peak_memory
+from harness.execution.model_weights import initialised
+from harness.execution.task_check import (
+    CONFIGURATION,
+    INPUT_SHAPE,
+    META_DEVICE,
+    SEED,
+    Check,
+    Doubtful,
+    Finding,
+    Tried,
+    Wrong,
+    tried,
+)
+from harness.sweeps.registry import TaskRef
+from harness.task import Data, Seeds, check
+from harness.training.adversary import adversary_of
+from harness.training.alone import Alone
+from harness.training.running_stack import RunningStack, StackGroup
+
+FEW = 8
+"""Samples that the output is looked at for."""
+
+
+def checked_samples(ref: TaskRef) -> Iterator[Finding]:
+    """Yield what each check finds of a task that fits labelled samples."""
+    return tried(ref, CHECKS)
+
+
+def _data(tried: Tried) -> str:
+    with watched_generators() as touched:
+        data = tried.task.data(tried.config, tried.seeds)
+    if not isinstance(data, Data):
+        raise Wrong(f"data() gave {type(data).__name__}; it must be harness.task.Data")
+
+    for name in ("x_train", "x_test"):
+        inputs = getattr(data, name)
+        if not isinstance(inputs, Tensor) or inputs.dtype != torch.float32:
+            kind = getattr(inputs, "dtype", type(inputs).__name__)
+            raise Wrong(f"data() gave {name} as {kind}; inputs must be torch.float32")
+    assert tried.config is not None and tried.input_shape is not None
+    try:
+        check(data, tried.input_shape, tried.config.n)
+    except ValueError as e:
+        raise Wrong(str(e)) from None
+
+    tried.data = data
+    tried.shared_generators = touched
+    labels = "±1 targets" if data.classes is None else f"{data.classes} classes"
+    return f"{len(data.x_train):,} training and {len(data.x_test):,} held-out inputs; {labels}"
+
+
+def _drawn_twice(tried: Tried) -> str:
+    assert tried.data is not None
+    if tried.shared_generators:
+        raise Wrong(shared_draws(tried.shared_generators))
+
+    again = tried.task.data(tried.config, tried.seeds)
+    if again.content_hash() != tried.data.content_hash():
+        raise Wrong(
+            "data() gave other samples the second time, from the same seed; draw from"
+            ' seeds.generator("data") and seeds.generator("noise") alone'
+        )
+    other = tried.task.data(tried.config, Seeds(SEED + 1))
+    if other.content_hash() == tried.data.content_hash():
+        raise Doubtful(
+            f"seeds {SEED} and {SEED + 1} get the same samples with the same labels; draw at least"
+            " the noise from the seed"
+        )
+    return "the same seed gives the same samples, another seed gives others"
+
+
+def _labels(tried: Tried) -> str:
+    assert tried.data is not None and tried.config is not None
+    data = tried.data
+    noise = data.noise
+    present = torch.unique(data.y_train)
+    if data.classes is not None and len(present) < data.classes:
+        raise Doubtful(
+            f"data() says {data.classes} classes, and the training labels hold {len(present)}"
+        )
+    if len(present) < 2:
+        raise Doubtful(f"every training label is {float(present[0]):g}")
+
+    if not noise.epsilon and tried.config.stop == "noise":
+        raise Wrong(
+            "no noise is injected into the labels, and the stop rule is 'noise'; inject some with"
+            " harness.noise, or set stop to 'interpolate' or 'epochs'"
+        )
+    if not noise.epsilon:
+        raise Doubtful(
+            "no noise is injected into the labels; only fits below a known noise level say"
+            " anything about the law"
+        )
+    level = f"R* = {noise.level:g}" if noise.sigma2 is None else f"σ² = {noise.level:g}"
+    return f"{noise.kind} of a known level, {level}"
+
+
+def _model(tried: Tried) -> str:
+    assert tried.config is not None
+    model = initialised(tried.task, tried.config, tried.seeds)
+    if not isinstance(model, nn.Module):
+        raise Wrong(f"model() gave {type(model).__name__}; it must be torch.nn.Module")
+    trained = [p for p in model.parameters() if p.requires_grad]
+    if not trained:
+        raise Wrong("model() gave a model without a parameter to train")
+    kinds = {p.dtype for p in trained} - {torch.float32}
+    if kinds:
+        raise Wrong(f"model() gave parameters of {kinds.pop()}; they must be torch.float32")
+
+    again = initialised(tried.task, tried.config, tried.seeds).state_dict()
+    other = [name for name, t in model.state_dict().items() if not torch.equal(t, again[name])]
+    if other:
+        raise Wrong(
+            f"the same seed gives other initial weights ('{other[0]}'); draw them from torch's own"
+            " generator alone, which the engine seeds"
+        )
+
+    p = sum(parameter.numel() for parameter in trained)
+    if tried.shape and tried.shape.p != p:
+        raise Wrong(
+            f"model() gave {p:,} parameters, and {tried.shape.p:,} on the meta device; it must"
+            " build the same model there"
+        )
+    tried.model = model
+    return f"{p:,} parameters to train; the same seed gives the same weights"
+
+
+def _output(tried: Tried) -> str:
+    assert tried.data is not None and tried.model is not None
+    x = tried.data.x_train[:FEW]
+    tried.model.eval()
+    with torch.no_grad():
+        output = tried.model(x)
+    if not isinstance(output, Tensor):
+        raise Wrong(f"the model gave {type(output).__name__}; it must be one tensor")
+
+    expected = (len(x), tried.data.classes or 1)
+    if tuple(output.shape) != expected:
+        target = "a ±1 target" if tried.data.classes is None else f"{expected[1]} classes"
+        raise Wrong(
+            f"the model gave {tuple(output.shape)} for {len(x)} inputs; for {target} it must be"
+            f" {expected}"
+        )
+    if not bool(output.isfinite().all()):
+        raise Wrong("the untrained model gives NaN or infinite outputs")
+    return f"{expected} for {len(x)} inputs, all finite"
+
+
+def _apart(tried: Tried) -> str:
+    """Compare one input's output among others with that among copies of itself, in training mode
+    and with the same draws of a dropout."""
+    assert tried.data is not None and tried.model is not None
+    x = tried.data.x_train[:FEW]
+    outputs = []
+    for batch in (x, x[:1].expand_as(x)):
+        model = copy.deepcopy(tried.model).train()
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.default_generator.manual_seed(SEED)
+            outputs.append(model(batch)[0])
+
+    if not torch.allclose(*outputs, rtol=1e-3, atol=1e-5, equal_nan=True):
+        raise Wrong(
+            "an input's output changes with the other inputs of its batch; samples must not"
+            " influence each other, so use no batch norm"
+        )
+    return "an input's output does not depend on the other inputs of its batch"
+
+
+def _step(tried: Tried) -> str:
+    """Train two steps, of which the first is not timed: it loads what torch needs for it."""
+    assert tried.data is not None and tried.model is not None and tried.config is not None
+    config = tried.config
+    samples = config.samples_per_step
+    data = dataclasses.replace(
+        tried.data, x_train=tried.data.x_train[:samples], y_train=tried.data.y_train[:samples]
+    )
+    adversary = adversary_of(config)
+    starts = tried.seeds.generator("adversary") if adversary else None
+    group = StackGroup(data, tried.seeds.generator("order"), config.lr, starts)
+    stack = RunningStack(Alone(copy.deepcopy(tried.model)), [group], 1)
+
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(SEED)
+        stack.epoch(samples, data.classes, adversary)
+        reset_peak_memory("cpu")
+        clock = time.perf_counter()
+        (second,) = stack.epoch(samples, data.classes, adversary)
+        seconds = time.perf_counter() - clock
+    if not math.isfinite(second.loss):
+        raise Wrong(f"the loss is {second.loss} after one step at learning rate {config.lr:g}")
+
+    peak = peak_memory("cpu")
+    memory = "" if peak is None else f" in a process of {peak / 1e9:.1f} GB"
+    steps = config.max_epochs * config.steps_per_epoch
+    return (
+        f"{seconds:.2g} s for {samples} samples{memory}, loss {second.loss:.3g}; a trial takes at"
+        f" most {steps:,} of them"
+    )
+
+
+CHECKS = (
+    CONFIGURATION,
+    INPUT_SHAPE,
+    Check("data", ("config", "input_shape"), "in data()", _data),
+    Check("data drawn twice", ("data",), "in data()", _drawn_twice),
+    Check("labels", ("data",), "in data()", _labels),
+    META_DEVICE,
+    Check("model", ("config",), "in model()", _model),
+    Check("output", ("data", "model"), "when its model is called", _output),
+    Check("samples apart", ("data", "model"), "when its model is called", _apart),
+    Check("one step", ("data", "model"), "in a training step", _step),
+)

@@ -1,0 +1,102 @@
+"""Say in plain words what the most robust fits found say about the law, one sentence a verdict.
+
+print(best_fit_sentence(fit_frontier(radii(evidence))[0]))
+"""
+
+from typing import Any
+
+import numpy as np
+
+from reports.frontier_answer import (
+    ATTAINED,
+    FLAT,
+    IN_DIMENSION,
+    LOGARITHMIC,
+    NO_FALL,
+    SAMPLES,
+    SLOWER,
+    STEEPER,
+    FrontierFit,
+)
+from reports.numbers import Number, Sentence
+from reports.verdicts import CANNOT_TELL
+
+WORDS = {
+    ATTAINED: "The best fit found follows the law's order",
+    IN_DIMENSION: (
+        "The best fit found shrinks with d as the law says; how it grows with p is not decided"
+    ),
+    SLOWER: "The best fit found shrinks with d as the law says, and grows more slowly with p",
+    STEEPER: "The best fit found shrinks with d as the law says, and grows faster with p",
+    SAMPLES: (
+        "The best fit found grows like √(p/n) and does not shrink with d, so p/n decides and not"
+        " the law's p/(n·d)"
+    ),
+    NO_FALL: (
+        "The best fit found does not shrink with d as the law's order does; how it grows with p is"
+        " not decided"
+    ),
+    FLAT: "The best fit found does not depend on size",
+    LOGARITHMIC: "The best fit found grows like a logarithm of size, so by no power law",
+}
+"""Verdict on the frontier → its words on the first screen."""
+BY_LAW = (ATTAINED,)
+"""The verdict under which one constant describes the radii."""
+
+
+def best_fit_sentence(fit: FrontierFit) -> Sentence:
+    """Return the answer on one problem: verdict, constant, range, and how far plain training is."""
+    values: dict[str, Any] = {}
+    reason = fit.verdict.removeprefix(f"{CANNOT_TELL}: ")
+    told = fit.verdict in WORDS
+    text = WORDS.get(
+        fit.verdict,
+        f"This store cannot tell whether the best fit found follows the law's order: {reason}",
+    )
+
+    if fit.constant and fit.verdict in BY_LAW:
+        values |= _mean(fit, "constant", "geometric mean over curves of r*·√(n·d/p) in the window")
+        text += ": {constant}" + _interval(values, "constant") + "·√(p/(n·d))"
+    inside = fit.rows[fit.rows["window"] & fit.rows["bound"]]
+    if told and len(inside):
+        used = tuple(trial for of_row in inside["trial_id"] for trial in of_row)
+        for name, column in (("ratio", "per_sample"), ("d", "d")):
+            for end in ("min", "max"):
+                key = f"answer:{fit.problem}:{name} {end}"
+                how = f"{end} of {column} in the window"
+                value = float(inside[column].agg(end))
+                values[f"{name}_{end}"] = Number(key, value, how, used, "sig3")
+        text += ", over p = {ratio_min}·n to {ratio_max}·n and d = {d_min} to {d_max}"
+    text += "."
+
+    if fit.plain is not None:
+        values |= _mean(fit, "plain", "geometric mean of plain training's radius over r*")
+        reached = "lain training reaches {plain}" + _interval(values, "plain") + " of"
+        if told:
+            text += f" P{reached} its radius."
+        else:  # what is known stands first
+            text = f"P{reached} the radius of the most robust fit found. {text}"
+    return Sentence(text, values)
+
+
+def _mean(fit: FrontierFit, name: str, how: str) -> dict[str, Number]:
+    """Return a mean over curves of the fit and, where it has one, its interval."""
+    mean = getattr(fit, name)
+    ends = {name: mean.value, f"{name}_low": mean.low, f"{name}_high": mean.high}
+    share = name == "plain"
+    return {
+        key: Number(
+            f"answer:{fit.problem}:{key.replace('_', ' ')}",
+            value,
+            how if key == name else f"{how}, {key.partition('_')[2]} end of its 95 % interval",
+            mean.trials,
+            ("growth" if key == name else "growth end") if share else "sig3",
+        )
+        for key, value in ends.items()
+        if np.isfinite(value)
+    }
+
+
+def _interval(values: dict[str, Any], name: str) -> str:
+    """Return the places of an interval's ends in brackets, empty without one."""
+    return f" ({{{name}_low}}–{{{name}_high}})" if f"{name}_low" in values else ""

@@ -1,0 +1,153 @@
+"""`unilaw report STORE…`: read, fit, and write one file in the format that was asked for.
+
+Choose the format, read the rows, refuse a store without any, render, and say where it went.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.errors import UserError, did_you_mean
+from harness.store.store import Store
+from harness.store.whole_file import write_whole
+from reports.charts.files import figures as draw
+from reports.comparison import Comparison, compare
+from reports.evidence import Evidence, read_evidence
+from reports.formats.figures import as_figures
+from reports.formats.rows import as_csv
+from reports.formats.words import as_markdown
+from reports.law import fit_all, fit_evidence
+from reports.page import charts_by_key, pieces
+from reports.sections import all_sections, comparison
+
+FORMATS = ("html", "md", "json", "csv")
+SUFFIXES = {".html": "html", ".htm": "html", ".md": "md", ".json": "json", ".csv": "csv"}
+"""Suffix of a file → the format that it has."""
+
+
+def make_report(
+    places: Sequence[str],
+    output: Path | None = None,
+    format: str | None = None,
+    where: Sequence[str] = (),
+    comparing: bool = False,
+    figures: Path | None = None,
+) -> str:
+    """Write the report on one store, or on several as one. Return what to print: where the file is,
+    or the report itself where it goes to no file, as all formats but HTML do without `output`.
+
+    comparing: also say what changed from the first of two stores to the second. figures: a folder
+    that gets each chart of the page as SVG and PDF.
+
+    Raise UserError for a format that does not exist or is not that of the file, for options that do
+    not go together, for a store that does not exist or holds no rows, for conditions that no row
+    fits, and for a file that cannot be written.
+    """
+    chosen = format_of(output, format)
+    if comparing:
+        _refuse_to_compare(places, chosen)
+    if figures is not None and chosen != "html":
+        raise UserError(f"--figures draws the page's charts, and --format is {chosen}")
+    if output is not None and output.is_dir():
+        raise UserError(f"the report '{output}' is a folder; name a file")
+
+    evidence = read_evidence(*places, where=where)
+    if not evidence.attempts:
+        raise UserError(_no_rows(places))
+
+    compared = _compared(places, where, tuple(evidence.stores)) if comparing else None
+    content = _render(evidence, chosen, compared, figures)
+    drawn = f"\nfigures: {figures}" if figures is not None else ""
+    if output is not None:
+        return f"report: {_write(output, content)}{drawn}"
+    if chosen == "html":
+        return f"report: {_write_beside(evidence, content)}{drawn}"
+    return content.decode().removesuffix("\n")
+
+
+def format_of(output: Path | None, format: str | None) -> str:
+    """Return the format that --format names, or the file's suffix, or else html."""
+    if format is not None and format not in FORMATS:
+        raise UserError(
+            f"--format {format[:60]!r}: must be {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
+            f"{did_you_mean(format, FORMATS)}"
+        )
+    suffix = output.suffix.lower() if output is not None else ""
+    if suffix and suffix not in SUFFIXES:
+        raise UserError(
+            f"the report '{output}' would be {suffix} by its name, which is none of the formats:"
+            " name a file that ends with .html, .md, .json or .csv"
+            + ("; a browser prints the .html as PDF" if suffix == ".pdf" else "")
+        )
+    of_file = SUFFIXES.get(suffix)
+    if format is not None and of_file not in (None, format):
+        raise UserError(f"--format {format} and the file '{output}' do not go together")
+    return format or of_file or "html"
+
+
+def _no_rows(places: Sequence[str]) -> str:
+    if len(places) > 1:
+        return "the stores hold no rows yet, so there is nothing to report"
+    return (
+        f"the store '{places[0]}' holds no rows yet, so there is nothing to report; `unilaw run"
+        f" SWEEP --store {places[0]}` writes some"
+    )
+
+
+def _refuse_to_compare(places: Sequence[str], chosen: str) -> None:
+    if len(places) != 2:
+        raise UserError(f"--compare needs two stores, not {len(places)}")
+    if chosen == "csv":
+        raise UserError(
+            "--compare and --format csv do not go together: the table has the rows of both stores,"
+            " which its column 'store' names"
+        )
+
+
+def _compared(places: Sequence[str], where: Sequence[str], names: tuple[str, ...]) -> Comparison:
+    """Return what changed from the first store to the second."""
+    first, second = (read_evidence(place, where=where) for place in places)
+    one, other = names
+    return compare(first, fit_all(first.trials), second, fit_all(second.trials), (one, other))
+
+
+def _render(
+    evidence: Evidence, chosen: str, compared: Comparison | None, figures: Path | None
+) -> bytes:
+    if chosen == "csv":
+        return as_csv(evidence).encode()
+    fits = fit_evidence(evidence)
+    if chosen == "md":
+        return as_markdown(evidence, fits, compared).encode()
+    if chosen == "json":
+        found = as_figures(evidence, fits, compared)
+        return (json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+    sections = all_sections(evidence, fits)
+    if compared is not None:
+        sections.append(comparison.section(compared))
+    if figures is not None:
+        draw(charts_by_key(sections), figures)
+    return b"".join(pieces(evidence, fits, sections))
+
+
+def _write_beside(evidence: Evidence, content: bytes) -> str:
+    """Write the page to its own place: into its store, or, of several stores, into this folder
+    under their names."""
+    if len(evidence.stores) > 1:
+        return _write(Path("+".join(evidence.stores) + ".html"), content)
+    store: Store = evidence.store
+    try:
+        return store.put_report(content)
+    except UserError as e:
+        raise UserError(f"{e}; write the report elsewhere with -o FILE.html") from None
+
+
+def _write(target: Path, content: bytes) -> str:
+    """Write a file in one rename and return its path."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(target, content)
+    except OSError as e:
+        raise UserError(f"the report '{target}' cannot be written: {e.strerror}") from None
+    return str(target)

@@ -1,0 +1,1 @@
+"""Rows on their way out of the store: to MLflow, Weights & Biases, trackio and the Hub."""
