@@ -40,8 +40,6 @@ WORDS = {
     LOGARITHMIC: "The best fit found grows like a logarithm of size, so by no power law",
 }
 """Verdict on the frontier → its words on the first screen."""
-BY_LAW = (ATTAINED,)
-"""The verdict under which one constant describes the radii."""
 
 
 def best_fit_sentence(fit: FrontierFit) -> Sentence:
@@ -54,7 +52,7 @@ def best_fit_sentence(fit: FrontierFit) -> Sentence:
         f"This store cannot tell whether the best fit found follows the law's order: {reason}",
     )
 
-    if fit.constant and fit.verdict in BY_LAW:
+    if fit.constant and fit.verdict == ATTAINED:
         values |= _mean(fit, "constant", "geometric mean over curves of r*·√(n·d/p) in the window")
         text += ": {constant}" + _interval(values, "constant") + "·√(p/(n·d))"
     inside = fit.rows[fit.rows["window"] & fit.rows["bound"]]

@@ -59,7 +59,7 @@ NOT_READ = (
 
 
 class Evidence(NamedTuple):
-    """What one store holds, or several, ready for fits.
+    """The rows of one or several stores, ready for fits.
 
     `trials` are the ok rows of plain training in the latest view, with the columns of `_derive` and
     `with_measures`, and without those of NOT_READ and `corruptions`, of which a row has forty

@@ -1,4 +1,4 @@
-"""`unilaw sweeps`: the shipped sweeps, listed and copied."""
+"""`unilaw sweeps`: list the shipped sweeps, and copy one."""
 
 from pathlib import Path
 from typing import Annotated

@@ -39,7 +39,7 @@ class Wrong(UserError):
 
 
 class Doubtful(UserError):
-    """The task runs, and its user should know something about it."""
+    """A finding that does not stop the task, but that its user should know."""
 
 
 class Tried:

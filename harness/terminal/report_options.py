@@ -6,14 +6,11 @@ from typing import Annotated
 import typer
 
 from harness.sweeps.user_paths import user_path
+from harness.terminal.options import of_file
 
 
 def _of_texts(places: list[str]) -> list[str]:
     return [user_path(place) for place in places]
-
-
-def _of_file(where: Path | None) -> Path | None:
-    return None if where is None else Path(user_path(str(where)))
 
 
 StoresArgument = Annotated[
@@ -34,7 +31,7 @@ ReportFile = Annotated[
         metavar="FILE",
         help="FILE.html, .md, .json or .csv. Default: STORE/_report.html; other formats go to"
         " standard output.",
-        callback=_of_file,
+        callback=of_file,
     ),
 ]
 
@@ -73,6 +70,6 @@ Figures = Annotated[
         "--figures",
         metavar="DIR",
         help="Also write each chart of the page as SVG and PDF, for papers.",
-        callback=_of_file,
+        callback=of_file,
     ),
 ]

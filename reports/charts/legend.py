@@ -13,7 +13,7 @@ LEGEND_LINE = 19
 DIRECT = 5
 """Up to this many series are labelled at their ends, if their names fit there."""
 LONGEST_DIRECT = 18
-"""Characters of the longest name that fits at the end of a line."""
+"""Length in characters of the longest name that is written at the end of a line."""
 
 
 class Entry(NamedTuple):

@@ -24,7 +24,7 @@ TRACKERS = ("mlflow", "wandb", "trackio")
 
 
 class Tracker(Protocol):
-    """A project of a tracker, as the modules of TRACKERS define it."""
+    """What each module of TRACKERS defines: a project that takes runs."""
 
     def __init__(self, project: str): ...
 

@@ -2,8 +2,9 @@
 `AdversarialTrainer`, and a plain loop around foolbox's `L2PGD`. Processor seconds a model, at the
 same verified radius.
 
-    make bench installs what it needs
     .venv/bin/python -m tests.benchmarks.frontier_rivals [trials searched together: 16]
+
+`make bench` installs what it needs.
 
 Pure ±1 noise on the sphere, one hidden layer. Ours searches each trial's r* from nothing, with all
 trials and radii in one stack. A rival is told r*, trains one model at AIM times that radius against
