@@ -96,5 +96,5 @@ def _mean(fit: FrontierFit, name: str, how: str) -> dict[str, Number]:
 
 
 def _interval(values: dict[str, Any], name: str) -> str:
-    """Return the places of an interval's ends in brackets, empty without one."""
+    """Return the template of an interval in brackets; empty where it has no ends."""
     return f" ({{{name}_low}}–{{{name}_high}})" if f"{name}_low" in values else ""

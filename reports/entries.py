@@ -11,8 +11,8 @@ from harness.store.schema import arrow_schema
 
 
 def in_arrow(kind: pa.DataType) -> pd.ArrowDtype | None:
-    """Return the pandas type that leaves a column of lists of structs as it is; None for other
-    types."""
+    """Return the pandas type that keeps a column of lists of structs as Arrow holds it; None for
+    other types."""
     if pa.types.is_list(kind) and pa.types.is_struct(kind.value_type):
         return pd.ArrowDtype(kind)
     return None

@@ -69,8 +69,8 @@ def radii(evidence: Evidence) -> pd.DataFrame:
 def _plain(trials: pd.DataFrame) -> dict[Any, tuple[float, tuple[str, ...]]]:
     """Return the training radius of plain training, and the trials behind it, by cell and seed.
 
-    Rows count that were trained on past R*/2, where the noise rule would stop them at a radius of
-    0, and against no adversary.
+    Only rows trained without an adversary and on past R*/2 count: the stop rule `noise` ends at
+    R*/2, where the radius is 0 by construction.
     """
     if trials.empty or RADIUS not in trials:
         return {}

@@ -18,9 +18,11 @@ def sweep_texts(evidence: Evidence) -> list[dict[str, str]]:
 
 
 def without_store(text: str) -> str:
-    """Return a sweep file's text without the place of its store, which is the maker's own. A text
-    that is no mapping in YAML's block style is returned as it is where it names no store, and
-    empty where it may: nobody can run it."""
+    """Return a sweep file's text without the place of its store, which is the maker's own.
+
+    A text that is no mapping in YAML's block style comes back unchanged where it names no store,
+    and empty where it may name one, since the store cannot be cut out of it.
+    """
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, ValueError, RecursionError):

@@ -129,7 +129,7 @@ class MnistConfig(Config):
 
 
 class Mnist(Task):
-    """Fit handwritten digits whose labels carry noise of a known level."""
+    """Handwritten digits whose labels carry noise of a known level."""
 
     name = "mnist"
     Config = MnistConfig

@@ -42,7 +42,7 @@ class SphereConfig(Config):
 
 
 class Sphere(Task):
-    """Fit noise on the sphere with a ReLU network."""
+    """Noise on the sphere, fitted by a ReLU network."""
 
     name = "sphere"
     Config = SphereConfig

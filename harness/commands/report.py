@@ -20,7 +20,7 @@ def report(
     compare: Compare = False,
     figures: Figures = None,
 ) -> None:
-    """Fit the rows and write one file: a self-contained page, or sentences, figures or rows."""
+    """Fit the rows and write one file: a self-contained page, or Markdown, JSON or CSV."""
     from reports.command import make_report
 
     typer.echo(make_report(stores, output, format, where or (), compare, figures))

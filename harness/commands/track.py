@@ -23,8 +23,8 @@ Public = Annotated[bool, typer.Option("--public", help="Anybody may read it; def
 
 
 def track(store: StoreArgument, to: TrackerName, project: Project = None) -> None:
-    """Send each trial's newest row to an experiment tracker, as a run. Once more, and it sends what
-    is new."""
+    """Send each trial's newest row to an experiment tracker, as a run. Run it again to send
+    only what is new."""
     from reports.trackers.push import push
 
     pushed = push(store, to, project)

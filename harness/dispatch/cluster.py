@@ -157,7 +157,7 @@ def _start_here() -> None:
 
 
 def _why_not_started(e: Exception) -> str:
-    """Return the cause, and what helps."""
+    """Return why Ray did not start, and what the user can do."""
     if isinstance(e, OSError) and e.filename:
         return (
             f"{e.filename}: {e.strerror}; set RAY_TMPDIR to a folder that can be written, for Ray's"

@@ -216,8 +216,8 @@ class WorkerPool:
         return True
 
     def _start_actors(self, need: ResourceRequest, upcoming: Iterable[Batch]) -> None:
-        """Start as many actors as there is room for and `upcoming` batches need. Actors that hold
-        something else make way once they are idle."""
+        """Start as many actors as there is room for and `upcoming` batches need. Idle actors that
+        hold other resources than these are ended to make room."""
         others = [a for a in [*self.idle, *self.starting.values()] if a.need != need]
         self._kill(others)
 

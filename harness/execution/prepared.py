@@ -53,8 +53,8 @@ def prepare(trial: Trial, device: torch.device) -> Prepared:
 def prepare_each(
     trials: tuple[Trial, ...], step: Callable[[Trial], Prepared]
 ) -> tuple[dict[int, Prepared], dict[int, TrialResult]]:
-    """Prepare each trial. Both dictionaries are by position: the trials that are ready, and the
-    failures of those that are not."""
+    """Prepare each trial. Return two dictionaries by position in `trials`: the prepared trials, and
+    the failures of the others."""
     prepared: dict[int, Prepared] = {}
     failures: dict[int, TrialResult] = {}
     for i, trial in enumerate(trials):

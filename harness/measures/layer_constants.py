@@ -1,11 +1,12 @@
 """Give the Lipschitz constant of one layer in ℓ2, in evaluation mode: exact, or an upper bound.
 
-- Linear layers: the largest singular value, from all eigenvalues of the smaller Gram matrix. -
-Convolutions and average pooling: the norm of the linear map at its actual input size. - Max
-pooling: by the number of windows that one input lies in. - Functions of single numbers: their
-steepest slope. - A module that declares `lipschitz: float`: that number. This is how a custom layer
-takes part: the attribute (or property) is its Lipschitz constant in ℓ2 from input to output in
-evaluation mode, finite and not negative.
+- Linear layers: the largest singular value, from all eigenvalues of the smaller Gram matrix.
+- Convolutions and average pooling: the norm of the linear map at its actual input size.
+- Max pooling: by the number of windows that one input lies in.
+- Functions of single numbers: their steepest slope.
+- A module that declares `lipschitz: float`: that number. This is how a custom layer takes part. The
+  attribute (or property) is its Lipschitz constant in ℓ2 from input to output in evaluation mode,
+  finite and not negative.
 """
 
 import math
@@ -104,8 +105,8 @@ def _max_pool(layer: nn.MaxPool1d | nn.MaxPool2d | nn.MaxPool3d, x: Tensor) -> C
 
 
 def _avg_pool(layer: nn.AvgPool1d | nn.AvgPool2d | nn.AvgPool3d, x: Tensor) -> Constant:
-    """Take the norm of a linear map with entries ≥ 0. Schur's test bounds it: ‖A‖² ≤ (largest row
-    sum) · (largest column sum)."""
+    """Return the norm of average pooling, a linear map with entries ≥ 0. By Schur's test its square
+    is at most the largest row sum times the largest column sum."""
     ones = torch.ones(x.shape, dtype=torch.float64, requires_grad=True)
     with torch.enable_grad():
         rows = layer(ones)

@@ -69,8 +69,8 @@ class LastWord(NamedTuple):
 
 
 class _Windows(NamedTuple):
-    """(W,) means over each window, and (W, BINS): right − confidence, summed over its targets of
-    each bin."""
+    """Scores of W windows. loss, right, brier: means over the targets of a window, (W,). gaps:
+    right − confidence, summed over the targets of each confidence bin, (W, BINS)."""
 
     loss: Tensor
     right: Tensor

@@ -114,7 +114,8 @@ def _family_key(member: StackMember) -> Hashable:
 
 
 def _target_seconds(alone: Sequence[float], seconds_per_trial: float) -> float:
-    """Return the seconds that a batch should take, for trials that take `alone` by themselves."""
+    """Return the seconds that a batch should take. alone: the seconds of each trial run by
+    itself."""
     least, most = BATCH_S
     wanted = max(sum(alone) / BATCHES, LONGEST * max(alone, default=0.0), least)
     return min(wanted, most, seconds_per_trial * TIME_LIMIT_SHARE)

@@ -30,8 +30,8 @@ from harness.training.frontier_plan import epochs_at_most
 
 
 class Cell(NamedTuple):
-    """The cost of one configuration, per trial; `seeds` trials share it. "at most": at the cap
-    on epochs."""
+    """The cost of one configuration, for each of its `seeds` trials. Figures `…_at_most` take
+    training to run to its cap on epochs."""
 
     task: str
     config: dict[str, Any]

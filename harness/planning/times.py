@@ -72,7 +72,7 @@ class StackMember(NamedTuple):
 
 
 class StackTotals(NamedTuple):
-    """What the seconds of a stack depend on, of all its members together."""
+    """Sums and maxima over the members of a stack, from which its seconds follow."""
 
     config: Config
     """The first member's: the fields that matter here are equal in a family."""
@@ -97,7 +97,7 @@ class StackTotals(NamedTuple):
         )
 
     def with_column(self, column: "StackTotals") -> "StackTotals":
-        """Return the totals with a column of larger models of the same groups."""
+        """Return the totals after one larger model for each group has been added."""
         return self._replace(
             largest=max(self.largest, column.largest, key=lambda shape: shape.p),
             members=self.members + column.members,

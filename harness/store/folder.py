@@ -130,7 +130,7 @@ class Folder(ABC):
 
     @abstractmethod
     def path(self, name: str) -> str:
-        """Return a file's path or address in the form in which the user wrote `where`."""
+        """Return a file's path or address, which begins with the folder as the user wrote it."""
 
     @abstractmethod
     def make(self) -> None:

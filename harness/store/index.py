@@ -118,8 +118,8 @@ def _in_todays_columns(table: pa.Table, schema: pa.Schema) -> pa.Table:
 def identity_of(table: pa.Table) -> pa.Table | None:
     """Return what the index keeps of a row file's rows.
 
-    Returns None when a row is among them that no run writes. The index describes no such file, so
-    that every reading comes upon the row.
+    Returns None when a row is invalid (`faults_of`). Such a file stays out of the index, so that
+    every reader opens it and reports the row.
     """
     return None if faults_of(table) else table.select(IDENTITY)
 

@@ -1,7 +1,8 @@
 """Failures that no longer count: their task was mended, and the trial has run since under a new id.
 
-A trial's id covers its task's code and version and its data's content, so a change of these gives
-the same configuration and seed another id, and the failed row would stay the newest of its own.
+A trial's id covers the code and version of its task and the content of its data. A change of these
+gives the same configuration and seed a new id, and under the old id the failed row would stay the
+newest for ever.
 """
 
 import pandas as pd

@@ -48,7 +48,7 @@ class RunUnderWay(BaseModel):
 
 
 class UnderWay:
-    """A run's file in its store, from the beginning of the block to its end."""
+    """A context manager that keeps a file in the store while a run is under way."""
 
     def __init__(self, files: Folder, sweep: str | None):
         self.files = files

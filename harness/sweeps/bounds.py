@@ -1,5 +1,5 @@
-"""The largest values that a sweep file or an option may have. Apart, because `--help` must not wait
-for torch."""
+"""The largest values that a sweep file or an option may have. They have a file of their own because
+`--help` must not import torch."""
 
 MAX_TRIALS = 1_000_000
 """The largest `limits.trials`."""

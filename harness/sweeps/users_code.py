@@ -9,7 +9,7 @@ from harness.errors import UserError, what_raised
 
 
 class UsersCodeRaised(UserError):
-    """Somebody's code raised what is no refusal of its own."""
+    """A user's code raised something other than a UserError."""
 
 
 @contextlib.contextmanager

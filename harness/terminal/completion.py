@@ -5,7 +5,8 @@ from pathlib import Path
 
 
 def sweep_names(incomplete: str) -> list[str]:
-    """Return the shipped sweeps, and the sweep files and folders here, that begin so."""
+    """Return the shipped sweeps, and the sweep files and folders here, whose names begin with
+    `incomplete`."""
     return shipped_names(incomplete) + _files(incomplete, ".yaml")
 
 

@@ -85,8 +85,8 @@ def _outdated(sweeps: Sequence[SweepRecord], latest: pd.DataFrame) -> frozenset[
 def _replaced(store: Store, sweeps: Sequence[SweepRecord], latest: pd.DataFrame) -> frozenset[str]:
     """Return the failed trials that have run since under another id.
 
-    To tell takes columns that the index does not have. They are read only where a sweep that asked
-    for a failed trial was run again, under its name, and did not ask for that trial.
+    Finding them takes columns that the index lacks, so the rows are read only where a sweep that
+    asked for a failed trial was run again, under its name, and did not ask for that trial.
     """
     failed = set(latest.loc[latest["status"].eq("failed"), "trial_id"])
     asked: dict[str, list[set[str]]] = {}

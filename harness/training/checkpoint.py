@@ -109,8 +109,8 @@ class CheckpointFile:
         """Return the tensors of these parts, and the metadata; None when other code or another
         trial wrote the file.
 
-        The tensors of PARTS are on the device, all others on the CPU. Raises one of UNREADABLE when
-        there is no file, or when it is torn.
+        The tensors of PARTS are on the device, all others on the CPU. Raises one of the exceptions
+        in UNREADABLE when the file is missing or torn.
         """
         content = self.folder.get(self.name)
         # A safetensors file begins with the length of its header, 8 bytes, and the header as JSON.

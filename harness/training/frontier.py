@@ -181,7 +181,7 @@ class _Search:
         aims: Sequence[float | None] | None = None,
         strengths: Sequence[float] | None = None,
     ) -> list[list[Candidate]]:
-        """Return the program's models as candidates, those of one trial together."""
+        """Return the program's models as candidates, in one list a trial."""
         aims = aims or [None] * len(ways)
         strengths = strengths or [0.0] * len(ways)
         alike = self.one_answer(trials, program).tolist()

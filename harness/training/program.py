@@ -60,8 +60,8 @@ class Program(Protocol):
         ...
 
     def first_layer(self, unit: Tensor | None = None) -> FirstLayer | None:
-        """Return the same function of flattened inputs, split after the first linear layer; None
-        where the models begin with another layer."""
+        """Return this function of flattened inputs as a first linear layer and the rest; None where
+        the models begin with another layer."""
         ...
 
     def train(self, mode: bool) -> None:

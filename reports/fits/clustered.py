@@ -72,7 +72,7 @@ class ClusteredFit:
         """Variance of the curves' levels over that of their cells, (...)."""
 
     def contrast(self, of: Sequence[float]) -> Contrast:
-        """Return the contrast of the coefficients with `of`."""
+        """Return Σ ofᵢ·coefficientᵢ with its standard error and degrees of freedom."""
         combination = np.asarray(of, float)
         direction = self.bread @ combination
         variance = sum((score @ direction) ** 2 for score in self.scores)

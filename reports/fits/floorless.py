@@ -17,9 +17,9 @@ from reports.fits.slope import LEVEL
 
 
 class Rival(NamedTuple):
-    """A form without a floor. difference: its mean |log error| at sizes left out, less that of the
-    form with a floor; positive where the floor predicts better. low and high: the ends of its 95 %
-    t interval over sizes."""
+    """A form without a floor. difference: its mean |log error| at left-out sizes, less that of
+    the form with a floor; positive where the floor predicts better. low and high: the ends of its
+    95 % t interval over sizes."""
 
     name: str
     difference: float

@@ -141,8 +141,8 @@ def knee_counts(gains: dict[str, Values]) -> np.ndarray:
 
 
 class Compared:
-    """The forms over the sizes of some curves. knees: the places, as z, at which a knee is looked
-    for; without any, nothing can be compared."""
+    """The four forms on some curves. knees: the values of z = log(p/(n·d)) that are tried as a
+    knee. Where there is none, nothing is compared."""
 
     def __init__(self, curves: Sequence[np.ndarray]):
         """curves: z of each curve's cells."""

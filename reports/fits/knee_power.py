@@ -21,7 +21,7 @@ AT_ONCE = 2_000_000
 
 
 class PlantedKnee(NamedTuple):
-    """A change of slope. place: log(p/(n·d))."""
+    """A planted change of slope: `below` and `above` on the two sides of log(p/(n·d)) = `place`."""
 
     below: float
     above: float

@@ -11,7 +11,8 @@ from reports.sections.section import Section, fill
 
 
 class CollapseRow(NamedTuple):
-    """One row of the table. `forms` names the forms whose held-out errors are in `numbers`."""
+    """One kind in the table of collapses. forms: the forms whose held-out errors are in
+    `numbers`."""
 
     kind: str
     failure: str

@@ -8,7 +8,8 @@ from reports.numbers import Number, Sentence
 
 
 def untested(evidence: Evidence, fits: Fits) -> list[Sentence]:
-    """Return the gaps as phrases without a full stop, the widest first."""
+    """Return what the rows leave untested, one phrase each, without a full stop, the gravest
+    first."""
     trials = evidence.all_trials
     if trials.empty:
         return []

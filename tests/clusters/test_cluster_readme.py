@@ -19,7 +19,7 @@ from tests import ROOT
 
 FOLDER = ROOT / "clusters"
 README = (FOLDER / "README.md").read_text()
-SHIPPED = [path for path in sorted(FOLDER.iterdir()) if path.suffix in (".yaml", ".sbatch", ".md")]
+SHIPPED = [path for path in sorted(FOLDER.iterdir()) if path.is_file()]
 
 
 def commands(program: str) -> list[str]:
@@ -39,18 +39,10 @@ def test_every_file_is_linked_and_every_link_leads_somewhere():
     assert all((FOLDER / link).exists() for link in linked)
 
 
-@pytest.mark.parametrize(
-    ("section", "answers"),
-    [
-        ("Slurm", ["start", "watch", "cost", "stop"]),
-        ("Kubernetes", ["start", "watch", "cost", "stop"]),
-        ("AWS", ["start", "watch", "cost", "stop"]),
-        ("GCP", ["start", "watch", "stop"]),
-    ],
-)
-def test_every_section_has_its_answers(section: str, answers: list[str]):
-    text = README.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
-    assert [answer for answer in answers if f"*{answer}*" not in text.lower()] == []
+@pytest.mark.parametrize("section", ["Slurm", "Kubernetes", "AWS", "GCP"])
+def test_every_section_has_its_answers(section: str):
+    text = README.partition(f"\n## {section}\n")[2].partition("\n## ")[0].lower()
+    assert [a for a in ("start", "watch", "cost", "stop") if f"*{a}*" not in text] == []
 
 
 def test_unilaw_commands_parse():
