@@ -19,6 +19,7 @@ from scipy.stats import t
 from reports.fits.common_slope import CommonSlope, bend, common_slope
 from reports.fits.rivals import Rivals, compare, logarithm_of
 from reports.frontier import NEAR
+from reports.search_gap import GapSlope, SearchGap, measured
 from reports.verdicts import CANNOT_TELL, NARROW, ORDER
 
 PER_SAMPLE = (1, 2, 4)
@@ -50,7 +51,8 @@ RULE = (
     " in d where the exponent of d at fixed p/n is −1/2 within the band and a power of p/n does not"
     " predict better, with the exponent of p beside it; p/n where the exponent of d is 0 within the"
     " band and a power of p/(n·d) does not predict better; cannot tell otherwise. An exponent of p"
-    " is stated from curves whose local slope is steady over a decade of the window alone."
+    " is stated from curves whose local slope is steady over a decade of the window alone. On the"
+    " sphere every exponent's interval is widened by the slope of the search gap."
 )
 
 
@@ -75,7 +77,9 @@ class FrontierFit(NamedTuple):
     local slope moves. rivals: held-out errors of the variables. constant: r*·sqrt(n·d/p) in the
     window. plain: training radius of plain training over r*. depth: exponent of the ratio of
     neurons in the ratio of radii of a deeper and a two-layer net of equal p; None without such
-    pairs. binding: cells where the law can bind, of `cells`; law_known: r_law is known for them.
+    pairs. gap: the search gap that the intervals of by_ratio, dimension and size hold; None where
+    it is not measured. binding: cells where the law can bind, of `cells`; law_known: r_law is known
+    for them.
     """
 
     problem: str
@@ -88,6 +92,7 @@ class FrontierFit(NamedTuple):
     constant: Mean | None
     plain: Mean | None
     depth: CommonSlope | None
+    gap: SearchGap | None
     cells: int
     binding: int
     law_known: bool
@@ -104,26 +109,36 @@ def fit_frontier(found: pd.DataFrame) -> list[FrontierFit]:
 def _fit(problem: str, rows: pd.DataFrame) -> FrontierFit:
     usable = rows[rows["below_ceiling"] & (rows["binds"] | ~rows["law_known"])]
     window = rows[rows["window"] & rows["bound"]]
-    by_ratio = {k: _dimension(usable, (k,)) for k in PER_SAMPLE}
+    gap = measured() if rows["proved"].all() else None
+    of_d, of_p = (gap.of_d, gap.of_p) if gap else (None, None)
     size, bends = _size(rows[rows["window"]])
     cells = rows.drop_duplicates("cell")
     fit = FrontierFit(
         problem,
         rows,
-        by_ratio,
-        _dimension(usable, PER_SAMPLE),
-        size,
+        {k: _widened(_dimension(usable, (k,)), of_d) for k in PER_SAMPLE},
+        _widened(_dimension(usable, PER_SAMPLE), of_d),
+        _widened(size, of_p),
         bends,
         _rivals(window),
         _mean(window, window["radius"] / np.sqrt(window["by_law"])),
         _plain(rows),
         _depth(rows),
+        gap,
         len(cells),
         int(cells["binds"].sum()),
         bool(rows["law_known"].all()),
         "",
     )
     return fit._replace(verdict=_verdict(fit))
+
+
+def _widened(fit: CommonSlope, gap: GapSlope | None) -> CommonSlope:
+    """Return the slope with its interval widened by the search gap."""
+    if fit.failure or gap is None:
+        return fit
+    low, high = gap.widen(fit.slope, fit.low, fit.high)
+    return fit._replace(low=low, high=high)
 
 
 def _dimension(usable: pd.DataFrame, ratios: tuple[int, ...]) -> CommonSlope:

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 
 class Rules(NamedTuple):
-    """A version of the rules. since: when it was set. hash: of their text and constants."""
+    """One version of the rules by which the report judges rows. since: when it took effect. hash:
+    of the text and constants of the rules."""
 
     version: int
     since: datetime
@@ -22,4 +23,4 @@ class Rules(NamedTuple):
         return f"{self.version} ({self.hash})"
 
 
-RULES = Rules(4, datetime(2026, 11, 27, 9, tzinfo=UTC), "caf3732c2bc6")
+RULES = Rules(5, datetime(2026, 11, 27, 11, 30, tzinfo=UTC), "da1775fdd2a9")

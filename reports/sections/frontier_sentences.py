@@ -19,6 +19,7 @@ from reports.frontier_answer import (
     Mean,
 )
 from reports.numbers import Number, Sentence
+from reports.search_gap import ENOUGH
 from reports.verdicts import ORDER
 
 WITH_CONSTANT = (ATTAINED, IN_DIMENSION, SLOWER, STEEPER)
@@ -78,6 +79,7 @@ def sentences_of(fit: FrontierFit) -> list[Sentence]:
         _plain(parts),
         _depth(parts),
         _searches(parts),
+        _gap(parts),
     ]
     return [sentence for sentence in sentences if sentence.template]
 
@@ -299,3 +301,38 @@ def _searches(parts: _Parts) -> Sentence:
             " radius."
         )
     return Sentence(text, values)
+
+
+def _gap(parts: _Parts) -> Sentence:
+    """Say what share of a planted radius the search finds, and what this adds to the intervals."""
+    gap = parts.fit.gap
+    if gap is None:
+        return Sentence(
+            "What the search misses of the most robust fit is not measured on such data, and no"
+            " interval holds it."
+        )
+    how = "reports/search_gap.csv:"
+    values: dict[str, Any] = {
+        "searches": parts.number("gap searches", gap.searches, f"{how} searches", "int", ()),
+        "share": parts.number("gap share", gap.share, f"{how} geometric mean of share", "sig3", ()),
+        "least": parts.number("gap least", gap.least, f"{how} least share", "sig3", ()),
+        "below": parts.number("gap below", gap.below, f"{how} shares under {ENOUGH}", "int", ()),
+    }
+    for name, slope in (("d", gap.of_d), ("p", gap.of_p)):
+        for end, value in (("", slope.slope), (" low", slope.low), (" high", slope.high)):
+            values[f"gap_{name}{end}".replace(" ", "_")] = parts.number(
+                f"gap {name}{end}",
+                value,
+                f"{how} least squares of log share on log d and log(p/n); {name}{end}",
+                "signed",
+                (),
+            )
+    return Sentence(
+        "Where a fit of known radius was planted on the sphere, {searches} searches found {share}"
+        " of that radius on average (more counts as all of it), {least} at worst, and less than"
+        f" {ENOUGH} in {{below}}. "
+        "This share goes with d to the power {gap_d} ({gap_d_low} to {gap_d_high}) and with p/n to"
+        " {gap_p} ({gap_p_low} to {gap_p_high}). The intervals of the exponents above are widened"
+        " by that.",
+        values,
+    )

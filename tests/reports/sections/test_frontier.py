@@ -19,6 +19,7 @@ from reports.evidence import read_evidence
 from reports.frontier import radii
 from reports.frontier_answer import fit_frontier
 from reports.law import Fits
+from reports.search_gap import FILE
 from reports.sections import frontier
 from reports.sections.section import Section
 from tests.reports.page_reader import Page
@@ -136,10 +137,46 @@ def recomputed(key: str, used: pd.DataFrame, rows: pd.DataFrame) -> float:
         return held_out(name, searched)
     if name.startswith("depth"):
         return depth(name, used)
+    if name.startswith("gap"):
+        return gap(name)
     if name.startswith("p"):
-        return around(name, *slope_of(used, "p", ["n", "d_ambient"]))
+        return widened(name, *slope_of(used, "p", ["n", "d_ambient"]), *gap_slopes()[1])
     used = used.assign(ratio=(used["p"] / used["n"]).round())
-    return around(name, *slope_of(used, "d_ambient", ["ratio", "n"]))
+    return widened(name, *slope_of(used, "d_ambient", ["ratio", "n"]), *gap_slopes()[0])
+
+
+def gap_slopes() -> np.ndarray:
+    """Return slope and half its interval in log d and in log(p/n), (2, 2), of the planted fits."""
+    found = pd.read_csv(FILE)
+    x = np.column_stack([np.log(found["d"]), np.log(found["p"] / found["n"])])
+    x = np.column_stack([x - x.mean(0), np.ones(len(x))])
+    slopes, residual, *_ = np.linalg.lstsq(x, np.log(found["share"].clip(upper=1)), rcond=None)
+    variance = residual[0] / (len(x) - 3) * np.diag(np.linalg.inv(x.T @ x))
+    half = t.ppf(0.975, len(x) - 3) * np.sqrt(variance)
+    return np.column_stack([slopes, half])[:2]
+
+
+def gap(name: str) -> float:
+    found = pd.read_csv(FILE)["share"].clip(upper=1)
+    counts = {
+        "gap searches": len(found),
+        "gap share": np.exp(np.log(found).mean()),
+        "gap least": found.min(),
+        "gap below": (found < 0.95).sum(),
+    }
+    if name in counts:
+        return float(counts[name])
+    slope, half = gap_slopes()[0 if name.split()[1] == "d" else 1]
+    return around(name, slope, half)
+
+
+def widened(name: str, slope: float, half: float, of_gap: float, half_gap: float) -> float:
+    both = math.hypot(half, half_gap)
+    ends = {
+        "low": min(slope, slope - of_gap) - both,
+        "high": max(slope, slope - of_gap) + both,
+    }
+    return ends.get(name.split()[-1], slope)
 
 
 def binding(searched: pd.DataFrame) -> int:
