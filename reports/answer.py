@@ -15,6 +15,7 @@ from reports.evidence import Evidence, fit_rows
 from reports.frontier_answer import FrontierFit
 from reports.law import Fits, KindFit
 from reports.numbers import Number, Sentence
+from reports.token_ratio import answer_sentences_on_ratio
 from reports.verdicts import ATTAINS, ORDER, STEEPER
 
 ORDER_KEPT, SLOWER, NO_GROWTH, FALLS, TOO_STEEP = "order", "slower", "none", "falls", "steep"
@@ -63,12 +64,14 @@ class DataName(NamedTuple):
 RANDOM = DataName("Random data", "a network on random data")
 MNIST = DataName("MNIST", "an MNIST network")
 GPTS = DataName("GPTs", "a GPT")
+LADDER = "gpt-stream"
+"""The family of the models that ladders are made of."""
 SHIPPED = {
     "sphere": RANDOM,
     "mnist-mlp": MNIST,
     "mnist-cnn": MNIST,
     "gpt": GPTS,
-    "gpt-stream": GPTS,
+    LADDER: GPTS,
 }
 """Family of a shipped task → its data, in the order of the page."""
 
@@ -117,6 +120,8 @@ def answers(evidence: Evidence, fits: Fits) -> list[Answer]:
         plain = [fit for fit in trained if data_name(fit.family) == data]
         if plain:
             best += _plain_sentences(data, plain, evidence)
+        if any(fit.family == LADDER for fit in plain):
+            best += answer_sentences_on_ratio(evidence.trials)
         found.append(Answer(data.name, best))
     return found
 

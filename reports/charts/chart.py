@@ -21,6 +21,7 @@ CHOICES = {
     "corruption": "corruption",
     "frontier-x": "against",
     "convention": "against",
+    "sensitivity": "measure",
     "change": "change",
     "model": "model",
     "problem": "problem",

@@ -29,6 +29,7 @@ from reports.sections import (
     provenance,
     published_models,
     size,
+    token_ratio,
     trials,
 )
 from reports.sections.section import Section
@@ -48,6 +49,7 @@ SECTIONS = (
     data_sets.section,
     changed_tokens.section,
     ladder.section,
+    token_ratio.section,
     published_models.section,
     claims.section,
     firmness.section,

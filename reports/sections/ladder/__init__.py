@@ -1,13 +1,11 @@
 """The section "Compute-optimal ladder": held-out loss of language models trained in a single pass,
 against size and tokens.
 
-Rows: ok trials of the task `text-stream` at configurations whose every seed finished. There is one
-ladder for each setting of everything but n and size, so for each corpus, tokenizer and recipe. N is
-p. A second fit leaves the embeddings out of N, because the convention moves the compute exponent
-(Kaplan et al. 2020 against Hoffmann et al. 2022; Porian et al. 2024 explain the difference).
+Rows: `reports.ladders`. N is p. A second fit leaves the embeddings out of N, because the convention
+moves the compute exponent (Kaplan et al. 2020 against Hoffmann et al. 2022; Porian et al. 2024
+explain the difference).
 """
 
-import json
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +13,8 @@ import pandas as pd
 
 from reports.charts.chart import Chart
 from reports.evidence import Evidence
-from reports.fits.isoflop import budgets_of
+from reports.fits.budgets import budgets_of
+from reports.ladders import ladders_of
 from reports.law import Fits
 from reports.numbers import Number, Sentence
 from reports.sections.ladder.convention import (
@@ -29,8 +28,6 @@ from reports.sections.ladder.convention import (
 )
 from reports.sections.ladder.figure import isoflop_chart
 from reports.sections.section import Section, fill
-
-TASK = "text-stream"
 
 
 class Ladder(NamedTuple):
@@ -65,21 +62,9 @@ def section(evidence: Evidence, fits: Fits) -> Section | None:
 
 def ladders(evidence: Evidence) -> list[Ladder]:
     """Return every ladder in the store, in alphabetical order of the settings."""
-    trials = evidence.trials
-    usable = (
-        trials["task"].eq(TASK)
-        & trials["complete"]
-        & trials["test_loss"].gt(0)
-        & trials["tokens_seen"].gt(0)
-    )
-    trials = trials[usable]
-    groups = trials.groupby(trials["settings_json"].map(_without_n), sort=True)
-    return [_ladder(f"ladder{i}", str(settings), rows) for i, (settings, rows) in enumerate(groups)]
-
-
-def _without_n(settings_json: str) -> str:
-    settings = sorted(json.loads(settings_json).items())
-    return ", ".join(f"{name} {value}" for name, value in settings if name != "n")
+    return [
+        _ladder(f"ladder{own.key}", own.settings, own.trials) for own in ladders_of(evidence.trials)
+    ]
 
 
 def _ladder(key: str, settings: str, rows: pd.DataFrame) -> Ladder:

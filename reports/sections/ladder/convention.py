@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from reports.fits.isoflop import Budget, fit_budgets, size_exponent
+from reports.fits.isoflop import Budget, fit_budgets, size_exponent, surface_best
 from reports.fits.scaling import Interval, Scaling, fit_scaling
 from reports.fits.slope import LEVEL
 from reports.measures import as_list
@@ -111,8 +111,8 @@ def sizes_without_embeddings(rows: pd.DataFrame) -> np.ndarray | None:
 
 
 def fit_convention(ladder: str, name: str, n: np.ndarray, runs: LadderRuns) -> Convention:
-    """Fit the scaling law and the parabola of each budget to the sizes `n`, one per run. ladder:
-    the ladder's key."""
+    """Fit the scaling law and the curves of the budgets to the sizes `n`, one per run. ladder: the
+    ladder's key."""
     counted = "p" if name == ALL else "p less embedding and position"
     source = Source(f"{ladder}:{name}", counted, runs.trials)
     fit = fit_scaling(n, runs.tokens, runs.loss)
@@ -127,8 +127,8 @@ def fit_convention(ladder: str, name: str, n: np.ndarray, runs: LadderRuns) -> C
         basis = _basis(fit, source)
         warnings = fit.warnings
 
-    minima = [_minimum(budget, i, source) for i, budget in enumerate(budgets)]
-    exponent = _exponent(budgets, source)
+    minima = [_minimum(budget, i, source, fit) for i, budget in enumerate(budgets)]
+    exponent = _exponent(budgets, source, fit)
     return Convention(name, n, fit, budgets, table, basis, warnings, minima, exponent)
 
 
@@ -185,8 +185,8 @@ def _basis(fit: Scaling, source: Source) -> Sentence:
     return Sentence(text, parts)
 
 
-def _minimum(budget: Budget, i: int, source: Source) -> Sentence:
-    """State the best size of the i-th budget."""
+def _minimum(budget: Budget, i: int, source: Source, fit: Scaling | str) -> Sentence:
+    """State the best size of the i-th budget, by its own curve and by the fitted surface."""
     used = budget.runs
     parts: dict[str, Number | str] = {
         "compute": source.number(
@@ -199,40 +199,59 @@ def _minimum(budget: Budget, i: int, source: Source) -> Sentence:
             f"budget{i}:sizes", budget.sizes, "distinct N of the budget", "int", used
         ),
     }
+    text = "{compute} FLOP, {sizes} sizes: "
     if budget.failure:
         parts["why"] = budget.failure
-        return Sentence("{compute} FLOP, {sizes} sizes: no best size, {why}", parts)
-
-    best = source.interval(
-        f"budget{i}:best",
-        budget.best,
-        "N at the minimum of a parabola of mean test_loss in log N",
-        used,
-    )
-    parts |= best.parts
-    parts["per"] = source.number(
-        f"budget{i}:per",
-        budget.compute / 6 / budget.best.value**2,
-        "tokens per parameter at that N: compute / (6·N²)",
-        rows=used,
-    )
-    text = "{compute} FLOP, {sizes} sizes: N = " + best.template + ", {per} tokens per parameter"
+        text += "no best size, {why}"
+    else:
+        how = "N of least loss on the budget's curve l + a·N^−α + b·D^−β"
+        best = source.interval(f"budget{i}:best", budget.best, how, used)
+        parts |= best.parts
+        parts["per"] = source.number(
+            f"budget{i}:per",
+            budget.compute / 6 / budget.best.value**2,
+            "tokens per parameter at that N: compute / (6·N²)",
+            rows=used,
+        )
+        text += "N = " + best.template + ", {per} tokens per parameter"
     if budget.note:
         text += "; no interval, {note}"
         parts["note"] = budget.note
-    return Sentence(text, parts)
+    if isinstance(fit, str) or min(fit.A.value, fit.B.value) <= 0:
+        return Sentence(text, parts)
+
+    how = "N of least loss on the fitted surface at this compute"
+    surface = source.interval(f"budget{i}:surface", surface_best(fit, budget.compute), how)
+    parts |= {f"surface_{end}": number for end, number in surface.parts.items()}
+    parts["surface_tokens"] = source.number(
+        f"budget{i}:surface_tokens",
+        budget.compute / 6 / surface.parts["value"].value,
+        "D at that N: compute / (6·N)",
+    )
+    shown = surface.template.replace("{", "{surface_")
+    return Sentence(f"{text}. The surface: N = {shown}, D = {{surface_tokens}}", parts)
 
 
-def _exponent(budgets: list[Budget], source: Source) -> Sentence:
-    """State how the best sizes of the budgets grow with compute."""
+def _exponent(budgets: list[Budget], source: Source, fit: Scaling | str) -> Sentence:
+    """State how the best sizes of the budgets grow with compute, and whether the surface says
+    so too."""
     exponent = size_exponent(budgets)
     if exponent is None:
-        return Sentence(
-            "Fewer than two budgets have a best size, so the parabolas give no exponent."
-        )
-    how = "least squares of log best N against log compute over budgets with a best size"
+        return Sentence("Fewer than two budgets have a best size, so they give no exponent.")
+    how = "weighted least squares of log best N against log compute over budgets with a best size"
     value = source.interval("exponent", exponent, how)
-    text = "The best sizes of the parabolas grow as compute to the power " + value.template
+    text = "The best sizes of the budgets grow as compute to the power " + value.template
     if not np.isfinite(exponent.low):
-        text += "; two budgets give no interval"
-    return Sentence(text + ".", value.parts)
+        return Sentence(
+            text + "; no interval, for want of runs to judge the noise by.", value.parts
+        )
+    if isinstance(fit, str):
+        return Sentence(text + ".", value.parts)
+
+    surface = fit.compute_exponent
+    other = source.interval("surface_exponent", surface, "β/(α + β) of the fitted surface")
+    parts = value.parts | {f"surface_{end}": number for end, number in other.parts.items()}
+    agree = exponent.low <= surface.high and surface.low <= exponent.high
+    parts["agree"] = "overlap" if agree else "do not overlap, so one of the two forms is wrong here"
+    text += ", those of the surface to the power " + other.template.replace("{", "{surface_")
+    return Sentence(text + ": the intervals {agree}.", parts)

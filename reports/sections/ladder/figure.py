@@ -18,8 +18,8 @@ TOKENS = "tokens trained on"
 
 
 def isoflop_chart(rows: pd.DataFrame, conventions: list[Convention]) -> Chart:
-    """Draw the loss of every trial, the parabola of each budget with its minimum, and the fitted
-    form at that compute: against N under each convention, and against tokens."""
+    """Draw the loss of every trial, the curve of each budget with its minimum, and the fitted
+    surface at that compute: against N under each convention, and against tokens."""
     drawings = [
         _drawing(rows, convention, convention.n, f"N, {convention.name}", f"n{i}", conventions)
         for i, convention in enumerate(conventions)
@@ -116,7 +116,7 @@ def _caption(convention: Convention) -> Sentence | str:
 
 
 def _minimum(budget: Budget, against_tokens: bool, colour: str) -> list[Marks]:
-    """Return a budget's minimum; none where its parabola has no minimum."""
+    """Return a budget's minimum; none where its curve has no minimum."""
     if budget.failure:
         return []
     n = budget.best.value
