@@ -10,92 +10,42 @@ the outcome of its slope; kinds with one outcome share a sentence. Every figure 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from reports.best_fit_answer import best_fit_sentence
+import pandas as pd
+
+from reports.best_fit_answer import WORDS, best_fit_sentence
+from reports.data_names import DataName, KindLabel, data_name, kind_labels, place_of
 from reports.evidence import Evidence, fit_rows
+from reports.fits.slope import Slope
 from reports.frontier_answer import FrontierFit
+from reports.headline import headline
 from reports.law import Fits, KindFit
 from reports.numbers import Number, Sentence
+from reports.outcomes import CLAUSES, TOO_FEW, outcome_of
 from reports.token_ratio import answer_sentences_on_ratio
-from reports.verdicts import ATTAINS, ORDER, STEEPER
 
-ORDER_KEPT, SLOWER, NO_GROWTH, FALLS, TOO_STEEP = "order", "slower", "none", "falls", "steep"
-WIDE, BY_FILTER, TOO_FEW, NOT_JUDGED = "wide", "filter", "few", "not judged"
-CLAUSES = {
-    ORDER_KEPT: (
-        "Ten times the parameters make {thing} {growth} more robust: as fast as the law's ceiling"
-        " rises ({ceiling})."
-    ),
-    SLOWER: (
-        "Ten times the parameters make {thing} {growth} more robust, less than the {ceiling} by"
-        " which the law's ceiling rises."
-    ),
-    NO_GROWTH: (
-        "Size makes no difference that can be told from none: ten times the parameters change the"
-        " robustness of {thing} by {growth}, while the law's ceiling rises by {ceiling}."
-    ),
-    FALLS: (
-        "Larger is less robust: ten times the parameters change the robustness of {thing} by"
-        " {growth}, while the law's ceiling rises by {ceiling}."
-    ),
-    TOO_STEEP: (
-        "Ten times the parameters make {thing} {growth} more robust. That is faster than the law"
-        " allows in the long run ({ceiling}), so it cannot go on for ever."
-    ),
-    WIDE: (
-        "Cannot tell: the interval is too wide. Ten times the parameters change the robustness of"
-        " {thing} by {growth}; the law's ceiling rises by {ceiling}."
-    ),
-    BY_FILTER: (
-        "Cannot tell: the answer depends on which sizes enter. From all of them, ten times the"
-        " parameters change the robustness of {thing} by {growth}; from the larger ones alone,"
-        " the verdict is another."
-    ),
-}
-"""Outcome of a judged slope → its sentence. {growth} brings its interval along."""
-
-
-class DataName(NamedTuple):
-    """How the page speaks of one kind of data: its heading, and one of its models."""
-
-    name: str
-    thing: str
-
-
-RANDOM = DataName("Random data", "a network on random data")
-MNIST = DataName("MNIST", "an MNIST network")
-GPTS = DataName("GPTs", "a GPT")
 LADDER = "gpt-stream"
 """The family of the models that ladders are made of."""
-SHIPPED = {
-    "sphere": RANDOM,
-    "mnist-mlp": MNIST,
-    "mnist-cnn": MNIST,
-    "gpt": GPTS,
-    LADDER: GPTS,
-}
-"""Family of a shipped task → its data, in the order of the page."""
+NAMED = 3
+"""Kinds up to which a sentence gives each kind's figures."""
 
 
 class Answer(NamedTuple):
-    """What the rows say about one kind of data."""
+    """What the rows say about one kind of data: about the best fit found, and about plain training.
+    judged: some kind of plain training has a verdict. decided: so has the best fit found."""
 
     name: str
-    sentences: list[Sentence]
+    best: list[Sentence]
+    plain: list[Sentence]
+    judged: bool = False
+    decided: bool = False
+
+    @property
+    def sentences(self) -> list[Sentence]:
+        """Return all sentences, the best fit first where it is decided."""
+        return [*self.best, *self.plain] if self.decided else [*self.plain, *self.best]
 
     def numbers(self) -> list[Number]:
         return [number for sentence in self.sentences for number in sentence.numbers()]
-
-
-def data_name(family: str) -> DataName:
-    """Return how the page speaks of a family: a user's own by its name."""
-    return SHIPPED.get(family, DataName(family, f"a network of the family {family}"))
-
-
-def place_of(family: str) -> tuple[int, str]:
-    """Return a family's place in the order of the page: shipped data first, then by name."""
-    order = list(dict.fromkeys(SHIPPED.values()))
-    data = data_name(family)
-    return (order.index(data) if data in order else len(order), data.name)
 
 
 def answers(evidence: Evidence, fits: Fits) -> list[Answer]:
@@ -117,12 +67,13 @@ def answers(evidence: Evidence, fits: Fits) -> list[Answer]:
         best = [best_fit_sentence(fit) for fit in own]
         if len(own) > 1:
             best = [_named(fit, told) for fit, told in zip(own, best, strict=True)]
-        plain = [fit for fit in trained if data_name(fit.family) == data]
-        if plain:
-            best += _plain_sentences(data, plain, evidence)
-        if any(fit.family == LADDER for fit in plain):
-            best += answer_sentences_on_ratio(evidence.trials)
-        found.append(Answer(data.name, best))
+        kinds = [fit for fit in trained if data_name(fit.family) == data]
+        plain = _plain_sentences(data, kinds, evidence) if kinds else []
+        if any(fit.family == LADDER for fit in kinds):
+            plain += answer_sentences_on_ratio(evidence.trials)
+        judged = any(outcome_of(fit) in CLAUSES for fit in kinds)
+        decided = any(fit.verdict in WORDS for fit in own)
+        found.append(Answer(data.name, best, plain, judged, decided))
     return found
 
 
@@ -132,35 +83,17 @@ def _named(fit: FrontierFit, told: Sentence) -> Sentence:
 
 
 def answer_sentences(evidence: Evidence, fits: Fits) -> list[Sentence]:
-    """Return the answers as sentences that name their data: plain text by `str`."""
-    sentences = [
-        Sentence(f"{{data}}: {first.template}", {"data": answer.name, **first.parts})
-        for answer in answers(evidence, fits)
-        for first in answer.sentences
+    """Return the answer in plain text, by `str`: the headline, and sentences that name their
+    data."""
+    found = answers(evidence, fits)
+    if not found:
+        return [Sentence("No trial that could answer the question has finished.")]
+    about = [
+        Sentence(f"{{data}}: {told.template}", {"data": answer.name, **told.parts})
+        for answer in found
+        for told in answer.sentences
     ]
-    return sentences or [Sentence("No trial that could answer the question has finished.")]
-
-
-def outcome_of(fit: KindFit) -> str:
-    """Return what a kind's stability slope says, as a key of CLAUSES or TOO_FEW or NOT_JUDGED."""
-    if fit.stability.failure:
-        return TOO_FEW if fit.noisy else NOT_JUDGED
-    if not fit.judged:
-        return NOT_JUDGED
-    found = fit.verdicts["stability_attack_mean"]
-    if found.flips:
-        return BY_FILTER
-
-    slope = found.slope
-    if found.verdict == ATTAINS:
-        return ORDER_KEPT
-    if found.verdict == STEEPER:
-        return TOO_STEEP
-    if slope.high >= ORDER:
-        return WIDE
-    if slope.low > 0:
-        return SLOWER
-    return FALLS if slope.high < 0 else NO_GROWTH
+    return [headline(fits), *about]
 
 
 def _plain_sentences(
@@ -171,76 +104,132 @@ def _plain_sentences(
     by_outcome: dict[str, list[KindFit]] = {}
     for fit in kinds:
         by_outcome.setdefault(outcome_of(fit), []).append(fit)
-    judged = [outcome for outcome in CLAUSES if outcome in by_outcome]
+    judged = {outcome: by_outcome[outcome] for outcome in CLAUSES if outcome in by_outcome}
     if judged:
-        named = len(judged) > 1
-        return [plain_sentence(o, data, by_outcome[o], evidence, named) for o in judged]
+        all_of_them = [fit for own in judged.values() for fit in own]
+        labels = labels_of(all_of_them)
+        return [
+            plain_sentence(
+                outcome,
+                data.thing,
+                own,
+                evidence,
+                f"{data.name}:{outcome}",
+                _in_words([labels[fit.kind] for fit in own]) if len(judged) > 1 else "",
+            )
+            for outcome, own in judged.items()
+        ]
 
     parts: dict[str, Any] = {"thing": data.thing}
     if TOO_FEW in by_outcome:
         return [Sentence("No answer for {thing}: too few curves have sizes to compare.", parts)]
-    why = sorted({_reason(fit.verdict) for fit in kinds})
+    why = sorted({reason(fit.verdict) for fit in kinds})
     parts["why"] = "; ".join(why)
     return [Sentence("No answer for {thing}: {why}.", parts)]
 
 
-def _reason(verdict: str) -> str:
+def labels_of(kinds: Sequence[KindFit]) -> dict[str, KindLabel]:
+    """Return the short label of each kind."""
+    return kind_labels([fit.kind for fit in kinds], [fit.family for fit in kinds])
+
+
+def _in_words(labels: Sequence[KindLabel]) -> str:
+    """Return what tells these kinds from the others of their data."""
+    if len(labels) == 1:
+        return labels[0].in_sentence()
+    return "; ".join(label.in_sentence() for label in labels)
+
+
+def reason(verdict: str) -> str:
     """Return why there is no verdict."""
     for end in (", no verdict", ": no verdict"):
         verdict = verdict.removesuffix(end)
-    for start in ("no verdict: ", "cannot tell: "):
+    for start in ("no fit, no verdict: ", "no verdict: ", "cannot tell: "):
         verdict = verdict.removeprefix(start)
     return verdict
 
 
 def plain_sentence(
-    outcome: str, data: DataName, kinds: Sequence[KindFit], evidence: Evidence, named: bool
+    outcome: str,
+    thing: str,
+    kinds: Sequence[KindFit],
+    evidence: Evidence,
+    key: str,
+    words: str = "",
 ) -> Sentence:
-    """Return the sentence for kinds of one outcome: the smallest and the largest growth with their
-    intervals, and over which sizes. named: other kinds of the data have another outcome, so the
-    sentence names its kinds."""
+    """Return the sentence for kinds of one outcome: their growths with intervals, of more than
+    NAMED kinds the smallest and the largest, and over which sizes.
+
+    thing: one of their models. key: middle of the numbers' keys. words: what tells the kinds from
+    others of their data, with which the sentence opens.
+    """
     ordered = sorted(kinds, key=lambda fit: fit.stability.slope)
-    ends = ordered if len(ordered) == 1 else [ordered[0], ordered[-1]]
-    parts: dict[str, Any] = {"thing": data.thing, "ceiling": ceiling()}
+    each = len(ordered) <= NAMED
+    shown = ordered if each else [ordered[0], ordered[-1]]
+    labels = labels_of(ordered)
+    parts: dict[str, Any] = {"thing": thing}
     phrases = []
-    for i, fit in enumerate(ends):
+    for i, fit in enumerate(shown):
         growth = growth_numbers(fit)
         parts |= {f"{name}{i}": number for name, number in growth.items()}
-        dash = " to " if growth["low"].value < 0 else "–"
-        phrases.append(f"{{growth{i}}} ({{low{i}}}{dash}{{high{i}}})")
-    text = CLAUSES[outcome].replace("{growth}", " to ".join(phrases))
+        phrase = with_interval(growth, str(i))
+        if each and len(ordered) > 1:
+            parts[f"kind{i}"] = labels[fit.kind].in_sentence()
+            phrase = phrase.removesuffix(")") + f"; {{kind{i}}})"
+        phrases.append(phrase)
+    together = ", ".join(phrases[:-1]) + " and " if each else " to ".join(phrases[:-1]) + " to "
+    growths = together + phrases[-1] if len(phrases) > 1 else phrases[0]
+    text = opening(CLAUSES[outcome].replace("{growth}", growths), words, parts)
 
-    rows = evidence.trials[evidence.trials["kind"].isin([fit.kind for fit in kinds])]
-    sizes = [fit_rows(rows, fit.kind)["p"] for fit in kinds]
+    rows = evidence.trials[["kind", "in_fit", "p"]]
+    sizes = pd.concat([fit_rows(rows, fit.kind)["p"] for fit in kinds])
     used = tuple(trial for fit in kinds for trial in fit.stability.trials)
-    for end, value in (
-        ("p_min", min(s.min() for s in sizes)),
-        ("p_max", max(s.max() for s in sizes)),
-    ):
-        key = f"answer:{data.name}:{outcome}:{end}"
-        parts[end] = Number(key, float(value), f"{end[2:]} of p in the fit", used, "size")
-    text += " Sizes: {p_min} to {p_max} parameters"
-    if named:
-        own = [fit.kind for fit in kinds]
-        parts["labels"] = "; ".join(own)
-        text += ", kinds: {labels}"
-    elif len(kinds) > 1:
-        key = f"answer:{data.name}:{outcome}:kinds"
+    parts |= size_numbers(key, sizes, used)
+    text = text.removesuffix(".") + " ({p_min} to {p_max} parameters"
+    if not each:
         how = "kinds (family, labels, stop rule, adversary) with this outcome"
-        parts["kinds"] = Number(key, len(kinds), how, used, "int")
+        parts["kinds"] = Number(f"answer:{key}:kinds", len(kinds), how, used, "int")
         text += ", {kinds} kinds"
-    return Sentence(f"{text}.", parts)
+    return Sentence(f"{text}).", parts)
+
+
+def opening(text: str, words: str, parts: dict[str, Any]) -> str:
+    """Return a sentence's template that opens with the words, which join its parts, if any."""
+    if not words:
+        return text
+    parts["words"] = words[0].upper() + words[1:]
+    return "{words}: " + text[0].lower() + text[1:]
+
+
+def with_interval(growth: dict[str, Number], suffix: str = "") -> str:
+    """Return the places of a growth and its interval: "{growth} ({low}–{high})"."""
+    dash = " to " if growth["low"].value < 0 else "–"
+    return f"{{growth{suffix}}} ({{low{suffix}}}{dash}{{high{suffix}}})"
+
+
+def size_numbers(key: str, sizes: pd.Series, used: tuple[str, ...]) -> dict[str, Number]:
+    """Return the smallest and the largest size of a fit: p_min and p_max."""
+    return {
+        f"p_{end}": Number(
+            f"answer:{key}:p_{end}", float(sizes.agg(end)), f"{end} of p in the fit", used, "size"
+        )
+        for end in ("min", "max")
+    }
 
 
 def growth_numbers(fit: KindFit) -> dict[str, Number]:
-    """Return by how much stability grows per ten times the parameters, 10^b − 1, with the ends of
-    its 95 % interval: growth, low and high."""
-    slope = fit.stability
-    how = "10^b − 1, b: fitted stability slope of the kind"
+    """Return by how much stability grows per ten times the parameters, with its interval."""
+    return growth_of(fit.kind, fit.stability, "stability slope of the kind")
+
+
+def growth_of(key: str, slope: Slope, what: str) -> dict[str, Number]:
+    """Return by how much a measure grows per ten times the parameters, 10^b − 1, with the ends of
+    its 95 % interval: growth, low and high. what: of which b is the slope."""
+    how = f"10^b − 1, b: fitted {what}"
     ends = {"growth": slope.slope, "low": slope.low, "high": slope.high}
     return {
         name: Number(
-            f"answer:{fit.kind}:{name}",
+            f"answer:{key}:{name}",
             10**b - 1,
             how if name == "growth" else f"{how}, {name} end of its 95 % interval",
             slope.trials,
@@ -248,8 +237,3 @@ def growth_numbers(fit: KindFit) -> dict[str, Number]:
         )
         for name, b in ends.items()
     }
-
-
-def ceiling() -> Number:
-    """Return by how much the law's ceiling on stability rises per ten times the parameters."""
-    return Number("answer:ceiling", 10**ORDER - 1, "10^(1/2) − 1", (), "growth")

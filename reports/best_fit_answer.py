@@ -43,20 +43,18 @@ WORDS = {
 
 
 def best_fit_sentence(fit: FrontierFit) -> Sentence:
-    """Return the answer on one problem: verdict, constant, range, and how far plain training is."""
-    values: dict[str, Any] = {}
-    reason = fit.verdict.removeprefix(f"{CANNOT_TELL}: ")
-    told = fit.verdict in WORDS
-    text = WORDS.get(
-        fit.verdict,
-        f"This store cannot tell whether the best fit found follows the law's order: {reason}",
-    )
+    """Return the answer on one problem: verdict, constant, range, and how far plain training is.
+    Without a verdict what is known stands first."""
+    if fit.verdict not in WORDS:
+        return _undecided(fit)
 
+    values: dict[str, Any] = {}
+    text = WORDS[fit.verdict]
     if fit.constant and fit.verdict == ATTAINED:
         values |= _mean(fit, "constant", "geometric mean over curves of r*·√(n·d/p) in the window")
         text += ": {constant}" + _interval(values, "constant") + "·√(p/(n·d))"
     inside = fit.rows[fit.rows["window"] & fit.rows["bound"]]
-    if told and len(inside):
+    if len(inside):
         used = tuple(trial for of_row in inside["trial_id"] for trial in of_row)
         for name, column in (("ratio", "per_sample"), ("d", "d")):
             for end in ("min", "max"):
@@ -69,11 +67,47 @@ def best_fit_sentence(fit: FrontierFit) -> Sentence:
 
     if fit.plain is not None:
         values |= _mean(fit, "plain", "geometric mean of plain training's radius over r*")
-        reached = "lain training reaches {plain}" + _interval(values, "plain") + " of"
-        if told:
-            text += f" P{reached} its radius."
-        else:  # what is known stands first
-            text = f"P{reached} the radius of the most robust fit found. {text}"
+        text += " Plain training reaches {plain}" + _interval(values, "plain") + " of its radius."
+    return Sentence(text, values)
+
+
+def _undecided(fit: FrontierFit) -> Sentence:
+    """Return what a search found beside plain training, and why there is no verdict."""
+    rows = fit.rows
+    used = tuple(trial for of_row in rows["trial_id"] for trial in of_row)
+
+    def number(name: str, value: float, how: str, style: str = "sig3") -> Number:
+        return Number(f"answer:{fit.problem}:{name}", float(value), how, used, style)
+
+    values: dict[str, Any] = {}
+    text = "A search for the most robust network of each size"
+    sizes = "{p_min} to {p_max} parameters"
+    if fit.plain is None:
+        text += f" ({sizes}) was not compared with plain training."
+    else:
+        plain = fit.plain
+        how = "r* over plain training's radius"
+        values |= {
+            "times": number("times", 1 / plain.value, f"geometric mean over curves of {how}"),
+            "times_min": number("times min", 1 / plain.largest, f"smallest of a cell, {how}"),
+            "times_max": number("times max", 1 / plain.smallest, f"largest of a cell, {how}"),
+        }
+        text += (
+            " found ones that withstand {times} times the change that plainly trained ones do"
+            f" (single sizes {{times_min}} to {{times_max}}; {sizes})."
+        )
+    values |= {
+        "p_min": number("p min", rows["p"].min(), "smallest p searched", "size"),
+        "p_max": number("p max", rows["p"].max(), "largest p searched", "size"),
+    }
+
+    dimensions = sorted(set(rows["d"]))
+    if len(dimensions) == 1:
+        values["d"] = number("d", dimensions[0], "column d_ambient", "int")
+        text += " All had inputs of {d} numbers, so how this depends on dimension is not known."
+    else:
+        values["reason"] = fit.verdict.removeprefix(f"{CANNOT_TELL}: ")
+        text += " Whether they follow the law's order cannot be told: {reason}."
     return Sentence(text, values)
 
 

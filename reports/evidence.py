@@ -283,5 +283,8 @@ def _learnt(t: pd.DataFrame) -> pd.Series:
 
 def fit_rows(trials: pd.DataFrame, kind: str, factor: float = 1) -> pd.DataFrame:
     """Return the rows of a kind that enter fits, from `factor` times the onset's p on."""
-    own = trials[trials["kind"].eq(kind)]
-    return own[own["in_fit"]] if factor == 1 else own[_in_fit(own, factor)]
+    of_kind = trials["kind"].eq(kind)
+    if factor == 1:
+        return trials[of_kind & trials["in_fit"]]
+    own = trials[of_kind]
+    return own[_in_fit(own, factor)]

@@ -63,6 +63,7 @@ def pieces(evidence: Evidence, fits: Fits, sections: list[Section]) -> Iterator[
         chart_data=to_mail(data),
         trial_texts=to_mail(as_json(texts._asdict())),
         style=read_template("page.css"),
+        choices_style=Markup("\n".join(section.style for section in sections if section.style)),
         chart_style=read_template("chart.css"),
         script=read_template("page.js"),
         chart_script=read_template("chart.js"),

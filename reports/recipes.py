@@ -27,7 +27,8 @@ def recipe_slopes(rows: pd.DataFrame, column: str) -> dict[str, Slope]:
 
     A recipe with few curves takes the spread of slopes over all recipes of the kind.
     """
-    groups = rows.groupby(rows["config_json"].map(recipe_of))
+    named = {config: recipe_of(config) for config in rows["config_json"].unique()}
+    groups = rows.groupby(rows["config_json"].map(named))
     recipes = {str(recipe): own for recipe, own in groups}
     slopes = fit_together(recipes, column)
     return {recipe: slope for recipe, slope in slopes.items() if not slope.failure}

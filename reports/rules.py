@@ -103,7 +103,9 @@ def rules_sentence(trials: pd.DataFrame) -> Sentence:
     }
     text = "Verdicts by rules version {version} ({hash}), set on {since}. "
     if before.empty:
-        text += "The rules are older than all {all} rows that they judge."
+        first = trials["finished_at"].min()
+        parts["first"] = f"{first:%Y-%m-%d %H:%M} UTC" if len(trials) else "none"
+        text += "All {all} rows name these rules or are newer; the first row is of {first}."
     elif len(before) == len(trials):
         text += (
             "All {all} rows were measured before, under {named}, so their verdicts are no test"

@@ -71,6 +71,9 @@ def of_rows(rows: pd.DataFrame, x: Axis, y: Axis) -> str:
         before, after = (_written(float(end.median()), y) for end in ends[kind])
         return f"from {before} to {after} for {kind}"
 
+    if all(end.eq(0).all() for own in ends.values() for end in own):
+        return f"{_capital(y.named())} is 0 at the smallest and at the largest {x.named()}."
+
     intro = f"Between the smallest and the largest {x.named()}"
     if len(ends) <= NAMED:
         return f"{intro}, the median of {y.named()} goes {'; '.join(map(medians, ends))}."

@@ -17,6 +17,7 @@ PENTAGON = "pentagon"
 CHOICES = {
     "d": "d counts",
     "measure": "measure",
+    "slope": "slope of",
     "radius": "changes up to",
     "corruption": "corruption",
     "frontier-x": "against",

@@ -1,16 +1,17 @@
-"""Describe a forest plot: one slope a row with its interval, and a line at the law's order.
+"""Describe a forest plot: one slope a row with its interval, and a line at the order of a bound.
 
-forest([ForestRow("sphere", "best", 0.48, 0.43, 0.53), ForestRow("sphere", "plain", …)])
+forest_drawing([ForestRow("sphere", "best", 0.48, 0.43, 0.53), ForestRow("sphere", "plain", …)],
+               order=0.5, title="power of p with which robustness grows")
 """
 
 import math
 from typing import NamedTuple
 
-from reports.charts.chart import CIRCLE, DIAMOND, DOTTED, TICK, Chart, Drawing, Line, Marks, Scale
+from reports.charts.chart import CIRCLE, DIAMOND, DOTTED, TICK, Drawing, Line, Marks, Scale
 from reports.charts.style import COLOURS, QUIET
 
 WIDTH = 400
-ROW = 34
+ROW = 27
 """Height of a row in pixels."""
 KINDS = {
     "best": ("best fit found", DIAMOND, COLOURS[1]),
@@ -31,55 +32,82 @@ class ForestRow(NamedTuple):
     marks: tuple[tuple[str, float], ...] = ()
 
 
-def forest(rows: list[ForestRow], law: float = 0.5) -> Chart | None:
-    """Draw the rows from top to bottom; return None without rows. law: the order of the bound.
-
-    A slope is the power of p with which a measure grows.
-    """
-    if not rows:
-        return None
+def forest_drawing(
+    rows: list[ForestRow], order: float | None, title: str, value: str = "only", label: str = ""
+) -> Drawing:
+    """Draw the rows from top to bottom. order: of the law's bound, None where no law bounds the
+    measure; then the line stands at 0. title: of the axis. value and label: of the choice."""
     marks = [_recipes(rows)] + [_estimates(rows, kind) for kind in KINDS]
-    line = Line(
-        (law, law), (-0.5, len(rows) - 0.5), QUIET, DOTTED, name=f"the law's order, {law:g}"
-    )
+    at = 0.0 if order is None else order
+    name = "no change with size" if order is None else f"the law's order, {_signed(order)}"
+    line = Line((at, at), (-0.5, len(rows) - 0.5), QUIET, DOTTED, name=name)
 
-    slopes = [law, 0.0]
+    slopes = [at, 0.0]
     for row in rows:
         slopes += [row.low, row.high, *(slope for _, slope in row.marks)]
     finite = [slope for slope in slopes if math.isfinite(slope)]
     margin = 0.06 * (max(finite) - min(finite))
-    x = Scale(
-        "power of p with which robustness grows",
-        log=False,
-        low=min(finite) - margin,
-        high=max(finite) + margin,
-    )
-    names = Scale("", log=False, names=tuple(row.label for row in rows))
-    drawing = Drawing(
+    x = Scale(title, log=False, low=min(finite) - margin, high=max(finite) + margin)
+    return Drawing(
         x,
-        names,
+        Scale("", log=False, names=tuple(row.label for row in rows)),
         tuple(own for own in marks if own.x),
         (line,),
-        caption=_caption(rows, law),
-        made_of="One row a slope; bars are 95 % intervals.",
+        value=value,
+        label=label,
+        caption=intervals_sentence(rows, order),
+        made_of=_made_of(marks),
         height=ROW * len(rows) + 16,
         width=WIDTH,
     )
-    return Chart("Slopes against the law's order", (drawing,))
 
 
-def _caption(rows: list[ForestRow], law: float) -> str:
-    """Return how many intervals hold the law's order, and how many lie below or above it."""
+def intervals_sentence(rows: list[ForestRow], order: float | None) -> str:
+    """Return how many intervals hold the order of the bound, or 0 where there is none, and how many
+    lie below or above it."""
     known = [row for row in rows if math.isfinite(row.low) and math.isfinite(row.high)]
     if not known:
         return "No slope here has an interval."
-    below = sum(row.high < law for row in known)
-    above = sum(row.low > law for row in known)
-    holding = len(known) - below - above
-    return (
-        f"Of {len(known)} slopes with an interval, {holding} could be the law's order, {law:g};"
-        f" {below} below it, {above} above."
-    )
+    line = 0.0 if order is None else order
+    target = "0, no change with size" if order is None else f"the law's order, {_signed(order)}"
+    below = sum(row.high < line for row in known)
+    above = sum(row.low > line for row in known)
+    counts = {"hold": len(known) - below - above, "lie below": below, "lie above": above}
+    present = {said: count for said, count in counts.items() if count}
+
+    if len(present) == 1:
+        (said,) = present
+        if len(known) == 1:
+            return f"The interval {_singular(said)} {target}."
+        return f"All {len(known)} intervals {said} {target}."
+    (said, count), *others = present.items()
+    text = f"Of {len(known)} intervals, {_counted(said, count)} {target}"
+    pieces = [f"{_counted(said, count)} it" for said, count in others]
+    return f"{text}; {' and '.join(pieces)}."
+
+
+def _counted(said: str, count: int) -> str:
+    return f"{count} {said if count > 1 else _singular(said)}"
+
+
+def _singular(said: str) -> str:
+    return {"hold": "holds", "lie below": "lies below", "lie above": "lies above"}[said]
+
+
+def _signed(order: float) -> str:
+    return f"{order:g}".replace("-", "−")
+
+
+def _made_of(marks: list[Marks]) -> str:
+    """Return what each shape is, for the shapes that are drawn."""
+    names = {
+        CIRCLE: "circles: plain training",
+        DIAMOND: "diamonds: best fit found",
+        TICK: "ticks: single recipes of training",
+    }
+    drawn = [names[own.shape] for own in marks if own.x]
+    told = "; ".join(sorted(drawn))
+    return f"{told[:1].upper()}{told[1:]}; bars: 95 % intervals."
 
 
 def _estimates(rows: list[ForestRow], kind: str) -> Marks:

@@ -10,8 +10,10 @@ import pandas as pd
 from reports.charts.chart import (
     CIRCLE,
     CROSS,
+    DASHED,
     DIAMOND,
     DOTTED,
+    SOLID,
     SQUARE,
     Chart,
     Drawing,
@@ -34,11 +36,11 @@ TITLE = "training radius, data units (estimate)"
 HEADROOM = 1.6
 """The y axis ends at this multiple of the largest r∞ or radius. r_law may lie above it."""
 CEILINGS = {
-    "r_inf": ("r∞", "no net of any size", 2.0),
-    "r_law": ("r_law, 1 nat", "a parameter", 1.3),
-    "r_law_32bit": ("r_law, 22.2 nats", "a parameter", 1.0),
+    "r_inf": ("r∞", "no net of any size", SOLID),
+    "r_law": ("r_law, 1 nat", "a parameter", DASHED),
+    "r_law_32bit": ("r_law, 22.2 nats", "a parameter", DOTTED),
 }
-"""Column of a ceiling → its name at the line, the rest of its name in the legend, its width."""
+"""Column of a ceiling → its name at the line, the rest of its name in the legend, its dashes."""
 
 
 def radii_chart(fits: list[FrontierFit]) -> Chart | None:
@@ -75,11 +77,12 @@ def _drawing(fit: FrontierFit, cells: pd.DataFrame, variable: str, value: str) -
         caps_made = _construction(cells, variable)
         marks.append(caps_made)
         tops, lows = tops + [max(caps_made.y)], lows + [min(caps_made.y)]
+    top = HEADROOM * max(tops)
     return Drawing(
         Scale(VARIABLES[variable]),
-        Scale(TITLE, low=min(lows) / HEADROOM, high=HEADROOM * max(tops)),
+        Scale(TITLE, low=min(lows) / HEADROOM, high=top),
         tuple(plain + marks),
-        tuple(_lines(fit, cells, variable)),
+        tuple(_lines(fit, cells, variable, top)),
         value=value,
         label=f"{VARIABLES[variable]} · {fit.problem}",
         caption=_caption(fit, cells),
@@ -98,7 +101,21 @@ def _caption(fit: FrontierFit, cells: pd.DataFrame) -> str:
         gain = (compared["radius"] / compared["plain"]).to_numpy(float)
         least, most = (readable(float(f"{end:.2g}")) for end in (gain.min(), gain.max()))
         text += f", {least} to {most} times those of plain training"
-    return f"{text}; {fit.verdict}."
+    return f"{text}; {fit.verdict}.{_growth(cells)}"
+
+
+def _growth(cells: pd.DataFrame) -> str:
+    """Return how far both radii grow along the curve with the most sizes; empty below two."""
+    curve = _longest(cells)
+    curve = curve[curve["plain"].gt(0) & curve["radius"].gt(0)].sort_values("p")
+    if curve["p"].nunique() < 2:
+        return ""
+    first, last = curve.iloc[0], curve.iloc[-1]
+    best, plain = (readable(float(f"{last[of] / first[of]:.2g}")) for of in ("radius", "plain"))
+    return (
+        f" From {first['p']:,.0f} to {last['p']:,.0f} parameters (n = {first['n']:,}, d ="
+        f" {first['d']:,}) the best fit's radius grows {best}-fold, plain training's {plain}-fold."
+    )
 
 
 def _found(cells: pd.DataFrame, variable: str, colour: str, name: str) -> list[Marks]:
@@ -137,17 +154,18 @@ def _plain(cells: pd.DataFrame, variable: str, colour: str) -> list[Marks]:
     return [Marks("plain training", tuple(x), tuple(y), colour, CIRCLE, False, 6, texts=texts)]
 
 
-def _lines(fit: FrontierFit, cells: pd.DataFrame, variable: str) -> list[Line]:
-    """Return the ceilings of the curve with the most sizes, and the constant."""
+def _lines(fit: FrontierFit, cells: pd.DataFrame, variable: str, top: float) -> list[Line]:
+    """Return the ceilings of the curve with the most sizes, as far as they lie below the top of the
+    picture, and the constant."""
     shown = _longest(cells)
     at = f"n = {shown['n'].iloc[0]:,}, d = {shown['d'].iloc[0]:,}"
     lines = []
-    for column, (label, rest, width) in CEILINGS.items():
+    for column, (label, rest, dash) in CEILINGS.items():
         known = shown[shown[column].notna() & shown[variable].notna()]
-        if len(known):
+        if len(known) and known[column].min() < top:
             x, y = tuple(known[variable].astype(float)), tuple(known[column].astype(float))
             name = f"{label} {rest} ({at})"
-            lines.append(Line(x, y, QUIET, DOTTED, width, name, label))
+            lines.append(Line(x, y, QUIET, dash, 1.3, name, label))
 
     if fit.constant and fit.verdict == ATTAINED and variable == "by_law":
         inside = cells.loc[cells["window"], "by_law"]

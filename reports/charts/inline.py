@@ -40,10 +40,20 @@ def _id(key: str, drawing: Drawing) -> str:
 
 def _names(chart: Chart, drawing: Drawing) -> Names:
     """Return what the picture says to readers who hear the page: its caption, and its series."""
-    title = f"{chart.title} ({drawing.label})" if drawing.label else chart.title
     series = [marks.name for marks in drawing.marks if marks.name]
     listed = ", ".join(dict.fromkeys(series))
     description = f"{drawing.caption} Across: {drawing.x.title}. Up: {drawing.y.title}."
     if listed:
         description += f" Series: {listed}."
-    return Names(title, description.strip())
+    return Names(_title(chart, drawing), description.strip())
+
+
+def _title(chart: Chart, drawing: Drawing) -> str:
+    """Return the chart's title or, where its drawings have axes of their own, what these are; and
+    the drawing's label, where the axes do not tell it from the others."""
+    axes = [(own.x.title, own.y.title) for own in chart.drawings]
+    alike = axes.count((drawing.x.title, drawing.y.title))
+    if drawing.y.title and alike < len(axes):
+        title = f"{drawing.y.title} against {drawing.x.title}"
+        return f"{title} ({drawing.label})" if alike > 1 else title
+    return f"{chart.title} ({drawing.label})" if drawing.label else chart.title

@@ -162,12 +162,16 @@ def with_line(chart: Chart, line: Line) -> Chart:
 
 
 def with_published(
-    chart: Chart, x: list[float], y: list[float], texts: list[str], name: str
+    chart: Chart, x: list[float], y: list[float], texts: list[str], name: str, value: str = ""
 ) -> Chart:
-    """Return the chart with published figures in its first drawing, as hollow stars: they are not
-    trials of this store. texts: one a mark."""
-    first, *others = chart.drawings
+    """Return the chart with published figures in the drawing of this value, else in its first one,
+    as hollow stars: they are not trials of this store. texts: one a mark."""
+    values = [drawing.value for drawing in chart.drawings]
+    place = values.index(value) if value in values else 0
+    drawing = chart.drawings[place]
     marks = Marks(
         name, tuple(x), tuple(y), QUIET, PUBLISHED, filled=False, size=8, texts=tuple(texts)
     )
-    return chart._replace(drawings=(first._replace(marks=(*first.marks, marks)), *others))
+    changed = drawing._replace(marks=(*drawing.marks, marks))
+    drawings = (*chart.drawings[:place], changed, *chart.drawings[place + 1 :])
+    return chart._replace(drawings=drawings)

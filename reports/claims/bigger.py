@@ -134,9 +134,11 @@ def _summary(counted: list[MeasureEffect]) -> Sentence:
         "robust": number("robust", signs.count(1), f"{how} on the robust side of 0"),
         "fragile": number("fragile", signs.count(-1), f"{how} on the fragile side of 0"),
     }
+    unclear = len(counted) - signs.count(1) - signs.count(-1)
+    parts["unclear"] = number("unclear", unclear, "number of the measures counted of unclear sign")
     return Sentence(
-        "Pooled over kinds, {robust} of {measures} measures grow more robust with size, and"
-        " {fragile} less robust.",
+        "Pooled over kinds, {robust} of {measures} measures grow more robust with size, {fragile}"
+        " less robust, and the sign of {unclear} is not clear.",
         parts,
     )
 

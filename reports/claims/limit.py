@@ -137,6 +137,7 @@ def _sentence(
         "at_high": number("at 1e7 high", at_high),
         "stated": number("at", FROM, "sig3"),
         "cells": number("cells", len(sizes), "int"),
+        "least": number("least error of a size", float(sizes["error"].min())),
         "rival": rival.name,
         "gain": number("rival's error less the form's", rival.difference, "signed"),
         "gain_low": number("rival's error less the form's, low", rival.low, "signed"),
@@ -146,7 +147,8 @@ def _sentence(
     }
 
     text = (
-        "{kind}, n = {n}: error levels off at {limit} ({low} to {high}), exponent {alpha}; "
+        "{kind}, n = {n}: error levels off at {limit} ({low} to {high}; the best size has {least}),"
+        " exponent {alpha}; "
         "at p = {stated} it is {at} ({at_low} to {at_high})"
     )
     text += ", extrapolated from" if FROM > largest else ", fitted to"

@@ -103,7 +103,8 @@ def fit_forms(rows: pd.DataFrame, column: str) -> Forms:
     trials = tuple(used["trial_id"])
     nothing = Forms({}, {}, None, None, len(cells), len(sizes), trials, sizes)
     if len(sizes) < OWN_CURVES:
-        why = f"{len(sizes)} curves are too few to compare forms (at least {OWN_CURVES})"
+        are = "curve is" if len(sizes) == 1 else "curves are"
+        why = f"{len(sizes)} {are} too few to compare forms (at least {OWN_CURVES})"
         return nothing._replace(failure=why)
     forms = Compared([curve.z for curve in sizes])
     if not len(forms.knees):

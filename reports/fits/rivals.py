@@ -74,7 +74,8 @@ def compare(cells: pd.DataFrame, variables: Mapping[str, np.ndarray]) -> Rivals:
     """
     count = cells["curve"].nunique()
     if count < MIN_CURVES:
-        why = f"{count} curves are too few to compare variables (at least {MIN_CURVES})"
+        are = "curve is" if count == 1 else "curves are"
+        why = f"{count} {are} too few to compare variables (at least {MIN_CURVES})"
         return Rivals({}, len(cells), count, why)
 
     y = cells["log_y"].to_numpy(float)

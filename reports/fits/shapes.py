@@ -58,7 +58,9 @@ class Shape:
     def __init__(self, form: str, curves: Sequence[np.ndarray], knees: np.ndarray):
         """curves: z of each curve's cells, (K,) each."""
         self.form = form
-        features = [_features(form, z, curves, knees) for z in curves]
+        z_of_all = np.concatenate(curves)
+        ends = float(z_of_all.min()), float(z_of_all.max())
+        features = [_features(form, z, ends, knees) for z in curves]
         self.features = [own - own.mean(axis=1, keepdims=True) for own in features]
         """Of each curve, (G, K, m)."""
         self.matrix = np.array([x.transpose(0, 2, 1) @ x for x in self.features])
@@ -131,15 +133,13 @@ def knees_of(curves: Sequence[np.ndarray]) -> np.ndarray:
     return np.linspace(inner[0], inner[-1], KNEES) if len(inner) > 1 else np.empty(0)
 
 
-def _features(
-    form: str, z: np.ndarray, curves: Sequence[np.ndarray], knees: np.ndarray
-) -> np.ndarray:
-    """Return a form's features of one curve, (G, K, m)."""
+def _features(form: str, z: np.ndarray, ends: tuple[float, float], knees: np.ndarray) -> np.ndarray:
+    """Return a form's features of one curve, (G, K, m). ends: smallest and largest z of all
+    curves."""
     if form == POWER:
         return z[None, :, None]
     if form == LOGARITHM:
-        first = min(float(own.min()) for own in curves)
-        last = max(float(own.max()) for own in curves)
+        first, last = ends
         share = (z - first) / (last - first)
         return np.log1p(np.expm1(RATIOS)[:, None] * share)[:, :, None]
 

@@ -60,7 +60,7 @@ def _filter_row(kind: KindFit, column: str, found: SlopeVerdict) -> FilterRow:
     cells = []
     for factor, (slope, _) in found.filtered.items():
         if slope.failure:
-            cells.append(Sentence("{why}", {"why": slope.failure}))
+            cells.append(Sentence("too few curves"))
             continue
         how = (
             f"slope of log {column} against log p, cells past the onset from {factor} times its p"

@@ -98,13 +98,16 @@ def answer_of(fit: FrontierFit) -> Sentence:
     if inside.empty:
         return Sentence(text, values)
 
+    one_d = inside["d"].nunique() == 1
     for name, column, style in (("ratio", "per_sample", "sig3"), ("d", "d", "int")):
-        for end in ("min", "max"):
+        for end in ("min",) if name == "d" and one_d else ("min", "max"):
             how = f"{end} of {column} in the window"
             values[f"{name}_{end}"] = parts.number(
                 f"{name} {end}", inside[column].agg(end), how, style, used
             )
     range_of = "over p/n from {ratio_min} to {ratio_max} and d from {d_min} to {d_max}"
+    if one_d:
+        range_of = "over p/n from {ratio_min} to {ratio_max} in one dimension, d = {d_min}"
     if fit.constant and fit.verdict in WITH_CONSTANT:
         how = "geometric mean over curves of r*·√(n·d/p) in the window"
         values |= parts.mean("constant", fit.constant, how)
@@ -271,25 +274,27 @@ def _searches(parts: _Parts) -> Sentence:
     rows = parts.fit.rows
     both = rows[rows["adversary"].gt(0) & rows["penalty"].gt(0)]
     values: dict[str, Any] = {
-        "trapped": parts.number(
-            "trapped", int(rows["trap"].sum()), "searches that end with frontier_trap", "int"
-        ),
-        "missed": parts.number(
-            "missed",
-            int((rows["radius"] == 0).sum()),
-            "cells and data seeds without a radius",
-            "int",
-        ),
         "trainings": parts.number(
             "trainings", rows["trainings"].sum(), "sum of frontier_trainings", "int"
         ),
         "all": parts.number("all", len(rows), "cells and data seeds searched", "int"),
     }
-    text = (
-        "Of {all} cells and data seeds, searched in {trainings} trainings, {missed} were fitted at"
-        " no radius. In {trapped} the training that missed the next radius gave one answer for all"
-        " points, a trap and no proof that the radius cannot be fitted."
-    )
+    text = "Searches, one for each size and data seed: {all}, in {trainings} trainings. "
+
+    missed = int((rows["radius"] == 0).sum())
+    if missed:
+        how = "cells and data seeds without a radius"
+        values["missed"] = parts.number("missed", missed, how, "int")
+    text += "Without a fit at any radius: {missed}." if missed else "All found a fit."
+
+    trapped = int(rows["trap"].sum())
+    if trapped:
+        how = "searches that end with frontier_trap"
+        values["trapped"] = parts.number("trapped", trapped, how, "int")
+        text += (
+            " In {trapped} the training that missed the next radius gave one answer for all points,"
+            " a trap and no proof that the radius cannot be fitted."
+        )
     if len(both):
         ratio = float(np.exp(np.log(both["penalty"] / both["adversary"]).mean()))
         values["both"] = parts.number("both", len(both), "searched in both ways", "int")

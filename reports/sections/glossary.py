@@ -51,8 +51,10 @@ GLOSSARY = (
     Term(
         "kind",
         "Kind, curve and cell",
-        "A kind is one family of models with one sort of labels and one stop rule. A curve holds"
-        " its models that differ in size alone, a cell those that differ in the random seed alone.",
+        "A kind is one family of models with one sort of labels and one stop rule. “30 %"
+        " resampled” says that this share of labels was redrawn at random, “flipped” that it was"
+        " reversed. A curve holds a kind's models that differ in size alone, a cell those that"
+        " differ in the random seed alone.",
         ("law", "lipschitz"),
     ),
     Term(

@@ -5,14 +5,21 @@ from base64 import b64encode
 from datetime import datetime
 from typing import NamedTuple
 
-from reports.answer import answers
+import harness
+from reports.answer import answers, growth_numbers
 from reports.evidence import Evidence
+from reports.fit_numbers import slope_numbers
+from reports.headline import headline
 from reports.law import Fits
 from reports.mailable import mailable
-from reports.numbers import Number, Sentence
+from reports.measures import STABILITY
+from reports.numbers import Sentence
 from reports.rerun import file_stems
+from reports.sections.answer_choices import offered, style, told_by_choice
 from reports.sections.attack_checks import check_attacks
 from reports.sections.counts import count_trials
+from reports.sections.how_sure import how_sure
+from reports.sections.quantities import measured
 from reports.sections.section import Section, fill
 from reports.sections.slopes import slopes_chart
 from reports.sections.untested import untested
@@ -32,30 +39,83 @@ class SweepFile(NamedTuple):
 def section(evidence: Evidence, fits: Fits) -> Section:
     counts = count_trials(evidence)
     found = answers(evidence, fits)
-    sure = how_sure(fits)
+    said = headline(fits)
+    sure = how_sure(evidence, fits)
     missing = untested(evidence, fits)
-    chart = slopes_chart(evidence, fits)
-    figures = {"slopes": chart} if chart is not None else {}
     attacks = check_attacks(evidence)
+
+    quantities = measured(evidence, fits)
+    chart = slopes_chart(evidence, fits, quantities)
+    figures = {"slopes": chart} if chart is not None else {}
+    told = told_by_choice(evidence, fits, quantities) if chart is not None else []
+    kinds = offered(fits, found)
 
     html = fill(
         "header.html.j2",
         title=page_title(evidence),
         date=page_date(evidence),
         counts=counts,
+        headline=said,
         answers=found,
+        told=told,
+        kinds=kinds,
+        scale=_scale(fits),
         sure=sure,
         untested=missing,
         figures=figures,
         sweeps=sweep_files(evidence),
+        cost=_cost(evidence),
         attacks=attacks,
         problems=evidence.problems,
     )
-    numbers = [*counts.values(), *attacks.numbers(), *sure.numbers()]
+    sentences = [said, *sure, *missing, *(own.sentence for own in told)]
+    numbers = [*counts.values(), *attacks.numbers()]
     for part in found:
         numbers += part.numbers()
-    numbers += [number for sentence in missing for number in sentence.numbers()]
-    return Section("answer", "The answer", html, numbers, figures)
+    numbers += [number for sentence in sentences for number in sentence.numbers()]
+    shown = style(kinds, [own.quantity for own in quantities] if figures else [])
+    return Section("answer", "The answer", html, numbers, figures, shown)
+
+
+def _scale(fits: Fits) -> Sentence:
+    """Return what a power means, by the steepest slope of the picture; empty without one."""
+    judged = [fit for fit in fits.kinds if fit.judged]
+    if not judged:
+        return Sentence("")
+    steepest = max(judged, key=lambda fit: fit.stability.slope)
+    parts = {
+        "power": slope_numbers(f"law:{steepest.kind}:{STABILITY}", steepest.stability, STABILITY)[
+            "b"
+        ],
+        "growth": growth_numbers(steepest)["growth"],
+    }
+    return Sentence("For stability, {power} means {growth} for ten times the parameters.", parts)
+
+
+def _cost(evidence: Evidence) -> str:
+    """Return what is known of the code and the time behind the rows, in words."""
+    commits = evidence.all_trials["commit"].dropna().astype(str).str[:12].unique()
+    told = f"Needs unilaw {harness.__version__}"
+    if len(commits) == 1:
+        told += f" (rows by code commit {commits[0]})"
+    seconds = sum(run.seconds for run in evidence.runs)
+    if seconds:
+        told += f"; it took {_duration(seconds)} there"
+    processors = [
+        *evidence.all_trials["cpu"].dropna().unique(),
+        *evidence.all_trials["gpu"].dropna().unique(),
+    ]
+    if seconds and len(processors) == 1:
+        told += f" ({processors[0]})"
+    return f"{told}."
+
+
+def _duration(seconds: float) -> str:
+    """Return such as "6.5 minutes"."""
+    for unit, name in ((3600.0, "hours"), (60.0, "minutes")):
+        if seconds >= unit:
+            return f"{seconds / unit:.2g} {name}"
+    return f"{seconds:.2g} seconds"
 
 
 def page_title(evidence: Evidence) -> str:
@@ -68,37 +128,6 @@ def page_date(evidence: Evidence) -> str:
     """Return the day on which the newest finished trial ended, empty without one."""
     newest: datetime | None = evidence.all_trials["finished_at"].max()
     return "" if evidence.all_trials.empty else f"{newest:%-d %B %Y}"
-
-
-def how_sure(fits: Fits) -> Sentence:
-    """Say what the intervals of the judged kinds rest on."""
-    judged = [fit for fit in fits.kinds if fit.judged]
-    if not judged:
-        return Sentence("No slope of plain training is judged by the law here.")
-
-    used = tuple(trial for fit in judged for trial in fit.stability.trials)
-
-    def number(name: str, value: float, how: str) -> Number:
-        return Number(f"answer:sure:{name}", value, f"{how}, judged kinds", used, "int")
-
-    parts = {
-        "trials": number("trials", len(used), "trials that enter the stability fits"),
-        "cells": number("cells", sum(f.stability.cells for f in judged), "cells"),
-        "curves": number("curves", sum(f.stability.curves for f in judged), "curves"),
-        "kinds": number("kinds", len(judged), "kinds"),
-        "pooled": number("pooled", sum(f.stability.pooled for f in judged), "kinds with `pooled`"),
-        "flips": number(
-            "flips", sum(bool(f.verdicts["stability_attack_mean"].flips) for f in judged), "flips"
-        ),
-    }
-    text = "The ranges in brackets are 95 % intervals, from {trials} trials on {curves} curves."
-    if parts["pooled"].value:
-        text += (
-            " For {pooled} of {kinds} kinds there are too few curves, and the spread between curves"
-            " is borrowed from all kinds."
-        )
-    text += " The verdict hangs on which sizes enter for {flips} of {kinds} kinds."
-    return Sentence(text, parts)
 
 
 def sweep_files(evidence: Evidence) -> list[SweepFile]:

@@ -3,6 +3,7 @@ verdicts, and the law chart with published models on the same axis below it."""
 
 from typing import NamedTuple
 
+from reports.answer import labels_of
 from reports.charts.axes import P_OVER_ND, STABILITY_AXIS
 from reports.charts.published import PLACES, places
 from reports.charts.scatter import scatter
@@ -30,6 +31,7 @@ class Card(NamedTuple):
     """One kind of model."""
 
     kind: str
+    label: str
     noisy: bool
     stability: SlopeText
     lipschitz: SlopeText
@@ -49,7 +51,13 @@ def section(evidence: Evidence, fits: Fits) -> Section | None:
     if evidence.trials.empty:
         return None
     counts = count_trials(evidence)
-    laws = [_card(fit) for fit in fits.kinds]
+    labels = labels_of(fits.kinds)
+    laws = [_card(fit, labels[fit.kind].label) for fit in fits.kinds]
+    without: dict[str, list[str]] = {}
+    for law in laws:
+        if law.radius.verdict and not law.radius.numbers:
+            without.setdefault(law.radius.verdict, []).append(law.label)
+    without_radius = [(why, "; ".join(own)) for why, own in without.items()]
 
     figures = {PLACES: places(evidence.trials)}
     law_chart = scatter(
@@ -64,15 +72,17 @@ def section(evidence: Evidence, fits: Fits) -> Section | None:
     if law_chart is not None:
         figures["law"] = law_chart
 
-    html = fill("law.html.j2", counts=counts, laws=laws, figures=figures)
+    html = fill(
+        "law.html.j2", counts=counts, laws=laws, without_radius=without_radius, figures=figures
+    )
     numbers = [*counts.values(), *(number for law in laws for number in law.numbers())]
     numbers += [number for chart in figures.values() for number in chart.numbers()]
     return Section("law", "The law, and what was measured", html, numbers, figures)
 
 
-def _card(fit: KindFit) -> Card:
+def _card(fit: KindFit, label: str) -> Card:
     stability, lipschitz, radius = (_slope_text(fit, c) for c in (STABILITY, LOWER, RADIUS))
-    return Card(fit.kind, fit.noisy, stability, lipschitz, radius, shape_sentence(fit))
+    return Card(fit.kind, label, fit.noisy, stability, lipschitz, radius, shape_sentence(fit))
 
 
 def _slope_text(fit: KindFit, column: str) -> SlopeText:
@@ -91,7 +101,7 @@ def _slope_text(fit: KindFit, column: str) -> SlopeText:
         basis += "s of equal weight, single curves {smallest} to {largest}"
     if slope.pooled:
         basis += "; too few curves for an interval of their own: the spread of slopes is all kinds'"
-    basis += "; held-out factor {held_out}"
+    basis += "; left-out sizes are missed by a factor of {held_out}, typically"
     if slope.dropped:
         basis += "; {dropped} trials without a positive value left out"
     in_basis = ("cells", "curves", "smallest", "largest", "held_out", "dropped")

@@ -23,7 +23,8 @@ class Section(NamedTuple):
     """A part of the page. `key` is its anchor. A section without a title gets no heading.
 
     `numbers` are all the numbers in its prose, for the ledger. `figures` are its charts, by the key
-    under which the template places them.
+    under which the template places them. `style` is what the page's style needs of this store, made
+    of our own names.
     """
 
     key: str
@@ -31,6 +32,7 @@ class Section(NamedTuple):
     html: Markup
     numbers: Sequence[Number] = ()
     figures: Mapping[str, Chart] = {}
+    style: str = ""
 
 
 def fill(template: str, **values: Any) -> Markup:

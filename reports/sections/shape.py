@@ -3,7 +3,7 @@
 import numpy as np
 
 from reports.fits.forms import Interval
-from reports.fits.knee_power import MARKED, SLIGHT, knee_power, place_of
+from reports.fits.knee_power import MARKED, SLIGHT, knee_power, place_of, simulated
 from reports.fits.shapes import BROKEN, LEVELLING, LOGARITHM, POWER
 from reports.law import KindFit
 from reports.numbers import Number, Sentence
@@ -51,14 +51,14 @@ def shape_sentence(fit: KindFit) -> Sentence:
         )
     if forms.best == POWER:
         text = (
-            "No bent form predicts left-out curves better than one power law (typical factor"
-            " {error})."
+            "One power law predicts left-out curves best, missing them by a factor of {error}"
+            " typically: no bend is claimed."
         )
     else:
         text = (
-            "Left-out curves are best predicted by {best} (typical factor {error}; one power law"
-            " {power_error}), which does not beat every other form by more than chance, so no knee"
-            " is claimed."
+            "Left-out curves are predicted best by {best}, which misses them by a factor of {error}"
+            " typically (one power law: {power_error}). It does not beat every other form by more"
+            " than chance, so no bend is claimed."
         )
     power = _power(fit)
     return Sentence(f"{text} {power.template}".rstrip(), parts | power.parts)
@@ -82,7 +82,8 @@ def _power(fit: KindFit) -> Sentence:
         planted = knee._replace(place=at)
         power = knee_power(sizes, planted, slope.tau, slope.noise)
         how = (
-            f"share of simulated stores of these sizes, spread of slopes {slope.tau:.3g} and noise"
+            f"share of simulated stores of these sizes ({len(simulated(sizes))} of {len(sizes)}"
+            f" curves), spread of slopes {slope.tau:.3g} and noise"
             f" {slope.noise**0.5:.3g} a trial, in which the {name} knee counts"
         )
         parts[name] = number(f"power {name}", power, how, "percent")
@@ -91,9 +92,10 @@ def _power(fit: KindFit) -> Sentence:
             parts[f"{name}_{side}"] = number(
                 f"planted {name} {side}", of_side, f"slope planted {side} the knee", "signed"
             )
+    least = "at least " if len(simulated(sizes)) < len(sizes) else ""
     return Sentence(
-        "These sizes could have told a knee at p/(n·d) = {at} from slope {slight_below} to"
-        " {slight_above} with a probability of {slight}, one from {marked_below} to {marked_above}"
-        " with {marked}.",
+        "These sizes would have shown a bend at p/(n·d) = {at} from slope {slight_below} to"
+        f" {{slight_above}} with a probability of {least}{{slight}}, one from {{marked_below}} to"
+        f" {{marked_above}} with {least}{{marked}}.",
         parts,
     )

@@ -87,8 +87,9 @@ def _section(key: str, title: str, charts: Mapping[str, Chart | None]) -> Sectio
 def _robust_linf(evidence: Evidence) -> Chart | None:
     """Draw accuracy under ℓ∞ attack, one choice for each radius, beside Madry et al.'s figures
     where there are trials of their task."""
-    columns = {LINF_RADIUS: "robust_linf"}
-    columns |= {radius: f"robust_linf_{radius:g}" for radius in SMALLER_RADII}
+    # Models that were not trained against an adversary get nothing right at the largest radius.
+    columns = {radius: f"robust_linf_{radius:g}" for radius in sorted(SMALLER_RADII)}
+    columns |= {LINF_RADIUS: "robust_linf"}
     axes = [
         Axis(
             column,
@@ -124,6 +125,7 @@ def _with_madry2018(chart: Chart) -> Chart:
         [point.accuracy for point in points],
         texts,
         "published: Madry et al.'s CNNs, trained against PGD",
+        f"{LINF_RADIUS:g}",
     )
 
 

@@ -1,57 +1,79 @@
-"""The forest of slopes beside the answer: one row for each judged kind, and one for each frontier
-with an exponent of p."""
+"""The forest of slopes beside the answer: a row for each judged kind and for each frontier that is
+decided, and a drawing for each quantity."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 
-from reports.answer import data_name, place_of
-from reports.charts.chart import Chart
-from reports.charts.forest import ForestRow, forest
+from reports.charts.chart import Chart, Drawing
+from reports.charts.forest import ForestRow, forest_drawing
+from reports.data_names import data_name
 from reports.evidence import Evidence, fit_rows
-from reports.law import Fits, KindFit
-from reports.measures import STABILITY
+from reports.fits.slope import Slope
+from reports.frontier_answer import FrontierFit
+from reports.law import OF_FIT, Fits
+from reports.measures import RADIUS, STABILITY
 from reports.recipes import recipe_slopes
+from reports.sections.answer_choices import judged_kinds, kind_choices
+from reports.sections.quantities import MAIN, Measured
+from reports.verdicts import CANNOT_TELL
 
 
-def slopes_chart(evidence: Evidence, fits: Fits) -> Chart | None:
-    """Return the forest, the best fits found first; None without a slope."""
-    best = [fit for fit in fits.frontier if not fit.size.failure]
-    plain = [fit for fit in fits.kinds if fit.judged]
-    labels = short_labels([fit.kind for fit in plain], [fit.family for fit in plain])
+def slopes_chart(evidence: Evidence, fits: Fits, quantities: Sequence[Measured]) -> Chart | None:
+    """Return the forest, the best fits found first; None without a slope. quantities: of
+    `quantities.measured`."""
+    best = [row for fit in fits.frontier for row in _best(fit)]
+    drawings = [_drawing(evidence, fits, own, best) for own in quantities]
+    if not drawings and best:
+        drawings = [forest_drawing(best, MAIN.order, _title(MAIN.value, best), MAIN.value)]
+    if not drawings:
+        return None
+    switch = "slope" if len(drawings) > 1 else ""
+    return Chart("Slopes against size", tuple(drawings), switch)
 
+
+def _drawing(evidence: Evidence, fits: Fits, own: Measured, best: list[ForestRow]) -> Drawing:
+    quantity = own.quantity
+    choices = kind_choices(fits)
+    # The best fits found are training radii, which the law bounds by the same order.
+    rows = list(best) if quantity == MAIN or quantity.column == RADIUS else []
+    for fit in judged_kinds(fits):
+        if slope := own.slopes.get(fit.kind):
+            marks = _recipes(evidence, fit.kind) if quantity == MAIN else ()
+            rows.append(_plain(choices[fit.kind].label, slope, marks))
+    title = _title(quantity.value, rows)
+    return forest_drawing(rows, quantity.order, title, quantity.value, quantity.label)
+
+
+def _title(value: str, rows: list[ForestRow]) -> str:
+    power = (
+        "power of p, or of 1/d," if any(row.label.endswith("1/d") for row in rows) else "power of p"
+    )
+    what = "robustness grows" if value == MAIN.value else "it goes"
+    return f"{power} with which {what}"
+
+
+def _plain(label: str, slope: Slope, marks: tuple[tuple[str, float], ...]) -> ForestRow:
+    return ForestRow(label, "plain", slope.slope, slope.low, slope.high, marks)
+
+
+def _best(fit: FrontierFit) -> list[ForestRow]:
+    """Return the rows of a decided frontier: its exponent of p where one is stated, and that of
+    1/d, for which the law has the same order."""
+    if fit.verdict.startswith(CANNOT_TELL):
+        return []
+    name = data_name(str(fit.problem).split(", ")[0]).name
     rows = []
-    for fit in best:
-        name = data_name(str(fit.problem).split(", ")[0]).name
+    if not fit.size.failure:
         rows.append(ForestRow(name, "best", fit.size.slope, fit.size.low, fit.size.high))
-    for fit in sorted(plain, key=lambda fit: place_of(fit.family)):
-        label = labels[fit.kind]
-        slope = fit.stability
-        marks = _recipes(evidence, fit)
-        rows.append(ForestRow(label, "plain", slope.slope, slope.low, slope.high, marks))
-    return forest(rows)
+    if not fit.dimension.failure:
+        of_d = fit.dimension
+        rows.append(ForestRow(f"{name}, 1/d", "best", -of_d.slope, -of_d.high, -of_d.low))
+    return rows
 
 
-def short_labels(kinds: Sequence[str], families: Sequence[str]) -> dict[str, str]:
-    """Return a label for each kind: the name of its data, and as few of the kind's own words as
-    tell it from the other kinds of the data."""
-    of_data: dict[str, dict[str, list[str]]] = defaultdict(dict)
-    for kind, family in zip(kinds, families, strict=True):
-        of_data[data_name(family).name][kind] = kind.removeprefix(family).strip(", ").split(", ")
-
-    labels = {}
-    for name, words in of_data.items():
-        common = set.intersection(*map(set, words.values()))
-        own = {kind: [w for w in said if w not in common] for kind, said in words.items()}
-        first = {kind: said[:1] for kind, said in own.items()}
-        enough = len({tuple(said) for said in first.values()}) == len(first)
-        for kind, said in (first if enough else own).items():
-            labels[kind] = ", ".join([name, *said])
-    return labels
-
-
-def _recipes(evidence: Evidence, fit: KindFit) -> tuple[tuple[str, float], ...]:
+def _recipes(evidence: Evidence, kind: str) -> tuple[tuple[str, float], ...]:
     """Return the slope of each recipe, where the kind has several."""
-    slopes = recipe_slopes(fit_rows(evidence.trials, fit.kind), STABILITY)
+    trials = evidence.trials[[*OF_FIT, STABILITY, "config_json"]]
+    slopes = recipe_slopes(fit_rows(trials, kind), STABILITY)
     if len(slopes) < 2:
         return ()
     return tuple((recipe or "no recipe named", s.slope) for recipe, s in slopes.items())

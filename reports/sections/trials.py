@@ -58,6 +58,21 @@ BOOLEANS = {field.name for field in arrow_schema() if pa.types.is_boolean(field.
 PLAIN_ROWS = 200
 """Rows that are plain HTML where there are more than ALL_PLAIN."""
 ALL_PLAIN = 300
+PRINTED = {
+    "trial_id",
+    "store",
+    "kind",
+    "trials",
+    "seed",
+    "n",
+    "d_ambient",
+    "p",
+    "stop_reason",
+    "test_accuracy",
+    STABILITY,
+    "lip_lower_grad",
+}
+"""The columns that fit on paper."""
 MOST_ROWS = 20_000
 """Trials above which the table shows cells, and lines that it has at most."""
 
@@ -87,7 +102,18 @@ def section(evidence: Evidence, fits: Fits) -> Section:
         cut=len(table) > len(shown),
         most=f"{MOST_ROWS:,}",
     )
-    return Section("trials", "All trials", html, [*counts.values(), lines])
+    on_paper = _style_on_paper(list(shown.columns))
+    return Section("trials", "All trials", html, [*counts.values(), lines], style=on_paper)
+
+
+def _style_on_paper(columns: list[str]) -> str:
+    """Return the style that prints the columns that fit on paper."""
+    left_out = ", ".join(
+        f".trials tr > :nth-child({place})"
+        for place, name in enumerate(columns, 1)
+        if name not in PRINTED
+    )
+    return f"@media print {{ {left_out} {{ display: none; }} }}"
 
 
 def _columns(evidence: Evidence) -> list[str]:
@@ -134,7 +160,7 @@ def _row(line: dict[Any, Any]) -> Markup:
     cells = []
     for column, value in line.items():
         text = escape(cell_text(value, column in INTEGERS))
-        cells.append(f'<td data-column="{column}">{text}</td>')
+        cells.append(f"<td>{text}</td>")
     trial = f' data-trial="{escape(line["trial_id"])}"' if "trial_id" in line else ""
     return Markup(f"<tr{trial}>{''.join(cells)}</tr>")
 

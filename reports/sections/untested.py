@@ -1,10 +1,13 @@
-"""Say what these rows did not test, on the first screen: sizes, searches, noise, the law's own
-assumptions."""
+"""Say what these rows did not test, on the first screen: the law itself, data sets of the theorem's
+size, larger models, searches, noise, the law's assumptions."""
 
-from reports.answer import NOT_JUDGED, TOO_FEW, data_name, outcome_of
+from reports.ceilings import cells_beside_ceilings
+from reports.data_names import data_name
 from reports.evidence import Evidence
 from reports.law import Fits
 from reports.numbers import Number, Sentence
+from reports.outcomes import NOT_JUDGED, TOO_FEW, outcome_of
+from reports.sections.counts import count_trials
 
 
 def untested(evidence: Evidence, fits: Fits) -> list[Sentence]:
@@ -13,7 +16,7 @@ def untested(evidence: Evidence, fits: Fits) -> list[Sentence]:
     trials = evidence.all_trials
     if trials.empty:
         return []
-    found = [_larger(evidence)]
+    found = [_the_law(evidence), _as_the_theorem_asks(evidence), _larger(evidence)]
     if evidence.frontier.empty:
         found.append(Sentence("the most robust model of each size (no trial searched for it)"))
 
@@ -24,11 +27,47 @@ def untested(evidence: Evidence, fits: Fits) -> list[Sentence]:
     if silent:
         found.append(Sentence("the law on {names}", {"names": ", ".join(sorted(silent))}))
 
-    if trials["isoperimetry"].ne("proved").any():
-        found.append(Sentence("the law's assumption on the data, away from the sphere"))
+    assumed = trials.loc[trials["isoperimetry"].ne("proved"), "family"].unique()
+    if len(assumed):
+        names = sorted({data_name(str(family)).name for family in assumed})
+        found.append(
+            Sentence(
+                "whether the data of {names} meet the law's assumption (isoperimetry, proved for"
+                " the sphere alone)",
+                {"names": ", ".join(names)},
+            )
+        )
     if trials["epsilon"].gt(0).any():
         found.append(Sentence("noise that real labels bring along (here noise is injected)"))
     return [sentence for sentence in found if sentence.template]
+
+
+def _the_law(evidence: Evidence) -> Sentence:
+    """Say that no model could have broken the law, where its ceiling can bind nowhere."""
+    cells = cells_beside_ceilings(evidence.trials)
+    cells = cells[cells["stability"].gt(0)]
+    if cells.empty or cells["binds"].any():
+        return Sentence("")
+    over = cells["low"] / cells["stability"]
+    used = tuple(trial for of_cell in cells["trial_id"] for trial in of_cell)
+    how = "least ceiling on S at 1 nat a parameter over the stability found, cells below the noise"
+    times = float(f"{over.min():.1e}")
+    return Sentence(
+        "whether the law holds: its ceiling lies at least {times} times above every stability"
+        " measured here, so no model of these sizes could have broken it",
+        {"times": Number("answer:ceiling over S", times, f"{how}, two digits", used, "int")},
+    )
+
+
+def _as_the_theorem_asks(evidence: Evidence) -> Sentence:
+    """Say how few data sets are as large as the theorem's condition on n asks."""
+    counts = count_trials(evidence)
+    if counts["large_n"].value == counts["ok"].value:
+        return Sentence("")
+    parts = {"large": counts["large_n"], "all": counts["ok"]}
+    return Sentence(
+        "data sets as large as the theorem asks for ({large} of {all} trials have one)", parts
+    )
 
 
 def _larger(evidence: Evidence) -> Sentence:
@@ -45,5 +84,5 @@ def _larger(evidence: Evidence) -> Sentence:
         parts[f"p{i}"] = Number(
             f"answer:{name}:largest", float(own["p"].max()), how, trials, "size"
         )
-        phrases.append(f"{{name{i}}} above {{p{i}}} parameters")
-    return Sentence(", ".join(phrases), parts)
+        phrases.append(f"{{name{i}}} above {{p{i}}}")
+    return Sentence(", ".join(phrases) + " parameters" if phrases else "", parts)

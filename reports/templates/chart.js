@@ -11,9 +11,12 @@
   tip.className = "chart-tip";
   tip.hidden = true;
 
+  const drawingOf = variant =>
+    data.charts[variant.closest("figure").id.slice(6)][variant.dataset.value];
+
   // The marks of a drawing in reading order: {node, series, k}, k their place in the series.
   function marksOf(variant) {
-    const drawing = data.charts[variant.closest("figure").id.slice(6)][variant.dataset.value];
+    const drawing = drawingOf(variant);
     const marks = [];
     for (const group of variant.querySelectorAll("[data-marks]")) {
       const series = drawing.series[group.dataset.marks];
@@ -21,6 +24,23 @@
     }
     return marks.sort((a, b) => a.node.x.baseVal.value - b.node.x.baseVal.value);
   }
+
+  // The marks of the chosen kind stand out: those of the other kinds are pale.
+  const kinds = [...document.querySelectorAll("input[data-switch=kind][data-name]")];
+  const names = new Set(kinds.map(input => input.dataset.name));
+  function standOut() {
+    const chosen = kinds.find(input => input.checked)?.dataset;
+    for (const group of document.querySelectorAll(".variant [data-marks]")) {
+      const drawing = drawingOf(group.closest(".variant"));
+      const series = drawing.series[group.dataset.marks];
+      if (names.has(series.name))
+        group.classList.toggle("pale", Boolean(chosen) && series.name !== chosen.name);
+      else if (drawing.names)
+        group.querySelectorAll("use").forEach((node, k) => node.classList.toggle("pale",
+          Boolean(chosen) && drawing.names[column(series, "y", k)] !== chosen.label));
+    }
+  }
+  document.addEventListener("chosen", standOut);
 
   const column = (series, name, k) => name in series ? data.arrays[series[name]][k] : undefined;
   const round = value => typeof value === "number" ? Number(value.toPrecision(3)) : value;

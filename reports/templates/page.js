@@ -22,6 +22,7 @@ for (const input of document.querySelectorAll("input[data-switch]:checked"))
 
 function chooseFromAddress() {
   for (const [name, value] of new Map([...byDefault, ...inAddress().chosen])) choose(name, value);
+  document.dispatchEvent(new Event("chosen"));
 }
 if (inAddress().chosen.size) chooseFromAddress();
 window.addEventListener("hashchange", () => {
@@ -32,6 +33,7 @@ document.addEventListener("change", event => {
   const {switch: name, value} = event.target.dataset ?? {};
   if (!name) return;
   choose(name, value);
+  document.dispatchEvent(new Event("chosen"));
   const {anchor, chosen} = inAddress();
   chosen.delete(name);
   if (byDefault.get(name) !== value) chosen.set(name, value);

@@ -56,7 +56,6 @@
       const line = document.createElement("tr");
       columns.forEach((column, c) => {
         const cell = line.insertCell();
-        cell.dataset.column = names[c];
         cell.textContent = column[row];
         if (names[c] === "trial_id") line.dataset.trial = column[row];
       });
@@ -66,7 +65,7 @@
     const last = first + rows.length;
     byId("trial-count").textContent = found.length
       ? `rows ${first + 1} to ${last} of ${whole(found.length)}`
-      : "no row contains these words";
+      : order.length ? "no row contains these words" : "no trial has finished";
     byId("trial-back").disabled = first === 0;
     byId("trial-on").disabled = last >= found.length;
   }

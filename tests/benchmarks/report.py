@@ -1,5 +1,6 @@
 """`unilaw report` on stores of up to 100 000 rows in 10 000 cells: the seconds of each part, the
-highest memory, and how both grow with the rows.
+highest memory, and how both grow with the rows. Where there is a Chromium, also the seconds until
+the page is loaded and until its table answers a key.
 
     make bench
     .venv/bin/python -m tests.benchmarks.report [--rows N ...]
@@ -28,6 +29,7 @@ import pyarrow as pa
 from harness.store.records import SweepRecord
 from harness.store.schema import arrow_schema
 from harness.store.store import Store
+from tests.benchmarks.page_speed import CHROMIUM, speed
 from tests.reports.rich_store import RESAMPLED
 from tests.reports.stores import corruption, row
 
@@ -85,16 +87,16 @@ def _changed(table: pa.Table, columns: dict[str, Any]) -> pa.Table:
     return table
 
 
-def report(folder: Path) -> dict[str, float]:
+def report(folder: Path) -> dict[str, Any]:
     """Make the report in this process. Return the seconds of each part, and bytes."""
     from reports import command
 
     seconds: dict[str, float] = dict.fromkeys(PARTS, 0.0)
 
     def timed(part: str, work: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any) -> Any:
+        def call(*arguments: Any, **named: Any) -> Any:
             clock = time.process_time()
-            result = work(*arguments)
+            result = work(*arguments, **named)
             seconds[part] += time.process_time() - clock
             return result
 
@@ -114,6 +116,7 @@ def report(folder: Path) -> dict[str, float]:
         "seconds": whole,
         "memory": 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
         "size": float(Path(written).stat().st_size),
+        "written": written,
     }
 
 
@@ -132,18 +135,21 @@ def main() -> None:
         return
 
     found = []
-    print(f"{'rows':>8}{'read s':>9}{'fits s':>9}{'page s':>9}{'all s':>9}{'MB':>9}{'page MB':>9}")
+    heads = [*(f"{part} s" for part in PARTS), "all s", "MB", "page MB", "load s", "key s"]
+    print(f"{'rows':>8}" + "".join(f"{head:>9}" for head in heads))
     for rows in asked.rows:
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / "store"
             fill(folder, rows)
             command = [sys.executable, "-m", "tests.benchmarks.report", "--part", str(folder)]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        one = json.loads(done.stdout.splitlines()[-1])
+            one = json.loads(done.stdout.splitlines()[-1])
+            one |= speed(Path(one.pop("written"))) if CHROMIUM else {}
         found.append(one)
         seconds = "".join(f"{one[part]:>9.1f}" for part in (*PARTS, "seconds"))
-        sizes = "".join(f"{one[what] / 1e6:>9.0f}" for what in ("memory", "size"))
-        print(f"{one['rows']:>8.0f}{seconds}{sizes}", flush=True)
+        sizes = f"{one['memory'] / 1e6:>9.0f}{one['size'] / 1e6:>9.1f}"
+        shown = "".join(f"{one[what]:>9.2f}" for what in ("load", "key") if what in one)
+        print(f"{one['rows']:>8.0f}{seconds}{sizes}{shown}", flush=True)
 
     if len(found) > 1:
         for what in ("seconds", "memory"):

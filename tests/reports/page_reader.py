@@ -31,6 +31,7 @@ class Page(HTMLParser):
         super().__init__()
         self.scripts, self.data, self.cells, self.text, self.links = {}, [], {}, [], []
         self._script = self._data = self._trial = self._column = None
+        self._columns, self._in_head, self._place = [], False, -1
         self._hidden = 0
         self.feed(html)
 
@@ -44,10 +45,15 @@ class Page(HTMLParser):
         self._hidden += tag in HIDDEN
         if tag == "data":
             self._data = (a["data-key"], a["value"])
+        if tag == "thead":
+            self._columns = []
+        self._in_head = tag == "th" and a.get("scope") == "col"
         if tag == "tr":
             self._trial = a.get("data-trial")
-        if tag == "td":
-            self._column = a.get("data-column")
+            self._place = -1
+        if tag == "td" and self._trial:
+            self._place += 1
+            self._column = self._columns[self._place]
 
     def handle_endtag(self, tag):
         self._hidden -= tag in HIDDEN
@@ -64,6 +70,9 @@ class Page(HTMLParser):
             self._data = None
         elif self._column and self._trial:
             self.cells[self._trial, self._column] = data
+        elif self._in_head:
+            self._columns.append(data)
+            self._in_head = False
         elif not self._hidden:
             self.text.append(data)
 

@@ -45,8 +45,17 @@ def slope_of(rows: pd.DataFrame) -> Slope:
     return fit_slope(rows, STABILITY)
 
 
+def slope_between(before: Slope, after: Slope) -> Change:
+    """Return the change of the slope with its interval."""
+    return with_interval(slope_change("kind", STABILITY, before, after), 1)
+
+
+def cells_between(first: pd.DataFrame, second: pd.DataFrame) -> list[Change]:
+    """Return the changes of the cells, each with its interval."""
+    cells, _ = cell_changes(first, second)
+    return [with_interval(cell, len(cells)) for cell in cells]
+
+
 def changes(first: pd.DataFrame, second: pd.DataFrame) -> tuple[Change, list[Change]]:
     """Return the change of the slope and those of the cells, each with its interval."""
-    slope = with_interval(slope_change("kind", STABILITY, slope_of(first), slope_of(second)), 1)
-    cells, _ = cell_changes(first, second)
-    return slope, [with_interval(cell, len(cells)) for cell in cells]
+    return slope_between(slope_of(first), slope_of(second)), cells_between(first, second)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports.answer import CLAUSES, DataName, answer_sentences, answers, outcome_of, plain_sentence
+from reports.answer import answer_sentences, answers, plain_sentence
 from reports.best_fit_answer import WORDS, best_fit_sentence
 from reports.evidence import Evidence
 from reports.fits.common_slope import CommonSlope
@@ -18,8 +18,10 @@ from reports.fits.forms import Forms
 from reports.fits.rivals import Rivals
 from reports.fits.slope import Slope
 from reports.frontier_answer import ATTAINED, FrontierFit, Mean
+from reports.headline import headline
 from reports.law import Fits, KindFit
 from reports.measures import STABILITY
+from reports.outcomes import CLAUSES, outcome_of
 from reports.verdicts import judge
 
 NAN = float("nan")
@@ -58,18 +60,18 @@ def evidence(kind: str, family: str) -> Evidence:
 
 
 OUTCOMES = {
-    "order": (kind_fit(0.42, 0.58), "as fast as the law's ceiling rises (216 %)"),
+    "order": (kind_fit(0.42, 0.58), "more robust, as fast as the ceiling rises"),
     "slower": (
         kind_fit(0.054, 0.212),
-        "make an MNIST network 36 % (13–63) more robust, less than the 216 % by which",
+        "make an MNIST network 36 % (13–63) more robust, less than the ceiling rises",
     ),
     "none": (
         kind_fit(-0.1, 0.2),
-        "no difference that can be told from none: ten times the parameters change the robustness"
-        " of an MNIST network by 12 % (−21 to 58)",
+        "No clear effect of size: ten times the parameters change the robustness of an MNIST"
+        " network by 12 % (−21 to 58)",
     ),
-    "falls": (kind_fit(-0.3, -0.1), "by −37 % (−50 to −21), while the law's ceiling rises"),
-    "steep": (kind_fit(0.6, 0.8), "faster than the law allows in the long run (216 %)"),
+    "falls": (kind_fit(-0.3, -0.1), "by −37 % (−50 to −21) (1k to 50k"),
+    "steep": (kind_fit(0.6, 0.8), "faster than the law allows in the long run"),
     "wide": (kind_fit(0.1, 0.9), "the interval is too wide"),
     "filter": (kind_fit(0.1, 0.3, further=(0.6, 0.9)), "depends on which sizes enter"),
 }
@@ -83,7 +85,7 @@ def test_every_outcome_has_its_sentence(outcome):
     (answer,) = answers(rows, Fits([fit], {}, []))
     (sentence,) = map(str, answer.sentences)
     assert answer.name == "MNIST" and expected in sentence
-    assert sentence.endswith("Sizes: 1k to 50k parameters.")
+    assert sentence.endswith("(1k to 50k parameters).")
 
 
 def test_a_kind_without_a_verdict_says_why():
@@ -112,29 +114,67 @@ def test_kinds_with_one_outcome_share_a_sentence_and_others_are_named():
 
     (answer,) = answers(store, Fits([two, one], {}, []))
     (text,) = map(str, answer.sentences)
-    assert "36 % (13–63) to 82 % (57–112) more robust" in text
-    assert text.endswith("50k parameters, 2 kinds.")
+    assert "36 % (13–63; ±1 target) and 82 % (57–112; 10 classes) more robust" in text
 
     (answer,) = answers(store, Fits([two, one, flat], {}, []))
     slower, none = map(str, answer.sentences)
-    assert slower.endswith("kinds: mnist-mlp, 10 classes; mnist-mlp, ±1 target.")
-    assert none.endswith("kinds: mnist-mlp, clean.")
+    assert slower.startswith("10 classes; ±1 target: ten times the parameters")
+    assert none.startswith("Clean: no clear effect of size")
+
+    more = [one._replace(kind=f"mnist-mlp, {k} classes") for k in (2, 3, 4, 5)]
+    rows = pd.concat([evidence(fit.kind, fit.family).trials for fit in more])
+    (answer,) = answers(store._replace(trials=rows), Fits(more, {}, []))
+    assert "36 % (13–63) to 36 % (13–63) more" in str(answer.sentences[0])
+    assert str(answer.sentences[0]).endswith("50k parameters, 4 kinds).")
+
+
+SLOW, EQUAL, WIDE = (OUTCOMES[name][0] for name in ("slower", "order", "wide"))
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        ([], "These trials do not say"),
+        ([SLOW], "No, not with plain training: in the one kind of model tested, robustness grows"),
+        (
+            [SLOW, OUTCOMES["falls"][0]],
+            "in all 2 kinds of model tested, robustness grows more slow",
+        ),
+        ([EQUAL, EQUAL], "Yes: in all 2 kinds of model tested"),
+        ([OUTCOMES["steep"][0]], "Faster, for now: in the one kind"),
+        ([WIDE], "These trials cannot tell: in the one kind"),
+        (
+            [SLOW, SLOW, EQUAL, WIDE],
+            "It depends. Of 4 kinds of model tested, robustness grows with size more slowly than"
+            " the law's ceiling in 2, as fast as the ceiling in 1 and in a way that cannot be told"
+            " in 1. The ceiling rises by 216 %",
+        ),
+    ],
+)
+def test_the_headline_answers_over_all_kinds(kinds, expected):
+    said = headline(Fits(kinds, {}, []))
+    assert expected in str(said) and "{" not in str(said)
+    assert ("216 %" in str(said)) == bool(kinds)
+
+
+def test_the_headline_names_the_problems_on_which_the_best_fit_follows_the_law():
+    said = headline(Fits([SLOW], {}, [], [frontier_fit(ATTAINED)]))
+    assert str(said).endswith("does rise like the ceiling: sphere, ±1 target, pure noise.")
 
 
 def test_shipped_data_come_first_and_own_tasks_by_their_name():
     fits = [kind_fit(0.1, 0.2, family) for family in ("abalone", "gpt", "sphere")]
     rows = pd.concat([evidence(fit.kind, fit.family).trials for fit in fits])
     found = answer_sentences(evidence("", "")._replace(trials=rows), Fits(fits, {}, []))
-    assert [str(s).partition(":")[0] for s in found] == ["Random data", "GPTs", "abalone"]
-    assert "a abalone model" not in str(found[2]) and "a network of the family abalone" in str(
-        found[2]
-    )
+    names = [str(s).partition(":")[0] for s in found[1:]]
+    assert names == ["Random data", "GPTs", "abalone"]
+    assert "a network of the family abalone" in str(found[3])
 
 
 def test_a_sentence_states_its_range_once():
     fit = kind_fit(0.1, 0.2)
-    text = plain_sentence("slower", DataName("x", "an x"), [fit], evidence(fit.kind, ""), False)
-    assert len({number.key for number in text.numbers()}) == len(text.numbers()) == 6
+    text = plain_sentence("slower", "an x", [fit], evidence(fit.kind, ""), "x")
+    assert len({number.key for number in text.numbers()}) == len(text.numbers()) == 5
 
 
 # The best fit found
@@ -146,6 +186,7 @@ def frontier_fit(verdict: str) -> FrontierFit:
             "window": True,
             "bound": True,
             "per_sample": [1.0, 32.0],
+            "p": [300, 9000],
             "d": [64, 512],
             "trial_id": [("a",), ("b",)],
         }
@@ -181,11 +222,17 @@ def test_every_verdict_on_the_frontier_has_its_sentence(verdict):
 
 
 def test_without_a_verdict_on_the_frontier_what_is_known_stands_first():
-    text = str(best_fit_sentence(frontier_fit("cannot tell: the law can bind in no cell")))
+    undecided = frontier_fit("cannot tell: the law can bind in no cell")
+    text = str(best_fit_sentence(undecided))
     assert text == (
-        "Plain training reaches 10 % (8.0–12) of the radius of the most robust fit found. This"
-        " store cannot tell whether the best fit found follows the law's order: the law can bind in"
-        " no cell."
+        "A search for the most robust network of each size found ones that withstand 10 times the"
+        " change that plainly trained ones do (single sizes 5 to 20; 300 to 9k parameters). Whether"
+        " they follow the law's order cannot be told: the law can bind in no cell."
+    )
+    one = undecided._replace(rows=undecided.rows.assign(d=64), plain=None)
+    assert str(best_fit_sentence(one)).endswith(
+        "was not compared with plain training. All had inputs of 64 numbers, so how this depends"
+        " on dimension is not known."
     )
 
 

@@ -1,6 +1,6 @@
 """The report in a real browser, wide and narrow: charts show one drawing each and fit the page,
-drawings can be chosen, marks answer the pointer and the keyboard, charts can be saved, and there is
-no error and no request.
+drawings and sentences can be chosen, marks answer the pointer and the keyboard, charts can be
+saved, and there is no error and no request.
 
 Run alone: python -m pytest tests/reports/test_browser.py
 """
@@ -56,6 +56,19 @@ frame.onload = async () => {{
   const chosen = [...d.querySelectorAll("[data-switch=d]:checked")].map(e => e.dataset.value);
   const address = w.location.hash;
 
+  const answers = () => [...d.querySelectorAll(".answers p")].filter(p => p.offsetParent)
+    .map(p => p.textContent);
+  const forest = d.getElementById("chart-slopes");
+  const said = [answers()];
+  forest.querySelector("input[data-value=lipschitz]").click();
+  said.push(answers(), w.location.hash);
+  forest.querySelector("input[data-value=stability]").click();
+  d.querySelector("input[data-switch=kind][data-value=other]").click();
+  const pale = () => [...d.querySelectorAll("#chart-law .pale, #chart-slopes .pale")].length;
+  said.push(answers(), pale());
+  d.getElementById("kind-all").click();
+  said.push(answers(), pale());
+
   const number = d.querySelector("dd data[tabindex='0']"), note = d.querySelector(".explanation");
   number.focus();
   const explained = [note.hidden, note.textContent];
@@ -96,7 +109,7 @@ frame.onload = async () => {{
   const requests = loaded.filter(n => !n.startsWith("data:") && !n.startsWith("blob:"));
   const images = [...d.images].map(i => i.naturalWidth), scroll = d.scrollingElement.scrollWidth;
   document.getElementById("result").textContent = JSON.stringify({{wide, figures, opened, drawn,
-    scroll, before, after, chosen, address, explained, unfolded,
+    scroll, before, after, chosen, address, said, explained, unfolded,
     keyed, next, copied, gone, hovered, csv, svg, requests, images}});
 }};
 frame.src = "{source}";
@@ -107,6 +120,7 @@ frame.src = "{source}";
 def report(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("browser")
     rows = power_law(0.3, 0.2, 0.1, spread=0.05, ns=(100, 200, 400), ds=(8, 16)) + [failed(p=7)]
+    rows += power_law(0.2, spread=0.05, ns=(100, 200, 400), changes={"family": "other"})
     rows[0] |= {"pictures_file": f"_pictures/{rows[0]['trial_id']}.png", "n": 500}
     rows[0]["pictures"] = [
         {
@@ -158,6 +172,13 @@ def test_the_report_opens(report, tmp_path, width):
     assert "ambient" in before and "TwoNN" in after
     assert len(seen["chosen"]) > 1 and set(seen["chosen"]) == {"twonn"}
     assert seen["address"] == "#&d=twonn" and seen["unfolded"]
+    stood, lipschitz, chosen, other, pale, again, none_pale = seen["said"]
+    assert len(stood) == 2 and again == stood and all("more robust" in text for text in stood)
+    assert len(lipschitz) == 2 and all("Lipschitz constant" in text for text in lipschitz)
+    assert "slope=lipschitz" in chosen and "d=twonn" in chosen
+    (text,) = other
+    assert pale > 1 and none_pale == 0
+    assert "network of the family other" in text and "trials on" in text
     assert not seen["explained"][0] and len(set(seen["explained"][1:])) == 2
 
     hidden, told, near = seen["keyed"]
@@ -170,7 +191,7 @@ def test_the_report_opens(report, tmp_path, width):
     assert header == (
         'series,filled,"p / (n·d), d by TwoNN","stability S, data units (upper estimate)",trial'
     )
-    assert len(lines) == 72 and all(line.count(",") >= 4 for line in lines)
+    assert len(lines) == 108 and all(line.count(",") >= 4 for line in lines)
     assert seen["svg"].startswith("<svg") and "var(" not in seen["svg"]
     assert seen["requests"] == []
     assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]

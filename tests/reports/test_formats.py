@@ -147,7 +147,7 @@ def test_the_page_names_the_stores_and_the_conditions(
     html = Path("rows+rows (2).html").read_text()
     assert "Rows of the stores rows and rows (2)." in html
     assert "Only trials with p&lt;40; left out: " in html
-    assert '<td data-column="store">rows (2)</td>' in html
+    assert '<th scope="col">store</th>' in html and "<td>rows (2)</td>" in html
 
 
 def test_one_store_given_twice_is_refused(two: tuple[str, str]):

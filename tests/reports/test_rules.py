@@ -52,8 +52,8 @@ def test_every_row_names_the_rules_of_its_time():
 @pytest.mark.parametrize(
     ("hours", "named", "expected"),
     [
-        ((1, 2), (None, None), "older than all 2 rows"),
-        ((-1, -2), (RULES.name, RULES.name), "older than all 2 rows"),
+        ((1, 2), (None, None), "All 2 rows name these rules or are newer; the first row is of"),
+        ((-1, -2), (RULES.name, RULES.name), "All 2 rows name these rules or are newer"),
         ((-1, -2), (None, None), "All 2 rows were measured before, under rules that they do not"),
         ((-1, -2), ("1 (abc)", None), "under version 1 (abc), rules that they do not name"),
         ((-1, 1), ("2 (27ee6019a853)", None), "1 of 2 rows were measured before, under version 2"),

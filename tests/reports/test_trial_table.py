@@ -102,8 +102,9 @@ def test_beyond_the_limit_the_table_has_a_line_for_each_cell(
 CLICKS = """
 const wait = ms => new Promise(done => setTimeout(done, ms));
 const at = id => document.getElementById(id);
-const shown = column => [...document.querySelectorAll(`td[data-column="${column}"]`)]
-  .map(cell => cell.textContent);
+const names = [...document.querySelectorAll("th")].map(head => head.textContent);
+const shown = column => [...document.querySelectorAll("tbody tr")]
+  .map(row => row.cells[names.indexOf(column)].textContent);
 const head = name => [...document.querySelectorAll("th button")].find(b => b.textContent === name);
 const search = words => {
   at("filter").value = words;

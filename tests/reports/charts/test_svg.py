@@ -12,7 +12,7 @@ import pytest
 
 from reports.charts.chart import DASHED, DIAMOND, DOTTED, Band, Chart, Drawing, Line, Marks, Scale
 from reports.charts.files import figures
-from reports.charts.forest import ForestRow, forest
+from reports.charts.forest import ForestRow, forest_drawing
 from reports.charts.inline import inline
 from reports.charts.page_data import chart_data
 from reports.charts.style import GRID, INK, PAPER, QUIET
@@ -156,23 +156,21 @@ def test_few_short_names_stand_at_the_ends_of_their_series():
 
 
 def test_a_forest_has_a_row_an_interval_and_a_shape_for_each_slope():
-    chart = forest(
-        [
-            ForestRow("sphere", "best", 0.48, 0.43, 0.53),
-            ForestRow("sphere", "plain", 0.2, 0.1, 0.3, (("lr 0.1", 0.15), ("lr 0.3", 0.25))),
-            ForestRow("GPT", "plain", float("nan"), float("nan"), float("nan"), (("a", -0.4),)),
-        ]
-    )
-    assert chart and forest([]) is None
-    (drawing,) = chart.drawings
+    rows = [
+        ForestRow("sphere", "best", 0.48, 0.43, 0.53),
+        ForestRow("sphere", "plain", 0.2, 0.1, 0.3, (("lr 0.1", 0.15), ("lr 0.3", 0.25))),
+        ForestRow("GPT", "plain", float("nan"), float("nan"), float("nan"), (("a", -0.4),)),
+    ]
+    drawing = forest_drawing(rows, 0.5, "power of p")
     assert drawing.y.names == ("sphere", "sphere", "GPT") and drawing.lines[0].x == (0.5, 0.5)
     recipes, best, plain = drawing.marks
-    told = "Of 2 slopes with an interval, 1 could be the law's order, 0.5; 1 below it, 0 above."
-    assert drawing.caption == told
+    told = "Of 2 intervals, 1 holds the law's order, 0.5; 1 lies below it."
+    assert drawing.caption == told and "ticks: single recipes" in drawing.made_of
+    assert forest_drawing(rows[:1], None, "power of p").lines[0].x == (0.0, 0.0)
     assert (best.x, best.y, best.low, best.high) == ((0.48,), (0.0,), (0.43,), (0.53,))
     assert plain.x == (0.2,) and recipes.y == (1.0, 1.0, 2.0) and best.shape != plain.shape
 
-    root = ElementTree.fromstring(inline(chart, "forest")[0].svg)
+    root = ElementTree.fromstring(inline(Chart("slopes", (drawing,)), "forest")[0].svg)
     (at_best,), (at_plain,) = (uses(root, k)[1] for k in (1, 2))
     assert float(at_best.attrib["y"]) < float(at_plain.attrib["y"])
     assert float(at_best.attrib["x"]) > float(at_plain.attrib["x"])

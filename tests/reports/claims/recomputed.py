@@ -46,6 +46,10 @@ def bigger(key: str, used: pd.DataFrame, rows: pd.DataFrame, ledger: dict) -> fl
     }
     if name == "measures":
         return len(pooled)
+    if name == "unclear":
+        start = key.rpartition(":")[0]
+        told = [ledger[f"{start}:{of}"]["value"] for of in ("robust", "fragile")]
+        return len(pooled) - sum(told)
     if name in ("robust", "fragile"):
         # Holm can only take away from those whose interval excludes 0.
         found = 0
@@ -304,6 +308,7 @@ def levelling(key: str, used: pd.DataFrame, ledger: dict) -> float:
         "from": p[0],
         "to": p[-1],
         "cells": len(p),
+        "least error of a size": e.min(),
         "largest miss": np.exp(np.abs(np.log(form(best, p) / e)).max()),
     }
     if name.endswith((" low", " high")):

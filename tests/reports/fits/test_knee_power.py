@@ -8,7 +8,7 @@ import pytest
 
 from reports.evidence import read_evidence
 from reports.fits.forms import CurveSizes
-from reports.fits.knee_power import MARKED, SLIGHT, knee_power, place_of
+from reports.fits.knee_power import MARKED, MOST_CURVES, SLIGHT, knee_power, place_of, simulated
 from reports.law import fit_all
 from reports.sections.shape import shape_sentence
 from tests.benchmarks.coverage import SIGMA, STEP, knees
@@ -50,6 +50,11 @@ def test_a_knee_is_planted_at_p_equal_nd_or_in_the_middle(shift, place):
     assert place_of(sizes(3, 8, shift=shift)) == pytest.approx(place, abs=1e-9)
 
 
+def test_of_very_many_curves_a_part_is_simulated():
+    few, many = sizes(5, 6), sizes(1000, 6)
+    assert simulated(few) is few and len(simulated(many)) == MOST_CURVES
+
+
 @pytest.mark.slow
 def test_the_page_states_what_it_could_have_told(tmp_path):
     rng = np.random.default_rng(0)
@@ -60,7 +65,7 @@ def test_the_page_states_what_it_could_have_told(tmp_path):
     ]
     (kind,) = fit_all(read_evidence(make_store(tmp_path / "s", rows)).trials).kinds
     said = shape_sentence(kind)
-    assert "could have told a knee at p/(n·d) = 1 from slope +0.16 to +0.03" in str(said)
+    assert "would have shown a bend at p/(n·d) = 1 from slope +0.16 to +0.03" in str(said)
     stated = {number.key.rpartition(":")[2]: number.value for number in said.numbers()}
     assert 0 <= stated["power slight"] <= stated["power marked"] <= 1
     assert stated["power marked"] > 0
