@@ -20,6 +20,7 @@ from harness.commands.run import run
 from harness.commands.schema import schema
 from harness.commands.selftest import selftest
 from harness.commands.status import status
+from harness.commands.suggest import suggest
 from harness.commands.sweeps import sweeps
 from harness.commands.tasks import tasks
 from harness.commands.track import share, track
@@ -56,6 +57,7 @@ app.command()(cancel)
 app.command()(measure)
 app.command()(status)
 app.command()(report)
+app.command()(suggest)
 app.command()(selftest)
 app.command()(compact)
 app.command()(track)

@@ -19,6 +19,10 @@ from reports.formats.words import as_markdown
 from reports.law import fit_all, fit_evidence
 from reports.page import charts_by_key, pieces
 from reports.sections import all_sections, comparison
+from reports.suite import section as suite_section
+from reports.suite.agreement import Agreement, agreement
+from reports.suite.formats import agreement_blocks, agreement_figures, agreement_lines
+from reports.suite.suite import places_of, suite_named
 
 FORMATS = ("html", "md", "json", "csv")
 SUFFIXES = {".html": "html", ".htm": "html", ".md": "md", ".json": "json", ".csv": "csv"}
@@ -32,32 +36,41 @@ def make_report(
     where: Sequence[str] = (),
     comparing: bool = False,
     figures: Path | None = None,
+    against: str | None = None,
 ) -> str:
     """Write the report on one store, or on several as one. Return what to print: where the file is,
     or the report itself where it goes to no file, as all formats but HTML do without `output`.
 
-    comparing: also say what changed from the first of two stores to the second. figures: a folder
-    that gets each chart of the page as SVG and PDF.
+    places: stores; the name of a suite stands for its reference rows. comparing: also say what
+    changed from the first of two stores to the second. figures: a folder that gets each chart of
+    the page as SVG and PDF. against: a suite; also say whether the rows agree with its reference
+    rows within noise.
 
     Raise UserError for a format that does not exist or is not that of the file, for options that do
     not go together, for a store that does not exist or holds no rows, for conditions that no row
     fits, and for a file that cannot be written.
     """
     chosen = format_of(output, format)
+    stores = [store for place in places for store in places_of(place)]
     if comparing:
-        _refuse_to_compare(places, chosen)
+        _refuse_to_compare(stores, chosen)
+    suite = None if against is None else suite_named(against)
+    if suite is not None:
+        _refuse_against(suite.name, places, chosen)
     if figures is not None and chosen != "html":
         raise UserError(f"--figures draws the page's charts, and --format is {chosen}")
     if output is not None and output.is_dir():
         raise UserError(f"the report '{output}' is a folder; name a file")
 
-    evidence = read_evidence(*places, where=where)
+    evidence = read_evidence(*stores, where=where)
     if not evidence.attempts:
         raise UserError(_no_rows(places))
 
-    compared = _compared(places, where, tuple(evidence.stores)) if comparing else None
-    content = _render(evidence, chosen, compared, figures)
+    compared = _compared(stores, where, tuple(evidence.stores)) if comparing else None
+    agreed = None if suite is None else agreement(evidence, suite)
+    content = _render(evidence, chosen, compared, agreed, figures)
     drawn = f"\nfigures: {figures}" if figures is not None else ""
+    drawn += f"\n{agreement_lines(agreed)}" if agreed is not None else ""
     if output is not None:
         return f"report: {_write(output, content)}{drawn}"
     if chosen == "html":
@@ -104,6 +117,19 @@ def _refuse_to_compare(places: Sequence[str], chosen: str) -> None:
         )
 
 
+def _refuse_against(suite: str, places: Sequence[str], chosen: str) -> None:
+    if suite in places and not Path(suite).exists():
+        raise UserError(
+            f"--against {suite} compares the store with the suite's own rows, and {suite} is among"
+            " the stores; name yours alone"
+        )
+    if chosen == "csv":
+        raise UserError(
+            "--against and --format csv do not go together: the table has one row per trial and no"
+            " place for an agreement; use html, md or json"
+        )
+
+
 def _compared(places: Sequence[str], where: Sequence[str], names: tuple[str, ...]) -> Comparison:
     """Return what changed from the first store to the second."""
     first, second = (read_evidence(place, where=where) for place in places)
@@ -112,20 +138,29 @@ def _compared(places: Sequence[str], where: Sequence[str], names: tuple[str, ...
 
 
 def _render(
-    evidence: Evidence, chosen: str, compared: Comparison | None, figures: Path | None
+    evidence: Evidence,
+    chosen: str,
+    compared: Comparison | None,
+    agreed: Agreement | None,
+    figures: Path | None,
 ) -> bytes:
     if chosen == "csv":
         return as_csv(evidence).encode()
     fits = fit_evidence(evidence)
     if chosen == "md":
-        return as_markdown(evidence, fits, compared).encode()
+        blocks = "" if agreed is None else "\n" + "\n\n".join(agreement_blocks(agreed)) + "\n"
+        return (as_markdown(evidence, fits, compared) + blocks).encode()
     if chosen == "json":
         found = as_figures(evidence, fits, compared)
+        if agreed is not None:
+            found["against"] = agreement_figures(agreed)
         return (json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
     sections = all_sections(evidence, fits)
     if compared is not None:
         sections.append(comparison.section(compared))
+    if agreed is not None:
+        sections.append(suite_section.section(agreed))
     if figures is not None:
         draw(charts_by_key(sections), figures)
     return b"".join(pieces(evidence, fits, sections))

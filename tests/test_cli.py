@@ -334,6 +334,6 @@ def test_mistakes_at_the_prompt_give_exit_code_2(command, arguments: list[str], 
 
 def test_every_command_is_explained(command):
     assert command("-h").out == command("--help").out
-    for name in ("tasks", "plan", "run", "status", "report", "selftest", "compact", "schema"):
+    for name in ("tasks", "plan", "run", "status", "report", "suggest", "selftest", "schema"):
         done = command(name, "-h")
         assert done.code == 0 and f"unilaw {name}" in done.out

@@ -3,6 +3,7 @@
 import typer
 
 from harness.terminal.report_options import (
+    Against,
     Compare,
     Figures,
     ReportFile,
@@ -19,8 +20,9 @@ def report(
     where: Where = None,
     compare: Compare = False,
     figures: Figures = None,
+    against: Against = None,
 ) -> None:
     """Fit the rows and write one file: a self-contained page, or Markdown, JSON or CSV."""
     from reports.command import make_report
 
-    typer.echo(make_report(stores, output, format, where or (), compare, figures))
+    typer.echo(make_report(stores, output, format, where or (), compare, figures, against))

@@ -18,7 +18,8 @@ StoresArgument = Annotated[
     typer.Argument(
         metavar="STORE...",
         help="A store that `unilaw run` wrote: a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX;"
-        " of several, all rows in one report.",
+        " of several, all rows in one report. The name of a suite, universal-v1, stands for its"
+        " reference rows.",
         callback=_of_texts,
     ),
 ]
@@ -61,6 +62,15 @@ Compare = Annotated[
         "--compare",
         help="Of two stores: also say what changed from the first to the second, and whether beyond"
         " noise.",
+    ),
+]
+
+Against = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SUITE",
+        help="Also say whether the rows agree within noise with the reference rows of a suite:"
+        " universal-v1.",
     ),
 ]
 

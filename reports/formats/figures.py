@@ -45,6 +45,8 @@ KEYS = {
     " the number of trials behind it",
     "comparison": "what changed from the first of two stores to the second, with --compare; apart:"
     " after − before of a slope, the logarithm of after/before of a constant or a cell",
+    "against": "the rows beside those of a suite, with --against; figures as in comparison, before"
+    " being the reference",
     "null": "a value that is not known",
 }
 """Key → what it holds."""

@@ -22,7 +22,7 @@ class Chapter(NamedTuple):
 
 
 OUTLINE = (
-    ("answer", "The answer", ("answer", "chosen-rows", "comparison")),
+    ("answer", "The answer", ("answer", "chosen-rows", "comparison", "against")),
     ("frontier", "The frontier: the most robust fit found", ("frontier",)),
     ("law", "The law, and what was measured", ("law", "binding", "collapse")),
     ("lipschitz", "Lipschitz constants, three ways", ("lipschitz",)),

@@ -155,7 +155,12 @@ def test_a_grid_is_the_product_of_its_lists_with_distinct_ids(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path",
+    # tests/tasks/pretrained/test_ladder.py has models for the other one
+    sorted(p for p in SHIPPED.glob("*.yaml") if p.stem != "pretrained-ladder"),
+    ids=lambda p: p.stem,
+)
 def test_shipped_sweeps_parse_and_are_named_as_their_file(path: Path, hub: None):
     sweep = parse_sweep(path.read_text(), path.name)
     assert sweep.trials and sweep.repeated == 0

@@ -1,0 +1,141 @@
+"""From a store to the sweep file of its next trials: ask, list the moves, cost them, choose."""
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import UserError
+from harness.planning.candidates import Candidate, allowed, costs, sweep_text
+from harness.planning.machine_speed import calibrated
+from harness.store.records import SWEEP_NAME, SweepRecord
+from harness.sweeps.registry import TaskRef
+from harness.sweeps.yaml_lines import parse_document
+
+if TYPE_CHECKING:
+    from reports.suggest.moves import Move
+    from reports.suggest.question import Question
+    from reports.suggest.suggestion import Costed, Suggestion
+
+UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def suggested_sweep(
+    store: str,
+    exponent: str,
+    budget: str,
+    from_file: dict[str, TaskRef],
+    read_sources: bool,
+    say: Callable[[str], None],
+) -> str:
+    """Return the text of the sweep file. Raise UserError for an exponent, a budget or a store that
+    no choice can be made for."""
+    from reports.evidence import read_evidence
+    from reports.suggest.moves import grid_field, moves
+    from reports.suggest.question import ask
+    from reports.suggest.suggestion import suggest
+
+    amount, unit = budget_of(budget)
+    evidence = read_evidence(store)
+    question = ask(evidence, exponent)
+    seeds = _seeds(question)
+    limits, resources = _settings(evidence.sweeps, question)
+
+    calibration = calibrated(1, say)
+    found = moves(question)
+    say(f"costing {len(found)} moves")
+
+    def fields_of(move: "Move") -> list[dict[str, Any] | None]:
+        return [allowed(move.task, config, from_file, read_sources) for config in move.cells]
+
+    costed = []
+    for move in found:
+        fields = [own for own in fields_of(move) if own is not None]
+        if len(fields) == len(move.cells):
+            counted = costs(move.task, fields, seeds, limits, calibration, from_file)
+            costed += _costed(move, counted, unit)
+    chosen = suggest(question, costed, amount, len(seeds), unit)
+    if not chosen.chosen:
+        raise UserError(f"--budget {budget}: no move that it pays for narrows '{exponent}'")
+
+    grid = grid_field(question)
+    entries = [
+        own | {grid: config[grid]}
+        for taken in chosen.chosen
+        for own, config in zip(fields_of(taken.move), taken.move.cells, strict=True)
+        if own is not None
+    ]
+    head = _comments(store, question, chosen, (budget, unit), len(entries) * len(seeds))
+    task = found[0].task
+    return head + sweep_text(_name(store), task, entries, seeds, limits, resources, grid)
+
+
+def budget_of(text: str) -> tuple[float, str]:
+    """Return a budget as seconds or FLOPs, with its unit. Raise UserError for another text."""
+    found = re.fullmatch(r"([0-9.]+(?:e[+-]?[0-9]+)?) *(s|min|h|d|FLOPs?)", text.strip(), re.I)
+    try:
+        amount = float(found[1]) if found else 0.0
+    except ValueError:
+        amount = 0.0
+    if found is None or not 0 < amount < float("inf"):
+        raise UserError(
+            f"--budget {text[:60]!r}: must be a positive number with its unit, s, min, h, d or"
+            " FLOP, as in 2h or 1e18FLOP"
+        )
+    unit = found[2].lower()
+    return (amount, "FLOP") if unit.startswith("flop") else (amount * UNITS[unit], "s")
+
+
+def _seeds(question: "Question") -> list[int]:
+    """Return the seeds of most cells: 0, 1, … up to their number."""
+    counts = Counter(len(own) for _, own in question.rows.groupby("config_json"))
+    return list(range(counts.most_common(1)[0][0]))
+
+
+def _settings(
+    sweeps: list[SweepRecord], question: "Question"
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return limits and resources of the newest sweep that has trials of the question."""
+    asked = set(question.rows["trial_id"])
+    for sweep in reversed(sweeps):
+        if asked & sweep.trials.keys():
+            read = parse_document(sweep.text, f"the store's sweep {sweep.name}").value
+            return read.get("limits") or {}, read.get("resources") or {}
+    return {}, {}
+
+
+def _costed(move: "Move", counted: list[Candidate | None], unit: str) -> "list[Costed]":
+    """Return the move with what its cells cost; nothing where one of them cannot be counted."""
+    from reports.suggest.suggestion import Costed
+
+    cells = [own for own in counted if own is not None]
+    if len(cells) < len(counted):
+        return []
+    cost = sum(own.flops if unit == "FLOP" else own.seconds for own in cells)
+    sizes = tuple(own.cell.p for own in cells)
+    tokens = tuple(float(own.cell.tokens_seen_at_most) for own in cells)
+    return [Costed(move, sizes, tokens, cost)]
+
+
+def _comments(
+    store: str, question: "Question", chosen: "Suggestion", budget: tuple[str, str], trials: int
+) -> str:
+    """Return what the sweep is for, as comments at its head."""
+    asked, unit = budget
+    lines = [
+        f"narrows {question.exponent}: {question.value:+.3f}, 95 % ± {question.half_width:.3f} in"
+        " the report",
+        f"expected half-width by the fitted model: {chosen.before:.3f} now, {chosen.after:.3f} with"
+        f" these {trials} trials",
+        f"predicted cost: {chosen.cost:.3g} {unit} of {asked}",
+        f"unilaw plan THIS, then unilaw run THIS --store {store}",
+    ]
+    return "".join(f"# {' '.join(line.split())}\n" for line in lines)
+
+
+def _name(store: str) -> str:
+    """Return a name for the sweep, after its store."""
+    last = store.rstrip("/").rpartition("/")[2].lower()
+    name = f"next-{re.sub(r'[^a-z0-9_-]', '-', last)}"[:64]
+    assert re.fullmatch(SWEEP_NAME, name)
+    return name

@@ -1,0 +1,1 @@
+"""Which trials to run next, so that one exponent becomes surer for the least cost."""

@@ -1,0 +1,53 @@
+"""Choose moves one after another: each time the one that narrows an exponent most for its cost.
+
+    chosen = greedy(design, costs, budget)
+
+A design knows the expected half-width of one exponent's interval, and what it becomes after a move,
+which is a trial or a few that only count together. This is a local c-optimal design (Pronzato &
+Pázman 2013, ch. 5): the exponent's variance is that of the model linearised at its present fit.
+Greedy choice of it per cost is no optimum, but near one where moves help each other little.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Protocol, Self
+
+
+class Design(Protocol):
+    """Trials and the exponent that they determine."""
+
+    def half_width(self) -> float:
+        """Return the expected half-width of the exponent's 95 % interval; infinite where the trials
+        do not determine it."""
+        ...
+
+    def after(self, move: int) -> Self:
+        """Return the design with a move's trials added."""
+        ...
+
+
+def greedy(design: Design, costs: Sequence[float], budget: float) -> tuple[list[int], Design]:
+    """Return the moves in the order of their choice, and the design with them.
+
+    costs: of each move, in the unit of the budget. A move is taken once. The choice ends where no
+    move that the rest of the budget pays for narrows the interval.
+    """
+    chosen: list[int] = []
+    left = budget
+    open_moves = [move for move, cost in enumerate(costs) if cost <= budget]
+    while open_moves:
+        now = math.log(design.half_width())
+        best, best_gain, best_design = -1, 0.0, design
+        for move in open_moves:
+            after = design.after(move)
+            gain = (now - math.log(after.half_width())) / costs[move]
+            if gain > best_gain:
+                best, best_gain, best_design = move, gain, after
+        if best < 0:
+            break
+
+        chosen.append(best)
+        design = best_design
+        left -= costs[best]
+        open_moves = [move for move in open_moves if move != best and costs[move] <= left]
+    return chosen, design

@@ -1,0 +1,95 @@
+"""Choose the next trials for a question, once the engine has said what each move would cost.
+
+found = suggest(question, costed, budget)
+"""
+
+import json
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from harness.errors import UserError
+from reports.fits.slope import Slope
+from reports.suggest.greedy import greedy
+from reports.suggest.moves import Move, curve_of, size_field
+from reports.suggest.question import Question
+from reports.suggest.slope_design import Place, SlopeDesign
+from reports.suggest.surface_design import SurfaceDesign
+
+
+class Costed(NamedTuple):
+    """A move with p and the tokens of each of its cells, and what all its trials cost."""
+
+    move: Move
+    sizes: tuple[int, ...]
+    tokens: tuple[float, ...]
+    cost: float
+
+
+class Suggestion(NamedTuple):
+    """The chosen moves in order, and the expected half-width before and after them."""
+
+    chosen: list[Costed]
+    before: float
+    after: float
+    cost: float
+
+
+def suggest(
+    question: Question, costed: Sequence[Costed], budget: float, seeds: int, unit: str
+) -> Suggestion:
+    """Return the choice. seeds: trials of each cell. Raise UserError where the budget pays for no
+    move."""
+    if not costed:
+        raise UserError(
+            f"--narrow '{question.exponent}': no cell lies between the store's own or one rung"
+            " beyond them that its task allows"
+        )
+    cheapest = min(move.cost for move in costed)
+    if budget < cheapest:
+        raise UserError(
+            f"--budget: {budget:.3g} {unit} is less than the cheapest move costs, {cheapest:.3g}"
+            f" {unit}"
+        )
+    make = _of_slope if isinstance(question.fit, Slope) else _of_surface
+    design = make(question, costed, seeds)
+    chosen, after = greedy(design, [move.cost for move in costed], budget)
+    return Suggestion(
+        [costed[k] for k in chosen],
+        design.half_width(),
+        after.half_width(),
+        sum(costed[k].cost for k in chosen),
+    )
+
+
+def _of_slope(question: Question, costed: Sequence[Costed], seeds: int) -> SlopeDesign:
+    slope = question.fit
+    assert isinstance(slope, Slope)
+    size = size_field(question.all_rows)
+    numbers: dict[str, int] = {}
+
+    def number(curve: str) -> int:
+        return numbers.setdefault(curve, len(numbers))
+
+    places = []
+    for text, own in question.rows.groupby("config_json"):
+        curve = number(curve_of(json.loads(str(text)), size))
+        places.append(Place(curve, float(np.log(own["p"].iloc[0])), len(own)))
+    moves = [
+        [
+            Place(number(own.move.curve), float(np.log(p)), seeds)
+            for p in own.sizes[1 if own.move.onset else 0 :]
+        ]
+        for own in costed
+    ]
+    return SlopeDesign.of(places, slope.tau**2, slope.noise, moves)
+
+
+def _of_surface(question: Question, costed: Sequence[Costed], seeds: int) -> SurfaceDesign:
+    surface = question.fit
+    assert not isinstance(surface, Slope)
+    runs = tuple(question.rows[name].to_numpy(float) for name in ("p", "tokens_seen"))
+    sizes = np.array([own.sizes[0] for own in costed], float)
+    tokens = np.array([own.tokens[0] for own in costed])
+    return SurfaceDesign.of(surface, question.exponent, runs, (sizes, tokens), seeds)

@@ -1,0 +1,252 @@
+"""Predicted cost of narrowing an exponent: `suggest`'s choice beside V-optimal choice and the next
+rung of the grid, on simulated truths of designs that people use.
+
+    python -m tests.benchmarks.suggest [slopes|surfaces]
+
+The next rung (the next larger size of every curve, or the next larger N at every D and the next
+larger D at every N) sets the half-width to reach. The other two choose among the same moves plus
+sizes and tokens in between, from a fit to noisy runs. What counts is the half-width at the truth.
+V-optimal choice lowers the mean variance of the predicted measure per cost (Pronzato & Pázman
+2013).
+A trial of a curve costs n·p and a fixed part for its measures, that of the median trial; a run of a
+surface 6·N·D.
+"""
+
+import math
+import sys
+from collections.abc import Callable, Sequence
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from reports.fits.scaling import Scaling, fit_scaling
+from reports.suggest.slope_design import Place, SlopeDesign
+from reports.suggest.surface_design import EXPONENTS, Surface, SurfaceDesign
+
+DRAWS = 3
+NOISE = 0.004
+"""Standard deviation of a run's log loss."""
+
+
+class Costs(NamedTuple):
+    """What each way pays for the half-width of the next rung; infinite where it does not reach
+    it."""
+
+    rung: float
+    v_optimal: float
+    suggest: float
+
+
+Designed = SlopeDesign | SurfaceDesign
+
+
+def cost_to_reach(
+    target: float,
+    costs: np.ndarray,
+    truth: Any,
+    guess: Any,
+    loss: Callable[[Any], float],
+) -> float:
+    """Return the cost until the half-width at the truth is `target`. Each move is the one that
+    lowers the loss of the guess most for its cost."""
+    paid = 0.0
+    left = list(range(len(costs)))
+    while truth.half_width() > target * (1 + 1e-9):
+        if not left:
+            return math.inf
+        now = loss(guess)
+        best = max(left, key=lambda move: (now - loss(guess.after(move))) / costs[move])
+        left.remove(best)
+        truth, guess = truth.after(best), guess.after(best)
+        paid += costs[best]
+    return paid
+
+
+def ways(
+    truth: Designed,
+    guess: Designed,
+    costs: np.ndarray,
+    rung: Sequence[int],
+    variance: Callable[[Any], float],
+) -> Costs:
+    """Return the costs of the three ways. variance: mean variance of a design's predictions."""
+    reached = truth
+    for move in rung:
+        reached = reached.after(move)
+    target = reached.half_width()
+    return Costs(
+        float(costs[list(rung)].sum()),
+        cost_to_reach(target, costs, truth, guess, variance),
+        cost_to_reach(target, costs, truth, guess, lambda design: math.log(design.half_width())),
+    )
+
+
+# Slopes of curves
+
+
+def curves(count: int, sizes: np.ndarray, seeds: int, tau: float, noise: float, rng) -> Costs:
+    """Return the costs for `count` curves of n samples, doubling, and sizes p past the onset."""
+    n = 128.0 * 2 ** np.arange(count)
+    places = [Place(j, np.log(p), seeds) for j in range(count) for p in sizes]
+    moves, costs, rung = [], [], []
+    fixed = float(np.median(n) * np.median(sizes))
+    step = sizes[-1] / sizes[-2]
+    between = np.sqrt(sizes[1:] * sizes[:-1])
+    for j in range(count):
+        for p in (*between, sizes[-1] * step):
+            if p > sizes[-1]:
+                rung.append(len(moves))
+            moves.append([Place(j, np.log(p), seeds)])
+            costs.append(seeds * (fixed + n[j] * p))
+    for k, samples in enumerate(np.sqrt(n[1:] * n[:-1])):
+        chosen = [sizes[0], sizes[1], sizes[-2], sizes[-1]]
+        moves.append([Place(count + k, np.log(p), seeds) for p in chosen])
+        trained = [sizes[0] / step, *chosen]  # the first enters no fit
+        costs.append(seeds * (fixed * len(trained) + samples * sum(trained)))
+
+    truth = SlopeDesign.of(places, tau**2, noise**2, moves)
+    # what a fit to these curves would estimate
+    freedom = count * (len(sizes) - 2)
+    own_noise = noise**2 * rng.chisquare(freedom) / freedom
+    sampling = own_noise * float((1 / truth.spreads).mean())
+    true_sampling = tau**2 + noise**2 * float((1 / truth.spreads).mean())
+    total = true_sampling * rng.chisquare(count - 1) / (count - 1)
+    guess = truth._replace(tau2=max(0.0, total - sampling), noise=own_noise)
+
+    price = np.array(costs)
+    region = [Place(j, x, 0) for j in range(count) for x in np.log(sizes)]
+
+    return ways(truth, guess, price, rung, lambda design: predicted(design, region))
+
+
+def predicted(design: SlopeDesign, region: Sequence[Place]) -> float:
+    """Return the mean variance of the curves' predicted lines over the region."""
+    w, wx, wxx = design.sums.T
+    variances = []
+    for curve, x, _ in region:
+        mean = wx[curve] / w[curve]
+        spread = wxx[curve] - w[curve] * mean**2
+        variances.append(1 / w[curve] + (x - mean) ** 2 / spread)
+    return design.noise * float(np.mean(variances))
+
+
+# Surfaces of loss
+
+TRUTHS = {
+    "Hoffmann et al.": (1.69, 406.4, 410.7, 0.34, 0.28),
+    "Besiroglu et al.": (1.82, 482.0, 2085.4, 0.348, 0.366),
+}
+
+
+def grid(sizes: int, tokens: int, first: tuple[float, float], ratio: float) -> tuple:
+    """Return N and D of a grid."""
+    n, d = first[0] * ratio ** np.arange(sizes), first[1] * ratio ** np.arange(tokens)
+    pairs = np.array(list(product(n, d)))
+    return pairs[:, 0], pairs[:, 1]
+
+
+def isoflop(budgets: int, sizes: int, first: float, ratio: float) -> tuple:
+    """Return N and D of budgets of FLOPs, three apart by `ratio`, D = C/(6N)."""
+    compute = first * ratio ** np.arange(budgets)
+    n, d = [], []
+    for c in compute:
+        best = np.sqrt(c / 6 / 20)
+        for k in np.linspace(-1, 1, sizes):
+            n.append(best * 4**k)
+            d.append(c / 6 / n[-1])
+    return np.array(n), np.array(d)
+
+
+def steps(values: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the values, those in between, and the next larger one."""
+    own = np.unique(np.round(values, 6))
+    above = own[-1] * (own[-1] / own[0]) ** (1 / (len(own) - 1))
+    return np.concatenate([own, np.sqrt(own[1:] * own[:-1]), [above]]), above
+
+
+def fitted(runs: tuple, true: Surface, rng: np.random.Generator) -> Surface | None:
+    """Return a fit to noisy runs of a surface, or None where there is none."""
+    n, d = runs
+    noisy = np.exp(true.log_loss(n, d) + true.sigma * rng.standard_normal(len(n)))
+    fit = fit_scaling(n, d, noisy)
+    if not isinstance(fit, Scaling) or min(fit.alpha.value, fit.beta.value) < 0.02:
+        return None
+    return Surface(
+        fit.E.value, fit.A.value, fit.B.value, fit.alpha.value, fit.beta.value, true.sigma
+    )
+
+
+def surface(runs: tuple, true: Surface, guessed: Surface, exponent: str) -> Costs:
+    """Return the costs for a surface, chosen by the guess and judged at the truth."""
+    n, d = runs
+    sizes, largest = steps(n)
+    tokens, most = steps(d)
+    pairs = np.array([(a, b) for a in sizes for b in tokens if a * b <= 1.01 * largest * most])
+    moves = (pairs[:, 0], pairs[:, 1])
+    price = 6 * pairs.prod(1)
+    rung = [
+        k
+        for k, (a, b) in enumerate(pairs)
+        if (a == largest and b in tokens[: len(np.unique(np.round(d, 6)))])
+        or (b == most and a in sizes[: len(np.unique(np.round(n, 6)))])
+    ]
+    truth = SurfaceDesign.of(true, exponent, runs, moves)
+    guess = SurfaceDesign.of(guessed, exponent, runs, moves)
+    region = guessed.jacobian(n, d)
+
+    return ways(truth, guess, price, rung, lambda design: spread_over(design, region))
+
+
+def spread_over(design: SurfaceDesign, region: np.ndarray) -> float:
+    """Return the mean variance of predictions over a region (K, 5), in units of σ²."""
+    return float(
+        np.einsum("ki,ij,kj->k", region, np.linalg.pinv(design.information), region).mean()
+    )
+
+
+# The table
+
+
+def line(name: str, found: Sequence[Costs]) -> str:
+    if not found:
+        return f"{name:58} no fit"
+    rung = float(np.median([costs.suggest / costs.rung for costs in found]))
+    v = float(np.median([costs.suggest / costs.v_optimal for costs in found]))
+    words = "" if max(rung, v) <= 0.8 else "   less than 20 % saved"
+    return f"{name:58} {rung:10.2f} {v:10.2f} {len(found):5}{words}"
+
+
+def slopes(rng: np.random.Generator) -> None:
+    for count, sizes, seeds in ((3, 8, 2), (4, 8, 3), (9, 6, 2)):
+        for tau, noise in ((0.0, 0.08), (0.05, 0.08), (0.1, 0.05)):
+            p = 200.0 * 2 ** np.arange(sizes)
+            found = [curves(count, p, seeds, tau, noise, rng) for _ in range(DRAWS)]
+            name = f"slope: {count} curves × {sizes} sizes × {seeds} seeds, τ {tau}, σ {noise}"
+            print(line(name, found), flush=True)
+
+
+def surfaces(rng: np.random.Generator) -> None:
+    designs = {
+        "grid 5 × 5": grid(5, 5, (1e7, 2e8), 2.5),
+        "ladder of 3 budgets × 5": isoflop(3, 5, 1e17, 10.0),
+        "ladder of 4 budgets × 7": isoflop(4, 7, 1e17, 6.0),
+    }
+    for (name, runs), (truth, values) in product(designs.items(), TRUTHS.items()):
+        true = Surface(*values, sigma=NOISE)
+        guesses = [fitted(runs, true, rng) for _ in range(DRAWS)]
+        for exponent in EXPONENTS:
+            found = [surface(runs, true, own, exponent) for own in guesses if own is not None]
+            print(line(f"{exponent}: {name}, {truth}", found), flush=True)
+
+
+def main() -> None:
+    rng = np.random.default_rng(1)
+    print("cost of suggest's choice for the half-width of the next rung, over that of …")
+    print(f"{'design':58} {'next rung':>10} {'V-optimal':>10} {'draws':>5}")
+    for part in sys.argv[1:] or ("slopes", "surfaces"):
+        {"slopes": slopes, "surfaces": surfaces}[part](rng)
+
+
+if __name__ == "__main__":
+    main()

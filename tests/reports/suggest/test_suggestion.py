@@ -1,0 +1,56 @@
+"""From rows to a choice: the exponent that was asked for gets narrower, within the budget.
+
+Run alone: python -m pytest tests/reports/suggest/test_suggestion.py
+"""
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import UserError
+from reports.evidence import read_evidence
+from reports.suggest.moves import moves
+from reports.suggest.question import ask
+from reports.suggest.suggestion import Costed, suggest
+from tests.reports.language_rows import language_row
+from tests.reports.sections.test_ladder import made
+from tests.reports.stores import make_store, power_law
+
+pytestmark = pytest.mark.slow
+
+SETTINGS = {"heads": 2}
+
+
+def test_a_ladders_next_runs_narrow_its_exponents(tmp_path: Path):
+    """Costs are 6·N·D."""
+    evidence = read_evidence(make_store(tmp_path / "rows", made(settings=SETTINGS)))
+    chosen = {}
+    for exponent in ("alpha", "beta", "compute"):
+        question = ask(evidence, exponent)
+        costed = []
+        for move in moves(question):
+            (cell,) = move.cells
+            row = language_row(cell["width"], 64 * cell["n"], 1.0)
+            costed.append(
+                Costed(
+                    move, (row["p"],), (row["tokens_seen"],), 6.0 * row["p"] * row["tokens_seen"]
+                )
+            )
+        found = suggest(question, costed, 2e13, 1, "FLOP")
+        assert found.after < 0.9 * found.before and 0 < found.cost <= 2e13
+        chosen[exponent] = {str(own.move.cells) for own in found.chosen}
+    assert chosen["alpha"] != chosen["beta"]
+
+    with pytest.raises(UserError, match="is less than the cheapest move costs"):
+        suggest(question, costed, 1.0, 1, "FLOP")
+
+
+def test_rows_that_say_too_little_are_refused(tmp_path: Path):
+    evidence = read_evidence(make_store(tmp_path / "two", power_law(0.2, spread=0.05, ns=(100,))))
+    kind = evidence.trials["kind"].iloc[0]
+    with pytest.raises(
+        UserError, match="its slope rests on 1 curves, and a choice needs at least 3"
+    ):
+        ask(evidence, kind)
+    with pytest.raises(UserError, match="the store has no rows of text-stream"):
+        ask(evidence, "beta")
