@@ -19,23 +19,29 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 UNILAW = str(Path(sysconfig.get_path("scripts")) / "unilaw")
 
-SHARED_FOLDERS = ("tests/on_ray", "tests/on_cluster")
-"""Folders whose test files share one run on Ray or one cluster."""
+TOGETHER = {
+    "tests/on_ray": "Ray",
+    "tests/on_cluster": "Ray",
+    "tests/reports/sections": "the rich page",
+    "tests/reports/charts/test_scatter.py": "the rich page",
+    "tests/reports/test_page.py": "the rich page",
+}
+"""Folders and test files whose tests share something dear, and what that is: one xdist worker takes
+all of them. With one worker for Ray, no two of its clusters compete for the cores."""
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Send all tests of a file to one xdist worker, and all tests of a folder whose files share a
-    run or a cluster, so that what they share is made once."""
+    """Send all tests of a file to one xdist worker, and so all tests that share something dear."""
     from xdist.scheduler import LoadFileScheduling
 
     class Scheduling(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file, _, _ = nodeid.partition("::")
             folder, _, _ = file.rpartition("/")
-            return folder if folder in SHARED_FOLDERS else file
+            return TOGETHER.get(file) or TOGETHER.get(folder) or file
 
     return Scheduling(config, log)
 
@@ -43,7 +49,11 @@ def pytest_xdist_make_scheduler(config, log):
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the files that start Ray first, then those with slow cases. At the end come short files,
     so that both xdist workers end at about the same time."""
-    with_ray = {item.path for item in items if item.get_closest_marker("ray")}
+    with_ray = {
+        item.path
+        for item in items
+        if item.get_closest_marker("ray") and not item.get_closest_marker("soak")
+    }
     with_slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (item.path not in with_ray, item.path not in with_slow))
 

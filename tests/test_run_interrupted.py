@@ -20,8 +20,10 @@ from tests import FAILING_TASK
 from tests.conftest import UNILAW
 from tests.nodes import in_session
 
+# Each starts Ray for itself. tests/on_ray/test_interrupted.py sends Ctrl-C to a driver alone.
 pytestmark = [
     pytest.mark.ray,
+    pytest.mark.soak,
     pytest.mark.skipif(
         not Path("/proc/self/stat").exists(), reason="follows processes through /proc"
     ),
@@ -117,8 +119,6 @@ def test_ctrl_c_says_how_to_go_on(unilaw_here, half_way: subprocess.Popen[str], 
     finish(unilaw_here, tmp_path)
 
 
-@pytest.mark.soak
-@pytest.mark.ray
 def test_sigterm_ends_it_as_ctrl_c_does(half_way: subprocess.Popen[str], tmp_path: Path):
     # as `timeout` does: to the driver first, and then to all
     half_way.terminate()
@@ -137,7 +137,6 @@ def test_sigterm_ends_it_as_ctrl_c_does(half_way: subprocess.Popen[str], tmp_pat
     assert kept.problems == [] and 1 <= len(kept.rows) < TRIALS
 
 
-@pytest.mark.soak
 def test_a_killed_driver_loses_only_what_was_under_way(
     unilaw_here, half_way: subprocess.Popen[str], tmp_path: Path
 ):

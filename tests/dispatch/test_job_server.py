@@ -42,17 +42,24 @@ def test_nobody_there_is_one_sentence():
 
 
 ANSWERS = {
-    "says nothing": b"",
-    "does not speak HTTP": b"hello\n",
+    "says nothing": (b"", "no Ray job server answers there"),
+    "does not speak HTTP": (b"hello\n", "no Ray job server answers there"),
     "is another web server": (
-        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
+        "what answers there is no job server",
+    ),
+    "knows another token": (
+        b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno",
+        "the cluster did not get the token that it asks for; set RAY_AUTH_MODE=token",
     ),
 }
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
-def test_something_else_there_is_one_sentence(answer: bytes, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(("answer", "words"), ANSWERS.values(), ids=ANSWERS.keys())
+def test_something_else_there_is_one_sentence(
+    answer: bytes, words: str, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(job_server, "KNOCK_S", 1.0)
     monkeypatch.setenv("RAY_ADDRESS", "http://127.0.0.1:1")  # is not what was typed
     server = socket.create_server(("127.0.0.1", 0))
@@ -72,7 +79,7 @@ def test_something_else_there_is_one_sentence(answer: bytes, monkeypatch: pytest
     with server, pytest.raises(UserError, match=url) as refusal:
         job_server.connect(url)
 
-    assert len(str(refusal.value).splitlines()) == 1
+    assert words in str(refusal.value) and len(str(refusal.value).splitlines()) == 1
     assert time.monotonic() - began < 10
     assert "RAY_ADDRESS" not in os.environ
 

@@ -7,7 +7,7 @@ import pytest
 from tests.on_cluster.job_cluster import Cluster, job_cluster
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster(
     environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cluster]:

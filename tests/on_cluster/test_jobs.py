@@ -281,12 +281,11 @@ def test_what_is_wrong_here_is_said_before_anything_is_submitted(cluster, folder
     assert len(ask(cluster, "")) == before
 
 
+@pytest.mark.soak  # against a server that refuses everybody: tests/dispatch/test_job_server.py
 @pytest.mark.parametrize(
     "user",
-    [
-        pytest.param({"RAY_AUTH_MODE": "disabled"}, id="none", marks=pytest.mark.soak),
-        pytest.param({"RAY_AUTH_TOKEN": "x" * 64}, id="another"),
-    ],
+    [{"RAY_AUTH_MODE": "disabled"}, {"RAY_AUTH_TOKEN": "x" * 64}],
+    ids=["none", "another"],
 )
 def test_without_the_token_nothing_is_submitted_and_no_token_is_shown(
     cluster, folder, user: dict[str, str]

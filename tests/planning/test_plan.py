@@ -246,8 +246,9 @@ def test_memory_grows_with_parameters_and_data():
 
 
 def shipped_sweeps() -> list[ParameterSet]:
-    """Return the shipped sweeps. Counting the FLOPs of deep transformers takes a minute."""
-    deep = ("gpt-ladder-cluster", "gpt-ladder-gpu")
+    """Return the shipped sweeps. Counting the FLOPs of deep transformers takes a minute, and of
+    many a tenth of one."""
+    deep = ("gpt-ladder-cluster", "gpt-ladder-gpu", "frontier-gpt")
     return [
         pytest.param(path, id=path.stem, marks=[pytest.mark.soak] if path.stem in deep else [])
         for path in sorted(SHIPPED.glob("*.yaml"))

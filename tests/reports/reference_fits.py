@@ -40,17 +40,6 @@ def slope_number(key: str, used: pd.DataFrame, rows: pd.DataFrame, ledger: dict)
     their side is checked."""
     name = name_of(key)
     column = key.split(":")[-2]
-    y = used[column]
-    central = slope(used, y)
-    if name == "slope":
-        return central
-    if name in ("smallest", "largest"):
-        single = [
-            slope(rows, y[rows.index])
-            for _, rows in used.groupby(used["family"] + used["settings_json"])
-        ]
-        return min(single) if name == "smallest" else max(single)
-
     if name == "dropped":
         return (
             rows.loc[rows["family"] == used["family"].iloc[0], column].isna().sum()
@@ -58,9 +47,22 @@ def slope_number(key: str, used: pd.DataFrame, rows: pd.DataFrame, ledger: dict)
             else 0
         )
 
+    used = used[["p", "family", "settings_json", column]]  # of 300 columns
     if name in ("cells", "curves"):
         curve = used["family"] + used["settings_json"]
         return (curve + used["p"].astype(str)).nunique() if name == "cells" else curve.nunique()
+
+    y = used[column]
+    if name in ("smallest", "largest"):
+        single = [
+            slope(rows, y[rows.index])
+            for _, rows in used.groupby(used["family"] + used["settings_json"])
+        ]
+        return min(single) if name == "smallest" else max(single)
+
+    central = slope(used, y)
+    if name == "slope":
+        return central
     value = ledger[key]["value"]
     if name == "low":
         assert value <= central + 1e-9 and value > central - 0.5

@@ -1,4 +1,5 @@
 """Runs into stores on file systems with room for little: real ones, of few bytes or of few files.
+test_little_room.py holds the same of a quota that it makes up, in no time.
 
 Run alone: python -m pytest tests/store/test_small_file_systems.py
 """
@@ -14,7 +15,7 @@ from tests import ROOT
 from tests.chaos.disks import ALONE, can_mount
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.soak,
     pytest.mark.skipif(
         sys.platform != "linux" or not can_mount(),
         reason="mounts a small file system in a namespace of its own",

@@ -139,10 +139,25 @@ VALID = (
 )
 
 
+DAMAGE = st.lists(st.tuples(st.integers(0, len(VALID)), st.sampled_from(PIECES)), max_size=5)
+"""Places, and what is put there."""
+
+
 @pytest.mark.slow
-@settings(derandomize=True, max_examples=500, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, len(VALID)), st.sampled_from(PIECES)), max_size=5))
+@settings(derandomize=True, max_examples=150, deadline=None)
+@given(DAMAGE)
+def test_damage_gives_a_sweep_or_sentences(damage: list[tuple[int, str]]):
+    parse_damaged(damage)
+
+
+@pytest.mark.soak
+@settings(max_examples=3000, deadline=None)
+@given(DAMAGE)
 def test_any_damage_gives_a_sweep_or_sentences(damage: list[tuple[int, str]]):
+    parse_damaged(damage)
+
+
+def parse_damaged(damage: list[tuple[int, str]]) -> None:
     text = VALID
     for position, piece in damage:
         text = text[:position] + piece + text[position:]

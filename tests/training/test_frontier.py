@@ -7,6 +7,7 @@ model can pass.
 Run alone: python -m pytest tests/training/test_frontier.py
 """
 
+import functools
 import itertools
 import math
 
@@ -37,16 +38,29 @@ def config(data: Data, **fields: object) -> Config:
 
 def searched(data: Data, width: int = 32, depth: int = 1, seed: int = 0, **fields: object) -> dict:
     """Return the columns of a search, with r* in the inputs' own numbers."""
-    torch.manual_seed(seed)
-    of = config(data, **fields)
-    outputs = data.classes or 1
-    model = mlp(data.x_train.shape[1], width, depth, outputs)
-    before = {name: value.clone() for name, value in model.state_dict().items()}
+    (columns,) = searched_together(data, [width], depth, seed, **fields)
+    return columns
 
-    (found,) = most_robust_fits([model], [data], [of], [Seeds(seed)])
-    for name, value in model.state_dict().items():
-        assert value.equal(before[name]), "the starting point was changed"
-    return frontier_columns(found, data, Seeds(seed), of.evaluated_together)
+
+def searched_together(
+    data: Data, widths: list[int], depth: int = 1, seed: int = 0, **fields: object
+) -> list[dict]:
+    """Return the columns of one search for each width, all in one stack."""
+    of = config(data, **fields)
+    models = []
+    for width in widths:
+        torch.manual_seed(seed)
+        models.append(mlp(data.x_train.shape[1], width, depth, data.classes or 1))
+    before = [{name: value.clone() for name, value in m.state_dict().items()} for m in models]
+
+    count = len(models)
+    frontiers = most_robust_fits(models, [data] * count, [of] * count, [Seeds(seed)] * count)
+    for model, weights in zip(models, before, strict=True):
+        for name, value in model.state_dict().items():
+            assert value.equal(weights[name]), "the starting point was changed"
+    return [
+        frontier_columns(found, data, Seeds(seed), of.evaluated_together) for found in frontiers
+    ]
 
 
 def ceiling(data: Data, lost: int) -> float:
@@ -88,21 +102,30 @@ def test_on_a_line_the_search_reaches_what_trying_everything_finds(seed: int):
     assert 0.85 * best <= radius <= best * (1 + 1e-5)
 
 
-@pytest.mark.parametrize("width", [1, 2, 8])
-def test_no_width_passes_the_ceiling(width: int):
+def test_no_width_passes_the_ceiling():
     draw = torch.Generator().manual_seed(5)
     x = torch.randn(10, 6, generator=draw)
     data = points(x, (torch.randint(2, (10,), generator=draw) * 2.0 - 1).tolist())
-    radius = searched(data, width=width)["frontier_radius_l2"]
-    assert 0 < radius <= ceiling(data, 2) * (1 + 1e-5)
+    for found in searched_together(data, [1, 2, 8]):
+        assert 0 < found["frontier_radius_l2"] <= ceiling(data, 2) * (1 + 1e-5)
+
+
+@functools.cache
+def on_a_sphere() -> Data:
+    draw = torch.Generator().manual_seed(1)
+    x = torch.nn.functional.normalize(torch.randn(64, 16, generator=draw), dim=1)
+    return points(x, (torch.randint(2, (64,), generator=draw) * 2.0 - 1).tolist())
+
+
+@functools.cache
+def narrow_and_wide() -> list[dict]:
+    """Return what a narrow and a wide model of the same data reach."""
+    return searched_together(on_a_sphere(), [2, 16])
 
 
 def test_wider_models_fit_more_robustly():
-    draw = torch.Generator().manual_seed(1)
-    x = torch.nn.functional.normalize(torch.randn(64, 16, generator=draw), dim=1)
-    data = points(x, (torch.randint(2, (64,), generator=draw) * 2.0 - 1).tolist())
-    narrow, wide = (searched(data, width=width)["frontier_radius"] for width in (2, 16))
-    assert narrow < wide
+    narrow, wide = narrow_and_wide()
+    assert narrow["frontier_radius"] < wide["frontier_radius"]
 
 
 def test_equal_labels_are_robust_up_to_the_cap():
@@ -144,18 +167,17 @@ def test_labels_without_noise_are_refused():
 
 
 def test_penalties_find_a_smaller_radius_that_holds():
-    draw = torch.Generator().manual_seed(1)
-    x = torch.nn.functional.normalize(torch.randn(64, 16, generator=draw), dim=1)
-    data = points(x, (torch.randint(2, (64,), generator=draw) * 2.0 - 1).tolist())
-    penalty = searched(data, width=16, frontier="penalty")
-    balls = searched(data, width=16)
+    penalty = searched(on_a_sphere(), width=16, frontier="penalty")
+    _, balls = narrow_and_wide()
     assert 0 < penalty["frontier_radius"] <= 1.02 * balls["frontier_radius"]
     assert penalty["frontier_way"] == "gradient penalty"
     assert penalty["frontier_radius_missed"] is None
 
 
-@pytest.mark.parametrize("batch_size", [4096, 8], ids=["whole", "batches"])
-def test_the_same_search_finds_the_same_alone_and_in_a_stack(batch_size: int):
+@pytest.mark.parametrize(
+    ("batch_size", "max_epochs"), [(4096, 30), (8, 12)], ids=["whole", "batches"]
+)
+def test_the_same_search_finds_the_same_alone_and_in_a_stack(batch_size: int, max_epochs: int):
     draw = torch.Generator().manual_seed(3)
     models, data, configs = [], [], []
     for width in (4, 6):
@@ -164,7 +186,7 @@ def test_the_same_search_finds_the_same_alone_and_in_a_stack(batch_size: int):
         torch.manual_seed(width)
         models.append(mlp(5, width, 1, 1))
         data.append(one)
-        configs.append(config(one, max_epochs=30, batch_size=batch_size))
+        configs.append(config(one, max_epochs=max_epochs, batch_size=batch_size))
     seeds = [Seeds(0), Seeds(1)]
     together = most_robust_fits(models, data, configs, seeds)
     for i, found in enumerate(together):

@@ -21,6 +21,8 @@ def recomputed(key: str, used: pd.DataFrame, rows: pd.DataFrame, ledger: dict) -
     name = name_of(key)
     if key.startswith("binding:radius:"):
         return radius(name, used)
+    if name in of_cell(used):
+        return of_cell(used)[name]
     cells = ceilings(used)
     if name == "cells":
         return len(cells)
@@ -29,7 +31,7 @@ def recomputed(key: str, used: pd.DataFrame, rows: pd.DataFrame, ledger: dict) -
 
     (cell,) = cells.to_dict("records")
     over = {f"over {end}": cell[end] / cell["stability"] for end in ("low", "high")}
-    return {**of_cell(used), **cell, **over}[name]
+    return {**cell, **over}[name]
 
 
 def of_cell(used: pd.DataFrame) -> dict[str, float]:

@@ -12,7 +12,6 @@ import pytest
 
 from harness.store.store import Store
 from reports.evidence import read_evidence
-from reports.page import render
 from reports.sections import pictures
 from reports.sections.pictures import MOST_BYTES, read_png, shown_pictures
 from tests.reports.ledger import check_section, name_of
@@ -161,7 +160,9 @@ def test_hostile_answers_and_names_do_not_reach_the_page(tmp_path):
         ],
     )
 
-    html = render(read_evidence(folder))
+    section = section_of(pictures, folder)
+    assert section is not None
+    html = section.html
     assert (
         "<script>alert" not in html
         and "onerror=alert(2)>" not in html
