@@ -11,7 +11,7 @@ raises `UserError` with the sentence that the command would print.
 6
 >>> unilaw.run(sweep, inline=True)                             # doctest: +SKIP
 >>> rows = unilaw.rows("runs/first")                           # doctest: +SKIP
->>> rows.groupby("width")["stability_attack_mean"].mean()      # doctest: +SKIP
+>>> rows.groupby("config_json")["test_accuracy"].mean()        # doctest: +SKIP
 >>> unilaw.law_fits(rows)[["kind", "measure", "slope"]]        # doctest: +SKIP
 >>> unilaw.report("runs/first")                                # doctest: +SKIP
 
@@ -125,7 +125,8 @@ def rows(store: str | Path) -> pd.DataFrame:
     field that has the name of another column is `config_NAME`. Warns of files that cannot be read.
 
     >>> ok = rows("runs/quickstart").query("status == 'ok'")   # doctest: +SKIP
-    >>> ok.groupby(["kind", "p"])["test_accuracy"].mean()      # doctest: +SKIP
+    >>> alike = ok.groupby(["task", "config_json"])            # doctest: +SKIP
+    >>> alike["test_accuracy"].mean()  # over seeds            # doctest: +SKIP
     """
     from reports.latest_rows import latest_rows
 
@@ -134,11 +135,12 @@ def rows(store: str | Path) -> pd.DataFrame:
 
 def law_fits(rows_or_store: pd.DataFrame | str | Path, *, from_onset: int = 1) -> pd.DataFrame:
     """Return the slopes that the report states, one row for each kind and measure, with interval,
-    verdict, filter, objective and the number of rows behind it.
+    verdict, filter, objective and the number of rows behind it (docs/rows.md).
 
-    rows_or_store: what `rows` returned, all of it or some of its rows, or a store. from_onset: 1
-    for the slopes that the report states; 2, 4 or 8 for the cells from that multiple of the onset's
-    p on.
+    rows_or_store: what `rows` returned, or a store. Some of the rows will do, but a kind with few
+    curves takes its interval from all kinds: fit all of them and choose among the fits.
+    from_onset: 1 for the slopes that the report states; 2, 4 or 8 for the cells from that multiple
+    of the onset's p on.
 
     >>> fits = law_fits("runs/quickstart")                     # doctest: +SKIP
     >>> fits[fits.measure == "stability_attack_mean"]          # doctest: +SKIP

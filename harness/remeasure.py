@@ -135,6 +135,7 @@ def remeasure(
 
         for trial, kind, message in to_show:  # last: a display that fails costs no row
             progress.advance(trial, kind, message)
+        progress.entered()
     progress.stop()
     return Remeasured(measured, outdated.current, outdated.without_weights, failed)
 

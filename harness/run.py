@@ -22,7 +22,7 @@ from harness.interruption import interruptions, raise_if_told
 from harness.planning.batches import Planned
 from harness.planning.machine_speed import calibrated
 from harness.planning.plan import batches, slots_here
-from harness.planning.times import FORECAST_OVERHEAD, wall_seconds
+from harness.planning.times import FORECAST_OVERHEAD, side_by_side, wall_seconds
 from harness.store.folder import DoesNotFit
 from harness.store.schema import Columns
 from harness.store.store import RunRecord, Store, SweepRecord
@@ -102,6 +102,7 @@ def run(
         ):
             ledger.enter(batch, batch_results)
             ledger.leave_to_rivals(batch.trials)
+            progress.entered()
     progress.stop()
 
     seconds = time.perf_counter() - clock
@@ -157,8 +158,7 @@ def _queue_of(todo: list[Trial], sweep: Sweep, inline: bool, progress: Progress)
 
     work = {}
     for p in planned:
-        seconds_each = p.seconds / len(p.batch.trials)
-        work |= {trial.trial_id: seconds_each for trial in p.batch.trials}
+        work |= dict.fromkeys((t.trial_id for t in p.batch.trials), p.seconds / len(p.batch.trials))
     return _Queue(deque(p.batch for p in planned), work, forecast_s)
 
 
@@ -167,9 +167,9 @@ def _planned(
 ) -> tuple[list[Planned], float]:
     """Return the batches, and the seconds that all of them should take on this machine."""
     calibration = calibrated(sweep.resources.cpus, progress.say)
-    planned = batches(sweep, todo, calibration)
     slots = 1 if inline else slots_here(sweep)
-    forecast_s = FORECAST_OVERHEAD * wall_seconds(planned, slots, calibration.slowdown)
+    planned = side_by_side(batches(sweep, todo, calibration), slots, calibration.slowdown)
+    forecast_s = FORECAST_OVERHEAD * wall_seconds(planned, slots, slowdown=1.0)
     return planned, forecast_s if inline else forecast_s + START_S
 
 

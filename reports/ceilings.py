@@ -3,9 +3,7 @@ nothing measurable could lie above the bound.
 
 For a class of at most exp(b·p) classifiers, b nats a parameter:
 
-- Training radius, pure ±1 noise, with probability 1 − δ (union bound over the class; a point's ball
-  of radius r has one label, and the two kinds of balls lie 2r apart):
-  r ≤ sqrt((8c/d)·(b·p/n + 0.56 + ln(2/δ)/n)).
+- Training radius, pure ±1 noise: `harness.store.radius_law`.
 - Stability below the noise (von Berg et al. 2026, arXiv 2603.02806), K classes, training error at
   most R* − ε, here ε = R*/2: S < max((3K/ε)·sqrt(c·b·p/(n·d)), sqrt((8c/d)·ln(6K/ε))).
 
@@ -17,19 +15,12 @@ true ceiling may lie higher.
 import numpy as np
 import pandas as pd
 
+from harness.store.radius_law import NATS_OF_32_BITS, radius_law
 from reports.measures import RADIUS, STABILITY
 
-NATS = (1.0, 22.2)
-"""Nats a parameter: the least that is assumed here, and the most that 32-bit weights hold."""
-DELTA = 0.05
-HALF_CHOICES = 0.56
-"""ln of the number of ways to choose n/4 of n points, over n."""
-
-
-def radius_ceiling(p, n, d, c, nats: float):
-    """Return r_law, in data units, for a training radius at pure ±1 noise; p, n, d, c: numbers or
-    series."""
-    return np.sqrt(8 * c / d * (nats * p / n + HALF_CHOICES + np.log(2 / DELTA) / n))
+NATS = (1.0, round(NATS_OF_32_BITS, 1))
+"""Nats a parameter: the least that is assumed here, and the most that 32-bit weights hold, as the
+page states it."""
 
 
 def stability_ceiling(p, n, d, c, classes, epsilon, nats: float):
@@ -111,7 +102,7 @@ def radii_beside_ceilings(trials: pd.DataFrame) -> pd.DataFrame:
     )
     p, n, d, c = (cells[column].astype(float) for column in ("p", "n", "d", "c"))
     for end, nats in zip(("low", "high"), NATS, strict=True):
-        cells[end] = radius_ceiling(p, n, d, c, nats)
+        cells[end] = radius_law(p, n, d, nats, c)
     cells["binds"] = cells["c_known"] & (cells["low"] < cells["r_inf"])
     return cells
 

@@ -47,6 +47,11 @@ NOT_OF_CELL = (
 
 
 def radii(evidence: Evidence) -> pd.DataFrame:
+    """Return `radii_of` the searches and the plain training of some evidence."""
+    return radii_of(evidence.frontier, evidence.trials)
+
+
+def radii_of(searches: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     """Return one row for each cell and data seed that was searched: problem, curve, cell, n, d, p,
     depth and neurons (NaN where the configuration names no width and depth), seed, proved,
     radius (data units; 0 where no radius was fitted), missed (the smallest radius above it that was
@@ -55,12 +60,14 @@ def radii(evidence: Evidence) -> pd.DataFrame:
     trap (the training that missed gave one answer for all points), adversary and penalty (the
     largest radius of each way, NaN where it was not tried), trainings, trial_id and plain_id
     (tuples of trials); and the columns of `_placed`.
+
+    searches, trials: as `frontier` and `trials` of Evidence.
     """
-    if evidence.frontier.empty:
+    if searches.empty:
         return pd.DataFrame()
-    of_plain = _plain(evidence.trials)
+    of_plain = _plain(trials)
     found = []
-    for key, rows in _described(evidence.frontier).groupby(["cell", "seed"], sort=False):
+    for key, rows in _described(searches).groupby(["cell", "seed"], sort=False):
         radius, trials = of_plain.get(key, (np.nan, ()))
         found.append(_one(rows) | {"plain": radius, "plain_id": trials})
     return _placed(pd.DataFrame(found))

@@ -14,6 +14,9 @@ from harness.store.schema import arrow_schema
 from reports.entries import in_arrow
 from reports.evidence import trials_of
 from reports.fits.slope import LEVEL, Slope
+from reports.frontier import radii_of
+from reports.frontier_answer import fit_frontier
+from reports.frontier_table import frontier_rows
 from reports.law import FILTERS, KindFit, fit_kinds, fit_slopes
 from reports.measures import MEASURES
 
@@ -26,6 +29,7 @@ FILTER = "p above the curve's onset, on curves with at least 3 such sizes"
 COLUMNS = (
     "kind",
     "measure",
+    "against",
     "slope",
     "low",
     "high",
@@ -41,13 +45,15 @@ COLUMNS = (
     "held_out",
     "failure",
 )
-"""kind: the trials that share the slope. measure: a column of the rows or one derived from them.
-slope: of log(measure) against log(p); low and high: the ends of its interval at `level`. verdict:
-what the report says of it by the law; empty for a measure that no law bounds. filter and
-objective: which rows entered, and what was minimised. from_onset: the multiple of the onset's p
-that the cells begin at. rows, cells, curves: their numbers. left_out: rows whose value has no
-logarithm. held_out: typical factor by which a fit without each curve's largest size misses that
-size. failure: why there is no slope."""
+"""kind: the trials that share the slope, and of searches for the most robust fit the problem that
+they search. measure: a column of the rows or one derived from them. against: p, or d in rows of
+searches. slope: of log(measure) against the logarithm of that; low and high: the ends of its
+interval at `level`. verdict: what the report says of it by the law, of a search's problem as a
+whole; empty for a measure that no law bounds. filter and objective: which rows entered, and what
+was minimised. from_onset: the multiple of the onset's p that the cells begin at. rows, cells,
+curves: their numbers. left_out: rows whose value has no logarithm. held_out: typical factor by
+which a fit without each curve's largest size misses that size; NaN for searches. failure: why there
+is no slope."""
 
 
 def law_table(rows: pd.DataFrame, from_onset: int = 1) -> pd.DataFrame:
@@ -55,14 +61,16 @@ def law_table(rows: pd.DataFrame, from_onset: int = 1) -> pd.DataFrame:
 
     rows: those of `latest_rows`, all or some, with all of their columns. from_onset: 1 for the
     slopes that the report states; 2, 4 or 8 for those that it asks whether a verdict hangs on the
-    filter. Searches for the most robust fit are not among the kinds: the report pairs them with
-    plain training.
+    filter. Searches for the most robust fit come last; they have one filter, so among the slopes
+    that the report states alone.
 
     Raises UserError for another filter, and for rows that lack a column.
     """
     if from_onset not in FILTERS:
         raise UserError(f"from_onset is {from_onset!r}; allowed are {', '.join(map(str, FILTERS))}")
-    trials = _plain_training(rows)
+    ok = _ok_trials(rows)
+    searched = ok["frontier"].notna()
+    trials = ok[~searched].reset_index(drop=True)
     slopes = fit_slopes(trials)
     of_kind = {fit.kind: fit for fit in fit_kinds(trials, slopes)}
 
@@ -73,10 +81,12 @@ def law_table(rows: pd.DataFrame, from_onset: int = 1) -> pd.DataFrame:
         if factor == from_onset
     ]
     found.sort(key=lambda row: (row["kind"], order[row["measure"]]))
+    if from_onset == FILTERS[0]:
+        found += frontier_rows(fit_frontier(radii_of(ok[searched].reset_index(drop=True), trials)))
     return pd.DataFrame(found, columns=list(COLUMNS))
 
 
-def _plain_training(rows: pd.DataFrame) -> pd.DataFrame:
+def _ok_trials(rows: pd.DataFrame) -> pd.DataFrame:
     schema = arrow_schema()
     for name in schema.names:
         if name not in rows:
@@ -89,8 +99,7 @@ def _plain_training(rows: pd.DataFrame) -> pd.DataFrame:
     nested = {field.name: in_arrow(field.type) for field in schema if in_arrow(field.type)}
     newest = rows[schema.names].astype(nested).reset_index(drop=True)
     still_failed = newest["status"].eq("failed") & ~newest["trial_id"].isin(replaced(newest))
-    trials = trials_of(newest, newest[still_failed])
-    return trials[trials["frontier"].isna()].reset_index(drop=True)
+    return trials_of(newest, newest[still_failed])
 
 
 def _verdict(fit: KindFit, column: str, from_onset: int) -> str:
@@ -107,6 +116,7 @@ def _row(fit: KindFit, column: str, slope: Slope, from_onset: int) -> dict[str, 
     return {
         "kind": fit.kind,
         "measure": column,
+        "against": "p",
         "slope": slope.slope,
         "low": slope.low,
         "high": slope.high,

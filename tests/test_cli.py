@@ -132,12 +132,13 @@ def test_plan_prints_a_line_per_cell_and_the_sums(command):
         ["sphere", "width=2", "2", "11"],
         ["sphere", "width=4", "2", "21"],
     ]
-    sums, batching, forecast = lines[2:]
+    sums, batching, forecast, longest = lines[2:]
     assert sums.startswith("small: 2 cells, 4 trials, ≤ ")
     assert batching.startswith(
         "In 1 batches: 4 trials in 1 stacks trained as one program each, 0 trials alone, "
     )
     assert re.fullmatch(r"Forecast: 0 s of work, 0 s with [1-4] batches at a time here\.", forecast)
+    assert longest.endswith("; on any cluster at most 1 run at a time.")
 
 
 def test_plan_as_json(command):
@@ -260,9 +261,9 @@ def test_status_counts_done_failed_and_left(command):
         ["trouble", "1", "2", "1", "bug,", "1", "nan", "0"],
         ["all", "1", "2", "5"],
     ]
-    assert lines[4] == "3 rows, one for each attempt and each measuring again" and lines[
-        5
-    ].startswith("notes.txt: is not part of the store")
+    said = "3 rows, one for each attempt of a trial and each repeated measurement; the last trial"
+    assert lines[4].startswith(f"{said} ended at 20") and lines[4].endswith(" UTC")
+    assert lines[5].startswith("notes.txt: is not part of the store")
 
 
 def test_status_of_an_empty_store(command):

@@ -127,11 +127,6 @@ def test_every_path_in_the_dockerfile_exists():
     assert torch is not None and torch[1] in (ROOT / "constraints.txt").read_text().splitlines()
 
 
-def test_the_wheel_holds_the_packages_and_nothing_else():
-    wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert set(wheel["only-include"]) == {*PACKAGES, "unilaw.py"}
-
-
 def test_every_dependency_is_pinned_and_says_why_it_is_there():
     pinned = {
         re.split("==", line)[0].lower().replace("_", "-")

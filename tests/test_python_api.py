@@ -1,11 +1,12 @@
 """`import unilaw`: it takes what the commands take, gives what they give and refuses what they
-refuse, and loads nothing heavy until it is asked for something.
+refuse.
 
 Run alone: python -m pytest tests/test_python_api.py
 """
 
 import doctest
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ from harness.store.store import Store
 from harness.sweeps.sweep import load_sweep
 from reports.evidence import read_evidence
 from reports.law import fit_slopes
+from reports.law_table import COLUMNS
 from tests import ROOT
 from tests.conftest import UNILAW
 from tests.store.rows import FAILED, NOON, row
@@ -49,15 +51,7 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.mark.slow
-def test_the_module_is_light_and_the_script_is_not_in_its_way(tmp_path: Path):
-    heavy = "{'torch', 'ray', 'pandas', 'numpy', 'pyarrow', 'typer'}"
-    code = f"import sys, unilaw; print(unilaw.__file__); print({heavy} & set(sys.modules))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
-    )
-    file, loaded = done.stdout.splitlines()
-    assert Path(file).name == "unilaw.py" and loaded == "set()", done.stderr
-
+def test_the_module_and_the_script_are_one_command(tmp_path: Path):
     for command in ([sys.executable, "-m", "unilaw"], [UNILAW]):
         done = subprocess.run([*command, "--version"], cwd=tmp_path, capture_output=True, text=True)
         assert done.stdout == f"unilaw {harness.__version__}\n", done.stderr
@@ -147,6 +141,13 @@ def test_law_fits_are_the_reports(monkeypatch: pytest.MonkeyPatch):
     assert fits["verdict"].str.startswith(("compatible", "cannot tell", "no fit")).any()
     some = unilaw.law_fits(rows[rows["seed"] == rows["seed"].min()])
     assert 0 < some["rows"].max() < fits["rows"].max()
+
+
+def test_rows_md_explains_every_column_of_law_fits():
+    text = (ROOT / "docs" / "rows.md").read_text()
+    listed = text.partition("| column | meaning |")[2].partition("\n\n")[0].splitlines()
+    first_cells = [line.split("|")[1] for line in listed if line.startswith("| `")]
+    assert {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)} == {*COLUMNS}
 
 
 def test_law_fits_say_what_is_wrong_with_their_input():

@@ -1,13 +1,17 @@
-"""`unilaw compact`: a store as one row file."""
+"""`unilaw compact`: a store with as few row files as there are sorts of rows."""
 
 import typer
 
 from harness.terminal.options import CompactSource, CompactTarget
 
+NOW = ("no row file", "one file", "two files, one of rows measured again,")
+"""What there is, by the number of row files."""
+
 
 def compact(source: CompactSource, target: CompactTarget) -> None:
-    """Copy a store into a new one with a single row file."""
+    """Copy a store into a new one with a single row file, and a second one where rows were measured
+    again."""
     from harness.store.compact import compact as compact_store
 
-    files, rows = compact_store(source, target)
-    typer.echo(f"{rows} rows from {files} files, now one file in {target}")
+    done = compact_store(source, target)
+    typer.echo(f"{done.rows} rows from {done.files} files, now {NOW[done.files_now]} in {target}")

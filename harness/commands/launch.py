@@ -7,6 +7,7 @@ import typer
 
 from harness.commands.task_files import refs_of
 from harness.terminal.options import (
+    CheckOnly,
     Detach,
     JobArgument,
     JobServer,
@@ -24,22 +25,31 @@ def launch(
     store: RowStoreOfJob = None,
     task_file: TaskFile = None,
     detach: Detach = False,
+    check: CheckOnly = False,
     retry_failed: RetryFailed = False,
 ) -> None:
     """Run a sweep as a job of a Ray cluster and follow it; once more, and it follows the running
     job. Exits as `run` would there."""
-    from harness.dispatch import job_server
+    from harness.dispatch import job_server, jobs
     from harness.dispatch.launch import launch as launch_sweep
     from harness.planning.plan import cost_cells, refuse_what_cannot_fit, say_uncounted
     from harness.run import how_to_go_on
     from harness.sweeps.sweep import load_sweep
 
-    client = job_server.connect(address)
     refs = refs_of(task_file)
     loaded = load_sweep(sweep, refs, say)
     cells, uncounted = cost_cells(loaded)
     say_uncounted(uncounted, say)
     refuse_what_cannot_fit(cells, loaded, here=False)
+    store_there = jobs.store_for(loaded, store)
+    client = job_server.connect(address)
+    if check:
+        typer.echo(
+            f"nothing was submitted: the sweep '{loaded.name}' is in order (trials:"
+            f" {len(loaded.trials)}), {address} answers, and rows would go to {store_there}, which"
+            " only the job can try"
+        )
+        return
 
     same_command = shlex.split(how_to_go_on(sys.argv))
     code = launch_sweep(
@@ -47,7 +57,7 @@ def launch(
         address,
         loaded,
         refs,
-        store,
+        store_there,
         retry_failed,
         detach,
         how_to_follow=shlex.join(a for a in same_command if a != "--detach"),

@@ -17,6 +17,7 @@ seeds: [0, 1]
 tasks:
   - task: {name}
     grid:
+      n: [100, 200, 400]  # one curve each: a slope gets an interval from three curves on
       width: [8, 16, 32, 64, 128]
 """
 

@@ -54,8 +54,9 @@ class NewTask(Task):
         x = torch.randn(config.n + HELD_OUT, config.d, generator=seeds.generator("data"))
         clean = torch.where(x[:, 0] > 0, 1.0, -1.0)
 
-        # Held-out labels stay clean. For K classes: int64 labels from 0 to K - 1, resample_labels
-        # of harness.noise in place of flip_labels, and Data(..., classes=K).
+        # Held-out labels stay clean. For K classes: int64 labels from 0 to K - 1, Data(...,
+        # classes=K), K outputs of the model, and of harness.noise, in place of flip_labels,
+        # resample_labels(labels, K, probability, seeds.generator("noise")).
         noisy, noise = flip_labels(clean[HELD_OUT:], config.label_flip, seeds.generator("noise"))
         return Data(
             x_train=x[HELD_OUT:],

@@ -17,7 +17,7 @@ def launch(
     address: str,
     sweep: Sweep,
     refs: dict[str, TaskRef],
-    store: str | None,
+    store: str,
     retry_failed: bool,
     detach: bool,
     how_to_follow: str,
@@ -26,13 +26,13 @@ def launch(
 ) -> int:
     """Submit the sweep, or join its running job, and return the exit code.
 
-    `write` is given the job's output, or with `detach` its id; `say` is told the rest, line by
-    line. `how_to_follow` is the command line that follows the job.
+    `store`: where the rows go, as `jobs.store_for` gives it. `write` is given the job's output, or
+    with `detach` its id; `say` is told the rest, line by line. `how_to_follow` is the command line
+    that follows the job.
     """
-    store_there = jobs.store_for(sweep, store)
-    job = jobs.submit(client, sweep, refs, store_there, retry_failed)
+    job = jobs.submit(client, sweep, refs, store, retry_failed)
     state = "is running there already" if job.attached else "is submitted"
-    say(f"{job.submission_id} {state}; its rows go to {store_there}")
+    say(f"{job.submission_id} {state}; its rows go to {store}")
     if job.attached and retry_failed:
         say("--retry-failed changes nothing about a job that is running already")
 
@@ -49,10 +49,7 @@ def launch(
         say(f"detached from {job.submission_id}, which goes on; {how_to}")
         return exit_code(e)
     except job_log.LostSight as e:
-        say(
-            f"unilaw: {e}; what has finished is in {store_there}; run the same command again to"
-            " continue"
-        )
+        say(f"unilaw: {e}; what has finished is in {store}; run the same command again to continue")
         return ExitCode.FAILED
     say(jobs.how_it_ended(details))
     return jobs.exit_code(details)

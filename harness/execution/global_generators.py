@@ -35,11 +35,3 @@ def watched_generators() -> Iterator[list[str]]:
     touched: list[str] = []
     yield touched
     touched += [name for name, state in STATES.items() if state() != before[name]]
-
-
-def shared_draws(touched: list[str]) -> str:
-    """Return what is wrong with data that came from these generators, as one sentence."""
-    return (
-        f"data() drew from the global generator of {' and '.join(touched)}, or seeded it; the same"
-        ' trial then need not get the same data: draw from seeds.generator("data")'
-    )

@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 import torch
 
-from harness.execution.global_generators import shared_draws, watched_generators
+from harness.execution.global_generators import watched_generators
 from harness.measures import on_device
 from harness.planning.field_tracking_cache import FieldTrackingCache
 from harness.process_state import own_process_state
+from harness.store.data_note import shared_draws
 from harness.sweeps.registry import TaskRef, load_samples
 from harness.task import Config, Data, Seeds, check
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from harness.execution.limits import peak_memory, reset_peak_memory
+from harness.execution.limits import reset_peak_memory
 from harness.execution.model_weights import initialised
 from harness.execution.task_check import (
     CONFIGURATION,
@@ -18,6 +18,7 @@ from harness.execution.task_check import (
     Finding,
     Tried,
     Wrong,
+    cost_of,
     tried,
 )
 from harness.language import CausalLM, Corpus, LanguageConfig, windows_at
@@ -89,6 +90,7 @@ def _output(tried: Tried) -> str:
         raise Wrong("the untrained model gives NaN or infinite outputs")
     if not torch.allclose(output[:, :-1], earlier, rtol=1e-3, atol=1e-4):
         raise Wrong("the model sees later tokens: an output changes with a token after it")
+    tried.output = expected
     return f"{expected} for one window, all finite, and blind to later tokens"
 
 
@@ -110,12 +112,10 @@ def _step(tried: Tried) -> str:
 
     if not math.isfinite(loss):
         raise Wrong(f"the loss of the untrained model is {loss}")
-    peak = peak_memory("cpu")
-    memory = "" if peak is None else f" in a process of {peak / 1e9:.1f} GB"
     windows = tried.config.n * tried.config.max_epochs
     return (
-        f"{seconds:.2g} s for one window{memory}, loss {loss:.3g} nats; a trial passes"
-        f" {windows:,} of them"
+        f"{cost_of(seconds, 'one window')}, loss {loss:.3g} nats; a trial passes {windows:,} of"
+        " them"
     )
 
 
@@ -126,5 +126,5 @@ CHECKS = (
     META_DEVICE,
     Check("model", ("config",), "in model()", _model),
     Check("output", ("corpus", "model"), "when its model is called", _output),
-    Check("one pass", ("corpus", "model"), "in a training step", _step),
+    Check("one pass", ("corpus", "model", "output"), "in a training step", _step),
 )

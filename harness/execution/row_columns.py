@@ -1,13 +1,12 @@
 """Columns that every kind of trial fills in the same way: the model's size, noise, and seconds."""
 
-import math
-
 import torch
 from torch import nn
 
 from harness.execution.failures import text
 from harness.measures.counts import count_parameters, params_per_number
 from harness.noise import Noise
+from harness.store.radius_law import NATS_OF_32_BITS, radius_law
 from harness.store.schema import Columns
 from harness.task import BaseTask, Config
 
@@ -45,29 +44,16 @@ def model_columns(
     return columns
 
 
-NATS_OF_32_BITS = 32 * math.log(2)
-"""The most that one weight can hold."""
-
-DELTA = 0.05
-"""Probability with which the law's bound on a training radius may fail."""
-
-HALF_CHOICES = 0.56
-"""ln of the number of ways to choose n/4 of n points, over n."""
-
-
 def radius_law_columns(noise: Noise, p: int, n: int, d: int, unit: float) -> Columns:
-    """Return what the law allows a training radius: for pure ±1 noise on the unit sphere.
-
-    r ≤ sqrt((8/d)·(b·p/n + 0.56 + ln(2/δ)/n)) with b nats a parameter, by a union bound over all
-    models (docs/frontier.md).
-    """
+    """Return what the law allows a training radius: for pure ±1 noise on the unit sphere, in data
+    units. unit: what one of them is in the inputs' own."""
     if noise.sigma2 != 1 or noise.bayes_error != 0.5:
         return {}
 
-    def allowed(nats: float) -> float:
-        return math.sqrt(8 / d * (nats * p / n + HALF_CHOICES + math.log(2 / DELTA) / n)) / unit
-
-    return {"radius_law": allowed(1.0), "radius_law_32bit": allowed(NATS_OF_32_BITS)}
+    return {
+        "radius_law": radius_law(p, n, d, 1.0) / unit,
+        "radius_law_32bit": radius_law(p, n, d, NATS_OF_32_BITS) / unit,
+    }
 
 
 def noise_columns(noise: Noise, n: int, on_sphere: bool) -> Columns:

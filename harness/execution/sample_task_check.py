@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from harness.execution.global_generators import shared_draws, watched_generators
-from harness.execution.limits import peak_memory, reset_peak_memory
+from harness.execution.global_generators import watched_generators
+from harness.execution.limits import reset_peak_memory
 from harness.execution.model_weights import initialised
 from harness.execution.task_check import (
     CONFIGURATION,
@@ -22,8 +22,10 @@ from harness.execution.task_check import (
     Finding,
     Tried,
     Wrong,
+    cost_of,
     tried,
 )
+from harness.store.data_note import shared_draws
 from harness.sweeps.registry import TaskRef
 from harness.task import Data, Seeds, check
 from harness.training.adversary import adversary_of
@@ -156,6 +158,7 @@ def _output(tried: Tried) -> str:
         )
     if not bool(output.isfinite().all()):
         raise Wrong("the untrained model gives NaN or infinite outputs")
+    tried.output = expected
     return f"{expected} for {len(x)} inputs, all finite"
 
 
@@ -202,12 +205,10 @@ def _step(tried: Tried) -> str:
     if not math.isfinite(second.loss):
         raise Wrong(f"the loss is {second.loss} after one step at learning rate {config.lr:g}")
 
-    peak = peak_memory("cpu")
-    memory = "" if peak is None else f" in a process of {peak / 1e9:.1f} GB"
     steps = config.max_epochs * config.steps_per_epoch
     return (
-        f"{seconds:.2g} s for {samples} samples{memory}, loss {second.loss:.3g}; a trial takes at"
-        f" most {steps:,} of them"
+        f"{cost_of(seconds, f'{samples} samples')}, loss {second.loss:.3g}; a trial takes at most"
+        f" {steps:,} of them"
     )
 
 
@@ -221,5 +222,5 @@ CHECKS = (
     Check("model", ("config",), "in model()", _model),
     Check("output", ("data", "model"), "when its model is called", _output),
     Check("samples apart", ("data", "model"), "when its model is called", _apart),
-    Check("one step", ("data", "model"), "in a training step", _step),
+    Check("one step", ("data", "model", "output"), "in a training step", _step),
 )

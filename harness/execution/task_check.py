@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 from torch import nn
 
 from harness.errors import UserError
+from harness.execution.limits import peak_memory
 from harness.planning.model_shape import Shape, shape_of
 from harness.process_state import own_process_state
 from harness.sweeps.registry import TaskRef, load
@@ -58,6 +59,8 @@ class Tried:
         self.shape: Shape | None = None
         """As counted on the meta device."""
         self.model: nn.Module | None = None
+        self.output: tuple[int, ...] | None = None
+        """The shape of the model's output, where it is the right one."""
 
 
 class Check(NamedTuple):
@@ -107,6 +110,14 @@ def users_traceback(e: BaseException, file: str | None) -> str:
         return "".join(where).rstrip()
     frames = [f for f in traceback.extract_tb(behind.__traceback__) if f.filename == file]
     return "".join(traceback.format_list(frames)).rstrip()
+
+
+def cost_of(seconds: float, what: str) -> str:
+    """Return what one step cost, on a CPU: its seconds, and the most memory that the process has
+    held since `reset_peak_memory`, where the system tells."""
+    peak = peak_memory("cpu")
+    memory = "" if peak is None else f" in a process of {peak / 1e9:.1f} GB"
+    return f"{seconds:.2g} s for {what}{memory}"
 
 
 # What is checked of every task

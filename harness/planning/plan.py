@@ -72,6 +72,7 @@ class Plan(NamedTuple):
     stacked_trials: int
     flops_at_most: float
     trial_seconds: float
+    longest_batch_seconds: float
     wall_seconds: float
 
 
@@ -102,6 +103,7 @@ def plan(sweep: Sweep, say: Callable[[str], None]) -> Plan:
         stacked_trials=sum(map(len, shared)),
         flops_at_most=sum(c.flops_at_most * c.seeds for c in cells),
         trial_seconds=sum(p.seconds for p in planned),
+        longest_batch_seconds=max((p.seconds for p in planned), default=0.0),
         wall_seconds=FORECAST_OVERHEAD * wall_seconds(planned, slots, calibration.slowdown),
     )
 

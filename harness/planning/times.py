@@ -178,14 +178,18 @@ def _step_seconds(cost: Cost, config: Config, shape: Shape) -> float:
     return cost.seconds(flops, shape.p, 1, saved_bytes)
 
 
+def side_by_side(planned: Sequence[Planned], slots: int, slowdown: float) -> list[Planned]:
+    """Return the batches with the seconds that each takes while `slots` workers are busy."""
+    if min(slots, len(planned)) < 2:
+        return list(planned)
+    return [p._replace(seconds=p.seconds * slowdown) for p in planned]
+
+
 def wall_seconds(planned: Sequence[Planned], slots: int, slowdown: float) -> float:
     """Return the seconds until all batches have ended, where each of `slots` workers takes the next
     batch when it is free."""
-    workers = max(1, min(slots, len(planned)))
-    factor = slowdown if workers > 1 else 1.0
-
-    busy_until = [0.0] * workers
-    for p in planned:
+    busy_until = [0.0] * max(1, min(slots, len(planned)))
+    for p in side_by_side(planned, slots, slowdown):
         first_free = busy_until.index(min(busy_until))
-        busy_until[first_free] += p.seconds * factor
+        busy_until[first_free] += p.seconds
     return max(busy_until)

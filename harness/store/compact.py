@@ -1,5 +1,5 @@
 """Copy a store into one with a single row file, which opens faster. Rows that were measured again
-get a second one, so that plain readers of the folder find one row for each attempt."""
+get a second file, so that plain readers of the folder find one row for each attempt."""
 
 import shlex
 from collections.abc import Iterator
@@ -33,6 +33,16 @@ HALF = "_compacting.json"
 """Marks a target that is not finished, and says which process writes it."""
 
 
+class Compacted(NamedTuple):
+    """What a compaction did."""
+
+    files: int
+    """Row files of the source."""
+    rows: int
+    files_now: int
+    """Row files of the target: none without rows, two where some rows were measured again."""
+
+
 def advice(store: Store) -> list[str]:
     """Return one sentence that a store of many row files should be compacted, and how; none for
     one with fewer than FROM_FILES."""
@@ -46,9 +56,9 @@ def advice(store: Store) -> list[str]:
     ]
 
 
-def compact(source: str | Path, target: str | Path) -> tuple[int, int]:
+def compact(source: str | Path, target: str | Path) -> Compacted:
     """Copy a store into a new one with a single row file, and one of rows measured again where
-    there are such. Return the number of row files before, and the number of rows.
+    there are such.
 
     Every attempt is kept. The target is marked as a store only once everything is there; when it
     cannot be written, nothing of it remains, and what a killed compaction left there is removed.
@@ -73,7 +83,7 @@ def compact(source: str | Path, target: str | Path) -> tuple[int, int]:
     except (UserError, KeyboardInterrupt):
         new.files.clear()
         raise
-    return len(files), sum(one.rows for one in together)
+    return Compacted(len(files), sum(one.rows for one in together), len(together))
 
 
 class _Together(NamedTuple):

@@ -195,7 +195,9 @@ def _sums(plan: Plan) -> str:
         f" {plan.batches} batches: {plan.stacked_trials} trials in {plan.stacks} stacks trained as"
         f" one program each, {apart} trials alone, as this machine's calibration makes"
         f" cheapest.{shares}\nForecast: {plan.trial_seconds:.0f} s of work, {plan.wall_seconds:.0f}"
-        f" s with {plan.slots} batches at a time here."
+        f" s with {plan.slots} batches at a time here.\nThe longest batch takes"
+        f" {plan.longest_batch_seconds:.2g} s, the most that a lost worker costs; on any"
+        f" cluster at most {plan.batches} run at a time."
     )
 
 

@@ -117,6 +117,13 @@ OneTrial = Annotated[
 
 Detach = Annotated[bool, typer.Option("--detach", help="Print the job's id and leave it running.")]
 
+CheckOnly = Annotated[
+    bool,
+    typer.Option(
+        "--check", help="Check the sweep, the store's address and the cluster, and submit nothing."
+    ),
+]
+
 JobArgument = Annotated[
     str,
     typer.Argument(

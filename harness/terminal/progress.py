@@ -100,7 +100,9 @@ class Progress:
         notes = ["0 trials to run"]
         if total:
             about = "" if forecast is None else f", about {in_words(forecast)} on this machine"
-            notes = [f"{total} trials to run in {len(batches)} batches{about}"]
+            trials = "1 trial" if total == 1 else f"{total} trials"
+            together = "1 batch" if len(batches) == 1 else f"{len(batches)} batches"
+            notes = [f"{trials} to run in {together}{about}"]
         if finished_before:
             notes.append(f"{finished_before} finished before")
         if given_up:
@@ -117,13 +119,9 @@ class Progress:
                 self.bar.start()
 
     def begin(self, batch: "Batch") -> None:
-        """Note that a batch has begun. Elsewhere than in a terminal, this is when the line is
-        printed: what became of the batches before is counted by now."""
-        now = time.monotonic()
-        self.pace.begin((trial.trial_id for trial in batch.trials), now)
-        if not self.bar and now - self.last_line >= PLAIN_EVERY_S:
-            self.last_line = now
-            self.say(self.line())
+        """Note that a batch has begun."""
+        self.pace.begin((trial.trial_id for trial in batch.trials), time.monotonic())
+        self._say_when_due()
 
     def end(self, batch: "Batch") -> None:
         """Note that a batch has ended, whatever became of it."""
@@ -140,6 +138,18 @@ class Progress:
         if self.bar:
             self.bar.update(self.task, completed=self.done)
         elif self.done == self.total:
+            self.say(self.line())
+
+    def entered(self) -> None:
+        """Note that every trial of a batch that ended is counted."""
+        if self.done < self.total:
+            self._say_when_due()
+
+    def _say_when_due(self) -> None:
+        """Print the line, elsewhere than in a terminal, at most once in PLAIN_EVERY_S."""
+        now = time.monotonic()
+        if not self.bar and now - self.last_line >= PLAIN_EVERY_S:
+            self.last_line = now
             self.say(self.line())
 
     def line(self) -> str:

@@ -42,6 +42,8 @@ class Status(NamedTuple):
     replaced: int = 0
     """Failed trials that are not counted because others have taken their place."""
     advice: tuple[str, ...] = ()
+    last_ended: str | None = None
+    """When the last trial ended, in UTC; None without rows."""
 
 
 def status(store: Store) -> Status:
@@ -70,7 +72,13 @@ def status(store: Store) -> Status:
         [*contents.problems, *map(str, cut_off(store.files))],
         replaced=len(over),
         advice=tuple(advice(store)),
+        last_ended=_last_ended(contents.rows),
     )
+
+
+def _last_ended(rows: pd.DataFrame) -> str | None:
+    ended = rows["finished_at"].dropna()
+    return None if ended.empty else f"{ended.max():%Y-%m-%d %H:%M:%S}"
 
 
 def _outdated(sweeps: Sequence[SweepRecord], latest: pd.DataFrame) -> frozenset[str]:
@@ -137,9 +145,15 @@ def status_table(status: Status) -> str:
             "",
             sum(task.left for task in status.tasks),
         )
+        ended = f"; the last trial ended at {status.last_ended} UTC" if status.last_ended else ""
+        cells = [*rows, total]
+        head = ("task", "done", "failed", "kinds", "left")
+        if not any(task.failed for task in status.tasks):
+            head, cells = (*head[:3], "left"), [(*cell[:3], cell[4]) for cell in cells]
         lines = [
-            table(("task", "done", "failed", "kinds", "left"), [*rows, total]),
-            f"{status.rows} rows, one for each attempt and each measuring again",
+            table(head, cells),
+            f"{status.rows} rows, one for each attempt of a trial and each repeated"
+            f" measurement{ended}",
         ]
     if status.replaced:
         lines.append(

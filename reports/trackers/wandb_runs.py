@@ -30,6 +30,7 @@ class Tracker:
             x_disable_meta=True,  # user, host, path and arguments of the process
             x_disable_stats=True,
             x_disable_machine_info=True,
+            x_save_requirements=False,  # the names of all installed packages
             host="",
             username="",
             program="",

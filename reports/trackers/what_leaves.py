@@ -16,6 +16,7 @@ from typing import NamedTuple
 import pandas as pd
 import pyarrow as pa
 
+from harness.store.data_note import NOTES
 from harness.store.schema import arrow_schema
 
 NOT_SENT = "(not sent)"
@@ -98,6 +99,8 @@ def _may_leave(value: object, column: str, private: re.Pattern[str]) -> bool:
     """Return whether a value of a column of texts may leave. Numbers of a mixed column may."""
     if not isinstance(value, str):
         return isinstance(value, bool | int | float)
+    if column == "data_note":
+        return value in NOTES
     if column in HASHES:
         return re.fullmatch(r"[0-9a-f]{7,64}", value) is not None
     if private.search(value) or LOOKS_LIKE_A_TOKEN.search(value):

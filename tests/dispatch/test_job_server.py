@@ -8,6 +8,7 @@ import os
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +54,21 @@ ANSWERS = {
         "the cluster did not get the token that it asks for; set RAY_AUTH_MODE=token",
     ),
 }
+
+
+def test_what_is_wrong_here_is_said_before_anything_is_asked_of_the_cluster(
+    tmp_path: Path, unilaw_here, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "small.yaml").write_text("name: a\nseeds: [0]\ntasks:\n  - task: sphere\n")
+    launch = ("launch", "small.yaml", "--address", "http://127.0.0.1:1", "--check", "--store")
+    done = unilaw_here(*launch, "rows", cwd=tmp_path)
+    assert done.returncode == 2 and "--store: the store 'rows' is relative" in done.stderr
+
+    monkeypatch.setattr(job_server, "connect", lambda address: None)
+    done = unilaw_here(*launch, "/rows", cwd=tmp_path)
+    assert done.returncode == 0 and done.stdout.startswith(
+        "nothing was submitted: the sweep 'a' is in order (trials: 1), http://127.0.0.1:1 answers"
+    )
 
 
 @pytest.mark.slow

@@ -11,7 +11,9 @@ import pandas as pd
 import pytest
 
 from harness.execution.check_file import check_file
+from harness.execution.global_generators import STATES
 from harness.execution.task_check import Finding
+from harness.store.data_note import NOTES, SHARED, shared_draws
 from tests.test_readme import TASK_PAGE, block
 
 pytestmark = pytest.mark.slow
@@ -217,6 +219,7 @@ def test_an_exception_is_shown_at_the_users_own_lines_alone(tmp_path: Path):
     raised = found["output"]
     assert raised.sentence.startswith("the task raises RuntimeError when its model is called: mat1")
     assert raised.traceback == "", "torch alone was at work"
+    assert found["one step"].sentence == "not tried: it needs the output, which failed above"
 
     found = findings(tmp_path, changed(("config.n + 50, 3", "config.m + 50, 3")))
     raised = found["data"]
@@ -290,7 +293,7 @@ def test_a_new_task_passes_the_checks_and_a_small_sweep_runs_it(tmp_path: Path, 
 
     planned = unilaw_here("plan", "my-own.yaml", "--task-file", "my-own.py", "--json", cwd=tmp_path)
     plan = json.loads(planned.stdout)
-    assert (plan["trials"], len(plan["cells"]), plan["uncounted"]) == (10, 5, [])
+    assert (plan["trials"], len(plan["cells"]), plan["uncounted"]) == (30, 15, [])
     smallest = plan["cells"][0]["trial_ids"][0]
     run = ("run", "my-own.yaml", "--task-file", "my-own.py", "--inline", "--trial", smallest)
     ran = unilaw_here(*run, cwd=tmp_path)
@@ -315,4 +318,5 @@ def test_a_row_says_that_its_data_came_from_a_shared_generator(tmp_path: Path, u
     done = unilaw_here("run", "tried.yaml", "--task-file", "tried.py", "--inline", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (note,) = pd.read_parquet(tmp_path / "runs" / "t")["data_note"]
-    assert note.startswith("data() drew from the global generator of torch")
+    assert note == shared_draws(["torch"])
+    assert SHARED == tuple(STATES) and note in NOTES, "these sentences alone are sent on"

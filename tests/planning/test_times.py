@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from harness.planning import batches as batches_module
 from harness.planning.costs import Cost
 from harness.planning.model_shape import shape_of
-from harness.planning.times import VOCABULARY_STEPS, Planned, wall_seconds
+from harness.planning.times import VOCABULARY_STEPS, Planned, side_by_side, wall_seconds
 from harness.sweeps.registry import TaskRef
 from harness.sweeps.trial import Batch
 from tests.planning.grids import (
@@ -128,6 +128,8 @@ def lasting(*seconds: float) -> list[Planned]:
 )
 def test_schedules_by_hand(seconds: list[float], slots: int, slowdown: float, expected: float):
     assert wall_seconds(lasting(*seconds), slots, slowdown) == pytest.approx(expected)
+    slowed = side_by_side(lasting(*seconds), slots, slowdown)
+    assert wall_seconds(slowed, slots, slowdown=1.0) == pytest.approx(expected), "as the bar counts"
 
 
 SECONDS = st.lists(st.floats(0, 100), min_size=1, max_size=20)

@@ -7,7 +7,10 @@ import math
 
 import pytest
 
-from reports.ceilings import cells_beside_ceilings, radius_ceiling, stability_ceiling
+from harness.execution.row_columns import radius_law_columns
+from harness.noise import Noise
+from harness.store.radius_law import radius_law
+from reports.ceilings import cells_beside_ceilings, radii_beside_ceilings, stability_ceiling
 from reports.claims import bound
 from reports.evidence import read_evidence
 from tests.reports.fits_on_demand import fits_on_demand
@@ -17,16 +20,25 @@ from tests.reports.stores import make_store, row
 def test_the_radius_ceiling_by_hand():
     """At p = n, b = c = 1 and many points √d·r is sqrt(8·1.56) = 3.5, with 22.2 nats 13.5."""
     many = 10**9
-    assert 8 * radius_ceiling(many, many, 64, 1, 1.0) == pytest.approx(3.53, abs=0.01)
-    assert 8 * radius_ceiling(many, many, 64, 1, 22.2) == pytest.approx(13.5, abs=0.02)
+    assert 8 * radius_law(many, many, 64, 1.0) == pytest.approx(3.53, abs=0.01)
+    assert 8 * radius_law(many, many, 64, 22.2) == pytest.approx(13.5, abs=0.02)
+
+
+def test_the_page_states_the_law_of_the_row(tmp_path):
+    pure = Noise("additive_sign", None, 0.5, sigma2=1.0)
+    of_row = radius_law_columns(pure, p=500, n=200, d=64, unit=1.0)
+    store = make_store(tmp_path / "s", [row(p=500, n=200, d=64, radius_ceiling=0.6)])
+    (cell,) = radii_beside_ceilings(read_evidence(store).trials).to_dict("records")
+    assert cell["low"] == of_row["radius_law"]
+    assert cell["high"] == pytest.approx(of_row["radius_law_32bit"], rel=1e-3)
 
 
 def test_the_ceilings_bind_where_the_science_says():
     """With b = c = 1 the radius ceiling is below r∞ = .65 up to p = 13n at d = 256, and never at
     d = 32."""
     n = 10**6
-    assert radius_ceiling(12 * n, n, 256, 1, 1.0) < 0.65 < radius_ceiling(14 * n, n, 256, 1, 1.0)
-    assert radius_ceiling(n / 100, n, 32, 1, 1.0) > 0.35
+    assert radius_law(12 * n, n, 256, 1.0) < 0.65 < radius_law(14 * n, n, 256, 1.0)
+    assert radius_law(n / 100, n, 32, 1.0) > 0.35
 
 
 def test_the_stability_ceiling_by_hand():

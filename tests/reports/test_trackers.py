@@ -18,12 +18,14 @@ from typing import Any
 import pytest
 
 import unilaw
+from harness.store.data_note import shared_draws
 from harness.store.store import Store
 from reports.latest_rows import latest_rows
 from reports.trackers import push as push_module
 from reports.trackers.push import push
 from reports.trackers.runs import Run
 from reports.trackers.what_leaves import NOT_SENT, what_leaves
+from tests import ROOT
 from tests.store.planted_secret import SECRET
 from tests.store.rows import FAILED, NOON, row
 
@@ -99,6 +101,15 @@ def test_nothing_that_was_planted_leaves(store: Store):
     assert leaving.rows["trial_id"].tolist() == list(IDS)
     assert list(leaving.rows["noise_radii"].iloc[0]) == [0.1, 0.2]
     assert leaving.rows["source"].eq(NOT_SENT).all() and leaving.rows["width"].eq(8).all()
+
+
+def test_a_note_on_the_data_leaves_where_it_is_one_that_a_run_writes(tmp_path: Path):
+    notes = [shared_draws(["torch", "random"]), "from torch, of /home/planteduser/secret.txt", None]
+    store = Store.create(tmp_path / "rows")
+    store.append([row(name, data_note=note) for name, note in zip(IDS, notes, strict=True)])
+    leaving = what_leaves(latest_rows(store.where))
+    assert leaving.rows["data_note"].dropna().tolist() == [notes[0], NOT_SENT]
+    assert leaving.withheld == {"data_note": 1}
 
 
 class Fake:
@@ -190,5 +201,7 @@ def test_a_tracker_takes_the_runs(name: str, store: Store, tmp_path: Path, monke
 
     written = everything_below(tmp_path)
     assert b"test_accuracy" in written
-    for part in ("planteduser", "secret.txt", SECRET, "10.0.0.7"):
+    program = str(ROOT)  # where this process's files lie
+    for part in ("planted-host", "planteduser", "secret.txt", SECRET, "10.0.0.7", program):
         assert part.encode() not in written, part
+    assert b"pyarrow==" not in written, "the names of installed packages stay here"

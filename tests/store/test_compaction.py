@@ -36,7 +36,7 @@ def test_compact_keeps_every_attempt_weights_sweeps_and_runs(store: Store, tmp_p
         store.put_sweep(sweep)
     store.put_run(ran(1))
 
-    assert compact(Path(store.where), tmp_path / "small") == (3, 4)
+    assert compact(Path(store.where), tmp_path / "small") == (3, 4, 1)
     small = Store.open(tmp_path / "small")
     assert len([n for n in names(Path(small.where)) if n.startswith("part-")]) == 1
     pd.testing.assert_frame_equal(small.read().rows, store.read().rows)
@@ -48,7 +48,7 @@ def test_compact_keeps_every_attempt_weights_sweeps_and_runs(store: Store, tmp_p
 
 
 def test_compact_of_an_empty_store(store: Store, tmp_path: Path):
-    assert compact(Path(store.where), tmp_path / "small") == (0, 0)
+    assert compact(Path(store.where), tmp_path / "small") == (0, 0, 0)
     assert len(Store.open(tmp_path / "small").read().rows) == 0
 
 
@@ -148,7 +148,7 @@ def test_compact_goes_on_where_one_was_killed(
     with pytest.raises(UserError, match=rf"process {os.getpid()} on .* is compacting a store"):
         compact(str(store), target)  # the process lives, for all that is known
     monkeypatch.setattr(Writer, "has_ended", lambda self: True)
-    assert compact(str(store), target) == (1, 1)
+    assert compact(str(store), target) == (1, 1, 1)
     assert len(Store.open(target).read().rows) == 1 and "_compacting.json" not in names(target)
 
     with pytest.raises(UserError, match="exists; compact writes a new store"):
@@ -172,7 +172,7 @@ def test_compact_holds_few_rows_at_once(
     monkeypatch.setattr(compact_module, "AT_ONCE", 2)
     for k in range(9):
         store.append([row(f"{k}")])
-    assert compact(str(store), tmp_path / "small") == (9, 9)
+    assert compact(str(store), tmp_path / "small") == (9, 9, 1)
     (file,) = (tmp_path / "small").glob("part-*.parquet")
     groups = pq.ParquetFile(file).metadata
     sizes = [groups.row_group(k).num_rows for k in range(groups.num_row_groups)]

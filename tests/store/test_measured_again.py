@@ -51,7 +51,7 @@ def test_plain_readers_see_a_trial_once(measured: Store):
 
 
 def test_and_so_they_do_after_compact(measured: Store, tmp_path: Path):
-    assert compact(measured.where, tmp_path / "small") == (2, 3)
+    assert compact(measured.where, tmp_path / "small") == (2, 3, 2)
     small = Store.open(tmp_path / "small")
     assert len(small.row_file_names()) == 2
     assert_counted_once(small)

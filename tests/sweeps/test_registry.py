@@ -68,14 +68,17 @@ def test_built_in_tasks_load_once(name: str):
     assert load(TaskRef(name)) is task
 
 
+OWN = "; a task of your own needs --task-file FILE.py"
+
+
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
         ("spheer", "; did you mean 'sphere'?"),
         ("Mnist", "; did you mean 'mnist'?"),
-        ("imagenet", ""),
-        ("", ""),
-        ("x" * 999, ""),
+        ("imagenet", OWN),
+        ("", OWN),
+        ("x" * 999, OWN),
     ],
 )
 def test_an_unknown_name(name: str, hint: str):

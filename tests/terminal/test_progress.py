@@ -97,6 +97,26 @@ def test_plain_lines_come_with_the_next_batch_and_not_within_ten_seconds(clock: 
     assert stream.getvalue().splitlines()[1:] == ["1 done · 2 running · 0 waiting · about 2 s left"]
 
 
+def test_plain_lines_go_on_when_no_batch_is_left_to_begin(clock: list[float]):
+    shown, stream = progress()
+    shown.start(THREE, 0, 0, PLANNED, forecast=30.0, expected_factor=1.0, at_a_time=2)
+    for batch in BATCHES:
+        shown.begin(batch)
+    clock[0] = 20.0
+    shown.end(BATCHES[1])
+    for trial in TRIALS[1:]:
+        shown.advance(trial, None, None)
+    shown.entered()
+    (line,) = stream.getvalue().splitlines()[1:]
+    assert line == "2 done · 1 running · 0 waiting · about 45 s left"
+
+    clock[0] = 60.0
+    shown.end(BATCHES[0])
+    shown.advance(TRIALS[0], None, None)
+    shown.entered()
+    assert stream.getvalue().splitlines()[2:] == ["3 done · all 3 over after 60 s"]
+
+
 def test_measuring_again_knows_no_time_until_a_batch_has_ended(clock: list[float]):
     shown, _ = progress()
     shown.start(dict.fromkeys(THREE, 1.0), 0, 0, PLANNED, forecast=None)
