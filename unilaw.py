@@ -13,6 +13,7 @@ raises `UserError` with the sentence that the command would print.
 >>> rows = unilaw.rows("runs/first")                           # doctest: +SKIP
 >>> rows.groupby("config_json")["test_accuracy"].mean()        # doctest: +SKIP
 >>> unilaw.law_fits(rows)[["kind", "measure", "slope"]]        # doctest: +SKIP
+>>> unilaw.fit("runs.csv", "chinchilla")["alpha"]              # doctest: +SKIP
 >>> unilaw.report("runs/first")                                # doctest: +SKIP
 
 Importing it loads neither torch nor Ray nor pandas. `python -m unilaw` is the command.
@@ -21,7 +22,7 @@ Importing it loads neither torch nor Ray nor pandas. `python -m unilaw` is the c
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,10 +35,11 @@ if TYPE_CHECKING:  # each function imports what it needs
     from harness.planning.plan import Plan
     from harness.run import Outcome
     from harness.sweeps.sweep import Sweep
+    from reports.scaling.table_fit import TableFit
     from reports.trackers.hub import Shared
     from reports.trackers.push import Pushed
 
-__all__ = ["UserError", "law_fits", "plan", "report", "rows", "run", "share", "track"]
+__all__ = ["UserError", "fit", "law_fits", "plan", "report", "rows", "run", "share", "track"]
 
 __version__ = harness.__version__
 
@@ -151,6 +153,53 @@ def law_fits(rows_or_store: pd.DataFrame | str | Path, *, from_onset: int = 1) -
     if isinstance(rows_or_store, str | Path):
         rows_or_store = latest_rows(_place(rows_or_store))
     return law_table(rows_or_store, from_onset)
+
+
+def fit(
+    table: str | Path | pd.DataFrame | Mapping[str, Any],
+    form: str | Sequence[str] = (),
+    *,
+    columns: Mapping[str, str] | None = None,
+    cluster: str | None = None,
+    budget: str | float | None = None,
+    where: str | Sequence[str] = (),
+    loss: str = "huber",
+    delta: float = 1e-3,
+    residual: str = "log",
+) -> TableFit:
+    """Fit scaling forms to a table of sizes and losses, and judge them by its largest runs.
+
+    table: a CSV, TSV or Parquet file, a store, a data frame, or a dict of columns. form: the form,
+    or forms, whose parameters are wanted; by default the one that foresees the largest runs best.
+    columns: role → column, such as {"N": "params", "D": "tokens", "L": "loss"}; by default they
+    are recognised by their names. cluster: the column of what rows share. budget: FLOPs, or the
+    column of them. where: conditions such as "loss<4". loss, delta, residual: what is minimised.
+    docs/fitting.md explains all of it. Raises UserError for what cannot be used.
+
+    >>> table = {
+    ...     "params": [n for n in (1e7, 1e8, 1e9, 1e10) for _ in range(4)],
+    ...     "tokens": [1e9, 1e10, 1e11, 1e12] * 4,
+    ... }
+    >>> table["loss"] = [
+    ...     1.8 + 400 * n**-0.34 + 2000 * d**-0.37
+    ...     for n, d in zip(table["params"], table["tokens"])
+    ... ]
+    >>> found = fit(table, "chinchilla")
+    >>> print(round(found["alpha"].value, 3), round(found["beta"].value, 3))
+    0.34 0.37
+    >>> print(found.predict(N=7e10, D=1.4e12).round(3))
+    [1.946]
+    >>> found.audit.headline, len(found.to_frame())
+    ('chinchilla', 6)
+    """
+    from reports.scaling.table_fit import fit_table
+
+    conditions = [where] if isinstance(where, str) else where
+    forms = [form] if isinstance(form, str) else form
+    source = _place(table) if isinstance(table, str | Path) else table
+    return fit_table(
+        source, forms, columns or {}, cluster, budget, conditions, loss, delta, residual
+    )
 
 
 def report(store: str | Path, output: str | Path | None = None) -> str:

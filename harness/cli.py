@@ -11,6 +11,7 @@ import typer
 import harness
 from harness.commands.check import check
 from harness.commands.compact import compact
+from harness.commands.fit import fit
 from harness.commands.launch import cancel, launch
 from harness.commands.measure import measure
 from harness.commands.new_task import new_task
@@ -58,6 +59,7 @@ app.command()(measure)
 app.command()(status)
 app.command()(report)
 app.command()(suggest)
+app.command()(fit)
 app.command()(selftest)
 app.command()(compact)
 app.command()(track)

@@ -2,8 +2,9 @@
 
 rows[fitting(rows, [parse("lr=0.001"), parse("n<500")])]
 
-A field is a column of the rows, or a field of the trials' configuration. Several conditions hold
-together. A row without a value fits none but `FIELD=none`.
+A field is a column of the rows, or a field of the trials' configuration; in a table that no run
+wrote, which has no config_json, any column. Several conditions hold together. A row without a value
+fits none but `FIELD=none`.
 """
 
 import json
@@ -22,6 +23,8 @@ from harness.store.schema import arrow_schema
 FORM = "FIELD=VALUE; also !=, <, <=, > and >=, and several values as FIELD=A,B"
 NONE = "none"
 """The value that stands for a missing one."""
+CONFIGURATION = "config_json"
+"""The column that only rows of trials have."""
 MOST_SHOWN = 8
 """Values of a field that a message names."""
 ORDERED: dict[str, Callable[[Any, Any], Any]] = {
@@ -44,7 +47,7 @@ class Condition(NamedTuple):
 
 def parse(text: str) -> Condition:
     """Return the condition that a text states. Raise UserError for a text of another form."""
-    found = re.fullmatch(r"\s*(\w+)\s*(<=|>=|!=|==|=|<|>)(.*)", text, re.DOTALL)
+    found = re.fullmatch(r"\s*([^=!<>]*[^=!<>\s])\s*(<=|>=|!=|==|=|<|>)(.*)", text, re.DOTALL)
     if found is None:
         raise UserError(f"--where {_short(text)}: must be {FORM}")
     field, sign, given = found[1], found[2].replace("==", "="), found[3]
@@ -58,7 +61,8 @@ def parse(text: str) -> Condition:
 
 
 def fitting(rows: pd.DataFrame, conditions: Sequence[Condition]) -> pd.Series:
-    """Return which rows fit all conditions. rows: columns of a store, config_json among them.
+    """Return which rows fit all conditions. rows: columns of a store, config_json among them, or
+    any table.
 
     Raise UserError for a field that no row has, and for a value that the field cannot have.
     """
@@ -71,26 +75,29 @@ def fitting(rows: pd.DataFrame, conditions: Sequence[Condition]) -> pd.Series:
 def refuse_nothing(rows: pd.DataFrame, conditions: Sequence[Condition]) -> None:
     """Raise UserError that says why none of the rows fits: the first condition that none of them
     fits by itself, with the values that the field has."""
+    which = f"none of the {len(rows):,} {'trials' if CONFIGURATION in rows else 'rows'} fits"
     for condition in conditions:
         column = _field(rows, condition)
         if not _fits(column, condition).any():
             raise UserError(
-                f"--where {_short(condition.text)}: none of the {len(rows):,} trials fits;"
-                f" '{condition.field}' has {_values_of(column)}"
+                f"--where {_short(condition.text)}: {which}; '{condition.field}' has"
+                f" {_values_of(column)}"
             )
     together = " and ".join(_short(condition.text) for condition in conditions)
-    raise UserError(f"--where {together}: none of the {len(rows):,} trials fits them together")
+    raise UserError(f"--where {together}: {which} them together")
 
 
 def _field(rows: pd.DataFrame, condition: Condition) -> pd.Series:
     """Return the values of a condition's field, one for each row, None where a row has none."""
+    if CONFIGURATION not in rows:
+        return _column(rows, condition)
     single = {f.name for f in arrow_schema() if not pa.types.is_nested(f.type)}
     columns = [name for name in rows.columns if name in single]
     if condition.field in columns:
         return rows[condition.field]
 
     # Seeds of a cell share a text, which is parsed once.
-    codes, texts = pd.factorize(rows["config_json"])
+    codes, texts = pd.factorize(rows[CONFIGURATION])
     configs = [json.loads(text) for text in texts]
     fields = sorted({name for config in configs for name in config})
     if condition.field not in fields:
@@ -101,6 +108,17 @@ def _field(rows: pd.DataFrame, condition: Condition) -> pd.Series:
         )
     found = np.array([_plain(config.get(condition.field)) for config in configs], dtype=object)
     return pd.Series(found[codes], index=rows.index).infer_objects()
+
+
+def _column(rows: pd.DataFrame, condition: Condition) -> pd.Series:
+    """Return a column of a table that no run wrote."""
+    if condition.field not in rows:
+        columns = [str(name) for name in rows.columns]
+        raise UserError(
+            f"--where {_short(condition.text)}: there is no column '{condition.field}'; the columns"
+            f" are {', '.join(columns)}{did_you_mean(condition.field, columns)}"
+        )
+    return rows[condition.field]
 
 
 def _plain(value: Any) -> Any:

@@ -1,15 +1,16 @@
-"""Many small Huber regressions of log values at once: the solver behind the loss forms of
-`reports.fits.scaling`.
+"""Many small robust regressions at once: the solver behind every form of `reports.scaling` and
+behind `reports.fits.scaling`.
 
-    z, cost = minimise(form, starts, runs, weights)
+    z, cost = minimise(form, starts, runs, weights, delta)
 
-Objective: the sum over runs of Huber's loss, δ = 1e-3, of log residuals, as in Hoffmann et al.
-2022. Almost every residual is larger than δ, so this is nearly the sum of absolute values, on which
-a general search stops early. Here each step is Newton's, damped by the matrix of iteratively
-reweighted least squares, which bounds the curvature from above. Far from the minimum the step is
-that of reweighted least squares, near it Newton's. A linear change of parameters changes neither,
-so the badly conditioned E, A, B, α, β need no scaling. Projection keeps parameters within their
-ranges, some of which end at 0 (Bertsekas 1982).
+Objective: the sum over runs of Huber's loss of residuals, δ = 1e-3 for log residuals, as in
+Hoffmann et al. 2022. Almost every residual is larger than that δ, so this is nearly the sum of
+absolute values, on which a general search stops early. An infinite δ gives least squares. Each step
+is Newton's, damped by the matrix of iteratively reweighted least squares, which bounds the
+curvature from above. Far from the minimum the step is that of reweighted least squares, near it
+Newton's. A linear change of parameters changes neither, so the badly conditioned E, A, B, α, β need
+no scaling. Projection keeps parameters within their ranges, some of which end at 0 (Bertsekas
+1982).
 """
 
 from collections.abc import Callable
@@ -22,30 +23,30 @@ DELTA = 1e-3
 STEPS = 400
 TOLERANCE = 1e-9
 """Share of the objective that the next step may still promise when the search ends."""
+FLOOR = 1e-3
+"""Residuals that are all below this share of δ, or of 1 where δ is larger, count as none."""
 
 
 class Runs(NamedTuple):
-    """What is fitted, each (K,). x and y: log N and log D less their means; log_loss likewise."""
+    """What is fitted. inputs: (m, K), as the form takes them. target: (K,), or (P, K) where each
+    search has its own."""
 
-    x: np.ndarray
-    y: np.ndarray
-    log_loss: np.ndarray
+    inputs: np.ndarray
+    target: np.ndarray
 
     def subset(self, which: np.ndarray) -> "Runs":
-        return Runs(self.x[which], self.y[which], self.log_loss[which])
+        return Runs(self.inputs[:, which], self.target[..., which])
 
 
 class Form(NamedTuple):
-    """A form of the loss with k parameters, the first `linear` of them coefficients ≥ 0 and the
-    others exponents."""
+    """A function with k parameters, the first `linear` of them coefficients."""
 
-    evaluate: Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
-    """z (P, k), x (K,), y (K,) to the logarithm of the loss (P, K) and its derivatives (P, K,
-    k)."""
+    evaluate: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+    """z (P, k), inputs (m, K) to the predicted target (P, K) and its derivatives (P, K, k)."""
     linear: int
     low: np.ndarray
-    """(k,) where parameters end. Coefficients end just above 0, so that every loss has a
-    logarithm."""
+    """(k,) where parameters end. Coefficients of decaying terms end just above 0, so that every
+    loss has a logarithm."""
     high: np.ndarray
     starts: np.ndarray
     """(S, k) where a search for the global minimum begins."""
@@ -61,38 +62,55 @@ class _Place(NamedTuple):
     outer: np.ndarray
 
 
-def search(form: Form, runs: Runs) -> tuple[np.ndarray, np.ndarray]:
+def search(
+    form: Form,
+    runs: Runs,
+    delta: float = DELTA,
+    keep: int | None = None,
+    steps: int = STEPS,
+) -> tuple[np.ndarray, np.ndarray]:
     """Return parameters (S, k) and objective (S,) at the minimum that each of the form's starts
     leads to, the best first.
 
     By variable projection: coefficients are found at the exponents of every start before all
-    parameters move.
+    parameters move. keep: only so many starts, those of the least objective then, go on. steps: at
+    most so many.
     """
-    weights = np.ones((len(form.starts), len(runs.x)))
+    weights = np.ones((len(form.starts), runs.inputs.shape[1]))
     fixed = np.arange(len(form.low)) >= form.linear
-    z, _ = minimise(form, form.starts, runs, weights, fixed)
-    z, cost = minimise(form, z, runs, weights)
-    order = cost.argsort()
+    z, cost = minimise(form, form.starts, runs, weights, delta, fixed, steps)
+    z = z[cost.argsort(kind="stable")[:keep]]
+    z, cost = minimise(form, z, runs, weights[: len(z)], delta, None, steps)
+    order = cost.argsort(kind="stable")
     return z[order], cost[order]
 
 
 def minimise(
-    form: Form, z: np.ndarray, runs: Runs, weights: np.ndarray, fixed: np.ndarray | None = None
+    form: Form,
+    z: np.ndarray,
+    runs: Runs,
+    weights: np.ndarray,
+    delta: float = DELTA,
+    fixed: np.ndarray | None = None,
+    steps: int = STEPS,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return P minima (P, k) and their objectives (P,), from the starts z (P, k), for weights
-    (P, K). fixed: parameters that stay.
+    (P, K). fixed: parameters (k,), or (P, k), that stay. steps: at most so many.
 
     Each of the P searches leaves the loop when its next step promises next to nothing.
     """
     held_all = np.zeros(len(form.low), bool) if fixed is None else fixed
+    held_all = np.broadcast_to(held_all, z.shape)
     z = np.clip(z, form.low, form.high)
+    target = np.broadcast_to(runs.target, weights.shape)
+    least = min(delta, 1.0) ** 2 * FLOOR
     cost = np.empty(len(z))
     result = z.copy()
     searching = np.arange(len(z))
-    here = _look(form, z, runs, weights)
+    here = _look(form, z, runs.inputs, target, weights, delta)
     damping = np.ones(len(z))
 
-    for _ in range(STEPS):
+    for _ in range(steps):
         held = (
             held_all
             | ((z <= form.low) & (here.gradient > 0))
@@ -100,24 +118,25 @@ def minimise(
         )
         ahead = np.clip(z + _step(here, held, damping), form.low, form.high)
         promised = -((ahead - z) * here.gradient).sum(1)
-        there = _look(form, ahead, runs, weights)
+        there = _look(form, ahead, runs.inputs, target, weights, delta)
         better = there.cost < here.cost
         z = np.where(better[:, None], ahead, z)
         here = _choose(better, there, here)
 
-        negligible = TOLERANCE * (here.cost + DELTA**2 * weights.sum(1) * 1e-3)
+        negligible = TOLERANCE * (here.cost + least * weights.sum(1))
         done = (promised * (1 + damping) < negligible) | (damping > 1e12)
         damping = np.where(better, damping / 4, damping * 4)
+        if not done.any():
+            continue
         result[searching[done]] = z[done]
         cost[searching[done]] = here.cost[done]
         if done.all():
             return result, cost
 
-        z = z[~done]
-        damping = damping[~done]
-        weights = weights[~done]
-        searching = searching[~done]
-        here = _Place(*(value[~done] for value in here))
+        going = ~done
+        z, damping, weights, target = z[going], damping[going], weights[going], target[going]
+        searching, held_all = searching[going], held_all[going]
+        here = _Place(*(value[going] for value in here))
     result[searching] = z
     cost[searching] = here.cost
     return result, cost
@@ -133,18 +152,31 @@ def _choose(better: np.ndarray, there: _Place, here: _Place) -> _Place:
     )
 
 
-def _look(form: Form, z: np.ndarray, runs: Runs, weights: np.ndarray) -> _Place:
+def _look(
+    form: Form,
+    z: np.ndarray,
+    inputs: np.ndarray,
+    target: np.ndarray,
+    weights: np.ndarray,
+    delta: float,
+) -> _Place:
     """Return the objective and its derivatives at z (P, k)."""
-    log_f, slopes = form.evaluate(z, runs.x, runs.y)
-    residual = log_f - runs.log_loss
-    size = np.abs(residual)
-    inside = size <= DELTA
-    cost = (weights * np.where(inside, size**2 / 2, DELTA * (size - DELTA / 2))).sum(1)
-    gradient = ((weights * np.clip(residual, -DELTA, DELTA))[:, None, :] @ slopes)[:, 0]
+    predicted, slopes = form.evaluate(z, inputs)
+    residual = predicted - target
     turned = slopes.transpose(0, 2, 1)
+    if np.isinf(delta):
+        cost = (weights * residual**2).sum(1) / 2
+        gradient = ((weights * residual)[:, None, :] @ slopes)[:, 0]
+        inner = (turned * weights[:, None, :]) @ slopes
+        return _Place(cost, gradient, inner, inner)
+
+    size = np.abs(residual)
+    inside = size <= delta
+    cost = (weights * np.where(inside, size**2 / 2, delta * (size - delta / 2))).sum(1)
+    gradient = ((weights * np.clip(residual, -delta, delta))[:, None, :] @ slopes)[:, 0]
     inner = (turned * (weights * inside)[:, None, :]) @ slopes
     outer = (
-        turned * (weights * np.where(inside, 1, DELTA / np.maximum(size, DELTA)))[:, None, :]
+        turned * (weights * np.where(inside, 1, delta / np.maximum(size, delta)))[:, None, :]
     ) @ slopes
     return _Place(cost, gradient, inner, outer)
 

@@ -97,7 +97,8 @@ def fit_scaling(n: np.ndarray, d: np.ndarray, loss: np.ndarray) -> Scaling | str
 
     logs = [np.log(np.asarray(v, float)) for v in (n, d, loss)]
     centre = [float(v.mean()) for v in logs]
-    runs = Runs(*(v - c for v, c in zip(logs, centre, strict=True)))
+    x, y, log_loss = (v - c for v, c in zip(logs, centre, strict=True))
+    runs = Runs(np.array([x, y]), log_loss)
     minima, costs = search(CHINCHILLA, runs)
     best = minima[:1]
     agreement = float(np.mean(costs <= costs[0] * 1.001 + 1e-12))
@@ -128,7 +129,7 @@ def fit_scaling(n: np.ndarray, d: np.ndarray, loss: np.ndarray) -> Scaling | str
         held_out=errors,
         held_out_cells=held_out_cells,
         cells=k,
-        runs=len(runs.x),
+        runs=len(runs.target),
         draws=spread,
         warnings=_warnings(minima[0], agreement, places, bool(errors)),
     )
@@ -186,7 +187,7 @@ def _held_out(runs: Runs, cell: np.ndarray, places: np.ndarray) -> tuple[dict[st
 def _missed(form: Form, known: Runs, asked: Runs) -> float:
     """Fit the form to `known` and predict `asked`. Return exp(RMS log error)."""
     z = search(form, known)[0][:1]
-    errors = form.evaluate(z, asked.x, asked.y)[0][0] - asked.log_loss
+    errors = form.evaluate(z, asked.inputs)[0][0] - asked.target
     return float(np.exp(np.sqrt(np.mean(errors**2))))
 
 
@@ -214,8 +215,9 @@ def _warnings(z: np.ndarray, agreement: float, places: np.ndarray, judged: bool)
     return tuple(text for text, applies in warnings.items() if applies)
 
 
-def _chinchilla(z: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _chinchilla(z: np.ndarray, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """L = E + A·N^−α + B·D^−β; z = E, A, B, α, β."""
+    x, y = inputs
     e, a, b, alpha, beta = z.T[:, :, None]
     u = np.exp(-alpha * x)
     v = np.exp(-beta * y)
@@ -223,8 +225,9 @@ def _chinchilla(z: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray
     return np.log(f), np.stack([1 / f, u / f, v / f, -a * u * x / f, -b * v * y / f], axis=2)
 
 
-def _kaplan(z: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _kaplan(z: np.ndarray, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """L = (A·N^−κ + B/D)^α_D; z = A, B, κ = α_N/α_D, α_D."""
+    x, y = inputs
     a, b, kappa, power = z.T[:, :, None]
     u = np.exp(-kappa * x)
     v = np.exp(-y)
@@ -234,12 +237,13 @@ def _kaplan(z: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np
     )
 
 
-def _compute(z: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _compute(z: np.ndarray, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """L = E + K·C^−γ; z = E, K, γ."""
+    size = inputs.sum(0)
     e, k, gamma = z.T[:, :, None]
-    u = np.exp(-gamma * (x + y))
+    u = np.exp(-gamma * size)
     f = e + k * u
-    return np.log(f), np.stack([1 / f, u / f, -k * u * (x + y) / f], axis=2)
+    return np.log(f), np.stack([1 / f, u / f, -k * u * size / f], axis=2)
 
 
 def _form(

@@ -12,7 +12,7 @@ from reports.fits.huber import DELTA, Runs, minimise, search
 from reports.fits.scaling import CHINCHILLA, FORMS
 
 RNG = np.random.default_rng(0)
-X, Y = RNG.normal(size=(2, 30))
+XY = RNG.normal(size=(2, 30))
 
 
 def huber(r: np.ndarray) -> float:
@@ -23,18 +23,18 @@ def huber(r: np.ndarray) -> float:
 def test_derivatives_are_what_differences_say(name):
     form = FORMS[name]
     z = form.starts[::5] * RNG.uniform(0.5, 1.5, form.starts[::5].shape)
-    _, slopes = form.evaluate(z, X, Y)
+    _, slopes = form.evaluate(z, XY)
     for j in range(z.shape[1]):
         step = np.zeros(z.shape[1])
         step[j] = 1e-6
-        numeric = (form.evaluate(z + step, X, Y)[0] - form.evaluate(z - step, X, Y)[0]) / 2e-6
+        numeric = (form.evaluate(z + step, XY)[0] - form.evaluate(z - step, XY)[0]) / 2e-6
         assert np.allclose(slopes[:, :, j], numeric, rtol=1e-5, atol=1e-6)
 
 
 def noisy(seed: int, spread: float = 0.01) -> Runs:
     noise = np.random.default_rng(seed).standard_t(3, 30)
-    log_loss = CHINCHILLA.evaluate(np.array([[0.5, 0.3, 0.2, 0.4, 0.3]]), X, Y)[0][0]
-    return Runs(X, Y, log_loss + spread * noise)
+    log_loss = CHINCHILLA.evaluate(np.array([[0.5, 0.3, 0.2, 0.4, 0.3]]), XY)[0][0]
+    return Runs(XY, log_loss + spread * noise)
 
 
 @pytest.mark.slow
@@ -44,7 +44,7 @@ def test_no_start_of_a_general_search_does_better(seed):
     z, cost = search(CHINCHILLA, runs)
 
     def objective(v):
-        return 1e3 * huber(CHINCHILLA.evaluate(v[None], runs.x, runs.y)[0][0] - runs.log_loss)
+        return 1e3 * huber(CHINCHILLA.evaluate(v[None], runs.inputs)[0][0] - runs.target)
 
     bounds = list(zip(CHINCHILLA.low, np.minimum(CHINCHILLA.high, 1e3), strict=True))
     theirs = [
@@ -70,11 +70,13 @@ def test_weights_count_as_repeats_and_zero_as_absence():
 
 
 def test_coefficients_end_at_zero_and_fixed_parameters_stay():
-    runs = Runs(X, Y, np.log(0.6 * np.exp(-0.4 * X) + 0.4 * np.exp(-0.3 * Y)) + 0.02 * (X + Y))
+    x, y = XY
+    log_loss = np.log(0.6 * np.exp(-0.4 * x) + 0.4 * np.exp(-0.3 * y)) + 0.02 * (x + y)
+    runs = Runs(XY, log_loss)
     z, _ = search(CHINCHILLA, runs)
     assert (z >= CHINCHILLA.low).all() and (z <= CHINCHILLA.high).all()
     fixed = np.array([False, False, False, True, True])
-    held, cost = minimise(CHINCHILLA, CHINCHILLA.starts, runs, np.ones((49, 30)), fixed)
+    held, cost = minimise(CHINCHILLA, CHINCHILLA.starts, runs, np.ones((49, 30)), fixed=fixed)
     assert (held[:, 3:] == CHINCHILLA.starts[:, 3:]).all() and (
         cost >= search(CHINCHILLA, runs)[1][0] * (1 - 1e-6)
     ).all()

@@ -1,0 +1,248 @@
+"""Which column of a table means what: as the user says, else by usual names, else a question.
+
+    chosen = choose(table, "N=params,D=tokens,L=loss")
+    chosen.column["N"], chosen.said
+
+Roles: N parameters, D training tokens, U distinct tokens, C training compute in FLOPs, X any one
+size, L the loss, Y another measure. Where Y is named, L is an input (what a benchmark's error is
+predicted from); otherwise L is what is measured.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from harness.errors import UserError, did_you_mean
+from reports.scaling.numerals import is_missing
+from reports.scaling.read_table import Table, tidy_name
+
+ROLES = {
+    "N": "parameters",
+    "D": "training tokens",
+    "U": "distinct tokens",
+    "C": "training compute in FLOPs",
+    "X": "any one size",
+    "L": "loss",
+    "Y": "another measure",
+}
+COUNTS = frozenset("NDUCX")
+"""Roles of sizes, which may be written as 124M."""
+
+USUAL = {
+    "N": "n params parameters nparams nparameters numparams numparameters parametercount paramcount"
+    " modelparams modelparameters totalparams totalparameters modelsize",
+    "D": "d tokens ntokens numtokens trainingtokens traintokens trainedtokens totaltokens"
+    " tokensseen tokencount tokenstrained tokensprocessed numtrainingtokens",
+    "U": "u uniquetokens tokensunique distincttokens tokensdistinct nuniquetokens uniquedata",
+    "C": "c flops flop trainingflops trainingflop trainflops totalflops compute trainingcompute"
+    " traincompute computebudget flopbudget flopsbudget budget",
+    "X": "x size datasetsize trainsize trainsetsize trainingsize samples nsamples numsamples"
+    " trainingsamples examples nexamples width",
+}
+"""Role → its usual names, in lower case and without signs."""
+EPOCHS = "epochs epoch nepochs numepochs repetitions repeats".split()
+WITHOUT_EMBEDDINGS = (
+    "nonembeddingparams nonembeddingparameters nonembparams paramsnonembedding"
+    " parametersnonembedding nparamsnonembedding nnonembedding paramswithoutembeddings"
+).split()
+"""N by the convention of Kaplan et al. 2020, which is asked for sensitivity."""
+LOSSES = (
+    r"l|loss|nll|crossentropy|(test|val|validation|eval|heldout|final)(loss|nll|crossentropy)",
+    r"\w*loss",
+    r"\w*(bpb|bitsperbyte)",
+)
+SCORES = (r"\w*(error|errorrate|err)", r"\w*(accuracy|acc)", r"y|score")
+"""Measures by the shape of their names, the likeliest first. A loss is taken before a score."""
+IN_UNITS = re.compile(
+    r"[\s_]*(?:[(\[](?:in )?|[\s_]in[\s_]|_)(?:(?P<k>k|thousands?)|(?P<m>m|millions?)"
+    r"|(?P<b>b|bn|billions?)|(?P<t>trillions?))[)\]]?$",
+    re.I,
+)
+"""The end of a name that says in what its numbers count, as in `params (M)`."""
+MULTIPLES = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
+STORE = {"N": "p", "D": "tokens_seen", "U": "tokens_distinct", "L": "test_loss"}
+"""Columns of a store, whose n counts samples."""
+MOST_SHOWN = 30
+Named = Sequence[str] | Mapping[str, str]
+"""Columns as the command line has them, or by role."""
+
+
+class Chosen(NamedTuple):
+    """Columns by role. measure: the role that is fitted, L or Y. named: the user named columns.
+    epochs, alternative: a column that says how often tokens repeat, and N without embeddings;
+    empty where there is none."""
+
+    column: dict[str, str]
+    measure: str
+    named: bool
+    epochs: str
+    alternative: str
+
+
+def choose(table: Table, named: Named = (), needs: Collection[str] = ()) -> Chosen:
+    """Return the column of each role.
+
+    named: texts such as "N=params,D=tokens,L=loss", or columns by role. Sizes are recognised only
+    where the user names none. needs: roles that the forms in question need. Raise UserError for a
+    column or role that does not exist, for a role that several columns may have, and where there
+    is no measure.
+    """
+    given: dict[str, str] = {}
+    for role, column in _pairs(named):
+        _refuse_unknown(table, role, column, given)
+        given[role] = column
+    taken = set(given.values())
+
+    sizes = {role: column for role, column in given.items() if role in COUNTS}
+    if not sizes:
+        sizes = _store_sizes(table) if table.is_store else _usual_sizes(table, taken)
+
+    found = {role: column for role, column in given.items() if role not in COUNTS}
+    if "L" in needs:
+        missing = [role for role in ("L", "Y") if role not in found]
+        found |= {role: _required(table, role, taken) for role in missing}
+    elif not found:
+        found = {"L": STORE["L"]} if table.is_store else _measure(table, taken)
+    return Chosen(
+        column=sizes | found,
+        measure="Y" if "Y" in found else "L",
+        named=bool(given),
+        epochs=_first(table, EPOCHS),
+        alternative=_first(table, WITHOUT_EMBEDDINGS) if "N" in sizes else "",
+    )
+
+
+def _store_sizes(table: Table) -> dict[str, str]:
+    """Return the sizes of a store's rows: tokens only where every row has them."""
+    sizes = {role: column for role, column in STORE.items() if role in COUNTS}
+    if any(map(is_missing, table.columns[sizes["D"]])):
+        return {"N": sizes["N"]}
+    return sizes
+
+
+def _usual_sizes(table: Table, taken: set[str]) -> dict[str, str]:
+    """Return the columns that have usual names of sizes; X only where there is no other."""
+    found = {role: _one_of(table, role, taken) for role in "NDUC"}
+    if not any(found[role] for role in "NDC"):
+        found = {"X": _one_of(table, "X", taken)}
+    return {role: column for role, column in found.items() if column}
+
+
+def bare(name: str) -> str:
+    """Return the last part of a name such as `eval/macro_loss`, in lower case and without signs."""
+    return re.sub(r"[^a-z0-9]", "", name.rpartition("/")[2].lower())
+
+
+def multiple(name: str) -> float:
+    """Return what a column's name says its numbers are multiples of: 1e6 for `params (M)`."""
+    found = IN_UNITS.search(name)
+    if found is None or found.lastgroup is None:
+        return 1.0
+    return MULTIPLES[found.lastgroup]
+
+
+def _pairs(named: Named) -> Iterable[tuple[str, str]]:
+    """Yield role and column of texts such as "N=params,D=tokens". A comma inside a column's name is
+    told from one between two pairs by the missing sign after it."""
+    if isinstance(named, Mapping):
+        yield from ((role.upper(), tidy_name(column)) for role, column in named.items())
+        return
+    for text in named:
+        pairs: list[str] = []
+        for piece in text.split(","):
+            if "=" in piece or not pairs:
+                pairs.append(piece)
+            else:
+                pairs[-1] += f",{piece}"
+        for pair in pairs:
+            role, sign, column = pair.partition("=")
+            if not sign or not column.strip():
+                raise UserError(
+                    f"--columns '{pair.strip()[:60]}': must be ROLE=COLUMN, such as N=params"
+                )
+            yield role.strip().upper(), tidy_name(column)
+
+
+def _refuse_unknown(table: Table, role: str, column: str, given: dict[str, str]) -> None:
+    """Raise UserError for a role or a column that does not exist, or is named twice."""
+    if role in given or column in given.values():
+        raise UserError(f"--columns {role[:20]}={column[:40]}: one of the two is named already")
+    if role not in ROLES:
+        roles = ", ".join(f"{role} ({meaning})" for role, meaning in ROLES.items())
+        raise UserError(f"--columns {role[:20]}={column[:40]}: the roles are {roles}")
+    if column in table.twice:
+        raise UserError(f"{table.name}: several columns are called '{column}'; rename one")
+    if column not in table.columns:
+        raise UserError(
+            f"{table.name} has no column '{column[:60]}' for {role}; it has {listed(table)}"
+            f"{did_you_mean(column, table.columns)}"
+        )
+
+
+def listed(table: Table) -> str:
+    """Return the names of a table's columns, in words."""
+    names = list(table.columns)
+    more = f" and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else ""
+    return ", ".join(f"'{name[:40]}'" for name in names[:MOST_SHOWN]) + more
+
+
+def _one_of(table: Table, role: str, taken: set[str]) -> str:
+    """Return the column that has a usual name of the role; empty where there is none."""
+    usual = set(USUAL[role].split())
+    found = [
+        name
+        for name in table.columns
+        if name not in taken and {bare(name), bare(IN_UNITS.sub("", name))} & usual
+    ]
+    return _the_only(table, role, found)
+
+
+def _measure(table: Table, taken: set[str]) -> dict[str, str]:
+    """Return the measure, by role: a loss, else a score. Raise UserError where there is none."""
+    for role in ("L", "Y"):
+        if column := _shaped(table, role, taken):
+            return {role: column}
+    raise UserError(
+        f"{table.name}: no column is called a loss, an error or an accuracy; name the measure with"
+        f" --columns L=COLUMN; the columns are {listed(table)}"
+    )
+
+
+def _required(table: Table, role: str, taken: set[str]) -> str:
+    """Return the loss or score that a form needs. Raise UserError where there is none."""
+    if column := _shaped(table, role, taken):
+        return column
+    what = "loss" if role == "L" else "score"
+    raise UserError(
+        f"{table.name}: the {what} that the form needs is missing; name it with --columns"
+        f" {role}=COLUMN; the columns are {listed(table)}"
+    )
+
+
+def _shaped(table: Table, role: str, taken: set[str]) -> str:
+    """Return the column whose name has the likeliest shape of a measure's; empty for none."""
+    for shape in LOSSES if role == "L" else SCORES:
+        fits = [n for n in table.columns if n not in taken and re.fullmatch(shape, bare(n))]
+        if column := _the_only(table, role, fits):
+            return column
+    return ""
+
+
+def _first(table: Table, usual: Sequence[str]) -> str:
+    """Return the first column that has one of the names."""
+    return next((name for name in table.columns if bare(name) in usual), "")
+
+
+def _the_only(table: Table, role: str, found: Sequence[str]) -> str:
+    """Return the one column that is found, or nothing. Raise UserError that asks which of several
+    is meant."""
+    for name in found:
+        if name in table.twice:
+            raise UserError(f"{table.name}: several columns are called '{name}'; rename one")
+    if len(found) > 1:
+        names = " or ".join(f"'{name}'" for name in found)
+        raise UserError(
+            f"{table.name}: {role} ({ROLES[role]}) may be {names}; choose with --columns"
+            f" {role}={found[0]}"
+        )
+    return found[0] if found else ""

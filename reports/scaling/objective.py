@@ -1,0 +1,37 @@
+"""What a fit minimises: the loss of a residual, and how the residual is formed."""
+
+from typing import NamedTuple
+
+from harness.errors import UserError
+from reports.fits.huber import DELTA
+
+LOSSES = ("huber", "squared")
+RESIDUALS = ("log", "linear")
+
+
+class Objective(NamedTuple):
+    """loss: Huber's or squares. delta: of Huber's loss, in the unit of the residual. residual: of
+    logarithms, or linear in the unit of the measure."""
+
+    loss: str = "huber"
+    delta: float = DELTA
+    residual: str = "log"
+
+    def check(self) -> "Objective":
+        """Return itself; raise UserError for an unknown word or a δ that is not above 0."""
+        if self.loss not in LOSSES:
+            raise UserError(f"loss: '{self.loss}' is none of {', '.join(LOSSES)}")
+        if self.residual not in RESIDUALS:
+            raise UserError(f"residual: '{self.residual}' is none of {', '.join(RESIDUALS)}")
+        if not self.delta > 0:
+            raise UserError(f"delta: {self.delta:g} is not above 0")
+        return self
+
+    def __str__(self) -> str:
+        residual = "log residuals" if self.residual == "log" else "residuals"
+        if self.loss == "squared":
+            return f"sum of squares of {residual}"
+        return f"sum of Huber's loss, δ = {self.delta:g}, of {residual}"
+
+
+HUBER = Objective()

@@ -1,0 +1,105 @@
+"""Write a table's fit to a file: a page, Markdown, JSON, or the picture alone.
+
+written(fitted, Path("fit.html"))
+"""
+
+import io
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import harness
+from harness.errors import UserError, did_you_mean
+from harness.store.whole_file import write_whole
+from reports.charts.looks import DPI
+from reports.charts.picture import picture
+from reports.charts.svg import svg_file
+from reports.scaling.blocks import Grid, Listing, as_markdown
+from reports.scaling.drawing import draw
+from reports.scaling.figures import as_figures
+from reports.scaling.words import blocks
+from reports.sections.section import fill, read_template
+
+if TYPE_CHECKING:
+    from reports.scaling.table_fit import TableFit
+
+SUFFIXES = (".html", ".md", ".json", ".svg", ".png")
+
+
+def refuse_name(output: Path) -> None:
+    """Raise UserError for a file of another kind than those that can be written."""
+    if output.is_dir():
+        raise UserError(f"-o '{output}' is a folder; name a file")
+    if output.suffix.lower() not in SUFFIXES:
+        raise UserError(
+            f"-o '{output}': must end with {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+            f"{did_you_mean(output.suffix, SUFFIXES)}"
+        )
+
+
+def written(fitted: "TableFit", output: Path) -> str:
+    """Write the file that the name's suffix asks for, in one rename, and return its path. Raise
+    UserError for another suffix, and for a file that cannot be written."""
+    refuse_name(output)
+    make = {".html": _page, ".md": _markdown, ".json": _json, ".svg": _svg, ".png": _png}
+    content = make[output.suffix.lower()](fitted)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(output, content)
+    except OSError as e:
+        raise UserError(f"-o '{output}' cannot be written: {e.strerror}") from None
+    return str(output)
+
+
+def as_json(fitted: "TableFit") -> str:
+    """Return everything that was found, as JSON."""
+    return json.dumps(as_figures(fitted), indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _title(fitted: "TableFit") -> str:
+    return f"{fitted.form} fitted to {fitted.loaded.table}"
+
+
+def _markdown(fitted: "TableFit") -> bytes:
+    return as_markdown(_title(fitted), blocks(fitted)).encode()
+
+
+def _json(fitted: "TableFit") -> bytes:
+    return f"{as_json(fitted)}\n".encode()
+
+
+def _svg(fitted: "TableFit") -> bytes:
+    return svg_file(picture(draw(fitted).drawings[0]))
+
+
+def _png(fitted: "TableFit") -> bytes:
+    image = io.BytesIO()
+    figure = picture(draw(fitted).drawings[0])
+    figure.patch.set_visible(True)
+    # Pictures are placed in pixels, so at another resolution they would not fill their frame.
+    figure.savefig(image, format="png", dpi=DPI)
+    return image.getvalue()
+
+
+def _page(fitted: "TableFit") -> bytes:
+    """Return one HTML file that asks the network for nothing."""
+    parts = [
+        {
+            "paragraph": block if isinstance(block, str) else None,
+            "grid": block if isinstance(block, Grid) else None,
+            "listing": block if isinstance(block, Listing) else None,
+        }
+        for block in blocks(fitted)
+    ]
+    html = fill(
+        "fit.html.j2",
+        title=_title(fitted),
+        version=harness.__version__,
+        written=f"{datetime.now(UTC):%-d %B %Y, %H:%M} UTC",
+        parts=parts,
+        figures={"fit": draw(fitted)},
+        style=read_template("page.css"),
+        chart_style=read_template("chart.css"),
+    )
+    return html.encode()
