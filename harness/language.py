@@ -22,6 +22,9 @@ from harness.task import BaseTask, Config, Field
 if TYPE_CHECKING:  # its import takes seconds, and trials without text need none of it
     from transformers import PreTrainedModel
 
+OF_SAMPLES = ("optimiser", "momentum", "warmup_steps", "init_scale", "check_every")
+"""Fields that a language model's training does not have."""
+
 GROUPS: dict[str, tuple[str, ...]] = {
     "norm": ("norm", "ln_"),
     "position": ("wpe", "embed_positions", "position_embeddings"),
@@ -126,7 +129,9 @@ class LanguageConfig(Config):
         le=1,
         description="learning rate at the end of the cosine, as a share of the peak",
     )
-    weight_decay: float = Field(default=0.1, ge=0, le=10, description="AdamW's, on matrices alone")
+    weight_decay: float = Field(  # pyright: ignore[reportIncompatibleVariableOverride] - frozen: it cannot be set to more
+        default=0.1, ge=0, le=10, description="AdamW's, on matrices alone"
+    )
     beta2: float = Field(default=0.95, ge=0, lt=1, description="AdamW's second β; the first is 0.9")
     clip: float = Field(default=1.0, gt=0, le=1e6, description="largest norm of a step's gradient")
     precision: Literal["float32", "bfloat16"] = Field(
@@ -161,6 +166,14 @@ class LanguageConfig(Config):
             raise ValueError(
                 f"adversary {self.adversary!r} moves real-valued inputs; a model of tokens has"
                 " none: leave it out"
+            )
+        foreign = [name for name in OF_SAMPLES if getattr(self, name) is not None]
+        if foreign:
+            name = foreign[0]
+            raise ValueError(
+                f"'{name}' is {getattr(self, name)!r} and belongs to tasks of samples, such as"
+                " 'text'; a language model is trained by AdamW with 'warmup', 'final_lr' and"
+                " 'weight_decay'"
             )
         if self.micro_batch and self.samples_per_step % self.micro_batch:
             raise ValueError(

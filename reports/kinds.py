@@ -87,6 +87,9 @@ def _kind(row: dict[str, Any]) -> str:
 def _problem(row: dict[str, Any]) -> str:
     """Return the row's family, target and noise level: what is to be fitted."""
     target = "±1 target" if row["outputs"] == 1 else f"{row['outputs']} classes"
+    several = json.loads(row["config_json"]).get("targets")
+    if several:
+        target += f", {several} targets a window"
     return f"{row['family']}, {target}, {_noise(row)}"
 
 

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AttentionInterface, GPT2Config, GPT2LMHeadModel, GPT2Model
 
-from harness.language import CausalLM, transformer_group
+from harness.language import CausalLM
+from tasks.window_model import WindowModel
 
 
 def fused_attention(
@@ -131,33 +132,26 @@ def stream_gpt(
     return CausalLM(GPT2LMHeadModel(config))
 
 
-class WindowGPT(nn.Module):
-    """Map windows of embedded tokens (B, context, d_in) to the (B, vocabulary) logits after the
-    last token.
-
-    A learned projection takes the place of GPT-2's token embedding, so inputs lie in the same space
-    at every width.
-    """
+class WindowGPT(WindowModel):
+    """GPT-2 of windows (B, context, d_in), at its own initial weights."""
 
     def __init__(
-        self, d_in: int, width: int, layers: int, heads: int, context: int, vocabulary: int
+        self,
+        d_in: int,
+        width: int,
+        layers: int,
+        heads: int,
+        context: int,
+        vocabulary: int,
+        targets: int = 1,
     ):
-        super().__init__()
         # A vocabulary of 1 keeps the token table small, which is built and then removed.
         config = gpt2_config(layers, width, heads, context, vocabulary=1)
         config._attn_implementation = "plain_causal"
-        # No bias: the position embeddings already add a learned vector.
-        self.projection = nn.Linear(d_in, width, bias=False)
-        self.body = GPT2Model(config)
-        self.body.wte = None
-        self.head = nn.Linear(width, vocabulary, bias=False)
-        for layer in (self.projection, self.head):
-            nn.init.normal_(layer.weight, std=config.initializer_range)
 
-    def forward(self, x: Tensor) -> Tensor:
-        hidden = self.body(inputs_embeds=self.projection(x)).last_hidden_state
-        return self.head(hidden[:, -1])
+        def body() -> nn.Module:
+            model = GPT2Model(config)
+            model.wte = None
+            return model
 
-    def group_of(self, parameter: str) -> str:
-        """Return the group that a parameter counts in; the projection counts as the embedding."""
-        return transformer_group(parameter)
+        super().__init__(body, d_in, width, vocabulary, config.initializer_range, targets)

@@ -1,15 +1,19 @@
 """Text in the law's own setting: a GPT fits the token after each of n windows, with some of these
 targets redrawn at random.
 
-One window is one sample with one target. Its tokens are embedded by a fixed random table, the same
-for every model, and then projected by a learned layer. With a learned table the input space, its
-dimension and its distances would change with the model's size. So x lies in R^(context·d_in), and
-n·d is the number of tokens in the windows times d_in.
+One window is one sample. Its tokens are embedded by a random table that is no part of the model,
+and then projected by a learned layer. With a learned table the input space, its dimension and its
+distances would change with the model's size. So x lies in R^(context·d_in), and n·d is the number
+of tokens in the windows times d_in.
+
+A sample has one target, or with `targets` one at each of its last positions, every one redrawn with
+the same known probability (docs/instruments.md, "Several targets a window").
 
     unilaw run gpt-law
 """
 
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 import torch
@@ -22,6 +26,7 @@ from harness.noise import resample_labels
 from harness.task import Config, Data, Field, Seeds, Size, Source, Task, Text
 from tasks.corpora import load_corpus
 from tasks.gpt import WindowGPT
+from tasks.llama import WindowLlama
 from tasks.text_sources import check_source, outside
 from tasks.tokenizers import check_tokenizer, vocabulary_size
 
@@ -34,8 +39,8 @@ trial."""
 
 
 class TextConfig(Config):
-    """The fields of a trial on windows. The model is GPT-2 with `layers` blocks of `width`, in
-    float32 and without dropout."""
+    """The fields of a trial on windows. The model is GPT-2 or Llama with `layers` blocks of
+    `width`, in float32 and without dropout."""
 
     n: int = Field(
         default=1024, ge=10, le=100_000_000, description="training windows, all different"
@@ -56,7 +61,7 @@ class TextConfig(Config):
     )
     context: int = Field(default=16, ge=1, le=100_000, description="tokens in a window")
     d_in: int = Field(
-        default=8, ge=1, le=10_000, description="length of a token's fixed random embedding"
+        default=8, ge=1, le=10_000, description="length of a token's random embedding"
     )
     target_resample: float = Field(
         default=0.0,
@@ -64,13 +69,46 @@ class TextConfig(Config):
         le=1,
         description="probability that a target is redrawn from the whole vocabulary",
     )
+    targets: int | None = Field(
+        default=None,
+        ge=1,
+        le=100_000,
+        description=(
+            "training targets of a window: its last so many positions, of which no two windows"
+            " share the tokens before the first; 1 if left out"
+        ),
+    )
+    table: Literal["fixed", "seed"] | None = Field(
+        default=None,
+        description=(
+            "the random embedding of tokens: fixed, the same for every trial; or seed, drawn from"
+            " the trial's seed; fixed if left out"
+        ),
+    )
+    architecture: Literal["gpt2", "llama"] | None = Field(
+        default=None,
+        description=(
+            "gpt2, or llama (rotary positions, RMSNorm, SwiGLU) of the same width and nearly the"
+            " same size; gpt2 if left out"
+        ),
+    )
     layers: int = Field(default=2, ge=1, le=1000, description="transformer blocks")
     width: int = Size(64, ge=2, le=100_000, description="numbers in the residual stream")
     heads: int = Field(default=2, ge=1, le=1000, description="attention heads; must divide width")
     batch_size: int = Field(
         default=64, ge=1, le=1_000_000, description="windows per optimiser step"
     )
-    lr: float = Field(default=1e-3, gt=0, le=10, description="Adam's learning rate")
+    lr: float = Field(default=1e-3, gt=0, le=10, description="the optimiser's learning rate")
+
+    rate_width: int | None = Field(
+        default=None,
+        ge=1,
+        le=100_000,
+        description=(
+            "width at which the learning rate is lr; at others it is lr·rate_width/width, as"
+            " maximal update parametrisation has it for Adam; lr at every width if left out"
+        ),
+    )
 
     _source = field_validator("source")(check_source)
     _tokenizer = field_validator("tokenizer")(check_tokenizer)
@@ -79,6 +117,25 @@ class TextConfig(Config):
     def _fields_go_together(self) -> "TextConfig":
         if self.width % self.heads:
             raise ValueError(f"'heads' is {self.heads} and must divide 'width', {self.width}")
+        if self.architecture == "llama" and self.width // self.heads % 2:
+            raise ValueError(
+                f"'width' is {self.width} and 'heads' {self.heads}; architecture 'llama' rotates"
+                " pairs of numbers, so width / heads must be even"
+            )
+        if self.targets and self.targets > self.context:
+            raise ValueError(
+                f"'targets' is {self.targets} and must be at most 'context', {self.context}"
+            )
+        if self.frontier and self.targets_of_window > 1:
+            raise ValueError(
+                f"'targets' is {self.targets} and frontier '{self.frontier}' searches for one"
+                " target a window; leave one of them out"
+            )
+        for name, default in (("targets", 1), ("table", "fixed"), ("architecture", "gpt2")):
+            # Written either way it is the same trial, the one of before there was the field.
+            if getattr(self, name) == default:
+                object.__setattr__(self, name, None)
+
         if self.stop == "noise" and not self.target_resample:
             raise ValueError(
                 "stop 'noise' needs injected noise: set target_resample above 0, or use stop"
@@ -89,6 +146,17 @@ class TextConfig(Config):
                 f"frontier '{self.frontier}' needs injected noise: set target_resample above 0"
             )
         return self
+
+    @property
+    def rate(self) -> float:
+        """The learning rate at this width (Yang et al. 2022, arXiv 2203.03466, table 3, hidden
+        weights; here it holds for all weights)."""
+        return self.lr if self.rate_width is None else self.lr * self.rate_width / self.width
+
+    @property
+    def targets_of_window(self) -> int:
+        """Return the number of targets of a window."""
+        return self.targets or 1
 
 
 class TextWindows(Task):
@@ -101,7 +169,10 @@ class TextWindows(Task):
         return outside(config.source, config.tokenizer)
 
     def family(self, config: TextConfig) -> str:
-        return "gpt"
+        return config.architecture or "gpt"
+
+    def tokens_distinct(self, config: TextConfig) -> int:
+        return config.n * config.targets_of_window
 
     def input_shape(self, config: TextConfig) -> tuple[int, ...]:
         return (config.context, config.d_in)
@@ -120,37 +191,51 @@ class TextWindows(Task):
         train, held_out = _windows(
             config.source, config.tokenizer, config.megabytes, config.context + 1
         )
-        sampled = _sample_different(train, config.n, seeds.generator("data"), "training")
+        targets = config.targets_of_window
+        before = config.context + 1 - targets
+        draw = seeds.generator("data")
+        sampled = _sample_different(train, config.n, draw, "training", before)
         y, noise = resample_labels(
-            sampled[:, -1],
+            sampled[:, -targets:].flatten(),
             corpus.vocabulary,
             config.target_resample,
             seeds.generator("noise"),
             kind="target_resample",
         )
-        table = token_table(corpus.vocabulary, config.d_in)
+        y = y.unflatten(0, (config.n, targets))
+
+        own = seeds.stream("table") if config.table == "seed" else TABLE_SEED
+        table = token_table(corpus.vocabulary, config.d_in, own)
         text = Text(held_out[:, :-1], table, byte_tokens=config.tokenizer == "bytes")
         return Data(
             table[sampled[:, :-1]],
-            y,
+            y[:, -1],
             table[text.tokens],
             held_out[:, -1],
             noise,
             classes=corpus.vocabulary,
             text=text,
+            y_positions=y if targets > 1 else None,
         )
 
     def model(self, config: TextConfig) -> nn.Module:
         vocabulary = vocabulary_size(config.tokenizer)
-        return WindowGPT(
-            config.d_in, config.width, config.layers, config.heads, config.context, vocabulary
+        architecture = WindowLlama if config.architecture == "llama" else WindowGPT
+        return architecture(
+            config.d_in,
+            config.width,
+            config.layers,
+            config.heads,
+            config.context,
+            vocabulary,
+            config.targets_of_window,
         )
 
 
-def token_table(vocabulary: int, d_in: int) -> Tensor:
-    """Return (vocabulary, d_in) float32: a fixed Gaussian embedding of every token, of mean squared
+def token_table(vocabulary: int, d_in: int, seed: int = TABLE_SEED) -> Tensor:
+    """Return (vocabulary, d_in) float32: a Gaussian embedding of every token, of mean squared
     length 1."""
-    draw = torch.Generator().manual_seed(TABLE_SEED)
+    draw = torch.Generator().manual_seed(seed)
     return torch.randn(vocabulary, d_in, generator=draw) / d_in**0.5
 
 
@@ -184,14 +269,15 @@ def _held_out_windows(source: str, tokenizer: str, megabytes: float | None, leng
     corpus = load_corpus(source, tokenizer, megabytes)
     held_out = windows(corpus.held_out, corpus.separator, length)
     draw = torch.Generator().manual_seed(TABLE_SEED)
-    return _sample_different(held_out, HELD_OUT, draw, "held-out")
+    return _sample_different(held_out, HELD_OUT, draw, "held-out", before=length - 1)
 
 
 def _sample_different(
-    all_windows: np.ndarray, n: int, generator: torch.Generator, kind: str
+    all_windows: np.ndarray, n: int, generator: torch.Generator, kind: str, before: int
 ) -> Tensor:
-    """Return (n, length) int64: windows drawn without replacement, no two with the same input. The
-    windows for a smaller n are the first of those for a larger one.
+    """Return (n, length) int64: windows drawn without replacement, no two with the same `before`
+    first tokens, those before the first target. The windows for a smaller n are the first of those
+    for a larger one.
 
     One input with two targets can never be fitted, however large the model. Raise UserError where
     there are fewer than n different windows; `kind` is their name in the message.
@@ -200,7 +286,7 @@ def _sample_different(
     inputs: set[bytes] = set()
     rows: list[int] = []
     for row in order:
-        window_input = all_windows[row, :-1].tobytes()
+        window_input = all_windows[row, :before].tobytes()
         if window_input in inputs:
             continue
         inputs.add(window_input)
@@ -208,7 +294,7 @@ def _sample_different(
         if len(rows) == n:
             return torch.from_numpy(all_windows[np.array(rows)].astype(np.int64))
 
-    raise UserError(_too_few(f"different {kind}", n, len(rows), all_windows.shape[1] - 1))
+    raise UserError(_too_few(f"different {kind}", n, len(rows), before))
 
 
 def _too_few(kind: str, needed: int, found: int, context: int) -> str:

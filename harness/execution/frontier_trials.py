@@ -27,7 +27,18 @@ def searched(members: Sequence[Prepared]) -> list[Fit]:
         member.model.load_state_dict(frontier.best.model.state_dict())
         (at_end,) = evaluate(Alone(member.model), [member.data])
         steps = frontier.epochs * member.config.steps_per_epoch
-        fits.append(Fit(at_end.loss, at_end.error, frontier.epochs, steps, "epoch_cap", frontier))
+        samples = frontier.epochs * member.config.n
+        fits.append(
+            Fit(
+                at_end.loss,
+                at_end.error,
+                frontier.epochs,
+                steps,
+                samples,
+                "epoch_cap",
+                frontier,
+            )
+        )
     return fits
 
 

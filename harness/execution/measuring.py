@@ -18,6 +18,7 @@ from harness.execution.trial_result import TrialResult
 from harness.measures import Measured, measure
 from harness.measures.counts import count_saved_bytes
 from harness.process_state import own_process_state
+from harness.training.program import for_training
 from harness.training.stack import Program, stack
 
 PROGRAM_BYTES = {"cpu": 2_000, "cuda": 2_000_000}
@@ -53,6 +54,12 @@ def measure_together(members: Sequence[Prepared], points: Points) -> list[TimedM
 def stacked(members: Sequence[Prepared]) -> Program:
     """Return the models as one program. Raises CannotStack."""
     return stack([member.model for member in members], members[0].data.x_train[:4])
+
+
+def training_program(members: Sequence[Prepared]) -> Program:
+    """Return the models, in the form that is trained, as one program. Raises CannotStack."""
+    modules = [for_training(member.model) for member in members]
+    return stack(modules, members[0].data.x_train[:4])
 
 
 def _programs(members: Sequence[Prepared]) -> Iterator[list[int]]:

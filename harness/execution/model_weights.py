@@ -13,12 +13,26 @@ from harness.task import BaseTask, Config, Seeds
 
 @own_process_state()
 def initialised(task: BaseTask, config: Config, seeds: Seeds) -> torch.nn.Module:
-    """Return the task's model with the weights that the trial's `init` stream draws. The process's
-    own generator is left as it was."""
+    """Return the task's model with the weights that the trial's `init` stream draws, times
+    `init_scale`. The process's own generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed, which also notes a traceback for CUDA at each call.
         torch.default_generator.manual_seed(seeds.stream("init"))
-        return task.model(config)
+        model = task.model(config)
+    if config.init_scale:
+        _scale(model, config.init_scale)
+    return model
+
+
+@torch.no_grad()
+def _scale(model: torch.nn.Module, factor: float) -> None:
+    """Multiply all trainable weights and biases but those of norms, which undo a scale."""
+    for module in model.modules():
+        if "Norm" in type(module).__name__:
+            continue
+        for p in module.parameters(recurse=False):
+            if p.requires_grad:
+                p.mul_(factor)
 
 
 def weights_file(model: torch.nn.Module, limit: int) -> bytes | None:

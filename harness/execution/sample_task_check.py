@@ -30,6 +30,8 @@ from harness.sweeps.registry import TaskRef
 from harness.task import Data, Seeds, check
 from harness.training.adversary import adversary_of
 from harness.training.alone import Alone
+from harness.training.program import for_training
+from harness.training.recipe import recipe_of
 from harness.training.running_stack import RunningStack, StackGroup
 
 FEW = 8
@@ -187,13 +189,18 @@ def _step(tried: Tried) -> str:
     assert tried.data is not None and tried.model is not None and tried.config is not None
     config = tried.config
     samples = config.samples_per_step
+    whole = tried.data
+    several = whole.y_positions
     data = dataclasses.replace(
-        tried.data, x_train=tried.data.x_train[:samples], y_train=tried.data.y_train[:samples]
+        whole,
+        x_train=whole.x_train[:samples],
+        y_train=whole.y_train[:samples],
+        y_positions=None if several is None else several[:samples],
     )
     adversary = adversary_of(config)
     starts = tried.seeds.generator("adversary") if adversary else None
-    group = StackGroup(data, tried.seeds.generator("order"), config.lr, starts)
-    stack = RunningStack(Alone(copy.deepcopy(tried.model)), [group], 1)
+    group = StackGroup(data, tried.seeds.generator("order"), config.rate, starts, recipe_of(config))
+    stack = RunningStack(Alone(for_training(copy.deepcopy(tried.model))), [group], 1)
 
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(SEED)
@@ -203,7 +210,7 @@ def _step(tried: Tried) -> str:
         (second,) = stack.epoch(samples, data.classes, adversary)
         seconds = time.perf_counter() - clock
     if not math.isfinite(second.loss):
-        raise Wrong(f"the loss is {second.loss} after one step at learning rate {config.lr:g}")
+        raise Wrong(f"the loss is {second.loss} after one step at learning rate {config.rate:g}")
 
     steps = config.max_epochs * config.steps_per_epoch
     return (

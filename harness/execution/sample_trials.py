@@ -17,7 +17,7 @@ from harness.execution.failures import (
     text,
 )
 from harness.execution.frontier_trials import searched, verified
-from harness.execution.measuring import measure_together, stacked
+from harness.execution.measuring import measure_together, training_program
 from harness.execution.model_weights import kept_weights, weights_file
 from harness.execution.prepared import Prepared, prepare, prepare_each
 from harness.execution.row_columns import (
@@ -38,6 +38,7 @@ from harness.training.adversary import adversary_of, count_pass_flops
 from harness.training.checkpoint import TrialCheckpoint
 from harness.training.frontier_plan import search_of
 from harness.training.loop import Fit, StackGroup, train
+from harness.training.recipe import recipe_of
 from harness.training.stack import CannotStack, Program
 
 LONGEST_NOTE = 500
@@ -144,7 +145,7 @@ class SampleTrials:
     def _train_or_fail(self, members: list[Prepared]) -> Sequence[_Trained | TrialResult]:
         """Train trials as one program; when that fails, each by itself."""
         try:
-            return self._train_together(stacked(members), members, note=None)
+            return self._train_together(training_program(members), members, note=None)
         except PASSED_ON:
             raise
         except BaseException as e:
@@ -161,7 +162,7 @@ class SampleTrials:
     def _train_alone(self, trial: Trial, note: str) -> _Trained | TrialResult:
         """Train a trial alone, from the beginning, after its stack failed."""
         members = [prepare(trial, self.device)]
-        (result,) = self._train_together(stacked(members), members, note)
+        (result,) = self._train_together(training_program(members), members, note)
         return result
 
     @own_process_state()
@@ -198,8 +199,9 @@ class SampleTrials:
             StackGroup(
                 member.data,
                 member.seeds.generator("order"),
-                member.config.lr,
+                member.config.rate,
                 member.seeds.generator("adversary") if member.config.adversary else None,
+                recipe_of(member.config),
             )
             for member in members
         ]
@@ -244,15 +246,26 @@ def _bytes_held(waiting: Iterable[_Trained | TrialResult]) -> int:
 
 
 def _group_key(prepared: Prepared) -> tuple[Any, ...]:
-    """Models with equal keys see the same samples in the same order at the same learning rate,
-    against the same adversary, or in the same search."""
+    """Models with equal keys see the same samples in the same order by the same recipe, against the
+    same adversary, or in the same search."""
     return (
         id(prepared.data),
         prepared.trial.seed,
-        prepared.config.lr,
+        prepared.config.rate,
         prepared.config.samples_per_step,
-        adversary_of(prepared.config),
-        search_of(prepared.config),
+        recipe_of(prepared.config),
+        *_shared_by_stack(prepared),
+    )
+
+
+def _shared_by_stack(prepared: Prepared) -> tuple[Any, ...]:
+    """Return what all groups of a stack must agree in."""
+    config = prepared.config
+    return (
+        recipe_of(config).rule,
+        config.check_every,
+        adversary_of(config),
+        search_of(config),
     )
 
 
@@ -270,8 +283,9 @@ def _stacks(prepared: dict[int, Prepared]) -> list[list[int]]:
     for positions in groups.values():
         first = prepared[positions[0]]
         data = first.data
-        training = _group_key(first)[-3:]
-        kinds.add((len(positions), data.x_train.shape, data.classes, data.box, training))
+        training = (first.config.samples_per_step, *_shared_by_stack(first))
+        targets = data.trained_on.shape
+        kinds.add((len(positions), data.x_train.shape, targets, data.classes, data.box, training))
 
     if len(kinds) == 1:
         return [[i for positions in groups.values() for i in positions]]
@@ -303,7 +317,7 @@ def _columns(prepared: Prepared, fit: Fit, measured: Columns) -> Columns:
         **size,
         **noise_columns(noise, config.n, on_sphere),
         **radius_law,
-        "tokens_seen": config.n * fit.epochs,
+        "tokens_seen": fit.samples * data.trained_on[0].numel(),
         "stop_rule": config.stop,
         "stop_reason": fit.stop_reason,
         "below_noise": noise.epsilon > 0 and reached <= noise.level - noise.epsilon,
@@ -312,8 +326,8 @@ def _columns(prepared: Prepared, fit: Fit, measured: Columns) -> Columns:
         "steps": fit.steps,
         "train_loss": fit.loss,
         "train_error": fit.error,
-        "flops": float(_flops_per_sample(prepared) * config.n * fit.epochs),
-        "flops_6nd": 6.0 * size["p"] * config.n * fit.epochs,
+        "flops": float(_flops_per_sample(prepared) * fit.samples),
+        "flops_6nd": 6.0 * size["p"] * fit.samples * data.trained_on[0].numel(),
         "data_hash": prepared.data_hash,
         "data_note": prepared.data_note,
     }

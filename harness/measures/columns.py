@@ -197,4 +197,5 @@ def on_device(data: Data, device: torch.device) -> Data:
         x_test=data.x_test.to(device),
         y_test=data.y_test.to(device),
         text=text,
+        y_positions=None if data.y_positions is None else data.y_positions.to(device),
     )

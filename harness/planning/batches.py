@@ -20,8 +20,10 @@ from harness.planning.times import Planned, StackMember, TrialTimes
 from harness.sweeps.gpu_shares import SMALLEST
 from harness.sweeps.trial import Batch, Trial, canonical_json
 from harness.sweeps.users_code import UsersCodeRaised, users_code
+from harness.task.recipe import RECIPE
 from harness.training.adversary import adversary_of
 from harness.training.frontier_plan import search_of
+from harness.training.recipe import recipe_of
 
 BATCHES = 32
 """A sweep is cut into at least about this many batches, so that workers end together and little
@@ -37,7 +39,7 @@ does."""
 TIME_LIMIT_SHARE = 1 / 4
 """The part of one trial's time limit that a batch of several is planned to take."""
 
-DATA_FREE = ("lr", "stop", "max_epochs")
+DATA_FREE = ("lr", "rate_width", "stop", "max_epochs", "check_every", *RECIPE)
 """Fields of every configuration that say how to train, not on what."""
 
 
@@ -93,7 +95,7 @@ def _stack_member(trial: Trial) -> StackMember:
     return StackMember(
         resolved,
         epochs=expected_epochs(config, resolved.shape),
-        group=f"{trial.seed} {config.lr} {canonical_json(data)}",
+        group=f"{trial.seed} {config.rate} {recipe_of(config)} {canonical_json(data)}",
     )
 
 
@@ -108,6 +110,8 @@ def _family_key(member: StackMember) -> Hashable:
         member.shape.outputs,
         member.config.n,
         member.config.samples_per_step,
+        recipe_of(member.config).rule,
+        member.config.check_every,
         adversary_of(member.config),
         search_of(member.config),
     )

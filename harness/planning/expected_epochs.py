@@ -6,7 +6,7 @@ it, follow a·n^b·(p/(n·K))^c within a factor of 1.6 (one standard deviation),
 the sphere and on MNIST alike. GPTs below the noise of a vocabulary follow the same form with
 exponents of their own, within 1.4 over the 50 trials of gpt-law's first run. Models too small for
 their data never meet the rule and run to their cap. Adversarially trained models are assumed to run
-to their cap too: there are no figures for them.
+to their cap too: there are no figures for them. All optimisers are planned as Adam.
 """
 
 from typing import NamedTuple

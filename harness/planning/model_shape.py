@@ -15,6 +15,7 @@ from harness.process_state import own_process_state
 from harness.sweeps.registry import TaskRef, load
 from harness.task import BaseTask, Config
 from harness.training.adversary import count_pass_flops
+from harness.training.program import for_training
 
 LayerKind = Literal["linear", "convolution", "attention"]
 
@@ -73,7 +74,7 @@ def _count(task: BaseTask, config: Config) -> Shape:
         model = task.model(config)
         input_shape = tuple(task.input_shape(config))
 
-    costs = count_pass(model, input_shape, task.input_dtype)
+    costs = count_pass(for_training(model), input_shape, task.input_dtype)
     is_moved = bool(config.adversary or config.frontier)
     moved_flops = count_pass_flops(model, input_shape) if is_moved else 0
     parameters = count_parameters(model)

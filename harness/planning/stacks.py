@@ -7,6 +7,7 @@ from typing import NamedTuple
 from harness.planning.memory import stack_bytes
 from harness.planning.times import Planned, StackMember, StackTotals, TrialTimes
 from harness.sweeps.trial import Batch, canonical_json
+from harness.training.recipe import recipe_of
 
 STACK_BYTES = 1_500_000_000
 """Bytes that a stack may take beyond its process. A larger one would not run faster."""
@@ -42,8 +43,8 @@ def _rectangles(family: list[StackMember]) -> Iterator[list[list[StackMember]]]:
         of_same_sizes[tuple(m.shape.sizes for m in group)].append(group)
 
     for rectangle in of_same_sizes.values():
-        # neighbours of one learning rate share an optimiser call
-        rectangle.sort(key=lambda group: group[0].config.lr)
+        # neighbours of one recipe share an optimiser call
+        rectangle.sort(key=lambda group: (group[0].config.rate, recipe_of(group[0].config)))
         yield rectangle
 
 

@@ -7,6 +7,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic import Field as Field
 
+from harness.task.recipe import Optimiser, complete_recipe
+
 StopRule = Literal["noise", "interpolate", "epochs"]
 Adversary = Literal["fgsm", "pgd"]
 AdversaryNorm = Literal["linf", "l2"]
@@ -59,10 +61,50 @@ class Config(BaseModel):
     max_epochs: int = Field(
         default=500, ge=1, le=1_000_000, description="cap on passes over the training set"
     )
+    check_every: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description=(
+            "optimiser steps between two looks at the stop rule, beside that at the end of every"
+            " epoch; none if left out"
+        ),
+    )
     batch_size: int = Field(
         default=64, ge=1, le=1_000_000, description="samples per optimiser step"
     )
-    lr: float = Field(default=3e-3, gt=0, le=10, description="Adam's learning rate")
+    lr: float = Field(default=3e-3, gt=0, le=10, description="the optimiser's learning rate")
+    optimiser: Optimiser | None = Field(
+        default=None,
+        description=(
+            "adam, adamw (weight decay apart from the gradient) or sgd (with momentum); adam if"
+            " left out"
+        ),
+    )
+    momentum: float | None = Field(
+        default=None, ge=0, lt=1, description="sgd: share of the last step; 0.9 if left out"
+    )
+    weight_decay: float | None = Field(
+        default=None,
+        ge=0,
+        le=10,
+        description=(
+            "of matrices alone: adam and sgd add it times the weights to the gradient, adamw"
+            " shrinks the weights by lr times it; 0 if left out"
+        ),
+    )
+    warmup_steps: int | None = Field(
+        default=None,
+        ge=0,
+        le=1_000_000_000,
+        description="first optimiser steps, in which the learning rate rises from 0; 0 if left out",
+    )
+    init_scale: float | None = Field(
+        default=None,
+        gt=0,
+        le=1e6,
+        description="factor on all initial weights but those of norms; 1 if left out",
+    )
     adversary: Adversary | None = Field(
         default=None,
         description=(
@@ -107,6 +149,18 @@ class Config(BaseModel):
         le=2**31 - 1,
         description="frontier: seed of initial weights and search; the trial's seed if left out",
     )
+
+    @model_validator(mode="after")
+    def _recipe_is_whole(self) -> "Config":
+        """Refuse fields of a recipe that do not go together, and fill in the ones left out."""
+        if self.check_every and (self.frontier or self.stop == "epochs"):
+            raise ValueError(
+                f"'check_every' is {self.check_every} and there is no stop rule to look at before"
+                " max_epochs; leave it out, or set stop to 'noise' or 'interpolate'"
+            )
+        for name, value in complete_recipe(self).items():
+            object.__setattr__(self, name, value)
+        return self
 
     @model_validator(mode="after")
     def _frontier_is_whole(self) -> "Config":
@@ -184,6 +238,11 @@ class Config(BaseModel):
             if isinstance(extra, dict) and extra.get(mark):
                 names.add(name)
         return frozenset(names)
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of this size of model: `lr`, unless a task lets it fall with size."""
+        return self.lr
 
     @property
     def samples_per_step(self) -> int:

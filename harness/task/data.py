@@ -47,6 +47,15 @@ class Data:
     inside."""
     text: Text | None = None
     """Set where inputs are embedded tokens: the measures then also change inputs token by token."""
+    y_positions: Tensor | None = None
+    """(n, T) int64, where a sample has T training targets, of which y_train is the last. The model
+    then has `for_training()`, a module that maps (B, *input_shape) to (B, T, K). Instruments use
+    the model itself, and so its last target alone."""
+
+    @property
+    def trained_on(self) -> Tensor:
+        """Return the targets of training: (n,), or (n, T) where a sample has several."""
+        return self.y_train if self.y_positions is None else self.y_positions
 
     def unit(self) -> float:
         """Return the mean of ‖x − mean x‖ over training and held-out inputs: the unit of every
@@ -58,9 +67,12 @@ class Data:
         return float((x - x.mean(0)).norm(dim=1).mean())
 
     def content_hash(self) -> str:
-        """Return the SHA-256 over the four tensors' bytes."""
+        """Return the SHA-256 over the tensors' bytes."""
         digest = hashlib.sha256()
-        for tensor in (self.x_train, self.y_train, self.x_test, self.y_test):
+        tensors = [self.x_train, self.y_train, self.x_test, self.y_test]
+        if self.y_positions is not None:
+            tensors.append(self.y_positions)
+        for tensor in tensors:
             digest.update(tensor.contiguous().numpy().tobytes())
         return digest.hexdigest()
 
@@ -82,7 +94,7 @@ def check(data: Data, input_shape: tuple[int, ...], n: int) -> None:
     _check_declared(data)
     _check_shapes(data, input_shape, n)
     _check_inputs(data)
-    for y in (data.y_train, data.y_test):
+    for y in (data.trained_on, data.y_train, data.y_test):
         _check_labels(y, data)
 
     if data.manifold == "unit-sphere":
@@ -128,6 +140,15 @@ def _check_shapes(data: Data, input_shape: tuple[int, ...], n: int) -> None:
         raise ValueError(
             f"data() gave labels of shape {y_train} and {y_test}; they must be {(n,)} and"
             f" {(held_out,)}, at least one held out"
+        )
+
+    several = data.y_positions
+    if several is None:
+        return
+    if several.dim() != 2 or not torch.equal(several[:, -1], data.y_train) or not data.classes:
+        raise ValueError(
+            f"data() gave y_positions {tuple(several.shape)}; it must be ({n}, T) classes, of which"
+            " y_train is the last column"
         )
 
 

@@ -21,6 +21,7 @@ Stream = Literal[
     "off_data",
     "corruption",
     "tokens",
+    "table",
 ]
 
 

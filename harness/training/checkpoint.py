@@ -56,6 +56,7 @@ class CheckpointFile:
             "identity_version": str(IDENTITY_VERSION),
             "torch": torch.__version__,
         }
+        self.optimiser = trial.config.get("optimiser")
         self.written_at = time.monotonic()
         self.write_s = 0.0
 
@@ -125,7 +126,10 @@ class CheckpointFile:
             by_part[part][name] = tensor.to(device if part in PARTS else "cpu")
 
         names = by_part["parameters"].keys()
-        if by_part["first_moments"].keys() != names or by_part["second_moments"].keys() != names:
+        with_second = set() if self.optimiser == "sgd" else names
+        if by_part["first_moments"].keys() != names:
+            return None
+        if by_part["second_moments"].keys() != with_second:
             return None
         return by_part, metadata
 

@@ -137,7 +137,7 @@ class _Search:
         device = data[0].x_train.device
         self.models = list(models)
         self.config = configs[0]
-        self.rates = [config.lr for config in configs]
+        self.rates = [config.rate for config in configs]
         self.units = torch.tensor([d.unit() for d in data], device=device)
         # Not a trial's own: a search must find the same alone as in a stack, which has one order.
         self.order = torch.Generator().manual_seed(0)

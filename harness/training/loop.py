@@ -1,4 +1,4 @@
-"""Train one model, or a stack of models, with Adam until each one's stop rule is met.
+"""Train one model, or a stack of models, until each one's stop rule is met.
 
     group = StackGroup(data, order=Seeds(0).generator("order"), lr=1e-3)
     (fit,) = train(Alone(model), [group], [config])
@@ -10,7 +10,7 @@ Stop rules and the figures of a Fit still use the clean inputs.
 import math
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from harness.errors import TrialFailure
@@ -30,7 +30,10 @@ class Fit(NamedTuple):
     loss: float
     error: float
     epochs: int
+    """Passes over the training set, the last of them perhaps in part."""
     steps: int
+    samples: int
+    """Samples seen, repeats counted."""
     stop_reason: str
     frontier: Frontier | None = None
     """The result of the search for the most robust fit; None after plain training."""
@@ -46,9 +49,10 @@ def train(
     """Train every model of the program, in place, and return where each ended.
 
     The models lie group after group, equally many in each. configs: one per model. The groups'
-    sample counts, batch sizes, kinds of target, boxes and adversaries must agree. A model that has
-    met its rule leaves the stack, and its module keeps the weights of that moment. A model whose
-    loss is not finite leaves the stack with TrialFailure("nan") in place of a Fit.
+    sample counts, batch sizes, kinds of target, boxes, adversaries, optimisers and intervals
+    between looks at the stop rule must agree. A model that has met its rule leaves the stack, and
+    its module keeps the weights of that moment. A model whose loss is not finite leaves the stack
+    with TrialFailure("nan") in place of a Fit.
 
     keep: called with the state after every epoch. start: a state that `keep` received, from which
     training resumes.
@@ -69,32 +73,68 @@ def train(
     first_epoch = start.epoch + 1 if start else 1
     last_epoch = max(config.max_epochs for config in configs)
     for epoch in range(first_epoch, last_epoch + 1):
-        running = dict(zip(stack.models, stack.epoch(batch_size, classes, adversary), strict=True))
+        stretches = stack.stretches(batch_size, classes, adversary, configs[0].check_every)
+        for figures in stretches:
+            running = dict(zip(stack.models, figures, strict=True))
+            ends |= _ended(running, stack, configs, epoch, ends)
+            stack.write_back(set(ends))
+            if len(ends) == len(configs):
+                return [ends[model] for model in range(len(configs))]
 
-        due = []
-        for model, figures in running.items():
-            if model in ends:
-                continue
-            if not math.isfinite(figures.loss):
-                ends[model] = _diverged(figures.loss, f"after epoch {epoch}")
-            elif _is_due(model, epoch, figures, stack, configs[model]):
-                due.append(model)
-
-        for model, figures in zip(due, stack.evaluate(due), strict=True):
-            stack.lags[model] = _lag(figures, running[model])
-            reason = stop_reason(figures, stack.group_of(model).data, configs[model])
-            if not math.isfinite(figures.loss):
-                ends[model] = _diverged(figures.loss, "at the final weights")
-            elif reason or epoch == configs[model].max_epochs:
-                steps = epoch * steps_per_epoch
-                ends[model] = Fit(figures.loss, figures.error, epoch, steps, reason or "epoch_cap")
-
-        stack.write_back(set(ends))
-        if len(ends) == len(configs):
-            break
         stack.drop(set(ends))
         keep(stack.checkpoint(epoch))
-    return [ends[model] for model in range(len(configs))]
+    raise AssertionError("a model has passed its last epoch and has not ended")
+
+
+def _ended(
+    running: dict[int, Evaluation],
+    stack: RunningStack,
+    configs: Sequence[Config],
+    epoch: int,
+    before: Collection[int],
+) -> dict[int, Fit | TrialFailure]:
+    """Return the ends of the models that end here, in this epoch; `before`: those that have
+    ended already."""
+    epoch_is_whole = stack.steps_done == epoch * configs[0].steps_per_epoch
+    ends: dict[int, Fit | TrialFailure] = {}
+    due = []
+    capped = set()
+    for model, figures in running.items():
+        if model in before:
+            continue
+        if not math.isfinite(figures.loss):
+            ends[model] = _diverged(figures.loss, f"after epoch {epoch}")
+            continue
+        if epoch_is_whole and epoch == configs[model].max_epochs:
+            capped.add(model)
+        lag = stack.lags.get(model)
+        data = stack.group_of(model).data
+        samples = stack.samples_behind
+        if model in capped or may_be_met(figures, samples, lag, data, configs[model]):
+            due.append(model)
+
+    for model, figures in zip(due, stack.evaluate(due), strict=True):
+        config = configs[model]
+        stack.lags[model] = _lag(figures, running[model])
+        reason = stop_reason(figures, stack.group_of(model).data, config)
+        if not math.isfinite(figures.loss):
+            ends[model] = _diverged(figures.loss, "at the final weights")
+        elif reason or model in capped:
+            ends[model] = Fit(
+                figures.loss,
+                figures.error,
+                epoch,
+                stack.steps_done,
+                _samples_seen(stack.steps_done, config),
+                reason or "epoch_cap",
+            )
+    return ends
+
+
+def _samples_seen(steps: int, config: Config) -> int:
+    """Return the samples of that many steps. The last step of an epoch may have fewer."""
+    epochs, further = divmod(steps, config.steps_per_epoch)
+    return epochs * config.n + further * config.samples_per_step
 
 
 def time_epoch(program: Program, group: StackGroup, batch_size: int) -> float:
@@ -125,15 +165,6 @@ def _check_arguments(groups: Sequence[StackGroup], configs: Sequence[Config]) ->
             "adversary 'pgd' begins at random: every group needs `starts`, the generator of the"
             " stream 'adversary'"
         )
-
-
-def _is_due(
-    model: int, epoch: int, running: Evaluation, stack: RunningStack, config: Config
-) -> bool:
-    """Return whether a model's whole training set must be evaluated after this epoch."""
-    if epoch == config.max_epochs:
-        return True
-    return may_be_met(running, stack.lags.get(model), stack.group_of(model).data, config)
 
 
 def _lag(exact: Evaluation, running: Evaluation) -> Evaluation:

@@ -69,6 +69,13 @@ class Program(Protocol):
         ...
 
 
+def for_training(model: nn.Module) -> nn.Module:
+    """Return the module that is trained: `model.for_training()` where a sample has several targets,
+    with the same weights; otherwise the model itself."""
+    several = getattr(model, "for_training", None)
+    return several() if several else model
+
+
 def flat(program: Model, models: int) -> Model:
     """Return the program as a function of (M·B, …) instead of (M, B, …)."""
 

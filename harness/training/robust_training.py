@@ -13,9 +13,9 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from harness.training.adam import StackedAdam
 from harness.training.balls import L2Ball
 from harness.training.margins import LOSSES, margins
+from harness.training.optimiser import StackedOptimiser, Stride
 from harness.training.program import Program
 from harness.training.robust_error import Points
 
@@ -64,7 +64,7 @@ def optimise(
     cosine."""
     groups, n = points.y.shape
     each = len(next(iter(program.parameters.values()))) // groups
-    adam = StackedAdam(program.parameters)
+    adam = StackedOptimiser(program.parameters)
     parameters = list(program.parameters.values())
 
     steps = epochs * -(-n // batch_size)
@@ -78,7 +78,7 @@ def optimise(
         losses = objective.losses(program, Step(x, y, rows, epoch, progress))
         gradients = torch.autograd.grad(losses.sum(), parameters, materialize_grads=True)
         fall = LEAST_RATE + (1 - LEAST_RATE) * (1 + math.cos(math.pi * progress)) / 2
-        adam.step(program.parameters, gradients, [rate * fall for rate in rates])
+        adam.step(program.parameters, gradients, [Stride(rate * fall) for rate in rates])
     program.train(False)
 
 

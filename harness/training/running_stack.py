@@ -14,21 +14,28 @@ import torch
 from torch import Tensor
 
 from harness.task import Data
-from harness.training.adam import StackedAdam
 from harness.training.adversary import Adversary, perturb
-from harness.training.evaluation import Evaluation, evaluate, sample_losses, wrong
+from harness.training.alone import Alone
+from harness.training.evaluation import Evaluation, evaluate, sample_losses, wrong_share
+from harness.training.optimiser import StackedOptimiser, Stride
 from harness.training.program import Program
+from harness.training.recipe import Recipe
 
 
 class StackGroup(NamedTuple):
-    """What the models of one group of a stack share: the samples, their order and the learning
-    rate."""
+    """What the models of one group of a stack share: the samples, their order, the learning rate
+    and the rest of the recipe, whose `rule` is the same for all groups."""
 
     data: Data
     order: torch.Generator
     lr: float
     starts: torch.Generator | None = None
     """The generator of an adversary's random starts."""
+    recipe: Recipe = Recipe()
+
+    def stride(self, steps_done: int) -> Stride:
+        """Return how far the next step goes."""
+        return Stride(self.recipe.rate(self.lr, steps_done), self.recipe.weight_decay)
 
 
 class Checkpoint(NamedTuple):
@@ -55,7 +62,12 @@ class RunningStack:
 
     def __init__(self, program: Program, groups: Sequence[StackGroup], models: int):
         self.program = program
-        self.adam = StackedAdam(program.parameters)
+        self.optimiser = StackedOptimiser(
+            program.parameters, groups[0].recipe.rule, _matrices(program)
+        )
+        self.steps_done = 0
+        self.samples_behind = 0
+        """Samples behind the latest running figures."""
         self.groups = list(groups)
         """The groups that still have a slot."""
         self.models = list(range(models))
@@ -77,32 +89,55 @@ class RunningStack:
     def epoch(
         self, batch_size: int, classes: int | None, adversary: Adversary | None = None
     ) -> list[Evaluation]:
-        """Train one epoch, and return each slot's running figures: means over the inputs that it
-        was trained on, each batch at the weights before its step."""
+        """Train one epoch, and return each slot's running figures."""
+        (figures,) = self.stretches(batch_size, classes, adversary)
+        return figures
+
+    def stretches(
+        self,
+        batch_size: int,
+        classes: int | None,
+        adversary: Adversary | None = None,
+        steps: int | None = None,
+    ) -> Iterator[list[Evaluation]]:
+        """Train one epoch. After every `steps` optimiser steps, and at its end, yield each slot's
+        running figures: means over the inputs of this stretch, each batch at the weights before its
+        step."""
         models = len(self.models)
-        n = len(self.groups[0].data.x_train)
-        rates = [group.lr for group in self.groups]
         parameters = list(self.program.parameters.values())
+        nothing = torch.zeros(models, device=self.groups[0].data.x_train.device)
 
         self.program.train(True)
-        losses = errors = torch.zeros(models, device=self.groups[0].data.x_train.device)
-        for x, y in self._batches(batch_size):
-            target = y.repeat_interleave(self.per_group, 0).flatten()
+        losses = errors = nothing
+        seen = 0
+        for x, y, is_last in self._batches(batch_size):
+            target = y.repeat_interleave(self.per_group, 0).flatten(0, 1)
             if adversary:
                 x = self._perturbed(x, target, classes, adversary)
 
             output = self.program(x).flatten(0, 1)
             loss = sample_losses(output, target, classes).unflatten(0, (models, -1)).mean(1)
             gradients = torch.autograd.grad(loss.sum(), parameters, materialize_grads=True)
-            self.adam.step(self.program.parameters, gradients, rates)
+            strides = [group.stride(self.steps_done) for group in self.groups]
+            self.optimiser.step(self.program.parameters, gradients, strides)
+            self.steps_done += 1
 
+            seen += y.shape[1]
             losses = losses + loss.detach() * y.shape[1]
             if classes is not None:  # the stop rules of ±1 targets look at the loss alone
-                is_wrong = wrong(output.detach(), target, classes).unflatten(0, (models, -1))
-                errors = errors + is_wrong.sum(1)
+                is_wrong = wrong_share(output.detach(), target, classes)
+                errors = errors + is_wrong.unflatten(0, (models, -1)).sum(1)
 
-        sums = zip(losses.tolist(), errors.tolist(), strict=True)
-        return [Evaluation(loss_sum / n, wrong_count / n) for loss_sum, wrong_count in sums]
+            if is_last or (steps and self.steps_done % steps == 0):
+                self.samples_behind = seen
+                sums = zip(losses.tolist(), errors.tolist(), strict=True)
+                yield [
+                    Evaluation(loss_sum / seen, wrong_sum / seen) for loss_sum, wrong_sum in sums
+                ]
+                # whoever looks at the figures may have evaluated the models meanwhile
+                self.program.train(True)
+                losses = errors = nothing
+                seen = 0
 
     def evaluate(self, models: Sequence[int]) -> list[Evaluation]:
         """Return some models' exact figures over their own training sets, at the weights they have
@@ -156,7 +191,8 @@ class RunningStack:
             return
 
         self.program = self.program.take(kept_slots)
-        self.adam.take(torch.tensor(kept_slots, device=self.adam.steps[0].device))
+        device = self.groups[0].data.x_train.device
+        self.optimiser.take(torch.tensor(kept_slots, device=device))
         self.groups = kept_groups
         self.models = [self.models[slot] for slot in kept_slots]
 
@@ -166,8 +202,8 @@ class RunningStack:
             epoch=epoch,
             parameters=self.program.parameters,
             buffers=self.program.buffers,
-            first_moments=self.adam.first,
-            second_moments=self.adam.second,
+            first_moments=self.optimiser.first,
+            second_moments=self.optimiser.second,
             orders=[group.order.get_state() for group in self.groups],
             dropout=torch.get_rng_state(),
             lags=dict(self.lags),
@@ -180,12 +216,13 @@ class RunningStack:
         for tensors, saved in (
             (self.program.parameters, checkpoint.parameters),
             (self.program.buffers, checkpoint.buffers),
-            (self.adam.first, checkpoint.first_moments),
-            (self.adam.second, checkpoint.second_moments),
+            (self.optimiser.first, checkpoint.first_moments),
+            (self.optimiser.second, checkpoint.second_moments),
         ):
             for name, tensor in tensors.items():
                 tensor.copy_(saved[name])
-        self.adam.set_steps(checkpoint.epoch * steps_per_epoch)
+        self.steps_done = checkpoint.epoch * steps_per_epoch
+        self.optimiser.set_steps(self.steps_done)
 
         for group, state in zip(self.groups, checkpoint.orders, strict=True):
             group.order.set_state(state)
@@ -195,8 +232,9 @@ class RunningStack:
         torch.set_rng_state(checkpoint.dropout)
         self.lags = dict(checkpoint.lags)
 
-    def _batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield (G, B, *input_shape) and (G, B): each group's samples in this epoch's order."""
+    def _batches(self, size: int) -> Iterator[tuple[Tensor, Tensor, bool]]:
+        """Yield (G, B, *input_shape) and (G, B), or (G, B, T) with T targets a sample: each group's
+        samples in this epoch's order; and whether these are the last ones."""
         data = [group.data for group in self.groups]
         orders = [
             torch.randperm(len(group.data.x_train), generator=group.order).to(
@@ -204,14 +242,16 @@ class RunningStack:
             )
             for group in self.groups
         ]
-        for begin in range(0, len(orders[0]), size):
+        n = len(orders[0])
+        for begin in range(0, n, size):
             batches = [order[begin : begin + size] for order in orders]
             xs = [d.x_train[batch] for d, batch in zip(data, batches, strict=True)]
-            ys = [d.y_train[batch] for d, batch in zip(data, batches, strict=True)]
+            ys = [d.trained_on[batch] for d, batch in zip(data, batches, strict=True)]
+            is_last = begin + size >= n
             if len(self.groups) == 1:
-                yield xs[0][None], ys[0][None]
+                yield xs[0][None], ys[0][None], is_last
             else:
-                yield torch.stack(xs), torch.stack(ys)
+                yield torch.stack(xs), torch.stack(ys), is_last
 
     def _perturbed(
         self, x: Tensor, target: Tensor, classes: int | None, adversary: Adversary
@@ -226,3 +266,9 @@ class RunningStack:
             self.groups[0].data.box,
             [group.starts for group in self.groups if group.starts],
         )
+
+
+def _matrices(program: Program) -> list[str]:
+    """Return the names of the parameters that have two dimensions or more in each model."""
+    of_stack = 0 if isinstance(program, Alone) else 1
+    return [name for name, p in program.parameters.items() if p.dim() - of_stack >= 2]

@@ -1,6 +1,8 @@
 """Stop rules: when a model has fitted its data, and when it is near enough for its whole training
 set to be evaluated."""
 
+import math
+
 from harness.task import Config, Data
 from harness.training.evaluation import Evaluation
 
@@ -14,6 +16,9 @@ the stop level."""
 
 LAG_MARGIN = 1.15
 """The same factor once a model's lag is known."""
+
+STANDARD_ERRORS = 3.0
+"""Running figures of a few steps are taken to be this many standard errors too high."""
 
 INTERPOLATION_ERROR_SLACK = 0.02
 """Share of wrong labels that a margin of 2 allows where the rule allows none."""
@@ -41,12 +46,15 @@ def stop_reason(figures: Evaluation, data: Data, config: Config, margin: float =
     return None
 
 
-def may_be_met(running: Evaluation, lag: Evaluation | None, data: Data, config: Config) -> bool:
-    """Return whether an epoch's running figures are so near the rule's level that the whole
-    training set must be evaluated.
+def may_be_met(
+    running: Evaluation, samples: int, lag: Evaluation | None, data: Data, config: Config
+) -> bool:
+    """Return whether running figures are so near the rule's level that the whole training set must
+    be evaluated.
 
-    running: means over the epoch, each batch at the weights it was trained from. These figures lag
-    behind, because the model improves while they are taken. lag: exact figures divided by running
+    running: means over `samples` samples, those of an epoch or of a few steps, each batch at the
+    weights it was trained from. These figures lag behind, because the model improves while they are
+    taken. lag: exact figures divided by running
     ones, after an earlier epoch. The lag changes little from one epoch to the next, so a model that
     is stuck above its level is not evaluated in every epoch.
     """
@@ -54,6 +62,9 @@ def may_be_met(running: Evaluation, lag: Evaluation | None, data: Data, config: 
     # little beside such an epoch.
     if config.adversary and config.stop != "epochs":
         return True
+
+    if config.check_every:
+        return bool(stop_reason(_at_least(running, samples), data, config, CHECK_MARGIN))
 
     if not stop_reason(running, data, config, CHECK_MARGIN):
         return False
@@ -66,3 +77,15 @@ def may_be_met(running: Evaluation, lag: Evaluation | None, data: Data, config: 
     by_loss = config.stop == "interpolate" or data.classes is None
     margin = LAG_MARGIN if by_loss else CHECK_MARGIN
     return bool(stop_reason(expected, data, config, margin))
+
+
+def _at_least(running: Evaluation, samples: int) -> Evaluation:
+    """Return what the figures of the whole set are hardly below, given those of a few samples.
+
+    A share has a standard error of at most 1/2 over the root of the samples, a mean square of
+    normal residuals √2 times itself over that root.
+    """
+    root = math.sqrt(samples)
+    loss = running.loss * max(0.0, 1 - STANDARD_ERRORS * math.sqrt(2) / root)
+    error = max(0.0, running.error - STANDARD_ERRORS / 2 / root)
+    return Evaluation(loss, error)

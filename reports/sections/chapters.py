@@ -24,7 +24,7 @@ class Chapter(NamedTuple):
 OUTLINE = (
     ("answer", "The answer", ("answer", "chosen-rows", "comparison", "against")),
     ("frontier", "The frontier: the most robust fit found", ("frontier",)),
-    ("law", "The law, and what was measured", ("law", "binding", "collapse")),
+    ("law", "The law, and what was measured", ("law", "binding", "collapse", "recipes")),
     ("lipschitz", "Lipschitz constants, three ways", ("lipschitz",)),
     ("accuracy", "Accuracy and loss", ("accuracy",)),
     ("sensitivity", "Sensitivity", ("sensitivity", "pictures")),

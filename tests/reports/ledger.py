@@ -13,6 +13,7 @@ GROUPS = {
     "firmness": {"filter", "budget"},
     "binding": {"binding"},
     "collapse": {"collapse"},
+    "recipes": {"recipe"},
     "data": {"data"},
     "tokens": {"tokens"},
     "pictures": {"picture"},

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.sweeps.sweep import load_sweep
 from reports.evidence import read_evidence
 from reports.law import fit_all
 from reports.page import render
@@ -157,3 +158,9 @@ def test_the_findings_and_the_log_state_the_slopes_of_gpts():
     for fit, row in ((ten, "10 % of the next bytes redrawn"), (thirty, "30 % redrawn")):
         stated = next(line for line in log.splitlines() if f"GPT, {row} |" in line)
         assert f"| {fit.slope:+.3f} ({fit.low:+.3f} to {fit.high:+.3f}), A |" in stated
+
+
+@pytest.mark.slow
+def test_the_trials_of_gpts_are_those_of_a_shipped_sweep():
+    (sweep,) = read_evidence(EXAMPLE.parent / "gpt-law").sweeps
+    assert set(sweep.trials) <= {trial.trial_id for trial in load_sweep("gpt-law-noise").trials}

@@ -81,3 +81,12 @@ def test_the_spread_over_points_is_taken_out_of_that_over_seeds():
     parts = parts_of(rows)
     seeds, points = parts["seeds"].sd, parts["points"].sd
     assert seeds is not None and points is not None and seeds < 0.5 * points
+
+
+def test_a_recipe_may_have_words():
+    config = '{"lr": 0.01, "optimiser": "sgd", "momentum": 0.9, "rate_width": 32}'
+    sgd = "learning rate 0.01, falling like 1/width from width 32, optimiser sgd, momentum 0.9"
+    assert recipe_of(config) == sgd
+    found = in_words([sgd, "learning rate 0.001, optimiser adamw, weight decay 0.1"])
+    assert found.startswith("learning rate 0.001 to 0.01, falling like 1/width from width 32,")
+    assert "optimiser adamw or sgd" in found

@@ -27,8 +27,8 @@ SIZE: tuple[Column, ...] = (
         "tokens_distinct",
         I64,
         "tokens",
-        "distinct supervised targets: one per sample, or every position of a text; null where not"
-        " published",
+        "distinct supervised targets: one per sample, several of a window, or every position of a"
+        " text; null where not published",
     ),
     Column("tokens_seen", I64, "tokens", "supervised targets trained on, repeats counted"),
     Column("params_per_token", F64, "parameters / token", "p / tokens_distinct"),

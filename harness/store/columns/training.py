@@ -7,7 +7,7 @@ from harness.store.column import F64, I32, I64, STR, Column
 CURVE = pa.list_(pa.struct([("step", I64), ("tokens", I64), ("loss", F64)]))
 
 TRAINING: tuple[Column, ...] = (
-    Column("epochs", I32, "epochs", "passes over the training set"),
+    Column("epochs", I32, "epochs", "passes over the training set, the last perhaps in part"),
     Column("steps", I64, "steps", "optimiser steps"),
     Column(
         "resumed_epoch",

@@ -34,6 +34,14 @@ def test_parameters_by_group(
     assert counts.frozen == 0, "the token table is data, not a parameter"
 
 
+def test_the_rate_falls_with_the_width_where_it_is_told_to(source: str):
+    rates = [config_of(source, width=w, lr=0.01, rate_width=16).rate for w in (8, 16, 64)]
+    assert rates == [0.02, 0.01, 0.0025]
+    assert config_of(source, width=64, lr=0.01).rate == 0.01
+    settings = {str(config_of(source, width=w, rate_width=16).settings()) for w in (8, 64)}
+    assert len(settings) == 1, "widths stay on one curve"
+
+
 REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
     "heads that do not divide": (
         dict(width=10, heads=4),
