@@ -33,10 +33,13 @@ tasks:
 
 MIXED = INLINE.replace("inline", "mixed").replace("limits: {", "limits: {attempts: 2, ") + """\
   - task: trouble
+    fixed: {n: 17, how: kill, max_epochs: 2000}
+  - task: trouble
     fixed: {n: 18, how: kill-once, marker: MARKER, max_epochs: 2000}
 """  # fmt: skip
-"""INLINE's trials and one more. It has another n, so that INLINE's are in the same stacks as
-inline. It has many epochs, so that it is a batch of its own and costs no other batch its worker."""
+"""INLINE's trials and more. The others have another n, so that INLINE's are in the same stacks as
+inline. They have many epochs, so that each is a batch of its own and costs no other batch its
+worker."""
 
 
 class Ran(NamedTuple):
