@@ -68,8 +68,8 @@ def radii_of(searches: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     of_plain = _plain(trials)
     found = []
     for key, rows in _described(searches).groupby(["cell", "seed"], sort=False):
-        radius, trials = of_plain.get(key, (np.nan, ()))
-        found.append(_one(rows) | {"plain": radius, "plain_id": trials})
+        radius, trained = of_plain.get(key, (np.nan, ()))
+        found.append(_one(rows) | {"plain": radius, "plain_id": trained})
     return _placed(pd.DataFrame(found))
 
 

@@ -81,7 +81,17 @@ def measured() -> SearchGap:
     with FILE.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     return search_gap(
-        [Gap(*(int(row[k]) for k in Gap._fields[:5]), float(row["share"])) for row in rows]
+        [
+            Gap(
+                d=int(row["d"]),
+                width=int(row["width"]),
+                p=int(row["p"]),
+                n=int(row["n"]),
+                seed=int(row["seed"]),
+                share=float(row["share"]),
+            )
+            for row in rows
+        ]
     )
 
 

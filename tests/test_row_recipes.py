@@ -74,6 +74,7 @@ def test_duckdb(folder: Path):
     assert left["latest"].shape[0] == 3
 
     everywhere = duckdb.sql("select trial_id from 'runs/first/**/*.parquet' order by all")
+    assert everywhere is not None
     assert [trial for (trial,) in everywhere.fetchall()] == ["a", "b", "c", "c"]
 
 

@@ -249,7 +249,7 @@ def _levelling(
     rises = np.corrcoef(x[known] + tokens[known], value[known])[0, 1] > 0
     falling = -value if rises else value
     falling = falling - falling[known].mean()
-    runs = Runs(x, tokens, falling)
+    runs = Runs(np.array([x, tokens]), falling)
     z = search(CHINCHILLA, runs.subset(known))[0][:1]
     asked = runs.subset(~known)
-    return CHINCHILLA.evaluate(z, asked.x, asked.y)[0][0] - asked.log_loss
+    return CHINCHILLA.evaluate(z, asked.inputs)[0][0] - asked.target

@@ -205,6 +205,7 @@ def frontier_fit(verdict: str) -> FrontierFit:
         constant,
         plain,
         None,
+        None,
         2,
         2,
         True,

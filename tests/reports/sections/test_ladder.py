@@ -154,7 +154,7 @@ def recomputed(key: str, used: pd.DataFrame, rows: pd.DataFrame, ledger: dict) -
         a, b, alpha, beta = (ledger[f"{prefix}:{p}:value"]["value"] for p in names)
         compute = ledger[key.replace("surface:value", "compute")]["value"]
         grid = np.geomspace(100, 1e8, 200_001)
-        return grid[(a * grid**-alpha + b * (compute / 6 / grid) ** -beta).argmin()]
+        return float(grid[(a * grid**-alpha + b * (compute / 6 / grid) ** -beta).argmin()])
     if name == "surface_tokens":
         compute = ledger[key.replace("surface_tokens", "compute")]["value"]
         return compute / 6 / ledger[key.replace("surface_tokens", "surface:value")]["value"]
