@@ -10,6 +10,8 @@ import pytest
 
 from harness.sweeps.sweep import load_sweep
 from reports.evidence import read_evidence
+from reports.frontier import radii
+from reports.frontier_answer import fit_frontier
 from reports.law import fit_all
 from reports.page import render
 from reports.published.tables import language_models
@@ -164,3 +166,23 @@ def test_the_findings_and_the_log_state_the_slopes_of_gpts():
 def test_the_trials_of_gpts_are_those_of_a_shipped_sweep():
     (sweep,) = read_evidence(EXAMPLE.parent / "gpt-law").sweeps
     assert set(sweep.trials) <= {trial.trial_id for trial in load_sweep("gpt-law-noise").trials}
+
+
+@pytest.mark.slow
+def test_the_findings_and_the_readme_state_the_exponent_of_the_frontier():
+    evidence = read_evidence(EXAMPLE.parent / "frontier")
+    assert len(evidence.frontier) == 112 and not len(evidence.failures)
+
+    (fit,) = fit_frontier(radii(evidence))
+    expected = [fit.dimension.slope, fit.dimension.low, fit.dimension.high]
+    for page in (ROOT / "README.md", ROOT / "docs" / "findings.md"):
+        text = " ".join(page.read_text().split()).replace("−", "-")
+        found = re.search(r"goes as d\^(\S+) \((\S+) to (\S+)\)", text)
+        assert found is not None
+        assert [float(x) for x in found.groups()] == pytest.approx(expected, abs=0.006)
+
+    text = " ".join((ROOT / "docs" / "findings.md").read_text().split())
+    found = re.search(r"factor of (\S+) by a power of p/\(n·d\) and of (\S+) by one of p/n", text)
+    assert found is not None
+    misses = [fit.rivals.factor(form) for form in ("p/(n·d)", "p/n")]
+    assert [float(x) for x in found.groups()] == pytest.approx(misses, abs=0.006)
