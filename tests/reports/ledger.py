@@ -13,7 +13,6 @@ GROUPS = {
     "firmness": {"filter", "budget"},
     "binding": {"binding"},
     "collapse": {"collapse"},
-    "recipes": {"recipe"},
     "data": {"data"},
     "tokens": {"tokens"},
     "pictures": {"picture"},
@@ -21,8 +20,8 @@ GROUPS = {
     "claims": {"C1", "C2a", "C3", "C4", "C5", "C6", "C7", "C8", "C9", "C10", "C11"},
     "trust": {"attacks"},
 }
-"""Section → the first parts of the keys of its numbers. The ladder and the frontier
-have stores of their own."""
+"""Section → the first parts of the keys of its numbers. The ladder, the frontier and
+recipes have stores of their own."""
 
 Recompute = Callable[[str, pd.DataFrame, pd.DataFrame, dict], float]
 """A function that computes a number again from its key, the rows behind it, all rows, and the

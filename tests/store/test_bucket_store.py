@@ -70,7 +70,7 @@ def test_compact(bucket: BucketServer, tmp_path: Path, route: str):
     target = bucket.uri("x/b") if destination == "bucket" else tmp_path / "b"
     store = filled(Store.create(source))
 
-    assert compact(source, target) == (2, 3, 1)
+    assert compact(source, target) == (2, 3, 2)
     small = Store.open(target)
     pd.testing.assert_frame_equal(by_attempt(small.read().rows), by_attempt(store.read().rows))
     assert small.sweeps() == store.sweeps()

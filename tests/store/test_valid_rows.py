@@ -100,7 +100,7 @@ def test_such_rows_are_named_whatever_is_indexed_and_compaction_keeps_them(
     store.index()
     assert len(store.read(IDENTITY).problems) == 1
 
-    assert compact(store.where, tmp_path / "small") == (2, 3)
+    assert compact(store.where, tmp_path / "small") == (2, 3, 1)
     small = Store.open(tmp_path / "small")
     assert len(small.read(IDENTITY).problems) == len(small.read().problems) == 1
     assert len(pd.read_parquet(tmp_path / "small")) == 3

@@ -27,8 +27,8 @@ def test_every_number_is_recomputed_from_rows(rich):
 def recomputed(key: str, used: pd.DataFrame, rows: pd.DataFrame, ledger: dict) -> float:
     if group_of(key) == "rules":
         rows = rows[rows["status"].eq("ok")]
-        before = rows["finished_at"] < pd.Timestamp("2026-11-27 09:00", tz="UTC")
-        return {"version": 4, "all": len(rows), "before": before.sum()}[name_of(key)]
+        before = rows["finished_at"] < pd.Timestamp("2026-11-27 11:30", tz="UTC")
+        return {"version": 5, "all": len(rows), "before": before.sum()}[name_of(key)]
     return count(key, used, rows) if group_of(key) == "count" else answer(key, used, ledger)
 
 
@@ -114,7 +114,8 @@ def answer(key: str, used: pd.DataFrame, ledger: dict) -> float:
     value = np.log10(1 + ledger[key]["value"])
     if end == "slope":
         return 10**central - 1
-    assert value <= central if end == "low" else value >= central
+    tiny = 1e-9  # a slope of 0 is one of rounding errors
+    assert value <= central + tiny if end == "low" else value >= central - tiny, key
     return ledger[key]["value"]
 
 
