@@ -88,6 +88,7 @@ def test_only_dispatch_imports_ray():
                 assert path.parent == ROOT / "harness" / "dispatch", path
 
 
+@pytest.mark.slow
 def test_the_report_stage_imports_of_the_engine_only_what_reads_the_store():
     for path in sources("reports"):
         names = imports(path)

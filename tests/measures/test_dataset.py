@@ -111,6 +111,7 @@ def test_the_draw_takes_from_both_sets_in_proportion():
     assert abs(held_out - 250) < 4 * math.sqrt(1000 * 0.25 * 0.75)
 
 
+@pytest.mark.slow
 def test_a_data_set_is_described_once(worked: list[int], forget: Callable[[], None]):
     first = describe(made())
     assert describe(made()) == first and worked == [100], "from memory"

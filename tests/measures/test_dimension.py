@@ -129,6 +129,7 @@ def test_a_union_of_unequal_dimensions(low: int, high: int):
     assert low < found.d_twonn < high
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("curve", ["line", "square root"])
 def test_inputs_of_one_number(curve: str):
     x = np.random.default_rng(0).random((N, 1))

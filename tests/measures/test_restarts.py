@@ -66,6 +66,7 @@ def test_a_model_that_gains_nothing_is_not_searched_again_and_again():
     assert calls(linear, x, 0) < calls(linear, x, 1) == calls(linear, x, 8)
 
 
+@pytest.mark.slow
 def test_a_gain_below_the_sampling_error_ends_the_search():
     model = Pockets(6)
     x = 0.3 * points(100, 6)

@@ -116,6 +116,7 @@ def test_the_standard_error_is_the_bootstraps():
     assert training_radius(distance, 0.5, of=40, cap=1.0).se == 0.0
 
 
+@pytest.mark.slow
 def test_the_draw_is_that_of_the_seed_with_the_labels_trained_on():
     """Another label at a measured point changes the figure, a held-out one does not."""
 

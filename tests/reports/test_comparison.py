@@ -78,6 +78,7 @@ def test_one_seed_a_cell_decides_nothing(rng: np.random.Generator):
     assert cells and all(cell.failure and not cell.beyond for cell in cells)
 
 
+@pytest.mark.slow
 def test_a_constant_of_the_frontier_is_compared_over_curves(rng: np.random.Generator):
     law = TRUTHS["law"]
     higher = Truth(lambda p, n, d: 1.2 * law.radius(p, n, d), law.verdict)

@@ -140,6 +140,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Fake]]:
     yield Fake
 
 
+@pytest.mark.slow
 def test_each_newest_row_is_sent_once(store: Store, fake: type[Fake], monkeypatch):
     monkeypatch.setattr(fake, "breaks_after", 2)
     with pytest.raises(KeyboardInterrupt):

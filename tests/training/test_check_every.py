@@ -9,6 +9,7 @@ import itertools
 import math
 from typing import Any
 
+import pytest
 import torch
 
 from harness.task import Config, Seeds
@@ -64,6 +65,7 @@ def stepped(module: torch.nn.Module, fields: Config, seed: int) -> tuple[int, fl
     raise AssertionError
 
 
+@pytest.mark.slow
 def test_training_ends_at_the_first_step_below_the_level():
     fields = config(check_every=1)
     ends = []
@@ -85,6 +87,7 @@ def test_training_ends_at_the_first_step_below_the_level():
         assert fit.error >= by_epoch.error
 
 
+@pytest.mark.slow
 def test_models_of_a_stack_end_where_they_would_alone():
     fields = [config(check_every=2), config(check_every=2, lr=0.03)]
     widths = (64, 40)

@@ -92,6 +92,7 @@ def test_a_recipe_is_torchs_own(name: str):
     assert_same_weights(own, plain, atol=1e-6)
 
 
+@pytest.mark.slow
 @over(NETS, "build")
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
 def test_a_recipe_in_a_stack_is_that_of_the_model_alone(name: str, build: Build):

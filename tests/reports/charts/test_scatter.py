@@ -106,6 +106,7 @@ def planted(tmp_path_factory):
     return read_evidence(make_store(tmp_path_factory.mktemp("scatter") / "store", rows))
 
 
+@pytest.mark.slow
 def test_fitted_lines_have_the_fitted_slope_and_the_guide_the_laws(planted):
     chart = scatter(
         planted,
@@ -169,6 +170,7 @@ def test_without_a_fit_the_caption_gives_the_medians_at_the_ends(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_chart_of_too_many_trials_draws_medians_and_says_so(planted):
     one = planted.trials.iloc[[0]]
     count = MOST_MARKS + 1

@@ -20,6 +20,7 @@ def test_equal_compute_is_one_budget():
     assert budgets_of(np.array([3.0])).tolist() == [0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("budgets", "step", "jitter", "strays"),
     [(26, 1.2, 0.02, 0), (7, 1.5, 0.02, 8), (7, 3.0, 0.02, 8), (5, 2.06, 0.0, 0)],

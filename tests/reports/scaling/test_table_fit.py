@@ -125,6 +125,7 @@ def test_names_of_columns_and_clusters_stay_text(tmp_path: Path):
     assert "\x1b" not in str(found)
 
 
+@pytest.mark.slow
 def test_few_rows_are_told_first():
     x = np.geomspace(10, 1e4, 6)
     found = fit_table({"x": x, "loss": 1 + 3 * x**-0.3})

@@ -116,6 +116,7 @@ def test_searches_that_fit_nothing_have_a_section_and_no_chart():
     assert "nan" not in prose.lower().split()
 
 
+@pytest.mark.slow
 def test_both_ways_of_searching_are_compared():
     shape = Shape(1024, 128, 16, 1)
     searched = [

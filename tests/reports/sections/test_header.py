@@ -154,6 +154,7 @@ def first_screen(tmp_path, rows, *sweeps: SweepRecord) -> tuple[Page, str]:
     return Page(str(section.html)), str(section.html)
 
 
+@pytest.mark.slow
 def test_trials_that_were_asked_for_and_never_ran_are_counted_as_left(tmp_path):
     asked = {row()["trial_id"]: "sphere", "f" * 16: "sphere"}
     sweep = SweepRecord(name="made", text="name: made", task_source=None, trials=asked)
@@ -161,6 +162,7 @@ def test_trials_that_were_asked_for_and_never_ran_are_counted_as_left(tmp_path):
     assert ("count:left", "1.0", "1") in page.data
 
 
+@pytest.mark.slow
 def test_a_reader_can_run_the_sweep_again(tmp_path):
     text = "name: made\nseeds: [0]\ntasks: [{task: own, fixed: {n: 8}}]\n"
     asked = {row()["trial_id"]: "own"}
@@ -172,6 +174,7 @@ def test_a_reader_can_run_the_sweep_again(tmp_path):
     assert yaml.safe_load(base64.b64decode(link[1])) == yaml.safe_load(text)
 
 
+@pytest.mark.slow
 def test_two_sweeps_of_one_name_keep_their_files_apart(tmp_path):
     sweeps = [
         SweepRecord(name="made", text=text, task_source=None, trials={row()["trial_id"]: "sphere"})
@@ -181,6 +184,7 @@ def test_two_sweeps_of_one_name_keep_their_files_apart(tmp_path):
     assert len(set(re.findall(r'download="(made-[0-9a-f]{8}\.yaml)"', html))) == 2
 
 
+@pytest.mark.slow
 def test_the_gaps_are_those_of_the_rows(tmp_path):
     page, _ = first_screen(tmp_path / "sphere", [row(2000)])
     gaps = page.prose().partition("Not tested here")[2]

@@ -54,6 +54,7 @@ def test_the_page_says_how_many_trials_were_trained_together(tmp_path):
     assert f"5 of {len(rows)} trials, at most 6 at a time" in text
 
 
+@pytest.mark.slow
 def test_the_page_cites_what_the_citation_file_says(tmp_path):
     section = section_of(cite, make_store(tmp_path / "s", [row(commit="ab" * 20)]))
     assert section is not None

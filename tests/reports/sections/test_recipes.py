@@ -68,6 +68,7 @@ def made(bent_evidence: Evidence) -> Section:
     return found
 
 
+@pytest.mark.slow
 def test_sides_have_the_slopes_that_were_planted(bent_evidence: Evidence):
     found = sided_slopes(bent_evidence.trials, STABILITY, KNEE)
     assert len(found) == len(BELOW)
@@ -78,6 +79,7 @@ def test_sides_have_the_slopes_that_were_planted(bent_evidence: Evidence):
         assert sides.above.slope < sides.whole.slope < sides.below.slope
 
 
+@pytest.mark.slow
 def test_the_page_states_the_range_and_the_sides(made: Section):
     text = " ".join(" ".join(Page(str(made.html)).text).split())
     assert "over 2 recipes (learning rate 0.001 to 0.003)." in text
@@ -105,6 +107,7 @@ def test_exponents_of_n_context_and_d_in_are_told_apart(tmp_path: Path):
         assert value == pytest.approx(truth, abs=0.02)
 
 
+@pytest.mark.slow
 def test_few_combinations_have_exponents_without_intervals(bent_evidence: Evidence):
     trials = bent_evidence.trials
     crossed = [(50, 8, 4), (50, 16, 8), (100, 8, 8), (100, 16, 4)]
@@ -115,6 +118,7 @@ def test_few_combinations_have_exponents_without_intervals(bent_evidence: Eviden
     assert "combinations are too few for an interval" in found.failure
 
 
+@pytest.mark.slow
 def test_without_two_recipes_or_parts_there_is_no_section(tmp_path: Path):
     one = [text_row(p, n=n, settings={"lr": 0.001}) for n in (50, 100, 200) for p in SIZES]
     evidence = read_evidence(make_store(tmp_path / "store", one))
