@@ -99,7 +99,8 @@ class LanguageConfig(Config):
         description="training windows; n·context tokens, each a target",
     )
     context: int = Field(default=128, ge=2, le=1_000_000, description="tokens that a window holds")
-    stop: Literal["epochs"] = Field(  # pyright: ignore[reportIncompatibleVariableOverride] - frozen: it cannot be set to more
+    # A configuration is frozen, so a field may have a narrower type than in Config.
+    stop: Literal["epochs"] = Field(  # pyright: ignore[reportIncompatibleVariableOverride]
         default="epochs", description="epochs: a single pass has no other end"
     )
     max_epochs: int = Field(
@@ -129,7 +130,7 @@ class LanguageConfig(Config):
         le=1,
         description="learning rate at the end of the cosine, as a share of the peak",
     )
-    weight_decay: float = Field(  # pyright: ignore[reportIncompatibleVariableOverride] - frozen: it cannot be set to more
+    weight_decay: float = Field(  # pyright: ignore[reportIncompatibleVariableOverride]
         default=0.1, ge=0, le=10, description="AdamW's, on matrices alone"
     )
     beta2: float = Field(default=0.95, ge=0, lt=1, description="AdamW's second β; the first is 0.9")

@@ -120,7 +120,7 @@ def _costed(move: "Move", counted: list[Candidate | None], unit: str) -> "list[C
 def _comments(
     store: str, question: "Question", chosen: "Suggestion", budget: tuple[str, str], trials: int
 ) -> str:
-    """Return what the sweep is for, as comments at its head."""
+    """Return the comments at the head of the sweep file, which say what it is for."""
     asked, unit = budget
     lines = [
         f"narrows {question.exponent}: {question.value:+.3f}, 95 % ± {question.half_width:.3f} in"

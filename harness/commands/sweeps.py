@@ -1,4 +1,4 @@
-"""`unilaw sweeps`: list the shipped sweeps, and copy one."""
+"""`unilaw sweeps` lists the shipped sweeps; `unilaw sweeps copy NAME` copies one."""
 
 from pathlib import Path
 from typing import Annotated

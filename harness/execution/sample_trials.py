@@ -259,7 +259,7 @@ def _group_key(prepared: Prepared) -> tuple[Any, ...]:
 
 
 def _shared_by_stack(prepared: Prepared) -> tuple[Any, ...]:
-    """Return what all groups of a stack must agree in."""
+    """Return what all groups of one stack must have in common."""
     config = prepared.config
     return (
         recipe_of(config).rule,

@@ -91,8 +91,8 @@ def sweep_text(
     resources: Mapping[str, Any],
     grid: str = "",
 ) -> str:
-    """Return a sweep file of these configurations. Those that differ in the field `grid` alone are
-    one entry."""
+    """Return the text of a sweep file for these configurations. Those that differ only in the field
+    `grid` share one entry."""
     head: dict[str, Any] = {"name": name, "seeds": list(seeds)}
     if resources:
         head["resources"] = dict(resources)

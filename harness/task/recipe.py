@@ -16,10 +16,9 @@ RECIPE = ("optimiser", "momentum", "weight_decay", "warmup_steps", "init_scale")
 
 
 def complete_recipe(config: Any) -> dict[str, Any]:
-    """Return the fields of a valid recipe that must be set for it to say everything.
-
-    A value that is the default, written out, becomes None: either way it is the same trial. Raise
-    ValueError where fields contradict each other.
+    """Return the recipe fields to change, with their new values, so that equal recipes are spelt
+    alike: a default that was written out becomes None. Raise ValueError where fields contradict
+    each other.
     """
     present = [name for name in RECIPE if name in config.model_fields_set]
     present = [name for name in present if getattr(config, name) is not None]

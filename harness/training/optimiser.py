@@ -1,5 +1,5 @@
-"""Adam (Kingma & Ba 2015), AdamW (Loshchilov & Hutter 2019) and SGD with momentum for a stack whose
-groups may have different learning rates and weight decays."""
+"""The optimisers of a stack: Adam (Kingma & Ba 2015), AdamW (Loshchilov & Hutter 2019) and SGD with
+momentum. Groups may differ in learning rate and weight decay."""
 
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple

@@ -17,7 +17,8 @@ from reports.scaling.draws import Draws, refitted
 from reports.scaling.problem import Problem
 
 STEPS = 24
-"""Values of the exponent that are tried on each side of the fit, and again between two of them."""
+"""Values of the exponent that are tried on each side of the fitted one, and again between the two
+that an end of the interval lies between."""
 
 
 class Ends(NamedTuple):

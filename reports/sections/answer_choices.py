@@ -186,7 +186,7 @@ def _with_basis(sentence: Sentence, key: str, slope: Slope) -> Sentence:
 
 
 def style(kinds: Sequence[KindChoice], quantities: Sequence[Quantity]) -> str:
-    """Return the style that shows the sentences of what is chosen. Values are made of letters,
+    """Return the CSS that shows the sentences of the chosen values. A value is made of letters,
     digits and hyphens.
 
     Without a choice the sentences of class `merged` stand; every other state shows those of class

@@ -90,7 +90,7 @@ def true_best(truth: Truth, compute: float) -> float:
 def ladder(
     truth: Truth, sizes: int, range_: float, noise: float, rng: np.random.Generator
 ) -> Ladder:
-    """Draw a ladder. noise: standard deviation of log loss."""
+    """Draw the runs of one ladder from a planted surface. noise: standard deviation of log loss."""
     compute = truth.compute * STEP ** np.arange(BUDGETS)
     best = np.array([true_best(truth, c) for c in compute])
     spread = (np.linspace(-0.5, 0.5, sizes) + rng.uniform(-OFF, OFF)) * np.log(range_)

@@ -21,7 +21,7 @@ DIMENSIONS = (64, 128, 256)
 
 
 def searched(d: int, seed: int) -> dict[str, Any]:
-    """Return a row of a search at p = n whose radius is 0.7/sqrt(d), with 2 % between seeds."""
+    """Return a row of a search at p = n that found a radius of 0.7/√d, 2 % more with each seed."""
     of_plain = row(N, N, d, seed, stop_rule="epochs")
     radius = 0.7 / d**0.5 * (1 + 0.02 * seed)
     return of_plain | {

@@ -1,4 +1,4 @@
-"""Llama of any size on windows: the function it is, its size by formula, and its derivatives.
+"""Llama on windows: the function that it computes, its size by formula, and its derivatives.
 
 Run alone: python -m pytest tests/tasks/test_llama.py
 """
