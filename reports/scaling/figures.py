@@ -22,7 +22,8 @@ KEYS = {
     "table": "its name; which column is which; rows fitted; rows that the filter leaves out; the"
     " filter; notes",
     "objective": "what was minimised, in words and by its arguments",
-    "headline": "the form that misses the held-out runs least, and how it was chosen",
+    "headline": "the form that misses the held-out runs least, of those with points enough, and how"
+    " it was chosen",
     "fits": "each form's formula, source, value of the objective, share of starts that end there,"
     " rows, cells, clusters, ranges, how intervals were made, warnings, and parameters; a parameter"
     " without an interval has null ends, and a note that says why; forms that were not asked for"
@@ -30,7 +31,9 @@ KEYS = {
     "failures": "forms that could not be fitted, and why",
     "held_out": "each form fitted without the largest runs: cells and rows held out; mean residual"
     " (of log predicted/measured, unless residuals are linear) with 95 % interval; root mean square"
-    " error; mean absolute residual less that of the headline form, with 95 % interval; failure",
+    " error; mean absolute residual less that of the headline form, with 95 % interval; failure:"
+    " why it is not judged; note: why it is no candidate for the headline, such as few points for"
+    " its parameters",
     "held_out_what": "the runs that were held out",
     "sensitivity": "exponents of the form shown first, before and after one change",
     "curvature": "whether the form shown first bends away from the rows",

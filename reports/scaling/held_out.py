@@ -52,6 +52,16 @@ class HeldOut(NamedTuple):
     note: str = ""
 
 
+def is_candidate(found: HeldOut) -> bool:
+    """Return whether a form may be the headline: it is judged, and has points enough."""
+    return not found.failure and not found.note
+
+
+def is_near(found: HeldOut) -> bool:
+    """Return whether a candidate is not told from the headline form by the held-out runs."""
+    return is_candidate(found) and not found.difference_low > 0
+
+
 def held_out_rows(points: Points) -> np.ndarray:
     """Return which rows are held out, (K,)."""
     size = _compute(points)
