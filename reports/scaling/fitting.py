@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from harness.errors import UserError
 from reports.scaling.draws import least_units, refitted, resample
 from reports.scaling.form import Form
 from reports.scaling.forms import form_named
@@ -93,7 +94,8 @@ class Fit:
         return widening(self.clusters, len(self.z))
 
     def predict(self, **inputs: ArrayLike) -> np.ndarray:
-        """Return the fitted measure at inputs by role: predict(N=1e9, D=2e10)."""
+        """Return the fitted measure at inputs by role: predict(N=1e9, D=2e10).
+        Raise UserError where one is missing."""
         return self.problem.values(self.z[None], self._centred(inputs))[0]
 
     def predict_interval(self, **inputs: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -120,6 +122,12 @@ class Fit:
         return ", ".join(parts)
 
     def _centred(self, inputs: dict[str, ArrayLike]) -> np.ndarray:
+        roles = self.form.inputs
+        if missing := [role for role in roles if role not in inputs]:
+            raise UserError(
+                f"predict: the form {self.form.name} needs {' and '.join(roles)};"
+                f" {' and '.join(missing)} is missing"
+            )
         values = {role: np.atleast_1d(np.asarray(v, float)) for role, v in inputs.items()}
         return self.problem.centred(values)
 

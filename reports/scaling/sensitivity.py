@@ -107,4 +107,4 @@ def _objectives(fit: Fit) -> Iterator[tuple[str, Objective]]:
             yield f"with δ = {delta:g}", objective._replace(delta=delta)
         yield "with squares", objective._replace(loss="squared")
     else:
-        yield "with Huber's loss, δ = 0.001", objective._replace(loss="huber")
+        yield f"with Huber's loss, δ = {objective.delta:g}", objective._replace(loss="huber")

@@ -106,6 +106,25 @@ def test_a_bend_that_a_form_cannot_follow_is_seen_and_others_are_not():
     assert false <= 4, "5 % of 20: above 4 once in 400"
 
 
+def test_a_bend_is_in_the_unit_of_the_measure_where_residuals_are():
+    points = noisy("saturating", 0.01)
+    shares = []
+    for factor in (1, 1000):
+        counted = Points(points.inputs, points.y * factor)
+        objective = Objective("squared", residual="linear")
+        (bend,) = bends(fit_form("power", counted, objective, intervals=False), counted)
+        shares.append(bend.share)
+    assert shares[1] == pytest.approx(1000 * shares[0], rel=1e-3)
+    assert 0.01 < shares[0] / np.ptp(points.y) < 1
+
+
+def test_the_delta_that_is_tried_is_the_one_that_is_stated():
+    points = noisy("power")
+    fit = fit_form("power", points, Objective("squared", delta=0.05), intervals=False)
+    said = {change.what for change in sensitivity(fit, points)}
+    assert "with Huber's loss, δ = 0.05" in said and "with Huber's loss, δ = 0.001" not in said
+
+
 @pytest.mark.slow
 def test_repeated_tokens_are_named():
     inputs, y, _ = planted("data-constrained")

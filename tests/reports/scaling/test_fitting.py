@@ -170,6 +170,13 @@ def test_the_exponent_of_compute_is_that_of_the_best_split():
         assert fit["compute_exponent"].value == pytest.approx(measured, abs=2e-3), name
 
 
+def test_a_prediction_without_an_input_names_the_roles():
+    fit = fit_form("chinchilla", noisy("chinchilla"), intervals=False)
+    for predict in (fit.predict, fit.predict_interval):
+        with pytest.raises(UserError, match="form chinchilla needs N and D; D is missing"):
+            predict(N=1e9)
+
+
 ALONG = 20 * SIZES * np.exp(0.05 * np.sin(np.arange(len(SIZES))))
 DOUBTS = {
     "lie nearly on one line": ("two-variable", {"N": SIZES, "D": ALONG}, SIZES**-0.1),

@@ -146,6 +146,7 @@ BAD = {
     "8 different points are too few for 9 parameters": ("bnsl-2", {"X": X}, X, HUBER),
     "loss: 'hubert' is none of huber, squared": ("power", {"X": X}, X, Objective("hubert")),
     "delta: 0 is not above 0": ("power", {"X": X}, X, Objective(delta=0)),
+    "delta: inf is not above 0 and finite": ("power", {"X": X}, X, Objective(delta=np.inf)),
 }
 
 
