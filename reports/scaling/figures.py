@@ -24,10 +24,11 @@ KEYS = {
     "objective": "what was minimised, in words and by its arguments",
     "headline": "the form that misses the held-out runs least, of those with points enough, and how"
     " it was chosen",
-    "fits": "each form's formula, source, value of the objective, share of starts that end there,"
-    " rows, cells, clusters, ranges, how intervals were made, warnings, and parameters; a parameter"
-    " without an interval has null ends, and a note that says why; forms that were not asked for"
-    " and are not the headline have no intervals",
+    "fits": "each form's formula, source, value of the objective, starts of the search that went to"
+    " the end (the best of those tried) and the share of them that agrees, rows, cells, clusters,"
+    " ranges, how intervals were made, warnings, and parameters; a parameter without an interval"
+    " has null ends, and a note that says why; forms that were not asked for and are not the"
+    " headline have no intervals",
     "failures": "forms that could not be fitted, and why",
     "held_out": "each form fitted without the largest runs: cells and rows held out; mean residual"
     " (of log predicted/measured, unless residuals are linear) with 95 % interval; root mean square"
@@ -102,6 +103,7 @@ def _fit(fit: Fit) -> dict[str, Any]:
         "source": fit.form.source,
         "objective": _finite(fit.cost),
         "starts": fit.starts,
+        "starts_tried": fit.tried,
         "agreement": fit.agreement,
         "rows": fit.rows,
         "cells": fit.cells,

@@ -5,7 +5,7 @@
 
 Search: from a grid of exponents by variable projection, then all parameters together
 (`reports.fits.huber`). The certificate is the share of starts that end within 0.1 % of the best
-objective.
+objective, of the best 64 where there are more.
 """
 
 from dataclasses import dataclass, replace
@@ -57,21 +57,22 @@ class Estimate(NamedTuple):
 class Fit:
     """A form with its parameters, in the user's units.
 
-    derived: exponents that follow from others. rising: the measure rises with size. cost: the
-    objective at the minimum. agreement: share of `starts` that ended within 0.1 % of it. clusters:
-    equal to cells where no cluster is given. interval: how the intervals were made, or why there
-    are none. draws: (R, k) parameters of the bootstrap's draws. warnings: what speaks against
-    trusting the parameters, one sentence each. ranges: role → the smallest and largest fitted.
-    problem, z and drawn: what predicts, in centred units.
+    derived: exponents that follow from others. cost: the objective at the minimum. agreement: share
+    of `starts` that ended within 0.1 % of it; where more were `tried`, these are the best of them
+    once their coefficients were found. clusters: equal to cells where no cluster is given.
+    interval: how the intervals were made, or why there are none. draws: (R, k) parameters of the
+    bootstrap's draws. warnings: what speaks against trusting the parameters, one sentence each.
+    ranges: role → the smallest and largest fitted. problem, z and drawn: what predicts, in centred
+    units.
     """
 
     form: Form
     objective: Objective
-    rising: bool
     estimates: tuple[Estimate, ...]
     derived: tuple[Estimate, ...]
     cost: float
     starts: int
+    tried: int
     agreement: float
     rows: int
     cells: int
@@ -87,6 +88,13 @@ class Fit:
     def __getitem__(self, key: str) -> Estimate:
         """Return the parameter, or derived exponent, of this key."""
         return {e.key: e for e in (*self.estimates, *self.derived)}[key]
+
+    @property
+    def starts_said(self) -> str:
+        """Return how many starts the agreement is a share of, in words."""
+        if self.tried > self.starts:
+            return f"the best {self.starts} of {self.tried} starts"
+        return f"{self.starts} starts"
 
     @property
     def widen(self) -> float:
@@ -157,11 +165,11 @@ def fit_form(
     fit = Fit(
         form=form,
         objective=objective,
-        rising=problem.rising,
         estimates=bare,
         derived=(),
         cost=problem.cost(float(minima.cost[0])),
         starts=len(minima.cost),
+        tried=len(problem.engine.starts),
         agreement=agreement,
         rows=len(points.y),
         cells=cells,

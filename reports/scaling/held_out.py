@@ -1,6 +1,7 @@
 """How well forms foresee the largest runs: each is fitted without them and then asked for them.
 
-Held out are the units (clusters, or cells) of most compute, a fifth of them and at least three.
+Held out are the units (clusters, or cells) of most compute: a fifth of them, at least three, and
+whole budgets together.
 """
 
 from collections.abc import Sequence
@@ -23,7 +24,8 @@ CANDIDATE = 1.5
 """Points for each parameter that must be left for a form to be the headline: with fewer, a form of
 many parameters foresees a few runs by luck."""
 ALIKE = 0.05
-"""Runs whose compute differs by less than this share belong to one budget and go together."""
+"""Runs whose compute, or other size, differs by less than this share belong to one budget and go
+together. Where a loss is the only input there are no budgets."""
 
 
 class HeldOut(NamedTuple):
@@ -71,7 +73,8 @@ def held_out_rows(points: Points) -> np.ndarray:
     held = max(LEAST, round(SHARE * count))
     if held >= count:
         return np.zeros(len(size), bool)
-    last = largest >= np.sort(largest)[-held] - ALIKE
+    alike = 0.0 if set(points.inputs) == {"L"} else ALIKE
+    last = largest >= np.sort(largest)[-held] - alike
     return last[units]
 
 

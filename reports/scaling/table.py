@@ -185,8 +185,6 @@ def cell_name(table: Table, column: str, place: int) -> str:
 def _budget(table: Table, budget: str | float | None) -> float | str | None:
     """Return FLOPs, or the column that the text names; None for no budget. Raise UserError for
     what is neither."""
-    if budget is None:
-        return None
     if isinstance(budget, str):
         found = numbers([budget], counts=True)
         if isinstance(found, Problem):
@@ -196,10 +194,14 @@ def _budget(table: Table, budget: str | float | None) -> float | str | None:
                 f"--budget '{budget[:60]}': must be FLOPs such as 1e21, or a column of the table:"
                 f" {listed(table)}{did_you_mean(budget, table.columns)}"
             )
-        budget = found[0]
-    if not 0 < budget < math.inf:
-        raise UserError(f"--budget {budget:g}: FLOPs must be above 0 and finite")
-    return float(budget)
+        flops = float(found[0])
+    elif budget is None:
+        return None
+    else:
+        flops = float(budget)
+    if not 0 < flops < math.inf:
+        raise UserError(f"--budget {flops:g}: FLOPs must be above 0 and finite")
+    return flops
 
 
 def _cluster(table: Table, column: str) -> np.ndarray:

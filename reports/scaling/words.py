@@ -167,7 +167,7 @@ def _rests_on(fitted: "TableFit") -> Listing:
             f"Columns of {loaded.table}: {loaded.columns}.",
             f"Filter: {filtered}{left_out}.",
             f"Objective: {fit.objective}; {number(fit.cost)} at the minimum, where"
-            f" {fit.agreement:.0%} of {fit.starts} starts end.",
+            f" {fit.agreement:.0%} of {fit.starts_said} end.",
             f"Fitted: {sizes}; {ranges}.",
             f"Intervals: {fit.interval}.",
             f"Form: {fit.form.source}.",

@@ -67,6 +67,8 @@ def test_whole_clusters_are_held_out_and_equal_budgets_together():
     d = np.repeat([1e18, 1e19, 1e20, 1e21, 1e22], 5) / np.tile(n[::5], 5)
     out = held_out_rows(Points({"N": np.tile(n[::5], 5), "D": d}, d**-0.1))
     assert out.sum() == 5 and (d * np.tile(n[::5], 5))[out].min() > 9e21
+    losses = np.linspace(2, 2.2, 20)  # .01 apart, which is less than the share of a budget
+    assert held_out_rows(Points({"L": losses}, losses**2)).sum() == 4
     assert not held_out_rows(Points({"X": SIZES[:3]}, SIZES[:3])).any()
 
 

@@ -125,7 +125,7 @@ def test_a_broken_law_foresees_four_digit_addition():
 
 def test_names_and_inputs_choose_forms():
     assert form_named("kaplan") is FORMS["kaplan"]
-    with pytest.raises(UserError, match="'chinchila' is not known; did you mean chinchilla"):
+    with pytest.raises(UserError, match="'chinchila' is not known; did you mean 'chinchilla'"):
         form_named("chinchila")
     assert {form.name for form in forms_for({"L"})} == {"downstream"}
     assert "data-constrained" not in {form.name for form in forms_for({"N", "D"})}

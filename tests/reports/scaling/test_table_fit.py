@@ -183,7 +183,7 @@ def test_the_command_is_the_function(unilaw_here, tmp_path: Path, curve: TableFi
 
 
 REFUSED = [
-    (["--form", "chinchila"], "did you mean chinchilla?"),
+    (["--form", "chinchila"], "did you mean 'chinchilla'?"),
     (["--form", "chinchilla"], "the form needs N (parameters); name its column"),
     (["--loss", "hubert"], "loss: 'hubert' is none of huber, squared"),
     (["--delta", "0"], "delta: 0 is not above 0"),
