@@ -111,7 +111,7 @@ def _fit(fit: Fit) -> dict[str, Any]:
         "ranges": {role: list(ends) for role, ends in fit.ranges.items()},
         "intervals": fit.interval,
         "warnings": list(fit.warnings),
-        "parameters": {e.key: _estimate(e) for e in (*fit.estimates, *fit.derived)},
+        "parameters": {key: _estimate(e) for key, e in fit.parameters.items()},
     }
 
 

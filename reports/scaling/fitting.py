@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from harness.errors import UserError
+from harness.errors import UserError, did_you_mean
 from reports.scaling.draws import least_units, refitted, resample
 from reports.scaling.form import Form
 from reports.scaling.forms import form_named
@@ -86,8 +86,20 @@ class Fit:
     drawn: np.ndarray
 
     def __getitem__(self, key: str) -> Estimate:
-        """Return the parameter, or derived exponent, of this key."""
-        return {e.key: e for e in (*self.estimates, *self.derived)}[key]
+        """Return the parameter, or derived exponent, of this key. Raise UserError for one that the
+        form lacks."""
+        parameters = self.parameters
+        if key not in parameters:
+            raise UserError(
+                f"the form {self.form.name} has no '{key}'; it has {', '.join(parameters)}"
+                f"{did_you_mean(key, parameters)}"
+            )
+        return parameters[key]
+
+    @property
+    def parameters(self) -> dict[str, Estimate]:
+        """Return its parameters and derived exponents, each with its 95 % interval, by key."""
+        return {e.key: e for e in (*self.estimates, *self.derived)}
 
     @property
     def starts_said(self) -> str:

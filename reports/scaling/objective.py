@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from harness.errors import UserError
+from harness.errors import UserError, did_you_mean
 from reports.fits.huber import DELTA
 
 LOSSES = ("huber", "squared")
@@ -21,10 +21,10 @@ class Objective(NamedTuple):
     def check(self) -> "Objective":
         """Return itself; raise UserError for an unknown word, and for a δ that is not finite and
         above 0."""
-        if self.loss not in LOSSES:
-            raise UserError(f"loss: '{self.loss}' is none of {', '.join(LOSSES)}")
-        if self.residual not in RESIDUALS:
-            raise UserError(f"residual: '{self.residual}' is none of {', '.join(RESIDUALS)}")
+        for field, allowed in (("loss", LOSSES), ("residual", RESIDUALS)):
+            if (word := getattr(self, field)) not in allowed:
+                hint = did_you_mean(word, allowed)
+                raise UserError(f"{field}: '{word}' is none of {', '.join(allowed)}{hint}")
         if not 0 < self.delta < math.inf:
             raise UserError(f"delta: {self.delta:g} is not above 0 and finite")
         return self

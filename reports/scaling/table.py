@@ -226,11 +226,12 @@ def _cluster(table: Table, column: str) -> np.ndarray:
 def _alternatives(
     table: Table, chosen: Chosen, inputs: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Return N by the other convention, where the table has it for every row and N is an input."""
+    """Return N by the other convention, where the table has it for every row, N is an input, and
+    the two are not the same."""
     if not chosen.alternative or "N" not in inputs:
         return {}
     found = numbers(table.columns[chosen.alternative], counts=True)
-    if isinstance(found, Problem) or found.min() <= 0:
+    if isinstance(found, Problem) or found.min() <= 0 or np.array_equal(found, inputs["N"]):
         return {}
     return {"N": found}
 

@@ -143,7 +143,7 @@ def _parameters(fit: Fit) -> Grid:
             estimate.method or "–",
             meanings.get(estimate.key, ""),
         )
-        for estimate in (*fit.estimates, *fit.derived)
+        for estimate in fit.parameters.values()
     ]
     head = ("parameter", "value", "95 % interval", "by", "meaning")
     return Grid(f"{fit.form.name}, {fit.form.formula}", head, rows)
@@ -222,7 +222,7 @@ def _with_ends(value: float, low: float, high: float, log: bool) -> str:
 def _sensitivity(fitted: "TableFit") -> Grid:
     """Return how exponents move when a part of the table or of the objective changes."""
     fit = fitted.fit
-    keys = [estimate.key for estimate in (*fit.estimates, *fit.derived)]
+    keys = list(fit.parameters)
     rows = [
         (fit[change.key].symbol, number(change.before), number(change.after), change.what)
         for change in sorted(fitted.sensitivity, key=lambda change: keys.index(change.key))

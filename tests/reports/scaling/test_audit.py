@@ -86,7 +86,7 @@ def test_what_moves_an_exponent_is_found():
     place = f"without the runs at N {inputs['N'][spoilt]:.4g}, D {inputs['D'][spoilt]:.4g}"
     dropped = changes[place, "beta"]
     assert abs(dropped.after - truth[4]) < 0.01 < abs(dropped.before - truth[4])
-    robust = changes["with Huber's loss, δ = 0.001", "beta"]
+    robust = changes["with Huber's δ = 0.001", "beta"]
     assert abs(robust.after - truth[4]) < 0.02
     assert abs(changes["with N with embeddings", "alpha"].after - fit["alpha"].value) > 0.02
     assert ("without the 5 highest values of the measure", "compute_exponent") in changes
@@ -124,7 +124,7 @@ def test_the_delta_that_is_tried_is_the_one_that_is_stated():
     points = noisy("power")
     fit = fit_form("power", points, Objective("squared", delta=0.05), intervals=False)
     said = {change.what for change in sensitivity(fit, points)}
-    assert "with Huber's loss, δ = 0.05" in said and "with Huber's loss, δ = 0.001" not in said
+    assert "with Huber's δ = 0.05" in said and "with Huber's δ = 0.001" not in said
 
 
 @pytest.mark.slow

@@ -184,6 +184,15 @@ def test_a_prediction_without_an_input_names_the_roles():
             predict(N=1e9)
 
 
+def test_a_parameter_that_a_form_lacks_is_a_sentence():
+    fit = fit_form("power", noisy("power"), intervals=False)
+    with pytest.raises(UserError, match="the form power has no 'B'; it has A, b"):
+        fit["B"]
+    chinchilla = fit_form("chinchilla", noisy("chinchilla"), intervals=False)
+    with pytest.raises(UserError, match="did you mean 'alpha'"):
+        chinchilla["alhpa"]
+
+
 ALONG = 20 * SIZES * np.exp(0.05 * np.sin(np.arange(len(SIZES))))
 DOUBTS = {
     "lie nearly on one line": ("two-variable", {"N": SIZES, "D": ALONG}, SIZES**-0.1),

@@ -179,6 +179,8 @@ def test_the_other_convention_of_parameters_is_another_column(write):
     without = load(both, columns="N=non_embedding_params,D=D").points
     assert without.alternatives["N"].tolist() == [2e8, 3e9]
     assert without.name("other N") == "params"
+    same = load(write(rows.replace("1e8,2e8", "2e8,2e8").replace("1e9,3e9", "3e9,3e9")))
+    assert not same.points.alternatives, "equal columns are one convention"
     alone = load(write(rows.replace("params,D", "width,D")), columns="N=non_embedding_params,D=D")
     assert not alone.points.alternatives
 

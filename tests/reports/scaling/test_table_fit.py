@@ -185,7 +185,7 @@ def test_the_command_is_the_function(unilaw_here, tmp_path: Path, curve: TableFi
 REFUSED = [
     (["--form", "chinchila"], "did you mean 'chinchilla'?"),
     (["--form", "chinchilla"], "the form needs N (parameters); name its column"),
-    (["--loss", "hubert"], "loss: 'hubert' is none of huber, squared"),
+    (["--loss", "hubert"], "loss: 'hubert' is none of huber, squared; did you mean 'huber'?"),
     (["--delta", "0"], "delta: 0 is not above 0"),
     (["--columns", "X=y"], "the table 'runs.csv' has no column 'y' for X"),
     (["-o", "fit.pdf"], "must end with .html"),
