@@ -20,9 +20,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
-from reports.fits.huber import Runs, search
-from reports.fits.scaling import CHINCHILLA, Interval
+from harness.errors import UserError
+from reports.fits.scaling import Interval, missed, problem_of
 from reports.fits.slope import LEVEL, SEED
+from reports.scaling.points import Points
+from reports.scaling.power_sums import CHINCHILLA
 
 MIN_CELLS = 9
 MIN_VALUES = 3
@@ -236,20 +238,18 @@ def held_out(n: np.ndarray, d: np.ndarray, y: np.ndarray) -> tuple[dict[str, flo
         design = np.column_stack(columns)
         coefficients = np.linalg.lstsq(design[known], cells.value[known], rcond=None)[0]
         errors[form] = design[last] @ coefficients - cells.value[last]
-    errors["E + A/N^α + B/D^β"] = _levelling(x, tokens, cells.value, known)
-    return {form: float(np.exp(np.sqrt(np.mean(e**2)))) for form, e in errors.items()}, int(
-        last.sum()
-    )
+    missed_by = {form: float(np.exp(np.sqrt(np.mean(e**2)))) for form, e in errors.items()}
+    try:
+        missed_by["E + A/N^α + B/D^β"] = _levelling(x, tokens, cells.value, known)
+    except UserError:  # one value in every cell
+        pass
+    return missed_by, int(last.sum())
 
 
-def _levelling(
-    x: np.ndarray, tokens: np.ndarray, value: np.ndarray, known: np.ndarray
-) -> np.ndarray:
-    """Return the log errors of the levelling form, fitted to the cells `known`, on the others."""
+def _levelling(x: np.ndarray, tokens: np.ndarray, value: np.ndarray, known: np.ndarray) -> float:
+    """Return by which factor the levelling form, fitted to the cells `known`, misses the others.
+    Raise UserError where there is nothing to fit."""
     rises = np.corrcoef(x[known] + tokens[known], value[known])[0, 1] > 0
     falling = -value if rises else value
-    falling = falling - falling[known].mean()
-    runs = Runs(np.array([x, tokens]), falling)
-    z = search(CHINCHILLA, runs.subset(known))[0][:1]
-    asked = runs.subset(~known)
-    return CHINCHILLA.evaluate(z, asked.inputs)[0][0] - asked.target
+    points = Points({"N": np.exp(x), "D": np.exp(tokens)}, np.exp(falling))
+    return missed(problem_of(CHINCHILLA, points.subset(known)), points.subset(~known))
