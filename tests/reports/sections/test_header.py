@@ -71,7 +71,9 @@ def answer(key: str, used: pd.DataFrame, ledger: dict) -> float:
     if key == "answer:bound:-0.5":
         return 1 - 10**-0.5
     if key == "answer:ceiling over S":
-        return ceiling_over_stability(used)
+        least, value = ceiling_over_stability(used), ledger[key]["value"]
+        assert 1 < value <= least < 1.1 * value
+        return value
     kind = ["family", "outputs", "eta", "stop_rule"]
     if name in ("trials", "curves") and group != "sure":
         own = used.groupby(kind, dropna=False)["settings_json"].nunique()
@@ -129,7 +131,7 @@ COLUMNS = {
 
 
 def ceiling_over_stability(used: pd.DataFrame) -> float:
-    """Return the least ceiling over stability among cells, two digits, by von Berg's formula."""
+    """Return the least ceiling over stability among cells, by von Berg's formula."""
     over = []
     for _, own in used.groupby(used["config_json"] + used["family"] + used["stop_rule"]):
         first = own.iloc[0]
@@ -142,7 +144,7 @@ def ceiling_over_stability(used: pd.DataFrame) -> float:
         by_size = 3 * classes / epsilon * (c * first["p"] / places) ** 0.5
         by_dimension = (8 * c / first["d_ambient"] * np.log(6 * classes / epsilon)) ** 0.5
         over.append(max(by_size, by_dimension) / own["stability_attack_mean"].mean())
-    return float(f"{min(over):.1e}")
+    return min(over)
 
 
 def first_screen(tmp_path, rows, *sweeps: SweepRecord) -> tuple[Page, str]:
@@ -200,3 +202,23 @@ def test_the_gaps_are_those_of_the_rows(tmp_path):
 def test_a_store_without_a_finished_trial_says_so(tmp_path):
     page, _ = first_screen(tmp_path, [failed()])
     assert "nothing to fit" in page.prose() and "How sure?" not in page.prose()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, True),
+        ({"isoperimetry": "assumed", "isoperimetry_c": None}, False),  # the ceiling is not known
+        ({"stability_cap": 1e6}, False),  # a measured S could have lain above it
+    ],
+)
+def test_no_model_could_have_broken_the_law_only_where_its_ceiling_is_known(
+    tmp_path, changes, said
+):
+    rows = [row(p, n=128, d=16, stability=0.0997, **changes) for p in (10**6, 10**7)]
+    page, _ = first_screen(tmp_path, rows)
+    text = "no model of these sizes could have broken it"
+    assert (text in page.prose()) == said and ("with one nat a parameter" in page.prose()) == said
+    values = [float(value) for key, value, _ in page.data if key == "answer:ceiling over S"]
+    assert len(values) == said

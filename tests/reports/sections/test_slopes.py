@@ -37,11 +37,42 @@ NO_ROWS = Evidence(None, NONE, NONE, 0, [], [], [], frozenset(), NONE)  # pyrigh
             ["MNIST, 10 classes, a", "MNIST, 10 classes, b", "MNIST, ±1 target, a"],
         ),
         (["abalone, ±1 target"], ["abalone"]),
+        (
+            ["mnist-mlp, 10 classes, a", "mnist-cnn, 10 classes, a"],
+            ["MNIST, mnist-mlp", "MNIST, mnist-cnn"],
+        ),
+        (
+            ["mnist-mlp, 10 classes, a", "mnist-mlp, 10 classes, b", "mnist-cnn, 10 classes, a"],
+            ["MNIST, mnist-mlp, a", "MNIST, mnist-mlp, b", "MNIST, mnist-cnn, a"],
+        ),
+        (["own, a, b", "own, b, a"], ["own, own, a, b", "own, own, b, a"]),
     ],
 )
 def test_labels_are_short_and_distinct(kinds, expected):
     families = [kind.split(", ")[0] for kind in kinds]
     assert [own.label for own in kind_labels(kinds, families).values()] == expected
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        (
+            ["sphere, a", "sphere, a, interpolated"],
+            ["trained down to the noise level", "trained until every label is fitted"],
+        ),
+        (
+            ["sphere, a", "sphere, a, trained against pgd 0.1"],
+            ["the plain one", "trained against pgd 0.1"],
+        ),
+        (
+            ["mnist-mlp, a", "mnist-cnn, a"],
+            ["mnist-mlp", "mnist-cnn"],
+        ),
+    ],
+)
+def test_a_sentence_names_the_stop_rule_only_where_kinds_differ_in_it_alone(kinds, expected):
+    families = [kind.split(", ")[0] for kind in kinds]
+    assert [own.in_sentence for own in kind_labels(kinds, families).values()] == expected
 
 
 @pytest.mark.parametrize(
