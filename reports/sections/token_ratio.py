@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from reports.charts.chart import Chart
 from reports.charts.token_ratio import loss_chart, ratio_chart
 from reports.evidence import Evidence
-from reports.fits.plane import Plane, held_out
+from reports.fits.plane import RULE, Plane, held_out
 from reports.law import Fits
 from reports.numbers import Number, Sentence
 from reports.sections.section import Section, fill
@@ -50,7 +50,7 @@ def section(evidence: Evidence, fits: Fits) -> Section | None:
             Shown(ladder.settings, list(own), sentences, [b for b in basis if b is not None])
         )
 
-    html = fill("token_ratio.html.j2", ladders=shown, figures=figures)
+    html = fill("token_ratio.html.j2", ladders=shown, figures=figures, rule=RULE)
     numbers = [number for own in shown for number in own.numbers()]
     return Section(KEY, "Sensitivity against tokens per parameter", html, numbers, figures)
 
