@@ -46,9 +46,8 @@ def section(evidence: Evidence, fits: Fits) -> Section | None:
         figures |= own
         basis = [_basis(ladder, fitted) for fitted in ladder.fits]
         sentences = [fitted.sentence for fitted in ladder.fits]
-        shown.append(
-            Shown(ladder.settings, list(own), sentences, [b for b in basis if b is not None])
-        )
+        known = [ladder.left_out, *(b for b in basis if b is not None)]
+        shown.append(Shown(ladder.settings, list(own), sentences, known))
 
     html = fill("token_ratio.html.j2", ladders=shown, figures=figures, rule=RULE)
     numbers = [number for own in shown for number in own.numbers()]

@@ -222,3 +222,19 @@ def test_no_model_could_have_broken_the_law_only_where_its_ceiling_is_known(
     assert (text in page.prose()) == said and ("with one nat a parameter" in page.prose()) == said
     values = [float(value) for key, value, _ in page.data if key == "answer:ceiling over S"]
     assert len(values) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0.2, "1 s"),
+        (42, "42 s"),
+        (390, "6 min"),
+        (3600, "1 h"),
+        (7800, "2 h 10 min"),
+        (23.999 * 3600, "1 d"),
+        (123 * 3600, "5 d 3 h"),
+    ],
+)
+def test_the_time_behind_the_rows_is_said_as_a_clock_says_it(seconds, expected):
+    assert header._duration(seconds) == expected

@@ -108,5 +108,12 @@ def test_a_decided_frontier_has_a_row_for_p_and_one_for_1_over_d():
     (marks,) = drawing.marks
     assert marks.x == pytest.approx((0.5, 0.5), abs=0.1)
 
+    others = [fit, fit._replace(problem="sphere, ±1 target, σ² 0.5")]
+    chart = slopes_chart(NO_ROWS, Fits([], {}, [], others), [])
+    assert chart is not None
+    assert chart.drawings[0].y.names == tuple(
+        f"{own.problem}{of}" for own in others for of in ("", ", 1/d")
+    )
+
     undecided = fit._replace(verdict="cannot tell: the law can bind in no cell")
     assert slopes_chart(NO_ROWS, Fits([], {}, [], [undecided]), []) is None
