@@ -5,6 +5,7 @@ Run alone: python -m pytest tests/reports/sections/test_header.py
 
 import base64
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ import pytest
 import yaml
 
 from harness.store.store import Store, SweepRecord
-from reports.sections import header
+from reports.sections import header, how_sure
 from tests.reports.ledger import check_section, group_of, name_of
 from tests.reports.page_reader import Page, section_of
 from tests.reports.reference_fits import slope
@@ -238,3 +239,26 @@ def test_no_model_could_have_broken_the_law_only_where_its_ceiling_is_known(
 )
 def test_the_time_behind_the_rows_is_said_as_a_clock_says_it(seconds, expected):
     assert header._duration(seconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("pooled", "expected"),
+    [
+        ((True, False), "1 of 2 intervals rests on one or two curves (MNIST, 10 classes) and"),
+        ((True, True), "2 of 2 intervals rest on one or two curves"),
+        ((False, False), ""),
+    ],
+)
+def test_borrowed_widths_are_said_in_the_number_of_their_verb(pooled, expected):
+    judged = [
+        SimpleNamespace(
+            kind=f"mnist-mlp, {target}",
+            family="mnist-mlp",
+            stability=SimpleNamespace(pooled=own, trials=("a",)),
+        )
+        for target, own in zip(("10 classes", "±1 target"), pooled, strict=True)
+    ]
+    text = str(how_sure._borrowed(judged))  # pyright: ignore
+    assert text.startswith(expected) and bool(text) == bool(expected)
+    verb = "borrows its width" if sum(pooled) == 1 else "borrow their width"
+    assert not text or text.endswith(f"{verb} from all kinds: a rough guess.")

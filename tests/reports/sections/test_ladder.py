@@ -5,6 +5,7 @@ Run alone: python -m pytest tests/reports/sections/test_ladder.py
 """
 
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,9 +14,10 @@ from scipy.optimize import minimize
 
 from reports.charts.chart import DASHED, SOLID, STAR
 from reports.evidence import read_evidence
+from reports.fits.scaling import Interval
 from reports.page import render
 from reports.sections import ladder
-from reports.sections.ladder import ladders
+from reports.sections.ladder import convention, ladders
 from tests.reports.language_rows import language_row
 from tests.reports.page_reader import Page, section_of
 from tests.reports.reference_isoflop import Budget, best_sizes
@@ -348,3 +350,21 @@ def test_small_ladders_give_a_section(tmp_path, count):
     assert ("No fit: too few pairs of size and tokens" in text) == (count < 6)
     assert ("Weakly identified: few pairs of size and tokens" in text) == (count >= 6)
     assert section.figures["ladder0"].drawings
+
+
+@pytest.mark.parametrize(
+    ("surface", "expected"),
+    [
+        ((0.5, 0.4, 0.6), "(0.4 to 0.6): the intervals overlap."),
+        ((0.7, 0.6, 0.8), "(0.6 to 0.8): the intervals do not overlap."),
+        ((0.7, 0.6, np.inf), "(0.6 to none)."),
+        ((0.7, np.nan, np.nan), "to the power 0.7."),
+    ],
+)
+def test_the_intervals_of_both_exponents_are_compared_where_both_are_known(
+    monkeypatch, surface, expected
+):
+    monkeypatch.setattr(convention, "size_exponent", lambda budgets: Interval(0.5, 0.45, 0.55))
+    fit = SimpleNamespace(compute_exponent=Interval(*surface))
+    said = convention._exponent([], convention.Source("l", "p", ("a",)), fit)  # pyright: ignore
+    assert str(said).endswith(expected)
