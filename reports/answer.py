@@ -70,7 +70,7 @@ def answers(evidence: Evidence, fits: Fits) -> list[Answer]:
         kinds = [fit for fit in trained if data_name(fit.family) == data]
         plain = _plain_sentences(data, kinds, evidence) if kinds else []
         if any(fit.family == LADDER for fit in kinds):
-            plain += answer_sentences_on_ratio(evidence.trials)
+            plain += answer_sentences_on_ratio(fits.ratios)
         judged = any(outcome_of(fit) in CLAUSES for fit in kinds)
         decided = any(fit.verdict in WORDS for fit in own)
         found.append(Answer(data.name, best, plain, judged, decided))

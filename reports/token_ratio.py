@@ -7,6 +7,7 @@ Trials: those of `reports.ladders` whose held-out loss is at most `learnt_loss`.
 learnt nothing gives every input the same answer, and so is as stable as can be.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -134,11 +135,11 @@ def _left_out(ladder: LadderRows, unlearnt: tuple[str, ...]) -> Sentence:
     )
 
 
-def answer_sentences_on_ratio(trials: pd.DataFrame) -> list[Sentence]:
+def answer_sentences_on_ratio(ladders: Sequence[TokenRatio]) -> list[Sentence]:
     """Return what the answer of the page says: the first measure of each ladder with a fit, with
     the ladder's settings in front where there are several."""
-    told = [(own, own.answer) for own in token_ratios(trials)]
-    known = [(own.settings, answer) for own, answer in told if answer is not None]
+    told = [(own.settings, own.answer) for own in ladders]
+    known = [(settings, answer) for settings, answer in told if answer is not None]
     if len(known) < 2:
         return [answer for _, answer in known]
     return [

@@ -12,7 +12,7 @@ from reports.fits.plane import RULE, Plane, held_out
 from reports.law import Fits
 from reports.numbers import Number, Sentence
 from reports.sections.section import Section, fill
-from reports.token_ratio import Fitted, TokenRatio, token_ratios
+from reports.token_ratio import Fitted, TokenRatio
 
 KEY = "token_ratio"
 
@@ -31,13 +31,12 @@ class Shown(NamedTuple):
 
 
 def section(evidence: Evidence, fits: Fits) -> Section | None:
-    ladders = token_ratios(evidence.trials)
-    if not ladders:
+    if not fits.ratios:
         return None
 
     shown = []
     figures: dict[str, Chart] = {}
-    for ladder in ladders:
+    for ladder in fits.ratios:
         charts = {
             f"{KEY}{ladder.key}": ratio_chart(ladder),
             f"{KEY}{ladder.key}_loss": loss_chart(ladder),

@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from reports import token_ratio as ratios
 from reports.answer import answers
 from reports.charts.chart import TICK
 from reports.evidence import read_evidence
+from reports.fits.plane import fit_plane
 from reports.law import fit_evidence
 from reports.published.tables import language_models
 from reports.sections import token_ratio
@@ -75,6 +77,21 @@ def test_what_each_measure_follows_is_said_on_the_page_and_in_the_answer(shown):
     (gpts,) = answers(evidence, fits)
     told = [str(sentence) for sentence in gpts.sentences]
     assert any("follows the tokens, not the parameters" in sentence for sentence in told)
+
+
+@pytest.mark.slow
+def test_a_page_fits_each_measure_once(shown, monkeypatch):
+    _, evidence, _ = shown
+    fitted = []
+
+    def counted(*columns):
+        fitted.append(columns)
+        return fit_plane(*columns)
+
+    monkeypatch.setattr(ratios, "fit_plane", counted)
+    fits = fit_evidence(evidence)
+    answers(evidence, fits)
+    assert token_ratio.section(evidence, fits) is not None and len(fitted) == len(MEASURES)
 
 
 @pytest.mark.slow
@@ -188,7 +205,8 @@ def test_the_page_says_which_trials_are_left_out(tmp_path):
 def test_the_answer_names_the_ladder_where_there_are_several(tmp_path):
     rows = made() + made(settings={"lr": 3e-4})
     evidence = read_evidence(make_store(tmp_path / "s", rows))
-    told = [str(sentence) for sentence in answer_sentences_on_ratio(evidence.trials)]
+    found = fit_evidence(evidence).ratios
+    told = [str(sentence) for sentence in answer_sentences_on_ratio(found)]
     assert [text.partition(": In a single pass")[0] for text in told] == [
         "context 64, lr 0.0003",
         "context 64, lr 0.001",
