@@ -2,8 +2,8 @@
 
 A verdict is worth more where its rule was fixed before the rows were measured. The rules have a
 version, a date, and a hash over the text of every rule, the constants in them and the searches that
-widen intervals. A test holds the
-hash of the present version, so a rule cannot change and keep its version.
+widen intervals. A test holds the hash of the present version, so a rule cannot change and keep its
+version.
 
 Every row names the rules that were current when it was finished (column `rules`, which rows of
 schema 7 and older lack). A row was measured before the rules where it names others and was finished
@@ -20,7 +20,7 @@ from harness.store.rules import RULES
 from reports import frontier, frontier_answer, search_gap, verdicts
 from reports.claims import CHECKED
 from reports.claims import collapse as collapse_claim
-from reports.evidence import MIN_SIZES
+from reports.evidence import LEARNT, MIN_SIZES
 from reports.fits import collapse, forms, plane, random_slope, rivals, shapes
 from reports.fits.slope import LEVEL
 from reports.law import FILTERS
@@ -95,6 +95,7 @@ def _of_planes() -> dict[str, Any]:
     """Return the rule by which a measure follows parameters, tokens or their ratio."""
     return {
         "rule": plane.RULE,
+        "learnt": LEARNT,
         "tolerance": plane.TOLERANCE,
         "negligible": plane.NEGLIGIBLE,
         "cells": plane.MIN_CELLS,

@@ -23,4 +23,4 @@ class Rules(NamedTuple):
         return f"{self.version} ({self.hash})"
 
 
-RULES = Rules(6, datetime(2026, 11, 27, 14, 30, tzinfo=UTC), "6c5a7565ccfa")
+RULES = Rules(6, datetime(2026, 11, 27, 15, 30, tzinfo=UTC), "def0ff455e2c")

@@ -40,8 +40,9 @@ RULE = (
     f"A measure follows the parameters where the exponent of D is at most 1/{1 / TOLERANCE:g} of"
     " that of N in size, and the tokens where it is the other way round; their ratio where the sum"
     " of both exponents, and the compute where their difference, is as small beside the larger of"
-    f" them. It hardly depends on either where both are at most {NEGLIGIBLE:g} in size. An answer"
-    f" is given where {LEVEL:.0%} of the draws of both exponents agree on it."
+    f" them. It hardly depends on either where both are at most {NEGLIGIBLE:g} in size, and on"
+    f" another combination of both otherwise. An answer is given where {LEVEL:.0%} of the draws of"
+    " both exponents agree on it."
 ).replace("%", " %")
 
 

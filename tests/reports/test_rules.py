@@ -11,7 +11,7 @@ import pytest
 
 from harness.store import provenance
 from harness.store.rules import RULES
-from reports import frontier, frontier_answer, search_gap, verdicts
+from reports import frontier, frontier_answer, rules, search_gap, verdicts
 from reports.fits import collapse, forms, plane, shapes
 from reports.rules import rules_hash, rules_sentence
 
@@ -34,6 +34,7 @@ def test_the_version_stands_for_the_rules_as_they_are():
         (frontier, "SHARE", 0.9),
         (collapse, "TESTS", 1),
         (plane, "RULE", "another rule"),
+        (rules, "LEARNT", 0.8),
         (plane, "TOLERANCE", 0.5),
         (plane, "NEGLIGIBLE", 0.1),
         (plane, "MIN_CELLS", 8),

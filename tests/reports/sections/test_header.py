@@ -28,7 +28,7 @@ def test_every_number_is_recomputed_from_rows(rich):
 def recomputed(key: str, used: pd.DataFrame, rows: pd.DataFrame, ledger: dict) -> float:
     if group_of(key) == "rules":
         rows = rows[rows["status"].eq("ok")]
-        before = rows["finished_at"] < pd.Timestamp("2026-11-27 14:30", tz="UTC")
+        before = rows["finished_at"] < pd.Timestamp("2026-11-27 15:30", tz="UTC")
         return {"version": 6, "all": len(rows), "before": before.sum()}[name_of(key)]
     return count(key, used, rows) if group_of(key) == "count" else answer(key, used, ledger)
 
