@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.errors import UserError, did_you_mean
 from harness.store.store import Store
-from harness.store.whole_file import write_whole
+from harness.store.user_files import refuse_file, refuse_folder, write_over
 from reports.charts.files import figures as draw
 from reports.comparison import Comparison, compare
 from reports.evidence import Evidence, read_evidence
@@ -57,10 +57,12 @@ def make_report(
     suite = None if against is None else suite_named(against)
     if suite is not None:
         _refuse_against(suite.name, places, chosen)
-    if figures is not None and chosen != "html":
-        raise UserError(f"--figures draws the page's charts, and --format is {chosen}")
-    if output is not None and output.is_dir():
-        raise UserError(f"the report '{output}' is a folder; name a file")
+    if figures is not None:
+        if chosen != "html":
+            raise UserError(f"--figures draws the page's charts, and --format is {chosen}")
+        refuse_folder(figures, f"--figures '{figures}'")
+    if output is not None:
+        refuse_file(output, "the report")
 
     evidence = read_evidence(*stores, where=where)
     if not evidence.attempts:
@@ -179,10 +181,6 @@ def _write_beside(evidence: Evidence, content: bytes) -> str:
 
 
 def _write(target: Path, content: bytes) -> str:
-    """Write a file in one rename and return its path."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, content)
-    except OSError as e:
-        raise UserError(f"the report '{target}' cannot be written: {e.strerror}") from None
+    """Write the report and return its path."""
+    write_over(target, content, "the report")
     return str(target)
