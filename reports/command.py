@@ -4,6 +4,7 @@ Choose the format, read the rows, refuse a store without any, render, and say wh
 """
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -105,7 +106,7 @@ def _no_rows(places: Sequence[str]) -> str:
         return "the stores hold no rows yet, so there is nothing to report"
     return (
         f"the store '{places[0]}' holds no rows yet, so there is nothing to report; `unilaw run"
-        f" SWEEP --store {places[0]}` writes some"
+        f" SWEEP --store {shlex.quote(places[0])}` writes some"
     )
 
 

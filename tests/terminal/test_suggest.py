@@ -3,18 +3,22 @@
 Run alone: python -m pytest tests/terminal/test_suggest.py
 """
 
+import shlex
 from pathlib import Path
 
 import pytest
 
 import unilaw
-from harness.commands.suggested_sweep import budget_of, suggested_sweep
+from harness.commands.suggested_sweep import _comments, budget_of, suggested_sweep
 from harness.errors import UserError
 from harness.planning import machine_speed
 from harness.planning.candidates import allowed
+from harness.store.store import Store
 from harness.sweeps.sweep import load_sweep
+from reports.command import make_report
 from reports.evidence import read_evidence
 from reports.suggest.question import ask
+from reports.suggest.suggestion import Suggestion
 from reports.suite.suite import UNIVERSAL_V1
 
 SMALL = str(UNIVERSAL_V1.references[0].folder)
@@ -77,6 +81,21 @@ def test_what_rows_name_is_not_read_unasked():
         "label_flip": 0.1,
         "n": 4000,
     }
+
+
+@pytest.mark.slow
+def test_the_next_command_can_be_copied_whatever_the_store_is_called(tmp_path: Path):
+    """Two spaces in a row and a $ included; a line break does not end the comment."""
+    question = ask(read_evidence(SMALL), KIND)
+    chosen = Suggestion([], 0.2, 0.1, 3.0)
+    name = "the  rows\nof $HOME"
+    head = _comments(name, question, chosen, ("1h", "s"), 2)
+    assert f"run THIS --store {shlex.quote('the  rows of $HOME')}\n" in head
+    assert all(line.startswith("# ") for line in head.splitlines())
+
+    Store.create(tmp_path / "my rows")
+    with pytest.raises(UserError, match="--store '.*/my rows'` writes some"):
+        make_report([str(tmp_path / "my rows")])
 
 
 def _between(text: str, start: str, middle: str, end: str) -> tuple[str, str]:
