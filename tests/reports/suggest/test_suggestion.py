@@ -12,8 +12,8 @@ from reports.evidence import read_evidence
 from reports.suggest.moves import moves
 from reports.suggest.question import ask
 from reports.suggest.suggestion import Costed, suggest
+from tests.reports.ladder_rows import made
 from tests.reports.language_rows import language_row
-from tests.reports.sections.test_ladder import made
 from tests.reports.stores import failed, make_store, power_law
 
 pytestmark = pytest.mark.slow
