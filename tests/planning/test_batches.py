@@ -204,7 +204,7 @@ GRID = st.fixed_dictionaries(
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     fields=GRID,
     costs=st.lists(COSTS, min_size=7, max_size=7),
