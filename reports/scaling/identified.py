@@ -44,8 +44,8 @@ def _design(fit: "Fit", points: Points) -> Iterator[str]:
         low, high = fit.ranges[role]
         if high < NARROW * low:
             yield (
-                f"{points.name(role)} spans only a factor of {high / low:.2g}, which hardly shows"
-                " an exponent"
+                f"{points.name(role)} spans only {low:.4g} to {high:.4g}, a factor of"
+                f" {high / low:.4g}, which hardly shows an exponent"
             )
     if sizes[:2] == ["N", "D"]:
         logs = np.log([points.inputs["N"], points.inputs["D"]])

@@ -152,7 +152,6 @@ def _parameters(fit: Fit) -> Grid:
 def _rests_on(fitted: "TableFit") -> Listing:
     """Return objective, filter, rows, ranges, intervals and certificate."""
     fit, loaded = fitted.fit, fitted.loaded
-    filtered = " and ".join(loaded.where) if loaded.where else "none"
     left_out = f", which leaves out {_rows(loaded.left_out)}" if loaded.left_out else ""
     sizes = f"{_rows(fit.rows)}, {fit.cells} different points"
     if loaded.points.cluster is not None:
@@ -165,7 +164,7 @@ def _rests_on(fitted: "TableFit") -> Listing:
         f"What {fit.form.name} rests on",
         [
             f"Columns of {loaded.table}: {loaded.columns}.",
-            f"Filter: {filtered}{left_out}.",
+            f"Filter: {loaded.filter or 'none'}{left_out}.",
             f"Objective: {fit.objective}; {number(fit.cost)} at the minimum, where"
             f" {fit.agreement:.0%} of {fit.starts_said} end.",
             f"Fitted: {sizes}; {ranges}.",
