@@ -18,6 +18,7 @@ from reports.scaling.fitting import Fit, fit_form
 from reports.scaling.form import Form
 from reports.scaling.forms import form_named, forms_for
 from reports.scaling.held_out import HeldOut, held_out, held_out_rows, is_candidate, is_near
+from reports.scaling.number import number
 from reports.scaling.objective import HUBER, Objective
 from reports.scaling.points import Points
 from reports.scaling.sensitivity import Change, sensitivity
@@ -115,7 +116,7 @@ def missed_by(found: HeldOut, objective: Objective) -> str:
     """Return a form's held-out error: in per cent where residuals are of logarithms."""
     if objective.residual == "log":
         return f"{100 * found.error:.2f} %"
-    return f"{found.error:.4g}".replace("-", "\N{MINUS SIGN}")
+    return number(found.error)
 
 
 def _what(points: Points) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 
 from harness.errors import UserError
 from reports.scaling.columns import ROLES, Chosen, listed
+from reports.scaling.number import number, span
 from reports.scaling.optimum import FLOPS_PER
 from reports.scaling.read_table import Table
 from reports.scaling.table_notes import ROUNDING
@@ -85,10 +86,10 @@ def _left_out(name: str, size: np.ndarray) -> str:
     """Return why a size is no input, up to the name of the one that is."""
     low, high = size.min(), size.max()
     if low == high:
-        return f"{name} is {low:g} in every row, so the curve is"
+        return f"{name} is {number(low)} in every row, so the curve is"
     return (
-        f"{name} spans only {low:.4g} to {high:.4g}, a factor of {high / low:.4g}, which shows no"
-        " exponent; --columns can name it. The curve is"
+        f"{name} spans only {span(low, high)}, which shows no exponent; --columns can name it."
+        " The curve is"
     )
 
 

@@ -64,7 +64,7 @@ def shared_models(points: Points, column: str) -> str:
     if len(np.unique(points.cells)) < SHARED * models:
         return ""
     return (
-        f"The {len(points.y)} rows have {models} values of N. If rows of one N are checkpoints of"
+        f"The {len(points.y):,} rows have {models} values of N. If rows of one N are checkpoints of"
         f" one run, they are not independent: name --cluster {column}, which widens the intervals."
     )
 

@@ -5,9 +5,13 @@ written(fitted, Path("fit.html"))
 
 import io
 import json
+import re
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from markupsafe import Markup, escape
 
 import harness
 from harness.errors import UserError, did_you_mean
@@ -79,23 +83,37 @@ def _png(fitted: "TableFit") -> bytes:
 
 
 def _page(fitted: "TableFit") -> bytes:
-    """Return one HTML file that asks the network for nothing."""
+    """Return one HTML file that asks the network for nothing: the opening sentences, the picture,
+    and the rest."""
+    said = blocks(fitted)
+    opening = list(takewhile(lambda block: isinstance(block, str), said))
     parts = [
         {
-            "paragraph": block if isinstance(block, str) else None,
+            "paragraph": _options_whole(block) if isinstance(block, str) else None,
             "grid": block if isinstance(block, Grid) else None,
-            "listing": block if isinstance(block, Listing) else None,
+            "title": block.title if isinstance(block, Listing) else None,
+            "sentences": [_options_whole(s) for s in block.sentences]
+            if isinstance(block, Listing)
+            else [],
         }
-        for block in blocks(fitted)
+        for block in said[len(opening) :]
     ]
     html = fill(
         "fit.html.j2",
         title=_title(fitted),
         version=harness.__version__,
         written=f"{datetime.now(UTC):%-d %B %Y, %H:%M} UTC",
+        rows=f"{fitted.loaded.rows:,} rows, {fitted.fit.cells:,} different points",
+        opening=opening,
         parts=parts,
         figures={"fit": draw(fitted)},
         style=read_template("page.css"),
         chart_style=read_template("chart.css"),
     )
     return html.encode()
+
+
+def _options_whole(sentence: str) -> Markup:
+    """Return a sentence whose options of the command line are code, which no line breaks."""
+    escaped = str(escape(sentence))
+    return Markup(re.sub(r"(?<!\S)--[a-z]+", r"<code>\g<0></code>", escaped))
