@@ -19,7 +19,7 @@ from reports.scaling.points import Points
 from reports.scaling.read_table import Table
 from reports.scaling.usual_names import bare, is_better_high, is_measure
 
-MIDDLE = 0.01
+MIDDLE = 0.005
 """Share by which the middle row of a point lies above its lowest, in the median of points, that is
 worth saying. Seeds alone move the loss of a language model by less."""
 OFTEN = 0.5
