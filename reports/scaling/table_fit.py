@@ -156,7 +156,5 @@ def fit_table(
     fits = {name: fit_form(name, loaded.points, objective) for name in shown}
     found = replace(found, fits=found.fits | fits)
 
-    fit, moves, curvature = fits[shown[0]], found.sensitivity, found.curvature
-    if fit.form.name != found.headline:
-        moves, curvature = sensitivity(fit, loaded.points), verdict(fit, loaded.points)
-    return TableFit(loaded, found, asked, objective, moves, curvature)
+    fit, points = fits[shown[0]], loaded.points
+    return TableFit(loaded, found, asked, objective, sensitivity(fit, points), verdict(fit, points))
