@@ -1,7 +1,7 @@
 """Rows at one point, which is to say of equal sizes: what they differ in, and the lowest of them.
 
     kept = lowest(points)
-    spread(table, points, used=["N", "D", "loss"])
+    spread(table, points, used=["N", "D", "loss"], is_loss=True)
 
 Runs of other learning rates or batches lie at one point and differ in loss. A curve through all of
 them is that of no run; scaling laws of tuned runs are fitted to the lowest loss of each point.
@@ -49,11 +49,13 @@ def lowest(points: Points) -> np.ndarray:
     return np.sort(order[first])
 
 
-def spread(table: Table, points: Points, used: Collection[str | None]) -> str:
+def spread(table: Table, points: Points, used: Collection[str | None], is_loss: bool) -> str:
     """Return a sentence about points whose middle row lies above the lowest by more than MIDDLE;
     empty where there are none, and where the measure is not above 0.
 
-    used: the columns that are sizes, the measure, or the cluster.
+    used: the columns that are sizes, the measure, or the cluster. is_loss: the user called the
+    measure a loss. Of another, such as the best learning rate, the lowest is not the best unless
+    its name says so.
     """
     by_point = pd.Series(points.y).groupby(points.cells)
     several = by_point.size() > 1
@@ -73,7 +75,7 @@ def spread(table: Table, points: Points, used: Collection[str | None]) -> str:
         " through the middle of them"
     )
     said += "; choose rows with --where"
-    if is_better_high(measure):
+    if is_better_high(measure) or not (is_loss or is_measure(measure)):
         return f"{said}."
     return (
         f"{said}, or, for a curve of tuned runs, keep the row of the lowest '{measure}' at each"

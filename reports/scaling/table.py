@@ -127,7 +127,8 @@ def load(
     if lowest:
         points = points.subset(lowest_rows(points))
     else:
-        said.append(spread(table, points, {*chosen.column.values(), cluster}))
+        used = {*chosen.column.values(), cluster}
+        said.append(spread(table, points, used, chosen.measure == "L"))
     said.append(shared_models(points, chosen.column.get("N", "COLUMN")))
     return Loaded(
         points,

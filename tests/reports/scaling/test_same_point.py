@@ -58,6 +58,15 @@ def test_a_measure_that_no_setting_explains_is_told_too():
     assert "settings" not in said and "(medians over points): the curve" in said
 
 
+def test_the_lowest_of_a_setting_is_not_advised():
+    """The best learning rate of a point is no lowest one."""
+    rates = load(sweep(), columns={"N": "N", "D": "D", "Y": "lr"})
+    (said,) = [note for note in rates.notes if "rows lie at" in note]
+    assert said.endswith("choose rows with --where.")
+    named = load(sweep("perplexity"), columns={"N": "N", "D": "D", "L": "perplexity"})
+    assert [note for note in named.notes if "--lowest" in note]
+
+
 def test_the_lowest_row_of_each_point_is_kept():
     frame = sweep()
     loaded = load(frame.sample(frac=1, random_state=0), lowest=True)
