@@ -89,10 +89,10 @@ def _page(fitted: "TableFit") -> bytes:
     opening = list(takewhile(lambda block: isinstance(block, str), said))
     parts = [
         {
-            "paragraph": _options_whole(block) if isinstance(block, str) else None,
+            "paragraph": _unparted(block) if isinstance(block, str) else None,
             "grid": block if isinstance(block, Grid) else None,
             "title": block.title if isinstance(block, Listing) else None,
-            "sentences": [_options_whole(s) for s in block.sentences]
+            "sentences": [_unparted(s) for s in block.sentences]
             if isinstance(block, Listing)
             else [],
         }
@@ -104,7 +104,7 @@ def _page(fitted: "TableFit") -> bytes:
         version=harness.__version__,
         written=f"{datetime.now(UTC):%-d %B %Y, %H:%M} UTC",
         rows=f"{fitted.loaded.rows:,} rows, {fitted.fit.cells:,} different points",
-        opening=opening,
+        opening=[_unparted(str(sentence)) for sentence in opening],
         parts=parts,
         figures={"fit": draw(fitted)},
         style=read_template("page.css"),
@@ -113,7 +113,8 @@ def _page(fitted: "TableFit") -> bytes:
     return html.encode()
 
 
-def _options_whole(sentence: str) -> Markup:
-    """Return a sentence whose options of the command line are code, which no line breaks."""
-    escaped = str(escape(sentence))
+def _unparted(sentence: str) -> Markup:
+    """Return a sentence in which no line parts an option of the command line, which is code, or a
+    number from its per cent."""
+    escaped = str(escape(sentence)).replace(" %", "\N{NO-BREAK SPACE}%")
     return Markup(re.sub(r"(?<!\S)--[a-z]+", r"<code>\g<0></code>", escaped))
