@@ -67,18 +67,20 @@ def spread(table: Table, points: Points, used: Collection[str | None], is_loss: 
         return ""
 
     measure = points.name("Y")
+    settings = _settings(table, points.cells, used)
     sizes = _listed([f"'{points.name(role)}'" for role in points.inputs])
     said = (
         f"The {len(points.y):,} rows lie at {len(several):,} points of {sizes}, at which the middle"
         f" '{measure}' lies {_share(middle)} above the lowest and the highest {_share(highest)}"
-        f" (medians over points){_varying(_settings(table, points.cells, used))}: the curve goes"
+        f" (medians over points){_varying(settings)}: the curve goes"
         " through the middle of them"
     )
     said += "; choose rows with --where"
     if is_better_high(measure) or not (is_loss or is_measure(measure)):
         return f"{said}."
+    when = "for a curve of tuned runs" if settings else "if they differ in settings, not in seeds"
     return (
-        f"{said}, or, for a curve of tuned runs, keep the row of the lowest '{measure}' at each"
+        f"{said}, or, {when}, keep the row of the lowest '{measure}' at each"
         " point with --lowest (Python: lowest=True)."
     )
 
