@@ -55,9 +55,9 @@ LARGE_GPU = Calibration(
     slowdown=2.0,
     processes=4,
 )
-"""Round figures of an H200, for plans that are made where there is no GPU to time. Steps of MLPs and
-GPTs, and the measuring of GPTs, are from a few measurements (docs/performance.md); the rest is a
-guess."""
+"""Round figures of an H200, for plans that are made where there is no GPU to time. Steps of MLPs
+and GPTs, and the measuring of GPTs, are from a few measurements (docs/performance.md); the rest is
+a guess."""
 
 ENDLESS_S = 1e6
 """No step of training takes as many seconds."""

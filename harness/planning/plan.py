@@ -17,6 +17,7 @@ from harness.planning.memory import PROCESS_BYTES, alone_bytes
 from harness.planning.resolved import resolve
 from harness.planning.room import gpu_bytes, gpus_of, slots_here, worker_memory
 from harness.planning.schedule import schedule
+from harness.planning.times import FORECAST_OVERHEAD
 from harness.sweeps.gpu_shares import named
 from harness.sweeps.sweep import Resources, Sweep
 from harness.sweeps.trial import Trial, canonical_json
@@ -72,6 +73,7 @@ class Plan(NamedTuple):
     flops_at_most: float
     trial_seconds: float
     longest_batch_seconds: float
+    """As the forecast counts: beside as many others as run at a time."""
     wall_seconds: float
 
 
@@ -88,6 +90,7 @@ def plan(sweep: Sweep, say: Callable[[str], None]) -> Plan:
     calibration = calibrated_for(sweep.resources, say)
     made = schedule(sweep, sweep.trials, calibration)
     planned = made.planned
+    longest = max((p.seconds for p in planned), default=0.0)
     shared = [stack for p in planned for stack in p.batch.stacks if len(stack) > 1]
     return Plan(
         sweep=sweep.name,
@@ -104,7 +107,7 @@ def plan(sweep: Sweep, say: Callable[[str], None]) -> Plan:
         gpu_use=made.gpu_use,
         flops_at_most=sum(c.flops_at_most * c.seeds for c in cells),
         trial_seconds=sum(p.seconds for p in planned),
-        longest_batch_seconds=max((p.seconds for p in planned), default=0.0),
+        longest_batch_seconds=FORECAST_OVERHEAD * made.slowdown * longest,
         wall_seconds=made.wall_seconds,
     )
 

@@ -12,6 +12,7 @@ from harness.planning.devices import gpus_here
 from harness.planning.gpus import Gpus
 from harness.planning.memory import PROCESS_BYTES
 from harness.planning.times import ROUNDING
+from harness.sweeps.gpu_shares import CONTEXT_BYTES
 from harness.sweeps.sweep import Resources, Sweep
 
 
@@ -54,15 +55,15 @@ def worker_memory(sweep: Sweep) -> float:
 
 
 def stack_memory(sweep: Sweep, share: float) -> float:
-    """Return the bytes that a worker plans its stacks with: of its part of the GPU, where it has
-    one, else of this machine's memory."""
+    """Return the bytes that a worker plans its stacks with: what its CUDA context leaves of its
+    part of the GPU, where it has one, else its part of this machine's memory."""
     one_gpu = gpu_bytes(sweep.resources) if share else None
     if one_gpu is None:
         return worker_memory(sweep)
 
     reserved = sweep.resources.memory_gb
     host = reserved * 1e9 if reserved else math.inf
-    return min(host, PROCESS_BYTES + one_gpu * min(1.0, share))
+    return min(host, PROCESS_BYTES + one_gpu * min(1.0, share) - CONTEXT_BYTES)
 
 
 def gpus_of(resources: Resources) -> float | Gpus:

@@ -10,6 +10,7 @@ from harness.store.schema import COLUMNS
 from harness.sweeps.gpu_shares import named
 from harness.sweeps.installed import installed
 from harness.sweeps.registry import TaskRef, find, load
+from harness.terminal.pace import in_words
 from harness.terminal.table import table
 
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
@@ -199,7 +200,7 @@ def _sums(plan: Plan) -> str:
         f" one program each{largest}, {apart} trials alone, as the calibration makes"
         f" cheapest.{shares}{gpu_use}\nForecast: {plan.trial_seconds:.0f} s of work,"
         f" {plan.wall_seconds:.0f} s with {plan.slots} batches at a time{here}.\nThe longest batch"
-        f" takes {plan.longest_batch_seconds:.2g} s, the most that a lost worker costs; on any"
+        f" takes {in_words(plan.longest_batch_seconds)}, the most that a lost worker costs; on any"
         f" cluster at most {plan.batches} run at a time."
     )
 

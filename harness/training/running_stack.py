@@ -8,18 +8,18 @@ until a slot of every group can be dropped; until then it trains on, and is igno
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
 
-from harness.task import Data
+from harness.task import Config, Data, Seeds
 from harness.training.adversary import Adversary, perturb
 from harness.training.alone import Alone
 from harness.training.evaluation import Evaluation, evaluate, sample_losses, wrong_share
 from harness.training.optimiser import StackedOptimiser, Stride
 from harness.training.program import Program
-from harness.training.recipe import Recipe
+from harness.training.recipe import Recipe, recipe_of
 
 
 class StackGroup(NamedTuple):
@@ -32,6 +32,17 @@ class StackGroup(NamedTuple):
     starts: torch.Generator | None = None
     """The generator of an adversary's random starts."""
     recipe: Recipe = Recipe()
+
+    @classmethod
+    def of(cls, config: Config, data: Data, seeds: Seeds) -> Self:
+        """Return the group of models that a configuration and a trial's seeds train alike."""
+        return cls(
+            data,
+            seeds.generator("order"),
+            config.rate,
+            seeds.generator("adversary") if config.adversary else None,
+            recipe_of(config),
+        )
 
     def stride(self, steps_done: int) -> Stride:
         """Return how far the next step goes."""
