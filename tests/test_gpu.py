@@ -14,9 +14,13 @@ import torch
 from harness.execution import limits
 from harness.execution.run_batch import run_batch
 from harness.execution.trial_result import TrialResult
+from harness.planning.machine_speed import calibrated_for
 from harness.remeasure import MEASURED
+from harness.run import run
+from harness.store.store import Store
 from harness.sweeps.sweep import parse_sweep
 from harness.sweeps.trial import Batch, RunSettings, Trial
+from harness.terminal.progress import Progress
 from tests import FAILING_TASK
 from tests.measures.agreement import alike
 
@@ -118,3 +122,34 @@ def test_a_frontier_is_searched_on_the_gpu_as_on_the_cpu():
     assert on_gpu.columns["gpu"] and on_gpu.columns["robust_below_noise"]
     radius = on_cpu.columns["frontier_radius"]
     assert on_gpu.columns["frontier_radius"] == pytest.approx(radius, rel=0.1)
+
+
+FORECAST = """\
+name: forecast
+seeds: {range: [0, 8]}
+resources: {gpus: auto}
+limits: {measure_points: 32, weights_mb: 0}
+tasks:
+  - task: sphere
+    fixed: {n: 512, d: 16, stop: epochs, max_epochs: 400}
+    grid: {width: [8, 16, 32, 64, 128]}
+  - task: text
+    fixed: {n: 200, context: 8, d_in: 8, target_resample: 0.3, stop: epochs, max_epochs: 100}
+    grid: {width: [8, 16]}
+"""
+
+
+def test_the_forecast_is_within_a_factor_of_a_half_of_what_is_taken(tmp_path: Path):
+    """Forty MLPs and sixteen GPTs, in this process. The timing of the GPU is made first, and what a
+    process loads once is loaded by it."""
+    asked = parse_sweep(FORECAST, "sweep.yaml")
+    store = Store.create(tmp_path / "rows")
+    calibrated_for(asked.resources, print)
+    outcome = run(asked, store, None, inline=True, retry_failed=False, progress=Progress())
+    assert outcome.ok == len(asked.trials) == 56
+
+    (record,) = store.runs()
+    assert record.forecast_s is not None
+    assert record.seconds / 1.5 <= record.forecast_s <= 1.5 * record.seconds
+    rows = pd.read_parquet(tmp_path / "rows")
+    assert rows["stack_size"].min() >= 8, "GPTs too"

@@ -94,7 +94,8 @@ def calibrated(device: Device, say: Callable[[str], None]) -> Calibration:
     """Return the calibration of this machine's device, from the cache, or measured now. `say` is
     told what is timed, and what could not be.
 
-    A machine that is too busy to be timed counts as SMALL_MACHINE, its GPU as LARGE_GPU.
+    A machine that is too busy to be timed counts as SMALL_MACHINE; a GPU that is too busy or too
+    full, as LARGE_GPU.
     """
     # RuntimeError: a user without a home
     with contextlib.suppress(OSError, RuntimeError, ValueError, TypeError, KeyError):
@@ -103,9 +104,11 @@ def calibrated(device: Device, say: Callable[[str], None]) -> Calibration:
     path = _file_to_keep(device, say)
     try:
         calibration = measured(device)
-    except TimeoutError as e:
+    except (TimeoutError, torch.OutOfMemoryError) as e:
+        is_full = isinstance(e, torch.OutOfMemoryError)
+        why = f"{device.name} is too full to be timed" if is_full else e
         common = "small one" if device.kind == "cpu" else "large GPU"
-        say(f"{e}, so it counts as a common {common}; forecasts are rough until it is less busy")
+        say(f"{why}, so it counts as a common {common}; forecasts are rough until it is less busy")
         return SMALL_MACHINE if device.kind == "cpu" else LARGE_GPU
 
     if path is not None:

@@ -67,6 +67,20 @@ def test_a_file_of_another_device_or_version_is_not_read(timed: list[Device]):
     assert calibrated(CPU, print) == MADE and timed == [GPU, CPU, CPU]
 
 
+def test_a_gpu_that_is_too_full_to_be_timed_counts_as_a_large_one(
+    timed: list[Device], monkeypatch: pytest.MonkeyPatch
+):
+    def too_full(device: Device) -> Calibration:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
+
+    monkeypatch.setattr(machine_speed, "measured", too_full)
+    said: list[str] = []
+    assert calibrated(GPU, said.append) == LARGE_GPU and not calibration_file(GPU).exists()
+    assert said[-1].startswith(
+        "NVIDIA H200 is too full to be timed, so it counts as a common large"
+    )
+
+
 def test_a_sweep_on_gpus_is_planned_by_round_figures_where_there_is_none(
     timed: list[Device], monkeypatch: pytest.MonkeyPatch
 ):
