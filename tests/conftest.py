@@ -67,20 +67,27 @@ def pytest_collection_finish() -> None:
 def calibration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Make round figures this machine's calibration, for this process and those it starts: no test
     times the machine, and every run of the tests makes the same batches."""
-    from harness.planning.devices import processor
-    from harness.planning.machine_speed import SMALL_MACHINE, calibration_as_json, calibration_file
+    from harness.planning.devices import gpu_here, processor
+    from harness.planning.machine_speed import (
+        LARGE_GPU,
+        SMALL_MACHINE,
+        calibration_as_json,
+        calibration_file,
+    )
 
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
+    made = [(processor(threads), SMALL_MACHINE) for threads in (1, 2)]
+    if gpu := gpu_here(1):
+        made.append((gpu, LARGE_GPU))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(shared / "cache"))
-        for threads in (1, 2):
-            device = processor(threads)
+        for device, figures in made:
             path = calibration_file(device)
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = path.with_name(f"{path.name}-{os.getpid()}")
-            temporary.write_text(calibration_as_json(SMALL_MACHINE, device))
+            temporary.write_text(calibration_as_json(figures, device))
             os.replace(temporary, path)
         yield
 

@@ -88,7 +88,7 @@ def test_the_same_weights_measure_on_the_gpu_as_on_the_cpu(entry: str, tmp_path:
 def test_two_trials_share_a_gpu(unilaw, tmp_path: Path):
     """Each has so many epochs that it is a batch of its own, and sleeps, so that they meet."""
     (tmp_path / "two.yaml").write_text(
-        "name: two\nseeds: [0]\nresources: {gpus: auto}\ntasks:\n"
+        "name: two\nseeds: [0]\nresources: {gpus: 0.25}\ntasks:\n"
         "  - {task: trouble, fixed: {nap: 20, max_epochs: 2000}, grid: {n: [16, 17]}}\n"
     )
     done = unilaw("run", "two.yaml", "--task-file", FAILING_TASK, "--store", "rows", cwd=tmp_path)
@@ -139,9 +139,12 @@ tasks:
 """
 
 
-def test_the_forecast_is_within_a_factor_of_a_half_of_what_is_taken(tmp_path: Path):
-    """Forty MLPs and sixteen GPTs, in this process. The timing of the GPU is made first, and what a
-    process loads once is loaded by it."""
+def test_the_forecast_and_what_is_taken_are_within_a_factor_of_one_and_a_half(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Forty MLPs and sixteen GPTs, in this process. The GPU is timed first, which loads what a
+    process loads once."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     asked = parse_sweep(FORECAST, "sweep.yaml")
     store = Store.create(tmp_path / "rows")
     calibrated_for(asked.resources, print)

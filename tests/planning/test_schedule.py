@@ -48,6 +48,7 @@ def sizes(of: Schedule) -> list[int]:
     return sorted(len(stack) for p in of.planned for stack in p.batch.stacks)
 
 
+@pytest.mark.slow
 def test_one_process_fills_a_gpu_that_is_not_to_be_shared():
     filled = made(TWO_WIDTHS, NOT_TO_BE_SHARED)
     assert sizes(filled) == [80] and filled.slots == 1
@@ -55,6 +56,7 @@ def test_one_process_fills_a_gpu_that_is_not_to_be_shared():
     assert filled.gpu_use and filled.gpu_use.startswith("One process fills a GPU with large stacks")
 
 
+@pytest.mark.slow
 def test_processes_share_a_gpu_that_has_room_for_them():
     """Eight kinds of samples make eight stacks, each of which waits for its calls."""
     eight = sweep(", ".join(SMALL.replace("512", str(n)) % "[8]" for n in range(505, 513)))
@@ -73,6 +75,7 @@ def test_a_share_that_the_sweep_names_is_kept():
     )
 
 
+@pytest.mark.slow
 def test_stacks_of_a_thousand_on_a_gpu_and_no_more_than_its_memory_holds():
     many = sweep(SMALL % "[8, 9, 10]", seeds=350)
     assert sizes(made(many, NOT_TO_BE_SHARED)) == [len(many.trials)] == [1050]
