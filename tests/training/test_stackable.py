@@ -136,7 +136,7 @@ def leaky(slope: float) -> nn.Sequential:
 
 def hooked() -> nn.Sequential:
     made = leaky(0.1)
-    made.register_forward_hook(lambda module, x, output: 2 * output)
+    made.register_forward_hook(lambda module, x, output: -output)  # pyright: ignore[reportOperatorIssue]
     return made
 
 
