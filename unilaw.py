@@ -159,7 +159,7 @@ def fit(
     table: str | Path | pd.DataFrame | Mapping[str, Any],
     form: str | Sequence[str] = (),
     *,
-    columns: Mapping[str, str] | None = None,
+    columns: str | Sequence[str] | Mapping[str, str] | None = None,
     cluster: str | None = None,
     budget: str | float | None = None,
     where: str | Sequence[str] = (),
@@ -171,9 +171,10 @@ def fit(
 
     table: a CSV, TSV or Parquet file, a store, a data frame, or a dict of columns. form: the form,
     or forms, whose parameters are wanted; by default the one that foresees the largest runs best.
-    columns: role → column, such as {"N": "params", "D": "tokens", "L": "loss"}; by default they
-    are recognised by their names. cluster: the column of what rows share. budget: FLOPs, or the
-    column of them. where: conditions such as "loss<4". loss, delta, residual: what is minimised.
+    columns: role → column, such as {"N": "params", "D": "tokens", "L": "loss"}, or the text
+    "N=params,D=tokens,L=loss"; by default they are recognised by their names. cluster: the column
+    of what rows share. budget: FLOPs, or the column of them. where: conditions such as "loss<4".
+    loss, delta, residual: what is minimised.
     docs/fitting.md explains all of it. Raises UserError for what cannot be used.
 
     >>> table = {
@@ -198,7 +199,7 @@ def fit(
     forms = [form] if isinstance(form, str) else form
     source = _place(table) if isinstance(table, str | Path) else table
     return fit_table(
-        source, forms, columns or {}, cluster, budget, conditions, loss, delta, residual
+        source, forms, columns or (), cluster, budget, conditions, loss, delta, residual
     )
 
 

@@ -70,7 +70,7 @@ def answers(evidence: Evidence, fits: Fits) -> list[Answer]:
         kinds = [fit for fit in trained if data_name(fit.family) == data]
         plain = _plain_sentences(data, kinds, evidence) if kinds else []
         if any(fit.family == LADDER for fit in kinds):
-            plain += answer_sentences_on_ratio(evidence.trials)
+            plain += answer_sentences_on_ratio(fits.ratios)
         judged = any(outcome_of(fit) in CLAUSES for fit in kinds)
         decided = any(fit.verdict in WORDS for fit in own)
         found.append(Answer(data.name, best, plain, judged, decided))
@@ -136,8 +136,8 @@ def labels_of(kinds: Sequence[KindFit]) -> dict[str, KindLabel]:
 def _in_words(labels: Sequence[KindLabel]) -> str:
     """Return what tells these kinds from the others of their data."""
     if len(labels) == 1:
-        return labels[0].in_sentence()
-    return "; ".join(label.in_sentence() for label in labels)
+        return labels[0].in_sentence
+    return "; ".join(label.in_sentence for label in labels)
 
 
 def reason(verdict: str) -> str:
@@ -174,7 +174,7 @@ def plain_sentence(
         parts |= {f"{name}{i}": number for name, number in growth.items()}
         phrase = with_interval(growth, str(i))
         if each and len(ordered) > 1:
-            parts[f"kind{i}"] = labels[fit.kind].in_sentence()
+            parts[f"kind{i}"] = labels[fit.kind].in_sentence
             phrase = phrase.removesuffix(")") + f"; {{kind{i}}})"
         phrases.append(phrase)
     together = ", ".join(phrases[:-1]) + " and " if each else " to ".join(phrases[:-1]) + " to "

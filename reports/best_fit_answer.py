@@ -73,11 +73,15 @@ def best_fit_sentence(fit: FrontierFit) -> Sentence:
 
 def _undecided(fit: FrontierFit) -> Sentence:
     """Return what a search found beside plain training, and why there is no verdict."""
-    rows = fit.rows
+    rows, searched = fit.rows, "searched"
+    if fit.plain is not None:
+        rows = rows[rows["radius"].gt(0) & rows["plain"].gt(0)]
+        searched = "with both radii"
     used = tuple(trial for of_row in rows["trial_id"] for trial in of_row)
 
     def number(name: str, value: float, how: str, style: str = "sig3") -> Number:
-        return Number(f"answer:{fit.problem}:{name}", float(value), how, used, style)
+        trials = fit.plain.trials if fit.plain is not None and name.startswith("times") else used
+        return Number(f"answer:{fit.problem}:{name}", float(value), how, trials, style)
 
     values: dict[str, Any] = {}
     text = "A search for the most robust network of each size"
@@ -87,28 +91,59 @@ def _undecided(fit: FrontierFit) -> Sentence:
     else:
         plain = fit.plain
         how = "r* over plain training's radius"
+        mean = f"geometric mean over curves of {how}"
         values |= {
-            "times": number("times", 1 / plain.value, f"geometric mean over curves of {how}"),
+            "times": number("times", 1 / plain.value, mean),
             "times_min": number("times min", 1 / plain.largest, f"smallest of a cell, {how}"),
             "times_max": number("times max", 1 / plain.smallest, f"largest of a cell, {how}"),
         }
+        for end, value in (("low", plain.high), ("high", plain.low)):
+            if np.isfinite(value):
+                ends = f"{mean}, {end} end of its 95 % interval"
+                values[f"times_{end}"] = number(f"times {end}", 1 / value, ends)
         text += (
-            " found ones that withstand {times} times the change that plainly trained ones do"
-            f" (single sizes {{times_min}} to {{times_max}}; {sizes})."
+            f" found ones that withstand {{times}} times{_interval(values, 'times')} the change"
+            f" that plainly trained ones do (single sizes {{times_min}} to {{times_max}}; {sizes})."
         )
     values |= {
-        "p_min": number("p min", rows["p"].min(), "smallest p searched", "size"),
-        "p_max": number("p max", rows["p"].max(), "largest p searched", "size"),
+        "p_min": number("p min", rows["p"].min(), f"smallest p {searched}", "size"),
+        "p_max": number("p max", rows["p"].max(), f"largest p {searched}", "size"),
     }
 
-    dimensions = sorted(set(rows["d"]))
+    dimensions = sorted(set(fit.rows["d"]))
     if len(dimensions) == 1:
         values["d"] = number("d", dimensions[0], "column d_ambient", "int")
         text += " All had inputs of {d} numbers, so how this depends on dimension is not known."
     else:
         values["reason"] = fit.verdict.removeprefix(f"{CANNOT_TELL}: ")
         text += " Whether they follow the law's order cannot be told: {reason}."
+        if not fit.dimension.failure:
+            values |= _exponent_of_d(fit)
+            text += " At fixed p/n their radius goes like d^{d} ({d_low} to {d_high})."
     return Sentence(text, values)
+
+
+def _exponent_of_d(fit: FrontierFit) -> dict[str, Number]:
+    """Return the exponent of d at fixed p/n and the ends of its interval."""
+    found = fit.dimension
+    gap = ", widened by the slope of the search gap" if fit.gap is not None else ""
+    how = "exponent of d at p/n = 1, 2 and 4"
+    interval = f"end of its 95 % interval{gap}"
+    ends = {
+        "d": (found.slope, how),
+        "d_low": (found.low, f"{how}, low {interval}"),
+        "d_high": (found.high, f"{how}, high {interval}"),
+    }
+    return {
+        key: Number(
+            f"answer:{fit.problem}:exponent {key.replace('_', ' ')}",
+            value,
+            told,
+            found.trials,
+            "signed",
+        )
+        for key, (value, told) in ends.items()
+    }
 
 
 def _mean(fit: FrontierFit, name: str, how: str) -> dict[str, Number]:

@@ -4,12 +4,13 @@ Choose the format, read the rows, refuse a store without any, render, and say wh
 """
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import UserError, did_you_mean
 from harness.store.store import Store
-from harness.store.whole_file import write_whole
+from harness.store.user_files import refuse_file, refuse_folder, write_over
 from reports.charts.files import figures as draw
 from reports.comparison import Comparison, compare
 from reports.evidence import Evidence, read_evidence
@@ -57,10 +58,12 @@ def make_report(
     suite = None if against is None else suite_named(against)
     if suite is not None:
         _refuse_against(suite.name, places, chosen)
-    if figures is not None and chosen != "html":
-        raise UserError(f"--figures draws the page's charts, and --format is {chosen}")
-    if output is not None and output.is_dir():
-        raise UserError(f"the report '{output}' is a folder; name a file")
+    if figures is not None:
+        if chosen != "html":
+            raise UserError(f"--figures draws the page's charts, and --format is {chosen}")
+        refuse_folder(figures, f"--figures '{figures}'")
+    if output is not None:
+        refuse_file(output, "the report")
 
     evidence = read_evidence(*stores, where=where)
     if not evidence.attempts:
@@ -103,7 +106,7 @@ def _no_rows(places: Sequence[str]) -> str:
         return "the stores hold no rows yet, so there is nothing to report"
     return (
         f"the store '{places[0]}' holds no rows yet, so there is nothing to report; `unilaw run"
-        f" SWEEP --store {places[0]}` writes some"
+        f" SWEEP --store {shlex.quote(places[0])}` writes some"
     )
 
 
@@ -179,10 +182,6 @@ def _write_beside(evidence: Evidence, content: bytes) -> str:
 
 
 def _write(target: Path, content: bytes) -> str:
-    """Write a file in one rename and return its path."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, content)
-    except OSError as e:
-        raise UserError(f"the report '{target}' cannot be written: {e.strerror}") from None
+    """Write the report and return its path."""
+    write_over(target, content, "the report")
     return str(target)

@@ -142,6 +142,8 @@ def constant_changes(first: pd.DataFrame, second: pd.DataFrame) -> list[Change]:
     for problem in sorted(set(first["problem"]) & set(second["problem"])):
         before, after = (_of_curves(rows[rows["problem"].eq(problem)]) for rows in (first, second))
         both = before.index.intersection(after.index)
+        if both.empty:
+            continue
         apart = (after["log"] - before["log"])[both]
         known = len(both) >= MIN_CURVES
         trials = [

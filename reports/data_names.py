@@ -5,7 +5,7 @@ kind_labels(kinds, families)[kind].label          "MNIST, 10 classes"
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 
@@ -34,22 +34,23 @@ IN_SENTENCES = {
     "interpolated": "trained until every label is fitted",
     "fixed epochs": "trained for fixed epochs",
 }
-"""Words that tell a kind from others of its data → how a sentence says them."""
+"""Words of a kind's stop rule → how a sentence says them, where its data's kinds differ in the
+stop rule alone."""
+PLAIN = "the plain one"
+"""How a sentence says no words, where the other kinds of the data differ in more."""
 
 
 class KindLabel(NamedTuple):
-    """A kind in few words: its data, and what tells it from the other kinds of the data."""
+    """A kind in few words: its data, and what tells it from the other kinds of the data.
+    in_sentence: the words as a sentence says them."""
 
     data: str
     words: str
+    in_sentence: str
 
     @property
     def label(self) -> str:
-        return ", ".join(filter(None, self))
-
-    def in_sentence(self) -> str:
-        """Return the words as a sentence says them."""
-        return IN_SENTENCES.get(self.words, self.words)
+        return ", ".join(filter(None, (self.data, self.words)))
 
 
 def data_name(family: str) -> DataName:
@@ -66,17 +67,36 @@ def place_of(family: str) -> tuple[int, str]:
 
 def kind_labels(kinds: Sequence[str], families: Sequence[str]) -> dict[str, KindLabel]:
     """Return a label for each kind: the name of its data, and as few of the kind's own words as
-    tell it from the other kinds of the data."""
-    of_data: dict[str, dict[str, list[str]]] = defaultdict(dict)
+    tell it from the other kinds of the data, or all of them. The family is the first word where the
+    data have several."""
+    of_data: dict[str, dict[str, str]] = defaultdict(dict)
     for kind, family in zip(kinds, families, strict=True):
-        of_data[data_name(family).name][kind] = kind.removeprefix(family).strip(", ").split(", ")
+        of_data[data_name(family).name][kind] = family
 
     labels = {}
-    for name, words in of_data.items():
-        common = set.intersection(*map(set, words.values()))
-        own = {kind: [w for w in said if w not in common] for kind, said in words.items()}
-        first = {kind: said[:1] for kind, said in own.items()}
-        enough = len({tuple(said) for said in first.values()}) == len(first)
-        for kind, said in (first if enough else own).items():
-            labels[kind] = KindLabel(name, ", ".join(said))
+    for name, family_of in of_data.items():
+        words = _telling_words(family_of)
+        by_stop_rule = set(words.values()) <= set(IN_SENTENCES)
+        for kind, said in words.items():
+            in_sentence = IN_SENTENCES[said] if by_stop_rule else said or PLAIN
+            labels[kind] = KindLabel(name, said, in_sentence)
     return labels
+
+
+def _telling_words(family_of: Mapping[str, str]) -> dict[str, str]:
+    """Return the words that tell each kind of some data from the others. family_of: of each
+    kind."""
+    several = len(set(family_of.values())) > 1
+    words = {}
+    for kind, family in family_of.items():
+        own = list(filter(None, kind.removeprefix(family).strip(", ").split(", ")))
+        words[kind] = [family, *own] if several else own
+
+    common = set.intersection(*map(set, words.values()))
+    own = {kind: [w for w in said if w not in common] for kind, said in words.items()}
+    first = {kind: said[:1] for kind, said in own.items()}
+    for found in (first, own):
+        told = {kind: ", ".join(said) for kind, said in found.items()}
+        if len(set(told.values())) == len(told):
+            return told
+    return {kind: kind for kind in family_of}

@@ -277,8 +277,13 @@ def _learnt(t: pd.DataFrame) -> pd.Series:
     """
     guessing = 1 - 1 / t["outputs"].clip(lower=2)
     every_position = t["tokens_distinct"].gt(t["n"]) | t["bits_per_byte"].notna()
-    by_loss = t["train_loss"].le(LEARNT * np.log(t["outputs"].clip(lower=2).astype(float)))
+    by_loss = t["train_loss"].le(learnt_loss(t["outputs"]))
     return by_loss.where(every_position, t["train_error"].le(guessing / 2))
+
+
+def learnt_loss(outputs: pd.Series) -> pd.Series:
+    """Return the largest loss, in nats, at which a language model has learnt something."""
+    return LEARNT * np.log(outputs.clip(lower=2).astype(float))
 
 
 def fit_rows(trials: pd.DataFrame, kind: str, factor: float = 1) -> pd.DataFrame:

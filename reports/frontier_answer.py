@@ -158,6 +158,7 @@ def at_ratios(cells: pd.DataFrame, ratios: tuple[int, ...] = PER_SAMPLE) -> pd.D
 
 
 def _slope(rows: pd.DataFrame, variable: str, group: pd.Series) -> CommonSlope:
+    """Fit the exponent of a variable, of the groups with two or more of its values."""
     fit = common_slope(
         np.log(rows[variable].to_numpy(float)),
         np.log(rows["radius"].to_numpy(float)),
@@ -165,7 +166,8 @@ def _slope(rows: pd.DataFrame, variable: str, group: pd.Series) -> CommonSlope:
         rows["cell"].to_numpy(),
         MIN_DIMENSIONS,
     )
-    return fit._replace(trials=_trials(rows))
+    places = rows[variable].groupby(group).transform("nunique")
+    return fit._replace(trials=_trials(rows[places > 1]))
 
 
 def _size(window: pd.DataFrame) -> tuple[CommonSlope, dict[str, float]]:
@@ -277,11 +279,17 @@ def _verdict(fit: FrontierFit) -> str:
         few = f"only {d.places} {compared} compared" if d.places < MIN_DIMENSIONS else d.failure
         return f"{CANNOT_TELL}: at p/n = 1, 2 and 4 {few}"
 
-    if d.within(-ORDER, NARROW) and not rivals.beats(BY_SAMPLES, BY_LAW):
-        return _with_size(p)
-    if d.within(0, NARROW) and not rivals.beats(BY_LAW, BY_SAMPLES):
-        return SAMPLES if not p.failure and p.within(ORDER, NARROW) else NO_FALL
-    return f"{CANNOT_TELL}: the exponent of d is neither near −1/2 nor near 0"
+    if d.within(-ORDER, NARROW):
+        if not rivals.beats(BY_SAMPLES, BY_LAW):
+            return _with_size(p)
+        why = "is near −1/2, but p/n predicts left-out curves better"
+    elif d.within(0, NARROW):
+        if not rivals.beats(BY_LAW, BY_SAMPLES):
+            return SAMPLES if not p.failure and p.within(ORDER, NARROW) else NO_FALL
+        why = "is near 0, but p/(n·d) predicts left-out curves better"
+    else:
+        why = f"has an interval that lies neither within {NARROW:g} of −1/2 nor of 0"
+    return f"{CANNOT_TELL}: the exponent of d {why}"
 
 
 def _with_size(p: CommonSlope) -> str:

@@ -20,6 +20,7 @@ from reports.frontier import radii
 from reports.frontier_answer import FrontierFit, fit_frontier
 from reports.kinds import NOT_TRAINED
 from reports.measures import LOWER, MEASURES, RADIUS, STABILITY
+from reports.token_ratio import TokenRatio, token_ratios
 from reports.verdicts import CAME_TRAINED, STOPPED_AT_NOISE, SlopeVerdict, judge
 
 FILTERS = (1, 2, 4, 8)
@@ -93,12 +94,14 @@ class KindCollapse(NamedTuple):
 class Fits(NamedTuple):
     """All fits. `filtered`: (filter, kind, column of a measure) → the measure's slope against p,
     for every measure that the kind's target allows, failed fits included. `frontier`: the searches
-    for the most robust fit, one entry a problem."""
+    for the most robust fit, one entry a problem. `ratios`: what the measures of each ladder
+    follow."""
 
     kinds: list[KindFit]
     filtered: dict[tuple[int, str, str], Slope]
     collapses: list[KindCollapse]
     frontier: list[FrontierFit] = []
+    ratios: list[TokenRatio] = []
 
     @property
     def slopes(self) -> dict[tuple[str, str], Slope]:
@@ -124,8 +127,10 @@ class Fits(NamedTuple):
 
 
 def fit_evidence(evidence: Evidence) -> Fits:
-    """Fit plain training and the searches for the most robust fit."""
-    return fit_all(evidence.trials)._replace(frontier=fit_frontier(radii(evidence)))
+    """Fit plain training, the searches for the most robust fit, and the ladders."""
+    return fit_all(evidence.trials)._replace(
+        frontier=fit_frontier(radii(evidence)), ratios=token_ratios(evidence.trials)
+    )
 
 
 def fit_all(trials: pd.DataFrame) -> Fits:

@@ -51,9 +51,9 @@ searches. slope: of log(measure) against the logarithm of that; low and high: th
 interval at `level`. verdict: what the report says of it by the law, of a search's problem as a
 whole; empty for a measure that no law bounds. filter and objective: which rows entered, and what
 was minimised. from_onset: the multiple of the onset's p that the cells begin at. rows, cells,
-curves: their numbers. left_out: rows whose value has no logarithm. held_out: typical factor by
-which a fit without each curve's largest size misses that size; NaN for searches. failure: why there
-is no slope."""
+curves: their numbers. left_out: rows whose value has no logarithm, of searches all rows of a cell
+with a radius of 0. held_out: typical factor by which a fit without each curve's largest size misses
+that size; NaN for searches. failure: why there is no slope."""
 
 
 def law_table(rows: pd.DataFrame, from_onset: int = 1) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Split a kind's slope by the recipe of its training: learning rate, weight decay, batch size.
+"""Split a kind's slope by the recipe of its training: the values of FIELDS.
 
 The recipe is part of a finding. The slope of GPTs moves from .16 to .02 as the learning rate moves
 from 3e-4 to 3e-3, so a slope at one rate is a statement about that rate.

@@ -1,8 +1,9 @@
 """Say which rules judge the rows, in which version, and whether the rules are older than the rows.
 
 A verdict is worth more where its rule was fixed before the rows were measured. The rules have a
-version, a date, and a hash over the text of every rule and the constants in them. A test holds the
-hash of the present version, so a rule cannot change and keep its version.
+version, a date, and a hash over the text of every rule, the constants in them and the searches that
+widen intervals. A test holds the hash of the present version, so a rule cannot change and keep its
+version.
 
 Every row names the rules that were current when it was finished (column `rules`, which rows of
 schema 7 and older lack). A row was measured before the rules where it names others and was finished
@@ -16,11 +17,11 @@ from typing import Any
 import pandas as pd
 
 from harness.store.rules import RULES
-from reports import frontier, frontier_answer, verdicts
+from reports import frontier, frontier_answer, search_gap, verdicts
 from reports.claims import CHECKED
 from reports.claims import collapse as collapse_claim
-from reports.evidence import MIN_SIZES
-from reports.fits import collapse, forms, random_slope, rivals, shapes
+from reports.evidence import LEARNT, MIN_SIZES
+from reports.fits import collapse, forms, plane, random_slope, rivals, shapes
 from reports.fits.slope import LEVEL
 from reports.law import FILTERS
 from reports.numbers import Number, Sentence
@@ -30,7 +31,8 @@ def rules_hash() -> str:
     """Return the first 12 digits of the SHA-256 over the rules' text and constants."""
     words = [verdicts.COMPATIBLE, verdicts.ATTAINS, verdicts.STEEPER, verdicts.CANNOT_TELL]
     claims = {claim.STATEMENT.key: claim.STATEMENT.rule for claim in CHECKED}
-    text = json.dumps([_of_slopes(), words, claims, _of_knees(), _of_frontiers()], sort_keys=True)
+    rules = [_of_slopes(), words, claims, _of_knees(), _of_frontiers(), _of_planes()]
+    text = json.dumps(rules, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -81,6 +83,24 @@ def _of_frontiers() -> dict[str, Any]:
         "curves": frontier_answer.MIN_CURVES,
         "dimensions": frontier_answer.MIN_DIMENSIONS,
         "rivals": [rivals.LEVEL, rivals.MIN_CURVES, rivals.LEAST_SHARE],
+        "search gap": [
+            search_gap.LEVEL,
+            search_gap.LEAST_SHARE,
+            hashlib.sha256(search_gap.FILE.read_bytes()).hexdigest(),
+        ],
+    }
+
+
+def _of_planes() -> dict[str, Any]:
+    """Return the rule by which a measure follows parameters, tokens or their ratio."""
+    return {
+        "rule": plane.RULE,
+        "learnt": LEARNT,
+        "tolerance": plane.TOLERANCE,
+        "negligible": plane.NEGLIGIBLE,
+        "cells": plane.MIN_CELLS,
+        "values": plane.MIN_VALUES,
+        "collinear": plane.COLLINEAR,
     }
 
 

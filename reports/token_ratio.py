@@ -3,16 +3,16 @@ power law in N and D and said in words.
 
     for ladder in token_ratios(evidence.trials): print(ladder.answer)
 
-Trials: those of `reports.ladders` that reached LEARNT of a uniform guess's loss or less. A model
-that has learnt nothing gives every input the same answer, and so is as stable as can be.
+Trials: those of `reports.ladders` whose held-out loss is at most `learnt_loss`. A model that has
+learnt nothing gives every input the same answer, and so is as stable as can be.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
-from reports.evidence import LEARNT
+from reports.evidence import LEARNT, learnt_loss
 from reports.fits.plane import (
     BOTH,
     COMPUTE,
@@ -25,7 +25,7 @@ from reports.fits.plane import (
     fit_plane,
 )
 from reports.fits.scaling import Interval
-from reports.ladders import ladders_of
+from reports.ladders import LadderRows, ladders_of
 from reports.measures import FAR, STABILITY
 from reports.numbers import Number, Sentence
 
@@ -83,12 +83,14 @@ class Fitted(NamedTuple):
 
 
 class TokenRatio(NamedTuple):
-    """One ladder: its settings, its trials with a column for each of MEASURES, and the fits."""
+    """One ladder: its settings, its trials with a column for each of MEASURES, the fits, and which
+    trials they leave out."""
 
     key: str
     settings: str
     trials: pd.DataFrame
     fits: list[Fitted]
+    left_out: Sentence
 
     @property
     def answer(self) -> Sentence | None:
@@ -101,17 +103,49 @@ def token_ratios(trials: pd.DataFrame) -> list[TokenRatio]:
     """Return the ladders in which any of the measures is known."""
     found = []
     for own in ladders_of(trials):
-        learnt = own.trials["test_loss"] <= LEARNT * np.log(own.trials["outputs"].astype(float))
+        learnt = own.trials["test_loss"].le(learnt_loss(own.trials["outputs"]))
         rows = own.trials[learnt]
         if any(rows[measure.column].notna().any() for measure in MEASURES):
             fits = [_fitted(own.key, measure, rows) for measure in MEASURES]
-            found.append(TokenRatio(own.key, own.settings, rows, fits))
+            left_out = _left_out(own, tuple(own.trials.loc[~learnt, "trial_id"]))
+            found.append(TokenRatio(own.key, own.settings, rows, fits, left_out))
     return found
 
 
-def answer_sentences_on_ratio(trials: pd.DataFrame) -> list[Sentence]:
-    """Return what the answer of the page says: the first measure of each ladder with a fit."""
-    return [own.answer for own in token_ratios(trials) if own.answer is not None]
+def _left_out(ladder: LadderRows, unlearnt: tuple[str, ...]) -> Sentence:
+    """State which trials of a ladder enter, and how many do not."""
+
+    def number(name: str, value: float, how: str, trials: tuple[str, ...], style: str) -> Number:
+        return Number(f"ratio:{ladder.key}:filter:{name}", value, how, trials, style)
+
+    unfinished = ladder.unfinished
+    failed = "ok trials of configurations in which a seed failed, or that lack a figure"
+    above = f"trials with test_loss above {LEARNT:g}·log(outputs)"
+    parts = {
+        "share": number("share", LEARNT, "largest test_loss over log(outputs)", (), "sig3"),
+        "unfinished": number("unfinished", len(unfinished), failed, unfinished, "int"),
+        "unlearnt": number("unlearnt", len(unlearnt), above, unlearnt, "int"),
+    }
+    return Sentence(
+        "Trials: of configurations in which no seed failed, at a held-out loss of at most {share}"
+        " times a uniform guess's, since a model that has learnt nothing is as stable as can be."
+        " Left out: {unfinished} for a failed seed or a figure that is missing, {unlearnt} for"
+        " their loss.",
+        parts,
+    )
+
+
+def answer_sentences_on_ratio(ladders: Sequence[TokenRatio]) -> list[Sentence]:
+    """Return what the answer of the page says: the first measure of each ladder with a fit, with
+    the ladder's settings in front where there are several."""
+    told = [(own.settings, own.answer) for own in ladders]
+    known = [(settings, answer) for settings, answer in told if answer is not None]
+    if len(known) < 2:
+        return [answer for _, answer in known]
+    return [
+        Sentence(f"{{settings}}: {answer.template}", {"settings": settings, **answer.parts})
+        for settings, answer in known
+    ]
 
 
 def _fitted(key: str, measure: Followed, rows: pd.DataFrame) -> Fitted:

@@ -4,7 +4,8 @@ rows[fitting(rows, [parse("lr=0.001"), parse("n<500")])]
 
 A field is a column of the rows, or a field of the trials' configuration; in a table that no run
 wrote, which has no config_json, any column. Several conditions hold together. A row without a value
-fits none but `FIELD=none`.
+fits none but `FIELD=none`. A text with commas is one value where the field has that very value, and
+several values elsewhere.
 """
 
 import json
@@ -37,11 +38,13 @@ WORDS = {"true": True, "yes": True, "false": False, "no": False}
 
 
 class Condition(NamedTuple):
-    """One condition: `text` is what the user wrote."""
+    """One condition: `text` is what the user wrote, `whole` what stands after the sign, and
+    `values` that text between its commas."""
 
     text: str
     field: str
     sign: str
+    whole: str
     values: tuple[str, ...]
 
 
@@ -57,7 +60,7 @@ def parse(text: str) -> Condition:
         raise UserError(f"--where {_short(text)}: a value is missing after '{sign}'")
     if sign in ORDERED and len(values) > 1:
         raise UserError(f"--where {_short(text)}: '{sign}' takes one value, not {len(values)}")
-    return Condition(text.strip(), field, sign, values)
+    return Condition(text.strip(), field, sign, given.strip(), values)
 
 
 def fitting(rows: pd.DataFrame, conditions: Sequence[Condition]) -> pd.Series:
@@ -137,10 +140,13 @@ def _fits(column: pd.Series, condition: Condition) -> pd.Series:
         fits[known] = ORDERED[condition.sign](column[known].astype(_order(wanted)), wanted)
         return fits
 
-    named = [value for value in condition.values if value != NONE]
+    values = condition.values
+    if len(values) > 1 and column.eq(condition.whole).any():
+        values = (condition.whole,)
+    named = [value for value in values if value != NONE]
     wanted = [_value(column, value, condition) for value in named]
     among = column.isin(wanted)
-    if NONE in condition.values:
+    if NONE in values:
         among |= ~known | column.eq(NONE)
         return among if condition.sign == "=" else ~among
     return among if condition.sign == "=" else ~among & known
@@ -191,7 +197,9 @@ def _values_of(column: pd.Series) -> str:
 
 
 def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else _short(str(value)).strip("'")
+    if isinstance(value, float):
+        return f"{value:g}"
+    return _short(str(value)) if "," in str(value) else _short(str(value)).strip("'")
 
 
 def _short(text: str) -> str:

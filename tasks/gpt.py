@@ -3,14 +3,13 @@ one for windows of embeddings.
 
 Both are the library's own modules, set up to train as fast as a hand-written loop
 (tests/benchmarks/language_throughput.py). GELU's tanh form is one kernel instead of eight.
-Attention is registered under our own names, for which transformers builds no mask. Building a mask
-waits for the GPU in every step, and in a compiled model the mask would keep attention off its fast
-kernel.
+Attention is registered under a name of our own, for which transformers builds no mask. Building a
+mask waits for the GPU in every step, and in a compiled model the mask would keep attention off its
+fast kernel.
 """
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AttentionInterface, GPT2Config, GPT2LMHeadModel, GPT2Model
@@ -38,27 +37,7 @@ def fused_attention(
     return y.transpose(1, 2), None
 
 
-def plain_attention(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    mask: None,
-    scaling: float,
-    **rest: Any,
-) -> tuple[Tensor, None]:
-    """Attend as `fused_attention` does, but by matmuls, for models that train in a stack:
-    torch.func cannot vectorise the CPU's fused kernel."""
-    q = query.flatten(0, 1)
-    k = key.flatten(0, 1)
-    v = value.flatten(0, 1)
-    above = torch.full((q.shape[1], q.shape[1]), -torch.inf, dtype=q.dtype, device=q.device).triu(1)
-    shares = torch.baddbmm(above, q, k.mT, alpha=scaling).softmax(-1)
-    return (shares @ v).unflatten(0, query.shape[:2]).transpose(1, 2), None
-
-
 AttentionInterface.register("fused_causal", fused_attention)
-AttentionInterface.register("plain_causal", plain_attention)
 
 
 def gpt2_config(
@@ -135,23 +114,8 @@ def stream_gpt(
 class WindowGPT(WindowModel):
     """GPT-2 of windows (B, context, d_in), at its own initial weights."""
 
-    def __init__(
-        self,
-        d_in: int,
-        width: int,
-        layers: int,
-        heads: int,
-        context: int,
-        vocabulary: int,
-        targets: int = 1,
-    ):
-        # A vocabulary of 1 keeps the token table small, which is built and then removed.
-        config = gpt2_config(layers, width, heads, context, vocabulary=1)
-        config._attn_implementation = "plain_causal"
+    body_class = GPT2Model
+    table = "wte"
 
-        def body() -> nn.Module:
-            model = GPT2Model(config)
-            model.wte = None
-            return model
-
-        super().__init__(body, d_in, width, vocabulary, config.initializer_range, targets)
+    def config(self, layers: int, width: int, heads: int, context: int) -> GPT2Config:
+        return gpt2_config(layers, width, heads, context, vocabulary=1)

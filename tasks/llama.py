@@ -6,7 +6,6 @@ At equal width and depth it has as many parameters in attention and MLPs as GPT-
 matrices of SwiGLU are 8/3 of the width wide (Shazeer 2020, section 2).
 """
 
-from torch import nn
 from transformers import LlamaConfig, LlamaModel
 
 from tasks.window_model import WindowModel
@@ -16,18 +15,12 @@ class WindowLlama(WindowModel):
     """A Llama of windows (B, context, d_in), at transformers' own initial weights. width / heads
     must be even."""
 
-    def __init__(
-        self,
-        d_in: int,
-        width: int,
-        layers: int,
-        heads: int,
-        context: int,
-        vocabulary: int,
-        targets: int = 1,
-    ):
-        config = LlamaConfig(
-            vocab_size=1,  # the token table is built and then removed
+    body_class = LlamaModel
+    table = "embed_tokens"
+
+    def config(self, layers: int, width: int, heads: int, context: int) -> LlamaConfig:
+        return LlamaConfig(
+            vocab_size=1,
             hidden_size=width,
             intermediate_size=round(8 * width / 3),
             num_hidden_layers=layers,
@@ -38,11 +31,3 @@ class WindowLlama(WindowModel):
             bos_token_id=None,
             eos_token_id=None,
         )
-        config._attn_implementation = "plain_causal"
-
-        def body() -> nn.Module:
-            model = LlamaModel(config)
-            model.embed_tokens = None  # pyright: ignore[reportAttributeAccessIssue] - inputs are embedded
-            return model
-
-        super().__init__(body, d_in, width, vocabulary, config.initializer_range, targets)

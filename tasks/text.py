@@ -7,7 +7,8 @@ distances would change with the model's size. So x lies in R^(context·d_in), an
 of tokens in the windows times d_in.
 
 A sample has one target, or with `targets` one at each of its last positions, every one redrawn with
-the same known probability (docs/instruments.md, "Several targets a window").
+the same known probability. docs/recipes.md describes the fields of the recipe, the targets and the
+architectures.
 
     unilaw run gpt-law
 """
@@ -130,6 +131,11 @@ class TextConfig(Config):
             raise ValueError(
                 f"'targets' is {self.targets} and frontier '{self.frontier}' searches for one"
                 " target a window; leave one of them out"
+            )
+        if self.rate_width and self.optimiser == "sgd":
+            raise ValueError(
+                f"'rate_width' is {self.rate_width} and scales the rates of optimisers 'adam' and"
+                " 'adamw'; the optimiser is 'sgd'"
             )
         for name, default in (("targets", 1), ("table", "fixed"), ("architecture", "gpt2")):
             # Written either way it is the same trial, the one of before there was the field.

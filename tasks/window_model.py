@@ -5,36 +5,73 @@ The projection takes the place of the token embedding, so inputs lie in the same
 width. tasks/gpt.py and tasks/llama.py bring the blocks.
 """
 
-from collections.abc import Callable
+import abc
+from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
+from transformers import AttentionInterface, PreTrainedConfig, PreTrainedModel
 
 from harness.language import transformer_group
 
 
-class WindowModel(nn.Module):
+def plain_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: None,
+    scaling: float,
+    **rest: Any,
+) -> tuple[Tensor, None]:
+    """Attend by matmuls, from query, key and value (B, heads, T, size) to (B, T, heads, size), with
+    the causal mask alone. torch.func cannot vectorise the CPU's fused kernel, and models of windows
+    train in a stack."""
+    q = query.flatten(0, 1)
+    k = key.flatten(0, 1)
+    v = value.flatten(0, 1)
+    above = torch.full((q.shape[1], q.shape[1]), -torch.inf, dtype=q.dtype, device=q.device).triu(1)
+    shares = torch.baddbmm(above, q, k.mT, alpha=scaling).softmax(-1)
+    return (shares @ v).unflatten(0, query.shape[:2]).transpose(1, 2), None
+
+
+AttentionInterface.register("plain_causal", plain_attention)
+
+
+class WindowModel(nn.Module, abc.ABC):
     """Map windows of embedded tokens (B, context, d_in) to the (B, vocabulary) logits after the
-    last token."""
+    last token. Subclasses say which transformer of transformers stands in between."""
+
+    body_class: ClassVar[type[PreTrainedModel]]
+    table: ClassVar[str]
+    """The name of the body's token table, which is built and then removed."""
 
     def __init__(
         self,
-        body: Callable[[], nn.Module],
         d_in: int,
         width: int,
+        layers: int,
+        heads: int,
+        context: int,
         vocabulary: int,
-        std: float,
         targets: int = 1,
     ):
-        """body: makes a transformers model of `width`. std: of projection and head at the
-        beginning. targets: the last so many positions are trained on."""
+        """targets: the last so many positions are trained on."""
         super().__init__()
+        config = self.config(layers, width, heads, context)
+        config._attn_implementation = "plain_causal"
         # No bias: a model with position embeddings has a learned vector there already.
         self.projection = nn.Linear(d_in, width, bias=False)
-        self.body = body()
+        self.body = self.body_class(config)
+        setattr(self.body, self.table, None)
         self.head = nn.Linear(width, vocabulary, bias=False)
         for layer in (self.projection, self.head):
-            nn.init.normal_(layer.weight, std=std)
+            nn.init.normal_(layer.weight, std=config.initializer_range)
         self.targets = targets
+
+    @abc.abstractmethod
+    def config(self, layers: int, width: int, heads: int, context: int) -> PreTrainedConfig:
+        """Return the body's configuration, with a vocabulary of 1, which keeps its table small."""
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self._hidden(x)[:, -1])

@@ -22,12 +22,16 @@ COMMAND = "$ unilaw fit docs/planted.csv --form chinchilla --budget 1e20"
 
 def forms_table() -> str:
     """Return every form as a table in Markdown."""
-    lines = ["| form | formula | needs | parameters | source |", "|---|---|---|---|---|"]
+    lines = [
+        "| form | formula | needs | measure | parameters | source |",
+        "|---|---|---|---|---|---|",
+    ]
     for form in FORMS.values():
         parameters = ", ".join(parameter.symbol for parameter in form.parameters)
         needs = ", ".join(form.inputs)
         formula = form.formula.replace("|", "\\|")
-        lines.append(f"| `{form.name}` | {formula} | {needs} | {parameters} | {form.source} |")
+        cells = [f"`{form.name}`", formula, needs, form.measure, parameters, form.source]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from harness.errors import UserError
+from harness.store.user_files import refuse_taken, write_new
 
 TEMPLATE = Path(__file__).with_name("new_task_template.py")
 """A task file as it stands, with NewTask, NewConfig and TASK_NAME in place of the names."""
@@ -43,10 +44,9 @@ def new_task(name: NewTaskName) -> None:
 
     files = {Path(f"{name}.py"): task, Path(f"{name}.yaml"): SWEEP.format(name=name)}
     for path in files:
-        if path.exists():
-            raise UserError(f"{path} is there already, and nothing is overwritten")
+        refuse_taken(path)
     for path, text in files.items():
-        _write(path, text)
+        write_new(path, text.encode())
     typer.echo(
         f"wrote {name}.py and {name}.yaml. To go on:\n"
         f"    unilaw check {name}.py\n"
@@ -66,11 +66,3 @@ def _refuse_bad_name(name: str) -> None:
         )
     if name in installed():
         raise UserError(f"the task name '{name}' is taken by an installed task; choose another")
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as e:
-        raise UserError(f"{path} cannot be written: {e.strerror}") from None

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from harness.store.user_files import refuse_taken, write_new
 from harness.terminal.options import ReadSources, StoreArgument, TaskFile, of_file
 
 Narrow = Annotated[
@@ -45,24 +46,14 @@ def suggest(
     from harness.commands.task_files import refs_of
     from harness.terminal.streams import say
 
+    if output is not None:
+        refuse_taken(output)
     text = suggested_sweep(store, narrow, budget, refs_of(task_file), read_sources, say)
     if output is None:
         typer.echo(text.removesuffix("\n"))
         return
-    _write(output, text)
+    write_new(output, text.encode())
     for line in text.splitlines():
         if line.startswith("# "):
             typer.echo(line.removeprefix("# "))
     typer.echo(f"sweep: {output}")
-
-
-def _write(path: Path, text: str) -> None:
-    from harness.errors import UserError
-
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise UserError(f"{path} is there already, and nothing is overwritten") from None
-    except OSError as e:
-        raise UserError(f"{path} cannot be written: {e.strerror}") from None

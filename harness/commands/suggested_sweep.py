@@ -1,6 +1,7 @@
 """From a store to the sweep file of its next trials: ask, list the moves, cost them, choose."""
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -45,26 +46,24 @@ def suggested_sweep(
     found = moves(question)
     say(f"costing {len(found)} moves")
 
-    def fields_of(move: "Move") -> list[dict[str, Any] | None]:
-        return [allowed(move.task, config, from_file, read_sources) for config in move.cells]
-
+    grid = grid_field(question)
     costed = []
+    entries_of = []  # of each costed move
     for move in found:
-        fields = [own for own in fields_of(move) if own is not None]
-        if len(fields) == len(move.cells):
-            counted = costs(move.task, fields, seeds, limits, calibration, from_file)
-            costed += _costed(move, counted, unit)
+        checked = [allowed(move.task, config, from_file, read_sources) for config in move.cells]
+        fields = [own for own in checked if own is not None]
+        if len(fields) < len(move.cells):
+            continue
+        counted = costs(move.task, fields, seeds, limits, calibration, from_file)
+        if own := _costed(move, counted, unit):
+            costed.append(own)
+            cells = zip(fields, move.cells, strict=True)
+            entries_of.append([own | {grid: config[grid]} for own, config in cells])
     chosen = suggest(question, costed, amount, len(seeds), unit)
     if not chosen.chosen:
         raise UserError(f"--budget {budget}: no move that it pays for narrows '{exponent}'")
 
-    grid = grid_field(question)
-    entries = [
-        own | {grid: config[grid]}
-        for taken in chosen.chosen
-        for own, config in zip(fields_of(taken.move), taken.move.cells, strict=True)
-        if own is not None
-    ]
+    entries = [entry for move in chosen.chosen for entry in entries_of[costed.index(move)]]
     head = _comments(store, question, chosen, (budget, unit), len(entries) * len(seeds))
     task = found[0].task
     return head + sweep_text(_name(store), task, entries, seeds, limits, resources, grid)
@@ -104,17 +103,17 @@ def _settings(
     return {}, {}
 
 
-def _costed(move: "Move", counted: list[Candidate | None], unit: str) -> "list[Costed]":
-    """Return the move with what its cells cost; nothing where one of them cannot be counted."""
+def _costed(move: "Move", counted: list[Candidate | None], unit: str) -> "Costed | None":
+    """Return the move with what its cells cost, or None where one of them cannot be counted."""
     from reports.suggest.suggestion import Costed
 
     cells = [own for own in counted if own is not None]
     if len(cells) < len(counted):
-        return []
+        return None
     cost = sum(own.flops if unit == "FLOP" else own.seconds for own in cells)
     sizes = tuple(own.cell.p for own in cells)
     tokens = tuple(float(own.cell.tokens_seen_at_most) for own in cells)
-    return [Costed(move, sizes, tokens, cost)]
+    return Costed(move, sizes, tokens, cost)
 
 
 def _comments(
@@ -128,9 +127,9 @@ def _comments(
         f"expected half-width by the fitted model: {chosen.before:.3f} now, {chosen.after:.3f} with"
         f" these {trials} trials",
         f"predicted cost: {chosen.cost:.3g} {unit} of {asked}",
-        f"unilaw plan THIS, then unilaw run THIS --store {store}",
+        f"unilaw plan THIS, then unilaw run THIS --store {shlex.quote(store)}",
     ]
-    return "".join(f"# {' '.join(line.split())}\n" for line in lines)
+    return "".join(f"# {' '.join(line.splitlines())}\n" for line in lines)
 
 
 def _name(store: str) -> str:

@@ -18,8 +18,7 @@ from harness.execution.trial_result import TrialResult
 from harness.measures import Measured, measure
 from harness.measures.counts import count_saved_bytes
 from harness.process_state import own_process_state
-from harness.training.program import for_training
-from harness.training.stack import Program, stack
+from harness.training.stack import stack
 
 PROGRAM_BYTES = {"cpu": 2_000, "cuda": 2_000_000}
 """A program of its own takes as much longer, by starting each operation, as this many further bytes
@@ -49,17 +48,6 @@ def measure_together(members: Sequence[Prepared], points: Points) -> list[TimedM
         for i, of_model in zip(positions, found, strict=True):
             results[i] = TimedMeasures(of_model, seconds)
     return [results[i] for i in range(len(members))]
-
-
-def stacked(members: Sequence[Prepared]) -> Program:
-    """Return the models as one program. Raises CannotStack."""
-    return stack([member.model for member in members], members[0].data.x_train[:4])
-
-
-def training_program(members: Sequence[Prepared]) -> Program:
-    """Return the models, in the form that is trained, as one program. Raises CannotStack."""
-    modules = [for_training(member.model) for member in members]
-    return stack(modules, members[0].data.x_train[:4])
 
 
 def _programs(members: Sequence[Prepared]) -> Iterator[list[int]]:
@@ -156,4 +144,5 @@ def _measure_one(member: Prepared, points: Points) -> Measured:
 def _measure(members: Sequence[Prepared], points: Points) -> list[Measured]:
     samples = [member.data for member in members]
     seeds = [member.seeds for member in members]
-    return measure(stacked(members), samples, seeds, points)
+    program = stack([member.model for member in members], samples[0].x_train[:4])
+    return measure(program, samples, seeds, points)

@@ -26,13 +26,13 @@ def initialised(task: BaseTask, config: Config, seeds: Seeds) -> torch.nn.Module
 
 @torch.no_grad()
 def _scale(model: torch.nn.Module, factor: float) -> None:
-    """Multiply all trainable weights and biases but those of norms, which undo a scale."""
-    for module in model.modules():
-        if "Norm" in type(module).__name__:
-            continue
-        for p in module.parameters(recurse=False):
-            if p.requires_grad:
-                p.mul_(factor)
+    """Multiply all trainable weights and biases but those of norms, which undo a scale. Tied ones
+    are multiplied once."""
+    norms = [module for module in model.modules() if "Norm" in type(module).__name__]
+    of_norms = {id(p) for norm in norms for p in norm.parameters(recurse=False)}
+    for p in model.parameters():
+        if p.requires_grad and id(p) not in of_norms:
+            p.mul_(factor)
 
 
 def weights_file(model: torch.nn.Module, limit: int) -> bytes | None:

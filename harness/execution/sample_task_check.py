@@ -31,7 +31,6 @@ from harness.task import Data, Seeds, check
 from harness.training.adversary import adversary_of
 from harness.training.alone import Alone
 from harness.training.program import for_training
-from harness.training.recipe import recipe_of
 from harness.training.running_stack import RunningStack, StackGroup
 
 FEW = 8
@@ -198,8 +197,7 @@ def _step(tried: Tried) -> str:
         y_positions=None if several is None else several[:samples],
     )
     adversary = adversary_of(config)
-    starts = tried.seeds.generator("adversary") if adversary else None
-    group = StackGroup(data, tried.seeds.generator("order"), config.rate, starts, recipe_of(config))
+    group = StackGroup.of(config, data, tried.seeds)
     stack = RunningStack(Alone(for_training(copy.deepcopy(tried.model))), [group], 1)
 
     with torch.random.fork_rng(devices=[]):

@@ -17,7 +17,7 @@ from harness.execution.failures import (
     text,
 )
 from harness.execution.frontier_trials import searched, verified
-from harness.execution.measuring import measure_together, training_program
+from harness.execution.measuring import measure_together
 from harness.execution.model_weights import kept_weights, weights_file
 from harness.execution.prepared import Prepared, prepare, prepare_each
 from harness.execution.row_columns import (
@@ -38,8 +38,9 @@ from harness.training.adversary import adversary_of, count_pass_flops
 from harness.training.checkpoint import TrialCheckpoint
 from harness.training.frontier_plan import search_of
 from harness.training.loop import Fit, StackGroup, train
+from harness.training.program import for_training
 from harness.training.recipe import recipe_of
-from harness.training.stack import CannotStack, Program
+from harness.training.stack import CannotStack, Program, stack
 
 LONGEST_NOTE = 500
 """Characters of a `stack_note` that a row keeps."""
@@ -145,7 +146,7 @@ class SampleTrials:
     def _train_or_fail(self, members: list[Prepared]) -> Sequence[_Trained | TrialResult]:
         """Train trials as one program; when that fails, each by itself."""
         try:
-            return self._train_together(training_program(members), members, note=None)
+            return self._train_together(_program(members), members, note=None)
         except PASSED_ON:
             raise
         except BaseException as e:
@@ -162,7 +163,7 @@ class SampleTrials:
     def _train_alone(self, trial: Trial, note: str) -> _Trained | TrialResult:
         """Train a trial alone, from the beginning, after its stack failed."""
         members = [prepare(trial, self.device)]
-        (result,) = self._train_together(training_program(members), members, note)
+        (result,) = self._train_together(_program(members), members, note)
         return result
 
     @own_process_state()
@@ -195,17 +196,11 @@ class SampleTrials:
         if members[0].config.frontier:
             return searched(members), None
 
-        groups = [
-            StackGroup(
-                member.data,
-                member.seeds.generator("order"),
-                member.config.rate,
-                member.seeds.generator("adversary") if member.config.adversary else None,
-                recipe_of(member.config),
-            )
-            for member in members
-        ]
         models_per_group = sum(_group_key(m) == _group_key(members[0]) for m in members)
+        groups = [
+            StackGroup.of(member.config, member.data, member.seeds)
+            for member in members[::models_per_group]
+        ]
 
         checkpoint = None
         if len(members) == 1:
@@ -218,7 +213,7 @@ class SampleTrials:
             torch.default_generator.manual_seed(members[0].seeds.stream("dropout"))
             fits = train(
                 program,
-                groups[::models_per_group],
+                groups,
                 [member.config for member in members],
                 begin,
                 checkpoint.save if checkpoint else lambda _: None,
@@ -238,6 +233,12 @@ class SampleTrials:
             columns |= verified(trained.member, trained.fit.frontier, columns)
         weights = weights_file(trained.member.model, self.settings.weights_bytes)
         return TrialResult(columns, weights, measured.pictures)
+
+
+def _program(members: Sequence[Prepared]) -> Program:
+    """Return the models, in the form that is trained, as one program. Raises CannotStack."""
+    modules = [for_training(member.model) for member in members]
+    return stack(modules, members[0].data.x_train[:4])
 
 
 def _bytes_held(waiting: Iterable[_Trained | TrialResult]) -> int:
@@ -341,7 +342,8 @@ def _flops_per_sample(prepared: Prepared) -> int:
         return shape_of(prepared.trial.ref, config).training_flops(config)
     except Exception:
         shape = prepared.task.input_shape(config)
-        flops = count_training_flops(prepared.model, shape)
+        trained = for_training(prepared.model)
+        flops = count_training_flops(trained, shape)
         if config.adversary_passes:
-            flops += config.adversary_passes * count_pass_flops(prepared.model, shape)
+            flops += config.adversary_passes * count_pass_flops(trained, shape)
         return flops

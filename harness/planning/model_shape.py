@@ -74,9 +74,10 @@ def _count(task: BaseTask, config: Config) -> Shape:
         model = task.model(config)
         input_shape = tuple(task.input_shape(config))
 
-    costs = count_pass(for_training(model), input_shape, task.input_dtype)
+    trained = for_training(model)
+    costs = count_pass(trained, input_shape, task.input_dtype)
     is_moved = bool(config.adversary or config.frontier)
-    moved_flops = count_pass_flops(model, input_shape) if is_moved else 0
+    moved_flops = count_pass_flops(trained, input_shape) if is_moved else 0
     parameters = count_parameters(model)
     return Shape(
         p=parameters.trainable,

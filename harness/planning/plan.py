@@ -21,7 +21,7 @@ from harness.planning.gpus import Gpus, share_alone
 from harness.planning.machine_speed import calibrated
 from harness.planning.memory import PROCESS_BYTES, alone_bytes
 from harness.planning.resolved import resolve
-from harness.planning.times import FORECAST_OVERHEAD, Planned, wall_seconds
+from harness.planning.times import FORECAST_OVERHEAD, Planned, side_by_side, wall_seconds
 from harness.sweeps.gpu_shares import named
 from harness.sweeps.sweep import Resources, Sweep
 from harness.sweeps.trial import Trial, canonical_json
@@ -73,6 +73,7 @@ class Plan(NamedTuple):
     flops_at_most: float
     trial_seconds: float
     longest_batch_seconds: float
+    """As the forecast counts: beside as many others as run at a time."""
     wall_seconds: float
 
 
@@ -89,6 +90,7 @@ def plan(sweep: Sweep, say: Callable[[str], None]) -> Plan:
     calibration = calibrated(sweep.resources.cpus, say)
     planned = batches(sweep, sweep.trials, calibration)
     slots = slots_here(sweep)
+    at_once = side_by_side(planned, slots, calibration.slowdown)
     shared = [stack for p in planned for stack in p.batch.stacks if len(stack) > 1]
     return Plan(
         sweep=sweep.name,
@@ -103,7 +105,7 @@ def plan(sweep: Sweep, say: Callable[[str], None]) -> Plan:
         stacked_trials=sum(map(len, shared)),
         flops_at_most=sum(c.flops_at_most * c.seeds for c in cells),
         trial_seconds=sum(p.seconds for p in planned),
-        longest_batch_seconds=max((p.seconds for p in planned), default=0.0),
+        longest_batch_seconds=FORECAST_OVERHEAD * max((p.seconds for p in at_once), default=0.0),
         wall_seconds=FORECAST_OVERHEAD * wall_seconds(planned, slots, calibration.slowdown),
     )
 

@@ -23,4 +23,4 @@ class Rules(NamedTuple):
         return f"{self.version} ({self.hash})"
 
 
-RULES = Rules(5, datetime(2026, 11, 27, 11, 30, tzinfo=UTC), "da1775fdd2a9")
+RULES = Rules(6, datetime(2026, 11, 27, 15, 30, tzinfo=UTC), "def0ff455e2c")

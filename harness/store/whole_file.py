@@ -3,14 +3,16 @@
 import os
 import uuid
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 TEMPORARY = "_tmp-"
 """Temporary files, and the probes that test whether a folder can be written, begin with this."""
 
 
-def write_whole(path: Path, content: bytes | pa.Buffer) -> None:
+def write_whole(path: Path, content: "bytes | pa.Buffer") -> None:
     """Write a file under a temporary name beside its own, then rename it. Raises OSError.
 
     The temporary name cannot be guessed and must be new, so nobody can put a link there that leads

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from harness import HOME
 from harness.errors import UserError, did_you_mean
+from harness.store.user_files import write_new
 
 SHIPPED = HOME / "tasks" / "sweeps"
 """The folder that they lie in."""
@@ -65,12 +66,5 @@ def copy_shipped(name: str, target: Path) -> Path:
         )
 
     path = target / f"{name}.yaml" if target.is_dir() else target
-    content = (SHIPPED / f"{name}.yaml").read_bytes()
-    try:
-        with path.open("xb") as file:
-            file.write(content)
-    except FileExistsError:
-        raise UserError(f"{path} is there already, and nothing is overwritten") from None
-    except OSError as e:
-        raise UserError(f"{path} cannot be written: {e.strerror}") from None
+    write_new(path, (SHIPPED / f"{name}.yaml").read_bytes())
     return path

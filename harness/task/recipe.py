@@ -20,15 +20,6 @@ def complete_recipe(config: Any) -> dict[str, Any]:
     alike: a default that was written out becomes None. Raise ValueError where fields contradict
     each other.
     """
-    present = [name for name in RECIPE if name in config.model_fields_set]
-    present = [name for name in present if getattr(config, name) is not None]
-    if config.frontier and present:
-        name = present[0]
-        raise ValueError(
-            f"'{name}' is {getattr(config, name)!r} and frontier '{config.frontier}' brings its own"
-            " recipe; leave one of them out"
-        )
-
     optimiser = None if config.optimiser == "adam" else config.optimiser
     if config.momentum is not None and optimiser != "sgd":
         raise ValueError(
@@ -49,4 +40,13 @@ def complete_recipe(config: Any) -> dict[str, Any]:
         found["warmup_steps"] = None
     if config.init_scale == 1:
         found["init_scale"] = None
+
+    written = [name for name in RECIPE if name in config.model_fields_set]
+    own = [name for name in written if found.get(name, getattr(config, name)) is not None]
+    if config.frontier and own:
+        name = own[0]
+        raise ValueError(
+            f"'{name}' is {getattr(config, name)!r} and frontier '{config.frontier}' brings its own"
+            " recipe; leave one of them out"
+        )
     return found

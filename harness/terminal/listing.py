@@ -10,6 +10,7 @@ from harness.store.schema import COLUMNS
 from harness.sweeps.gpu_shares import named
 from harness.sweeps.installed import installed
 from harness.sweeps.registry import TaskRef, find, load
+from harness.terminal.pace import in_words
 from harness.terminal.table import table
 
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
@@ -196,7 +197,7 @@ def _sums(plan: Plan) -> str:
         f" one program each, {apart} trials alone, as this machine's calibration makes"
         f" cheapest.{shares}\nForecast: {plan.trial_seconds:.0f} s of work, {plan.wall_seconds:.0f}"
         f" s with {plan.slots} batches at a time here.\nThe longest batch takes"
-        f" {plan.longest_batch_seconds:.2g} s, the most that a lost worker costs; on any"
+        f" {in_words(plan.longest_batch_seconds)}, the most that a lost worker costs; on any"
         f" cluster at most {plan.batches} run at a time."
     )
 

@@ -24,6 +24,7 @@ from harness.store.location import beside
 from harness.store.small_json import read_json
 from harness.sweeps.trial import IDENTITY_VERSION, Trial
 from harness.training.evaluation import Evaluation
+from harness.training.recipe import has_second_moments
 from harness.training.running_stack import Checkpoint
 
 PARTS = ("parameters", "buffers", "first_moments", "second_moments")
@@ -126,7 +127,7 @@ class CheckpointFile:
             by_part[part][name] = tensor.to(device if part in PARTS else "cpu")
 
         names = by_part["parameters"].keys()
-        with_second = set() if self.optimiser == "sgd" else names
+        with_second = names if has_second_moments(self.optimiser) else set()
         if by_part["first_moments"].keys() != names:
             return None
         if by_part["second_moments"].keys() != with_second:

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from harness.language import LanguageConfig
 from harness.training.language_checkpoint import LanguageState
 from harness.training.processes import Processes
+from harness.training.recipe import warmed_up
 
 LAST_SHARE = 10
 """The figures of a LanguageFit cover the last 1/LAST_SHARE of the steps."""
@@ -24,14 +25,14 @@ def learning_rate(config: LanguageConfig, step: int) -> float:
     """Return AdamW's learning rate in step 0 … steps − 1: nanoGPT's, with its lr_decay_iters =
     max_iters = steps.
 
-    The first w = round(warmup · steps) steps rise linearly from 0, as lr · (step + 1) / (w + 1).
-    Step w is at the peak. From there half a cosine falls to lr · final_lr, which the step after the
-    last one would have.
+    The first w = round(warmup · steps) steps rise linearly from 0 (`warmed_up`). Step w is at the
+    peak. From there half a cosine falls to lr · final_lr, which the step after the last one would
+    have.
     """
     steps = config.steps_per_epoch * config.max_epochs
     warmup = round(config.warmup * steps)
     if step < warmup:
-        return config.lr * (step + 1) / (warmup + 1)
+        return warmed_up(config.lr, step, warmup)
     height = (1 + math.cos(math.pi * (step - warmup) / (steps - warmup))) / 2
     return config.lr * (config.final_lr + height * (1 - config.final_lr))
 

@@ -102,7 +102,8 @@ def _ended(
         if model in before:
             continue
         if not math.isfinite(figures.loss):
-            ends[model] = _diverged(figures.loss, f"after epoch {epoch}")
+            when = f"epoch {epoch}" if epoch_is_whole else f"step {stack.steps_done}"
+            ends[model] = _diverged(figures.loss, f"after {when}")
             continue
         if epoch_is_whole and epoch == configs[model].max_epochs:
             capped.add(model)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
-from harness.training.recipe import ADAM, Rule
+from harness.training.recipe import ADAM, Rule, has_second_moments
 
 
 class Stride(NamedTuple):
@@ -43,10 +43,10 @@ class StackedOptimiser:
         self.matrices = frozenset(matrices)
         self.first = {name: torch.zeros_like(p) for name, p in parameters.items()}
         """Adam's first moments, or the velocities of SGD."""
-        has_second = rule.optimiser != "sgd"
-        self.second = {n: torch.zeros_like(p) for n, p in parameters.items() if has_second}
+        of_adam = parameters if has_second_moments(rule.optimiser) else {}
+        self.second = {name: torch.zeros_like(p) for name, p in of_adam.items()}
         # Steps done so far, one count per parameter, as Adam's kernel wants them.
-        self.steps = {name: torch.zeros((), device=p.device) for name, p in parameters.items()}
+        self.steps = {name: torch.zeros((), device=p.device) for name, p in of_adam.items()}
 
     @torch.no_grad()
     def step(

@@ -6,6 +6,11 @@ from harness.task import Config
 from harness.task.recipe import Optimiser
 
 
+def has_second_moments(optimiser: Optimiser | None) -> bool:
+    """Return whether an optimiser, Adam for None, keeps second moments, and counts its steps."""
+    return optimiser != "sgd"
+
+
 class Rule(NamedTuple):
     """What all groups of a stack share, because it is one call of one kernel."""
 
@@ -26,11 +31,16 @@ class Recipe(NamedTuple):
     warmup_steps: int = 0
 
     def rate(self, lr: float, steps_done: int) -> float:
-        """Return the learning rate of the next step: in the first w = warmup_steps steps lr·1/(w +
-        1), lr·2/(w + 1), …, from then on lr."""
-        if steps_done >= self.warmup_steps:
-            return lr
-        return lr * (steps_done + 1) / (self.warmup_steps + 1)
+        """Return the learning rate of the next step."""
+        return warmed_up(lr, steps_done, self.warmup_steps)
+
+
+def warmed_up(lr: float, steps_done: int, warmup_steps: int) -> float:
+    """Return the learning rate of the next step: in the first w = warmup_steps steps lr·1/(w + 1),
+    lr·2/(w + 1), …, from then on lr."""
+    if steps_done >= warmup_steps:
+        return lr
+    return lr * (steps_done + 1) / (warmup_steps + 1)
 
 
 def recipe_of(config: Config) -> Recipe:

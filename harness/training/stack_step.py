@@ -5,17 +5,17 @@ buffers, and `work` reads them and updates weights, moments and sums in place. S
 
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
 
-from harness.task import Data
+from harness.task import Config, Data, Seeds
 from harness.training.adversary import Adversary, perturb, random_offsets
 from harness.training.evaluation import Evaluation, sample_losses, wrong_share
 from harness.training.optimiser import StackedOptimiser, Stride
 from harness.training.program import Program
-from harness.training.recipe import Recipe
+from harness.training.recipe import Recipe, recipe_of
 
 
 class StackGroup(NamedTuple):
@@ -28,6 +28,17 @@ class StackGroup(NamedTuple):
     starts: torch.Generator | None = None
     """The generator of an adversary's random starts."""
     recipe: Recipe = Recipe()
+
+    @classmethod
+    def of(cls, config: Config, data: Data, seeds: Seeds) -> Self:
+        """Return the group of models that a configuration and a trial's seeds train alike."""
+        return cls(
+            data,
+            seeds.generator("order"),
+            config.rate,
+            seeds.generator("adversary") if config.adversary else None,
+            recipe_of(config),
+        )
 
 
 class Sums:

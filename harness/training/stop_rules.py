@@ -11,14 +11,14 @@ INTERPOLATION_MSE = 0.01
 variance."""
 
 CHECK_MARGIN = 2.0
-"""The whole training set is evaluated when an epoch's running figure is within this factor of
-the stop level."""
+"""The whole training set is evaluated when the running figure is within this factor of the stop
+level."""
 
 LAG_MARGIN = 1.15
-"""The same factor once a model's lag is known."""
+"""The same factor for a loss that is corrected by the model's lag."""
 
 STANDARD_ERRORS = 3.0
-"""Running figures of a few steps are taken to be this many standard errors too high."""
+"""With `check_every`, running figures are taken to be this many standard errors too high."""
 
 INTERPOLATION_ERROR_SLACK = 0.02
 """Share of wrong labels that a margin of 2 allows where the rule allows none."""
@@ -54,9 +54,9 @@ def may_be_met(
 
     running: means over `samples` samples, those of an epoch or of a few steps, each batch at the
     weights it was trained from. These figures lag behind, because the model improves while they are
-    taken. lag: exact figures divided by running
-    ones, after an earlier epoch. The lag changes little from one epoch to the next, so a model that
-    is stuck above its level is not evaluated in every epoch.
+    taken. lag: exact figures divided by running ones, after an earlier epoch. The lag changes
+    little from one epoch to the next, so without `check_every` a model that is stuck above its
+    level is not evaluated in every epoch.
     """
     # Figures on an adversary's inputs say nothing about clean ones. Evaluating the clean ones costs
     # little beside such an epoch.
@@ -64,7 +64,8 @@ def may_be_met(
         return True
 
     if config.check_every:
-        return bool(stop_reason(_at_least(running, samples), data, config, CHECK_MARGIN))
+        lower = _three_errors_lower(running, samples)
+        return bool(stop_reason(lower, data, config, CHECK_MARGIN))
 
     if not stop_reason(running, data, config, CHECK_MARGIN):
         return False
@@ -74,13 +75,13 @@ def may_be_met(
         return True
 
     expected = Evaluation(running.loss * lag.loss, running.error * lag.error)
-    by_loss = config.stop == "interpolate" or data.classes is None
-    margin = LAG_MARGIN if by_loss else CHECK_MARGIN
+    margin = LAG_MARGIN if data.classes is None else CHECK_MARGIN
     return bool(stop_reason(expected, data, config, margin))
 
 
-def _at_least(running: Evaluation, samples: int) -> Evaluation:
-    """Return what the figures of the whole set are hardly below, given those of a few samples.
+def _three_errors_lower(running: Evaluation, samples: int) -> Evaluation:
+    """Return the figures, means over that many samples, minus STANDARD_ERRORS of their standard
+    errors: the whole set's are hardly lower.
 
     A share has a standard error of at most 1/2 over the root of the samples, a mean square of
     normal residuals √2 times itself over that root.

@@ -55,11 +55,20 @@ def forest_drawing(
         (line,),
         value=value,
         label=label,
-        caption=intervals_sentence(rows, order),
+        caption=_caption(rows, order),
         made_of=_made_of(marks),
         height=ROW * len(rows) + 16,
         width=WIDTH,
     )
+
+
+def _caption(rows: list[ForestRow], order: float | None) -> str:
+    """Return what the intervals hold, and what the dotted line means where a law bounds the
+    measure."""
+    text = intervals_sentence(rows, order)
+    if order is None:
+        return text
+    return f"{text} Short of the dotted line the law is not broken."
 
 
 def intervals_sentence(rows: list[ForestRow], order: float | None) -> str:

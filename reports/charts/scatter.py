@@ -162,16 +162,15 @@ def with_line(chart: Chart, line: Line) -> Chart:
 
 
 def with_published(
-    chart: Chart, x: list[float], y: list[float], texts: list[str], name: str, value: str = ""
+    chart: Chart, x: list[float], y: list[float], texts: list[str], name: str, value: str
 ) -> Chart:
-    """Return the chart with published figures in the drawing of this value, else in its first one,
-    as hollow stars: they are not trials of this store. texts: one a mark."""
-    values = [drawing.value for drawing in chart.drawings]
-    place = values.index(value) if value in values else 0
-    drawing = chart.drawings[place]
+    """Return the chart with published figures in the drawing of this value alone, as hollow stars:
+    they are not trials of this store. texts: one a mark."""
     marks = Marks(
         name, tuple(x), tuple(y), QUIET, PUBLISHED, filled=False, size=8, texts=tuple(texts)
     )
-    changed = drawing._replace(marks=(*drawing.marks, marks))
-    drawings = (*chart.drawings[:place], changed, *chart.drawings[place + 1 :])
-    return chart._replace(drawings=drawings)
+    drawings = (
+        drawing._replace(marks=(*drawing.marks, marks)) if drawing.value == value else drawing
+        for drawing in chart.drawings
+    )
+    return chart._replace(drawings=tuple(drawings))

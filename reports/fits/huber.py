@@ -24,7 +24,8 @@ STEPS = 400
 TOLERANCE = 1e-9
 """Share of the objective that the next step may still promise when the search ends."""
 FLOOR = 1e-3
-"""Residuals that are all below this share of δ, or of 1 where δ is larger, count as none."""
+"""What a search may leave: TOLERANCE is a share of the objective and of this times min(δ, 1)² for
+each residual. So a step is negligible too where the objective is next to 0."""
 
 
 class Runs(NamedTuple):

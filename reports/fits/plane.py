@@ -9,9 +9,7 @@ of one size share their shape, and models of one number of tokens their text, so
 judged by how sizes scatter about the power law, where that is more than cells do, and the error of
 b by how numbers of tokens do.
 
-The answer is a direction of (a, b), with a tolerance: a measure follows the parameters where |b| is
-at most a third of |a|, and likewise for the tokens, their ratio (a = −b) and the compute (a = b).
-It is given where 95 % of the draws of (a, b) agree, and otherwise left open.
+The answer is a direction of (a, b), with a tolerance, by RULE.
 `python -m tests.benchmarks.sensitivity_ladder` counts the answers to planted truths.
 """
 
@@ -20,9 +18,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
-from reports.fits.huber import Runs, search
-from reports.fits.scaling import CHINCHILLA, Interval
+from harness.errors import UserError
+from reports.fits.scaling import Interval, missed, problem_of
 from reports.fits.slope import LEVEL, SEED
+from reports.scaling.points import Points
+from reports.scaling.power_sums import CHINCHILLA
 
 MIN_CELLS = 9
 MIN_VALUES = 3
@@ -35,16 +35,24 @@ DRAWS = 4000
 
 FLAT, SIZE, TOKENS, RATIO, COMPUTE = "flat", "size", "tokens", "ratio", "compute"
 BOTH, UNKNOWN = "both", "cannot tell"
-SIMPLE = (FLAT, SIZE, TOKENS, RATIO, COMPUTE)
+
+RULE = (
+    f"A measure follows the parameters where the exponent of D is at most 1/{1 / TOLERANCE:g} of"
+    " that of N in size, and the tokens where it is the other way round; their ratio where the sum"
+    " of both exponents, and the compute where their difference, is as small beside the larger of"
+    f" them. It hardly depends on either where both are at most {NEGLIGIBLE:g} in size, and on"
+    f" another combination of both otherwise. An answer is given where {LEVEL:.0%} of the draws of"
+    " both exponents agree on it."
+).replace("%", " %")
 
 
 class Plane(NamedTuple):
     """Exponents with 95 % intervals.
 
     by_size: of N at a given D. by_tokens: of D at a given N. at_loss: of N at a given held-out
-    loss, so on fewer tokens; None where no loss is given. follows: one of SIMPLE, BOTH or UNKNOWN.
-    share: of the draws that agree with the likeliest of them. level: log k at N and D of `centre`.
-    used: (K,) whether a run entered.
+    loss, so on fewer tokens; None where no loss is given. follows: FLAT, SIZE, TOKENS, RATIO,
+    COMPUTE, BOTH or UNKNOWN. share: of the draws that agree with the likeliest of them. level: log
+    k at N and D of `centre`. used: (K,) whether a run entered.
     """
 
     by_size: Interval
@@ -92,7 +100,8 @@ def fit_plane(
     positive value are left out."""
     used = np.isfinite(y) & (y > 0)
     cells = _cells(n[used], d[used], y[used], None if loss is None else loss[used])
-    if len(cells.x) < MIN_CELLS or min(len(np.unique(cells.x)), len(np.unique(cells.y))) < 3:
+    values = min(len(np.unique(cells.x)), len(np.unique(cells.y)))
+    if len(cells.x) < MIN_CELLS or values < MIN_VALUES:
         return "too few pairs of size and tokens"
     if abs(np.corrcoef(cells.x, cells.y)[0, 1]) > COLLINEAR:
         return "sizes and tokens lie nearly on one line"
@@ -211,7 +220,7 @@ def held_out(n: np.ndarray, d: np.ndarray, y: np.ndarray) -> tuple[dict[str, flo
 
     Forms: the powers that `Plane.follows` names, both exponents, and E + A/N^α + B/D^β of the
     measure, or of its inverse where the measure rises. Empty where fewer than MIN_CELLS cells or
-    three values are left.
+    MIN_VALUES values are left.
     """
     cells = _cells(n, d, y, None)
     compute = cells.x + cells.y
@@ -236,20 +245,18 @@ def held_out(n: np.ndarray, d: np.ndarray, y: np.ndarray) -> tuple[dict[str, flo
         design = np.column_stack(columns)
         coefficients = np.linalg.lstsq(design[known], cells.value[known], rcond=None)[0]
         errors[form] = design[last] @ coefficients - cells.value[last]
-    errors["E + A/N^α + B/D^β"] = _levelling(x, tokens, cells.value, known)
-    return {form: float(np.exp(np.sqrt(np.mean(e**2)))) for form, e in errors.items()}, int(
-        last.sum()
-    )
+    missed_by = {form: float(np.exp(np.sqrt(np.mean(e**2)))) for form, e in errors.items()}
+    try:
+        missed_by["E + A/N^α + B/D^β"] = _levelling(x, tokens, cells.value, known)
+    except UserError:  # one value in every cell
+        pass
+    return missed_by, int(last.sum())
 
 
-def _levelling(
-    x: np.ndarray, tokens: np.ndarray, value: np.ndarray, known: np.ndarray
-) -> np.ndarray:
-    """Return the log errors of the levelling form, fitted to the cells `known`, on the others."""
+def _levelling(x: np.ndarray, tokens: np.ndarray, value: np.ndarray, known: np.ndarray) -> float:
+    """Return by which factor the levelling form, fitted to the cells `known`, misses the others.
+    Raise UserError where there is nothing to fit."""
     rises = np.corrcoef(x[known] + tokens[known], value[known])[0, 1] > 0
     falling = -value if rises else value
-    falling = falling - falling[known].mean()
-    runs = Runs(np.array([x, tokens]), falling)
-    z = search(CHINCHILLA, runs.subset(known))[0][:1]
-    asked = runs.subset(~known)
-    return CHINCHILLA.evaluate(z, asked.inputs)[0][0] - asked.target
+    points = Points({"N": np.exp(x), "D": np.exp(tokens)}, np.exp(falling))
+    return missed(problem_of(CHINCHILLA, points.subset(known)), points.subset(~known))

@@ -5,20 +5,34 @@ fitted to runs.
     fit.alpha.value, fit.alpha.low, fit.compute_exponent, fit.at(1e9, 2e10)
 
 Objective: the sum over runs of Huber's loss, δ = 1e-3, of log residuals, as there and in Besiroglu
-et al. 2024, who show that its mean, or another δ, lands on other exponents. Variable projection
-over a grid of exponents gives the starts, and all five parameters move from there
-(`reports.fits.huber`). The form is judged by how well it foresees the runs of most compute, beside
-two rivals: Kaplan et al. 2020's joint form, and a levelling power law in compute alone.
+et al. 2024, who show that its mean, or another δ, lands on other exponents. It and its rivals
+are forms of `unilaw fit` (`reports.scaling.forms`), judged by how well they foresee the runs of
+most compute. The rivals are Kaplan et al. 2020's joint form and a levelling power law in compute
+alone.
 """
 
-from collections.abc import Callable
-from itertools import product
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from reports.fits.huber import DELTA, Form, Runs, minimise, search
+from harness.errors import UserError
+from reports.fits.huber import DELTA, minimise, search
 from reports.fits.slope import LEVEL, SEED
+from reports.scaling.form import Form
+from reports.scaling.held_out import held_out_rows
+from reports.scaling.joint import KAPLAN
+from reports.scaling.objective import HUBER
+from reports.scaling.points import Points
+from reports.scaling.power_sums import CHINCHILLA, EXPONENTS, SATURATING
+from reports.scaling.problem import Problem
+
+FORMS = {
+    "E + A/N^α + B/D^β": CHINCHILLA,
+    "Kaplan et al.'s joint form": KAPLAN,
+    "a levelling power law in N·D": SATURATING,
+}
+"""The form and its rivals, by the names under which their held-out errors stand."""
 
 REPLICATES = 300
 MIN_CELLS = 6
@@ -28,13 +42,6 @@ MIN_VALUES = 3
 FEW_CELLS = 10
 """With fewer cells, the search on a bootstrap draw too often ends in a minimum that is not the
 lowest."""
-HELD_OUT_SHARE = 0.2
-HELD_OUT_CELLS = 3
-"""Of the cells, those of most compute are held out: this share, and at least this many."""
-EXPONENTS = (0.01, 3.0)
-"""The range of α and β."""
-LEAST = 1e-8
-"""A coefficient this small, in units of the typical loss, is 0."""
 COLLINEAR = 0.95
 """Correlation of log N and log D above which α and β are hardly told apart."""
 
@@ -89,32 +96,33 @@ def fit_scaling(n: np.ndarray, d: np.ndarray, loss: np.ndarray) -> Scaling | str
     because resampling few cells understates their spread. On simulated ladders of 9 to 40 cells
     each held the truth 28 to 30 times in 30: rather too wide than too narrow.
     """
-    places, cell = np.unique(np.column_stack([n, d]), axis=0, return_inverse=True)
-    cell = cell.ravel()
+    places = np.unique(np.column_stack([n, d]), axis=0)
     k = len(places)
     if k < MIN_CELLS or min(len(np.unique(n)), len(np.unique(d))) < MIN_VALUES:
         return "too few pairs of size and tokens for five parameters"
 
-    logs = [np.log(np.asarray(v, float)) for v in (n, d, loss)]
-    centre = [float(v.mean()) for v in logs]
-    x, y, log_loss = (v - c for v, c in zip(logs, centre, strict=True))
-    runs = Runs(np.array([x, y]), log_loss)
-    minima, costs = search(CHINCHILLA, runs)
+    try:
+        points = Points({"N": n, "D": d}, loss)
+        problem = problem_of(CHINCHILLA, points)
+    except UserError as error:
+        return str(error)
+    minima, costs = search(problem.engine, problem.runs)
     best = minima[:1]
     agreement = float(np.mean(costs <= costs[0] * 1.001 + 1e-12))
 
     times = _resampled(places)
     starts = np.repeat(best, len(times), axis=0)
-    draws, _ = minimise(CHINCHILLA, starts, runs, times[:, cell].astype(float))
+    weights = times[:, points.cells].astype(float)
+    draws, _ = minimise(problem.engine, starts, problem.runs, weights)
 
-    fit = _in_units(best, centre)[0]
-    spread = _in_units(draws, centre)
+    fit = problem.units(best)[0]
+    spread = problem.units(draws)
     widen = np.sqrt(k / (k - 5))
     ratio = _interval(
         fit[4] / (fit[3] + fit[4]), spread[:, 4] / (spread[:, 3] + spread[:, 4]), widen
     )
 
-    errors, held_out_cells = _held_out(runs, cell, places)
+    errors, held_out_cells = _held_out(points)
     return Scaling(
         E=_interval(fit[0], spread[:, 0], widen),
         A=_interval(fit[1], spread[:, 1], widen, log=True),
@@ -129,18 +137,16 @@ def fit_scaling(n: np.ndarray, d: np.ndarray, loss: np.ndarray) -> Scaling | str
         held_out=errors,
         held_out_cells=held_out_cells,
         cells=k,
-        runs=len(runs.target),
+        runs=len(loss),
         draws=spread,
         warnings=_warnings(minima[0], agreement, places, bool(errors)),
     )
 
 
-def _in_units(z: np.ndarray, centre: list[float]) -> np.ndarray:
-    """Return E, A, B, α, β, (P, 5), in nats, parameters and tokens. A coefficient at its end is
-    0."""
-    coefficients = np.where(z[:, :3] > LEAST, z[:, :3], 0) * np.exp(centre[2])
-    per = np.exp(np.column_stack([np.zeros(len(z)), z[:, 3] * centre[0], z[:, 4] * centre[1]]))
-    return np.column_stack([coefficients * per, z[:, 3:]])
+def problem_of(form: Form, points: Points) -> Problem:
+    """Return runs as a problem for the solver. Raise UserError where the form cannot be fitted to
+    them. A loss falls with size, so no coefficient turns negative, whatever these runs do."""
+    return replace(Problem.of(form, points, HUBER), rising=False)
 
 
 def _resampled(places: np.ndarray) -> np.ndarray:
@@ -166,29 +172,33 @@ def _interval(value: float, draws: np.ndarray, widen: float, log: bool = False) 
     return Interval(float(value), float(low), float(high))
 
 
-def _held_out(runs: Runs, cell: np.ndarray, places: np.ndarray) -> tuple[dict[str, float], int]:
+def _held_out(points: Points) -> tuple[dict[str, float], int]:
     """Return the error of every form on the cells of most compute, and the number of these
     cells."""
-    compute = np.log(places).sum(1)
-    count = max(HELD_OUT_CELLS, round(HELD_OUT_SHARE * len(places)))
-    # A budget's cells differ in compute by rounding alone and go together.
-    last = compute >= np.sort(compute)[-count] - 0.05
-    kept = places[~last]
-    count = int(last.sum())
-    if len(kept) < MIN_CELLS or min(len(np.unique(values)) for values in kept.T) < MIN_VALUES:
+    out = held_out_rows(points)
+    count = len(np.unique(points.cells[out]))
+    kept = len(np.unique(points.cells[~out]))
+    values = [len(np.unique(size[~out])) for size in points.inputs.values()]
+    if kept < MIN_CELLS or min(values) < MIN_VALUES:
         return {}, count
 
-    out = last[cell]
-    known = runs.subset(~out)
-    asked = runs.subset(out)
-    return {name: _missed(form, known, asked) for name, form in FORMS.items()}, count
+    product = points.inputs["N"] * points.inputs["D"]
+    points = replace(points, inputs={**points.inputs, "X": product})
+    known, asked = points.subset(~out), points.subset(out)
+    errors = {}
+    for name, form in FORMS.items():
+        try:
+            errors[name] = missed(problem_of(form, known), asked)
+        except UserError:
+            continue
+    return errors, count
 
 
-def _missed(form: Form, known: Runs, asked: Runs) -> float:
-    """Fit the form to `known` and predict `asked`. Return exp(RMS log error)."""
-    z = search(form, known)[0][:1]
-    errors = form.evaluate(z, asked.inputs)[0][0] - asked.target
-    return float(np.exp(np.sqrt(np.mean(errors**2))))
+def missed(problem: Problem, asked: Points) -> float:
+    """Fit the problem and predict `asked`. Return exp(RMS log error)."""
+    z = search(problem.engine, problem.runs)[0][:1]
+    predicted = problem.values(z, problem.centred(asked.inputs))[0]
+    return float(np.exp(np.sqrt(np.mean(np.log(predicted / asked.y) ** 2))))
 
 
 def _warnings(z: np.ndarray, agreement: float, places: np.ndarray, judged: bool) -> tuple[str, ...]:
@@ -213,55 +223,3 @@ def _warnings(z: np.ndarray, agreement: float, places: np.ndarray, judged: bool)
         "too few pairs are left when those of most compute are held out": not judged,
     }
     return tuple(text for text, applies in warnings.items() if applies)
-
-
-def _chinchilla(z: np.ndarray, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """L = E + A·N^−α + B·D^−β; z = E, A, B, α, β."""
-    x, y = inputs
-    e, a, b, alpha, beta = z.T[:, :, None]
-    u = np.exp(-alpha * x)
-    v = np.exp(-beta * y)
-    f = e + a * u + b * v
-    return np.log(f), np.stack([1 / f, u / f, v / f, -a * u * x / f, -b * v * y / f], axis=2)
-
-
-def _kaplan(z: np.ndarray, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """L = (A·N^−κ + B/D)^α_D; z = A, B, κ = α_N/α_D, α_D."""
-    x, y = inputs
-    a, b, kappa, power = z.T[:, :, None]
-    u = np.exp(-kappa * x)
-    v = np.exp(-y)
-    q = a * u + b * v
-    return power * np.log(q), np.stack(
-        [power * u / q, power * v / q, -power * a * u * x / q, np.log(q)], axis=2
-    )
-
-
-def _compute(z: np.ndarray, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """L = E + K·C^−γ; z = E, K, γ."""
-    size = inputs.sum(0)
-    e, k, gamma = z.T[:, :, None]
-    u = np.exp(-gamma * size)
-    f = e + k * u
-    return np.log(f), np.stack([1 / f, u / f, -k * u * size / f], axis=2)
-
-
-def _form(
-    evaluate: Callable[..., tuple[np.ndarray, np.ndarray]],
-    linear: int,
-    ranges: tuple[tuple[float, float], ...],
-) -> Form:
-    """Return a form whose search starts on a grid over the ranges of its exponents."""
-    grids = [np.geomspace(5 * low, high / 2, 7) for low, high in ranges]
-    starts = np.array([(*[1 / linear] * linear, *exponents) for exponents in product(*grids)])
-    low, high = zip(*[(LEAST, np.inf)] * linear, *ranges, strict=True)
-    return Form(evaluate, linear, np.array(low), np.array(high), starts)
-
-
-CHINCHILLA = _form(_chinchilla, 3, (EXPONENTS, EXPONENTS))
-FORMS = {
-    "E + A/N^α + B/D^β": CHINCHILLA,
-    "Kaplan et al.'s joint form": _form(_kaplan, 2, ((0.05, 20.0), EXPONENTS)),
-    "a levelling power law in N·D": _form(_compute, 2, (EXPONENTS,)),
-}
-"""The form and its rivals, by the names under which their held-out errors stand."""

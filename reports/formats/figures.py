@@ -40,7 +40,8 @@ KEYS = {
     " from: multiple of the onset's p at which the cells begin; failure: why there is no slope",
     "verdicts": "the law's verdict on each kind and measure that it bounds",
     "frontier": "searches for the most robust fit, by problem: the exponents of d at fixed p/n and"
-    " of p, and the constant r*·sqrt(n·d/p), each with its 95 % interval",
+    " of p (on the sphere widened by the search gap), and the constant r*·sqrt(n·d/p), each with"
+    " its 95 % interval",
     "claims": "published statements: rule, verdict, findings, and the numbers in them, each with"
     " the number of trials behind it",
     "comparison": "what changed from the first of two stores to the second, with --compare; apart:"

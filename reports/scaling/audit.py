@@ -3,7 +3,8 @@
     report = audit(points)
     report.headline, report.why, report.fits[report.headline]
 
-The headline is the form with the least held-out error, whatever its name.
+The headline is the form with the least held-out error, whatever its name, of those that have
+points enough.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ from reports.scaling.curvature import verdict
 from reports.scaling.fitting import Fit, fit_form
 from reports.scaling.form import Form
 from reports.scaling.forms import form_named, forms_for
-from reports.scaling.held_out import HeldOut, held_out, held_out_rows
+from reports.scaling.held_out import HeldOut, held_out, held_out_rows, is_candidate, is_near
 from reports.scaling.objective import HUBER, Objective
 from reports.scaling.points import Points
 from reports.scaling.sensitivity import Change, sensitivity
@@ -27,10 +28,10 @@ REPEATED = 1.05
 
 @dataclass(frozen=True)
 class Audit:
-    """headline: name of the form with the least held-out error. why: how it was chosen, and which
-    rivals are not told from it. fits: form → fit. failures: form → why there is none. held_out:
-    best first. held_out_what: which runs were held out. sensitivity and curvature: of the headline
-    form. warnings: about the table as a whole."""
+    """headline: name of the candidate with the least held-out error. why: how it was chosen, and
+    whether its rivals can be told from it. fits: form → fit. failures: form → why
+    there is none. held_out: best first. held_out_what: which runs were held out. sensitivity and
+    curvature: of the headline form. warnings: about the table as a whole."""
 
     headline: str
     why: str
@@ -66,14 +67,14 @@ def audit(
     headline = judged[0].form
     if judged[0].failure:
         headline = _simplest([fit.form for fit in fits.values()])
-    fit = fits[headline]
+    fit, what = fits[headline], _what(points)
     return Audit(
         headline=headline,
-        why=_why(judged, headline, fit),
+        why=_why(judged, headline, what, objective),
         fits=fits,
         failures=failures,
         held_out=tuple(judged),
-        held_out_what=_what(points),
+        held_out_what=what,
         sensitivity=sensitivity(fit, points),
         curvature=verdict(fit, points),
         warnings=tuple(_warnings(points)),
@@ -84,25 +85,37 @@ def _simplest(forms: list[Form]) -> str:
     return min(forms, key=lambda form: len(form.parameters)).name
 
 
-def _why(judged: list[HeldOut], headline: str, fit: Fit) -> str:
+def _why(judged: list[HeldOut], headline: str, what: str, objective: Objective) -> str:
+    """Return how the headline form was chosen, in words."""
     first = judged[0]
     if first.failure:
         return (
             f"no form is judged by held-out runs ({first.failure}); {headline} has the fewest"
             " parameters"
         )
-    log = fit.objective.residual == "log"
-    error = f"{first.error:.2%}" if log else f"{first.error:.3g}"
-    why = f"{headline} misses the held-out runs least, by {error}"
-    rivals = [h for h in judged[1:] if not h.failure]
-    if not rivals:
-        return why
-    near = [h.form for h in rivals if not h.note and not h.difference_low > 0]
-    if near:
-        return f"{why}; {', '.join(near)} {'is' if len(near) == 1 else 'are'} not told from it"
-    if all(h.note for h in rivals):
+    candidates = [found for found in judged if is_candidate(found)]
+    comes = f"{headline} comes"
+    if not candidates:
+        comes = f"no form has points enough; {comes}"
+    elif len(candidates) > 1:
+        comes = f"Of {len(candidates)} forms with points enough, {comes}"
+    why = (
+        f"{comes} closest to {what}, which were held out: it misses them by"
+        f" {missed_by(first, objective)}"
+    )
+    rivals = [found for found in judged[1:] if not found.failure]
+    if rivals and len(candidates) == 1:
         return f"{why}; no rival has points enough to be compared"
-    return f"{why}; every rival is worse by an interval that excludes 0"
+    if len(candidates) < 2 or any(is_near(found) for found in candidates[1:]):
+        return why
+    return f"{why}; every rival is worse, by an interval that excludes 0"
+
+
+def missed_by(found: HeldOut, objective: Objective) -> str:
+    """Return a form's held-out error: in per cent where residuals are of logarithms."""
+    if objective.residual == "log":
+        return f"{100 * found.error:.2f} %"
+    return f"{found.error:.4g}".replace("-", "\N{MINUS SIGN}")
 
 
 def _what(points: Points) -> str:

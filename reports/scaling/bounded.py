@@ -3,7 +3,7 @@ against loss."""
 
 import numpy as np
 
-from reports.scaling.form import LEAST, Form, Parameter, Scale, columns, spaced
+from reports.scaling.form import LEAST, Form, Parameter, Scale, columns
 
 MEASURE = "unit of the measure"
 NEWTON = 40
@@ -105,7 +105,7 @@ DOWNSTREAM = Form(
     value=_downstream,
     linear=2,
     ranges=lambda x: [(LEAST, np.inf), (LEAST, np.inf), (0.01, 20.0)],
-    grids=lambda x: [spaced(0.05, 8, 12)],
+    grids=lambda x: [np.geomspace(0.05, 8, 12)],
     units=_downstream_units,
     mirrored=(1,),
     rises=True,

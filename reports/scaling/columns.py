@@ -1,7 +1,7 @@
 """Which column of a table means what: as the user says, else by usual names, else a question.
 
     chosen = choose(table, "N=params,D=tokens,L=loss")
-    chosen.column["N"], chosen.said
+    chosen.column["N"], chosen.measure
 
 Roles: N parameters, D training tokens, U distinct tokens, C training compute in FLOPs, X any one
 size, L the loss, Y another measure. Where Y is named, L is an input (what a benchmark's error is
@@ -63,14 +63,14 @@ MULTIPLES = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 STORE = {"N": "p", "D": "tokens_seen", "U": "tokens_distinct", "L": "test_loss"}
 """Columns of a store, whose n counts samples."""
 MOST_SHOWN = 30
-Named = Sequence[str] | Mapping[str, str]
-"""Columns as the command line has them, or by role."""
+Named = str | Sequence[str] | Mapping[str, str]
+"""Columns as the command line has them, in one text or several, or by role."""
 
 
 class Chosen(NamedTuple):
     """Columns by role. measure: the role that is fitted, L or Y. named: the user named columns.
-    epochs, alternative: a column that says how often tokens repeat, and N without embeddings;
-    empty where there is none."""
+    epochs, alternative: a column that says how often tokens repeat, and N by the other convention,
+    without embeddings or, where N is without, with them; empty where there is none."""
 
     column: dict[str, str]
     measure: str
@@ -107,8 +107,8 @@ def choose(table: Table, named: Named = (), needs: Collection[str] = ()) -> Chos
         column=sizes | found,
         measure="Y" if "Y" in found else "L",
         named=bool(given),
-        epochs=_first(table, EPOCHS),
-        alternative=_first(table, WITHOUT_EMBEDDINGS) if "N" in sizes else "",
+        epochs=first_named(table, EPOCHS),
+        alternative=_alternative(table, sizes),
     )
 
 
@@ -147,7 +147,7 @@ def _pairs(named: Named) -> Iterable[tuple[str, str]]:
     if isinstance(named, Mapping):
         yield from ((role.upper(), tidy_name(column)) for role, column in named.items())
         return
-    for text in named:
+    for text in [named] if isinstance(named, str) else named:
         pairs: list[str] = []
         for piece in text.split(","):
             if "=" in piece or not pairs:
@@ -228,8 +228,16 @@ def _shaped(table: Table, role: str, taken: set[str]) -> str:
     return ""
 
 
-def _first(table: Table, usual: Sequence[str]) -> str:
-    """Return the first column that has one of the names."""
+def _alternative(table: Table, sizes: dict[str, str]) -> str:
+    """Return the column of N by the other convention; empty for none."""
+    if "N" not in sizes:
+        return ""
+    is_without = bare(sizes["N"]) in WITHOUT_EMBEDDINGS
+    return first_named(table, USUAL["N"].split() if is_without else WITHOUT_EMBEDDINGS)
+
+
+def first_named(table: Table, usual: Sequence[str]) -> str:
+    """Return the first column that has one of the names; empty for none."""
     return next((name for name in table.columns if bare(name) in usual), "")
 
 

@@ -20,8 +20,8 @@ CLIP = 3.0
 
 class Bend(NamedTuple):
     """role: of the size that the residuals bend with. share: by how much the measure lies above
-    the form at the ends of that size, as a share of it, where the residuals are of logarithms. p:
-    of the test."""
+    the form at the ends of that size: its logarithm where the residuals are of logarithms, else in
+    the unit of the measure. p: of the test."""
 
     role: str
     share: float
@@ -37,14 +37,15 @@ def bends(fit: Fit, points: Points) -> list[Bend]:
     spread = 1.4826 * np.median(np.abs(residuals - middle)) or residuals.std()
     residuals = np.clip(residuals, middle - CLIP * spread, middle + CLIP * spread)
 
+    unit = 1.0 if fit.objective.residual == "log" else problem.scale.measure
     tests = []
     for i, role in enumerate(fit.form.inputs):
         size = problem.runs.inputs[i]
-        unit = 2 * (size - size.min()) / np.ptp(size) - 1
-        found = _added(residuals, slopes[0], unit**2, points.units)
+        along = 2 * (size - size.min()) / np.ptp(size) - 1
+        found = _added(residuals, slopes[0], along**2, points.units)
         if found is not None:
             coefficient, p = found
-            tests.append(Bend(role, coefficient, min(p * len(fit.form.inputs), 1.0)))
+            tests.append(Bend(role, coefficient * unit, min(p * len(fit.form.inputs), 1.0)))
     return sorted(tests, key=lambda bend: bend.p)
 
 

@@ -22,15 +22,19 @@ KEYS = {
     "table": "its name; which column is which; rows fitted; rows that the filter leaves out; the"
     " filter; notes",
     "objective": "what was minimised, in words and by its arguments",
-    "headline": "the form that misses the held-out runs least, and how it was chosen",
-    "fits": "each form's formula, source, value of the objective, share of starts that end there,"
-    " rows, cells, clusters, ranges, how intervals were made, warnings, and parameters; a parameter"
-    " without an interval has null ends, and a note that says why; forms that were not asked for"
-    " and are not the headline have no intervals",
+    "headline": "the form that misses the held-out runs least, of those with points enough, and how"
+    " it was chosen",
+    "fits": "each form's formula, source, value of the objective, starts of the search that went to"
+    " the end (the best of those tried) and the share of them that agrees, rows, cells, clusters,"
+    " ranges, how intervals were made, warnings, and parameters; a parameter without an interval"
+    " has null ends, and a note that says why; forms that were not asked for and are not the"
+    " headline have no intervals",
     "failures": "forms that could not be fitted, and why",
     "held_out": "each form fitted without the largest runs: cells and rows held out; mean residual"
     " (of log predicted/measured, unless residuals are linear) with 95 % interval; root mean square"
-    " error; mean absolute residual less that of the headline form, with 95 % interval; failure",
+    " error; mean absolute residual less that of the headline form, with 95 % interval; failure:"
+    " why it is not judged; note: why it is no candidate for the headline, such as few points for"
+    " its parameters",
     "held_out_what": "the runs that were held out",
     "sensitivity": "exponents of the form shown first, before and after one change",
     "curvature": "whether the form shown first bends away from the rows",
@@ -99,6 +103,7 @@ def _fit(fit: Fit) -> dict[str, Any]:
         "source": fit.form.source,
         "objective": _finite(fit.cost),
         "starts": fit.starts,
+        "starts_tried": fit.tried,
         "agreement": fit.agreement,
         "rows": fit.rows,
         "cells": fit.cells,
@@ -106,7 +111,7 @@ def _fit(fit: Fit) -> dict[str, Any]:
         "ranges": {role: list(ends) for role, ends in fit.ranges.items()},
         "intervals": fit.interval,
         "warnings": list(fit.warnings),
-        "parameters": {e.key: _estimate(e) for e in (*fit.estimates, *fit.derived)},
+        "parameters": {key: _estimate(e) for key, e in fit.parameters.items()},
     }
 
 

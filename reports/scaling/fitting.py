@@ -5,7 +5,7 @@
 
 Search: from a grid of exponents by variable projection, then all parameters together
 (`reports.fits.huber`). The certificate is the share of starts that end within 0.1 % of the best
-objective.
+objective, of the best 64 where there are more.
 """
 
 from dataclasses import dataclass, replace
@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from harness.errors import UserError, did_you_mean
 from reports.scaling.draws import least_units, refitted, resample
 from reports.scaling.form import Form
 from reports.scaling.forms import form_named
@@ -56,21 +57,22 @@ class Estimate(NamedTuple):
 class Fit:
     """A form with its parameters, in the user's units.
 
-    derived: exponents that follow from others. rising: the measure rises with size. cost: the
-    objective at the minimum. agreement: share of `starts` that ended within 0.1 % of it. clusters:
-    equal to cells where no cluster is given. interval: how the intervals were made, or why there
-    are none. draws: (R, k) parameters of the bootstrap's draws. warnings: what speaks against
-    trusting the parameters, one sentence each. ranges: role → the smallest and largest fitted.
-    problem, z and drawn: what predicts, in centred units.
+    derived: exponents that follow from others. cost: the objective at the minimum. agreement: share
+    of `starts` that ended within 0.1 % of it; where more were `tried`, these are the best of them
+    once their coefficients were found. clusters: equal to cells where no cluster is given.
+    interval: how the intervals were made, or why there are none. draws: (R, k) parameters of the
+    bootstrap's draws. warnings: what speaks against trusting the parameters, one sentence each.
+    ranges: role → the smallest and largest fitted. problem, z and drawn: what predicts, in centred
+    units.
     """
 
     form: Form
     objective: Objective
-    rising: bool
     estimates: tuple[Estimate, ...]
     derived: tuple[Estimate, ...]
     cost: float
     starts: int
+    tried: int
     agreement: float
     rows: int
     cells: int
@@ -84,8 +86,27 @@ class Fit:
     drawn: np.ndarray
 
     def __getitem__(self, key: str) -> Estimate:
-        """Return the parameter, or derived exponent, of this key."""
-        return {e.key: e for e in (*self.estimates, *self.derived)}[key]
+        """Return the parameter, or derived exponent, of this key. Raise UserError for one that the
+        form lacks."""
+        parameters = self.parameters
+        if key not in parameters:
+            raise UserError(
+                f"the form {self.form.name} has no '{key}'; it has {', '.join(parameters)}"
+                f"{did_you_mean(key, parameters)}"
+            )
+        return parameters[key]
+
+    @property
+    def parameters(self) -> dict[str, Estimate]:
+        """Return its parameters and derived exponents, each with its 95 % interval, by key."""
+        return {e.key: e for e in (*self.estimates, *self.derived)}
+
+    @property
+    def starts_said(self) -> str:
+        """Return how many starts the agreement is a share of, in words."""
+        if self.tried > self.starts:
+            return f"the best {self.starts} of {self.tried} starts"
+        return f"{self.starts} starts"
 
     @property
     def widen(self) -> float:
@@ -93,7 +114,8 @@ class Fit:
         return widening(self.clusters, len(self.z))
 
     def predict(self, **inputs: ArrayLike) -> np.ndarray:
-        """Return the fitted measure at inputs by role: predict(N=1e9, D=2e10)."""
+        """Return the fitted measure at inputs by role: predict(N=1e9, D=2e10).
+        Raise UserError where one is missing."""
         return self.problem.values(self.z[None], self._centred(inputs))[0]
 
     def predict_interval(self, **inputs: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -120,6 +142,12 @@ class Fit:
         return ", ".join(parts)
 
     def _centred(self, inputs: dict[str, ArrayLike]) -> np.ndarray:
+        roles = self.form.inputs
+        if missing := [role for role in roles if role not in inputs]:
+            raise UserError(
+                f"predict: the form {self.form.name} needs {' and '.join(roles)};"
+                f" {' and '.join(missing)} is missing"
+            )
         values = {role: np.atleast_1d(np.asarray(v, float)) for role, v in inputs.items()}
         return self.problem.centred(values)
 
@@ -149,11 +177,11 @@ def fit_form(
     fit = Fit(
         form=form,
         objective=objective,
-        rising=problem.rising,
         estimates=bare,
         derived=(),
         cost=problem.cost(float(minima.cost[0])),
         starts=len(minima.cost),
+        tried=len(problem.engine.starts),
         agreement=agreement,
         rows=len(points.y),
         cells=cells,

@@ -100,8 +100,3 @@ class Form:
 def columns(z: np.ndarray) -> np.ndarray:
     """Return parameters (k, P, 1) of z (P, k), one by one beside inputs (K,)."""
     return z.T[:, :, None]
-
-
-def spaced(low: float, high: float, count: int) -> np.ndarray:
-    """Return starts between the ends of an exponent's range, evenly by ratio."""
-    return np.geomspace(low, high, count)

@@ -1,8 +1,6 @@
 """Every form by its name."""
 
-from difflib import get_close_matches
-
-from harness.errors import UserError
+from harness.errors import UserError, did_you_mean
 from reports.scaling.bent import BNSL, BNSL_2, BROKEN, LEVELLING, LOGARITHM
 from reports.scaling.bounded import DOWNSTREAM, M4
 from reports.scaling.form import Form
@@ -35,8 +33,7 @@ def form_named(name: str) -> Form:
     """Return the form; raise UserError for a name that none has."""
     if name in FORMS:
         return FORMS[name]
-    close = get_close_matches(name, FORMS, 1)
-    hint = f"; did you mean {close[0]}?" if close else f"; forms: {', '.join(FORMS)}"
+    hint = did_you_mean(name, FORMS) or f"; forms: {', '.join(FORMS)}"
     raise UserError(f"form: '{name}' is not known{hint}")
 
 

@@ -1,6 +1,7 @@
 """How well forms foresee the largest runs: each is fitted without them and then asked for them.
 
-Held out are the units (clusters, or cells) of most compute, a fifth of them and at least three.
+Held out are the units (clusters, or cells) of most compute: a fifth of them, at least three, and
+whole budgets together.
 """
 
 from collections.abc import Sequence
@@ -23,7 +24,8 @@ CANDIDATE = 1.5
 """Points for each parameter that must be left for a form to be the headline: with fewer, a form of
 many parameters foresees a few runs by luck."""
 ALIKE = 0.05
-"""Runs whose compute differs by less than this share belong to one budget and go together."""
+"""Runs whose compute, or other size, differs by less than this share belong to one budget and go
+together. Where a loss is the only input there are no budgets."""
 
 
 class HeldOut(NamedTuple):
@@ -52,6 +54,16 @@ class HeldOut(NamedTuple):
     note: str = ""
 
 
+def is_candidate(found: HeldOut) -> bool:
+    """Return whether a form may be the headline: it is judged, and has points enough."""
+    return not found.failure and not found.note
+
+
+def is_near(found: HeldOut) -> bool:
+    """Return whether a candidate is not told from the headline form by the held-out runs."""
+    return is_candidate(found) and not found.difference_low > 0
+
+
 def held_out_rows(points: Points) -> np.ndarray:
     """Return which rows are held out, (K,)."""
     size = _compute(points)
@@ -61,7 +73,8 @@ def held_out_rows(points: Points) -> np.ndarray:
     held = max(LEAST, round(SHARE * count))
     if held >= count:
         return np.zeros(len(size), bool)
-    last = largest >= np.sort(largest)[-held] - ALIKE
+    alike = 0.0 if set(points.inputs) == {"L"} else ALIKE
+    last = largest >= np.sort(largest)[-held] - alike
     return last[units]
 
 

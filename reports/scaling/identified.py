@@ -78,7 +78,7 @@ def _ends(fit: "Fit") -> Iterator[str]:
 def _search(fit: "Fit") -> Iterator[str]:
     if fit.agreement < AGREEMENT:
         yield (
-            f"only {round(fit.agreement * fit.starts)} of {fit.starts} starts of the search end at"
+            f"only {round(fit.agreement * fit.starts)} of {fit.starts_said} of the search end at"
             " this minimum: there may be a lower one"
         )
 

@@ -3,7 +3,7 @@ repeated tokens."""
 
 import numpy as np
 
-from reports.scaling.form import LEAST, Form, Parameter, Scale, columns, spaced
+from reports.scaling.form import LEAST, Form, Parameter, Scale, columns
 from reports.scaling.power_sums import CHINCHILLA, EXPONENTS
 
 MEASURE = "unit of the measure"
@@ -59,7 +59,7 @@ KAPLAN = Form(
     slopes=_kaplan_slopes,
     linear=2,
     ranges=lambda x: [(LEAST, np.inf), (LEAST, np.inf), RATIO, EXPONENTS],
-    grids=lambda x: [spaced(0.25, 10, 7), spaced(0.05, 1.5, 7)],
+    grids=lambda x: [np.geomspace(0.25, 10, 7), np.geomspace(0.05, 1.5, 7)],
     units=_kaplan_units,
 )
 
@@ -124,7 +124,7 @@ FARSEER = Form(
     parameters=_farseer_parameters(),
     headline=("gamma", "beta", "alpha"),
     measure="loss or error",
-    source="Li et al. 2025, arXiv 2506.10972 (Farseer)",
+    source="Li et al. 2025, arXiv 2506.10972 (Farseer), equation 3",
     value=_farseer,
     linear=6,
     ranges=lambda x: [LEVELS, LEVELS, (-6.0, 1.2), *[CHANGES] * 3, *[(-1.0, 1.0)] * 3],
@@ -182,6 +182,11 @@ DATA_CONSTRAINED = Form(
     value=_data_constrained,
     linear=3,
     ranges=lambda x: [*[(LEAST, np.inf)] * 3, EXPONENTS, EXPONENTS, LOG_REUSE, LOG_REUSE],
-    grids=lambda x: [spaced(0.1, 1.0, 5), spaced(0.1, 1.0, 5), np.log([2, 15]), np.log([5.0])],
+    grids=lambda x: [
+        np.geomspace(0.1, 1.0, 5),
+        np.geomspace(0.1, 1.0, 5),
+        np.log([2, 15]),
+        np.log([5.0]),
+    ],
     units=_data_constrained_units,
 )

@@ -1,8 +1,9 @@
 """What a fit minimises: the loss of a residual, and how the residual is formed."""
 
+import math
 from typing import NamedTuple
 
-from harness.errors import UserError
+from harness.errors import UserError, did_you_mean
 from reports.fits.huber import DELTA
 
 LOSSES = ("huber", "squared")
@@ -18,13 +19,14 @@ class Objective(NamedTuple):
     residual: str = "log"
 
     def check(self) -> "Objective":
-        """Return itself; raise UserError for an unknown word or a δ that is not above 0."""
-        if self.loss not in LOSSES:
-            raise UserError(f"loss: '{self.loss}' is none of {', '.join(LOSSES)}")
-        if self.residual not in RESIDUALS:
-            raise UserError(f"residual: '{self.residual}' is none of {', '.join(RESIDUALS)}")
-        if not self.delta > 0:
-            raise UserError(f"delta: {self.delta:g} is not above 0")
+        """Return itself; raise UserError for an unknown word, and for a δ that is not finite and
+        above 0."""
+        for field, allowed in (("loss", LOSSES), ("residual", RESIDUALS)):
+            if (word := getattr(self, field)) not in allowed:
+                hint = did_you_mean(word, allowed)
+                raise UserError(f"{field}: '{word}' is none of {', '.join(allowed)}{hint}")
+        if not 0 < self.delta < math.inf:
+            raise UserError(f"delta: {self.delta:g} is not above 0 and finite")
         return self
 
     def __str__(self) -> str:

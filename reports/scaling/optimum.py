@@ -32,15 +32,15 @@ class Optimum(NamedTuple):
     extrapolation: str
 
 
-def optimum(fit: Fit, budget: float, flops_per: float = FLOPS_PER) -> Optimum:
-    """Return the best split at C = flops_per·N·D. Raise UserError where the form has none."""
+def optimum(fit: Fit, budget: float) -> Optimum:
+    """Return the best split at C = 6·N·D. Raise UserError where the form has none."""
     if fit.form.inputs != ("N", "D") or not budget > 0:
         why = f"budget: {budget:g} is not above 0"
         if fit.form.inputs != ("N", "D"):
             why = f"budget: the form {fit.form.name} has no split between parameters and tokens"
         raise UserError(why)
 
-    product = budget / flops_per
+    product = budget / FLOPS_PER
     log_n, value = _best(fit, fit.z[None], product)
     if np.isnan(log_n[0]):
         raise UserError(
@@ -81,7 +81,7 @@ def _best(fit: Fit, z: np.ndarray, product: float) -> tuple[np.ndarray, np.ndarr
     low, high = np.log(fit.ranges["N"])
     places = np.linspace(low - np.log(REACH), high + np.log(REACH), PLACES)
     n = np.exp(places)
-    sign = -1 if fit.rising else 1
+    sign = -1 if fit.problem.rising else 1
     values = sign * fit.problem.values(z, fit.problem.centred({"N": n, "D": product / n}))
     values = np.where(np.isfinite(values), values, np.inf)
     least = values.argmin(1)

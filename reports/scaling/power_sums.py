@@ -5,13 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reports.scaling.form import LEAST, Form, Parameter, Scale, columns, spaced
+from reports.scaling.form import LEAST, Form, Parameter, Scale, columns
 
 EXPONENTS = (0.01, 3.0)
 """The range of exponents of decay."""
 SIGNED = (-4.0, 4.0)
 """The range of exponents of forms without a floor, which may rise or fall."""
-GRID = spaced(0.05, 1.5, 7)
+GRID = np.geomspace(0.05, 1.5, 7)
 
 
 class Term(NamedTuple):

@@ -7,7 +7,7 @@
 The solver sees centred inputs and a target; `units` turns its parameters into the user's.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -22,7 +22,8 @@ from reports.scaling.objective import Objective
 from reports.scaling.points import LOGARITHMIC, Points
 
 KEEP = 64
-"""Starts that go on after their coefficients are found: those of the least objective."""
+"""Starts that go on after their coefficients are found: those of the least objective. What is said
+of how many agree is of these."""
 STEPS_OF_SEARCH = 200
 STEPS = 100
 """Of a fit that begins near its minimum."""
@@ -136,7 +137,7 @@ class Problem:
         return value, slopes
 
     def search(self) -> Minima:
-        """Return the minimum that each start leads to."""
+        """Return the minimum that each start leads to, of the KEEP best starts."""
         return Minima(*huber.search(self.engine, self.runs, self.delta, KEEP, STEPS_OF_SEARCH))
 
     def refit(
@@ -151,10 +152,6 @@ class Problem:
         weights = np.ones((len(starts), self.rows)) if weights is None else weights
         runs = self.runs if target is None else Runs(self.runs.inputs, target)
         return Minima(*huber.minimise(self.engine, starts, runs, weights, self.delta, fixed, STEPS))
-
-    def subset(self, which: np.ndarray) -> "Problem":
-        """Return the problem of some rows, in the same units."""
-        return replace(self, runs=self.runs.subset(which))
 
     @property
     def rows(self) -> int:

@@ -104,7 +104,7 @@ def _objectives(fit: Fit) -> Iterator[tuple[str, Objective]]:
     if objective.loss == "huber":
         for factor in DELTAS:
             delta = objective.delta * factor
-            yield f"with δ = {delta:g}", objective._replace(delta=delta)
+            yield f"with Huber's δ = {delta:g}", objective._replace(delta=delta)
         yield "with squares", objective._replace(loss="squared")
     else:
-        yield "with Huber's loss, δ = 0.001", objective._replace(loss="huber")
+        yield f"with Huber's δ = {objective.delta:g}", objective._replace(loss="huber")

@@ -8,7 +8,9 @@ follows from others: tokens from FLOPs and parameters, distinct tokens from epoc
 recognised or derived is said. A bad cell is one sentence with its row and column.
 """
 
+import math
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,15 +76,14 @@ def load(
     cluster = None if cluster is None else tidy_name(cluster)
     table = _where(whole, where)
     chosen = choose(table, columns, needs)
-    if isinstance(budget, str):
-        chosen, budget = _budget(table, chosen, budget)
+    asked = _budget(table, budget)
+    if isinstance(asked, str):
+        chosen = chosen._replace(column={**chosen.column, "C": asked})
 
     said: list[str] = []
     values = {
         role: _column(table, column, role, positive, said) for role, column in chosen.column.items()
     }
-    if budget is not None and np.isnan(budget):
-        budget = float(values["C"].max())
     names = {role: f"'{column}'" for role, column in chosen.column.items()}
     derive(values, names, said)
     notes = notes_on(table, chosen, values, cluster)
@@ -115,7 +116,7 @@ def load(
         tuple(where),
         _columns_said(chosen, names, inputs),
         tuple([*table.problems, *said]),
-        budget,
+        float(values["C"].max()) if isinstance(asked, str) else asked,
     )
 
 
@@ -137,14 +138,7 @@ def _where(table: Table, conditions: Sequence[str]) -> Table:
         refuse_nothing(frame, parsed)
     kept = np.flatnonzero(fits)
     columns = {name: [cells[i] for i in kept] for name, cells in table.columns.items()}
-    return Table(
-        table.name,
-        columns,
-        [table.rows[i] for i in kept],
-        table.twice,
-        table.is_store,
-        table.problems,
-    )
+    return replace(table, columns=columns, rows=[table.rows[i] for i in kept])
 
 
 def _typed(cells: Sequence[Any]) -> pd.Series:
@@ -188,17 +182,26 @@ def cell_name(table: Table, column: str, place: int) -> str:
     return f"{table.name}, row {table.rows[place]}, column '{column}':"
 
 
-def _budget(table: Table, chosen: Chosen, budget: str) -> tuple[Chosen, float]:
-    """Return FLOPs that are written out; or NaN, and C from the column that the text names."""
-    number = numbers([budget], counts=True)
-    if not isinstance(number, Problem):
-        return chosen, float(number[0])
-    if budget not in table.columns:
-        raise UserError(
-            f"--budget '{budget[:60]}': must be FLOPs such as 1e21, or a column of the table:"
-            f" {listed(table)}{did_you_mean(budget, table.columns)}"
-        )
-    return chosen._replace(column={**chosen.column, "C": budget}), float("nan")
+def _budget(table: Table, budget: str | float | None) -> float | str | None:
+    """Return FLOPs, or the column that the text names; None for no budget. Raise UserError for
+    what is neither."""
+    if isinstance(budget, str):
+        found = numbers([budget], counts=True)
+        if isinstance(found, Problem):
+            if budget in table.columns:
+                return budget
+            raise UserError(
+                f"--budget '{budget[:60]}': must be FLOPs such as 1e21, or a column of the table:"
+                f" {listed(table)}{did_you_mean(budget, table.columns)}"
+            )
+        flops = float(found[0])
+    elif budget is None:
+        return None
+    else:
+        flops = float(budget)
+    if not 0 < flops < math.inf:
+        raise UserError(f"--budget {flops:g}: FLOPs must be above 0 and finite")
+    return flops
 
 
 def _cluster(table: Table, column: str) -> np.ndarray:
@@ -223,11 +226,12 @@ def _cluster(table: Table, column: str) -> np.ndarray:
 def _alternatives(
     table: Table, chosen: Chosen, inputs: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Return N without embeddings, where the table has it for every row and N is an input."""
+    """Return N by the other convention, where the table has it for every row, N is an input, and
+    the two are not the same."""
     if not chosen.alternative or "N" not in inputs:
         return {}
     found = numbers(table.columns[chosen.alternative], counts=True)
-    if isinstance(found, Problem) or found.min() <= 0:
+    if isinstance(found, Problem) or found.min() <= 0 or np.array_equal(found, inputs["N"]):
         return {}
     return {"N": found}
 

@@ -61,11 +61,11 @@ class TableFit:
     @property
     def parameters(self) -> dict[str, Estimate]:
         """Return its parameters and derived exponents, each with its 95 % interval, by key."""
-        return {e.key: e for e in (*self.fit.estimates, *self.fit.derived)}
+        return self.fit.parameters
 
     def __getitem__(self, key: str) -> Estimate:
-        """Return one of its parameters."""
-        return self.parameters[key]
+        """Return one of its parameters. Raise UserError for one that the form lacks."""
+        return self.fit[key]
 
     def predict(self, **inputs: ArrayLike) -> np.ndarray:
         """Return the fitted measure at inputs by role: predict(N=1e9, D=2e10)."""
@@ -112,7 +112,7 @@ class TableFit:
                 }
                 for name in self.shown
                 for fit in (self.audit.fits[name],)
-                for estimate in (*fit.estimates, *fit.derived)
+                for estimate in fit.parameters.values()
             ]
         )
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reports.scaling.columns import USUAL, Chosen, bare
+from reports.scaling.columns import USUAL, Chosen, first_named
 from reports.scaling.numerals import Problem, numbers
 from reports.scaling.read_table import Table
 
@@ -93,9 +93,7 @@ def _repeats(
 
 def _distinct(table: Table, chosen: Chosen, tokens: np.ndarray) -> tuple[np.ndarray, str] | None:
     """Return distinct tokens by a column of them, or by one of epochs, and their name."""
-    usual = USUAL["U"].split()
-    column = next((name for name in table.columns if bare(name) in usual), "")
-    if column:
+    if column := first_named(table, USUAL["U"].split()):
         found = numbers(table.columns[column], counts=True)
         return None if isinstance(found, Problem) else (found, f"'{column}'")
     if chosen.epochs:

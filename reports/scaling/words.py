@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reports.scaling.audit import Audit
+from reports.scaling.audit import Audit, missed_by
 from reports.scaling.blocks import Block, Grid, Listing
 from reports.scaling.curvature import LEVEL, bends
 from reports.scaling.fitting import Estimate, Fit
-from reports.scaling.held_out import HeldOut
+from reports.scaling.held_out import HeldOut, is_candidate, is_near
 from reports.scaling.optimum import Optimum
 
 if TYPE_CHECKING:
     from reports.scaling.table_fit import TableFit
 
 MINUS = "\N{MINUS SIGN}"
-HOW = {"profile": "profile", "bootstrap": "bootstrap", "": "–"}
 COMPUTE = "compute_exponent"
 """The key of the exponent of the best N in compute."""
 
@@ -53,30 +52,22 @@ def first(fitted: "TableFit") -> Iterator[str]:
     if doubts := list(_doubts(fitted)):
         yield f"These rows do not settle the curve: {'; '.join(doubts)}."
 
-    best, asked = _held_out(audit, audit.headline), _held_out(audit, fitted.form)
-    if best.failure:
-        yield sentence(audit.why)
-    else:
-        rivals = [found for found in audit.held_out if found is not best and not found.failure]
-        alone = bool(rivals) and not any(map(_is_near, rivals))
-        end = "; every rival is worse, by an interval that excludes 0" if alone else ""
-        error = _error(best, fitted)
-        judged = (
-            f"Of {len(rivals) + 1} forms, {best.form} comes" if rivals else f"{best.form} comes"
-        )
-        yield (
-            f"{judged} closest to {audit.held_out_what}, which were held out: it misses them by"
-            f" {error}{end}."
-        )
-    if asked is not best:
-        how = ""
-        if asked.failure and not best.failure:
-            how = f", which is not judged: {asked.failure}"
-        elif not asked.failure:
-            more = "not clearly more" if _is_near(asked) else "clearly more"
-            how = f", which misses them by {_error(asked, fitted)}, {more}"
-        yield f"As asked, the rest is about {fitted.form}{how}."
+    yield sentence(audit.why)
+    if fitted.form != audit.headline:
+        yield f"As asked, the rest is about {fitted.form}{_beside_the_best(fitted)}."
     yield f"{fitted.form}: {_exponents(fit)}."
+
+
+def _beside_the_best(fitted: "TableFit") -> str:
+    """Return how the form that was asked for compares with the headline form."""
+    audit = fitted.audit
+    asked, best = _held_out(audit, fitted.form), _held_out(audit, audit.headline)
+    if asked.failure:
+        return "" if best.failure else f", which is not judged: {asked.failure}"
+    misses = f", which misses them by {missed_by(asked, fitted.objective)}"
+    if asked.note:
+        return f"{misses} and is no candidate: {asked.note}"
+    return f"{misses}, {'not clearly more' if is_near(asked) else 'clearly more'}"
 
 
 def _doubts(fitted: "TableFit") -> Iterator[str]:
@@ -94,25 +85,14 @@ def _doubts(fitted: "TableFit") -> Iterator[str]:
     if bent:
         name = fitted.loaded.points.name(bent[0].role)
         yield f"the rows bend with {name} in a way that {fitted.form} does not follow"
-    rivals = [h for h in audit.held_out if not h.failure and h.form != audit.headline]
-    if near := [rival.form for rival in rivals if _is_near(rival)]:
+    rivals = [found for found in audit.held_out if found.form != audit.headline]
+    if near := [rival.form for rival in rivals if is_near(rival)]:
         verb = "is" if len(near) == 1 else "are"
         yield f"{_listed(near)} {verb} not told from {audit.headline} by the largest runs"
 
 
 def _held_out(audit: Audit, form: str) -> HeldOut:
     return next(found for found in audit.held_out if found.form == form)
-
-
-def _is_near(found: HeldOut) -> bool:
-    """Return whether a form is not told from the best by the held-out runs."""
-    return not found.difference_low > 0
-
-
-def _error(found: HeldOut, fitted: "TableFit") -> str:
-    if fitted.objective.residual == "log":
-        return f"{100 * found.error:.2f} %"
-    return number(found.error)
 
 
 def _signed(found: HeldOut, fitted: "TableFit") -> str:
@@ -160,10 +140,10 @@ def _parameters(fit: Fit) -> Grid:
             estimate.symbol,
             number(estimate.value),
             ends(estimate),
-            HOW[estimate.method],
+            estimate.method or "–",
             meanings.get(estimate.key, ""),
         )
-        for estimate in (*fit.estimates, *fit.derived)
+        for estimate in fit.parameters.values()
     ]
     head = ("parameter", "value", "95 % interval", "by", "meaning")
     return Grid(f"{fit.form.name}, {fit.form.formula}", head, rows)
@@ -187,7 +167,7 @@ def _rests_on(fitted: "TableFit") -> Listing:
             f"Columns of {loaded.table}: {loaded.columns}.",
             f"Filter: {filtered}{left_out}.",
             f"Objective: {fit.objective}; {number(fit.cost)} at the minimum, where"
-            f" {fit.agreement:.0%} of {fit.starts} starts end.",
+            f" {fit.agreement:.0%} of {fit.starts_said} end.",
             f"Fitted: {sizes}; {ranges}.",
             f"Intervals: {fit.interval}.",
             f"Form: {fit.form.source}.",
@@ -219,12 +199,14 @@ def _rivals(fitted: "TableFit", judged: list[HeldOut]) -> Grid:
     log = fitted.objective.residual == "log"
     rows = []
     for found in judged:
-        more, verdict = "–", "the best"
+        more, verdict = "–", "the best" if is_candidate(found) else f"no candidate: {found.note}"
         if found.form != fitted.audit.headline:
             ends = (found.difference_low, found.difference_high)
             more = _with_ends(found.difference, *ends, log)
-            verdict = "not told from the best" if _is_near(found) else "worse"
-        rows.append((found.form, _error(found, fitted), _signed(found, fitted), more, verdict))
+            if is_candidate(found):
+                verdict = "not told from the best" if is_near(found) else "worse"
+        missed = missed_by(found, fitted.objective)
+        rows.append((found.form, missed, _signed(found, fitted), more, verdict))
     title = f"Forms, fitted without {fitted.audit.held_out_what} and asked for them"
     head = ("form", "misses by", "on average (95 %)", "more than the best (95 %)", "")
     return Grid(title, head, rows)
@@ -240,7 +222,7 @@ def _with_ends(value: float, low: float, high: float, log: bool) -> str:
 def _sensitivity(fitted: "TableFit") -> Grid:
     """Return how exponents move when a part of the table or of the objective changes."""
     fit = fitted.fit
-    keys = [estimate.key for estimate in (*fit.estimates, *fit.derived)]
+    keys = list(fit.parameters)
     rows = [
         (fit[change.key].symbol, number(change.before), number(change.after), change.what)
         for change in sorted(fitted.sensitivity, key=lambda change: keys.index(change.key))

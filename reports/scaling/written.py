@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import harness
 from harness.errors import UserError, did_you_mean
-from harness.store.whole_file import write_whole
+from harness.store.user_files import refuse_file, write_over
 from reports.charts.looks import DPI
 from reports.charts.picture import picture
 from reports.charts.svg import svg_file
@@ -28,9 +28,9 @@ SUFFIXES = (".html", ".md", ".json", ".svg", ".png")
 
 
 def refuse_name(output: Path) -> None:
-    """Raise UserError for a file of another kind than those that can be written."""
-    if output.is_dir():
-        raise UserError(f"-o '{output}' is a folder; name a file")
+    """Raise UserError for a file of another kind than those that can be written, and for a place
+    where none can be."""
+    refuse_file(output, "-o")
     if output.suffix.lower() not in SUFFIXES:
         raise UserError(
             f"-o '{output}': must end with {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
@@ -44,11 +44,7 @@ def written(fitted: "TableFit", output: Path) -> str:
     refuse_name(output)
     make = {".html": _page, ".md": _markdown, ".json": _json, ".svg": _svg, ".png": _png}
     content = make[output.suffix.lower()](fitted)
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(output, content)
-    except OSError as e:
-        raise UserError(f"-o '{output}' cannot be written: {e.strerror}") from None
+    write_over(output, content, "-o")
     return str(output)
 
 

@@ -111,11 +111,15 @@ def _cost(evidence: Evidence) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """Return such as "6.5 minutes"."""
-    for unit, name in ((3600.0, "hours"), (60.0, "minutes")):
-        if seconds >= unit:
-            return f"{seconds / unit:.2g} {name}"
-    return f"{seconds:.2g} seconds"
+    """Return such as "45 s", "7 min", "2 h 10 min" or "5 d 3 h"."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if hours >= 24:
+        days, hours = divmod(round(seconds / 3600), 24)
+        return f"{days} d {hours} h" if hours else f"{days} d"
+    pieces = [f"{count} {unit}" for count, unit in ((hours, "h"), (minutes, "min")) if count]
+    return " ".join(pieces)
 
 
 def page_title(evidence: Evidence) -> str:

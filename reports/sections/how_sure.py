@@ -64,11 +64,11 @@ def _borrowed(judged: list[KindFit]) -> Sentence:
     if len(pooled) <= MOST_NAMED:
         parts["names"] = "; ".join(labels[fit.kind].label for fit in pooled)
         named = " ({names})"
-    rests = "interval rests" if len(pooled) == 1 else "intervals rest"
+    rests = "rests" if len(pooled) == 1 else "rest"
     borrows = "borrows its width" if len(pooled) == 1 else "borrow their width"
     return Sentence(
-        f"{{pooled}} of the {{kinds}} {rests} on one or two curves{named} and"
-        f" {borrows} from the other kinds: a rough guess.",
+        f"{{pooled}} of {{kinds}} intervals {rests} on one or two curves{named} and"
+        f" {borrows} from all kinds: a rough guess.",
         parts,
     )
 

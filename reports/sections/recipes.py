@@ -151,7 +151,7 @@ def _parts_numbers(key: str, fitted: PartsOfD) -> dict[str, Number]:
         "least squares on log stability_attack_mean against log p, log n, log context, log d_in"
         " over cells past the onset"
     )
-    styles = {"cells": "int", "curves": "int", "b": "signed"}
+    styles = {"cells": "int", "curves": "int"}
     return {
         name: Number(
             f"{key}:{name}", value, f"{name}; {how}", fitted.trials, styles.get(name, "signed")

@@ -20,7 +20,10 @@ from reports.verdicts import CANNOT_TELL
 def slopes_chart(evidence: Evidence, fits: Fits, quantities: Sequence[Measured]) -> Chart | None:
     """Return the forest, the best fits found first; None without a slope. quantities: of
     `quantities.measured`."""
-    best = [row for fit in fits.frontier for row in _best(fit)]
+    names = [data_name(str(fit.problem).split(", ")[0]).name for fit in fits.frontier]
+    best = []
+    for fit, name in zip(fits.frontier, names, strict=True):
+        best += _best(fit, name if names.count(name) == 1 else str(fit.problem))
     drawings = [_drawing(evidence, fits, own, best) for own in quantities]
     if not drawings and best:
         drawings = [forest_drawing(best, MAIN.order, _title(MAIN.value, best), MAIN.value)]
@@ -55,12 +58,11 @@ def _plain(label: str, slope: Slope, marks: tuple[tuple[str, float], ...]) -> Fo
     return ForestRow(label, "plain", slope.slope, slope.low, slope.high, marks)
 
 
-def _best(fit: FrontierFit) -> list[ForestRow]:
-    """Return the rows of a decided frontier: its exponent of p where one is stated, and that of
-    1/d, for which the law has the same order."""
+def _best(fit: FrontierFit, name: str) -> list[ForestRow]:
+    """Return the rows of a decided frontier under a name: its exponent of p where one is stated,
+    and that of 1/d, for which the law has the same order."""
     if fit.verdict.startswith(CANNOT_TELL):
         return []
-    name = data_name(str(fit.problem).split(", ")[0]).name
     rows = []
     if not fit.size.failure:
         rows.append(ForestRow(name, "best", fit.size.slope, fit.size.low, fit.size.high))

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 from reports.charts.chart import Chart
 from reports.charts.token_ratio import loss_chart, ratio_chart
 from reports.evidence import Evidence
-from reports.fits.plane import Plane, held_out
+from reports.fits.plane import RULE, Plane, held_out
 from reports.law import Fits
 from reports.numbers import Number, Sentence
 from reports.sections.section import Section, fill
-from reports.token_ratio import Fitted, TokenRatio, token_ratios
+from reports.token_ratio import Fitted, TokenRatio
 
 KEY = "token_ratio"
 
@@ -31,13 +31,12 @@ class Shown(NamedTuple):
 
 
 def section(evidence: Evidence, fits: Fits) -> Section | None:
-    ladders = token_ratios(evidence.trials)
-    if not ladders:
+    if not fits.ratios:
         return None
 
     shown = []
     figures: dict[str, Chart] = {}
-    for ladder in ladders:
+    for ladder in fits.ratios:
         charts = {
             f"{KEY}{ladder.key}": ratio_chart(ladder),
             f"{KEY}{ladder.key}_loss": loss_chart(ladder),
@@ -46,11 +45,10 @@ def section(evidence: Evidence, fits: Fits) -> Section | None:
         figures |= own
         basis = [_basis(ladder, fitted) for fitted in ladder.fits]
         sentences = [fitted.sentence for fitted in ladder.fits]
-        shown.append(
-            Shown(ladder.settings, list(own), sentences, [b for b in basis if b is not None])
-        )
+        known = [ladder.left_out, *(b for b in basis if b is not None)]
+        shown.append(Shown(ladder.settings, list(own), sentences, known))
 
-    html = fill("token_ratio.html.j2", ladders=shown, figures=figures)
+    html = fill("token_ratio.html.j2", ladders=shown, figures=figures, rule=RULE)
     numbers = [number for own in shown for number in own.numbers()]
     return Section(KEY, "Sensitivity against tokens per parameter", html, numbers, figures)
 

@@ -1,6 +1,8 @@
 """Say what these rows did not test, on the first screen: the law itself, data sets of the theorem's
 size, larger models, searches, noise, the law's assumptions."""
 
+from decimal import ROUND_DOWN, Context
+
 from reports.ceilings import cells_beside_ceilings
 from reports.data_names import data_name
 from reports.evidence import Evidence
@@ -8,6 +10,8 @@ from reports.law import Fits
 from reports.numbers import Number, Sentence
 from reports.outcomes import NOT_JUDGED, TOO_FEW, outcome_of
 from reports.sections.counts import count_trials
+
+ROUNDED_DOWN = Context(prec=2, rounding=ROUND_DOWN)
 
 
 def untested(evidence: Evidence, fits: Fits) -> list[Sentence]:
@@ -43,19 +47,22 @@ def untested(evidence: Evidence, fits: Fits) -> list[Sentence]:
 
 
 def _the_law(evidence: Evidence) -> Sentence:
-    """Say that no model could have broken the law, where its ceiling can bind nowhere."""
+    """Say that no model could have broken the law, where its ceiling is known for every cell, and
+    lies above every stability found and beyond what S is measured up to."""
     cells = cells_beside_ceilings(evidence.trials)
+    out_of_reach = cells["c_known"] & cells["low"].ge(cells["cap"])
     cells = cells[cells["stability"].gt(0)]
-    if cells.empty or cells["binds"].any():
-        return Sentence("")
     over = cells["low"] / cells["stability"]
+    if cells.empty or not out_of_reach.all() or not over.min() > 1:
+        return Sentence("")
     used = tuple(trial for of_cell in cells["trial_id"] for trial in of_cell)
     how = "least ceiling on S at 1 nat a parameter over the stability found, cells below the noise"
-    times = float(f"{over.min():.1e}")
+    times = float(ROUNDED_DOWN.create_decimal_from_float(float(over.min())))
+    how += ", rounded down to two digits"
     return Sentence(
-        "whether the law holds: its ceiling lies at least {times} times above every stability"
-        " measured here, so no model of these sizes could have broken it",
-        {"times": Number("answer:ceiling over S", times, f"{how}, two digits", used, "int")},
+        "whether the law holds: with one nat a parameter, its ceiling lies at least {times} times"
+        " above every stability measured here, so no model of these sizes could have broken it",
+        {"times": Number("answer:ceiling over S", times, how, used)},
     )
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from harness.errors import UserError, did_you_mean
 from harness.store.rules import RULES
-from harness.store.whole_file import write_whole
+from harness.store.user_files import refuse_file, write_over
 from reports.selftest.designs import DESIGNS, Design
 from reports.selftest.lines import TOO_WIDE, conclusion, coverage, lines_of, merged
 from reports.selftest.reference import powers
@@ -37,6 +37,8 @@ def selftest(
     for a page that cannot be written.
     """
     designs = _named(only)
+    if page is not None:
+        refuse_file(page, "the page")
     planned = plans(designs, draws, seed)
     counts = simulate(planned, _cores(), _tenths(say))
     lines = lines_of(counts, powers(designs))
@@ -49,7 +51,8 @@ def selftest(
         if only is not None:
             command += f" --only {only}"
         rules = f"{RULES.version} ({RULES.since:%Y-%m-%d}, hash {RULES.hash})"
-        _write(page, as_page(sums, said, command, rules))
+        text = as_page(sums, said, command, rules)
+        write_over(page, text.encode(), "the page")
 
     broken = any(line.broken for line in sums) or coverage(sums) > TOO_WIDE
     return Outcome(f"{as_table(sums)}\n\n{said}", as_json(lines, said), broken)
@@ -84,14 +87,3 @@ def _tenths(say: Callable[[str], None]) -> Callable[[int, int], None]:
             say(f"{10 * said} % of the stores simulated")
 
     return progress
-
-
-def _write(page: Path, text: str) -> None:
-    """Write the page in one rename. Raise UserError when that fails."""
-    if page.is_dir():
-        raise UserError(f"the page '{page}' is a folder; name a file")
-    try:
-        page.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(page, text.encode())
-    except OSError as e:
-        raise UserError(f"the page '{page}' cannot be written: {e.strerror}") from None

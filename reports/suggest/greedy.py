@@ -10,7 +10,12 @@ Greedy choice of it per cost is no optimum, but near one where moves help each o
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Protocol, Self
+
+from scipy.stats import t
+
+from reports.fits.random_slope import LEVEL
 
 
 class Design(Protocol):
@@ -30,17 +35,17 @@ def greedy(design: Design, costs: Sequence[float], budget: float) -> tuple[list[
     """Return the moves in the order of their choice, and the design with them.
 
     costs: of each move, in the unit of the budget. A move is taken once. The choice ends where no
-    move that the rest of the budget pays for narrows the interval.
+    move that the rest of the budget pays for narrows the interval, and where its half-width is 0.
     """
     chosen: list[int] = []
     left = budget
     open_moves = [move for move, cost in enumerate(costs) if cost <= budget]
-    while open_moves:
-        now = math.log(design.half_width())
+    while open_moves and (half_width := design.half_width()) > 0:
+        now = math.log(half_width)
         best, best_gain, best_design = -1, 0.0, design
         for move in open_moves:
             after = design.after(move)
-            gain = (now - math.log(after.half_width())) / costs[move]
+            gain = (now - _log(after.half_width())) / costs[move]
             if gain > best_gain:
                 best, best_gain, best_design = move, gain, after
         if best < 0:
@@ -51,3 +56,13 @@ def greedy(design: Design, costs: Sequence[float], budget: float) -> tuple[list[
         left -= costs[best]
         open_moves = [move for move in open_moves if move != best and costs[move] <= left]
     return chosen, design
+
+
+@cache
+def quantile(freedom: int) -> float:
+    """Return the half-width of a 95 % interval of Student's t with error 1."""
+    return float(t.ppf((1 + LEVEL) / 2, freedom))
+
+
+def _log(half_width: float) -> float:
+    return math.log(half_width) if half_width else -math.inf

@@ -13,7 +13,8 @@ import pandas as pd
 
 from harness.errors import UserError
 from reports.evidence import MIN_SIZES
-from reports.suggest.question import TASK, Question
+from reports.suggest.question import Question
+from reports.suggest.surface_design import Surface
 
 Config = dict[str, Any]
 NEW_SIZES = MIN_SIZES + 1
@@ -27,8 +28,8 @@ NOT_VARIED = ("max_epochs", "lr", "batch_size", "search_seed")
 
 class Move(NamedTuple):
     """Cells that only count together: one of a curve that exists, or all those of a new curve.
-    `task` and the configurations; `curve`: its settings, as JSON. `onset`: the first cell enters no
-    fit."""
+    `task` and the configurations; `curve`: the rows' name of a curve that exists, or any other for
+    a new one. `onset`: the first cell enters no fit."""
 
     task: str
     cells: tuple[Config, ...]
@@ -38,9 +39,10 @@ class Move(NamedTuple):
 
 def moves(question: Question) -> list[Move]:
     """Return the moves, each configuration in at most one."""
-    configs = [json.loads(text) for text in question.all_rows["config_json"].unique()]
+    configs = _configs(question.all_rows)
     task = str(question.all_rows["task"].iloc[0])
-    found = _of_ladder(task, configs) if task == TASK else _of_curves(question, task, configs)
+    ladder = isinstance(question.fit, Surface)
+    found = _of_ladder(task, configs) if ladder else _of_curves(question, task)
     seen = {_key(config) for config in configs}
     kept = []
     for move in found:
@@ -51,54 +53,58 @@ def moves(question: Question) -> list[Move]:
     return kept
 
 
-def curve_of(config: Config, size: str) -> str:
-    """Return what the configurations of one curve share."""
-    return _key({name: value for name, value in config.items() if name != size})
-
-
 def grid_field(question: Question) -> str:
     """Return the field that a sweep of these moves varies within one entry."""
-    ladder = question.all_rows["task"].eq(TASK).all()
-    return "n" if ladder else size_field(question.all_rows)
+    return "n" if isinstance(question.fit, Surface) else _size_field(question)
 
 
-def size_field(rows: pd.DataFrame) -> str:
-    """Return the numeric field in which the cells of the curves differ; the one of most values
-    where there are several. Raise UserError where there is none."""
+def _size_field(question: Question) -> str:
+    """Return the numeric field in which the fitted cells of each curve differ; the one of most
+    values where curves differ in several. Raise UserError where there is none, and where one curve
+    varies several fields at once."""
     counts: dict[str, int] = {}
-    for _, own in rows.groupby("curve"):
-        configs = [json.loads(text) for text in own["config_json"].unique()]
+    for _, own in question.rows.groupby("curve"):
+        configs = _configs(own)
+        differing = _differing(configs)
+        if len(differing) > 1:
+            raise UserError(
+                f"--narrow '{question.exponent}': a next size changes one field, and the cells of a"
+                f" curve differ in {len(differing)}: {', '.join(differing)}"
+            )
         for name in _varied(configs):
             counts[name] = max(counts.get(name, 0), len({config[name] for config in configs}))
     if not counts:
         raise UserError(
-            "--narrow: the cells of its curves differ in no field of whole numbers, so there is no"
-            " next size"
+            f"--narrow '{question.exponent}': the cells of its curves differ in no field of whole"
+            " numbers, so there is no next size"
         )
     return max(counts, key=lambda name: (counts[name], name))
 
 
-def _of_curves(question: Question, task: str, configs: Sequence[Config]) -> list[Move]:
-    size = size_field(question.all_rows)
-    fitted = [json.loads(text) for text in question.rows["config_json"].unique()]
+def _of_curves(question: Question, task: str) -> list[Move]:
+    size = _size_field(question)
     curves: dict[str, list[Config]] = {}
-    for config in sorted(fitted, key=lambda config: config[size]):
-        curves.setdefault(curve_of(config, size), []).append(config)
+    settings = []
+    for curve, rows in question.rows.groupby("curve"):
+        configs = _configs(rows)
+        if size in _varied(configs):
+            curves[str(curve)] = sorted(configs, key=lambda config: config[size])
+            settings.append(json.loads(rows["settings_json"].iloc[0]))
 
     found = []
     for curve, own in curves.items():
         for value in steps([config[size] for config in own]):
             found.append(Move(task, ({**own[-1], size: value},), curve, False))
 
-    for field in _varied(configs):
-        if field == size or field in NOT_VARIED:
+    for field in _varied(settings):  # another value of a field of size is no new curve
+        if field in NOT_VARIED:
             continue
         values = [config[field] for own in curves.values() for config in own[:1]]
         for value in steps(values):
             for own in curves.values():
                 if own[0][field] == _nearest(value, values):
                     found.append(_new_curve(task, own, field, value, size))
-    return found
+    return [move for move in found if not move.onset or len(move.cells) == NEW_SIZES]
 
 
 def _new_curve(task: str, own: Sequence[Config], field: str, value: int, size: str) -> Move:
@@ -109,7 +115,7 @@ def _new_curve(task: str, own: Sequence[Config], field: str, value: int, size: s
     fewer = max(1, round(sizes[0] ** 2 / sizes[1]))
     chosen = [fewer, sizes[0], sizes[-2], sizes[-1]]
     cells = tuple({**own[0], field: value, size: k} for k in sorted(set(chosen)))
-    return Move(task, cells, curve_of(cells[0], size), True)
+    return Move(task, cells, _key(_without(cells[0], size)), True)
 
 
 def _of_ladder(task: str, configs: Sequence[Config]) -> list[Move]:
@@ -154,15 +160,25 @@ def _nearest(value: float, values: Sequence[float]) -> float:
     return min(above) if above else max(values)
 
 
-def _varied(configs: Sequence[Config]) -> list[str]:
-    """Return the fields of whole numbers that have several values."""
+def _configs(rows: pd.DataFrame) -> list[Config]:
+    return [json.loads(text) for text in rows["config_json"].unique()]
+
+
+def _differing(configs: Sequence[Config]) -> list[str]:
+    """Return the fields that have several values."""
     names = {name for config in configs for name in config}
     return sorted(
-        name
-        for name in names
-        if all(type(config.get(name)) is int for config in configs)
-        and len({config[name] for config in configs}) > 1
+        name for name in names if len({json.dumps(config.get(name)) for config in configs}) > 1
     )
+
+
+def _varied(configs: Sequence[Config]) -> list[str]:
+    """Return the fields of whole numbers that have several values."""
+    return [
+        name
+        for name in _differing(configs)
+        if all(type(config.get(name)) is int for config in configs)
+    ]
 
 
 def _without(config: Config, field: str) -> Config:

@@ -16,17 +16,16 @@ from reports.evidence import Evidence, fit_rows
 from reports.fits.random_slope import OWN_CURVES
 from reports.fits.scaling import fit_scaling
 from reports.fits.slope import Slope
+from reports.ladders import TASK, ladders_of
 from reports.law import fit_all
 from reports.measures import STABILITY
 from reports.suggest.surface_design import EXPONENTS, PARAMETERS, Surface
 
-TASK = "text-stream"
-
 
 class Question(NamedTuple):
     """An exponent with what the report states of it. `rows`: the trials that it was fitted to.
-    `all_rows`: those of the same kind or ladder, with the cells before the onset. `fit`: of a slope
-    or of a surface."""
+    `all_rows`: those of the same kind, with the cells before the onset, or of the same ladder.
+    `fit`: of a slope or of a surface."""
 
     exponent: str
     value: float
@@ -66,19 +65,36 @@ def _of_slope(evidence: Evidence, kind: str) -> Question:
 
 
 def _of_surface(evidence: Evidence, exponent: str) -> Question:
-    trials = evidence.trials
-    rows = trials[trials["task"].eq(TASK) & trials["test_loss"].gt(0) & trials["tokens_seen"].gt(0)]
+    rows = _one_ladder(evidence, exponent)
     n, d, loss = (rows[name].to_numpy(float) for name in ("p", "tokens_seen", "test_loss"))
-    fit = fit_scaling(n, d, loss) if len(rows) else f"the store has no rows of {TASK}"
+    fit = fit_scaling(n, d, loss)
     if isinstance(fit, str):
         raise UserError(f"--narrow {exponent}: {fit}")
 
-    surface = Surface(
-        fit.E.value, fit.A.value, fit.B.value, fit.alpha.value, fit.beta.value, sigma=0.0
-    )
-    residual = np.log(loss) - surface.log_loss(n, d)
+    residual = np.log(loss / fit.at(n, d))
     freedom = max(1, len(loss) - PARAMETERS)
-    surface = surface._replace(sigma=float(np.sqrt((residual**2).sum() / freedom)))
+    parameters = (fit.E, fit.A, fit.B, fit.alpha, fit.beta)
+    surface = Surface(
+        *(parameter.value for parameter in parameters),
+        sigma=float(np.sqrt((residual**2).sum() / freedom)),
+    )
     stated = {"alpha": fit.alpha, "beta": fit.beta, "compute": fit.compute_exponent}[exponent]
     half = (stated.high - stated.low) / 2
     return Question(exponent, stated.value, half, rows, rows, surface)
+
+
+def _one_ladder(evidence: Evidence, exponent: str) -> pd.DataFrame:
+    """Return the trials of the store's ladder. Raise UserError where it has none, or several:
+    another corpus or recipe has another surface."""
+    ladders = ladders_of(evidence.trials)
+    if not ladders:
+        raise UserError(
+            f"--narrow {exponent}: the store has no rows of {TASK} whose every seed finished"
+        )
+    if len(ladders) > 1:
+        settings = "; ".join(f"({own.settings})" for own in ladders)
+        raise UserError(
+            f"--narrow {exponent}: a choice is for one ladder, and the rows of {TASK} are"
+            f" {len(ladders)}, by their settings: {settings}"
+        )
+    return ladders[0].trials

@@ -9,12 +9,9 @@ from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
-from scipy.stats import t
 
-from reports.fits.random_slope import LEVEL, OWN_CURVES
-
-QUANTILES = t.ppf((1 + LEVEL) / 2, np.arange(1, 1000))
-"""Of Student's t, by degrees of freedom less one."""
+from reports.fits.random_slope import OWN_CURVES
+from reports.suggest.greedy import quantile
 
 
 class Place(NamedTuple):
@@ -54,7 +51,7 @@ class SlopeDesign(NamedTuple):
         if count < OWN_CURVES:
             return float("inf")
         variance = self.tau2 / count + self.noise * (1 / spread).sum() / count**2
-        return float(QUANTILES[min(count - 1, 999) - 1] * np.sqrt(variance))
+        return quantile(count - 1) * float(np.sqrt(variance))
 
     def after(self, move: int) -> Self:
         return self._replace(sums=_added(self.sums, self.moves[move]))

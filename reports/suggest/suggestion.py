@@ -3,7 +3,6 @@
 found = suggest(question, costed, budget)
 """
 
-import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ import numpy as np
 from harness.errors import UserError
 from reports.fits.slope import Slope
 from reports.suggest.greedy import greedy
-from reports.suggest.moves import Move, curve_of, size_field
+from reports.suggest.moves import Move
 from reports.suggest.question import Question
 from reports.suggest.slope_design import Place, SlopeDesign
 from reports.suggest.surface_design import SurfaceDesign
@@ -66,16 +65,14 @@ def suggest(
 def _of_slope(question: Question, costed: Sequence[Costed], seeds: int) -> SlopeDesign:
     slope = question.fit
     assert isinstance(slope, Slope)
-    size = size_field(question.all_rows)
     numbers: dict[str, int] = {}
 
     def number(curve: str) -> int:
         return numbers.setdefault(curve, len(numbers))
 
     places = []
-    for text, own in question.rows.groupby("config_json"):
-        curve = number(curve_of(json.loads(str(text)), size))
-        places.append(Place(curve, float(np.log(own["p"].iloc[0])), len(own)))
+    for (curve, _), own in question.rows.groupby(["curve", "p"]):
+        places.append(Place(number(str(curve)), float(np.log(own["p"].iloc[0])), len(own)))
     moves = [
         [
             Place(number(own.move.curve), float(np.log(p)), seeds)

@@ -8,14 +8,12 @@ Student's t with K − 5 degrees of freedom.
 from typing import NamedTuple, Self
 
 import numpy as np
-from scipy.stats import t
 
-from reports.fits.random_slope import LEVEL
+from reports.suggest.greedy import quantile
 
 EXPONENTS = ("alpha", "beta", "compute")
 """What can be narrowed: α, β, and β/(α + β), the exponent of C in the best N."""
 PARAMETERS = 5
-QUANTILES = t.ppf((1 + LEVEL) / 2, np.arange(1, 1000))
 
 
 class Surface(NamedTuple):
@@ -93,7 +91,7 @@ class SurfaceDesign(NamedTuple):
         except np.linalg.LinAlgError:  # runs that do not tell the parameters apart
             return float("inf")
         error = self.sigma * np.linalg.norm(np.linalg.solve(root, self.c * scale))
-        return float(QUANTILES[min(freedom, 999) - 1] * error)
+        return quantile(freedom) * float(error)
 
     def after(self, move: int) -> Self:
         row = self.rows[move]

@@ -5,7 +5,8 @@
 Compared are the slopes of the measures that a law holds for, over the curves that the store and the
 reference share, the constants of the frontier, and the means of the cells that both have. The
 noise, and the chance of a false alarm, are those of `reports.comparison`: one store in twenty
-differs somewhere by noise alone.
+differs somewhere from one reference by noise alone, more from one of several. Conditions on the
+store's rows hold for the reference's, too.
 """
 
 from typing import NamedTuple
@@ -21,11 +22,12 @@ from reports.suite.suite import Reference, Suite, text_hash
 
 class Agreed(NamedTuple):
     """A store beside one reference. `versions`: of the instruments, in the reference and in the
-    store."""
+    store. `rules`: those of their time, as the reference rows name them."""
 
     reference: Reference
     compared: Comparison
     versions: tuple[str, str]
+    rules: str
 
 
 class Agreement(NamedTuple):
@@ -45,20 +47,26 @@ def agreement(evidence: Evidence, suite: Suite) -> Agreement:
     fits = fit_all(evidence.trials)
     agreed = []
     for reference in suite.references:
-        rows = read_evidence(reference.folder)
+        try:
+            rows = read_evidence(reference.folder, where=evidence.where)
+        except UserError:
+            if not evidence.where:
+                raise
+            continue  # none of its rows fits the conditions
         own = fit_all(rows.trials)
         of_reference, of_store = in_common(own, fits), in_common(fits, own)
         title = f"{suite.name} on {reference.hardware}"
         found = compare(rows, of_reference, evidence, of_store, (title, name))
         if found.slopes or found.constants or found.cells or found.same:
             versions = (_versions(rows.all_trials), _versions(evidence.all_trials))
-            agreed.append(Agreed(reference, found, versions))
+            agreed.append(Agreed(reference, found, versions, _rules(rows.all_trials)))
 
     if not agreed:
+        fitting = " that fit --where" if evidence.where else ""
         raise UserError(
             f"--against {suite.name}: the store has no curve and no cell in common with the suite's"
-            f" reference rows; `unilaw report STORE {suite.name}` draws both on one page, and"
-            f" `unilaw run {next(iter(suite.sweeps))}` runs the suite's cells"
+            f" reference rows{fitting}; `unilaw report STORE {suite.name}` draws both on one page,"
+            f" and `unilaw run {next(iter(suite.sweeps))}` runs the suite's cells"
         )
     return Agreement(suite, name, agreed, _frozen(evidence, suite))
 
@@ -77,6 +85,11 @@ def in_common(fits: Fits, others: Fits) -> Fits:
 def _versions(trials: pd.DataFrame) -> str:
     """Return the versions of the instruments that measured these rows."""
     return ", ".join(str(int(version)) for version in sorted(trials["measures_version"].unique()))
+
+
+def _rules(trials: pd.DataFrame) -> str:
+    named = sorted(trials["rules"].dropna().unique())
+    return ", ".join(named) or "none: the rows are older than the rules"
 
 
 def _frozen(evidence: Evidence, suite: Suite) -> list[str]:

@@ -35,7 +35,7 @@ def agreement_figures(found: Agreement) -> dict[str, Any]:
         "references": [
             {
                 "hardware": agreed.reference.hardware,
-                "rules": agreed.reference.rules,
+                "rules": agreed.rules,
                 "measures_versions": agreed.versions,
                 **comparison_figures(agreed.compared),
             }

@@ -18,12 +18,11 @@ REFERENCES = Path(__file__).parent / "references"
 
 class Reference(NamedTuple):
     """Rows of a suite's sweeps. `hardware`: what they were measured on, in words. `sweep`: the
-    sweep of the suite that has these cells. `rules`: version of the rules of their time."""
+    sweep of the suite that has these cells."""
 
     hardware: str
     folder: Path
     sweep: str
-    rules: str
 
 
 class Suite(NamedTuple):
@@ -52,13 +51,11 @@ UNIVERSAL_V1 = Suite(
             "two cores of an AMD EPYC",
             REFERENCES / "universal-v1" / "amd-epyc-2-cores",
             "universal-v1-small",
-            "4 (caf3732c2bc6)",
         ),
         Reference(
             "one NVIDIA H200",
             REFERENCES / "universal-v1" / "nvidia-h200",
             "universal-v1-gpu",
-            "none: the rows are older than the rules",
         ),
     ),
 )

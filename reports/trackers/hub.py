@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
+import pyarrow as pa
 
 from harness.errors import UserError
 from harness.store.schema import COLUMNS
@@ -55,14 +56,14 @@ def share(where: str | Path, to: str, public: bool = False) -> Shared:
 
 
 def _one_type_a_column(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows with texts in columns that hold both texts and others, as where two tasks
-    have fields of one name: Parquet has one type a column."""
+    """Return the rows with texts in columns whose values Arrow finds no one type for, as where two
+    tasks have fields of one name: Parquet has one type a column."""
     together = rows.copy()
     for name in together.columns:
-        of = together[name]
-        kinds = {type(value) for value in of.dropna()} if of.dtype == object else set()
-        if str in kinds and len(kinds) > 1:
-            together[name] = of.map(str, na_action="ignore")
+        try:
+            pa.array(together[name], from_pandas=True)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+            together[name] = together[name].map(str, na_action="ignore")
     return together
 
 

@@ -188,12 +188,14 @@ def frontier_fit(verdict: str) -> FrontierFit:
             "per_sample": [1.0, 32.0],
             "p": [300, 9000],
             "d": [64, 512],
+            "radius": 0.1,
+            "plain": 0.01,
             "trial_id": [("a",), ("b",)],
         }
     )
     none = CommonSlope(NAN, NAN, NAN, 0, 0, 0, (), "none")
     constant = Mean(0.75, 0.72, 0.78, 0.7, 0.8, 6, ("a",))
-    plain = Mean(0.1, 0.08, 0.12, 0.05, 0.2, 6, ("a", "b"))
+    plain = Mean(0.1, 0.08, 0.12, 0.05, 0.2, 6, ("a", "b", "plain"))
     return FrontierFit(
         "sphere, ±1 target, pure noise",
         rows,
@@ -224,16 +226,33 @@ def test_every_verdict_on_the_frontier_has_its_sentence(verdict):
 
 def test_without_a_verdict_on_the_frontier_what_is_known_stands_first():
     undecided = frontier_fit("cannot tell: the law can bind in no cell")
-    text = str(best_fit_sentence(undecided))
+    found = best_fit_sentence(undecided)
+    text = str(found)
     assert text == (
-        "A search for the most robust network of each size found ones that withstand 10 times the"
-        " change that plainly trained ones do (single sizes 5 to 20; 300 to 9k parameters). Whether"
-        " they follow the law's order cannot be told: the law can bind in no cell."
+        "A search for the most robust network of each size found ones that withstand 10 times"
+        " (8.33–12.5) the change that plainly trained ones do (single sizes 5 to 20; 300 to 9k"
+        " parameters). Whether they follow the law's order cannot be told: the law can bind in no"
+        " cell."
     )
+    apart = undecided.rows.assign(p=[30, 90_000], radius=[0.0, 0.1], plain=[0.01, NAN])
+    rows = pd.concat([undecided.rows, apart])
+    assert str(best_fit_sentence(undecided._replace(rows=rows))) == text
+    behind = {number.key.split(":")[-1]: number.trials for number in found.numbers()}
+    assert behind["times"] == behind["times min"] == ("a", "b", "plain")
     one = undecided._replace(rows=undecided.rows.assign(d=64), plain=None)
     assert str(best_fit_sentence(one)).endswith(
         "was not compared with plain training. All had inputs of 64 numbers, so how this depends"
         " on dimension is not known."
+    )
+
+
+def test_an_undecided_frontier_shows_the_interval_that_leaves_it_open():
+    undecided = frontier_fit("cannot tell: the exponent of d is near neither")
+    wide = undecided.dimension._replace(slope=-0.3, low=-0.45, high=-0.15, failure="")
+    text = str(best_fit_sentence(undecided._replace(dimension=wide)))
+    assert text.endswith(
+        "cannot be told: the exponent of d is near neither. At fixed p/n their radius goes like"
+        " d^-0.30 (-0.45 to -0.15)."
     )
 
 

@@ -25,7 +25,7 @@ from reports.frontier import radii
 from reports.measures import STABILITY
 from tests.reports.page_reader import Page
 from tests.reports.planted_changes import CURVES, SIZES, changes, drawn, slope_of, true_slopes
-from tests.reports.planted_frontiers import TRUTHS, Truth, planted
+from tests.reports.planted_frontiers import TRUTHS, Truth, planted, shapes
 from tests.reports.stores import make_store, power_law
 
 
@@ -87,6 +87,15 @@ def test_a_constant_of_the_frontier_is_compared_over_curves(rng: np.random.Gener
         (change,) = constant_changes(first, radii(planted(truth, rng)))
         assert with_interval(change, 1).beyond == moved
         assert change.basis.endswith("curves that both stores have")
+
+
+@pytest.mark.slow
+def test_frontiers_of_other_curves_have_no_constant_to_compare(rng: np.random.Generator):
+    small, large = (
+        radii(planted(TRUTHS["law"], rng, [own for own in shapes() if own.n == n]))
+        for n in (256, 1024)
+    )
+    assert not small.empty and not large.empty and constant_changes(small, large) == []
 
 
 # The command

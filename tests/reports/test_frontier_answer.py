@@ -4,13 +4,19 @@ data gets none. `python -m tests.benchmarks.frontier_truths` counts many draws.
 Run alone: python -m pytest tests/reports/test_frontier_answer.py
 """
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import yaml
 
+from reports import frontier_answer
+from reports.fits.common_slope import CommonSlope
 from reports.frontier import radii
 from reports.frontier_answer import (
     ATTAINED,
+    BY_LAW,
+    BY_SAMPLES,
     IN_DIMENSION,
     NO_FALL,
     SLOWER,
@@ -89,6 +95,25 @@ def test_two_dimensions_are_too_few():
     cells = [s for s in shapes() if s.d in (128, 256) and s.n == 1024 and s.depth == 1]
     verdict = fit(law, cells=cells).verdict
     assert verdict == "cannot tell: at p/n = 1, 2 and 4 only 2 dimensions are compared"
+
+
+@pytest.mark.parametrize(
+    ("of_d", "better", "expected"),
+    [
+        (-0.5, BY_SAMPLES, "near −1/2, but p/n predicts left-out curves better"),
+        (0.0, BY_LAW, "near 0, but p/(n·d) predicts left-out curves better"),
+        (-0.25, "", "that lies neither within 0.15 of −1/2 nor of 0"),
+    ],
+)
+def test_what_is_not_decided_is_said_by_its_own_reason(of_d, better, expected):
+    none = CommonSlope(np.nan, np.nan, np.nan, 0, 0, 0, (), "none")
+    dimension = CommonSlope(of_d, of_d - 0.1, of_d + 0.1, 6, 6, 1)
+    rivals = SimpleNamespace(misses={}, beats=lambda form, over: form == better)
+    undecided = SimpleNamespace(
+        law_known=False, binding=0, dimension=dimension, size=none, rivals=rivals, bends={}
+    )
+    verdict = frontier_answer._verdict(undecided)  # pyright: ignore
+    assert verdict.startswith("cannot tell: ") and verdict.endswith(expected)
 
 
 @pytest.mark.slow

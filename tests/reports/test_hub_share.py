@@ -19,6 +19,7 @@ import pytest
 
 import unilaw
 from harness.store.store import Store
+from reports.trackers.hub import _one_type_a_column
 from tests.store.planted_secret import SECRET
 from tests.store.rows import row
 
@@ -122,6 +123,27 @@ def test_the_rows_are_there_and_as_private_as_the_user_said(
     sent = b"".join([*hub.bodies, *hub.files.values()])
     for part in (b"/home/me", SECRET.encode(), b"planted-host", b"hf_of_the_user"):
         assert part not in sent
+
+
+@pytest.mark.parametrize(
+    ("values", "written"),
+    [
+        ([1, 0.5, None], [1.0, 0.5, None]),
+        ([True, None], [True, None]),
+        ([1, "a", None], ["1", "a", None]),
+        ([True, 1], ["True", "1"]),
+        ([True, 0.5], ["True", "0.5"]),
+        ([[1, 2], 3], ["[1, 2]", "3"]),
+        ([[1], ["a"], None], ["[1]", "['a']", None]),
+        ([2**70, 1], [str(2**70), "1"]),
+    ],
+)
+def test_a_field_of_several_types_is_written(values: list[Any], written: list[Any]):
+    rows = pd.DataFrame({"field": pd.Series(values, dtype=object)})
+    content = io.BytesIO()
+    _one_type_a_column(rows).to_parquet(content, index=False)
+    read = pd.read_parquet(content)["field"].astype(object)
+    assert read.where(read.notna(), None).tolist() == written
 
 
 def test_a_public_data_set_is_not_written_unawares(hub: FakeHub, store: Store):

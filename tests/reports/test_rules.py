@@ -4,13 +4,15 @@ rows.
 Run alone: python -m pytest tests/reports/test_rules.py
 """
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
 from harness.store import provenance
 from harness.store.rules import RULES
-from reports import frontier, frontier_answer, verdicts
-from reports.fits import collapse, forms, shapes
+from reports import frontier, frontier_answer, rules, search_gap, verdicts
+from reports.fits import collapse, forms, plane, shapes
 from reports.rules import rules_hash, rules_sentence
 
 
@@ -31,6 +33,15 @@ def test_the_version_stands_for_the_rules_as_they_are():
         (frontier_answer, "VERDICTS", ("always attained",)),
         (frontier, "SHARE", 0.9),
         (collapse, "TESTS", 1),
+        (plane, "RULE", "another rule"),
+        (rules, "LEARNT", 0.8),
+        (plane, "TOLERANCE", 0.5),
+        (plane, "NEGLIGIBLE", 0.1),
+        (plane, "MIN_CELLS", 8),
+        (plane, "COLLINEAR", 0.9),
+        (search_gap, "LEVEL", 0.9),
+        (search_gap, "LEAST_SHARE", 0.01),
+        (search_gap, "FILE", Path(__file__)),
     ],
 )
 def test_another_rule_is_another_hash(monkeypatch, module, name, other):

@@ -12,7 +12,7 @@ import pytest
 from harness.errors import UserError
 from reports.evidence import read_evidence
 from reports.sections.counts import count_trials
-from reports.where import fitting, parse
+from reports.where import fitting, parse, refuse_nothing
 from tests.reports.stores import failed, make_store, row
 
 ROWS = pd.DataFrame(
@@ -112,3 +112,23 @@ def test_without_a_row_the_condition_is_named(tmp_path: Path):
     ):
         with pytest.raises(UserError, match=words):
             read_evidence(store, where=where)
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        ("model=6 Enc, 6 Dec", [0]),
+        ("model!=6 Enc, 6 Dec", [1, 2]),
+        ("model=6 Enc", [2]),
+        ("model=6 Enc,28 Enc", [1, 2]),
+    ],
+)
+def test_a_text_with_commas_is_one_value_where_the_field_has_it(text: str, fits: list[int]):
+    rows = pd.DataFrame({"model": ["6 Enc, 6 Dec", "28 Enc", "6 Enc"]})
+    assert list(rows.index[fitting(rows, [parse(text)])]) == fits
+
+
+def test_values_with_commas_are_quoted_in_a_message():
+    rows = pd.DataFrame({"model": ["6 Enc, 6 Dec", "28 Enc, 6 Dec"]})
+    with pytest.raises(UserError, match="has the values '28 Enc, 6 Dec', '6 Enc, 6 Dec'"):
+        refuse_nothing(rows, [parse("model=7 Enc")])

@@ -39,6 +39,12 @@ def plan_of(cells: int) -> Plan:
     return Plan("big", made, [], cells, 0, 1, 1, {}, 0, 0, 1.0, 1.0, 1.0, 1.0)
 
 
+@pytest.mark.slow
+def test_the_longest_batch_is_said_in_words():
+    table = plan_table(plan_of(1)._replace(longest_batch_seconds=7800.0))
+    assert "The longest batch takes 2 h 10 min, the most that a lost worker costs" in table
+
+
 def widths(table: str) -> list[int]:
     words = [word for line in table.splitlines() for word in line.split()]
     return [int(word.removeprefix("width=")) for word in words if word.startswith("width=")]

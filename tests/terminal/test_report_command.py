@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from harness.store.store import Store
 from tests.conftest import Command
 
 SWEEP = """\
@@ -62,3 +63,9 @@ def test_a_mistake_is_one_sentence(
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(words) and len(done.stderr.splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_the_command_that_fills_an_empty_store_can_be_copied(unilaw_here: Command, tmp_path: Path):
+    Store.create(tmp_path / "my rows")
+    done = unilaw_here("report", "my rows", cwd=tmp_path)
+    assert "`unilaw run SWEEP --store 'my rows'` writes some" in done.stderr

@@ -3,18 +3,19 @@
 Run alone: python -m pytest tests/terminal/test_suggest.py
 """
 
+import shlex
 from pathlib import Path
 
 import pytest
 
 import unilaw
-from harness.commands.suggested_sweep import budget_of, suggested_sweep
+from harness.commands.suggested_sweep import _comments, budget_of, suggested_sweep
 from harness.errors import UserError
 from harness.planning import machine_speed
-from harness.planning.candidates import allowed
 from harness.sweeps.sweep import load_sweep
 from reports.evidence import read_evidence
 from reports.suggest.question import ask
+from reports.suggest.suggestion import Suggestion
 from reports.suite.suite import UNIVERSAL_V1
 
 SMALL = str(UNIVERSAL_V1.references[0].folder)
@@ -41,15 +42,6 @@ def test_another_budget_is_refused(text: str):
 
 
 @pytest.mark.slow
-def test_an_unknown_exponent_is_refused_with_those_there_are():
-    evidence = read_evidence(SMALL)
-    with pytest.raises(UserError, match="did you mean 'sphere, ±1 target, pure noise'"):
-        ask(evidence, "sphere, ±1 target, pure nose")
-    with pytest.raises(UserError, match="the store has no rows of text-stream"):
-        ask(evidence, "alpha")
-
-
-@pytest.mark.slow
 def test_the_next_trials_are_a_sweep_of_new_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """FLOPs as budget: no machine is timed, and the sum holds."""
     monkeypatch.setattr(machine_speed, "measured", lambda threads: machine_speed.SMALL_MACHINE)
@@ -67,16 +59,15 @@ def test_the_next_trials_are_a_sweep_of_new_cells(tmp_path: Path, monkeypatch: p
     assert 0 < after < before
 
 
-def test_what_rows_name_is_not_read_unasked():
-    """A store may come from anybody."""
-    config = {"source": "idx:/etc", "label_flip": 0.1}
-    with pytest.raises(UserError, match="name '/etc'|name 'idx:/etc'"):
-        allowed("mnist", config, {}, read_sources=False)
-    assert allowed("mnist", {"label_flip": 0.9}, {}, False) is None, "out of its range"
-    assert allowed("mnist", {"label_flip": 0.1, "n": 4000}, {}, False) == {
-        "label_flip": 0.1,
-        "n": 4000,
-    }
+@pytest.mark.slow
+def test_the_next_command_can_be_copied_whatever_the_store_is_called():
+    """Two spaces in a row and a $ included; a line break does not end the comment."""
+    question = ask(read_evidence(SMALL), KIND)
+    chosen = Suggestion([], 0.2, 0.1, 3.0)
+    name = "the  rows\nof $HOME"
+    head = _comments(name, question, chosen, ("1h", "s"), 2)
+    assert f"run THIS --store {shlex.quote('the  rows of $HOME')}\n" in head
+    assert all(line.startswith("# ") for line in head.splitlines())
 
 
 def _between(text: str, start: str, middle: str, end: str) -> tuple[str, str]:

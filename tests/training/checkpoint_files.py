@@ -1,6 +1,7 @@
 """Make a checkpoint's file in a folder, and tamper with it."""
 
 from pathlib import Path
+from typing import Any
 
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -12,8 +13,8 @@ from harness.training.checkpoint import TrialCheckpoint
 from harness.training.language_checkpoint import LanguageCheckpoint
 
 
-def any_trial(trial_id: str = "0" * 16) -> Trial:
-    return Trial(trial_id, TaskRef("sphere"), {}, 0)
+def any_trial(trial_id: str = "0" * 16, **config: Any) -> Trial:
+    return Trial(trial_id, TaskRef("sphere"), config, 0)
 
 
 def checkpoint_in(folder: Path, trial: Trial | None = None) -> TrialCheckpoint:

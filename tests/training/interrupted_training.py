@@ -12,6 +12,7 @@ from harness.noise import flip_labels, resample_labels
 from harness.task import Config, Data, Seeds
 from harness.training.checkpoint import TrialCheckpoint
 from harness.training.loop import Checkpoint, Fit, StackGroup, train
+from harness.training.recipe import recipe_of
 from harness.training.stack import Alone
 from tasks.models import MadryCNN, mlp
 from tests.training.toy_models import seeded
@@ -109,7 +110,7 @@ class Training:
         self, start: Checkpoint | None = None, keep: Callable[[Checkpoint], None] = lambda _: None
     ) -> Fit:
         starts = self.starts if self.config.adversary else None
-        group = StackGroup(self.data, self.order, 1e-2, starts)
+        group = StackGroup(self.data, self.order, 1e-2, starts, recipe_of(self.config))
         (fit,) = train(Alone(self.module), [group], [self.config], start, keep)
         assert isinstance(fit, Fit)
         return fit

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 import torch
 
+from harness.errors import TrialFailure
 from harness.task import Config, Seeds
 from harness.training.alone import Alone
-from harness.training.evaluation import evaluate
+from harness.training.evaluation import Evaluation, evaluate
 from harness.training.loop import Fit, StackGroup, train
-from harness.training.recipe import recipe_of
 from harness.training.stack import stack
+from harness.training.stop_rules import may_be_met
 from tasks.models import mlp
 from tests.training.toy_models import D, assert_same_weights, data, seeded
 
@@ -33,9 +34,7 @@ def config(**fields: Any) -> Config:
 
 
 def group(fields: Config, seed: int = 0) -> StackGroup:
-    samples = data(seed, 10, n=N)
-    order = Seeds(seed).generator("order")
-    return StackGroup(samples, order, fields.lr, None, recipe_of(fields))
+    return StackGroup.of(fields, data(seed, 10, n=N), Seeds(seed))
 
 
 def fitted(module: torch.nn.Module, fields: Config, seed: int = 0) -> Fit:
@@ -104,3 +103,40 @@ def test_models_of_a_stack_end_where_they_would_alone():
     assert len({f.steps for f in alone}) > 1
     for module, expected in zip(modules, copies, strict=True):
         assert_same_weights(module, expected, atol=1e-3)
+
+
+def test_a_loss_that_diverges_within_an_epoch_says_after_which_step():
+    absurd = config(check_every=3).model_copy(update={"lr": 1e38})
+    module = seeded(lambda: mlp(D, 8, 1, 10))
+    (failed,) = train(Alone(module), [group(absurd)], [absurd])
+    assert isinstance(failed, TrialFailure) and failed.kind == "nan"
+    assert str(failed).endswith("after step 3")
+
+
+@pytest.mark.parametrize(
+    ("error", "samples", "is_near"),
+    [
+        (0.36, 10_000, False),
+        (0.36, 10, True),
+        (0.194, 10_000, True),
+        (0.196, 10_000, False),
+    ],
+)
+def test_a_look_costs_no_pass_where_the_error_is_clearly_above_twice_the_level(
+    error: float, samples: int, is_near: bool
+):
+    """The level is .09. A share of 10 000 samples has a standard error of at most .005."""
+    training = data(0, 10, n=N)
+    running = Evaluation(loss=9.0, error=error)
+    assert may_be_met(running, samples, None, training, config(check_every=1)) is is_near
+
+
+@pytest.mark.parametrize(("samples", "is_near"), [(100, False), (50, True)])
+def test_a_look_costs_no_pass_where_the_loss_is_clearly_above_twice_the_level(
+    samples: int, is_near: bool
+):
+    """The level is .32, and the loss four times that: twice the level is half of the loss, three
+    standard errors below it for 72 samples."""
+    training = data(0, 1, n=N)
+    running = Evaluation(loss=1.28, error=0.5)
+    assert may_be_met(running, samples, None, training, config(check_every=1)) is is_near

@@ -18,7 +18,7 @@ from harness.task import Seeds
 from harness.training.loop import Checkpoint, Fit, StackGroup, train
 from harness.training.stack import stack
 from tasks.models import mlp
-from tests.training.checkpoint_files import checkpoint_in
+from tests.training.checkpoint_files import any_trial, checkpoint_in
 from tests.training.interrupted_training import (
     CPU,
     EPOCHS,
@@ -71,8 +71,42 @@ def test_training_against_an_adversary_resumes_bit_for_bit_too(
     checkpoint = checkpoint_in(tmp_path)
     for cut in (2, 4):
         Training(model, **fields).until(cut, checkpoint, checkpoint.load(CPU))
+    start = checkpoint.load(CPU)
+    assert start is not None and start.epoch == 4
+
     resumed = Training(model, **fields)
-    assert resumed.go(checkpoint.load(CPU)) == expected
+    assert resumed.go(start) == expected
+    assert_equal_bits(resumed.state(), uninterrupted.state())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["mlp", "mlp of classes", "tied"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"optimiser": "sgd"},
+        {"optimiser": "sgd", "momentum": 0.0, "weight_decay": 0.1},
+        {"optimiser": "adamw", "weight_decay": 0.5},
+        {"warmup_steps": 23},
+        {"stop": "noise", "max_epochs": 500, "check_every": 2},
+    ],
+    ids=str,
+)
+def test_every_recipe_resumes_bit_for_bit_too(model: str, fields: dict[str, Any], tmp_path: Path):
+    """An epoch has five steps, so the warm-up ends after both interruptions."""
+    uninterrupted = Training(model, **fields)
+    expected = uninterrupted.go()
+    assert expected.epochs > 4
+    assert Training(model).go() != expected
+
+    checkpoint = checkpoint_in(tmp_path, any_trial(**uninterrupted.config.plain()))
+    for cut in (2, 4):
+        Training(model, **fields).until(cut, checkpoint, checkpoint.load(CPU))
+    start = checkpoint.load(CPU)
+    assert start is not None and start.epoch == 4
+
+    resumed = Training(model, **fields)
+    assert resumed.go(start) == expected
     assert_equal_bits(resumed.state(), uninterrupted.state())
 
 
@@ -106,8 +140,11 @@ def test_a_stop_rule_is_met_when_it_would_have_been(stop: str, tmp_path: Path):
 
     checkpoint = checkpoint_in(tmp_path)
     Training("mlp", stop=stop, max_epochs=500).until(expected.epochs - 1, checkpoint)
+    start = checkpoint.load(CPU)
+    assert start is not None and start.epoch == expected.epochs - 1
+
     resumed = Training("mlp", stop=stop, max_epochs=500)
-    assert resumed.go(checkpoint.load(CPU)) == expected
+    assert resumed.go(start) == expected
     assert_equal_bits(resumed.state(), uninterrupted.state())
 
 

@@ -18,7 +18,7 @@ from harness.language import LanguageConfig
 from harness.task import Config, Seeds
 from harness.training.alone import Alone
 from harness.training.loop import Fit, StackGroup, train
-from harness.training.recipe import Recipe, recipe_of
+from harness.training.recipe import Recipe
 from harness.training.stack import stack
 from tasks.models import mlp
 from tasks.sphere import Sphere, SphereConfig
@@ -54,8 +54,7 @@ NETS: dict[str, Build] = {
 
 
 def group(fields: Config, seed: int) -> StackGroup:
-    order = Seeds(seed).generator("order")
-    return StackGroup(data(seed, 3, n=N), order, fields.lr, None, recipe_of(fields))
+    return StackGroup.of(fields, data(seed, 3, n=N), Seeds(seed))
 
 
 def trained_alone(module: nn.Module, fields: Config, seed: int) -> nn.Module:
@@ -118,12 +117,14 @@ def test_a_recipe_in_a_stack_is_that_of_the_model_alone(name: str, build: Build)
         assert_same_weights(module, expected, atol=1e-5)
 
 
-def test_the_initial_scale_multiplies_everything_but_norms():
+def test_the_initial_scale_multiplies_everything_but_norms_once():
     class Normed(nn.Module):
         def __init__(self):
             super().__init__()
             self.into = nn.Linear(3, 4)
             self.norm = nn.LayerNorm(4)
+            self.back = nn.Linear(3, 4, bias=False)
+            self.back.weight = self.into.weight
 
     class OfNormed(Sphere):
         def model(self, config: Any) -> nn.Module:
@@ -132,8 +133,8 @@ def test_the_initial_scale_multiplies_everything_but_norms():
     seeds = Seeds(3)
     plain = initialised(OfNormed(), SphereConfig(), seeds).state_dict()
     scaled = initialised(OfNormed(), SphereConfig(init_scale=0.25), seeds).state_dict()
-    for name in ("into.weight", "into.bias"):
-        assert torch.equal(scaled[name], 0.25 * plain[name])
+    for name in ("into.weight", "into.bias", "back.weight"):
+        assert torch.equal(scaled[name], 0.25 * plain[name]), name
     assert torch.equal(scaled["norm.weight"], plain["norm.weight"])
 
 
@@ -142,6 +143,7 @@ def test_warm_up_rises_to_the_rate():
     assert rates == [0.25, 0.5, 0.75, 1.0, 1.0]
 
 
+@pytest.mark.parametrize("rest", [{}, {"frontier": "adversary"}], ids=["plain", "frontier"])
 @pytest.mark.parametrize(
     "written",
     [
@@ -152,8 +154,8 @@ def test_warm_up_rises_to_the_rate():
     ],
     ids=str,
 )
-def test_a_default_written_out_is_the_same_trial(written: dict[str, Any]):
-    assert config(**written).plain() == config().plain()
+def test_a_default_written_out_is_the_same_trial(written: dict[str, Any], rest: dict[str, Any]):
+    assert config(**written, **rest).plain() == config(**rest).plain()
 
 
 def test_a_row_says_the_momentum_that_was_left_out():

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from harness.task import Config, Seeds
 from harness.training.loop import Fit, StackGroup, time_epoch, train
-from harness.training.recipe import recipe_of
 from harness.training.recorded import PLAIN_STEPS
 from harness.training.running_stack import RunningStack
 from harness.training.stack import Alone, stack
@@ -53,10 +52,7 @@ def config(**fields: Any) -> Config:
 
 
 def group(fields: Config, seed: int) -> StackGroup:
-    seeds = Seeds(seed)
-    starts = seeds.generator("adversary") if fields.adversary else None
-    samples = data(seed, 3, n=N)
-    return StackGroup(samples, seeds.generator("order"), fields.lr, starts, recipe_of(fields))
+    return StackGroup.of(fields, data(seed, 3, n=N), Seeds(seed))
 
 
 def trained(modules: list[nn.Module], configs: list[Config], groups: int) -> list[nn.Module]:
@@ -144,9 +140,9 @@ class Counting(nn.Linear):
 
     calls = 0
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         self.calls += 1
-        return super().forward(x) / self.calls
+        return super().forward(input) / self.calls
 
 
 class Replacing(nn.Linear):
@@ -158,9 +154,9 @@ class Replacing(nn.Linear):
         super().__init__(inputs, outputs)
         self.register_buffer("calls", torch.zeros(()))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         self.calls = self.calls + 1
-        return super().forward(x) / self.calls
+        return super().forward(input) / self.calls
 
 
 def test_a_recording_that_differs_is_not_used():

@@ -251,7 +251,9 @@ def _exponent(budgets: list[Budget], source: Source, fit: Scaling | str) -> Sent
     surface = fit.compute_exponent
     other = source.interval("surface_exponent", surface, "β/(α + β) of the fitted surface")
     parts = value.parts | {f"surface_{end}": number for end, number in other.parts.items()}
-    agree = exponent.low <= surface.high and surface.low <= exponent.high
-    parts["agree"] = "overlap" if agree else "do not overlap, so one of the two forms is wrong here"
     text += ", those of the surface to the power " + other.template.replace("{", "{surface_")
-    return Sentence(text + ": the intervals {agree}.", parts)
+    if not np.isfinite([exponent.high, surface.low, surface.high]).all():
+        return Sentence(text + ".", parts)
+    overlap = exponent.low <= surface.high and surface.low <= exponent.high
+    parts["overlap"] = "overlap" if overlap else "do not overlap"
+    return Sentence(text + ": the intervals {overlap}.", parts)

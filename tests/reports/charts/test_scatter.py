@@ -11,7 +11,7 @@ import pytest
 
 from reports.charts.axes import PARAMETERS, STABILITY_AXIS, Axis
 from reports.charts.chart import DASHED, SOLID, Chart
-from reports.charts.scatter import GUIDE, scatter
+from reports.charts.scatter import GUIDE, scatter, with_published
 from reports.charts.thinned import MOST_MARKS
 from reports.evidence import read_evidence
 from reports.law import fit_all, fit_evidence
@@ -222,6 +222,11 @@ def test_published_figures_are_hollow_shown_at_their_own_radius_and_beside_their
     assert not published.filled and all("Madry" in text for text in published.texts)
     named = [marks.name for drawing in others for marks in drawing.marks]
     assert len(others) > 1 and published.name not in named
+
+    elsewhere = with_published(
+        Chart("accuracy", tuple(others)), [1.0], [0.5], ["text"], "published", "0.3"
+    )
+    assert elsewhere.drawings == tuple(others)
 
     other = charts_of(size, make_store(tmp_path / "other", [row()]))
     assert "published" not in str(other["robust_linf"])

@@ -172,3 +172,8 @@ def test_too_few_sizes_or_tokens_give_no_fit(sizes, tokens):
         fit_scaling(n, d, loss(SMALL, n, d))
         == "too few pairs of size and tokens for five parameters"
     )
+
+
+def test_a_loss_without_a_curve_gives_no_fit():
+    n, d = grid(4, 4)
+    assert fit_scaling(n, d, np.full(16, 3.0)) == "the measure is 3 in every row: nothing to fit"

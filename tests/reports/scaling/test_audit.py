@@ -35,7 +35,7 @@ def test_the_form_that_made_the_table_is_the_headline(name):
     first, *rivals = found.held_out
     assert first.form == name and first.error < 0.01 and first.difference == 0
     assert all(rival.difference > 0 for rival in rivals)
-    assert found.why.startswith(f"{name} misses the held-out runs least")
+    assert f"{name} comes closest to the 3 points" in found.why
     assert "3 points of largest N·D" in found.held_out_what
 
 
@@ -67,6 +67,8 @@ def test_whole_clusters_are_held_out_and_equal_budgets_together():
     d = np.repeat([1e18, 1e19, 1e20, 1e21, 1e22], 5) / np.tile(n[::5], 5)
     out = held_out_rows(Points({"N": np.tile(n[::5], 5), "D": d}, d**-0.1))
     assert out.sum() == 5 and (d * np.tile(n[::5], 5))[out].min() > 9e21
+    losses = np.linspace(2, 2.2, 20)  # .01 apart, which is less than the share of a budget
+    assert held_out_rows(Points({"L": losses}, losses**2)).sum() == 4
     assert not held_out_rows(Points({"X": SIZES[:3]}, SIZES[:3])).any()
 
 
@@ -84,7 +86,7 @@ def test_what_moves_an_exponent_is_found():
     place = f"without the runs at N {inputs['N'][spoilt]:.4g}, D {inputs['D'][spoilt]:.4g}"
     dropped = changes[place, "beta"]
     assert abs(dropped.after - truth[4]) < 0.01 < abs(dropped.before - truth[4])
-    robust = changes["with Huber's loss, δ = 0.001", "beta"]
+    robust = changes["with Huber's δ = 0.001", "beta"]
     assert abs(robust.after - truth[4]) < 0.02
     assert abs(changes["with N with embeddings", "alpha"].after - fit["alpha"].value) > 0.02
     assert ("without the 5 highest values of the measure", "compute_exponent") in changes
@@ -104,6 +106,25 @@ def test_a_bend_that_a_form_cannot_follow_is_seen_and_others_are_not():
         points = noisy("power", 0.01, seed)
         false += bends(fit_form("power", points, intervals=False), points)[0].p < 0.05
     assert false <= 4, "5 % of 20: above 4 once in 400"
+
+
+def test_a_bend_is_in_the_unit_of_the_measure_where_residuals_are():
+    points = noisy("saturating", 0.01)
+    shares = []
+    for factor in (1, 1000):
+        counted = Points(points.inputs, points.y * factor)
+        objective = Objective("squared", residual="linear")
+        (bend,) = bends(fit_form("power", counted, objective, intervals=False), counted)
+        shares.append(bend.share)
+    assert shares[1] == pytest.approx(1000 * shares[0], rel=1e-3)
+    assert 0.01 < shares[0] / np.ptp(points.y) < 1
+
+
+def test_the_delta_that_is_tried_is_the_one_that_is_stated():
+    points = noisy("power")
+    fit = fit_form("power", points, Objective("squared", delta=0.05), intervals=False)
+    said = {change.what for change in sensitivity(fit, points)}
+    assert "with Huber's δ = 0.05" in said and "with Huber's δ = 0.001" not in said
 
 
 @pytest.mark.slow

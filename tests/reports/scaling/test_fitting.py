@@ -170,6 +170,29 @@ def test_the_exponent_of_compute_is_that_of_the_best_split():
         assert fit["compute_exponent"].value == pytest.approx(measured, abs=2e-3), name
 
 
+def test_the_share_of_starts_is_of_those_that_went_on():
+    fit = fit_form("m4", noisy("m4"), intervals=False)
+    assert (fit.starts, fit.tried) == (64, 108)
+    assert fit.starts_said == "the best 64 of 108 starts"
+    assert fit_form("power", noisy("power"), intervals=False).starts_said == "5 starts"
+
+
+def test_a_prediction_without_an_input_names_the_roles():
+    fit = fit_form("chinchilla", noisy("chinchilla"), intervals=False)
+    for predict in (fit.predict, fit.predict_interval):
+        with pytest.raises(UserError, match="form chinchilla needs N and D; D is missing"):
+            predict(N=1e9)
+
+
+def test_a_parameter_that_a_form_lacks_is_a_sentence():
+    fit = fit_form("power", noisy("power"), intervals=False)
+    with pytest.raises(UserError, match="the form power has no 'B'; it has A, b"):
+        fit["B"]
+    chinchilla = fit_form("chinchilla", noisy("chinchilla"), intervals=False)
+    with pytest.raises(UserError, match="did you mean 'alpha'"):
+        chinchilla["alhpa"]
+
+
 ALONG = 20 * SIZES * np.exp(0.05 * np.sin(np.arange(len(SIZES))))
 DOUBTS = {
     "lie nearly on one line": ("two-variable", {"N": SIZES, "D": ALONG}, SIZES**-0.1),

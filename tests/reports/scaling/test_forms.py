@@ -125,7 +125,7 @@ def test_a_broken_law_foresees_four_digit_addition():
 
 def test_names_and_inputs_choose_forms():
     assert form_named("kaplan") is FORMS["kaplan"]
-    with pytest.raises(UserError, match="'chinchila' is not known; did you mean chinchilla"):
+    with pytest.raises(UserError, match="'chinchila' is not known; did you mean 'chinchilla'"):
         form_named("chinchila")
     assert {form.name for form in forms_for({"L"})} == {"downstream"}
     assert "data-constrained" not in {form.name for form in forms_for({"N", "D"})}
@@ -146,6 +146,7 @@ BAD = {
     "8 different points are too few for 9 parameters": ("bnsl-2", {"X": X}, X, HUBER),
     "loss: 'hubert' is none of huber, squared": ("power", {"X": X}, X, Objective("hubert")),
     "delta: 0 is not above 0": ("power", {"X": X}, X, Objective(delta=0)),
+    "delta: inf is not above 0 and finite": ("power", {"X": X}, X, Objective(delta=np.inf)),
 }
 
 

@@ -132,6 +132,10 @@ ASKED = [
     ({"cluster": "modle"}, "--cluster 'modle': the table 'runs.csv' has no such column"),
     ({"cluster": "run"}, "--cluster run: every row has 'a'"),
     ({"budget": "flop"}, "--budget 'flop': must be FLOPs such as 1e21, or a column"),
+    ({"budget": float("nan")}, "--budget nan: FLOPs must be above 0 and finite"),
+    ({"budget": -1}, "--budget -1: FLOPs must be above 0 and finite"),
+    ({"budget": "0"}, "--budget 0: FLOPs must be above 0 and finite"),
+    ({"columns": "N=parms,D=tokens"}, "has no column 'parms' for N"),
     ({"where": ["loss<1"]}, "none of the 3 rows fits; 'loss' has the values 2, 3, 4"),
     ({"where": ["los<1"]}, "there is no column 'los'; the columns are params, tokens"),
     ({"needs": {"U"}}, "the form needs U (distinct tokens); name its column with --columns U="),
@@ -157,6 +161,28 @@ def test_columns_with_commas_and_signs_in_their_names(write):
     path = write('a,"size, total",eval/loss=nats\nx,1e8,3\ny,1e9,2\nz,1e9,1\n')
     found = load(path, columns=["X=size, total,L=eval/loss=nats"], where=["a!=z"])
     assert found.points.inputs["X"].tolist() == [1e8, 1e9] and found.left_out == 1
+
+
+def test_columns_are_named_in_one_text_or_several_or_by_role(write):
+    path = write("a,b,c\n1e8,2e9,3\n1e9,2e10,2\n")
+    for named in ("N=a,D=b,L=c", ["N=a", "D=b,L=c"], {"N": "a", "D": "b", "L": "c"}):
+        points = load(path, columns=named).points
+        assert list(points.inputs) == ["N", "D"] and points.y.tolist() == [3, 2]
+
+
+def test_the_other_convention_of_parameters_is_another_column(write):
+    rows = "non_embedding_params,params,D,loss\n1e8,2e8,2e9,3\n1e9,3e9,2e10,2\n"
+    both = write(rows)
+    with_embeddings = load(both).points
+    assert with_embeddings.inputs["N"].tolist() == [2e8, 3e9]
+    assert with_embeddings.alternatives["N"].tolist() == [1e8, 1e9]
+    without = load(both, columns="N=non_embedding_params,D=D").points
+    assert without.alternatives["N"].tolist() == [2e8, 3e9]
+    assert without.name("other N") == "params"
+    same = load(write(rows.replace("1e8,2e8", "2e8,2e8").replace("1e9,3e9", "3e9,3e9")))
+    assert not same.points.alternatives, "equal columns are one convention"
+    alone = load(write(rows.replace("params,D", "width,D")), columns="N=non_embedding_params,D=D")
+    assert not alone.points.alternatives
 
 
 def test_repeated_tokens_are_told_by_a_column_of_epochs(write):

@@ -5,6 +5,7 @@ Run alone: python -m pytest tests/reports/sections/test_header.py
 
 import base64
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ import pytest
 import yaml
 
 from harness.store.store import Store, SweepRecord
-from reports.sections import header
+from reports.sections import header, how_sure
 from tests.reports.ledger import check_section, group_of, name_of
 from tests.reports.page_reader import Page, section_of
 from tests.reports.reference_fits import slope
@@ -27,8 +28,8 @@ def test_every_number_is_recomputed_from_rows(rich):
 def recomputed(key: str, used: pd.DataFrame, rows: pd.DataFrame, ledger: dict) -> float:
     if group_of(key) == "rules":
         rows = rows[rows["status"].eq("ok")]
-        before = rows["finished_at"] < pd.Timestamp("2026-11-27 11:30", tz="UTC")
-        return {"version": 5, "all": len(rows), "before": before.sum()}[name_of(key)]
+        before = rows["finished_at"] < pd.Timestamp("2026-11-27 15:30", tz="UTC")
+        return {"version": 6, "all": len(rows), "before": before.sum()}[name_of(key)]
     return count(key, used, rows) if group_of(key) == "count" else answer(key, used, ledger)
 
 
@@ -71,7 +72,9 @@ def answer(key: str, used: pd.DataFrame, ledger: dict) -> float:
     if key == "answer:bound:-0.5":
         return 1 - 10**-0.5
     if key == "answer:ceiling over S":
-        return ceiling_over_stability(used)
+        least, value = ceiling_over_stability(used), ledger[key]["value"]
+        assert 1 < value <= least < 1.1 * value
+        return value
     kind = ["family", "outputs", "eta", "stop_rule"]
     if name in ("trials", "curves") and group != "sure":
         own = used.groupby(kind, dropna=False)["settings_json"].nunique()
@@ -129,7 +132,7 @@ COLUMNS = {
 
 
 def ceiling_over_stability(used: pd.DataFrame) -> float:
-    """Return the least ceiling over stability among cells, two digits, by von Berg's formula."""
+    """Return the least ceiling over stability among cells, by von Berg's formula."""
     over = []
     for _, own in used.groupby(used["config_json"] + used["family"] + used["stop_rule"]):
         first = own.iloc[0]
@@ -142,7 +145,7 @@ def ceiling_over_stability(used: pd.DataFrame) -> float:
         by_size = 3 * classes / epsilon * (c * first["p"] / places) ** 0.5
         by_dimension = (8 * c / first["d_ambient"] * np.log(6 * classes / epsilon)) ** 0.5
         over.append(max(by_size, by_dimension) / own["stability_attack_mean"].mean())
-    return float(f"{min(over):.1e}")
+    return min(over)
 
 
 def first_screen(tmp_path, rows, *sweeps: SweepRecord) -> tuple[Page, str]:
@@ -200,3 +203,62 @@ def test_the_gaps_are_those_of_the_rows(tmp_path):
 def test_a_store_without_a_finished_trial_says_so(tmp_path):
     page, _ = first_screen(tmp_path, [failed()])
     assert "nothing to fit" in page.prose() and "How sure?" not in page.prose()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, True),
+        ({"isoperimetry": "assumed", "isoperimetry_c": None}, False),  # the ceiling is not known
+        ({"stability_cap": 1e6}, False),  # a measured S could have lain above it
+    ],
+)
+def test_no_model_could_have_broken_the_law_only_where_its_ceiling_is_known(
+    tmp_path, changes, said
+):
+    rows = [row(p, n=128, d=16, stability=0.0997, **changes) for p in (10**6, 10**7)]
+    page, _ = first_screen(tmp_path, rows)
+    text = "no model of these sizes could have broken it"
+    assert (text in page.prose()) == said and ("with one nat a parameter" in page.prose()) == said
+    values = [float(value) for key, value, _ in page.data if key == "answer:ceiling over S"]
+    assert len(values) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0.2, "1 s"),
+        (42, "42 s"),
+        (390, "6 min"),
+        (3600, "1 h"),
+        (7800, "2 h 10 min"),
+        (23.999 * 3600, "1 d"),
+        (123 * 3600, "5 d 3 h"),
+    ],
+)
+def test_the_time_behind_the_rows_is_said_as_a_clock_says_it(seconds, expected):
+    assert header._duration(seconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("pooled", "expected"),
+    [
+        ((True, False), "1 of 2 intervals rests on one or two curves (MNIST, 10 classes) and"),
+        ((True, True), "2 of 2 intervals rest on one or two curves"),
+        ((False, False), ""),
+    ],
+)
+def test_borrowed_widths_are_said_in_the_number_of_their_verb(pooled, expected):
+    judged = [
+        SimpleNamespace(
+            kind=f"mnist-mlp, {target}",
+            family="mnist-mlp",
+            stability=SimpleNamespace(pooled=own, trials=("a",)),
+        )
+        for target, own in zip(("10 classes", "±1 target"), pooled, strict=True)
+    ]
+    text = str(how_sure._borrowed(judged))  # pyright: ignore
+    assert text.startswith(expected) and bool(text) == bool(expected)
+    verb = "borrows its width" if sum(pooled) == 1 else "borrow their width"
+    assert not text or text.endswith(f"{verb} from all kinds: a rough guess.")

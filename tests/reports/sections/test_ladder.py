@@ -5,6 +5,7 @@ Run alone: python -m pytest tests/reports/sections/test_ladder.py
 """
 
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,42 +14,14 @@ from scipy.optimize import minimize
 
 from reports.charts.chart import DASHED, SOLID, STAR
 from reports.evidence import read_evidence
+from reports.fits.scaling import Interval
 from reports.page import render
 from reports.sections import ladder
-from reports.sections.ladder import ladders
-from tests.reports.language_rows import language_row
+from reports.sections.ladder import convention, ladders
+from tests.reports.ladder_rows import OTHERS, TRUTH, made
 from tests.reports.page_reader import Page, section_of
 from tests.reports.reference_isoflop import Budget, best_sizes
-from tests.reports.stores import failed, make_store, row
-
-TRUTH = {"E": 1.2, "A": 30.0, "B": 200.0, "α": 0.35, "β": 0.4}
-WIDTHS = (16, 24, 32, 48, 64, 96, 128)
-
-
-def made(budgets=(1e11, 4e11, 1.6e12, 6.4e12), seeds=(0, 1), spread=0.003, **changes):
-    """Return rows of an isoFLOP ladder in N less its embeddings, with noise from a fixed seed."""
-    rng, rows = np.random.default_rng(1), []
-    for compute in budgets:
-        for width in WIDTHS:
-            p, n = language_row(width, 64, 1.0)["p"], 24 * width**2 + 10 * width
-            tokens = round(compute / 6 / p / 64) * 64
-            for seed in seeds:
-                loss = (
-                    TRUTH["E"] + TRUTH["A"] * n ** -TRUTH["α"] + TRUTH["B"] * tokens ** -TRUTH["β"]
-                )
-                rows.append(
-                    language_row(
-                        width,
-                        tokens,
-                        loss * float(np.exp(spread * rng.standard_normal())),
-                        seed,
-                        **changes,
-                    )
-                )
-    return rows
-
-
-OTHERS = [row(p) for p in (100, 200, 400)] + [language_row(16, 6400, 2.0, task="text")]
+from tests.reports.stores import failed, make_store
 
 
 @pytest.fixture(scope="module")
@@ -348,3 +321,21 @@ def test_small_ladders_give_a_section(tmp_path, count):
     assert ("No fit: too few pairs of size and tokens" in text) == (count < 6)
     assert ("Weakly identified: few pairs of size and tokens" in text) == (count >= 6)
     assert section.figures["ladder0"].drawings
+
+
+@pytest.mark.parametrize(
+    ("surface", "expected"),
+    [
+        ((0.5, 0.4, 0.6), "(0.4 to 0.6): the intervals overlap."),
+        ((0.7, 0.6, 0.8), "(0.6 to 0.8): the intervals do not overlap."),
+        ((0.7, 0.6, np.inf), "(0.6 to none)."),
+        ((0.7, np.nan, np.nan), "to the power 0.7."),
+    ],
+)
+def test_the_intervals_of_both_exponents_are_compared_where_both_are_known(
+    monkeypatch, surface, expected
+):
+    monkeypatch.setattr(convention, "size_exponent", lambda budgets: Interval(0.5, 0.45, 0.55))
+    fit = SimpleNamespace(compute_exponent=Interval(*surface))
+    said = convention._exponent([], convention.Source("l", "p", ("a",)), fit)  # pyright: ignore
+    assert str(said).endswith(expected)

@@ -37,11 +37,42 @@ NO_ROWS = Evidence(None, NONE, NONE, 0, [], [], [], frozenset(), NONE)  # pyrigh
             ["MNIST, 10 classes, a", "MNIST, 10 classes, b", "MNIST, ±1 target, a"],
         ),
         (["abalone, ±1 target"], ["abalone"]),
+        (
+            ["mnist-mlp, 10 classes, a", "mnist-cnn, 10 classes, a"],
+            ["MNIST, mnist-mlp", "MNIST, mnist-cnn"],
+        ),
+        (
+            ["mnist-mlp, 10 classes, a", "mnist-mlp, 10 classes, b", "mnist-cnn, 10 classes, a"],
+            ["MNIST, mnist-mlp, a", "MNIST, mnist-mlp, b", "MNIST, mnist-cnn, a"],
+        ),
+        (["own, a, b", "own, b, a"], ["own, own, a, b", "own, own, b, a"]),
     ],
 )
 def test_labels_are_short_and_distinct(kinds, expected):
     families = [kind.split(", ")[0] for kind in kinds]
     assert [own.label for own in kind_labels(kinds, families).values()] == expected
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        (
+            ["sphere, a", "sphere, a, interpolated"],
+            ["trained down to the noise level", "trained until every label is fitted"],
+        ),
+        (
+            ["sphere, a", "sphere, a, trained against pgd 0.1"],
+            ["the plain one", "trained against pgd 0.1"],
+        ),
+        (
+            ["mnist-mlp, a", "mnist-cnn, a"],
+            ["mnist-mlp", "mnist-cnn"],
+        ),
+    ],
+)
+def test_a_sentence_names_the_stop_rule_only_where_kinds_differ_in_it_alone(kinds, expected):
+    families = [kind.split(", ")[0] for kind in kinds]
+    assert [own.in_sentence for own in kind_labels(kinds, families).values()] == expected
 
 
 @pytest.mark.parametrize(
@@ -76,6 +107,13 @@ def test_a_decided_frontier_has_a_row_for_p_and_one_for_1_over_d():
     assert drawing.y.names == ("Random data", "Random data, 1/d") and "1/d" in drawing.x.title
     (marks,) = drawing.marks
     assert marks.x == pytest.approx((0.5, 0.5), abs=0.1)
+
+    others = [fit, fit._replace(problem="sphere, ±1 target, σ² 0.5")]
+    chart = slopes_chart(NO_ROWS, Fits([], {}, [], others), [])
+    assert chart is not None
+    assert chart.drawings[0].y.names == tuple(
+        f"{own.problem}{of}" for own in others for of in ("", ", 1/d")
+    )
 
     undecided = fit._replace(verdict="cannot tell: the law can bind in no cell")
     assert slopes_chart(NO_ROWS, Fits([], {}, [], [undecided]), []) is None

@@ -10,15 +10,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from reports import token_ratio as ratios
 from reports.answer import answers
 from reports.charts.chart import TICK
 from reports.evidence import read_evidence
+from reports.fits.plane import fit_plane
 from reports.law import fit_evidence
 from reports.published.tables import language_models
 from reports.sections import token_ratio
+from reports.token_ratio import answer_sentences_on_ratio
 from tests.reports.language_rows import language_row, token_change
 from tests.reports.page_reader import Page
-from tests.reports.stores import make_store
+from tests.reports.stores import failed, make_store
 
 WIDTHS = (16, 24, 36, 52, 76)
 TOKENS = tuple(64 * n for n in (5000, 10000, 20000, 40000, 80000))
@@ -77,10 +80,25 @@ def test_what_each_measure_follows_is_said_on_the_page_and_in_the_answer(shown):
 
 
 @pytest.mark.slow
+def test_a_page_fits_each_measure_once(shown, monkeypatch):
+    _, evidence, _ = shown
+    fitted = []
+
+    def counted(*columns):
+        fitted.append(columns)
+        return fit_plane(*columns)
+
+    monkeypatch.setattr(ratios, "fit_plane", counted)
+    fits = fit_evidence(evidence)
+    answers(evidence, fits)
+    assert token_ratio.section(evidence, fits) is not None and len(fitted) == len(MEASURES)
+
+
+@pytest.mark.slow
 def test_numbers_come_from_rows(shown):
     section, evidence, _ = shown
     rows = evidence.trials.set_index("trial_id")
-    numbers = {number.key: number for number in section.numbers}
+    numbers = {n.key: n for n in section.numbers if ":filter:" not in n.key}
     assert len(numbers) > 45
     for key, number in numbers.items():
         used = rows.loc[list(number.trials)]
@@ -158,3 +176,38 @@ def test_rows_without_the_measures_and_models_that_learnt_nothing_give_no_sectio
     for name, rows in (("plain", made(**plain)), ("unlearnt", unlearnt)):
         evidence = read_evidence(make_store(tmp_path / name, rows))
         assert token_ratio.section(evidence, fit_evidence(evidence)) is None
+
+
+@pytest.mark.slow
+def test_the_page_says_which_trials_are_left_out(tmp_path):
+    rows = made()
+    rows[0]["test_loss"] = rows[1]["test_loss"] = 5.1  # of log 256 = 5.55
+    same = {name: rows[-1][name] for name in ("task", "config_json", "settings_json")}
+    rows.append(failed(trial_id="f" * 16, seed=1, **same))
+    evidence = read_evidence(make_store(tmp_path / "s", rows))
+    section = token_ratio.section(evidence, fit_evidence(evidence))
+    assert section is not None
+    text = Page(section.html)
+    left_out = {n.key: (n.value, set(n.trials)) for n in section.numbers if ":filter:" in n.key}
+    unlearnt = {row["trial_id"] for row in rows[:2]}
+    assert left_out == {
+        "ratio:0:filter:share": (0.9, set()),
+        "ratio:0:filter:unfinished": (1, {rows[-2]["trial_id"]}),
+        "ratio:0:filter:unlearnt": (2, unlearnt),
+    }
+    assert "for a failed seed or a figure that is missing" in text.prose()
+    assert "at most 1/3 of that of N" in text.prose()
+    counts = {n.key: n.value for n in section.numbers if n.key.endswith(":trials")}
+    assert set(counts.values()) == {22}
+
+
+@pytest.mark.slow
+def test_the_answer_names_the_ladder_where_there_are_several(tmp_path):
+    rows = made() + made(settings={"lr": 3e-4})
+    evidence = read_evidence(make_store(tmp_path / "s", rows))
+    found = fit_evidence(evidence).ratios
+    told = [str(sentence) for sentence in answer_sentences_on_ratio(found)]
+    assert [text.partition(": In a single pass")[0] for text in told] == [
+        "context 64, lr 0.0003",
+        "context 64, lr 0.001",
+    ]

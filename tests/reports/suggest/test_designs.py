@@ -52,6 +52,14 @@ def test_far_sizes_help_more_than_near_ones_where_noise_counts():
     assert greedy(design, [1.0, 50.0], 1)[0] == [0], "what the budget cannot pay is not chosen"
 
 
+def test_an_exact_exponent_needs_no_more_trials():
+    move = [Place(0, X[4] + 2, 2)]
+    exact = SlopeDesign.of(curves(3), 0.0, 0.0, [move])
+    assert greedy(exact, [1.0], 1) == ([], exact)
+    first = SlopeDesign.of(curves(2), 0.0, 0.0, [[Place(2, x, 2) for x in X], move])
+    assert greedy(first, [1.0, 1.0], 2)[0] == [0], "from no interval to an exact one"
+
+
 def test_too_few_curves_or_runs_determine_nothing():
     assert SlopeDesign.of(curves(2), 0.1, 0.1, []).half_width() == np.inf
     few = np.array([1e6, 1e7, 1e8])

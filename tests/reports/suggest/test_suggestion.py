@@ -12,9 +12,9 @@ from reports.evidence import read_evidence
 from reports.suggest.moves import moves
 from reports.suggest.question import ask
 from reports.suggest.suggestion import Costed, suggest
+from tests.reports.ladder_rows import made
 from tests.reports.language_rows import language_row
-from tests.reports.sections.test_ladder import made
-from tests.reports.stores import make_store, power_law
+from tests.reports.stores import failed, make_store, power_law
 
 pytestmark = pytest.mark.slow
 
@@ -54,3 +54,19 @@ def test_rows_that_say_too_little_are_refused(tmp_path: Path):
         ask(evidence, kind)
     with pytest.raises(UserError, match="the store has no rows of text-stream"):
         ask(evidence, "beta")
+
+
+def test_each_ladder_is_asked_for_alone(tmp_path: Path):
+    """Another learning rate has another surface; a cell of which a seed failed has none."""
+    cold = made(settings={"lr": 1e-4})
+    both = read_evidence(make_store(tmp_path / "two", made(settings={"lr": 1e-3}) + cold))
+    with pytest.raises(
+        UserError,
+        match=r"^--narrow beta: a choice is for one ladder, and the rows of text-stream are 2, by"
+        r" their settings: \(context 64, lr 0.0001\); \(context 64, lr 0.001\)$",
+    ):
+        ask(both, "beta")
+
+    lost = {key: cold[0][key] for key in ("task", "config_json", "settings_json")}
+    rest = read_evidence(make_store(tmp_path / "lost", [*cold[1:], failed(**lost)]))
+    assert len(ask(rest, "beta").rows) == len(cold) - 2

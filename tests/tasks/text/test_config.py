@@ -61,6 +61,10 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["tokenizer", "'letters'", "'bytes'", "'bpe-N'"],
     ),
     "too small a tokenizer": (dict(tokenizer="bpe-100"), ["tokenizer", "'bpe-100'", "257"]),
+    "a rate by width for SGD": (
+        dict(rate_width=16, optimiser="sgd"),
+        ["'rate_width' is 16", "'adam' and 'adamw'; the optimiser is 'sgd'"],
+    ),
     "a slip in a name": (dict(withd=8), ["withd", "width"]),
     "a word for a number": (dict(width="wide"), ["width", "wide"]),
 }

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from harness.errors import UserError
+from harness.execution import sample_trials
 from harness.execution.model_weights import initialised
+from harness.execution.prepared import prepare
 from harness.planning.model_shape import shape_of
 from harness.sweeps.registry import TaskRef
 from harness.task import Seeds, check
@@ -68,6 +70,30 @@ def test_a_plan_counts_the_heads_work_at_every_target(source: str):
         for targets in (1, 3, 5)
     }
     assert flops[5] - flops[3] == flops[3] - flops[1] == 2 * 3 * 2 * 8 * 256
+
+
+def test_a_plan_counts_the_adversarys_passes_through_every_target(source: str):
+    """A pass has no gradients of weights: forward and to the input, in place of three matmuls."""
+    flops = {}
+    for targets in (1, 3, 5):
+        config = config_of(source, targets=targets, adversary="fgsm", adversary_radius=0.1)
+        flops[targets] = shape_of(TaskRef("text"), config).training_flops(config)
+    assert flops[5] - flops[3] == flops[3] - flops[1] == 2 * (3 + 2) * 2 * 8 * 256
+
+
+def test_a_model_that_cannot_be_built_without_its_data_costs_the_same(
+    source: str, monkeypatch: pytest.MonkeyPatch
+):
+    one = trial(source, targets=3, adversary="fgsm", adversary_radius=0.1, check_every=1)
+    config = one.load_config()
+    planned = shape_of(one.ref, config).training_flops(config)
+
+    def refused(*_: Any) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(sample_trials, "shape_of", refused)
+    prepared = prepare(one, torch.device("cpu"))
+    assert sample_trials._flops_per_sample(prepared) == planned
 
 
 @pytest.mark.slow
