@@ -64,7 +64,6 @@ def train(
     stack = RunningStack(program, groups, len(configs))
     batch_size = configs[0].samples_per_step
     steps_per_epoch = configs[0].steps_per_epoch
-    classes = groups[0].data.classes
     adversary = adversary_of(configs[0])
     if start:
         stack.restore(start, steps_per_epoch)
@@ -73,7 +72,7 @@ def train(
     first_epoch = start.epoch + 1 if start else 1
     last_epoch = max(config.max_epochs for config in configs)
     for epoch in range(first_epoch, last_epoch + 1):
-        stretches = stack.stretches(batch_size, classes, adversary, configs[0].check_every)
+        stretches = stack.stretches(batch_size, adversary, configs[0].check_every)
         for figures in stretches:
             running = dict(zip(stack.models, figures, strict=True))
             ends |= _ended(running, stack, configs, epoch, ends)
@@ -139,15 +138,19 @@ def _samples_seen(steps: int, config: Config) -> int:
 
 
 def time_epoch(program: Program, group: StackGroup, batch_size: int) -> float:
-    """Return the seconds of one epoch: the median of five, after one to warm up."""
+    """Return the seconds of one epoch: the median of five, after as many as record the step, at
+    least one."""
     models = len(program(group.data.x_train[None, :1]))
     stack = RunningStack(program, [group], models)
+    while not stack.is_warm:
+        stack.epoch(batch_size)
+
     seconds = []
-    for _ in range(6):
+    for _ in range(5):
         clock = time.perf_counter()
-        stack.epoch(batch_size, group.data.classes)
+        stack.epoch(batch_size)
         seconds.append(time.perf_counter() - clock)
-    return statistics.median(seconds[1:])
+    return statistics.median(seconds)
 
 
 def _check_arguments(groups: Sequence[StackGroup], configs: Sequence[Config]) -> None:
