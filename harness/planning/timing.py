@@ -7,6 +7,7 @@ byte of activations: of models alone, and of stacks. What is timed on which devi
     python -m harness.planning.timing cpu 1      trains on one core until it is killed
 """
 
+import itertools
 import math
 import statistics
 import sys
@@ -30,8 +31,9 @@ from harness.planning.timed_cases import ON_CPU, ON_GPU, Mlps
 from harness.sweeps.registry import TaskRef, load
 from harness.sweeps.trial import MEASURE_POINTS
 from harness.task import Data, Seeds
-from harness.training.running_stack import RunningStack, StackGroup
+from harness.training.running_stack import RunningStack
 from harness.training.stack import stack
+from harness.training.stack_step import StackGroup
 
 VOCABULARY_STEPS = 540
 """Measuring a model of a vocabulary takes a processor as long as this many training steps on its
@@ -285,7 +287,7 @@ class _Timer:
         self, models: list[nn.Module], shape: tuple[int, ...], batch: int = 64, steps: int = 12
     ) -> _Steps:
         """Time one optimiser step of a stack that shares its batches: the median of five epochs,
-        after one to warm up."""
+        after as many as record the step, at least one."""
         about = _Sizes.of(models[0], shape)
         data = _data(shape, batch * steps, about.outputs if about.outputs > 1 else None)
         data = on_device(data, self.device.torch_device)
@@ -295,16 +297,20 @@ class _Timer:
         program = stack(models, data.x_train[:4])
         group = StackGroup(data, Seeds(0).generator("order"), 1e-3)
         running = RunningStack(program, [group], len(models))
-        ends = [began]
-        for _ in range(6):
-            running.epoch(batch, data.classes)
+        epochs_before = 0
+        while not running.is_warm:
+            running.epoch(batch)
+            epochs_before += 1
+        ends = [self.clock()]
+        for _ in range(5):
+            running.epoch(batch)
             ends.append(self.clock())
-        epochs = [end - begin for begin, end in zip(ends, ends[1:], strict=False)]
-        epoch = statistics.median(epochs[1:])
 
+        epoch = statistics.median(end - begin for begin, end in itertools.pairwise(ends))
+        start = ends[0] - began - epochs_before * epoch
         step = about.timed(max(epoch, 1e-9) / steps, len(models), len(models) * batch)
         step = step._replace(numbers=len(models) * about.parameters)
-        return _Steps(step, step._replace(seconds=max(epochs[0] - epoch, 1e-4)))
+        return _Steps(step, step._replace(seconds=max(start, 1e-4)))
 
     def _measuring(self, models: list[nn.Module], data: Data, points: int) -> _Timed:
         """Time the measuring of a stack's models: the second time, since the first one in a process

@@ -21,7 +21,9 @@ from harness.planning.machine_speed import (
     calibration_as_json,
     calibration_file,
 )
+from harness.planning.timed_cases import Mlps
 from harness.sweeps.sweep_file import Resources
+from tests.training.recording import Replays, recorded_by
 
 COST = Cost(1e-3, 2e-11, 3e-9, 4e-5)
 MADE = Calibration(*[COST] * 9, slowdown=1.25, processes=2)
@@ -155,6 +157,16 @@ def test_one_thread_is_timed_by_its_own_seconds_alone():
     time.sleep(0.1)
     assert timing.clock_of(CPU)() - begin < 0.05
     assert timing.clock_of(TWO) is time.perf_counter
+
+
+@pytest.mark.slow
+def test_steps_are_timed_once_they_are_recorded():
+    """By a recorder that stands in for a GPU's. Five epochs of 12 steps are timed."""
+    recorder = Replays()
+    with recorded_by(recorder):
+        timed = timing._Timer(CPU).mlps(Mlps(4, 4, batch=8, models=2))
+    assert recorder.replayed > 5 * 12 and timed.step.seconds > 0
+    assert (timed.step.models, timed.step.numbers) == (2, 2 * (4 * 4 + 4 + 4 + 1))
 
 
 @pytest.mark.gpu
