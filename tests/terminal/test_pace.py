@@ -103,7 +103,7 @@ def test_after_the_first_batch_a_run_ten_times_quicker_than_forecast_is_seen_to_
     ]
     assert after_the_first
     for moment in after_the_first:
-        assert moment.true / 2 <= moment.estimated <= 3 * moment.true, moment
+        assert moment.true / 2 <= moment.estimated <= 2 * moment.true, moment
 
 
 @pytest.mark.parametrize("workers", [1, 4])
