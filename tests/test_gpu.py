@@ -14,9 +14,13 @@ import torch
 from harness.execution import limits
 from harness.execution.run_batch import run_batch
 from harness.execution.trial_result import TrialResult
+from harness.planning.machine_speed import calibrated_for
 from harness.remeasure import MEASURED
+from harness.run import run
+from harness.store.store import Store
 from harness.sweeps.sweep import parse_sweep
 from harness.sweeps.trial import Batch, RunSettings, Trial
+from harness.terminal.progress import Progress
 from tests import FAILING_TASK
 from tests.measures.agreement import alike
 
@@ -84,7 +88,7 @@ def test_the_same_weights_measure_on_the_gpu_as_on_the_cpu(entry: str, tmp_path:
 def test_two_trials_share_a_gpu(unilaw, tmp_path: Path):
     """Each has so many epochs that it is a batch of its own, and sleeps, so that they meet."""
     (tmp_path / "two.yaml").write_text(
-        "name: two\nseeds: [0]\nresources: {gpus: auto}\ntasks:\n"
+        "name: two\nseeds: [0]\nresources: {gpus: 0.25}\ntasks:\n"
         "  - {task: trouble, fixed: {nap: 20, max_epochs: 2000}, grid: {n: [16, 17]}}\n"
     )
     done = unilaw("run", "two.yaml", "--task-file", FAILING_TASK, "--store", "rows", cwd=tmp_path)
@@ -118,3 +122,37 @@ def test_a_frontier_is_searched_on_the_gpu_as_on_the_cpu():
     assert on_gpu.columns["gpu"] and on_gpu.columns["robust_below_noise"]
     radius = on_cpu.columns["frontier_radius"]
     assert on_gpu.columns["frontier_radius"] == pytest.approx(radius, rel=0.1)
+
+
+FORECAST = """\
+name: forecast
+seeds: {range: [0, 8]}
+resources: {gpus: auto}
+limits: {measure_points: 32, weights_mb: 0}
+tasks:
+  - task: sphere
+    fixed: {n: 512, d: 16, stop: epochs, max_epochs: 400}
+    grid: {width: [8, 16, 32, 64, 128]}
+  - task: text
+    fixed: {n: 200, context: 8, d_in: 8, target_resample: 0.3, stop: epochs, max_epochs: 100}
+    grid: {width: [8, 16]}
+"""
+
+
+def test_the_forecast_and_what_is_taken_are_within_a_factor_of_one_and_a_half(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Forty MLPs and sixteen GPTs, in this process. The GPU is timed first, which loads what a
+    process loads once."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    asked = parse_sweep(FORECAST, "sweep.yaml")
+    store = Store.create(tmp_path / "rows")
+    calibrated_for(asked.resources, print)
+    outcome = run(asked, store, None, inline=True, retry_failed=False, progress=Progress())
+    assert outcome.ok == len(asked.trials) == 56
+
+    (record,) = store.runs()
+    assert record.forecast_s is not None
+    assert record.seconds / 1.5 <= record.forecast_s <= 1.5 * record.seconds
+    rows = pd.read_parquet(tmp_path / "rows")
+    assert rows["stack_size"].min() >= 8, "GPTs too"

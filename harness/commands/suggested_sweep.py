@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import UserError
 from harness.planning.candidates import Candidate, allowed, costs, sweep_text
+from harness.planning.devices import processor
 from harness.planning.machine_speed import calibrated
 from harness.store.records import SWEEP_NAME, SweepRecord
 from harness.sweeps.registry import TaskRef
@@ -42,7 +43,7 @@ def suggested_sweep(
     seeds = _seeds(question)
     limits, resources = _settings(evidence.sweeps, question)
 
-    calibration = calibrated(1, say)
+    calibration = calibrated(processor(1), say)
     found = moves(question)
     say(f"costing {len(found)} moves")
 

@@ -202,10 +202,10 @@ def _step(tried: Tried) -> str:
 
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(SEED)
-        stack.epoch(samples, data.classes, adversary)
+        stack.epoch(samples, adversary)
         reset_peak_memory("cpu")
         clock = time.perf_counter()
-        (second,) = stack.epoch(samples, data.classes, adversary)
+        (second,) = stack.epoch(samples, adversary)
         seconds = time.perf_counter() - clock
     if not math.isfinite(second.loss):
         raise Wrong(f"the loss is {second.loss} after one step at learning rate {config.rate:g}")

@@ -50,6 +50,20 @@ def adversary_of(config: Config) -> Adversary | None:
     return Adversary(radius, steps, step_size, random_start=True, norm=norm)
 
 
+def random_offsets(
+    adversary: Adversary, starts: Sequence[torch.Generator], like: Tensor
+) -> Tensor | None:
+    """Draw the offsets to the random start, (G, B, *input_shape); None where the adversary begins
+    at the inputs themselves.
+
+    starts: a generator per group. An offset is the same for all models of a group, so that a model
+    sees what it would see by itself.
+    """
+    if not adversary.random_start:
+        return None
+    return BALLS[adversary.norm](adversary.radius, None).random_offsets(starts, like)
+
+
 def perturb(
     program: Program,
     x: Tensor,
@@ -57,19 +71,16 @@ def perturb(
     losses: Callable[[Tensor], Tensor],
     adversary: Adversary,
     box: tuple[float, float] | None,
-    starts: Sequence[torch.Generator],
+    offsets: Tensor | None,
 ) -> Tensor:
     """Return each model's own adversarial inputs, (M, B, *input_shape).
 
     x: (G, B, *input_shape), one batch for each group of `per_group` models.
     losses: maps the program's outputs, (M·B, outputs), to the (M·B,) losses.
-    starts: a generator per group for the random start, which is the same for all models of a group,
-    so that a model sees what it would see by itself.
+    offsets: from x to the random start, in x's shape; None where the adversary begins at x.
     """
     ball = BALLS[adversary.norm](adversary.radius, box)
-    start = x
-    if adversary.random_start:
-        start = ball.inside(x + ball.random_offsets(starts, x), x)
+    start = x if offsets is None else ball.inside(x + offsets, x)
 
     at = start.repeat_interleave(per_group, 0)
     centre = x.repeat_interleave(per_group, 0)

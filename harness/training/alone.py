@@ -23,6 +23,11 @@ class Alone:
         """Return the buffers as they are now: a module may replace its tensors."""
         return dict(self.module.named_buffers())
 
+    @property
+    def skeleton(self) -> nn.Module:
+        """Return the module itself."""
+        return self.module
+
     def __call__(self, x: Tensor) -> Tensor:
         """Map (1, B, *input_shape) to (1, B, outputs)."""
         return self.module(x[0])[None]

@@ -42,6 +42,11 @@ class LayerStack(PaddedStack):
         super().__init__(modules, widest, parameters, buffers)
         self.layers = list(layers_of(widest))
 
+    @property
+    def skeleton(self) -> nn.Module:
+        """Return the widest model, whose layers are called."""
+        return self.widest
+
     def __call__(self, x: Tensor) -> Tensor:
         """Map (G, B, *input_shape), one batch per group, to (M, B, outputs)."""
         models = len(self.modules)

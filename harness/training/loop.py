@@ -8,8 +8,6 @@ Stop rules and the figures of a Fit still use the clean inputs.
 """
 
 import math
-import statistics
-import time
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
@@ -64,7 +62,6 @@ def train(
     stack = RunningStack(program, groups, len(configs))
     batch_size = configs[0].samples_per_step
     steps_per_epoch = configs[0].steps_per_epoch
-    classes = groups[0].data.classes
     adversary = adversary_of(configs[0])
     if start:
         stack.restore(start, steps_per_epoch)
@@ -73,7 +70,7 @@ def train(
     first_epoch = start.epoch + 1 if start else 1
     last_epoch = max(config.max_epochs for config in configs)
     for epoch in range(first_epoch, last_epoch + 1):
-        stretches = stack.stretches(batch_size, classes, adversary, configs[0].check_every)
+        stretches = stack.stretches(batch_size, adversary, configs[0].check_every)
         for figures in stretches:
             running = dict(zip(stack.models, figures, strict=True))
             ends |= _ended(running, stack, configs, epoch, ends)
@@ -136,18 +133,6 @@ def _samples_seen(steps: int, config: Config) -> int:
     """Return the samples of that many steps. The last step of an epoch may have fewer."""
     epochs, further = divmod(steps, config.steps_per_epoch)
     return epochs * config.n + further * config.samples_per_step
-
-
-def time_epoch(program: Program, group: StackGroup, batch_size: int) -> float:
-    """Return the seconds of one epoch: the median of five, after one to warm up."""
-    models = len(program(group.data.x_train[None, :1]))
-    stack = RunningStack(program, [group], models)
-    seconds = []
-    for _ in range(6):
-        clock = time.perf_counter()
-        stack.epoch(batch_size, group.data.classes)
-        seconds.append(time.perf_counter() - clock)
-    return statistics.median(seconds[1:])
 
 
 def _check_arguments(groups: Sequence[StackGroup], configs: Sequence[Config]) -> None:

@@ -15,10 +15,18 @@ from harness.training.recipe import ADAM, Rule, has_second_moments
 class Stride(NamedTuple):
     """How far one group steps."""
 
-    rate: float
-    """The learning rate of this step."""
+    rate: float | Tensor
+    """The learning rate of this step; or the tensor () that will hold it, where the step is
+    recorded before it is done."""
     decay: float = 0.0
     """The weight decay of matrices."""
+
+    def is_same(self, other: "Stride") -> bool:
+        """Return whether one call of a kernel can take both. Tensors are the same if they are one:
+        to compare what they hold, Python would wait for the GPU."""
+        if isinstance(self.rate, Tensor) or isinstance(other.rate, Tensor):
+            return self.rate is other.rate and self.decay == other.decay
+        return self == other
 
 
 class StackedOptimiser:
@@ -108,7 +116,7 @@ class StackedOptimiser:
                     fused=True,
                     weight_decay=decay,
                     momentum=self.rule.momentum,
-                    lr=stride.rate,
+                    lr=stride.rate,  # pyright: ignore[reportArgumentType] - a tensor too
                     dampening=0.0,
                     nesterov=False,
                     maximize=False,
@@ -139,7 +147,7 @@ def _runs_of_equal(strides: Sequence[Stride]) -> Iterator[tuple[int, int]]:
     begin = 0
     while begin < len(strides):
         end = begin
-        while end < len(strides) and strides[end] == strides[begin]:
+        while end < len(strides) and strides[end].is_same(strides[begin]):
             end += 1
         yield begin, end
         begin = end

@@ -1,6 +1,7 @@
 """Tensors of several models in one: each padded with zeros to the largest shape, then stacked along
 a first dimension."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Self
 
@@ -54,11 +55,17 @@ def pad_and_stack(tensors: list[Tensor]) -> Tensor:
     if len({tensor.dim() for tensor in tensors}) > 1:
         raise IndexError("numbers of dimensions")
 
-    shapes = [tensor.shape for tensor in tensors]
-    largest = [max(sizes) for sizes in zip(*shapes, strict=True)]
-    stacked = tensors[0].new_zeros(len(tensors), *largest)
+    positions = defaultdict(list)
     for m, tensor in enumerate(tensors):
-        stacked[m][corner(tensor)] = tensor
+        positions[tensor.shape].append(m)
+    if len(positions) == 1:
+        return torch.stack(tensors)
+
+    largest = [max(sizes) for sizes in zip(*positions, strict=True)]
+    stacked = tensors[0].new_zeros(len(tensors), *largest)
+    for models in positions.values():
+        part = corner(tensors[models[0]])
+        stacked[(models, *part)] = torch.stack([tensors[m] for m in models])
     return stacked
 
 

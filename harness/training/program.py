@@ -40,6 +40,11 @@ class Program(Protocol):
         """Everything else that the modules hold: frozen parameters and buffers, by name."""
         ...
 
+    @property
+    def skeleton(self) -> nn.Module:
+        """The module whose forward every call runs."""
+        ...
+
     def __call__(self, x: Tensor) -> Tensor:
         """Map (G, B, *input_shape), one batch per group, to (M, B, outputs)."""
         ...

@@ -7,46 +7,22 @@ until a slot of every group can be dropped; until then it trains on, and is igno
 """
 
 from collections.abc import Iterator, Sequence
-from functools import partial
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from harness.task import Config, Data, Seeds
-from harness.training.adversary import Adversary, perturb
+from harness.training.adversary import Adversary
 from harness.training.alone import Alone
-from harness.training.evaluation import Evaluation, evaluate, sample_losses, wrong_share
-from harness.training.optimiser import StackedOptimiser, Stride
+from harness.training.evaluation import Evaluation, evaluate
+from harness.training.optimiser import StackedOptimiser
 from harness.training.program import Program
-from harness.training.recipe import Recipe, recipe_of
+from harness.training.recorded import RecordedStep, recorder_for
+from harness.training.stack_step import StackGroup, StackStep, Sums
 
-
-class StackGroup(NamedTuple):
-    """What the models of one group of a stack share: the samples, their order, the learning rate
-    and the rest of the recipe, whose `rule` is the same for all groups."""
-
-    data: Data
-    order: torch.Generator
-    lr: float
-    starts: torch.Generator | None = None
-    """The generator of an adversary's random starts."""
-    recipe: Recipe = Recipe()
-
-    @classmethod
-    def of(cls, config: Config, data: Data, seeds: Seeds) -> Self:
-        """Return the group of models that a configuration and a trial's seeds train alike."""
-        return cls(
-            data,
-            seeds.generator("order"),
-            config.rate,
-            seeds.generator("adversary") if config.adversary else None,
-            recipe_of(config),
-        )
-
-    def stride(self, steps_done: int) -> Stride:
-        """Return how far the next step goes."""
-        return Stride(self.recipe.rate(self.lr, steps_done), self.recipe.weight_decay)
+WORTH_DROPPING = 8
+"""Where steps are recorded, finished models leave once they are this part of all slots: what they
+cost is less than a new recording."""
 
 
 class Checkpoint(NamedTuple):
@@ -87,67 +63,58 @@ class RunningStack:
         self.lags: dict[int, Evaluation] = {}
         self._first_groups = list(groups)
         self._first_per_group = models // len(groups)
+        self._prepare_steps()
 
     @property
     def per_group(self) -> int:
         """Return the number of slots of every group."""
         return len(self.models) // len(self.groups)
 
+    @property
+    def is_warm(self) -> bool:
+        """Return whether every kind of step has been done, and recorded if it is going to be."""
+        return bool(self._steps) and all(step.settled for step in self.recorded)
+
+    @property
+    def recorded(self) -> list[RecordedStep]:
+        """Return the steps that are recorded, or are going to be; none on a CPU."""
+        return [step for step in self._steps.values() if isinstance(step, RecordedStep)]
+
     def group_of(self, model: int) -> StackGroup:
         """Return the group of a model, whether it still has a slot or not."""
         return self._first_groups[model // self._first_per_group]
 
-    def epoch(
-        self, batch_size: int, classes: int | None, adversary: Adversary | None = None
-    ) -> list[Evaluation]:
+    def epoch(self, batch_size: int, adversary: Adversary | None = None) -> list[Evaluation]:
         """Train one epoch, and return each slot's running figures."""
-        (figures,) = self.stretches(batch_size, classes, adversary)
+        (figures,) = self.stretches(batch_size, adversary)
         return figures
 
     def stretches(
         self,
         batch_size: int,
-        classes: int | None,
         adversary: Adversary | None = None,
         steps: int | None = None,
     ) -> Iterator[list[Evaluation]]:
         """Train one epoch. After every `steps` optimiser steps, and at its end, yield each slot's
         running figures: means over the inputs of this stretch, each batch at the weights before its
         step."""
-        models = len(self.models)
-        parameters = list(self.program.parameters.values())
-        nothing = torch.zeros(models, device=self.groups[0].data.x_train.device)
-
-        self.program.train(True)
-        losses = errors = nothing
+        sums = self.sums
         seen = 0
-        for x, y, is_last in self._batches(batch_size):
-            target = y.repeat_interleave(self.per_group, 0).flatten(0, 1)
-            if adversary:
-                x = self._perturbed(x, target, classes, adversary)
+        for rows, is_last in self._batches(batch_size):
+            if not seen:
+                # whoever looked at the figures may have evaluated the models meanwhile
+                self.program.train(True)
+                sums.clear()
 
-            output = self.program(x).flatten(0, 1)
-            loss = sample_losses(output, target, classes).unflatten(0, (models, -1)).mean(1)
-            gradients = torch.autograd.grad(loss.sum(), parameters, materialize_grads=True)
-            strides = [group.stride(self.steps_done) for group in self.groups]
-            self.optimiser.step(self.program.parameters, gradients, strides)
+            step = self._step(rows.shape[1], adversary)
+            step.load(rows, self.steps_done)
+            step.work()
             self.steps_done += 1
 
-            seen += y.shape[1]
-            losses = losses + loss.detach() * y.shape[1]
-            if classes is not None:  # the stop rules of ±1 targets look at the loss alone
-                is_wrong = wrong_share(output.detach(), target, classes)
-                errors = errors + is_wrong.unflatten(0, (models, -1)).sum(1)
-
+            seen += rows.shape[1]
             if is_last or (steps and self.steps_done % steps == 0):
                 self.samples_behind = seen
-                sums = zip(losses.tolist(), errors.tolist(), strict=True)
-                yield [
-                    Evaluation(loss_sum / seen, wrong_sum / seen) for loss_sum, wrong_sum in sums
-                ]
-                # whoever looks at the figures may have evaluated the models meanwhile
-                self.program.train(True)
-                losses = errors = nothing
+                yield sums.means(seen)
                 seen = 0
 
     def evaluate(self, models: Sequence[int]) -> list[Evaluation]:
@@ -198,14 +165,18 @@ class RunningStack:
                 fillers = [s for s in slots if s not in still_training]
                 kept_groups.append(group)
                 kept_slots += (still_training + fillers)[:width]
-        if len(kept_slots) == len(self.models):
+        dropped = len(self.models) - len(kept_slots)
+        least = len(self.models) // WORTH_DROPPING if self.recorder else 1
+        if dropped < max(1, least):
             return
 
+        self._steps.clear()  # a recording holds memory
         self.program = self.program.take(kept_slots)
         device = self.groups[0].data.x_train.device
         self.optimiser.take(torch.tensor(kept_slots, device=device))
         self.groups = kept_groups
         self.models = [self.models[slot] for slot in kept_slots]
+        self._prepare_steps()
 
     def checkpoint(self, epoch: int) -> Checkpoint:
         """Return the state after an epoch. Its tensors are the program's own, not copies."""
@@ -243,40 +214,32 @@ class RunningStack:
         torch.set_rng_state(checkpoint.dropout)
         self.lags = dict(checkpoint.lags)
 
-    def _batches(self, size: int) -> Iterator[tuple[Tensor, Tensor, bool]]:
-        """Yield (G, B, *input_shape) and (G, B), or (G, B, T) with T targets a sample: each group's
-        samples in this epoch's order; and whether these are the last ones."""
-        data = [group.data for group in self.groups]
-        orders = [
-            torch.randperm(len(group.data.x_train), generator=group.order).to(
-                group.data.x_train.device
-            )
-            for group in self.groups
-        ]
-        n = len(orders[0])
-        for begin in range(0, n, size):
-            batches = [order[begin : begin + size] for order in orders]
-            xs = [d.x_train[batch] for d, batch in zip(data, batches, strict=True)]
-            ys = [d.trained_on[batch] for d, batch in zip(data, batches, strict=True)]
-            is_last = begin + size >= n
-            if len(self.groups) == 1:
-                yield xs[0][None], ys[0][None], is_last
-            else:
-                yield torch.stack(xs), torch.stack(ys), is_last
+    def _prepare_steps(self) -> None:
+        """Forget the steps of an earlier program, and what was recorded of them."""
+        device = self.groups[0].data.x_train.device
+        self.recorder = recorder_for(device)
+        self.sums = Sums(len(self.models), self.groups[0].data.x_train)
+        self._steps: dict[tuple[int, Adversary | None], StackStep | RecordedStep] = {}
 
-    def _perturbed(
-        self, x: Tensor, target: Tensor, classes: int | None, adversary: Adversary
-    ) -> Tensor:
-        """Return each model's own adversarial inputs (M, B, *input_shape) for x (G, B, …)."""
-        return perturb(
-            self.program,
-            x,
-            self.per_group,
-            partial(sample_losses, y=target, classes=classes),
-            adversary,
-            self.groups[0].data.box,
-            [group.starts for group in self.groups if group.starts],
-        )
+    def _step(self, batch_size: int, adversary: Adversary | None) -> StackStep | RecordedStep:
+        """Return the step for batches of one size: the last batch of an epoch may be smaller."""
+        key = (batch_size, adversary)
+        if key not in self._steps:
+            step = StackStep(
+                self.program, self.optimiser, self.groups, self.sums, batch_size, adversary
+            )
+            self._steps[key] = RecordedStep(step, self.recorder) if self.recorder else step
+        return self._steps[key]
+
+    def _batches(self, size: int) -> Iterator[tuple[Tensor, bool]]:
+        """Yield (G, B): the numbers of each group's samples in this epoch's order; and whether
+        these are the last ones."""
+        n = len(self.groups[0].data.x_train)
+        each = [torch.randperm(n, generator=group.order) for group in self.groups]
+        orders = torch.stack(each) if len(each) > 1 else each[0][None]
+        orders = orders.to(self.groups[0].data.x_train.device)
+        for begin in range(0, n, size):
+            yield orders[:, begin : begin + size], begin + size >= n
 
 
 def _matrices(program: Program) -> list[str]:

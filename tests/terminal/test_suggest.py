@@ -44,7 +44,7 @@ def test_another_budget_is_refused(text: str):
 @pytest.mark.slow
 def test_the_next_trials_are_a_sweep_of_new_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """FLOPs as budget: no machine is timed, and the sum holds."""
-    monkeypatch.setattr(machine_speed, "measured", lambda threads: machine_speed.SMALL_MACHINE)
+    monkeypatch.setattr(machine_speed, "measured", lambda device: machine_speed.SMALL_MACHINE)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     text = suggested_sweep(SMALL, KIND, "3e11FLOP", {}, False, lambda line: None)
     (tmp_path / "next.yaml").write_text(text)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from harness.noise import resample_labels
 from harness.task import Config, Data, Seeds
-from harness.training.adversary import Adversary, perturb
+from harness.training.adversary import Adversary, perturb, random_offsets
 from harness.training.evaluation import sample_losses
 from harness.training.stack import Alone
 from tasks.mnist import Mnist, MnistConfig
@@ -50,7 +50,8 @@ def adversarial_inputs(
 ) -> Tensor:
     """Return the adversarial inputs of one model, (B, *shape)."""
     losses_of = partial(sample_losses, y=y, classes=classes)
-    return perturb(Alone(model), x[None], 1, losses_of, adversary, box, starts(1))[0]
+    offsets = random_offsets(adversary, starts(1), x[None])
+    return perturb(Alone(model), x[None], 1, losses_of, adversary, box, offsets)[0]
 
 
 def losses(model: nn.Module, x: Tensor, y: Tensor, classes: int | None) -> Tensor:

@@ -12,7 +12,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.training.adversary import Adversary, adversary_of, count_pass_flops, perturb
+from harness.training.adversary import (
+    Adversary,
+    adversary_of,
+    count_pass_flops,
+    perturb,
+    random_offsets,
+)
 from harness.training.evaluation import sample_losses
 from harness.training.stack import Alone, stack
 from tasks.models import mlp
@@ -146,7 +152,8 @@ def test_fgsm_draws_nothing_and_pgd_draws_from_its_own_stream():
     for adversary, draws in ((FGSM, False), (PGD, True)):
         (stream,) = starts(1)
         before = stream.get_state()
-        perturb(Alone(model), x[None], 1, losses_of, adversary, None, [stream])
+        offsets = random_offsets(adversary, [stream], x[None])
+        perturb(Alone(model), x[None], 1, losses_of, adversary, None, offsets)
         assert torch.equal(stream.get_state(), before) is not draws
 
     before = torch.get_rng_state()
@@ -184,15 +191,17 @@ def test_a_model_of_a_stack_gets_the_inputs_that_it_gets_alone(
 
     program = stack(models(net, groups), x[0, :4])
     losses_of = partial(sample_losses, y=y.repeat_interleave(per_group, 0).flatten(), classes=3)
-    attacked = perturb(program, x, per_group, losses_of, adversary, UNIT_BOX, starts(groups))
+    offsets = random_offsets(adversary, starts(groups), x)
+    attacked = perturb(program, x, per_group, losses_of, adversary, UNIT_BOX, offsets)
     assert attacked.shape == (groups * per_group, *x.shape[1:])
     assert not torch.allclose(attacked[0], attacked[1]), "each model has inputs of its own"
 
     for m, model in enumerate(models(net, groups)):
         group = m // per_group
         losses_of = partial(sample_losses, y=y[group], classes=3)
-        own_start = [starts(groups)[group]]
-        own = perturb(Alone(model), x[group][None], 1, losses_of, adversary, UNIT_BOX, own_start)
+        own_x = x[group][None]
+        own_start = random_offsets(adversary, [starts(groups)[group]], own_x)
+        own = perturb(Alone(model), own_x, 1, losses_of, adversary, UNIT_BOX, own_start)
         torch.testing.assert_close(attacked[m], own[0], rtol=0, atol=1e-5)
 
 

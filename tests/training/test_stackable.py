@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
+from harness.training.anatomy import anatomy
 from harness.training.stack import CannotStack, LayerStack, VmapStack, stack
+from harness.training.stack_check import models_to_check
 from tasks.models import Standardize, mlp
 from tests.training.toy_models import (
     GROUPS,
@@ -126,6 +128,49 @@ def test_what_cannot_be_one_program_is_refused_with_the_reason(
         stack(modules, data(0, 1).x_train[:4])
     for module, its in zip(modules, before, strict=True):
         assert_same_weights(module, its, atol=0)
+
+
+def leaky(slope: float) -> nn.Sequential:
+    return chain(8, lambda: nn.LeakyReLU(slope))
+
+
+def hooked() -> nn.Sequential:
+    made = leaky(0.1)
+    made.register_forward_hook(lambda module, x, output: -output)  # pyright: ignore[reportOperatorIssue]
+    return made
+
+
+ODD_ONES: dict[str, tuple[Callable[[], nn.Module], str]] = {
+    "another slope": (lambda: leaky(0.2), "another function than alone"),
+    "a hook": (hooked, "another function than alone"),
+    "other outputs": (lambda: chain(8, lambda: nn.LeakyReLU(0.1), outputs=2), "outputs have shape"),
+    "a wider layer norm": (lambda: normed(9), "the models' modules differ"),
+}
+
+
+@over(ODD_ONES, "odd")
+def test_one_model_that_differs_is_found_among_many(odd: tuple[Callable[[], nn.Module], str]):
+    build, reason = odd
+    modules: list[nn.Module] = [leaky(0.1) for _ in range(9)]
+    modules[4] = build()
+    with pytest.raises(CannotStack, match=reason):
+        stack(modules, torch.randn(4, D))
+
+
+def test_one_model_of_each_kind_is_checked():
+    equal = [anatomy(mlp(D, 8, 1, 1)) for _ in range(50)]
+    assert models_to_check(equal, is_chain=True) == [0, 49]
+
+    widths = [anatomy(mlp(D, 8 - m % 3, 1, 1)) for m in range(50)]
+    assert models_to_check(widths, is_chain=True) == [0, 2, 49], "2 is the narrowest"
+    assert models_to_check(widths, is_chain=False) == [0, 1, 2, 49]
+
+
+@pytest.mark.parametrize("build", [lambda: tied(), lambda: one_linear_twice(), lambda: Warming()])
+def test_the_anatomy_names_tensors_as_torch_does(build: Callable[[], nn.Module]):
+    model = build()
+    assert list(anatomy(model).parameters) == [name for name, _ in model.named_parameters()]
+    assert list(anatomy(model).buffers) == [name for name, _ in model.named_buffers()]
 
 
 class Swish(nn.Module):
