@@ -54,7 +54,15 @@ def pytest_xdist_make_scheduler(config, log):
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the files that start Ray first, then those with slow cases. At the end come short files,
-    so that both xdist workers end at about the same time."""
+    so that both xdist workers end at about the same time. Skip what needs a GPU where none is."""
+    with_gpu = [item for item in items if item.get_closest_marker("gpu")]
+    if with_gpu:
+        import torch  # after OMP_NUM_THREADS is set
+
+        absent = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA GPU")
+        for item in with_gpu:
+            item.add_marker(absent)
+
     with_ray = {
         item.path
         for item in items

@@ -27,7 +27,6 @@ from tests.measures.agreement import alike
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.slow,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA GPU"),
 ]
 
 POINTS = 16
