@@ -165,7 +165,8 @@ def test_a_slower_machine_and_more_epochs_take_longer():
         return planned.seconds
 
     def machine(step: Cost, measuring: Cost) -> Calibration:
-        return Calibration(*[step] * 6, measuring, measuring, step, slowdown=1.0)
+        steps = (step, step, step, step, step, step)
+        return Calibration(*steps, measuring, measuring, step, slowdown=1.0)
 
     fast = machine(Cost(1e-4, 1e-10, 1e-9, 0), Cost(1e-2, 0, 1e-6, 0))
     slow = machine(Cost(2e-4, 2e-10, 2e-9, 0), Cost(2e-2, 0, 2e-6, 0))
