@@ -6,8 +6,9 @@
 They decide whether a new cell enters a fit, by the report's own rules, and nothing else: an
 expected radius is no evidence. A radius is expected at x/√(1 + (x/r∞)²) with x = c·√(p/(n·d)): of
 the law's order far below the ceiling, and under it everywhere. c is that of the curve, from its
-cells below half of r∞ where it has such, or the median of all for a new curve. The ceiling of new data is that of ln r∞ = a + b/d + c·ln(n)/d, the
-order in which nearest neighbours approach each other.
+cells below half of r∞ where it has such, or the median of all for a new curve. The ceiling of new
+data is that of ln r∞ = a + b/d + c·ln(n)/d, the order in which nearest neighbours approach each
+other.
 """
 
 from collections.abc import Sequence
