@@ -57,6 +57,7 @@ class ExpectedRadii(NamedTuple):
         x = fitted["radius"] / np.sqrt(1 - share**2)
         far_below = share <= SHARE
         logs = np.log(x) - np.log(fitted["p"] / (fitted["n"] * fitted["d"])) / 2
+        levels = _means(logs, fitted) | _means(logs[far_below], fitted[far_below])
 
         known = cells[cells["r_inf"].notna()]
         far = np.full(3, np.nan)
@@ -66,8 +67,8 @@ class ExpectedRadii(NamedTuple):
         formula = radius_law(cells["p"], cells["n"], cells["d"], 1.0)
         return cls(
             str(table["problem"].iloc[0]),
-            _typical(logs, fitted) | _typical(logs[far_below], fitted[far_below]),
-            cells.groupby("curve")["r_inf"].mean().to_dict(),
+            {curve: float(np.exp(log)) for curve, log in levels.items()},
+            _means(cells["r_inf"], cells),
             far,
             float((cells["r_law"] / formula).median()),
         )
@@ -99,8 +100,9 @@ class ExpectedRadii(NamedTuple):
         }
 
 
-def _typical(logs: pd.Series, cells: pd.DataFrame) -> dict[str, float]:
-    return np.exp(logs.groupby(cells["curve"]).mean()).to_dict()
+def _means(values: pd.Series, cells: pd.DataFrame) -> dict[str, float]:
+    """Return the mean of the values of each curve."""
+    return {str(curve): float(own.mean()) for curve, own in values.groupby(cells["curve"])}
 
 
 def _apart(n: np.ndarray, d: np.ndarray) -> np.ndarray:

@@ -23,10 +23,10 @@ def steps(values: Iterable[float]) -> list[int]:
     return [value for value in dict.fromkeys([*between, beyond]) if value not in own]
 
 
-def nearest(value: float, values: Sequence[float]) -> float:
+def nearest(value: int, values: Iterable[int]) -> int:
     """Return the smallest of the values that is at least `value`, or the largest."""
-    above = [other for other in values if other >= value]
-    return min(above) if above else max(values)
+    own = sorted(values)
+    return next((other for other in own if other >= value), own[-1])
 
 
 def configs_of(rows: pd.DataFrame) -> list[Config]:

@@ -152,7 +152,7 @@ def _new_searches(
             alike.setdefault(key_of(rest), {})[own[0][field]] = own
         for by_value in alike.values():
             for value in steps(by_value):
-                own = by_value[nearest(value, list(by_value))]
+                own = by_value[nearest(value, by_value)]
                 factor = value / own[0][field] if field == "n" else own[0][field] / value
                 sizes = sorted({max(1, round(config[size] * factor)) for config in own})
                 cells = [{**own[0], field: value, size: k} for k in sizes]

@@ -106,7 +106,8 @@ def suggest_runs(
     runs = []
     for move in chosen:
         design = design.after(move)
-        runs.append(Run(*moves[move].tolist(), float(cost[move]), design.half_width()))
+        size, tokens = moves[move]
+        runs.append(Run(float(size), float(tokens), float(cost[move]), design.half_width()))
     return Runs(
         loaded,
         exponent,
@@ -142,7 +143,7 @@ def candidates(n: np.ndarray, d: np.ndarray) -> np.ndarray:
     values, and one step beyond."""
     pairs = np.array([(a, b) for a in _rungs(n) for b in _rungs(d)])
     apart = np.abs(np.log(pairs[:, None, :] / np.column_stack([n, d])[None]))
-    return pairs[(apart > SAME).any(-1).all(1)]
+    return pairs[apart.max(-1).min(-1) > SAME]
 
 
 def _rungs(sizes: np.ndarray) -> list[float]:

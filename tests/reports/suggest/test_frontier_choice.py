@@ -13,7 +13,7 @@ import pytest
 from scipy.stats import t
 
 from harness.errors import UserError
-from reports.evidence import Evidence
+from reports.evidence import Evidence, records
 from reports.fits.common_slope import common_slope
 from reports.frontier import radii
 from reports.frontier_answer import FrontierFit, at_one_ratio, climbing, fit_frontier, levelled
@@ -144,7 +144,7 @@ def test_a_store_says_what_it_has_to_narrow():
         ask(one, OF_D)
     with pytest.raises(UserError, match=r"^--narrow frontier-constant: its interval needs 3 curve"):
         ask(one, CONSTANT)
-    plain = evidence_of([], one.trials.assign(kind="a kind").to_dict("records"))
+    plain = evidence_of([], records(one.trials.assign(kind="a kind")))
     with pytest.raises(UserError, match="the store has no finished search for the most robust"):
         ask(plain, OF_P)
 
