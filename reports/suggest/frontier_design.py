@@ -98,7 +98,7 @@ def _cells(quantity: str, rows: pd.DataFrame) -> Cells:
     """Return the cells of one curve that count."""
     chosen, x = _chosen(placed(rows), quantity)
     _, first, cell = np.unique(chosen["cell"], return_index=True, return_inverse=True)
-    return Cells(x[first], chosen["group"].to_numpy()[first], np.bincount(cell, minlength=0))
+    return Cells(x[first], chosen["group"].to_numpy()[first], np.bincount(cell))
 
 
 def _error(table: pd.DataFrame, quantity: str) -> MeanOfCurves | SharedSlope:

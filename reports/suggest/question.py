@@ -7,6 +7,7 @@ the loss surface of `text-stream` rows; or the constant or an exponent of the mo
 """
 
 import json
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -45,6 +46,9 @@ def ask(evidence: Evidence, exponent: str) -> Question:
     that they are too few for."""
     if exponent in EXPONENTS:
         return _of_surface(evidence, exponent)
+    kinds = sorted(evidence.trials["kind"].unique()) if len(evidence.trials) else []
+    if exponent in kinds:
+        return _of_slope(evidence, exponent)
     frontiers = _frontiers(evidence)
     if exponent in frontiers:
         return _of_frontier(evidence, exponent, frontiers[exponent])
@@ -56,18 +60,15 @@ def ask(evidence: Evidence, exponent: str) -> Question:
             )
         raise UserError(f"--narrow {exponent}: the store has {'; '.join(frontiers)}")
 
-    kinds = sorted(evidence.trials["kind"].unique())
-    if exponent not in kinds:
-        names = [*kinds, *EXPONENTS, *frontiers]
-        parts = [f"a kind's name ({'; '.join(kinds)}), for its slope of stability"] if kinds else []
-        parts.append(f"{', '.join(EXPONENTS)}, for the loss surface of {TASK}")
-        if frontiers:
-            parts.append(f"{'; '.join(frontiers)}, for the most robust fits")
-        raise UserError(
-            f"--narrow {exponent[:60]!r}: the exponents are {', or '.join(parts)}"
-            f"{did_you_mean(exponent, names)}"
-        )
-    return _of_slope(evidence, exponent)
+    names = [*kinds, *EXPONENTS, *frontiers]
+    parts = [f"a kind's name ({'; '.join(kinds)}), for its slope of stability"] if kinds else []
+    parts.append(f"{', '.join(EXPONENTS)}, for the loss surface of {TASK}")
+    if frontiers:
+        parts.append(f"{'; '.join(frontiers)}, for the most robust fits")
+    raise UserError(
+        f"--narrow {exponent[:60]!r}: the exponents are {', or '.join(parts)}"
+        f"{did_you_mean(exponent, names)}"
+    )
 
 
 def _frontiers(evidence: Evidence) -> dict[str, FrontierFit]:
@@ -97,7 +98,7 @@ def _of_frontier(evidence: Evidence, exponent: str, fit: FrontierFit) -> Questio
     searches = described(evidence.frontier)
     searches = searches[searches["problem"].eq(fit.problem)]
     recipes = [_recipe(config) for config in searches["config_json"]]
-    commonest = max(set(recipes), key=recipes.count)
+    commonest, _ = Counter(recipes).most_common(1)[0]
     own = searches[[recipe == commonest for recipe in recipes]]
     return Question(exponent, value, (found.high - found.low) / 2, own, searches, fit)
 

@@ -3,8 +3,8 @@ V-optimal choice and the next rung, on planted frontiers.
 
     python -m tests.benchmarks.suggest searches
 
-The next rung is the next larger size of every curve, for the constant and the exponent of p, and
-the next larger dimension at every n, for that of d. V-optimal choice lowers the mean variance of ln
+The next rung is the next larger size of every curve, for the constant, and the next larger
+dimension at every n, for the exponents; of these the cells that narrow anything. V-optimal choice lowers the mean variance of ln
 r predicted over today's cells by a plane in ln p, ln n and ln d. A search costs the seconds that
 those of reports/examples/frontier took. What counts is the half-width with the planted variances,
 and with planted radii of the new cells.
@@ -36,7 +36,6 @@ from tests.reports.planted_frontiers import (
     planted,
     shapes,
 )
-
 
 LAW = TRUTHS["law"]
 
@@ -72,7 +71,7 @@ def searches(rng: np.random.Generator) -> None:
         (OF_D, "6 dimensions × 3 sizes", at_once),
         (OF_P, "the shipped sweep", shallow),
     ):
-        draws = [planted(LAW, rng, cells, task="sphere") for _ in range(DRAWS)]
+        draws = [planted(LAW, rng, cells, task="sphere", kind="a kind") for _ in range(DRAWS)]
         found = [costs(LAW, own, quantity, seconds) for own in draws]
         known = [own for own in found if own is not None and own.suggest > 0]
         print(line(f"{quantity}: {design}", known), flush=True)
@@ -100,6 +99,12 @@ def costs(truth: Truth, evidence: Any, quantity: str, seconds: SearchSeconds) ->
         variances = MeanOfCurves(0.0, BETWEEN_CELLS**2 + BETWEEN_SEEDS**2 / SEEDS)
     judged = FrontierDesign.of(fit, quantity, true)._replace(error=variances)
 
+    now = judged.half_width()
+    rung = [
+        k
+        for k, move in enumerate(found)
+        if _is_rung(move, cells[k][0], fit.rows, quantity) and judged.after(k).half_width() < now
+    ]
     today = _plane(fit.rows)
     information = today.T @ today
     of_moves = [plane.T @ plane for plane in map(_plane, guessed)]
@@ -108,7 +113,7 @@ def costs(truth: Truth, evidence: Any, quantity: str, seconds: SearchSeconds) ->
         Planned(judged, (), information, of_moves),
         Planned(guess, (), information, of_moves),
         price,
-        [k for k, move in enumerate(found) if _is_rung(move, cells[k][0], fit.rows, quantity)],
+        rung,
         lambda own: float(np.einsum("ki,ij,kj->", today, np.linalg.inv(own.information), today)),
     )
 
@@ -133,7 +138,7 @@ def _plane(rows: pd.DataFrame) -> np.ndarray:
 
 def _is_rung(move: Move, cell: Searched, rows: pd.DataFrame, quantity: str) -> bool:
     """Return whether a move is part of the next rung."""
-    if quantity == OF_D:
+    if quantity != CONSTANT:
         of_n = rows[rows["n"].eq(cell.n)]
         return len(of_n) > 0 and cell.d > of_n["d"].max()
     curve = rows[rows["curve"].eq(cell.curve)]

@@ -32,7 +32,7 @@ KNOWN = [shape for shape in shapes() if (shape.n, shape.d) != (1024, 512)]
 
 
 def searched(cells: list[Shape]) -> Evidence:
-    return planted(LAW, np.random.default_rng(0), cells, task="sphere")
+    return planted(LAW, np.random.default_rng(0), cells, task="sphere", kind="a kind")
 
 
 @cache
@@ -144,7 +144,7 @@ def test_a_store_says_what_it_has_to_narrow():
         ask(one, OF_D)
     with pytest.raises(UserError, match=r"^--narrow frontier-constant: its interval needs 3 curve"):
         ask(one, CONSTANT)
-    plain = evidence_of([], records(one.trials.assign(kind="a kind")))
+    plain = evidence_of([], records(one.trials))
     with pytest.raises(UserError, match="the store has no finished search for the most robust"):
         ask(plain, OF_P)
 
