@@ -4,10 +4,10 @@ V-optimal choice and the next rung, on planted frontiers.
     python -m tests.benchmarks.suggest searches
 
 The next rung is the next larger size of every curve, for the constant, and the next larger
-dimension at every n, for the exponents; of these the cells that narrow anything. V-optimal choice lowers the mean variance of ln
-r predicted over today's cells by a plane in ln p, ln n and ln d. A search costs the seconds that
-those of reports/examples/frontier took. What counts is the half-width with the planted variances,
-and with planted radii of the new cells.
+dimension at every n, for the exponents; of these the cells that narrow anything. V-optimal choice
+lowers the mean variance of ln r predicted over today's cells by a plane in ln p, ln n and ln d. A
+search costs the seconds that those of reports/examples/frontier took. What counts is the half-width
+with the planted variances, and with planted radii of the new cells.
 """
 
 from typing import Any, NamedTuple, Self
