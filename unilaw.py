@@ -163,6 +163,7 @@ def fit(
     cluster: str | None = None,
     budget: str | float | None = None,
     where: str | Sequence[str] = (),
+    lowest: bool = False,
     loss: str = "huber",
     delta: float = 1e-3,
     residual: str = "log",
@@ -174,6 +175,7 @@ def fit(
     columns: role → column, such as {"N": "params", "D": "tokens", "L": "loss"}, or the text
     "N=params,D=tokens,L=loss"; by default they are recognised by their names. cluster: the column
     of what rows share. budget: FLOPs, or the column of them. where: conditions such as "loss<4".
+    lowest: keep the row of the lowest measure at each point, as laws of tuned runs are fitted.
     loss, delta, residual: what is minimised.
     docs/fitting.md explains all of it. Raises UserError for what cannot be used.
 
@@ -199,7 +201,7 @@ def fit(
     forms = [form] if isinstance(form, str) else form
     source = _place(table) if isinstance(table, str | Path) else table
     return fit_table(
-        source, forms, columns or (), cluster, budget, conditions, loss, delta, residual
+        source, forms, columns or (), cluster, budget, conditions, loss, delta, residual, lowest
     )
 
 

@@ -19,10 +19,9 @@ from harness.execution.run_batch import run_batch
 from harness.execution.shared_process import without_exit
 from harness.execution.trial_result import TrialResult
 from harness.interruption import interruptions, raise_if_told
-from harness.planning.batches import Planned
-from harness.planning.machine_speed import calibrated
-from harness.planning.plan import batches, slots_here
-from harness.planning.times import FORECAST_OVERHEAD, side_by_side, wall_seconds
+from harness.planning.machine_speed import calibrated_for
+from harness.planning.schedule import schedule
+from harness.planning.times import FORECAST_OVERHEAD, side_by_side
 from harness.store.folder import DoesNotFit
 from harness.store.schema import Columns
 from harness.store.store import RunRecord, Store, SweepRecord
@@ -85,7 +84,7 @@ def run(
         batches=[[t.trial_id for t in batch.trials] for batch in queue.batches],
         forecast=queue.forecast_s,
         expected_factor=FORECAST_OVERHEAD,
-        at_a_time=1 if inline else slots_here(sweep),
+        at_a_time=queue.slots,
     )
 
     retries = Retries(past, todo, sweep, inline, retry_failed)
@@ -142,14 +141,18 @@ class _Queue(NamedTuple):
     """Trial id → seconds of work expected."""
     forecast_s: float
     """Seconds that everything should take on this machine."""
+    slots: int
+    """Batches at a time."""
 
 
 def _queue_of(todo: list[Trial], sweep: Sweep, inline: bool, progress: Progress) -> _Queue:
     """Cut the trials into batches. Raises UserError when one needs several GPUs and runs inline."""
     if not todo:
-        return _Queue(deque(), {}, 0.0)
+        return _Queue(deque(), {}, 0.0, 1)
 
-    planned, forecast_s = _planned(todo, sweep, inline, progress)
+    calibration = calibrated_for(sweep.resources, progress.say)
+    made = schedule(sweep, todo, calibration, inline)
+    planned = side_by_side(made.planned, made.slots, made.slowdown)
     if inline and any(p.batch.gpus > 1 for p in planned):
         raise UserError(
             "--inline runs in this process, on one GPU, and some trials of this sweep take several:"
@@ -159,18 +162,8 @@ def _queue_of(todo: list[Trial], sweep: Sweep, inline: bool, progress: Progress)
     work = {}
     for p in planned:
         work |= dict.fromkeys((t.trial_id for t in p.batch.trials), p.seconds / len(p.batch.trials))
-    return _Queue(deque(p.batch for p in planned), work, forecast_s)
-
-
-def _planned(
-    todo: list[Trial], sweep: Sweep, inline: bool, progress: Progress
-) -> tuple[list[Planned], float]:
-    """Return the batches, and the seconds that all of them should take on this machine."""
-    calibration = calibrated(sweep.resources.cpus, progress.say)
-    slots = 1 if inline else slots_here(sweep)
-    planned = side_by_side(batches(sweep, todo, calibration), slots, calibration.slowdown)
-    forecast_s = FORECAST_OVERHEAD * wall_seconds(planned, slots, slowdown=1.0)
-    return planned, forecast_s if inline else forecast_s + START_S
+    forecast_s = made.wall_seconds if inline else made.wall_seconds + START_S
+    return _Queue(deque(p.batch for p in planned), work, forecast_s, made.slots)
 
 
 def settings_of(sweep: Sweep, store: Store) -> RunSettings:

@@ -59,7 +59,7 @@ def radii_of(searches: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     where there is none), r_inf, drawn (r_inf comes from a draw of the points), r_law, r_law_32bit,
     trap (the training that missed gave one answer for all points), adversary and penalty (the
     largest radius of each way, NaN where it was not tried), trainings, trial_id and plain_id
-    (tuples of trials); and the columns of `_placed`.
+    (tuples of trials); and the columns of `placed`.
 
     searches, trials: as `frontier` and `trials` of Evidence.
     """
@@ -67,10 +67,10 @@ def radii_of(searches: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame()
     of_plain = _plain(trials)
     found = []
-    for key, rows in _described(searches).groupby(["cell", "seed"], sort=False):
+    for key, rows in described(searches).groupby(["cell", "seed"], sort=False):
         radius, trained = of_plain.get(key, (np.nan, ()))
         found.append(_one(rows) | {"plain": radius, "plain_id": trained})
-    return _placed(pd.DataFrame(found))
+    return placed(pd.DataFrame(found))
 
 
 def _plain(trials: pd.DataFrame) -> dict[Any, tuple[float, tuple[str, ...]]]:
@@ -87,25 +87,25 @@ def _plain(trials: pd.DataFrame) -> dict[Any, tuple[float, tuple[str, ...]]]:
         return {}
     return {
         key: (float(rows[RADIUS].mean()), tuple(rows["trial_id"]))
-        for key, rows in _described(counted).groupby(["cell", "seed"])
+        for key, rows in described(counted).groupby(["cell", "seed"])
     }
 
 
-def _described(rows: pd.DataFrame) -> pd.DataFrame:
+def described(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows with curve, cell, depth and neurons."""
     configs = [json.loads(config) for config in rows["config_json"]]
     settings = [json.loads(text) for text in rows["settings_json"]]
     curves = [
-        f"{problem} {json.dumps(_of_cell(own), sort_keys=True)}"
+        f"{problem} {json.dumps(of_cell(own), sort_keys=True)}"
         for problem, own in zip(rows["problem"], settings, strict=True)
     ]
     depth = np.array([config.get("depth", np.nan) for config in configs], float)
     width = np.array([config.get("width", np.nan) for config in configs], float)
-    described = rows.assign(curve=curves, depth=depth, neurons=width * depth)
-    return described.assign(cell=described["curve"] + " p=" + described["p"].astype(str))
+    cell = [f"{curve} p={p}" for curve, p in zip(curves, rows["p"], strict=True)]
+    return rows.assign(curve=curves, depth=depth, neurons=width * depth, cell=cell)
 
 
-def _of_cell(settings: dict[str, Any]) -> dict[str, Any]:
+def of_cell(settings: dict[str, Any]) -> dict[str, Any]:
     """Return the settings that say what is fitted by which kind of model."""
     how = ("frontier_", "search_", "adversary")
     return {k: v for k, v in settings.items() if k not in NOT_OF_CELL and not k.startswith(how)}
@@ -146,7 +146,7 @@ def _number(value: Any) -> float:
     return float("nan") if pd.isna(value) else float(value)
 
 
-def _placed(found: pd.DataFrame) -> pd.DataFrame:
+def placed(found: pd.DataFrame) -> pd.DataFrame:
     """Return the radii with per_sample (p/n), by_law (p/(n·d)), onset, binds, below_ceiling,
     window, and bound (the law can bind somewhere on the curve).
 

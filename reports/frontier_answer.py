@@ -107,17 +107,16 @@ def fit_frontier(found: pd.DataFrame) -> list[FrontierFit]:
 
 
 def _fit(problem: str, rows: pd.DataFrame) -> FrontierFit:
-    usable = rows[rows["below_ceiling"] & (rows["binds"] | ~rows["law_known"])]
-    window = rows[rows["window"] & rows["bound"]]
+    window = levelled(rows)
     gap = measured() if rows["proved"].all() else None
     of_d, of_p = (gap.of_d, gap.of_p) if gap else (None, None)
-    size, bends = _size(rows[rows["window"]])
+    size, bends = _size(rows)
     cells = rows.drop_duplicates("cell")
     fit = FrontierFit(
         problem,
         rows,
-        {k: _widened(_dimension(usable, (k,)), of_d) for k in PER_SAMPLE},
-        _widened(_dimension(usable, PER_SAMPLE), of_d),
+        {k: _widened(_dimension(rows, (k,)), of_d) for k in PER_SAMPLE},
+        _widened(_dimension(rows, PER_SAMPLE), of_d),
         _widened(size, of_p),
         bends,
         _rivals(window),
@@ -141,11 +140,23 @@ def _widened(fit: CommonSlope, gap: GapSlope | None) -> CommonSlope:
     return fit._replace(low=low, high=high)
 
 
-def _dimension(usable: pd.DataFrame, ratios: tuple[int, ...]) -> CommonSlope:
-    """Fit the exponent of d at these values of p/n, two-layer nets alone where depth varies: one
-    exponent, a level for each ratio and n."""
+def levelled(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the radii that the constant is the mean of."""
+    return rows[rows["window"] & rows["bound"]]
+
+
+def _dimension(rows: pd.DataFrame, ratios: tuple[int, ...]) -> CommonSlope:
+    """Fit the exponent of d at these values of p/n: one exponent, a level for each ratio and n."""
+    at = at_one_ratio(rows, ratios)
+    return _slope(at, "d", at["group"])
+
+
+def at_one_ratio(rows: pd.DataFrame, ratios: tuple[int, ...] = PER_SAMPLE) -> pd.DataFrame:
+    """Return the radii that the exponent of d is fitted to, two-layer nets alone where depth
+    varies, with `group`, whose members share a level."""
+    usable = rows[rows["below_ceiling"] & (rows["binds"] | ~rows["law_known"])]
     at = at_ratios(usable, ratios)
-    return _slope(at, "d", at["ratio"].astype(str) + " " + at["n"].astype(str))
+    return at.assign(group=at["ratio"].astype(str) + " " + at["n"].astype(str))
 
 
 def at_ratios(cells: pd.DataFrame, ratios: tuple[int, ...] = PER_SAMPLE) -> pd.DataFrame:
@@ -170,8 +181,21 @@ def _slope(rows: pd.DataFrame, variable: str, group: pd.Series) -> CommonSlope:
     return fit._replace(trials=_trials(rows[places > 1]))
 
 
-def _size(window: pd.DataFrame) -> tuple[CommonSlope, dict[str, float]]:
+def _size(rows: pd.DataFrame) -> tuple[CommonSlope, dict[str, float]]:
     """Fit the exponent of p over the curves that span a decade of the window at a steady slope."""
+    climbs, bends = climbing(rows)
+    fit = _slope(climbs, "p", climbs["curve"])
+    if not bends:
+        return fit._replace(failure="no curve spans a decade between onset and ceiling"), bends
+    if climbs.empty:
+        return fit._replace(failure="the local slope is not constant over a decade"), bends
+    return fit, bends
+
+
+def climbing(rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Return the radii that the exponent of p is fitted to, and the bend of every curve that spans
+    a decade of the window."""
+    window = rows[rows["window"]]
     bends = {}
     for curve, own in window.groupby("curve"):
         x = np.log(own["p"].to_numpy(float))
@@ -179,13 +203,7 @@ def _size(window: pd.DataFrame) -> tuple[CommonSlope, dict[str, float]]:
         if found.decades >= DECADE and np.isfinite(found.per_decade):
             bends[str(curve)] = found.per_decade
     steady = [curve for curve, moved in bends.items() if moved <= STEADY]
-    rows = window[window["curve"].isin(steady)]
-    fit = _slope(rows, "p", rows["curve"])
-    if not bends:
-        return fit._replace(failure="no curve spans a decade between onset and ceiling"), bends
-    if not steady:
-        return fit._replace(failure="the local slope is not constant over a decade"), bends
-    return fit, bends
+    return window[window["curve"].isin(steady)], bends
 
 
 def _rivals(window: pd.DataFrame) -> Rivals:

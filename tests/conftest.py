@@ -4,7 +4,6 @@ timed, and Ray kept to one worker per test file."""
 import contextlib
 import gc
 import io
-import json
 import os
 import subprocess
 import sys
@@ -13,6 +12,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is slow, which says nothing about the code.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 # Set before torch is imported: two xdist workers with two threads each only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -48,7 +54,15 @@ def pytest_xdist_make_scheduler(config, log):
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the files that start Ray first, then those with slow cases. At the end come short files,
-    so that both xdist workers end at about the same time."""
+    so that both xdist workers end at about the same time. Skip what needs a GPU where none is."""
+    with_gpu = [item for item in items if item.get_closest_marker("gpu")]
+    if with_gpu:
+        import torch  # after OMP_NUM_THREADS is set
+
+        absent = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA GPU")
+        for item in with_gpu:
+            item.add_marker(absent)
+
     with_ray = {
         item.path
         for item in items
@@ -64,36 +78,31 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-CALIBRATION = {
-    "alone": [3e-4, 1e-11, 1e-9, 0.0],
-    "stacked": [5e-4, 1e-11, 4e-9, 3e-6],
-    "convolution_alone": [5e-3, 2e-11, 1e-7, 0.0],
-    "convolution_stacked": [2e-3, 2e-11, 0.0, 4e-3],
-    "attention_alone": [3e-3, 1e-11, 0.0, 0.0, 1e-9],
-    "attention_stacked": [6e-3, 2e-11, 0.0, 2e-3, 2e-9],
-    "measuring": [0.07, 1.4e-9, 1.3e-6, 5e-3],
-    "slowdown": 1.1,
-}
-"""Round figures near those of a small machine, so that every run of the tests makes the same
-batches."""
-
-
 @pytest.fixture(scope="session", autouse=True)
 def calibration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Make CALIBRATION this machine's own, for this process and those it starts, so that no test
-    times the machine."""
-    from harness.planning.machine_speed import calibration_file
+    """Make round figures this machine's calibration, for this process and those it starts: no test
+    times the machine, and every run of the tests makes the same batches."""
+    from harness.planning.devices import gpu_here, processor
+    from harness.planning.machine_speed import (
+        LARGE_GPU,
+        SMALL_MACHINE,
+        calibration_as_json,
+        calibration_file,
+    )
 
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
+    made = [(processor(threads), SMALL_MACHINE) for threads in (1, 2)]
+    if gpu := gpu_here(1):
+        made.append((gpu, LARGE_GPU))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(shared / "cache"))
-        for threads in (1, 2):
-            path = calibration_file(threads)
+        for device, figures in made:
+            path = calibration_file(device)
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = path.with_name(f"{path.name}-{os.getpid()}")
-            temporary.write_text(json.dumps(CALIBRATION))
+            temporary.write_text(calibration_as_json(figures, device))
             os.replace(temporary, path)
         yield
 

@@ -10,6 +10,7 @@ from harness.terminal.fit_options import (
     FitFile,
     Forms,
     Loss,
+    Lowest,
     Residual,
     RowsWhere,
     TableArgument,
@@ -24,6 +25,7 @@ def fit(
     cluster: Cluster = None,
     budget: Budget = None,
     where: RowsWhere = None,
+    lowest: Lowest = False,
     loss: Loss = "huber",
     delta: Delta = 1e-3,
     residual: Residual = "log",
@@ -38,7 +40,16 @@ def fit(
     if output is not None:
         refuse_name(output)
     fitted = fit_table(
-        table, form or (), columns or (), cluster, budget, where or (), loss, delta, residual
+        table,
+        form or (),
+        columns or (),
+        cluster,
+        budget,
+        where or (),
+        loss,
+        delta,
+        residual,
+        lowest,
     )
     typer.echo(in_json(fitted) if as_json else str(fitted))
     if output is not None:

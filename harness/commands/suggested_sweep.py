@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import UserError
 from harness.planning.candidates import Candidate, allowed, costs, sweep_text
-from harness.planning.machine_speed import calibrated
+from harness.planning.devices import processor
+from harness.planning.machine_speed import SMALL_MACHINE, calibrated
 from harness.store.records import SWEEP_NAME, SweepRecord
 from harness.sweeps.registry import TaskRef
 from harness.sweeps.yaml_lines import parse_document
@@ -16,6 +17,7 @@ from harness.sweeps.yaml_lines import parse_document
 if TYPE_CHECKING:
     from reports.suggest.moves import Move
     from reports.suggest.question import Question
+    from reports.suggest.search_seconds import SearchSeconds
     from reports.suggest.suggestion import Costed, Suggestion
 
 UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -32,8 +34,10 @@ def suggested_sweep(
     """Return the text of the sweep file. Raise UserError for an exponent, a budget or a store that
     no choice can be made for."""
     from reports.evidence import read_evidence
+    from reports.frontier_answer import FrontierFit
     from reports.suggest.moves import grid_field, moves
     from reports.suggest.question import ask
+    from reports.suggest.search_seconds import SearchSeconds
     from reports.suggest.suggestion import suggest
 
     amount, unit = budget_of(budget)
@@ -42,7 +46,10 @@ def suggested_sweep(
     seeds = _seeds(question)
     limits, resources = _settings(evidence.sweeps, question)
 
-    calibration = calibrated(1, say)
+    # Searches have rows that say what they take, so no machine is timed for them.
+    searched = isinstance(question.fit, FrontierFit)
+    seconds = SearchSeconds.of(question.rows) if searched else None
+    calibration = SMALL_MACHINE if searched else calibrated(processor(1), say)
     found = moves(question)
     say(f"costing {len(found)} moves")
 
@@ -55,7 +62,7 @@ def suggested_sweep(
         if len(fields) < len(move.cells):
             continue
         counted = costs(move.task, fields, seeds, limits, calibration, from_file)
-        if own := _costed(move, counted, unit):
+        if own := _costed(move, counted, unit, seconds):
             costed.append(own)
             cells = zip(fields, move.cells, strict=True)
             entries_of.append([own | {grid: config[grid]} for own, config in cells])
@@ -103,30 +110,47 @@ def _settings(
     return {}, {}
 
 
-def _costed(move: "Move", counted: list[Candidate | None], unit: str) -> "Costed | None":
-    """Return the move with what its cells cost, or None where one of them cannot be counted."""
+def _costed(
+    move: "Move", counted: list[Candidate | None], unit: str, searches: "SearchSeconds | None"
+) -> "Costed | None":
+    """Return the move with what its cells cost, or None where one of them cannot be counted.
+    searches: what searches took, where the cells are searched."""
     from reports.suggest.suggestion import Costed
 
     cells = [own for own in counted if own is not None]
     if len(cells) < len(counted):
         return None
-    cost = sum(own.flops if unit == "FLOP" else own.seconds for own in cells)
+    if unit == "FLOP":
+        cost = sum(own.flops for own in cells)
+    elif searches is not None:
+        of_cells = [own.cell for own in cells]
+        cost = sum(c.seeds * searches.of_one(c.p, c.n, c.d_ambient) for c in of_cells)
+    else:
+        cost = sum(own.seconds for own in cells)
     sizes = tuple(own.cell.p for own in cells)
     tokens = tuple(float(own.cell.tokens_seen_at_most) for own in cells)
-    return Costed(move, sizes, tokens, cost)
+    return Costed(move, sizes, tokens, tuple(own.cell.d_ambient for own in cells), cost)
 
 
 def _comments(
     store: str, question: "Question", chosen: "Suggestion", budget: tuple[str, str], trials: int
 ) -> str:
     """Return the comments at the head of the sweep file, which say what it is for."""
+    from reports.frontier_answer import FrontierFit
+
     asked, unit = budget
+    searched = isinstance(question.fit, FrontierFit)
+    by = (
+        ", if searches run in turn and take what the store's took"
+        if searched and unit == "s"
+        else ""
+    )
     lines = [
         f"narrows {question.exponent}: {question.value:+.3f}, 95 % ± {question.half_width:.3f} in"
         " the report",
         f"expected half-width by the fitted model: {chosen.before:.3f} now, {chosen.after:.3f} with"
         f" these {trials} trials",
-        f"predicted cost: {chosen.cost:.3g} {unit} of {asked}",
+        f"predicted cost: {chosen.cost:.3g} {unit} of {asked}{by}",
         f"unilaw plan THIS, then unilaw run THIS --store {shlex.quote(store)}",
     ]
     return "".join(f"# {' '.join(line.splitlines())}\n" for line in lines)

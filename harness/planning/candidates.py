@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from harness.errors import UserError
 from harness.planning.costs import Calibration
-from harness.planning.plan import Cell, batches, cost_cells
+from harness.planning.plan import Cell, cost_cells
+from harness.planning.schedule import batches
 from harness.sweeps.messages import show
 from harness.sweeps.registry import TaskRef, find, load
 from harness.sweeps.sweep import parse_sweep

@@ -1,4 +1,4 @@
-"""What training and measuring cost on one machine: seconds that are linear in FLOPs, parameters,
+"""What training and measuring cost on one device: seconds that are linear in FLOPs, parameters,
 models and bytes.
 
     calibration.training(shape.kind, stacked=False).seconds(
@@ -35,10 +35,14 @@ class Cost(NamedTuple):
         )
         return self.fixed + work
 
+    def times(self, factor: float) -> "Cost":
+        """Return the cost of that many calls."""
+        return Cost(*(factor * amount for amount in self))
+
 
 class Calibration(NamedTuple):
     """Costs of one optimiser step, of a model alone and of a stack, for linear layers,
-    convolutions and attention; and the cost of measuring."""
+    convolutions and attention; the cost of measuring; and that of starting a stack."""
 
     alone: Cost
     stacked: Cost
@@ -47,8 +51,16 @@ class Calibration(NamedTuple):
     attention_alone: Cost
     attention_stacked: Cost
     measuring: Cost
+    """Of models with few outputs."""
+    vocabulary: Cost
+    """Of measuring models with an output for each word of a vocabulary; `numbers` are
+    parameters."""
+    starting: Cost
+    """Of what a stack takes once: its program, and what its first epoch takes beyond a further
+    one."""
     slowdown: float
-    """How much longer everything takes when every core is busy."""
+    """How much longer everything takes with `processes` at work at a time."""
+    processes: int = 2
 
     def training(self, kind: LayerKind, stacked: bool) -> Cost:
         """Return the cost of one optimiser step of models of this kind."""
@@ -59,3 +71,13 @@ class Calibration(NamedTuple):
         }
         alone, together = alone_and_stacked[kind]
         return together if stacked else alone
+
+    def slowdown_of(self, processes: int) -> float:
+        """Return how much longer everything takes with as many processes at work on one device.
+
+        Every process beyond the first is taken to add as much as each of those that were timed.
+        """
+        if processes < 2 or self.processes < 2:
+            return 1.0
+        added = (self.slowdown - 1) / (self.processes - 1)
+        return 1 + added * (processes - 1)

@@ -6,6 +6,7 @@ found by handing the function a stand-in that notes every field it is asked for.
 """
 
 from collections.abc import Callable, Hashable, Iterator
+from inspect import getattr_static
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from harness.task import Config
@@ -21,8 +22,9 @@ class FieldTrackingCache(Generic[R]):
     """`cache(config, *more)` is `function(config, *more)`, computed once for each combination of
     the fields that the function reads and `more`.
 
-    The function must depend on nothing else. A function that touches the configuration other than
-    by its fields (that calls a method of it, say) is taken to read all fields.
+    The function must depend on nothing else. A property of the configuration is read by the fields
+    that it reads. A function that touches the configuration in another way (that calls a method of
+    it, say) is taken to read all fields.
     """
 
     def __init__(self, function: Callable[..., R]):
@@ -62,8 +64,8 @@ class FieldTrackingCache(Generic[R]):
 
 
 class _Watch:
-    """A stand-in for a configuration that notes the fields that are read; any other access reads
-    them all."""
+    """A stand-in for a configuration that notes the fields that are read, by its properties too;
+    any other access reads them all."""
 
     __slots__ = ("_watched_config", "_watched_reads")
 
@@ -77,6 +79,10 @@ class _Watch:
         return type(self._watched_config)
 
     def __getattr__(self, name: str) -> Any:
+        defined = getattr_static(type(self._watched_config), name, None)
+        if isinstance(defined, property) and defined.fget is not None:
+            return defined.fget(self)
+
         fields = type(self._watched_config).model_fields
         for field in (name,) if name in fields else sorted(fields):
             if field not in self._watched_reads:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from harness.planning.memory import alone_bytes, stack_bytes
 from harness.planning.resolved import ResolvedTrial
-from harness.sweeps.gpu_shares import smallest_fitting_share
+from harness.sweeps.gpu_shares import SMALLEST, smallest_fitting_share
 from harness.task import BaseTask
 
 
@@ -16,6 +16,8 @@ class Gpus(NamedTuple):
     """Memory of each."""
     most: int
     """GPUs that a language model's trial may have at the most."""
+    least: float = SMALLEST
+    """The smallest share of one that a batch is given."""
 
 
 def max_gpus(task: BaseTask, allowed: int) -> int:
@@ -26,11 +28,12 @@ def max_gpus(task: BaseTask, allowed: int) -> int:
 def share_alone(resolved: ResolvedTrial, gpus: Gpus) -> float | None:
     """Return the smallest share of GPUs that holds a trial by itself; None when no allowed share
     does."""
-    return smallest_fitting_share(
+    share = smallest_fitting_share(
         lambda share: alone_bytes(resolved, share),
         gpus.bytes,
         max_gpus(resolved.task, gpus.most),
     )
+    return None if share is None else max(share, gpus.least)
 
 
 def share_of_stack(stack: Sequence[ResolvedTrial], groups: int, gpus: Gpus) -> float:
@@ -42,4 +45,4 @@ def share_of_stack(stack: Sequence[ResolvedTrial], groups: int, gpus: Gpus) -> f
 
     # twice, as on a CPU: a stack is planned to take half of what there is
     needed = 2 * stack_bytes(stack, groups)
-    return smallest_fitting_share(lambda _: needed, gpus.bytes, 1) or 1.0
+    return max(smallest_fitting_share(lambda _: needed, gpus.bytes, 1) or 1.0, gpus.least)

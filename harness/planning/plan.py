@@ -6,22 +6,18 @@ tokens are upper bounds, at the cap on epochs. Seconds are a forecast, from this
 calibration and the epochs that trials of this size have needed.
 """
 
-import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import torch
-
 from harness.errors import UserError
-from harness.planning.batches import make_batches
-from harness.planning.cores import cores_here
-from harness.planning.costs import Calibration
 from harness.planning.gpus import Gpus, share_alone
-from harness.planning.machine_speed import calibrated
+from harness.planning.machine_speed import calibrated_for
 from harness.planning.memory import PROCESS_BYTES, alone_bytes
 from harness.planning.resolved import resolve
-from harness.planning.times import FORECAST_OVERHEAD, Planned, side_by_side, wall_seconds
+from harness.planning.room import gpu_bytes, gpus_of, slots_here, worker_memory
+from harness.planning.schedule import schedule
+from harness.planning.times import FORECAST_OVERHEAD
 from harness.sweeps.gpu_shares import named
 from harness.sweeps.sweep import Resources, Sweep
 from harness.sweeps.trial import Trial, canonical_json
@@ -70,6 +66,10 @@ class Plan(NamedTuple):
     """How many batches run with "1/4 GPU", "2 GPUs", …; empty on CPU."""
     stacks: int
     stacked_trials: int
+    largest_stack: int
+    """Trials of the largest stack; 0 without stacks."""
+    gpu_use: str | None
+    """A sentence on how a GPU is filled, and what the other way would take; None on CPU."""
     flops_at_most: float
     trial_seconds: float
     longest_batch_seconds: float
@@ -87,10 +87,10 @@ def plan(sweep: Sweep, say: Callable[[str], None]) -> Plan:
     say_uncounted(uncounted, say)
     refuse_what_cannot_fit(cells, sweep, here=True)
 
-    calibration = calibrated(sweep.resources.cpus, say)
-    planned = batches(sweep, sweep.trials, calibration)
-    slots = slots_here(sweep)
-    at_once = side_by_side(planned, slots, calibration.slowdown)
+    calibration = calibrated_for(sweep.resources, say)
+    made = schedule(sweep, sweep.trials, calibration)
+    planned = made.planned
+    longest = max((p.seconds for p in planned), default=0.0)
     shared = [stack for p in planned for stack in p.batch.stacks if len(stack) > 1]
     return Plan(
         sweep=sweep.name,
@@ -98,61 +98,18 @@ def plan(sweep: Sweep, say: Callable[[str], None]) -> Plan:
         uncounted=uncounted,
         trials=len(sweep.trials),
         repeated=sweep.repeated,
-        slots=slots,
+        slots=made.slots,
         batches=len(planned),
         batches_by_gpus=dict(Counter(named(p.batch.gpus) for p in planned if p.batch.gpus)),
         stacks=len(shared),
         stacked_trials=sum(map(len, shared)),
+        largest_stack=max(map(len, shared), default=0),
+        gpu_use=made.gpu_use,
         flops_at_most=sum(c.flops_at_most * c.seeds for c in cells),
         trial_seconds=sum(p.seconds for p in planned),
-        longest_batch_seconds=FORECAST_OVERHEAD * max((p.seconds for p in at_once), default=0.0),
-        wall_seconds=FORECAST_OVERHEAD * wall_seconds(planned, slots, calibration.slowdown),
+        longest_batch_seconds=FORECAST_OVERHEAD * made.slowdown * longest,
+        wall_seconds=made.wall_seconds,
     )
-
-
-def batches(sweep: Sweep, trials: Sequence[Trial], calibration: Calibration) -> list[Planned]:
-    """Return the batches in which `unilaw run` runs these trials of the sweep."""
-    memory = _memory_here(sweep)
-    gpus = gpus_of(sweep.resources)
-    if isinstance(gpus, Gpus):
-        memory = min(memory, gpus.bytes)
-    elif gpus and (gpu_bytes := _gpu_bytes(sweep.resources)):
-        memory = min(memory, PROCESS_BYTES + gpu_bytes * min(1.0, gpus))
-
-    return make_batches(
-        trials,
-        calibration,
-        sweep.limits.measure_points.counts.as_dear_as,
-        sweep.limits.seconds_per_trial,
-        memory,
-        gpus,
-    )
-
-
-def gpus_of(resources: Resources) -> float | Gpus:
-    """Return the GPUs that every batch is given, or for `auto` the GPUs that shares are chosen
-    from.
-
-    Raises UserError when the memory of a GPU is neither given nor visible.
-    """
-    if resources.gpus != "auto":
-        return resources.gpus
-
-    gpu_bytes = _gpu_bytes(resources)
-    if not gpu_bytes:
-        raise UserError(
-            "'resources.gpus' is auto, which needs to know what one GPU holds, and torch sees no"
-            " GPU on this machine: write it as resources.gpu_memory_gb"
-        )
-    return Gpus(gpu_bytes, resources.max_gpus)
-
-
-def _gpu_bytes(resources: Resources) -> float | None:
-    """Return the memory of one GPU: `resources.gpu_memory_gb`, or that of this machine's; None
-    without either."""
-    if resources.gpu_memory_gb:
-        return resources.gpu_memory_gb * 1e9
-    return float(torch.cuda.mem_get_info()[1]) if torch.cuda.is_available() else None
 
 
 class Counted(NamedTuple):
@@ -227,11 +184,6 @@ def _cost(trial: Trial, seeds: int, gpus: float | Gpus) -> Cell:
     )
 
 
-def slots_here(sweep: Sweep) -> int:
-    """Return how many batches this machine runs at a time."""
-    return max(1, min(cores_here() // sweep.resources.cpus, len(sweep.trials)))
-
-
 def refuse_what_cannot_fit(cells: list[Cell], sweep: Sweep, here: bool) -> None:
     """Raise UserError when a cell needs more memory than one trial may use.
 
@@ -244,7 +196,7 @@ def refuse_what_cannot_fit(cells: list[Cell], sweep: Sweep, here: bool) -> None:
     if not resources.memory_gb and (not here or resources.gpus):
         return
 
-    limit = _memory_here(sweep)
+    limit = worker_memory(sweep)
     too_large = [c for c in cells if c.memory_bytes > limit]
     if not too_large:
         return
@@ -266,7 +218,7 @@ def _refuse_what_no_gpus_hold(cells: list[Cell], resources: Resources) -> None:
     limited_by = "resources.gpu_memory_gb" if resources.gpu_memory_gb else "this machine's GPU"
     raise UserError(
         f"{_largest_of(too_large, cells)} on one GPU, {limited_by} is"
-        f" {(_gpu_bytes(resources) or 0) / 1e9:.1f} GB, and only a language model can be"
+        f" {(gpu_bytes(resources) or 0) / 1e9:.1f} GB, and only a language model can be"
         f" divided, over at most resources.max_gpus = {resources.max_gpus} GPUs"
         f" ({_largest(too_large).config})"
     )
@@ -283,12 +235,3 @@ def _largest_of(too_large: list[Cell], cells: list[Cell]) -> str:
         f"{len(too_large)} of {len(cells)} cells cannot fit: the largest, {largest.task} with p ="
         f" {largest.p:,}, needs about {largest.memory_bytes / 1e9:.1f} GB"
     )
-
-
-def _memory_here(sweep: Sweep) -> float:
-    """Return the bytes that one worker may take: `resources.memory_gb`, or its share of this
-    machine's memory."""
-    if sweep.resources.memory_gb:
-        return sweep.resources.memory_gb * 1e9
-    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return float(machine) / slots_here(sweep)

@@ -9,43 +9,61 @@ from harness.planning.times import Planned, StackMember, StackTotals, TrialTimes
 from harness.sweeps.trial import Batch, canonical_json
 from harness.training.recipe import recipe_of
 
-STACK_BYTES = 1_500_000_000
-"""Bytes that a stack may take beyond its process. A larger one would not run faster."""
-
-STACK_TRIALS = 256
-"""Trials that a stack may hold."""
+WORTH_CUTTING = 1.25
+"""A stack that takes longer than it should is cut unless its halves together take this multiple of
+its seconds, as where a step of two models takes a GPU as long as one of a hundred."""
 
 
 class StackLimit(NamedTuple):
-    """Seconds and bytes that a stack may take."""
+    """What a stack may take."""
 
     seconds: float
     bytes: float
+    trials: int
+    most_seconds: float
+    """A stack that is not worth cutting may take so long, instead of `seconds`."""
 
 
-def stacks_of(family: list[StackMember], times: TrialTimes, limit: StackLimit) -> Iterator[Planned]:
-    """Cut one family into stacks of whole groups: neighbouring sizes share a stack while padding
-    costs less than a stack of its own."""
+Uncut = list[list[StackMember]]
+"""A stack before it is cut: a list of rows of members, in order of size. All rows hold the same
+sizes; the members of a row see the same samples."""
+
+
+def uncut_stacks(family: list[StackMember], times: TrialTimes) -> Iterator[Uncut]:
+    """Yield the stacks of one family, of whole groups: neighbouring sizes share a stack while
+    padding costs less than a stack of its own."""
     for rectangle in _rectangles(family):
         for begin, end in joined_columns(rectangle, times):
-            yield from _cut([group[begin:end] for group in rectangle], times, limit)
+            yield [row[begin:end] for row in rectangle]
 
 
-def _rectangles(family: list[StackMember]) -> Iterator[list[list[StackMember]]]:
-    """Put groups with the same sizes together: one group a row, models in order of size."""
+def _rectangles(family: list[StackMember]) -> Iterator[Uncut]:
+    """Put groups with the same sizes together: one group a row, models in order of size.
+
+    Groups of one size each, as where the learning rate follows the width, become the columns of one
+    rectangle, if there are equally many of each size.
+    """
     groups: dict[str, list[StackMember]] = defaultdict(list)
     for member in family:
         groups[member.group].append(member)
 
-    of_same_sizes: dict[Hashable, list[list[StackMember]]] = defaultdict(list)
+    of_same_sizes: dict[Hashable, Uncut] = defaultdict(list)
     for group in groups.values():
         group.sort(key=lambda m: (m.shape.p, canonical_json(m.trial.config)))
         of_same_sizes[tuple(m.shape.sizes for m in group)].append(group)
 
+    single_columns: dict[int, Uncut] = defaultdict(list)
     for rectangle in of_same_sizes.values():
         # neighbours of one recipe share an optimiser call
         rectangle.sort(key=lambda group: (group[0].config.rate, recipe_of(group[0].config)))
-        yield rectangle
+        if len(rectangle[0]) == 1:
+            single_columns[len(rectangle)].append([member for (member,) in rectangle])
+        else:
+            yield rectangle
+
+    for columns in single_columns.values():
+        columns.sort(key=lambda column: column[0].shape.p)
+        yield [list(row) for row in zip(*columns, strict=True)]
 
 
 def joined_columns(
@@ -104,30 +122,36 @@ def _fits_into(sizes: tuple[tuple[int, ...], ...], larger: tuple[tuple[int, ...]
     return True
 
 
-def _cut(groups: list[list[StackMember]], times: TrialTimes, limit: StackLimit) -> list[Planned]:
-    """Cut a stack into pieces within the limit, of whole groups; a group that is too much by itself
-    is cut between neighbouring sizes."""
-    whole = [m for group in groups for m in group]
-    alone = [times.alone(m) for m in whole]
-    together = times.stacked(StackTotals.of(whole))
+def cut(rows: Uncut, times: TrialTimes, limit: StackLimit) -> list[Planned]:
+    """Cut a stack into pieces within the limit, of whole rows; a row that is too much by itself
+    is cut between neighbouring sizes. Trials that gain nothing by a stack run alone."""
+    whole = [member for row in rows for member in row]
+    totals = StackTotals.of(whole)
+    alone = [times.alone(member) for member in whole]
+    together = times.stacked(totals)
     if len(whole) == 1 or together >= sum(alone):
         return [
             Planned(Batch(((m.trial,),)), seconds) for m, seconds in zip(whole, alone, strict=True)
         ]
 
+    halves = _halves(rows)
     fits = (
-        len(whole) <= STACK_TRIALS
-        and together <= limit.seconds
-        and stack_bytes([m.resolved for m in whole], len(groups)) <= limit.bytes
+        len(whole) <= limit.trials
+        and stack_bytes([m.resolved for m in whole], totals.groups) <= limit.bytes
     )
-    if fits:
+    is_short = together <= limit.seconds
+    if not is_short and together <= limit.most_seconds:
+        apart = [times.stacked(StackTotals.of([m for row in half for m in row])) for half in halves]
+        is_short = sum(apart) >= WORTH_CUTTING * together
+    if fits and is_short:
         return [Planned(Batch((tuple(m.trial for m in whole),)), together)]
+    return [piece for half in halves for piece in cut(half, times, limit)]
 
-    if len(groups) > 1:
-        middle = len(groups) // 2
-        halves = [groups[:middle], groups[middle:]]
-    else:
-        (group,) = groups
-        middle = len(group) // 2
-        halves = [[group[:middle]], [group[middle:]]]
-    return [piece for half in halves for piece in _cut(half, times, limit)]
+
+def _halves(rows: Uncut) -> tuple[Uncut, Uncut]:
+    if len(rows) > 1:
+        middle = len(rows) // 2
+        return rows[:middle], rows[middle:]
+    (row,) = rows
+    middle = len(row) // 2
+    return [row[:middle]], [row[middle:]]

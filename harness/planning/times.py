@@ -1,11 +1,15 @@
 """How long trials take, alone and stacked, by the machine's calibration; and how long a whole run
 takes."""
 
+import heapq
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from harness.measures.columns import FEWER_COORDINATES, GPU_PART, TOGETHER_BYTES
 from harness.measures.jacobian import FEW_OUTPUTS
 from harness.planning.costs import Calibration, Cost
+from harness.planning.memory import NUMBER_BYTES
 from harness.planning.model_shape import Shape
 from harness.planning.resolved import ResolvedTrial
 from harness.sweeps.trial import Batch, Trial
@@ -17,13 +21,12 @@ FORECAST_OVERHEAD = 1.35
 finished models, first imports, Ray's work. Without it, the seconds taken by quickstart, sphere-law
 and mnist-law on a quiet machine were 1.59, 1.43 and 1.28 times the forecast (LOG.md)."""
 
-VOCABULARY_STEPS = 540
-"""Measuring a model of a vocabulary takes as long as this many training steps on its points: the
-products of Lanczos's method, and the searches (LOG.md)."""
-
 RIVAL_SHARE = 0.02
 """Seconds of measuring that each rival class adds, as a part of the seconds with one: a backward
 pass at each of the search's two starting points."""
+
+ROUNDING = 1e-6
+"""Shares of GPUs are added up as floats. A difference of this size is no shortage."""
 
 TRIAL_S = 0.003
 """Seconds of a small trial's initialisation, checks and row."""
@@ -107,11 +110,17 @@ class StackTotals(NamedTuple):
 
 
 class TrialTimes:
-    """Seconds of trials alone and stacked, by the calibration."""
+    """Seconds of trials alone and stacked, by the calibration.
 
-    def __init__(self, calibration: Calibration, measure_points: int):
+    gpu_bytes: the memory of the GPU that they run on; None for a processor.
+    """
+
+    def __init__(
+        self, calibration: Calibration, measure_points: int, gpu_bytes: float | None = None
+    ):
         self.calibration = calibration
         self.measure_points = measure_points
+        self.gpu_bytes = gpu_bytes
 
     def alone(self, member: StackMember) -> float:
         """Return the seconds of a trial that runs by itself."""
@@ -129,6 +138,10 @@ class TrialTimes:
             + _data_seconds(itself)
         )
 
+    def cheapest(self, members: Sequence[StackMember]) -> float:
+        """Return the seconds of these members of one family, stacked or one after another."""
+        return min(self.stacked(StackTotals.of(members)), sum(map(self.alone, members)))
+
     def stacked(self, stack: StackTotals) -> float:
         """Return the seconds of a stack: every model padded to the largest, each until it is
         done."""
@@ -141,6 +154,7 @@ class TrialTimes:
 
         return (
             config.steps_per_epoch * (fixed * stack.epochs_max + of_each_model * stack.epochs_sum)
+            + self.calibration.starting.seconds(0.0, 0.0, stack.members)
             + self._measuring(stack)
             + TRIAL_S * stack.members
             + _data_seconds(stack)
@@ -156,12 +170,26 @@ class TrialTimes:
         saved_bytes = points * largest.saved_bytes_per_sample
 
         if largest.outputs > FEW_OUTPUTS:
-            step = self.calibration.training(largest.kind, stacked=False)
-            return VOCABULARY_STEPS * step.seconds(flops, largest.p, stack.members, saved_bytes)
+            numbers = largest.p * stack.members
+            cost = self.calibration.vocabulary
+            rivals = 0
+        else:
+            numbers = points * largest.numbers
+            cost = self.calibration.measuring
+            rivals = largest.outputs - 1
 
-        numbers = points * largest.numbers
-        seconds = self.calibration.measuring.seconds(flops, numbers, stack.members, saved_bytes)
-        return (1 + RIVAL_SHARE * (largest.outputs - 1)) * seconds
+        programs = math.ceil(
+            NUMBER_BYTES * points * largest.numbers / self._together_bytes(largest)
+        )
+        further_programs = cost.fixed * (min(max(1, programs), stack.members) - 1)
+        seconds = cost.seconds(flops, numbers, stack.members, saved_bytes) + further_programs
+        return (1 + RIVAL_SHARE * rivals) * seconds
+
+    def _together_bytes(self, shape: Shape) -> float:
+        """Return the bytes that the points of models that are measured as one program may take."""
+        if self.gpu_bytes is not None:
+            return GPU_PART * self.gpu_bytes
+        return TOGETHER_BYTES * (FEWER_COORDINATES if shape.kind == "linear" else 1)
 
 
 def _data_seconds(stack: StackTotals) -> float:
@@ -185,11 +213,19 @@ def side_by_side(planned: Sequence[Planned], slots: int, slowdown: float) -> lis
     return [p._replace(seconds=p.seconds * slowdown) for p in planned]
 
 
-def wall_seconds(planned: Sequence[Planned], slots: int, slowdown: float) -> float:
-    """Return the seconds until all batches have ended, where each of `slots` workers takes the next
-    batch when it is free."""
-    busy_until = [0.0] * max(1, min(slots, len(planned)))
+def wall_seconds(
+    planned: Sequence[Planned], slots: int, slowdown: float, gpus: float = math.inf
+) -> float:
+    """Return the seconds until all batches have ended, where each begins, in order, as soon as one
+    of `slots` workers and its share of the GPUs are free."""
+    now = 0.0
+    free_gpus = gpus
+    running: list[tuple[float, float]] = []  # when each ends, and its share
     for p in side_by_side(planned, slots, slowdown):
-        first_free = busy_until.index(min(busy_until))
-        busy_until[first_free] += p.seconds
-    return max(busy_until)
+        share = min(p.batch.gpus, gpus)
+        while running and (len(running) >= max(1, slots) or share > free_gpus + ROUNDING):
+            now, freed = heapq.heappop(running)
+            free_gpus += freed
+        heapq.heappush(running, (now + p.seconds, share))
+        free_gpus -= share
+    return max((end for end, _ in running), default=0.0)

@@ -24,7 +24,8 @@ class Resources(_Part):
     gpus: Annotated[float, Field(ge=0, le=64)] | Literal["auto"] = Field(
         default=0,
         description=(
-            "GPUs: a number, a share 1/k of one, or auto: as much as each trial needs by its memory"
+            "GPUs: a number, a share 1/k of one, or auto: as much as a batch needs, or more where"
+            " that is quicker"
         ),
     )
     gpu_memory_gb: float | None = Field(

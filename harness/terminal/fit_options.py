@@ -64,6 +64,15 @@ RowsWhere = Annotated[
     ),
 ]
 
+Lowest = Annotated[
+    bool,
+    typer.Option(
+        "--lowest",
+        help="Only the row of the lowest measure at each point (each N and D, or X), as laws of"
+        " tuned runs are fitted.",
+    ),
+]
+
 Loss = Annotated[
     str, typer.Option(metavar="LOSS", help="What is summed over residuals: huber or squared.")
 ]

@@ -190,14 +190,17 @@ def _sums(plan: Plan) -> str:
     shares = "".join(
         f" {count} batches with {share} each." for share, count in plan.batches_by_gpus.items()
     )
+    largest = f", the largest of {plan.largest_stack}" if plan.stacks > 1 else ""
+    gpu_use = f"\n{plan.gpu_use}" if plan.gpu_use else ""
+    here = "" if plan.gpu_use else " here"
     return (
         f"{plan.sweep}: {len(plan.cells)} cells, {plan.trials} trials{repeated}, ≤"
         f" {plan.flops_at_most:.1e} FLOPs (≤: if every trial ran to its cap on epochs).\nIn"
         f" {plan.batches} batches: {plan.stacked_trials} trials in {plan.stacks} stacks trained as"
-        f" one program each, {apart} trials alone, as this machine's calibration makes"
-        f" cheapest.{shares}\nForecast: {plan.trial_seconds:.0f} s of work, {plan.wall_seconds:.0f}"
-        f" s with {plan.slots} batches at a time here.\nThe longest batch takes"
-        f" {in_words(plan.longest_batch_seconds)}, the most that a lost worker costs; on any"
+        f" one program each{largest}, {apart} trials alone, as the calibration makes"
+        f" cheapest.{shares}{gpu_use}\nForecast: {plan.trial_seconds:.0f} s of work,"
+        f" {plan.wall_seconds:.0f} s with {plan.slots} batches at a time{here}.\nThe longest batch"
+        f" takes {in_words(plan.longest_batch_seconds)}, the most that a lost worker costs; on any"
         f" cluster at most {plan.batches} run at a time."
     )
 

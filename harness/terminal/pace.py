@@ -16,6 +16,12 @@ PRIOR_SHARE = 0.02
 """The expected factor weighs as much as this share of all work that has been seen to take its
 time. A first trial that is little of the work then does not say hours."""
 
+QUICK_PRIOR = 0.25
+"""Where work goes quicker than expected, the expected factor weighs at most this multiple of the
+work that was seen. A start makes a batch slower than it should be, and nothing makes it ten times
+quicker: after a first batch that took a tenth of its seconds, the time left is at most 1.6 times
+too long."""
+
 OVERRUN_LEFT = 0.15
 """A batch that has taken longer than it should still takes this share of what it has taken."""
 
@@ -121,6 +127,8 @@ class Pace:
             return seen
 
         prior = PRIOR_SHARE * self.all_work
+        if seen < self.expected_factor:
+            prior = min(prior, QUICK_PRIOR * work)
         logs = prior * math.log(self.expected_factor) + work * math.log(seen)
         return math.exp(logs / (prior + work))
 

@@ -8,8 +8,6 @@ Stop rules and the figures of a Fit still use the clean inputs.
 """
 
 import math
-import statistics
-import time
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
@@ -135,22 +133,6 @@ def _samples_seen(steps: int, config: Config) -> int:
     """Return the samples of that many steps. The last step of an epoch may have fewer."""
     epochs, further = divmod(steps, config.steps_per_epoch)
     return epochs * config.n + further * config.samples_per_step
-
-
-def time_epoch(program: Program, group: StackGroup, batch_size: int) -> float:
-    """Return the seconds of one epoch: the median of five, after as many as record the step, at
-    least one."""
-    models = len(program(group.data.x_train[None, :1]))
-    stack = RunningStack(program, [group], models)
-    while not stack.is_warm:
-        stack.epoch(batch_size)
-
-    seconds = []
-    for _ in range(5):
-        clock = time.perf_counter()
-        stack.epoch(batch_size)
-        seconds.append(time.perf_counter() - clock)
-    return statistics.median(seconds)
 
 
 def _check_arguments(groups: Sequence[StackGroup], configs: Sequence[Config]) -> None:

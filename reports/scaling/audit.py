@@ -13,14 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.errors import UserError
-from reports.scaling.curvature import verdict
 from reports.scaling.fitting import Fit, fit_form
 from reports.scaling.form import Form
 from reports.scaling.forms import form_named, forms_for
 from reports.scaling.held_out import HeldOut, held_out, held_out_rows, is_candidate, is_near
+from reports.scaling.number import number
 from reports.scaling.objective import HUBER, Objective
 from reports.scaling.points import Points
-from reports.scaling.sensitivity import Change, sensitivity
 
 REPEATED = 1.05
 """Tokens over distinct tokens from which tokens count as repeated."""
@@ -30,8 +29,8 @@ REPEATED = 1.05
 class Audit:
     """headline: name of the candidate with the least held-out error. why: how it was chosen, and
     whether its rivals can be told from it. fits: form → fit. failures: form → why
-    there is none. held_out: best first. held_out_what: which runs were held out. sensitivity and
-    curvature: of the headline form. warnings: about the table as a whole."""
+    there is none. held_out: best first. held_out_what: which runs were held out. warnings: about
+    the table as a whole."""
 
     headline: str
     why: str
@@ -39,8 +38,6 @@ class Audit:
     failures: dict[str, str]
     held_out: tuple[HeldOut, ...]
     held_out_what: str
-    sensitivity: tuple[Change, ...]
-    curvature: str
     warnings: tuple[str, ...]
 
 
@@ -67,7 +64,7 @@ def audit(
     headline = judged[0].form
     if judged[0].failure:
         headline = _simplest([fit.form for fit in fits.values()])
-    fit, what = fits[headline], _what(points)
+    what = _what(points)
     return Audit(
         headline=headline,
         why=_why(judged, headline, what, objective),
@@ -75,8 +72,6 @@ def audit(
         failures=failures,
         held_out=tuple(judged),
         held_out_what=what,
-        sensitivity=sensitivity(fit, points),
-        curvature=verdict(fit, points),
         warnings=tuple(_warnings(points)),
     )
 
@@ -115,7 +110,7 @@ def missed_by(found: HeldOut, objective: Objective) -> str:
     """Return a form's held-out error: in per cent where residuals are of logarithms."""
     if objective.residual == "log":
         return f"{100 * found.error:.2f} %"
-    return f"{found.error:.4g}".replace("-", "\N{MINUS SIGN}")
+    return number(found.error)
 
 
 def _what(points: Points) -> str:

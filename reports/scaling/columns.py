@@ -15,6 +15,17 @@ from typing import NamedTuple
 from harness.errors import UserError, did_you_mean
 from reports.scaling.numerals import is_missing
 from reports.scaling.read_table import Table, tidy_name
+from reports.scaling.usual_names import (
+    EPOCHS,
+    IN_UNITS,
+    LESS_USUAL,
+    LOSSES,
+    SCORES,
+    USUAL,
+    WAYS,
+    WITHOUT_EMBEDDINGS,
+    is_ratio,
+)
 
 ROLES = {
     "N": "parameters",
@@ -28,38 +39,6 @@ ROLES = {
 COUNTS = frozenset("NDUCX")
 """Roles of sizes, which may be written as 124M."""
 
-USUAL = {
-    "N": "n params parameters nparams nparameters numparams numparameters parametercount paramcount"
-    " modelparams modelparameters totalparams totalparameters modelsize",
-    "D": "d tokens ntokens numtokens trainingtokens traintokens trainedtokens totaltokens"
-    " tokensseen tokencount tokenstrained tokensprocessed numtrainingtokens",
-    "U": "u uniquetokens tokensunique distincttokens tokensdistinct nuniquetokens uniquedata",
-    "C": "c flops flop trainingflops trainingflop trainflops totalflops compute trainingcompute"
-    " traincompute computebudget flopbudget flopsbudget budget",
-    "X": "x size datasetsize trainsize trainsetsize trainingsize samples nsamples numsamples"
-    " trainingsamples examples nexamples width",
-}
-"""Role → its usual names, in lower case and without signs."""
-EPOCHS = "epochs epoch nepochs numepochs repetitions repeats".split()
-WITHOUT_EMBEDDINGS = (
-    "nonembeddingparams nonembeddingparameters nonembparams paramsnonembedding"
-    " parametersnonembedding nparamsnonembedding nnonembedding paramswithoutembeddings"
-).split()
-"""N by the convention of Kaplan et al. 2020, which is asked for sensitivity."""
-LOSSES = (
-    r"l|loss|nll|crossentropy|(test|val|validation|eval|heldout|final)(loss|nll|crossentropy)",
-    r"\w*loss",
-    r"\w*(bpb|bitsperbyte)",
-)
-SCORES = (r"\w*(error|errorrate|err)", r"\w*(accuracy|acc)", r"y|score")
-"""Measures by the shape of their names, the likeliest first. A loss is taken before a score."""
-IN_UNITS = re.compile(
-    r"[\s_]*(?:[(\[](?:in )?|[\s_]in[\s_]|_)(?:(?P<k>k|thousands?)|(?P<m>m|millions?)"
-    r"|(?P<b>b|bn|billions?)|(?P<t>trillions?))[)\]]?$",
-    re.I,
-)
-"""The end of a name that says in what its numbers count, as in `params (M)`."""
-MULTIPLES = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 STORE = {"N": "p", "D": "tokens_seen", "U": "tokens_distinct", "L": "test_loss"}
 """Columns of a store, whose n counts samples."""
 MOST_SHOWN = 30
@@ -69,12 +48,14 @@ Named = str | Sequence[str] | Mapping[str, str]
 
 class Chosen(NamedTuple):
     """Columns by role. measure: the role that is fitted, L or Y. named: the user named columns.
-    epochs, alternative: a column that says how often tokens repeat, and N by the other convention,
-    without embeddings or, where N is without, with them; empty where there is none."""
+    sizes_named: columns of sizes among them. epochs, alternative: a column that says how often
+    tokens repeat, and N by the other convention, without embeddings or, where N is without, with
+    them; empty where there is none."""
 
     column: dict[str, str]
     measure: str
     named: bool
+    sizes_named: bool
     epochs: str
     alternative: str
 
@@ -94,6 +75,7 @@ def choose(table: Table, named: Named = (), needs: Collection[str] = ()) -> Chos
     taken = set(given.values())
 
     sizes = {role: column for role, column in given.items() if role in COUNTS}
+    sizes_named = bool(sizes)
     if not sizes:
         sizes = _store_sizes(table) if table.is_store else _usual_sizes(table, taken)
 
@@ -107,6 +89,7 @@ def choose(table: Table, named: Named = (), needs: Collection[str] = ()) -> Chos
         column=sizes | found,
         measure="Y" if "Y" in found else "L",
         named=bool(given),
+        sizes_named=sizes_named,
         epochs=first_named(table, EPOCHS),
         alternative=_alternative(table, sizes),
     )
@@ -126,19 +109,6 @@ def _usual_sizes(table: Table, taken: set[str]) -> dict[str, str]:
     if not any(found[role] for role in "NDC"):
         found = {"X": _one_of(table, "X", taken)}
     return {role: column for role, column in found.items() if column}
-
-
-def bare(name: str) -> str:
-    """Return the last part of a name such as `eval/macro_loss`, in lower case and without signs."""
-    return re.sub(r"[^a-z0-9]", "", name.rpartition("/")[2].lower())
-
-
-def multiple(name: str) -> float:
-    """Return what a column's name says its numbers are multiples of: 1e6 for `params (M)`."""
-    found = IN_UNITS.search(name)
-    if found is None or found.lastgroup is None:
-        return 1.0
-    return MULTIPLES[found.lastgroup]
 
 
 def _pairs(named: Named) -> Iterable[tuple[str, str]]:
@@ -188,13 +158,13 @@ def listed(table: Table) -> str:
 
 def _one_of(table: Table, role: str, taken: set[str]) -> str:
     """Return the column that has a usual name of the role; empty where there is none."""
-    usual = set(USUAL[role].split())
-    found = [
-        name
-        for name in table.columns
-        if name not in taken and {bare(name), bare(IN_UNITS.sub("", name))} & usual
-    ]
-    return _the_only(table, role, found)
+    free = [name for name in table.columns if name not in taken and not is_ratio(name)]
+    for usual in (USUAL[role].split(), LESS_USUAL[role].split()):
+        for way in WAYS:
+            found = [n for n in free if way(n) in usual or way(IN_UNITS.sub("", n)) in usual]
+            if found:
+                return _the_only(table, role, found)
+    return ""
 
 
 def _measure(table: Table, taken: set[str]) -> dict[str, str]:
@@ -221,10 +191,11 @@ def _required(table: Table, role: str, taken: set[str]) -> str:
 
 def _shaped(table: Table, role: str, taken: set[str]) -> str:
     """Return the column whose name has the likeliest shape of a measure's; empty for none."""
+    free = [name for name in table.columns if name not in taken and not is_ratio(name)]
     for shape in LOSSES if role == "L" else SCORES:
-        fits = [n for n in table.columns if n not in taken and re.fullmatch(shape, bare(n))]
-        if column := _the_only(table, role, fits):
-            return column
+        for way in WAYS:
+            if fits := [name for name in free if re.fullmatch(shape, way(name))]:
+                return _the_only(table, role, fits)
     return ""
 
 
@@ -232,25 +203,30 @@ def _alternative(table: Table, sizes: dict[str, str]) -> str:
     """Return the column of N by the other convention; empty for none."""
     if "N" not in sizes:
         return ""
-    is_without = bare(sizes["N"]) in WITHOUT_EMBEDDINGS
-    return first_named(table, USUAL["N"].split() if is_without else WITHOUT_EMBEDDINGS)
+    is_without = any(way(sizes["N"]) in WITHOUT_EMBEDDINGS.split() for way in WAYS)
+    return first_named(table, USUAL["N"] if is_without else WITHOUT_EMBEDDINGS)
 
 
-def first_named(table: Table, usual: Sequence[str]) -> str:
+def first_named(table: Table, usual: str) -> str:
     """Return the first column that has one of the names; empty for none."""
-    return next((name for name in table.columns if bare(name) in usual), "")
+    for way in WAYS:
+        for name in table.columns:
+            if way(name) in usual.split() and not is_ratio(name):
+                return name
+    return ""
 
 
 def _the_only(table: Table, role: str, found: Sequence[str]) -> str:
-    """Return the one column that is found, or nothing. Raise UserError that asks which of several
-    is meant."""
+    """Return the one column that is found; the first of several that are equal in every row. Raise
+    UserError that asks which of several others is meant."""
     for name in found:
         if name in table.twice:
             raise UserError(f"{table.name}: several columns are called '{name}'; rename one")
-    if len(found) > 1:
+    first = table.columns[found[0]]
+    if any(table.columns[name] != first for name in found[1:]):
         names = " or ".join(f"'{name}'" for name in found)
         raise UserError(
             f"{table.name}: {role} ({ROLES[role]}) may be {names}; choose with --columns"
             f" {role}={found[0]}"
         )
-    return found[0] if found else ""
+    return found[0]

@@ -72,7 +72,7 @@ def _curve(fitted: "TableFit") -> Drawing:
         bands,
         caption=f"{fit.form.name}, {fit.form.formula}, with the 95 % interval of the curve;"
         " dashed beyond the largest size.",
-        made_of=f"{len(points.y)} rows",
+        made_of=f"{len(points.y):,} rows",
     )
 
 
@@ -89,7 +89,7 @@ def _misses(fitted: "TableFit") -> Drawing:
         _points(fitted, compute, missed),
         (Line(ends, (0.0, 0.0), QUIET, SOLID, 1),),
         caption=f"What {fit.form.name}, {fit.form.formula}, misses of each row.",
-        made_of=f"{len(points.y)} rows",
+        made_of=f"{len(points.y):,} rows",
     )
 
 

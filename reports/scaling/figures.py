@@ -20,7 +20,7 @@ KEYS = {
     "unilaw": "version that wrote the file",
     "answer": "the opening sentences, the first of which says what the rows cannot tell",
     "table": "its name; which column is which; rows fitted; rows that the filter leaves out; the"
-    " filter; notes",
+    " filter; whether only the lowest row of each point is kept; notes",
     "objective": "what was minimised, in words and by its arguments",
     "headline": "the form that misses the held-out runs least, of those with points enough, and how"
     " it was chosen",
@@ -58,6 +58,7 @@ def as_figures(fitted: "TableFit") -> dict[str, Any]:
             "rows": loaded.rows,
             "left_out": loaded.left_out,
             "where": list(loaded.where),
+            "lowest": loaded.lowest,
             "notes": list(loaded.notes),
         },
         "objective": {"text": str(fitted.objective), **fitted.objective._asdict()},

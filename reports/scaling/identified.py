@@ -7,6 +7,7 @@ import numpy as np
 
 from reports.scaling.draws import least_units
 from reports.scaling.form import LEAST
+from reports.scaling.number import number, span
 from reports.scaling.points import LOGARITHMIC, Points
 
 if TYPE_CHECKING:
@@ -44,8 +45,7 @@ def _design(fit: "Fit", points: Points) -> Iterator[str]:
         low, high = fit.ranges[role]
         if high < NARROW * low:
             yield (
-                f"{points.name(role)} spans only a factor of {high / low:.2g}, which hardly shows"
-                " an exponent"
+                f"{points.name(role)} spans only {span(low, high)}, which hardly shows an exponent"
             )
     if sizes[:2] == ["N", "D"]:
         logs = np.log([points.inputs["N"], points.inputs["D"]])
@@ -66,8 +66,8 @@ def _ends(fit: "Fit") -> Iterator[str]:
             reach = END * (parameter.high - parameter.low)
             if not parameter.low + reach * 0.1 < estimate.value < parameter.high - reach:
                 yield (
-                    f"{estimate.symbol} = {estimate.value:.3g} lies at the end of its range,"
-                    f" {parameter.low:g} to {parameter.high:g}"
+                    f"{estimate.symbol} = {number(estimate.value)} lies at the end of its range,"
+                    f" {number(parameter.low)} to {number(parameter.high)}"
                 )
     inside = (fit.z > engine.low) & (fit.z < engine.high)
     named = any(e.value == 0 for e in fit.estimates)
@@ -89,8 +89,8 @@ def _vague(fit: "Fit") -> Iterator[str]:
         width = estimate.high - estimate.low
         if estimate.key in fit.form.headline and known and width > VAGUE * abs(estimate.value):
             yield (
-                f"{estimate.symbol} is hardly determined: {estimate.low:.3g} to"
-                f" {estimate.high:.3g} fit as well"
+                f"{estimate.symbol} is hardly determined: {number(estimate.low)} to"
+                f" {number(estimate.high)} fit as well"
             )
         if estimate.key == "E" and known and estimate.low <= 0 < estimate.value:
             yield f"{estimate.symbol} is not told from 0"

@@ -7,9 +7,13 @@ import numpy as np
 
 from harness.errors import UserError
 from reports.scaling.columns import ROLES, Chosen, listed
+from reports.scaling.number import number, span
 from reports.scaling.optimum import FLOPS_PER
 from reports.scaling.read_table import Table
 from reports.scaling.table_notes import ROUNDING
+
+HARDLY = 1.25
+"""Factor between the smallest and the largest of a size below which a form of it tells nothing."""
 
 
 def derive(values: dict[str, np.ndarray], names: dict[str, str], said: list[str]) -> None:
@@ -52,8 +56,11 @@ def inputs_of(
     needs: Collection[str],
     said: list[str],
 ) -> dict[str, np.ndarray]:
-    """Return the inputs by role. Where no form asks for N or D by name, no tokens repeat, and only
-    one size varies, that size is X."""
+    """Return the inputs by role.
+
+    Where no form asks for N or D by name, no tokens repeat, and only one size varies, that size is
+    X. A size that the user did not name does not count where it hardly varies beside another.
+    """
     roles = ["N", "D", "U", "X"] + (["L"] if chosen.measure == "Y" else [])
     inputs = {role: values[role] for role in roles if role in values}
     if inputs.keys() & {"X", "U"} or set(needs) & {"N", "D", "U"} or set(needs) == {"L"}:
@@ -61,16 +68,29 @@ def inputs_of(
 
     sizes = [role for role in "ND" if role in inputs] or [role for role in "C" if role in values]
     varying = [role for role in sizes if np.ptp(values[role]) > 0]
+    if not chosen.sizes_named:
+        ends = {role: (values[role].min(), values[role].max()) for role in varying}
+        telling = [role for role, (low, high) in ends.items() if high >= HARDLY * low]
+        varying = telling or varying
     if len(varying) != 1:
         return inputs
+
     (only,) = varying
-    for constant in set(sizes) - {only}:
-        said.append(
-            f"{names[constant]} is {values[constant][0]:g} in every row, so the curve is in"
-            f" {names[only]} alone."
-        )
+    for other in set(sizes) - {only}:
+        said.append(f"{_left_out(names[other], values[other])} in {names[only]} alone.")
     names["X"] = names[only]
     return {"X": values[only]} | {role: inputs[role] for role in inputs if role == "L"}
+
+
+def _left_out(name: str, size: np.ndarray) -> str:
+    """Return why a size is no input, up to the name of the one that is."""
+    low, high = size.min(), size.max()
+    if low == high:
+        return f"{name} is {number(low)} in every row, so the curve is"
+    return (
+        f"{name} spans only {span(low, high)}, which shows no exponent; --columns can name it."
+        " The curve is"
+    )
 
 
 def refuse_lacking(table: Table, needs: Collection[str], inputs: Collection[str]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.errors import UserError
 from reports.scaling.fitting import Fit, compute_exponent, fit_form
+from reports.scaling.number import number
 from reports.scaling.objective import Objective
 from reports.scaling.points import Points
 
@@ -79,7 +80,7 @@ def _unit_name(points: Points, unit: int) -> str:
     if points.cluster is not None:
         return f"{points.names.get('cluster', 'cluster')} {points.cluster[row]}"
     sizes = ", ".join(
-        f"{points.name(role)} {values[row]:.4g}" for role, values in points.inputs.items()
+        f"{points.name(role)} {number(values[row])}" for role, values in points.inputs.items()
     )
     return f"the runs at {sizes}"
 

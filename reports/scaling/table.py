@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from harness.errors import UserError, did_you_mean
-from reports.scaling.columns import COUNTS, Chosen, Named, choose, listed, multiple
+from reports.scaling.columns import COUNTS, Chosen, Named, choose, listed
 from reports.scaling.inputs import (
     check_distinct,
     derive,
@@ -29,7 +29,10 @@ from reports.scaling.inputs import (
 from reports.scaling.numerals import Problem, is_missing, numbers
 from reports.scaling.points import Points
 from reports.scaling.read_table import Table, read_table, tidy_name
-from reports.scaling.table_notes import notes_on
+from reports.scaling.same_point import lowest as lowest_rows
+from reports.scaling.same_point import refuse_lowest, spread
+from reports.scaling.table_notes import notes_on, shared_models
+from reports.scaling.usual_names import multiple
 from reports.where import fitting, parse, refuse_nothing
 
 ALREADY_LARGE = 1e5
@@ -40,8 +43,9 @@ class Loaded(NamedTuple):
     """Points, and what is to be said about where they come from.
 
     table: its name in sentences. rows: rows that are fitted. left_out: rows that `where` leaves
-    out. columns: which column is which, in words. notes: what was derived, and what to be wary of.
-    budget: FLOPs for which the best size is asked, None where none is.
+    out. lowest: only the lowest row of each point is kept. columns: which column is which, in
+    words. notes: what was derived, and what to be wary of. budget: FLOPs for which the best size is
+    asked, None where none is.
     """
 
     points: Points
@@ -49,9 +53,16 @@ class Loaded(NamedTuple):
     rows: int
     left_out: int
     where: tuple[str, ...]
+    lowest: bool
     columns: str
     notes: tuple[str, ...]
     budget: float | None
+
+    @property
+    def filter(self) -> str:
+        """Return which rows are fitted, in words; empty for all."""
+        kept = f"the lowest '{self.points.name('Y')}' at each point"
+        return " and ".join([*self.where, *([kept] if self.lowest else [])])
 
 
 def load(
@@ -62,12 +73,14 @@ def load(
     where: Sequence[str] = (),
     needs: Collection[str] = (),
     positive: bool = True,
+    lowest: bool = False,
 ) -> Loaded:
     """Read a table and return its points.
 
     columns, where: as on the command line. cluster: the column of what rows share. budget: FLOPs,
     or the column of each row's FLOPs, whose largest value is then the budget. needs: roles that
     the named forms need. positive: whether the measure must be above 0, as its logarithm needs.
+    lowest: keep the row of the lowest measure of each point.
 
     Raise UserError for what is no table, a column or cell that cannot be used, and a table that no
     form can be fitted to.
@@ -76,6 +89,9 @@ def load(
     cluster = None if cluster is None else tidy_name(cluster)
     table = _where(whole, where)
     chosen = choose(table, columns, needs)
+    measure = chosen.column[chosen.measure]
+    if lowest:
+        refuse_lowest(measure)
     asked = _budget(table, budget)
     if isinstance(asked, str):
         chosen = chosen._replace(column={**chosen.column, "C": asked})
@@ -86,7 +102,7 @@ def load(
     }
     names = {role: f"'{column}'" for role, column in chosen.column.items()}
     derive(values, names, said)
-    notes = notes_on(table, chosen, values, cluster)
+    notes = notes_on(table, chosen, values)
     said += notes.said
     if notes.distinct is not None:
         values["U"], names["U"] = notes.distinct, notes.distinct_name
@@ -95,27 +111,34 @@ def load(
     y = values[chosen.measure]
     inputs = inputs_of(values, names, chosen, needs, said)
     refuse_lacking(table, needs, inputs)
-    refuse_flat(table, y, chosen.column[chosen.measure], inputs, names)
+    refuse_flat(table, y, measure, inputs, names)
     points = Points(
         inputs,
         y,
         None if cluster is None else _cluster(table, cluster),
         {
-            "Y": chosen.column[chosen.measure],
+            "Y": measure,
             "cluster": cluster or "",
             "other N": chosen.alternative,
             **{role: names[role].strip("'") for role in inputs},
         },
         _alternatives(table, chosen, inputs),
     )
+    if lowest:
+        points = points.subset(lowest_rows(points))
+    else:
+        used = {*chosen.column.values(), cluster}
+        said.append(spread(table, points, used, chosen.measure == "L"))
+    said.append(shared_models(points, chosen.column.get("N", "COLUMN")))
     return Loaded(
         points,
         table.name,
-        len(y),
-        len(whole.rows) - len(y),
+        len(points.y),
+        len(whole.rows) - len(points.y),
         tuple(where),
+        lowest,
         _columns_said(chosen, names, inputs),
-        tuple([*table.problems, *said]),
+        tuple(filter(None, [*table.problems, *said])),
         float(values["C"].max()) if isinstance(asked, str) else asked,
     )
 

@@ -105,7 +105,7 @@ class TableFit:
                     "interval": estimate.method or estimate.note,
                     "headline": name == self.audit.headline,
                     "objective": str(fit.objective),
-                    "filter": " and ".join(self.loaded.where),
+                    "filter": self.loaded.filter,
                     "rows": fit.rows,
                     "cells": fit.cells,
                     "clusters": fit.clusters,
@@ -132,6 +132,7 @@ def fit_table(
     loss: str = HUBER.loss,
     delta: float = HUBER.delta,
     residual: str = HUBER.residual,
+    lowest: bool = False,
 ) -> TableFit:
     """Fit every form that the table's columns allow, and judge them by the largest runs.
 
@@ -143,7 +144,7 @@ def fit_table(
     objective = Objective(loss, delta, residual).check()
     needs = {role for name in forms for role in form_named(name).inputs}
     positive = residual == "log"
-    loaded = load(source, columns, cluster, budget, where, needs, positive)
+    loaded = load(source, columns, cluster, budget, where, needs, positive, lowest)
 
     # Intervals take most of the time, and only forms that are shown need them.
     found = audit(loaded.points, objective=objective, intervals=False)
@@ -155,7 +156,5 @@ def fit_table(
     fits = {name: fit_form(name, loaded.points, objective) for name in shown}
     found = replace(found, fits=found.fits | fits)
 
-    fit, moves, curvature = fits[shown[0]], found.sensitivity, found.curvature
-    if fit.form.name != found.headline:
-        moves, curvature = sensitivity(fit, loaded.points), verdict(fit, loaded.points)
-    return TableFit(loaded, found, asked, objective, moves, curvature)
+    fit, points = fits[shown[0]], loaded.points
+    return TableFit(loaded, found, asked, objective, sensitivity(fit, points), verdict(fit, points))

@@ -5,14 +5,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reports.scaling.columns import USUAL, Chosen, first_named
+from reports.scaling.columns import Chosen, first_named
 from reports.scaling.numerals import Problem, numbers
+from reports.scaling.points import Points
 from reports.scaling.read_table import Table
+from reports.scaling.usual_names import USUAL
 
 SMALL = 1e3
 """Parameters or tokens that nowhere reach this are probably counted in millions or billions."""
 SHARED = 3
-"""Rows per value of N from which they look like checkpoints of one run."""
+"""Values of D per value of N from which rows look like checkpoints of one run."""
 TELL_KINDS = ("task", "family", "noise_kind", "epsilon", "stop_rule", "adversary", "frontier")
 """Columns of a store that tell kinds of trials apart."""
 ROUNDING = 1e-3
@@ -28,9 +30,7 @@ class Notes(NamedTuple):
     distinct_name: str
 
 
-def notes_on(
-    table: Table, chosen: Chosen, values: dict[str, np.ndarray], cluster: str | None
-) -> Notes:
+def notes_on(table: Table, chosen: Chosen, values: dict[str, np.ndarray]) -> Notes:
     """Return what a table warns of. values: the columns by role."""
     said: list[str] = []
     distinct, distinct_name = _repeats(table, chosen, values, said)
@@ -41,14 +41,6 @@ def notes_on(
                 f"'{chosen.column.get(role, role)}' is at most {values[role].max():g}: if it counts"
                 " in millions or billions, say so in its name, as in 'params (M)'; exponents do not"
                 " change, budgets do."
-            )
-    if cluster is None and "N" in values and "D" in values:
-        models = len(np.unique(values["N"]))
-        if len(values["N"]) >= SHARED * models:
-            said.append(
-                f"The {len(values['N'])} rows have {models} values of N. If rows of one N are"
-                f" checkpoints of one run, they are not independent: name --cluster"
-                f" {chosen.column.get('N', 'COLUMN')}, which widens the intervals."
             )
     if table.is_store and (kinds := len(set(table.columns["kind"]))) > 1:
         differ = [
@@ -61,6 +53,20 @@ def notes_on(
             f" {', '.join(differ)}."
         )
     return Notes(said, distinct, distinct_name)
+
+
+def shared_models(points: Points, column: str) -> str:
+    """Return a sentence about rows that may be checkpoints of one run; empty where they are not
+    many, or a cluster says what they share. column: of N."""
+    if points.cluster is not None or not {"N", "D"} <= points.inputs.keys():
+        return ""
+    models = len(np.unique(points.inputs["N"]))
+    if len(np.unique(points.cells)) < SHARED * models:
+        return ""
+    return (
+        f"The {len(points.y):,} rows have {models} values of N. If rows of one N are checkpoints of"
+        f" one run, they are not independent: name --cluster {column}, which widens the intervals."
+    )
 
 
 def _repeats(
@@ -93,7 +99,7 @@ def _repeats(
 
 def _distinct(table: Table, chosen: Chosen, tokens: np.ndarray) -> tuple[np.ndarray, str] | None:
     """Return distinct tokens by a column of them, or by one of epochs, and their name."""
-    if column := first_named(table, USUAL["U"].split()):
+    if column := first_named(table, USUAL["U"]):
         found = numbers(table.columns[column], counts=True)
         return None if isinstance(found, Problem) else (found, f"'{column}'")
     if chosen.epochs:

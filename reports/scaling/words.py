@@ -14,12 +14,12 @@ from reports.scaling.blocks import Block, Grid, Listing
 from reports.scaling.curvature import LEVEL, bends
 from reports.scaling.fitting import Estimate, Fit
 from reports.scaling.held_out import HeldOut, is_candidate, is_near
+from reports.scaling.number import MINUS, number
 from reports.scaling.optimum import Optimum
 
 if TYPE_CHECKING:
     from reports.scaling.table_fit import TableFit
 
-MINUS = "\N{MINUS SIGN}"
 COMPUTE = "compute_exponent"
 """The key of the exponent of the best N in compute."""
 
@@ -152,7 +152,6 @@ def _parameters(fit: Fit) -> Grid:
 def _rests_on(fitted: "TableFit") -> Listing:
     """Return objective, filter, rows, ranges, intervals and certificate."""
     fit, loaded = fitted.fit, fitted.loaded
-    filtered = " and ".join(loaded.where) if loaded.where else "none"
     left_out = f", which leaves out {_rows(loaded.left_out)}" if loaded.left_out else ""
     sizes = f"{_rows(fit.rows)}, {fit.cells} different points"
     if loaded.points.cluster is not None:
@@ -165,7 +164,7 @@ def _rests_on(fitted: "TableFit") -> Listing:
         f"What {fit.form.name} rests on",
         [
             f"Columns of {loaded.table}: {loaded.columns}.",
-            f"Filter: {filtered}{left_out}.",
+            f"Filter: {loaded.filter or 'none'}{left_out}.",
             f"Objective: {fit.objective}; {number(fit.cost)} at the minimum, where"
             f" {fit.agreement:.0%} of {fit.starts_said} end.",
             f"Fitted: {sizes}; {ranges}.",
@@ -246,18 +245,6 @@ def ends(estimate: Estimate) -> str:
 def share(log_ratio: float, log: bool) -> str:
     """Return a mean residual with its sign: in per cent where it is of logarithms."""
     text = f"{100 * np.expm1(log_ratio):+.2f} %" if log else f"{log_ratio:+.3g}"
-    return text.replace("-", MINUS)
-
-
-def number(value: float) -> str:
-    """Return a number with four digits: 0.3478, 477.8, 1.02e21."""
-    if not np.isfinite(value):
-        return "∞" if value == np.inf else "–"
-    if value and not 1e-3 <= abs(value) < 1e5:
-        mantissa, exponent = f"{value:.2e}".split("e")
-        text = f"{float(mantissa):g}e{int(exponent)}"
-    else:
-        text = f"{value:.4g}"
     return text.replace("-", MINUS)
 
 

@@ -5,9 +5,13 @@ written(fitted, Path("fit.html"))
 
 import io
 import json
+import re
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from markupsafe import Markup, escape
 
 import harness
 from harness.errors import UserError, did_you_mean
@@ -79,23 +83,38 @@ def _png(fitted: "TableFit") -> bytes:
 
 
 def _page(fitted: "TableFit") -> bytes:
-    """Return one HTML file that asks the network for nothing."""
+    """Return one HTML file that asks the network for nothing: the opening sentences, the picture,
+    and the rest."""
+    said = blocks(fitted)
+    opening = list(takewhile(lambda block: isinstance(block, str), said))
     parts = [
         {
-            "paragraph": block if isinstance(block, str) else None,
+            "paragraph": _unparted(block) if isinstance(block, str) else None,
             "grid": block if isinstance(block, Grid) else None,
-            "listing": block if isinstance(block, Listing) else None,
+            "title": block.title if isinstance(block, Listing) else None,
+            "sentences": [_unparted(s) for s in block.sentences]
+            if isinstance(block, Listing)
+            else [],
         }
-        for block in blocks(fitted)
+        for block in said[len(opening) :]
     ]
     html = fill(
         "fit.html.j2",
         title=_title(fitted),
         version=harness.__version__,
         written=f"{datetime.now(UTC):%-d %B %Y, %H:%M} UTC",
+        rows=f"{fitted.loaded.rows:,} rows, {fitted.fit.cells:,} different points",
+        opening=[_unparted(str(sentence)) for sentence in opening],
         parts=parts,
         figures={"fit": draw(fitted)},
         style=read_template("page.css"),
         chart_style=read_template("chart.css"),
     )
     return html.encode()
+
+
+def _unparted(sentence: str) -> Markup:
+    """Return a sentence in which no line parts an option of the command line, which is code, or a
+    number from its per cent."""
+    escaped = str(escape(sentence)).replace(" %", "\N{NO-BREAK SPACE}%")
+    return Markup(re.sub(r"(?<!\S)--[a-z]+", r"<code>\g<0></code>", escaped))

@@ -5,18 +5,28 @@ field that it varies.
 """
 
 import json
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from harness.errors import UserError
 from reports.evidence import MIN_SIZES
-from reports.suggest.question import Question
+from reports.frontier_answer import FrontierFit
+from reports.suggest.frontier_design import CONSTANT, OF_D
+from reports.suggest.grid import (
+    Config,
+    configs_of,
+    differing,
+    key_of,
+    nearest,
+    steps,
+    varied,
+    without,
+)
+from reports.suggest.question import Question, quantity_of
 from reports.suggest.surface_design import Surface
 
-Config = dict[str, Any]
 NEW_SIZES = MIN_SIZES + 1
 """Sizes of a new curve: the smallest that fits its data enters no fit (`reports.evidence`)."""
 MOST_COUNTS = 10
@@ -27,9 +37,9 @@ NOT_VARIED = ("max_epochs", "lr", "batch_size", "search_seed")
 
 
 class Move(NamedTuple):
-    """Cells that only count together: one of a curve that exists, or all those of a new curve.
-    `task` and the configurations; `curve`: the rows' name of a curve that exists, or any other for
-    a new one. `onset`: the first cell enters no fit."""
+    """Cells that only count together: one of a curve that exists, or those of a new curve. `task`
+    and the configurations; `curve`: the rows' name of a curve that exists, or any other for a new
+    one. `onset`: the first cell enters no fit."""
 
     task: str
     cells: tuple[Config, ...]
@@ -39,14 +49,14 @@ class Move(NamedTuple):
 
 def moves(question: Question) -> list[Move]:
     """Return the moves, each configuration in at most one."""
-    configs = _configs(question.all_rows)
+    configs = configs_of(question.all_rows)
     task = str(question.all_rows["task"].iloc[0])
     ladder = isinstance(question.fit, Surface)
     found = _of_ladder(task, configs) if ladder else _of_curves(question, task)
-    seen = {_key(config) for config in configs}
+    seen = {key_of(config) for config in configs}
     kept = []
     for move in found:
-        keys = {_key(config) for config in move.cells}
+        keys = {key_of(config) for config in move.cells}
         if not keys & seen:
             kept.append(move)
             seen |= keys
@@ -64,14 +74,14 @@ def _size_field(question: Question) -> str:
     varies several fields at once."""
     counts: dict[str, int] = {}
     for _, own in question.rows.groupby("curve"):
-        configs = _configs(own)
-        differing = _differing(configs)
-        if len(differing) > 1:
+        configs = configs_of(own)
+        fields = differing(configs)
+        if len(fields) > 1:
             raise UserError(
                 f"--narrow '{question.exponent}': a next size changes one field, and the cells of a"
-                f" curve differ in {len(differing)}: {', '.join(differing)}"
+                f" curve differ in {len(fields)}: {', '.join(fields)}"
             )
-        for name in _varied(configs):
+        for name in varied(configs):
             counts[name] = max(counts.get(name, 0), len({config[name] for config in configs}))
     if not counts:
         raise UserError(
@@ -82,12 +92,13 @@ def _size_field(question: Question) -> str:
 
 
 def _of_curves(question: Question, task: str) -> list[Move]:
+    """Return further sizes of the curves, and further curves."""
     size = _size_field(question)
     curves: dict[str, list[Config]] = {}
     settings = []
     for curve, rows in question.rows.groupby("curve"):
-        configs = _configs(rows)
-        if size in _varied(configs):
+        configs = configs_of(rows)
+        if size in varied(configs):
             curves[str(curve)] = sorted(configs, key=lambda config: config[size])
             settings.append(json.loads(rows["settings_json"].iloc[0]))
 
@@ -96,32 +107,66 @@ def _of_curves(question: Question, task: str) -> list[Move]:
         for value in steps([config[size] for config in own]):
             found.append(Move(task, ({**own[-1], size: value},), curve, False))
 
-    for field in _varied(settings):  # another value of a field of size is no new curve
+    if isinstance(question.fit, FrontierFit):
+        return found + _new_searches(question.exponent, task, list(curves.values()), size)
+    for field in varied(settings):  # another value of a field of size is no new curve
         if field in NOT_VARIED:
             continue
         values = [config[field] for own in curves.values() for config in own[:1]]
         for value in steps(values):
             for own in curves.values():
-                if own[0][field] == _nearest(value, values):
-                    found.append(_new_curve(task, own, field, value, size))
-    return [move for move in found if not move.onset or len(move.cells) == NEW_SIZES]
+                if own[0][field] == nearest(value, values):
+                    found += _new_curve(task, own, field, value, size)
+    return found
 
 
-def _new_curve(task: str, own: Sequence[Config], field: str, value: int, size: str) -> Move:
+def _new_curve(task: str, own: Sequence[Config], field: str, value: int, size: str) -> list[Move]:
     """Return a curve at another value of a field, with sizes of a curve that exists, in proportion
-    to the value: the onset moves with n."""
+    to the value: the onset moves with n. Nothing where it would have too few sizes."""
     factor = max(1.0, value / own[0][field])
     sizes = sorted({round(config[size] * factor) for config in own})
     fewer = max(1, round(sizes[0] ** 2 / sizes[1]))
     chosen = [fewer, sizes[0], sizes[-2], sizes[-1]]
     cells = tuple({**own[0], field: value, size: k} for k in sorted(set(chosen)))
-    return Move(task, cells, _key(_without(cells[0], size)), True)
+    if len(cells) < NEW_SIZES:
+        return []
+    return [Move(task, cells, key_of(without(cells[0], size)), True)]
+
+
+def _new_searches(
+    exponent: str, task: str, curves: Sequence[Sequence[Config]], size: str
+) -> list[Move]:
+    """Return searches at another value of one field of whole numbers, such as n or d, at about the
+    p/n of the nearest curve that differs in that field alone.
+
+    The exponent of d takes every cell by itself. The constant takes those from twice the onset's p
+    on, so the two smallest come together. That of p takes curves over a decade, so all do.
+    """
+    found = []
+    for field in varied([own[0] for own in curves]):
+        if field in (size, "depth", *NOT_VARIED):
+            continue
+        alike: dict[str, dict[int, Sequence[Config]]] = {}
+        for own in curves:
+            rest = without(without(own[0], field), size)
+            alike.setdefault(key_of(rest), {})[own[0][field]] = own
+        for by_value in alike.values():
+            for value in steps(by_value):
+                own = by_value[nearest(value, by_value)]
+                factor = value / own[0][field] if field == "n" else own[0][field] / value
+                sizes = sorted({max(1, round(config[size] * factor)) for config in own})
+                cells = [{**own[0], field: value, size: k} for k in sizes]
+                together = {CONSTANT: 2, OF_D: 1}.get(quantity_of(exponent), len(cells))
+                parts = [tuple(cells[:together]), *((cell,) for cell in cells[together:])]
+                curve = key_of(without(cells[0], size))
+                found += [Move(task, part, curve, False) for part in parts]
+    return found
 
 
 def _of_ladder(task: str, configs: Sequence[Config]) -> list[Move]:
     """Return single runs: every model at every number of windows, and models of widths (of depths,
     where depth sets the width) in between and one rung beyond."""
-    shapes = {_key(_without(config, "n")): _without(config, "n") for config in configs}
+    shapes = {key_of(without(config, "n")): without(config, "n") for config in configs}
     dial = "width" if all("width" in shape for shape in shapes.values()) else "depth"
     by_dial = sorted(
         (shape for shape in shapes.values() if dial in shape),
@@ -141,49 +186,3 @@ def _of_ladder(task: str, configs: Sequence[Config]) -> list[Move]:
     return [
         Move(task, ({**model, "n": count},), "", False) for model in models for count in windows
     ]
-
-
-def steps(values: Iterable[float]) -> list[int]:
-    """Return the whole numbers between the values, on a logarithmic scale, and one rung beyond the
-    largest."""
-    own = sorted(set(values))
-    if len(own) < 2:
-        return []
-    between = [round((a * b) ** 0.5) for a, b in zip(own, own[1:], strict=False)]
-    beyond = round(own[-1] ** 2 / own[-2])
-    return [value for value in dict.fromkeys([*between, beyond]) if value not in own]
-
-
-def _nearest(value: float, values: Sequence[float]) -> float:
-    """Return the smallest of the values that is at least `value`, or the largest."""
-    above = [other for other in values if other >= value]
-    return min(above) if above else max(values)
-
-
-def _configs(rows: pd.DataFrame) -> list[Config]:
-    return [json.loads(text) for text in rows["config_json"].unique()]
-
-
-def _differing(configs: Sequence[Config]) -> list[str]:
-    """Return the fields that have several values."""
-    names = {name for config in configs for name in config}
-    return sorted(
-        name for name in names if len({json.dumps(config.get(name)) for config in configs}) > 1
-    )
-
-
-def _varied(configs: Sequence[Config]) -> list[str]:
-    """Return the fields of whole numbers that have several values."""
-    return [
-        name
-        for name in _differing(configs)
-        if all(type(config.get(name)) is int for config in configs)
-    ]
-
-
-def _without(config: Config, field: str) -> Config:
-    return {name: value for name, value in config.items() if name != field}
-
-
-def _key(config: Config) -> str:
-    return json.dumps(config, sort_keys=True)

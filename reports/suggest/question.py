@@ -2,10 +2,12 @@
 
     question = ask(evidence, "sphere, ±1 target, pure noise")
 
-An exponent is the slope of stability of a kind, named by the kind, or `alpha`, `beta` or `compute`
-of the loss surface of `text-stream` rows.
+An exponent is the slope of stability of a kind, named by the kind; `alpha`, `beta` or `compute` of
+the loss surface of `text-stream` rows; or the constant or an exponent of the most robust fits.
 """
 
+import json
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -16,23 +18,27 @@ from reports.evidence import Evidence, fit_rows
 from reports.fits.random_slope import OWN_CURVES
 from reports.fits.scaling import fit_scaling
 from reports.fits.slope import Slope
+from reports.frontier import described, of_cell, radii
+from reports.frontier_answer import MIN_CURVES, FrontierFit, fit_frontier
 from reports.ladders import TASK, ladders_of
 from reports.law import fit_all
 from reports.measures import STABILITY
+from reports.suggest.frontier_design import CONSTANT, OF_D, QUANTITIES
 from reports.suggest.surface_design import EXPONENTS, PARAMETERS, Surface
 
 
 class Question(NamedTuple):
-    """An exponent with what the report states of it. `rows`: the trials that it was fitted to.
-    `all_rows`: those of the same kind, with the cells before the onset, or of the same ladder.
-    `fit`: of a slope or of a surface."""
+    """An exponent with what the report states of it. `rows`: the trials that it was fitted to; of
+    the most robust fits, the searches of the commonest recipe. `all_rows`: those of the same kind,
+    with the cells before the onset, or of the same ladder. `fit`: of a slope, a surface, or the
+    most robust fits of a problem."""
 
     exponent: str
     value: float
     half_width: float
     rows: pd.DataFrame
     all_rows: pd.DataFrame
-    fit: Slope | Surface
+    fit: Slope | Surface | FrontierFit
 
 
 def ask(evidence: Evidence, exponent: str) -> Question:
@@ -40,15 +46,73 @@ def ask(evidence: Evidence, exponent: str) -> Question:
     that they are too few for."""
     if exponent in EXPONENTS:
         return _of_surface(evidence, exponent)
-    kinds = sorted(evidence.trials["kind"].unique())
-    if exponent not in kinds:
-        names = [*kinds, *EXPONENTS]
-        raise UserError(
-            f"--narrow {exponent[:60]!r}: the exponents are a kind's name ({'; '.join(kinds)}), for"
-            f" its slope of stability, or {', '.join(EXPONENTS)}, for the loss surface of {TASK}"
-            f"{did_you_mean(exponent, names)}"
-        )
-    return _of_slope(evidence, exponent)
+    kinds = sorted(evidence.trials["kind"].unique()) if len(evidence.trials) else []
+    if exponent in kinds:
+        return _of_slope(evidence, exponent)
+    frontiers = _frontiers(evidence)
+    if exponent in frontiers:
+        return _of_frontier(evidence, exponent, frontiers[exponent])
+    if exponent in QUANTITIES:
+        if not frontiers:
+            raise UserError(
+                f"--narrow {exponent}: the store has no finished search for the most robust fit"
+                " (the field `frontier` asks for one)"
+            )
+        raise UserError(f"--narrow {exponent}: the store has {'; '.join(frontiers)}")
+
+    names = [*kinds, *EXPONENTS, *frontiers]
+    parts = [f"a kind's name ({'; '.join(kinds)}), for its slope of stability"] if kinds else []
+    parts.append(f"{', '.join(EXPONENTS)}, for the loss surface of {TASK}")
+    if frontiers:
+        parts.append(f"{'; '.join(frontiers)}, for the most robust fits")
+    raise UserError(
+        f"--narrow {exponent[:60]!r}: the exponents are {', or '.join(parts)}"
+        f"{did_you_mean(exponent, names)}"
+    )
+
+
+def _frontiers(evidence: Evidence) -> dict[str, FrontierFit]:
+    """Return what can be narrowed of the most robust fits, by name, which tells the problem where
+    the store has several."""
+    fits = fit_frontier(radii(evidence))
+    one = len(fits) == 1
+    return {name if one else f"{name} of {fit.problem}": fit for name in QUANTITIES for fit in fits}
+
+
+def _of_frontier(evidence: Evidence, exponent: str, fit: FrontierFit) -> Question:
+    quantity = quantity_of(exponent)
+    if quantity == CONSTANT:
+        found = fit.constant
+        if found is None or np.isnan(found.low):
+            raise UserError(
+                f"--narrow {exponent}: its interval needs {MIN_CURVES} curves in the window"
+                " (docs/frontier.md)"
+            )
+        value = found.value
+    else:
+        found = fit.dimension if quantity == OF_D else fit.size
+        if found.failure:
+            raise UserError(f"--narrow {exponent}: {found.failure}")
+        value = found.slope
+
+    searches = described(evidence.frontier)
+    searches = searches[searches["problem"].eq(fit.problem)]
+    recipes = [_recipe(config) for config in searches["config_json"]]
+    commonest, _ = Counter(recipes).most_common(1)[0]
+    own = searches[[recipe == commonest for recipe in recipes]]
+    return Question(exponent, value, (found.high - found.low) / 2, own, searches, fit)
+
+
+def quantity_of(exponent: str) -> str:
+    """Return which of QUANTITIES a name is of."""
+    return exponent.partition(" of ")[0]
+
+
+def _recipe(config: str) -> str:
+    """Return the fields of a configuration that say how was searched."""
+    fields = json.loads(config)
+    what = of_cell(fields)
+    return json.dumps({k: v for k, v in fields.items() if k not in what}, sort_keys=True)
 
 
 def _of_slope(evidence: Evidence, kind: str) -> Question:

@@ -10,19 +10,24 @@ import numpy as np
 
 from harness.errors import UserError
 from reports.fits.slope import Slope
-from reports.suggest.greedy import greedy
+from reports.frontier_answer import FrontierFit
+from reports.suggest.expected_radii import ExpectedRadii, Searched
+from reports.suggest.frontier_design import FrontierDesign
+from reports.suggest.greedy import Design, greedy
 from reports.suggest.moves import Move
-from reports.suggest.question import Question
+from reports.suggest.question import Question, quantity_of
 from reports.suggest.slope_design import Place, SlopeDesign
-from reports.suggest.surface_design import SurfaceDesign
+from reports.suggest.surface_design import Surface, SurfaceDesign
 
 
 class Costed(NamedTuple):
-    """A move with p and the tokens of each of its cells, and what all its trials cost."""
+    """A move with p, the tokens and the input dimension of each of its cells, and what all its
+    trials cost."""
 
     move: Move
     sizes: tuple[int, ...]
     tokens: tuple[float, ...]
+    dimensions: tuple[int, ...]
     cost: float
 
 
@@ -51,8 +56,7 @@ def suggest(
             f"--budget: {budget:.3g} {unit} is less than the cheapest move costs, {cheapest:.3g}"
             f" {unit}"
         )
-    make = _of_slope if isinstance(question.fit, Slope) else _of_surface
-    design = make(question, costed, seeds)
+    design = _design(question, costed, seeds)
     chosen, after = greedy(design, [move.cost for move in costed], budget)
     return Suggestion(
         [costed[k] for k in chosen],
@@ -62,9 +66,18 @@ def suggest(
     )
 
 
-def _of_slope(question: Question, costed: Sequence[Costed], seeds: int) -> SlopeDesign:
-    slope = question.fit
-    assert isinstance(slope, Slope)
+def _design(question: Question, costed: Sequence[Costed], seeds: int) -> Design:
+    fit = question.fit
+    if isinstance(fit, Slope):
+        return _of_slope(question, fit, costed, seeds)
+    if isinstance(fit, Surface):
+        return _of_surface(question, fit, costed, seeds)
+    return _of_frontier(question, fit, costed, seeds)
+
+
+def _of_slope(
+    question: Question, slope: Slope, costed: Sequence[Costed], seeds: int
+) -> SlopeDesign:
     numbers: dict[str, int] = {}
 
     def number(curve: str) -> int:
@@ -83,10 +96,24 @@ def _of_slope(question: Question, costed: Sequence[Costed], seeds: int) -> Slope
     return SlopeDesign.of(places, slope.tau**2, slope.noise, moves)
 
 
-def _of_surface(question: Question, costed: Sequence[Costed], seeds: int) -> SurfaceDesign:
-    surface = question.fit
-    assert not isinstance(surface, Slope)
+def _of_surface(
+    question: Question, surface: Surface, costed: Sequence[Costed], seeds: int
+) -> SurfaceDesign:
     runs = tuple(question.rows[name].to_numpy(float) for name in ("p", "tokens_seen"))
     sizes = np.array([own.sizes[0] for own in costed], float)
     tokens = np.array([own.tokens[0] for own in costed])
     return SurfaceDesign.of(surface, question.exponent, runs, (sizes, tokens), seeds)
+
+
+def _of_frontier(
+    question: Question, fit: FrontierFit, costed: Sequence[Costed], seeds: int
+) -> FrontierDesign:
+    expected = ExpectedRadii.of(fit.rows)
+    moves = []
+    for own in costed:
+        cells = [
+            Searched(p, config["n"], d, config.get("depth", np.nan), own.move.curve)
+            for p, d, config in zip(own.sizes, own.dimensions, own.move.cells, strict=True)
+        ]
+        moves.append(expected.rows(cells, seeds))
+    return FrontierDesign.of(fit, quantity_of(question.exponent), moves)

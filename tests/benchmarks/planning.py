@@ -20,7 +20,7 @@ from typing import Any
 from harness.planning.costs import Calibration
 from harness.planning.plan import plan
 from harness.planning.resolved import ResolvedTrial
-from harness.planning.stacks import StackLimit, stacks_of
+from harness.planning.stacks import StackLimit, cut, uncut_stacks
 from harness.planning.times import StackMember, TrialTimes
 from harness.sweeps.registry import load
 from harness.sweeps.sweep import parse_sweep
@@ -78,7 +78,9 @@ def stacking_seconds(widths: int, machine: Calibration) -> float:
         members.append(StackMember(ResolvedTrial(trial, task, config, shape), 20.0, "one group"))
 
     clock = time.perf_counter()
-    planned = list(stacks_of(members, TrialTimes(machine, 256), StackLimit(30.0, 1.5e9)))
+    times = TrialTimes(machine, 256)
+    limit = StackLimit(30.0, 1.5e9, trials=256, most_seconds=30.0)
+    planned = [piece for rows in uncut_stacks(members, times) for piece in cut(rows, times, limit)]
     seconds = time.perf_counter() - clock
     assert sum(len(p.batch.trials) for p in planned) == widths
     return seconds

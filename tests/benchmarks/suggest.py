@@ -1,15 +1,15 @@
 """Predicted cost of narrowing an exponent: `suggest`'s choice beside V-optimal choice and the next
 rung of the grid, on simulated truths of designs that people use.
 
-    python -m tests.benchmarks.suggest [slopes|surfaces]
+    python -m tests.benchmarks.suggest [slopes|surfaces|tables|searches]
 
-The next rung (the next larger size of every curve, or the next larger N at every D and the next
-larger D at every N) sets the half-width to reach. The other two choose among the same moves plus
-sizes and tokens in between, from a fit to noisy runs. What counts is the half-width at the truth.
-V-optimal choice lowers the mean variance of the predicted measure per cost (Pronzato & Pázman
-2013).
+The next rung (the next larger size of every curve; the next larger N at every D and the next larger
+D at every N; the next budget of a table) sets the half-width to reach. The other two choose among
+the same moves plus sizes and tokens in between, from a fit to noisy runs. What counts is the
+half-width at the truth. V-optimal choice lowers the mean variance of the predicted measure per cost
+(Pronzato & Pázman 2013).
 A trial of a curve costs n·p and a fixed part for its measures, that of the median trial; a run of a
-surface 6·N·D.
+surface or table 6·N·D. `suggest_searches` has those for the most robust fit.
 """
 
 import math
@@ -21,8 +21,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reports.fits.scaling import Scaling, fit_scaling
+from reports.scaling.fitting import fit_form
+from reports.scaling.points import Points
 from reports.suggest.slope_design import Place, SlopeDesign
 from reports.suggest.surface_design import EXPONENTS, Surface, SurfaceDesign
+from reports.suggest.table_runs import candidates
 
 DRAWS = 3
 NOISE = 0.004
@@ -36,9 +39,6 @@ class Costs(NamedTuple):
     rung: float
     v_optimal: float
     suggest: float
-
-
-Designed = SlopeDesign | SurfaceDesign
 
 
 def cost_to_reach(
@@ -64,8 +64,8 @@ def cost_to_reach(
 
 
 def ways(
-    truth: Designed,
-    guess: Designed,
+    truth: Any,
+    guess: Any,
     costs: np.ndarray,
     rung: Sequence[int],
     variance: Callable[[Any], float],
@@ -205,7 +205,56 @@ def spread_over(design: SurfaceDesign, region: np.ndarray) -> float:
     )
 
 
-# The table
+# Tables of anybody's runs
+
+
+def tables(rng: np.random.Generator) -> None:
+    """As `suggest_runs` chooses: its candidates, and its fit without intervals."""
+    for (name, (runs, rung)), (truth, values) in product(_tables().items(), TRUTHS.items()):
+        true = Surface(*values, sigma=NOISE)
+        for exponent in EXPONENTS:
+            found = []
+            for _ in range(DRAWS):
+                guess = refitted(runs, true, rng)
+                if guess is not None:
+                    found.append(next_runs(runs, rung, true, guess, exponent))
+            print(line(f"{exponent}: table, {name}, {truth}", found), flush=True)
+
+
+def _tables() -> dict[str, tuple[tuple, tuple]]:
+    """Return the runs of each table, and those of its next rung."""
+    square = grid(5, 5, (1e7, 2e8), 2.5)
+    larger = grid(6, 6, (1e7, 2e8), 2.5)
+    new = (larger[0] > 1.01 * square[0].max()) ^ (larger[1] > 1.01 * square[1].max())
+    budgets = isoflop(4, 7, 1e17, 6.0)
+    return {
+        "grid 5 × 5": (square, (larger[0][new], larger[1][new])),
+        "4 budgets × 7": (budgets, isoflop(1, 7, 1e17 * 6.0**4, 6.0)),
+    }
+
+
+def refitted(runs: tuple, true: Surface, rng: np.random.Generator) -> Surface | None:
+    """Return the surface that `unilaw fit` finds in noisy runs, or None where a term vanishes."""
+    n, d = runs
+    noisy = np.exp(true.log_loss(n, d) + true.sigma * rng.standard_normal(len(n)))
+    fit = fit_form("chinchilla", Points({"N": n, "D": d}, noisy), intervals=False)
+    if min(fit[key].value for key in "AB") <= 0:
+        return None
+    return Surface(*(fit[key].value for key in ("E", "A", "B", "alpha", "beta")), sigma=true.sigma)
+
+
+def next_runs(runs: tuple, rung: tuple, true: Surface, guessed: Surface, exponent: str) -> Costs:
+    """Return the costs for a table. The runs of the rung may be chosen by all."""
+    more = np.concatenate([np.column_stack(rung), candidates(*runs)])
+    moves = (more[:, 0], more[:, 1])
+    truth = SurfaceDesign.of(true, exponent, runs, moves)
+    guess = SurfaceDesign.of(guessed, exponent, runs, moves)
+    region = guessed.jacobian(*runs)
+    first = range(len(rung[0]))
+    return ways(truth, guess, 6 * more.prod(1), first, lambda own: spread_over(own, region))
+
+
+# The lines that are printed
 
 
 def line(name: str, found: Sequence[Costs]) -> str:
@@ -214,7 +263,7 @@ def line(name: str, found: Sequence[Costs]) -> str:
     rung = float(np.median([costs.suggest / costs.rung for costs in found]))
     v = float(np.median([costs.suggest / costs.v_optimal for costs in found]))
     words = "" if max(rung, v) <= 0.8 else "   less than 20 % saved"
-    return f"{name:58} {rung:10.2f} {v:10.2f} {len(found):5}{words}"
+    return f"{name:58} {rung:10.2g} {v:10.2f} {len(found):5}{words}"
 
 
 def slopes(rng: np.random.Generator) -> None:
@@ -244,8 +293,11 @@ def main() -> None:
     rng = np.random.default_rng(1)
     print("cost of suggest's choice for the half-width of the next rung, over that of …")
     print(f"{'design':58} {'next rung':>10} {'V-optimal':>10} {'draws':>5}")
-    for part in sys.argv[1:] or ("slopes", "surfaces"):
-        {"slopes": slopes, "surfaces": surfaces}[part](rng)
+    from tests.benchmarks.suggest_searches import searches
+
+    parts = {"slopes": slopes, "surfaces": surfaces, "tables": tables, "searches": searches}
+    for part in sys.argv[1:] or parts:
+        parts[part](rng)
 
 
 if __name__ == "__main__":

@@ -17,10 +17,14 @@ from harness.execution import limits
 from harness.execution.run_batch import run_batch
 from harness.execution.trial_result import TrialResult
 from harness.measures import on_device
+from harness.planning.machine_speed import calibrated_for
 from harness.remeasure import MEASURED
+from harness.run import run
+from harness.store.store import Store
 from harness.sweeps.sweep import parse_sweep
 from harness.sweeps.trial import Batch, RunSettings, Trial
 from harness.task import Config, Seeds
+from harness.terminal.progress import Progress
 from harness.training.adversary import adversary_of
 from harness.training.recorded import recorder_for
 from harness.training.running_stack import RunningStack
@@ -35,7 +39,6 @@ from tests.training.toy_models import D, data, seeded
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.slow,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA GPU"),
 ]
 
 POINTS = 16
@@ -96,7 +99,7 @@ def test_the_same_weights_measure_on_the_gpu_as_on_the_cpu(entry: str, tmp_path:
 def test_two_trials_share_a_gpu(unilaw, tmp_path: Path):
     """Each has so many epochs that it is a batch of its own, and sleeps, so that they meet."""
     (tmp_path / "two.yaml").write_text(
-        "name: two\nseeds: [0]\nresources: {gpus: auto}\ntasks:\n"
+        "name: two\nseeds: [0]\nresources: {gpus: 0.25}\ntasks:\n"
         "  - {task: trouble, fixed: {nap: 20, max_epochs: 2000}, grid: {n: [16, 17]}}\n"
     )
     done = unilaw("run", "two.yaml", "--task-file", FAILING_TASK, "--store", "rows", cwd=tmp_path)
@@ -190,3 +193,37 @@ def test_a_step_that_waits_for_the_gpu_is_not_recorded():
     running.epoch(16)
     (step,) = running.recorded
     assert step.why_plain == "the step reads a number from the GPU"
+
+
+FORECAST = """\
+name: forecast
+seeds: {range: [0, 8]}
+resources: {gpus: auto}
+limits: {measure_points: 32, weights_mb: 0}
+tasks:
+  - task: sphere
+    fixed: {n: 512, d: 16, stop: epochs, max_epochs: 400}
+    grid: {width: [8, 16, 32, 64, 128]}
+  - task: text
+    fixed: {n: 200, context: 8, d_in: 8, target_resample: 0.3, stop: epochs, max_epochs: 100}
+    grid: {width: [8, 16]}
+"""
+
+
+def test_the_forecast_and_what_is_taken_are_within_a_factor_of_one_and_a_half(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Forty MLPs and sixteen GPTs, in this process. The GPU is timed first, which loads what a
+    process loads once."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    asked = parse_sweep(FORECAST, "sweep.yaml")
+    store = Store.create(tmp_path / "rows")
+    calibrated_for(asked.resources, print)
+    outcome = run(asked, store, None, inline=True, retry_failed=False, progress=Progress())
+    assert outcome.ok == len(asked.trials) == 56
+
+    (record,) = store.runs()
+    assert record.forecast_s is not None
+    assert record.seconds / 1.5 <= record.forecast_s <= 1.5 * record.seconds
+    rows = pd.read_parquet(tmp_path / "rows")
+    assert rows["stack_size"].min() >= 8, "GPTs too"

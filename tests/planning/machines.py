@@ -12,11 +12,15 @@ LIKE_A_LAPTOP = Calibration(
     attention_alone=Cost(3e-3, 1e-11, 0.0, 0.0),
     attention_stacked=Cost(6e-3, 2e-11, 0.0, 2e-3),
     measuring=Cost(0.07, 1.4e-9, 1.3e-6, 5e-3),
+    vocabulary=Cost(1.6, 5e-9, 0.0, 0.0),
+    starting=Cost(2e-3, 0.0, 0.0, 1e-3),
     slowdown=1.1,
 )
 
+FREE = Cost(0.0, 0.0, 0.0, 0.0)
+
 PADDING_IS_FREE = LIKE_A_LAPTOP._replace(
-    stacked=Cost(3e-4, 0.0, 0.0, 0.0), convolution_stacked=Cost(5e-3, 0.0, 0.0, 0.0)
+    starting=FREE, stacked=Cost(3e-4, 0.0, 0.0, 0.0), convolution_stacked=Cost(5e-3, 0.0, 0.0, 0.0)
 )
 
 STACKING_IS_DEAR = LIKE_A_LAPTOP._replace(
@@ -30,6 +34,6 @@ MACHINES = {
 }
 
 KNOWN = Calibration(
-    *[Cost(1.0, 0.0, 0.0, 0.0)] * 6, measuring=Cost(0.0, 0.0, 0.0, 0.0), slowdown=1.0
+    *[Cost(1.0, 0.0, 0.0, 0.0)] * 6, measuring=FREE, vocabulary=FREE, starting=FREE, slowdown=1.0
 )
 """A second for every step, whatever is in it."""

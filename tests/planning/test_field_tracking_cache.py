@@ -31,6 +31,10 @@ class Toy(Config):
     def area(self) -> int:
         return self.width * self.depth
 
+    @property
+    def scaled(self) -> float:
+        return self.area * self.scale
+
     def units(self) -> int:
         return self.width * self.depth
 
@@ -77,7 +81,8 @@ READS: dict[str, tuple[Callable[[Toy], Any], int]] = {
         lambda c: (c.width, c.scale if c.width > 4 else None),
         1 + 2 * 2,
     ),
-    "a property": (lambda c: c.area, 24),
+    "a property": (lambda c: c.area, 3),
+    "a property of two fields": (lambda c: c.scaled, 6),
     "a method": (lambda c: c.units(), 24),
     "everything": (lambda c: c.model_dump(), 24),
     "a class method": (lambda c: (c.fields_marked("size"), c.width)[1], 24),
@@ -288,8 +293,8 @@ def follow(tree: Any, config: Any) -> list[Any]:
     return [
         *seen,
         (
-            {"units": config.units, "dump": config.model_dump}[tree]()
-            if tree in ("units", "dump")
+            {"units": config.units, "dump": config.model_dump, "area": lambda: config.area}[tree]()
+            if tree in ("units", "dump", "area")
             else tree
         ),
     ]

@@ -7,15 +7,15 @@ Run alone: python -m pytest tests/planning/test_gpu_shares.py
 import pytest
 
 from harness.errors import UserError
-from harness.planning import plan
+from harness.planning import plan, room
 from harness.planning.batches import Gpus, make_batches
 from harness.planning.gpus import max_gpus
-from harness.planning.machine_speed import calibrated
 from harness.planning.plan import cost_cells, refuse_what_cannot_fit
 from harness.sweeps import gpu_shares
 from harness.sweeps.registry import load
 from harness.sweeps.sweep import Sweep, parse_sweep
 from harness.terminal.listing import plan_table
+from tests.planning.machines import LIKE_A_LAPTOP
 
 
 def sweep(resources: str, tasks: str = "[{task: sphere}]") -> Sweep:
@@ -103,7 +103,7 @@ def test_a_cell_that_no_gpu_holds_is_refused_with_its_figures():
 
 
 def test_auto_without_a_word_on_the_gpus_asks_for_it(monkeypatch):
-    monkeypatch.setattr(plan.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(room.torch.cuda, "is_available", lambda: False)
     asked = sweep("gpus: auto")
     with pytest.raises(UserError, match="write it as resources.gpu_memory_gb"):
         cost_cells(asked)
@@ -123,7 +123,7 @@ def test_small_batches_keep_to_their_own_share_and_the_largest_comes_first():
     asked = sweep(
         "gpus: auto, gpu_memory_gb: 24", SPHERES.replace("seeds: [0]", "seeds: [0, 1, 2]")
     )
-    planned = make_batches(asked.trials, calibrated(1, print), 0, 600, 24e9, Gpus(24e9, 8))
+    planned = make_batches(asked.trials, LIKE_A_LAPTOP, 0, 600, 24e9, Gpus(24e9, 8))
     shares = [p.batch.gpus for p in planned]
     assert shares == sorted(shares, reverse=True)
     assert set(shares) == {1 / 16, 1 / 8, 1 / 4, 1.0}
@@ -136,18 +136,17 @@ def test_small_batches_keep_to_their_own_share_and_the_largest_comes_first():
 
 def test_without_gpus_nothing_has_a_share_and_the_longest_comes_first():
     asked = sweep("cpus: 1", SPHERES)
-    planned = make_batches(asked.trials, calibrated(1, print), 0, 600)
+    planned = make_batches(asked.trials, LIKE_A_LAPTOP, 0, 600)
     assert {p.batch.gpus for p in planned} == {0.0}
     assert [p.seconds for p in planned] == sorted((p.seconds for p in planned), reverse=True)
 
 
-def test_the_plan_says_who_gets_how_much():
+def test_the_plan_says_who_gets_how_much_and_how_the_gpu_is_filled():
     asked = sweep("gpus: auto, gpu_memory_gb: 24", SPHERES.replace(", 32768", ""))
     planned = plan.plan(asked, print)
-    assert (
-        set(planned.batches_by_gpus) == {"1/16 GPU", "1/8 GPU", "1/4 GPU"}
-        and sum(planned.batches_by_gpus.values()) == planned.batches
-    )
+    assert sum(planned.batches_by_gpus.values()) == planned.batches > 0
     table = plan_table(planned)
-    assert "alone on" in table and "1/8 GPU" in table and "batches with 1/4 GPU each." in table
+    (share, count), *_ = planned.batches_by_gpus.items()
+    assert "alone on" in table and f" {count} batches with {share} each." in table
+    assert planned.gpu_use and planned.gpu_use in table
     assert "alone on" not in plan_table(plan.plan(sweep("cpus: 1"), print))

@@ -6,7 +6,6 @@ Run alone: python -m pytest tests/planning/test_memory.py
 import pytest
 
 from harness.planning import batches as batches_module
-from harness.planning import stacks as stacks_module
 from harness.planning.memory import PROCESS_BYTES, alone_bytes, stack_bytes
 from harness.planning.model_shape import Shape
 from harness.planning.resolved import ResolvedTrial, resolve
@@ -21,7 +20,7 @@ from tests.planning.shapes import shape_with
 @pytest.mark.parametrize("cap", [10**6, 3 * 10**6, 10**7])
 def test_a_stack_takes_no_more_memory_than_it_may(cap: int, monkeypatch: pytest.MonkeyPatch):
     grid = trials(SPHERE, width=[8, 9, 10, 512], seeds=range(20), stop="epochs", max_epochs=3)
-    monkeypatch.setattr(batches_module, "STACK_BYTES", cap)
+    monkeypatch.setattr(batches_module, "CPU_STACK_BYTES", cap)
     monkeypatch.setattr(batches_module, "BATCH_S", (1e6, 1e6))
     assert_within(cap, stacks(planned(grid, PADDING_IS_FREE)))
 
@@ -48,7 +47,7 @@ def assert_within(cap: int, found: list[tuple[Trial, ...]]) -> None:
 
 def test_a_stack_holds_no_more_models_than_it_may(monkeypatch: pytest.MonkeyPatch):
     grid = trials(SPHERE, width=[8, 9, 10], seeds=range(30), stop="epochs", max_epochs=1)
-    monkeypatch.setattr(stacks_module, "STACK_TRIALS", 16)
+    monkeypatch.setattr(batches_module, "CPU_STACK_TRIALS", 16)
     monkeypatch.setattr(batches_module, "BATCH_S", (1e6, 1e6))
     assert 3 <= max(len(stack) for stack in stacks(planned(grid, PADDING_IS_FREE))) <= 16
 

@@ -14,8 +14,11 @@ from _pytest.mark import ParameterSet
 from harness.errors import UserError
 from harness.measures.counts import count_training_flops
 from harness.planning.costs import Calibration, Cost
+from harness.planning.devices import processor
 from harness.planning.machine_speed import calibrated
-from harness.planning.plan import batches, cost_cells, plan, refuse_what_cannot_fit, slots_here
+from harness.planning.plan import cost_cells, plan, refuse_what_cannot_fit
+from harness.planning.room import slots_here
+from harness.planning.schedule import batches
 from harness.planning.times import DATA_NUMBER_S, TRIAL_S
 from harness.sweeps.point_counts import PointCounts
 from harness.sweeps.registry import load, refs_in
@@ -125,7 +128,7 @@ def test_an_adversarys_passes_are_counted():
 @pytest.mark.slow
 def test_sums_are_over_trials():
     made = plan(sweep(), silent)
-    calibration = calibrated(1, silent)
+    calibration = calibrated(processor(1), silent)
     assert made.trials == sum(c.seeds for c in made.cells) == 3 * 7
     assert made.repeated == 3
     assert made.flops_at_most == sum(c.flops_at_most * c.seeds for c in made.cells)
@@ -162,7 +165,8 @@ def test_a_slower_machine_and_more_epochs_take_longer():
         return planned.seconds
 
     def machine(step: Cost, measuring: Cost) -> Calibration:
-        return Calibration(*[step] * 6, measuring=measuring, slowdown=1.0)
+        steps = (step, step, step, step, step, step)
+        return Calibration(*steps, measuring, measuring, step, slowdown=1.0)
 
     fast = machine(Cost(1e-4, 1e-10, 1e-9, 0), Cost(1e-2, 0, 1e-6, 0))
     slow = machine(Cost(2e-4, 2e-10, 2e-9, 0), Cost(2e-2, 0, 2e-6, 0))
@@ -179,7 +183,7 @@ def test_a_slower_machine_and_more_epochs_take_longer():
 
 
 def test_what_is_not_measured_takes_no_time():
-    calibration = calibrated(1, silent)
+    calibration = calibrated(processor(1), silent)
     without = sweep(ONE + "limits: {measure_points: 0}\n")
     seconds = [batches(s, s.trials, calibration)[0].seconds for s in (sweep(ONE), without)]
     assert seconds[0] - seconds[1] == pytest.approx(

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.planning import batches as batches_module
+from harness.planning.batches import _stack_member
 from harness.planning.costs import Cost
 from harness.planning.model_shape import shape_of
-from harness.planning.times import VOCABULARY_STEPS, Planned, side_by_side, wall_seconds
+from harness.planning.times import Planned, StackTotals, TrialTimes, side_by_side, wall_seconds
 from harness.sweeps.registry import TaskRef
 from harness.sweeps.trial import Batch
 from tests.planning.grids import (
@@ -96,15 +97,33 @@ def test_attention_costs_what_attention_costs():
 
 
 @pytest.mark.slow
-def test_measuring_a_vocabulary_costs_training_steps_on_its_points():
-    machine = KNOWN._replace(attention_alone=Cost(0, 1e-12, 0, 0), measuring=Cost(1e9, 0, 0, 0))
-    small, large = (text(n=64, stop="epochs", max_epochs=1, width=width) for width in (8, 64))
-    flops = [shape_of(TaskRef("text"), t.load_config()).flops_per_sample for t in (small, large)]
-    for trial, each in zip((small, large), flops, strict=True):
-        measured = seconds_alone(trial, machine, points=100)
-        unmeasured = seconds_alone(trial, machine, points=0)
-        measuring = measured - unmeasured
-        assert measuring == pytest.approx(VOCABULARY_STEPS * 100 * each * 1e-12)
+def test_measuring_a_vocabulary_has_a_cost_of_its_own():
+    machine = KNOWN._replace(vocabulary=Cost(3.0, 1e-9, 0, 0), measuring=Cost(1e9, 0, 0, 0))
+    trial = text(n=64, stop="epochs", max_epochs=1, width=8)
+    measuring = seconds_alone(trial, machine, points=100) - seconds_alone(trial, machine, points=0)
+    flops = shape_of(TaskRef("text"), trial.load_config()).flops_per_sample
+    assert measuring == pytest.approx(3.0 + 1e-9 * 100 * flops)
+
+
+def test_a_stack_whose_points_are_too_many_is_measured_in_several_programs():
+    """By hand: 16 numbers of 4 bytes on 1 000 points are 64 kB a model, and a GPU's points may take
+    a 1 600th of its memory."""
+    machine = KNOWN._replace(measuring=Cost(10.0, 0, 0, 1.0))
+    members = [_stack_member(trial) for trial in trials(SPHERE, n=64, d=16, seeds=range(6))]
+    for gpu_bytes, programs in ((1e15, 1), (1600 * 128_000, 3), (1600, 6)):
+        measured, unmeasured = (
+            TrialTimes(machine, points, gpu_bytes).stacked(StackTotals.of(members))
+            for points in (1000, 0)
+        )
+        assert measured - unmeasured == pytest.approx(10.0 * programs + 6.0)
+
+
+def test_batches_wait_for_their_share_of_the_gpus():
+    shares = [1.0, 0.5, 0.5, 0.5]
+    planned = [Planned(Batch((), gpus=share), 4.0) for share in shares]
+    assert wall_seconds(planned, 16, 1.0, gpus=1.0) == pytest.approx(12.0)
+    assert wall_seconds(planned, 16, 1.0, gpus=2.0) == pytest.approx(8.0)
+    assert wall_seconds(planned, 1, 1.0, gpus=2.0) == pytest.approx(16.0)
 
 
 def lasting(*seconds: float) -> list[Planned]:

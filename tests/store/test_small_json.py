@@ -13,6 +13,8 @@ from safetensors.torch import save
 
 from harness.errors import UserError
 from harness.planning import machine_speed
+from harness.planning.devices import Device, processor
+from harness.planning.machine_speed import SMALL_MACHINE, calibration_as_json
 from harness.store.disk import Disk
 from harness.store.records import RunRecord
 from harness.store.small_json import Damaged, read_json
@@ -20,7 +22,6 @@ from harness.store.store import Store
 from harness.sweeps.registry import TaskRef
 from harness.sweeps.trial import Trial
 from harness.training.checkpoint import TrialCheckpoint
-from tests.conftest import CALIBRATION
 from tests.store.rows import NOON
 
 DAMAGE = {
@@ -63,6 +64,10 @@ def test_a_damaged_marker_is_refused_in_one_sentence(store: Store, text: str):
             open_store(store.where)
 
 
+CALIBRATION = json.loads(calibration_as_json(SMALL_MACHINE, processor(1)))
+OTHER_DEVICE = Device("cuda", "some GPU", 1)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -72,20 +77,24 @@ def test_a_damaged_marker_is_refused_in_one_sentence(store: Store, text: str):
         json.dumps({**CALIBRATION, "alone": [float("nan"), 0, 0, 0]}),
         json.dumps({**CALIBRATION, "alone": ["1", 0, 0, 0]}),
         json.dumps({**CALIBRATION, "alone": 3}),
+        json.dumps({**CALIBRATION, "processes": 0}),
+        json.dumps({**CALIBRATION, "version": 1}),
+        calibration_as_json(SMALL_MACHINE, OTHER_DEVICE),
     ],
 )
 def test_a_damaged_calibration_is_timed_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ):
-    path = machine_speed.calibration_file(1)
-    whole = machine_speed.calibrated(1, print)
+    device = processor(1)
+    path = machine_speed.calibration_file(device)
+    whole = machine_speed.calibrated(device, print)
     kept = tmp_path / "kept.json"
     kept.write_text(text)
-    monkeypatch.setattr(machine_speed, "calibration_file", lambda threads: kept)
-    monkeypatch.setattr(machine_speed, "measured", lambda threads: whole)
+    monkeypatch.setattr(machine_speed, "calibration_file", lambda device: kept)
+    monkeypatch.setattr(machine_speed, "measured", lambda device: whole)
     said: list[str] = []
-    assert machine_speed.calibrated(1, said.append) == whole and len(said) == 1
-    assert machine_speed.calibrated(1, said.append) == whole and len(said) == 1, "kept again"
+    assert machine_speed.calibrated(device, said.append) == whole and len(said) == 1
+    assert machine_speed.calibrated(device, said.append) == whole and len(said) == 1, "kept again"
     assert path.exists()
 
 

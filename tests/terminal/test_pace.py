@@ -83,6 +83,29 @@ def test_after_a_tenth_of_the_work_the_time_left_is_within_a_factor_of_3(
     assert judged > 300
 
 
+@pytest.mark.parametrize("workers", [1, 2, 16])
+@pytest.mark.parametrize("batches", [20, 400])
+@pytest.mark.parametrize("order", ["longest first", "shortest first"])
+def test_after_the_first_batch_a_run_ten_times_quicker_than_forecast_is_seen_to_be(
+    workers: int, batches: int, order: str
+):
+    """A forecast of 835 s for 78 s, whatever part of the work the first batch is. Near the end the
+    batches under way decide."""
+    dice = random.Random(f"{workers} {batches}")
+    expected = sorted(dice.lognormvariate(0, 0.7) for _ in range(batches))
+    if order == "longest first":
+        expected.reverse()
+    seconds = [0.1 * 1.35 * e for e in expected]
+    after_the_first = [
+        moment
+        for moment in moments(seconds, expected, workers, expected_factor=1.35)
+        if moment.share_done > 0 and moment.share_of_time < 0.85
+    ]
+    assert after_the_first
+    for moment in after_the_first:
+        assert moment.true / 2 <= moment.estimated <= 2 * moment.true, moment
+
+
 @pytest.mark.parametrize("workers", [1, 4])
 def test_two_kinds_of_batches_of_which_one_takes_two_and_a_half_times_as_long(workers: int):
     expected = [10.0] * 40

@@ -36,7 +36,7 @@ def cell(width: int) -> Cell:
 def plan_of(cells: int) -> Plan:
     # the dearest first, as a sweep may list them
     made = [cell(width) for width in range(cells, 0, -1)]
-    return Plan("big", made, [], cells, 0, 1, 1, {}, 0, 0, 1.0, 1.0, 1.0, 1.0)
+    return Plan("big", made, [], cells, 0, 1, 1, {}, 0, 0, 0, None, 1.0, 1.0, 1.0, 1.0)
 
 
 @pytest.mark.slow

@@ -122,12 +122,12 @@ def test_dropping_leaves_the_others(tmp_path: Path):
     ]
 
 
-BY_HAND = Calibration(*[Cost(1e-4, 1e-12, 1e-9, 1e-5)] * 7, slowdown=1.0)
+BY_HAND = Calibration(*[Cost(1e-4, 1e-12, 1e-9, 1e-5)] * 9, slowdown=1.0)
 
 
 def run(sweep: Sweep, store: Store, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """Run a sweep in this process, and return the trial ids that have a checkpoint afterwards."""
-    monkeypatch.setattr(run_module, "calibrated", lambda threads, say: BY_HAND)
+    monkeypatch.setattr(run_module, "calibrated_for", lambda resources, say: BY_HAND)
     run_module.run(
         sweep, store, None, inline=True, retry_failed=False, progress=Progress(Console(quiet=True))
     )

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.task import Config, Seeds
-from harness.training.loop import Fit, StackGroup, time_epoch, train
+from harness.training.loop import Fit, StackGroup, train
 from harness.training.recorded import PLAIN_STEPS
 from harness.training.running_stack import RunningStack
 from harness.training.stack import Alone, stack
@@ -216,10 +216,3 @@ def test_recorded_stacks_shrink_by_an_eighth_at_least():
         assert len(running.models) == 24
         running.drop({0, 1, 2})
         assert len(running.models) == 21
-
-
-def test_an_epoch_is_timed_after_the_step_was_recorded():
-    recorder = Replays()
-    with recorded_by(recorder):
-        assert time_epoch(Alone(mlp(D, 4, 1, 3)), group(config(), 0), N) > 0
-    assert recorder.replayed == 1 + 5, "the test of the recording, and the five that were timed"

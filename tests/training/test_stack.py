@@ -132,7 +132,7 @@ def test_cnns_that_leave_and_cnns_that_stay_train_as_alone():
 
 
 @pytest.mark.slow
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.data())
 def test_all_models_train_as_alone_whichever_leaves_when(draw: st.DataObject):
     kind = draw.draw(

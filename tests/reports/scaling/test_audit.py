@@ -13,6 +13,7 @@ from reports.scaling.curvature import bends, verdict
 from reports.scaling.fitting import fit_form
 from reports.scaling.forms import FORMS
 from reports.scaling.held_out import held_out, held_out_rows
+from reports.scaling.number import number
 from reports.scaling.objective import HUBER, Objective
 from reports.scaling.points import Points
 from reports.scaling.sensitivity import sensitivity
@@ -83,7 +84,7 @@ def test_what_moves_an_exponent_is_found():
     fit = fit_form("chinchilla", points, Objective("squared"), intervals=False)
     changes = {(c.what, c.key): c for c in sensitivity(fit, points)}
 
-    place = f"without the runs at N {inputs['N'][spoilt]:.4g}, D {inputs['D'][spoilt]:.4g}"
+    place = f"without the runs at N {number(inputs['N'][spoilt])}, D {number(inputs['D'][spoilt])}"
     dropped = changes[place, "beta"]
     assert abs(dropped.after - truth[4]) < 0.01 < abs(dropped.before - truth[4])
     robust = changes["with Huber's δ = 0.001", "beta"]

@@ -196,7 +196,11 @@ def test_a_parameter_that_a_form_lacks_is_a_sentence():
 ALONG = 20 * SIZES * np.exp(0.05 * np.sin(np.arange(len(SIZES))))
 DOUBTS = {
     "lie nearly on one line": ("two-variable", {"N": SIZES, "D": ALONG}, SIZES**-0.1),
-    "X spans only a factor of 2": ("power", {"X": np.geomspace(1, 2, 9)}, np.arange(1.0, 10)),
+    "X spans only 1 to 2, a factor of 2": (
+        "power",
+        {"X": np.geomspace(1, 2, 9)},
+        np.arange(1.0, 10),
+    ),
     "E is 0: the table shows no such term": (
         "chinchilla",
         grid(5),

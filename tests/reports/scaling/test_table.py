@@ -207,7 +207,7 @@ def test_rows_of_one_model_are_asked_about(write):
 def test_one_size_that_varies_is_the_curves(write):
     found = load(write("N,D,loss\n1e8,1e9,3\n1e8,2e9,2\n"))
     assert list(found.points.inputs) == ["X"]
-    assert "'N' is 1e+08 in every row, so the curve is in 'D' alone." in found.notes
+    assert "'N' is 1e8 in every row, so the curve is in 'D' alone." in found.notes
 
 
 def test_sizes_in_unknown_units_are_asked_about(write):
@@ -220,3 +220,20 @@ def test_a_budget_is_a_number_or_a_column(write):
     path = write("N,D,budget,loss\n1e8,1e9,6e17,3\n1e9,2e9,1.2e19,2\n")
     assert load(path, budget="1e21").budget == 1e21
     assert load(path, budget="budget").budget == 1.2e19
+
+
+NARROW = "N,D,loss\n2.151e9,1e9,3\n2.16e9,2e9,2.5\n2.155e9,4e9,2.2\n"
+
+
+def test_a_size_that_hardly_varies_is_left_out_unless_it_is_asked_for(write):
+    path = write(NARROW)
+    (said,) = [note for note in load(path).notes if "spans" in note]
+    assert "'N' spans only 2.151e9 to 2.16e9, a factor of 1.004" in said
+    assert "The curve is in 'D' alone." in said
+    for chosen in ({}, {"columns": "L=loss"}, {"needs": {"X"}}):
+        assert list(load(path, **chosen).points.inputs) == ["X"]
+    for asked in ({"columns": "N=N,D=D"}, {"needs": {"N", "D"}}):
+        assert list(load(path, **asked).points.inputs) == ["N", "D"]
+
+    both = load(write(NARROW.replace("2e9", "1.1e9").replace("4e9", "1.2e9")))
+    assert list(both.points.inputs) == ["N", "D"], "neither size tells more than the other"

@@ -16,8 +16,9 @@ import pytest
 import unilaw
 from harness.errors import UserError
 from reports.scaling.figures import KEYS
+from reports.scaling.number import number
 from reports.scaling.table_fit import TableFit, fit_table
-from reports.scaling.words import blocks, first, number
+from reports.scaling.words import blocks, first
 from reports.scaling.written import as_json, written
 from tests import ROOT
 from tests.reports.scaling.planted import planted
@@ -124,9 +125,13 @@ def test_every_kind_of_file_is_written_whole(fitted: TableFit, tmp_path: Path):
         assert content[suffix].lstrip().startswith(beginning), suffix
     assert json.loads(content["json"]) == json.loads(as_json(fitted))
     # The page says what the terminal says, and asks the network for nothing.
-    page = content["html"].decode()
+    page = content["html"].decode().replace("\N{NO-BREAK SPACE}", " ")
     assert "://" not in re.sub(r"http://www\.w3\.org/\d+/\w+", "", page) and "<script" not in page
     assert all(sentence.split("(")[0] in page for sentence in first(fitted))
+    # The picture stands between the opening sentences and the first table.
+    exponents = page.index(list(first(fitted))[-1].split("(")[0])
+    assert exponents < page.index("<svg") < page.index("<table")
+    assert "<code>--cluster</code>" in page, "an option is not broken over two lines"
     with pytest.raises(UserError, match=r"must end with .html, .md, .json, .svg or .png"):
         written(fitted, tmp_path / "fit.pdf")
 
@@ -208,6 +213,8 @@ def test_a_mistake_is_one_sentence_and_code_2(unilaw_here, tmp_path: Path, optio
         (0.34781, "0.3478"),
         (-2143.4, "−2143"),
         (1.02e21, "1.02e21"),
+        (21384.0, "2.14e4"),
+        (9999.4, "9999"),
         (3e-5, "3e−5"),
         (0, "0"),
         (np.inf, "∞"),

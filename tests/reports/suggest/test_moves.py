@@ -11,7 +11,8 @@ import pytest
 
 from harness.errors import UserError
 from reports.evidence import read_evidence
-from reports.suggest.moves import Move, _of_ladder, grid_field, moves, steps
+from reports.suggest.grid import steps
+from reports.suggest.moves import Move, _of_ladder, grid_field, moves
 from reports.suggest.question import Question, ask
 from reports.suggest.suggestion import Costed, suggest
 from tests.reports.stores import make_store, power_law
@@ -75,7 +76,7 @@ def test_the_onset_of_a_new_curve_narrows_nothing(tmp_path: Path):
     (move,) = [own for own in moves(question) if own.cells[0]["n"] == 800]
     after = {
         onset: suggest(
-            question, [Costed(move, (onset, 400, 800, 1600), (1.0,) * 4, 1.0)], 1, 2, "s"
+            question, [Costed(move, (onset, 400, 800, 1600), (1.0,) * 4, (1,) * 4, 1.0)], 1, 2, "s"
         ).after
         for onset in (2, 200)
     }

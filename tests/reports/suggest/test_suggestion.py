@@ -33,7 +33,11 @@ def test_a_ladders_next_runs_narrow_its_exponents(tmp_path: Path):
             row = language_row(cell["width"], 64 * cell["n"], 1.0)
             costed.append(
                 Costed(
-                    move, (row["p"],), (row["tokens_seen"],), 6.0 * row["p"] * row["tokens_seen"]
+                    move,
+                    (row["p"],),
+                    (row["tokens_seen"],),
+                    (row["d_ambient"],),
+                    6.0 * row["p"] * row["tokens_seen"],
                 )
             )
         found = suggest(question, costed, 2e13, 1, "FLOP")
