@@ -2,7 +2,7 @@
 # make test   set up, run the tests; needs no network beyond the package index
 # make fast   the tests that start neither Ray nor a `unilaw` process: under a minute
 # make soak   the tests that take minutes: jobs, nodes and heads lost, several processes a trial
-# make gpu    the tests that need a CUDA GPU
+# make gpu    the tests that need a CUDA GPU, and a table of what it does
 # make check  format, lint, types
 # make bench  ratios against what a user would do instead
 # make oldest the fast tests, a sweep inline and on Ray, and a report in a browser, with the lowest versions that
@@ -47,6 +47,7 @@ soak: $(VENV)/.testing
 
 gpu: $(VENV)/.testing
 	$(BIN)/python -m pytest -m gpu -rs
+	$(BIN)/python -m tests.gpu
 
 QUICK := not ray and not slow and not soak and not gpu
 fast: $(VENV)/.testing
@@ -63,6 +64,7 @@ $(VENV)/.benching: $(VENV)/.testing
 
 bench: $(VENV)/.benching
 	$(BIN)/python -m tests.benchmarks.throughput
+	$(BIN)/python -m tests.benchmarks.stacking
 	$(BIN)/python -m tests.benchmarks.planning
 	$(BIN)/python -m tests.benchmarks.attack_strength
 	$(BIN)/python -m tests.benchmarks.robust_accuracy

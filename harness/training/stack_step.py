@@ -136,6 +136,8 @@ class StackStep:
         parameters = list(self.program.parameters.values())
         gradients = torch.autograd.grad(loss.sum(), parameters, materialize_grads=True)
         self.optimiser.step(self.program.parameters, gradients, self.strides)
+        # Until the next step: memory that is freed now goes back to the system, page by page.
+        self._last = (x, output, loss, gradients)
 
         self.sums.losses += loss.detach() * y.shape[1]
         if self.classes is not None:  # the stop rules of ±1 targets look at the loss alone

@@ -2,11 +2,12 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from unittest.mock import patch
 
-import pytest
 import torch
 
 from harness.training import running_stack
+from harness.training.recorded import Recorder
 
 
 class Replays:
@@ -43,8 +44,7 @@ class Replays:
 
 
 @contextlib.contextmanager
-def recorded_by(recorder: Replays) -> Iterator[None]:
-    """Let every stack record its steps with this recorder."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(running_stack, "recorder_for", lambda device: recorder)
+def recorded_by(recorder: Recorder | None) -> Iterator[None]:
+    """Let every stack record its steps with this recorder; not at all with None."""
+    with patch.object(running_stack, "recorder_for", lambda device: recorder):
         yield

@@ -162,7 +162,7 @@ class Replacing(nn.Linear):
 def test_a_recording_that_differs_is_not_used():
     recorder = Replays()
     recorder.record = reading_old_rows
-    assert_trains_plainly(nn.Linear(D, 3), recorder, "recorded, the weights differ by")
+    assert_trains_plainly(seeded(lambda: nn.Linear(D, 3)), recorder, "recorded, the ")
 
 
 def test_a_step_that_cannot_be_recorded_is_done_plainly():

@@ -1,28 +1,40 @@
-"""What must hold on a machine with a CUDA GPU: the CPU's figures, shared GPUs, and a failure that
-says when the memory is full.
+"""What must hold on a machine with a CUDA GPU: the CPU's figures, recorded steps that are the plain
+ones, shared GPUs, and a failure that says when the memory is full.
 
-Run alone: python -m pytest tests/test_gpu.py
+Run alone: python -m pytest tests/gpu/test_on_gpu.py
 """
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 import safetensors.torch
 import torch
+from torch import nn
 
 from harness.execution import limits
 from harness.execution.run_batch import run_batch
 from harness.execution.trial_result import TrialResult
+from harness.measures import on_device
 from harness.planning.machine_speed import calibrated_for
 from harness.remeasure import MEASURED
 from harness.run import run
 from harness.store.store import Store
 from harness.sweeps.sweep import parse_sweep
 from harness.sweeps.trial import Batch, RunSettings, Trial
+from harness.task import Config, Seeds
 from harness.terminal.progress import Progress
+from harness.training.adversary import adversary_of
+from harness.training.recorded import recorder_for
+from harness.training.running_stack import RunningStack
+from harness.training.stack import Alone, stack
+from harness.training.stack_step import StackGroup
 from tests import FAILING_TASK
 from tests.measures.agreement import alike
+from tests.training.recording import recorded_by
+from tests.training.test_recorded import NETS
+from tests.training.toy_models import D, data, seeded
 
 pytestmark = [
     pytest.mark.gpu,
@@ -121,6 +133,66 @@ def test_a_frontier_is_searched_on_the_gpu_as_on_the_cpu():
     assert on_gpu.columns["gpu"] and on_gpu.columns["robust_below_noise"]
     radius = on_cpu.columns["frontier_radius"]
     assert on_gpu.columns["frontier_radius"] == pytest.approx(radius, rel=0.1)
+
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "adam": {"warmup_steps": 7},
+    "adamw": {"optimiser": "adamw", "weight_decay": 0.5},
+    "sgd": {"optimiser": "sgd", "weight_decay": 0.1},
+    "pgd": {"adversary": "pgd", "adversary_radius": 0.1, "adversary_steps": 3},
+}
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("net", ["chain", "other"])
+@pytest.mark.parametrize("widths", [(8,), (8, 5, 3)], ids=["alone", "stacked"])
+def test_twenty_recorded_steps_are_the_plain_ones(recipe: str, net: str, widths: tuple[int, ...]):
+    """Five epochs of four steps; two groups of other rates, where there is a stack."""
+    groups = 1 if len(widths) == 1 else 2
+    config = Config.model_validate(
+        {"n": 64, "batch_size": 16, "stop": "epochs", "max_epochs": 5, **RECIPES[recipe]}
+    )
+    stacks = []
+    for recorder in (None, recorder_for(torch.device("cuda"))):
+        modules = [seeded(lambda w=w: NETS[net](w, 3), i) for i, w in enumerate(widths * groups)]
+        shared = [
+            StackGroup.of(
+                config.model_copy(update={"lr": 0.01 / (g + 1)}),
+                on_device(data(g, 3, n=64), torch.device("cuda")),
+                Seeds(g),
+            )
+            for g in range(groups)
+        ]
+        probe = shared[0].data.x_train[:4]
+        with recorded_by(recorder):
+            program = stack([module.cuda() for module in modules], probe)
+            running = RunningStack(program, shared, len(modules))
+            for _ in range(5):
+                running.epoch(16, adversary_of(config))
+        stacks.append(running)
+
+    plain, recorded = stacks
+    (step,) = recorded.recorded
+    assert step.replay, step.why_plain
+    for name, p in plain.program.parameters.items():
+        torch.testing.assert_close(recorded.program.parameters[name], p, rtol=0, atol=1e-5)
+
+
+class Asking(nn.Linear):
+    """A layer that reads a number from the GPU."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return super().forward(input) * (1.0 if float(input.detach().sum()) > 0 else 1.0)
+
+
+def test_a_step_that_waits_for_the_gpu_is_not_recorded():
+    device = torch.device("cuda")
+    config = Config.model_validate({"n": 64, "batch_size": 16, "stop": "epochs", "max_epochs": 1})
+    group = StackGroup.of(config, on_device(data(0, 3, n=64), device), Seeds(0))
+    running = RunningStack(Alone(Asking(D, 3).cuda()), [group], 1)
+    running.epoch(16)
+    (step,) = running.recorded
+    assert step.why_plain == "the step reads a number from the GPU"
 
 
 FORECAST = """\
