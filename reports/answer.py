@@ -68,11 +68,11 @@ def answers(evidence: Evidence, fits: Fits) -> list[Answer]:
         if len(own) > 1:
             best = [_named(fit, told) for fit, told in zip(own, best, strict=True)]
         kinds = [fit for fit in trained if data_name(fit.family) == data]
-        plain = _plain_sentences(data, kinds, evidence) if kinds else []
+        decided = any(fit.verdict in WORDS for fit in own)
+        plain = _plain_sentences(data, kinds, evidence, decided) if kinds else []
         if any(fit.family == LADDER for fit in kinds):
             plain += answer_sentences_on_ratio(fits.ratios)
         judged = any(outcome_of(fit) in CLAUSES for fit in kinds)
-        decided = any(fit.verdict in WORDS for fit in own)
         found.append(Answer(data.name, best, plain, judged, decided))
     return found
 
@@ -97,10 +97,14 @@ def answer_sentences(evidence: Evidence, fits: Fits) -> list[Sentence]:
 
 
 def _plain_sentences(
-    data: DataName, kinds: Sequence[KindFit], evidence: Evidence
+    data: DataName, kinds: Sequence[KindFit], evidence: Evidence, decided: bool
 ) -> list[Sentence]:
-    """Return the sentences on plain training, one an outcome. Kinds without a verdict are named
-    only where no kind of the data has one."""
+    """Return the sentences on plain training, one an outcome.
+
+    Kinds without a verdict are named only where no kind of the data has one. decided: the best fit
+    found answers for the data, so a slope of plain training that its few sizes cannot give is no
+    gap in the answer.
+    """
     by_outcome: dict[str, list[KindFit]] = {}
     for fit in kinds:
         by_outcome.setdefault(outcome_of(fit), []).append(fit)
@@ -122,6 +126,9 @@ def _plain_sentences(
 
     parts: dict[str, Any] = {"thing": data.thing}
     if TOO_FEW in by_outcome:
+        if decided:
+            text = "Plain training: too few curves have enough sizes for a slope."
+            return [Sentence(text)]
         return [Sentence("No answer for {thing}: too few curves have sizes to compare.", parts)]
     why = sorted({reason(fit.verdict) for fit in kinds})
     parts["why"] = "; ".join(why)

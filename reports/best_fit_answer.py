@@ -40,6 +40,43 @@ WORDS = {
     LOGARITHMIC: "The best fit found grows like a logarithm of size, so by no power law",
 }
 """Verdict on the frontier → its words on the first screen."""
+SHORTLY = {
+    ATTAINED: (
+        "Yes, the most robust fits found do: on {problems}, their training radius grows like the"
+        " square root of p/(n·d), as the law's ceiling does."
+    ),
+    IN_DIMENSION: (
+        "In part, for the most robust fits found: on {problems}, their training radius shrinks with"
+        " d as the law's ceiling does; how it grows with p is not decided."
+    ),
+    SLOWER: (
+        "No, not the most robust fits found: on {problems}, their training radius grows more slowly"
+        " with p than the law's ceiling."
+    ),
+    STEEPER: (
+        "Faster, for now: on {problems}, the training radius of the most robust fits found grows"
+        " faster with p than the law's ceiling."
+    ),
+    SAMPLES: (
+        "Not as the law says: on {problems}, the training radius of the most robust fits found"
+        " grows like √(p/n) and does not shrink with d."
+    ),
+    NO_FALL: (
+        "Not as the law says: on {problems}, the training radius of the most robust fits found does"
+        " not shrink with d as the law's ceiling does."
+    ),
+    FLAT: (
+        "No, not the most robust fits found: on {problems}, their training radius does not depend"
+        " on size."
+    ),
+    LOGARITHMIC: (
+        "No, not the most robust fits found: on {problems}, their training radius grows like a"
+        " logarithm of size, so by no power law."
+    ),
+}
+"""Verdict on the frontier → its part of the headline."""
+PLAIN_SHARE = "geometric mean of plain training's radius over r*"
+"""How the share of the best fit's radius that plain training reaches is computed."""
 
 
 def best_fit_sentence(fit: FrontierFit) -> Sentence:
@@ -66,7 +103,7 @@ def best_fit_sentence(fit: FrontierFit) -> Sentence:
     text += "."
 
     if fit.plain is not None:
-        values |= _mean(fit, "plain", "geometric mean of plain training's radius over r*")
+        values |= _mean(fit, "plain", PLAIN_SHARE)
         text += " Plain training reaches {plain}" + _interval(values, "plain") + " of its radius."
     return Sentence(text, values)
 
@@ -144,6 +181,11 @@ def _exponent_of_d(fit: FrontierFit) -> dict[str, Number]:
         )
         for key, (value, told) in ends.items()
     }
+
+
+def plain_share(fit: FrontierFit) -> Number:
+    """Return the share of the best fit's radius that plain training reaches."""
+    return _mean(fit, "plain", PLAIN_SHARE)["plain"]
 
 
 def _mean(fit: FrontierFit, name: str, how: str) -> dict[str, Number]:

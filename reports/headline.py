@@ -5,7 +5,7 @@ str(headline(fit_evidence(evidence)))
 
 from typing import Any
 
-from reports.frontier_answer import ATTAINED
+from reports.best_fit_answer import SHORTLY, plain_share
 from reports.law import Fits, KindFit
 from reports.numbers import Number, Sentence
 from reports.outcomes import (
@@ -32,8 +32,8 @@ CEILING = "The ceiling rises by {ceiling} for ten times the parameters."
 WHOLE = {
     SLOWLY: (
         "No, not with plain training: in {kinds}, robustness grows more slowly with size than the"
-        " law's ceiling, which rises by {ceiling} for ten times the parameters. The law allows"
-        " that."
+        " law's ceiling, which rises by {ceiling} for ten times the parameters. This does not"
+        " contradict the law, which sets only an upper limit."
     ),
     EQUALLY: (
         "Yes: in {kinds}, robustness grows with size as fast as the law's ceiling, which rises by"
@@ -55,8 +55,11 @@ PARTLY = {
 
 
 def headline(fits: Fits) -> Sentence:
-    """Return the answer to the page's question in one sentence, over all judged kinds of plain
-    training, and the problems on which the best fit found follows the law's order."""
+    """Return the answer to the page's question over all judged kinds of plain training, and over
+    the problems on which a search for the most robust fit decides it.
+
+    The search answers alone where no slope of plain training can.
+    """
     judged = [fit for fit in fits.kinds if fit.judged]
     by_group = {
         group: [fit for fit in judged if outcome_of(fit) in outcomes]
@@ -65,17 +68,34 @@ def headline(fits: Fits) -> Sentence:
     present = {group: own for group, own in by_group.items() if own}
 
     parts: dict[str, Any] = {}
-    if not present:
-        text = "These trials do not say: no slope of plain training meets the law's condition."
-    else:
+    texts = []
+    if present:
         parts |= {"kinds": _count("kinds", judged), "ceiling": ceiling()}
-        text = _over_groups(present, parts)
+        texts.append(_over_groups(present, parts))
+    texts += _of_best_fits(fits, parts)
+    if not texts:
+        texts.append("These trials do not say: no slope of plain training meets the law's condition.")
+    return Sentence(" ".join(texts), parts)
 
-    follows = [str(fit.problem) for fit in fits.frontier if fit.verdict == ATTAINED]
-    if follows:
-        parts["follows"] = "; ".join(follows)
-        text += " The best fit that a search found does rise like the ceiling: {follows}."
-    return Sentence(text, parts)
+
+def _of_best_fits(fits: Fits, parts: dict[str, Any]) -> list[str]:
+    """Return a template for each verdict on the best fits found, the law's order first. Its
+    problems and their numbers join the parts.
+
+    How far plain training is stands here where one problem was searched alone.
+    """
+    texts = []
+    for i, (verdict, words) in enumerate(SHORTLY.items()):
+        own = [fit for fit in fits.frontier if fit.verdict == verdict]
+        if not own:
+            continue
+        parts[f"problems{i}"] = "; ".join(str(fit.problem) for fit in own)
+        text = words.replace("{problems}", f"{{problems{i}}}")
+        if len(fits.frontier) == 1 and own[0].plain is not None:
+            parts["share"] = plain_share(own[0])
+            text += " Plain training reaches {share} of that radius."
+        texts.append(text)
+    return texts
 
 
 def _over_groups(present: dict[str, list[KindFit]], parts: dict[str, Any]) -> str:

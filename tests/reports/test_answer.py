@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 
 from reports.answer import answer_sentences, answers, plain_sentence
-from reports.best_fit_answer import WORDS, best_fit_sentence
+from reports.best_fit_answer import SHORTLY, WORDS, best_fit_sentence
 from reports.evidence import Evidence
 from reports.fits.common_slope import CommonSlope
 from reports.fits.forms import Forms
 from reports.fits.rivals import Rivals
 from reports.fits.slope import Slope
-from reports.frontier_answer import ATTAINED, FrontierFit, Mean
+from reports.frontier_answer import ATTAINED, SAMPLES, FrontierFit, Mean
 from reports.headline import headline
 from reports.law import Fits, KindFit
 from reports.measures import STABILITY
@@ -157,9 +157,36 @@ def test_the_headline_answers_over_all_kinds(kinds, expected):
     assert ("216 %" in str(said)) == bool(kinds)
 
 
-def test_the_headline_names_the_problems_on_which_the_best_fit_follows_the_law():
-    said = headline(Fits([SLOW], {}, [], [frontier_fit(ATTAINED)]))
-    assert str(said).endswith("does rise like the ceiling: sphere, ±1 target, pure noise.")
+def test_the_search_joins_the_headline_and_answers_alone_where_plain_training_cannot():
+    found = [frontier_fit(ATTAINED)]
+    on_search = (
+        "Yes, the most robust fits found do: on sphere, ±1 target, pure noise, their training"
+        " radius grows like the square root of p/(n·d), as the law's ceiling does. Plain training"
+        " reaches 10 % of that radius."
+    )
+    assert str(headline(Fits([], {}, [], found))) == on_search
+    both = str(headline(Fits([SLOW], {}, [], found)))
+    assert both.startswith("No, not with plain training") and both.endswith(on_search)
+    assert "do not say" in str(headline(Fits([], {}, [], [frontier_fit("cannot tell: few")])))
+
+
+def test_two_problems_share_the_headline_by_verdict():
+    found = [frontier_fit(ATTAINED), frontier_fit(ATTAINED), frontier_fit(SAMPLES)]
+    found[1] = found[1]._replace(problem="two")
+    text = str(headline(Fits([], {}, [], found)))
+    assert "pure noise; two, their" in text and "Not as the law says" in text
+    assert "Plain training" not in text and set(SHORTLY) == set(WORDS)
+
+
+def test_a_slope_that_few_sizes_cannot_give_is_no_gap_beside_a_decided_search():
+    few = kind_fit(0, 0.1, "sphere")._replace(
+        verdicts={STABILITY: judge({1: slope(NAN, NAN, "few")}, "", 1)}
+    )
+    rows = evidence(few.kind, "sphere")
+    (answer,) = answers(rows, Fits([few], {}, [], [frontier_fit(ATTAINED)]))
+    assert str(answer.plain[0]).startswith("Plain training: too few curves")
+    (answer,) = answers(rows, Fits([few], {}, [], [frontier_fit("cannot tell: few")]))
+    assert str(answer.plain[0]).startswith("No answer")
 
 
 def test_shipped_data_come_first_and_own_tasks_by_their_name():
