@@ -29,7 +29,7 @@ def slope_numbers(key: str, slope: Slope, column: str) -> dict[str, Number]:
         "high": number("high", slope.high, "signed"),
         "cells": number("cells", slope.cells, "int"),
         "curves": number("curves", slope.curves, "int"),
-        "held_out": number("held-out", slope.held_out, "sig3"),
+        "held_out": number("held-out", slope.held_out, "factor"),
         "smallest": number("smallest", slope.smallest, "signed"),
         "largest": number("largest", slope.largest, "signed"),
         "dropped": number("dropped", slope.dropped, "int"),

@@ -48,6 +48,21 @@ def _sig3(x: float) -> str:
     return f"{x:.3g}" if abs(x) < 1000 else f"{x:,.0f}"
 
 
+def signed(x: float) -> str:
+    """Return a number with its sign, to two decimals. What rounds to 0 has none."""
+    if not math.isfinite(x):
+        return "none"
+    text = f"{x:+.2f}"
+    return text if text.strip("+-0.") else text[1:]
+
+
+def _factor(x: float) -> str:
+    """Return a ratio to three digits; close to 1, the first digit that tells it from 1, down to a
+    thousandth."""
+    near = math.isfinite(x) and abs(x - 1) < 0.005
+    return f"{x:.3f}" if near else _sig3(x)
+
+
 def _superscript(n: int) -> str:
     return str(n).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
@@ -58,7 +73,7 @@ def _growth(x: float) -> str:
         return "none"
     percent = 100 * x
     text = f"{percent:.1f}" if abs(percent) < 9.95 else f"{percent:,.0f}"
-    return text.replace("-", "−")
+    return text.lstrip("-") if not text.strip("-0.") else text.replace("-", "−")
 
 
 def _size(x: float) -> str:
@@ -71,7 +86,8 @@ def _size(x: float) -> str:
 
 _STYLES: dict[str, Any] = {
     "sig3": _sig3,
-    "signed": lambda x: f"{x:+.2f}" if math.isfinite(x) else "none",
+    "signed": signed,
+    "factor": _factor,
     "int": lambda x: f"{int(x):,}" if math.isfinite(x) else "none",
     "percent": lambda x: f"{100 * x:.1f} %",
     "percent2": lambda x: f"{100 * x:.2f} %",

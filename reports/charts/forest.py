@@ -1,7 +1,7 @@
 """Describe a forest plot: one slope a row with its interval, and a line at the order of a bound.
 
 forest_drawing([ForestRow("sphere", "best", 0.48, 0.43, 0.53), ForestRow("sphere", "plain", …)],
-               order=0.5, title="power of p with which robustness grows")
+               order=0.5, title="exponent b in robustness ~ p^b")
 """
 
 import math
@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from reports.charts.chart import CIRCLE, DIAMOND, DOTTED, TICK, Drawing, Line, Marks, Scale
 from reports.charts.style import COLOURS, QUIET
+from reports.numbers import signed
 
 WIDTH = 400
 ROW = 27
@@ -68,7 +69,8 @@ def _caption(rows: list[ForestRow], order: float | None) -> str:
     text = intervals_sentence(rows, order)
     if order is None:
         return text
-    return f"{text} Short of the dotted line the law is not broken."
+    side = "left" if order > 0 else "right"
+    return f"{text} Slopes {side} of the dotted line are consistent with the law."
 
 
 def intervals_sentence(rows: list[ForestRow], order: float | None) -> str:
@@ -136,7 +138,7 @@ def _estimates(rows: list[ForestRow], kind: str) -> Marks:
         high=tuple(row.high for _, row in own),
         across=True,
         texts=tuple(
-            f"{row.label}, {name}: {row.estimate:+.2f} ({row.low:+.2f} to {row.high:+.2f})"
+            f"{row.label}, {name}: {signed(row.estimate)} ({signed(row.low)} to {signed(row.high)})"
             for _, row in own
         ),
     )
@@ -152,5 +154,5 @@ def _recipes(rows: list[ForestRow]) -> Marks:
         QUIET,
         TICK,
         size=9,
-        texts=tuple(f"{row.label}, {name}: {slope:+.2f}" for _, row, (name, slope) in own),
+        texts=tuple(f"{row.label}, {name}: {signed(slope)}" for _, row, (name, slope) in own),
     )

@@ -8,6 +8,7 @@ from reports.charts.chart import DASHED, DIAMOND, DOTTED, Chart, Drawing, Line, 
 from reports.charts.frontier_points import cells_of_fit, texts_of
 from reports.charts.style import COLOURS, QUIET
 from reports.frontier_answer import PER_SAMPLE, FrontierFit, at_ratios
+from reports.numbers import signed
 
 TITLE = "r* · √(n·d/p)"
 
@@ -61,10 +62,10 @@ def _caption(fit: FrontierFit) -> str:
     slope = fit.dimension
     if not np.isfinite(slope.slope):
         return f"{fit.problem}: too few dimensions at one p/n for an exponent of d."
-    interval = f" ({slope.low:+.2f} to {slope.high:+.2f})" if np.isfinite(slope.low) else ""
+    interval = f" ({signed(slope.low)} to {signed(slope.high)})" if np.isfinite(slope.low) else ""
     return (
-        f"{fit.problem}: at fixed p/n the radius r* goes with d to the power"
-        f" {slope.slope:+.2f}{interval}; −1/2 makes p/(n·d) the variable, 0 makes it p/n."
+        f"{fit.problem}: at fixed p/n the radius r* grows like d^b with b ="
+        f" {signed(slope.slope)}{interval}; −1/2 makes p/(n·d) the variable, 0 makes it p/n."
     )
 
 

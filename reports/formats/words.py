@@ -13,6 +13,7 @@ from reports.comparison import Comparison
 from reports.evidence import Evidence
 from reports.law import Fits
 from reports.measures import MEASURES
+from reports.numbers import signed
 from reports.sections.comparison import changed_lines, lines_of, summary_of
 from reports.sections.counts import count_trials
 from reports.sections.header import page_title
@@ -70,8 +71,8 @@ def _slopes(fits: Fits) -> list[str]:
             for cell in (
                 plain(kind),
                 names[column],
-                f"{slope.slope:+.2f}",
-                f"{slope.low:+.2f} to {slope.high:+.2f}",
+                signed(slope.slope),
+                f"{signed(slope.low)} to {signed(slope.high)}",
                 f"{slope.cells}",
                 f"{slope.curves}",
                 f"{len(slope.trials)}",

@@ -35,8 +35,8 @@ def shape_sentence(fit: KindFit) -> Sentence:
 
     parts: dict[str, object] = {
         "best": IN_WORDS[forms.best],
-        "error": number(f"error of {forms.best}", forms.errors[forms.best]),
-        "power_error": number(f"error of {POWER}", forms.errors[POWER]),
+        "error": number(f"error of {forms.best}", forms.errors[forms.best], "factor"),
+        "power_error": number(f"error of {POWER}", forms.errors[POWER], "factor"),
     }
     if forms.knee:
         parts |= interval("place", forms.knee.place, "sig3")
@@ -51,13 +51,13 @@ def shape_sentence(fit: KindFit) -> Sentence:
         )
     if forms.best == POWER:
         text = (
-            "One power law predicts left-out curves best, missing them by a factor of {error}"
-            " typically: no bend is claimed."
+            "One power law predicts held-out curves best (typical prediction error: a factor of"
+            " {error}), so no bend is claimed."
         )
     else:
         text = (
-            "Left-out curves are predicted best by {best}, which misses them by a factor of {error}"
-            " typically (one power law: {power_error}). It does not beat every other form by more"
+            "Held-out curves are predicted best by {best} (typical prediction error: a factor of"
+            " {error}; one power law: {power_error}). It does not beat every other form by more"
             " than chance, so no bend is claimed."
         )
     power = _power(fit)
