@@ -37,10 +37,10 @@ def check(evidence: Evidence, fits: Fits) -> Finding:
 
     if all(high < 1 / 3 for _, _, high in brackets):
         return Finding("contradicted", findings)
-    every = {n for n, _, _ in brackets}
-    near = {n for n, low, high in brackets if low >= 1 / 3 and high <= 3}
-    supported = len(near) >= 2 and near == every
-    return Finding("supported" if supported else "undecided", findings)
+    # One bracket that reaches beyond the range leaves its n open, whatever other d say of it.
+    near = all(low >= 1 / 3 and high <= 3 for _, low, high in brackets)
+    several = len({n for n, _, _ in brackets}) >= 2
+    return Finding("supported" if near and several else "undecided", findings)
 
 
 def _onset(rows: pd.DataFrame) -> tuple[int, int] | None:

@@ -10,12 +10,12 @@ from tests.reports.claims.verdicts import verdict
 from tests.reports.stores import row
 
 
-def onset(n: int, first: int):
+def onset(n: int, first: int, d: int = 16):
     """Return pure-noise rows over p that fit every label from `first` on."""
     made = []
     for p in (n // 10, n // 5, n // 2, n, 2 * n, 20 * n):
         error, reason = (0.0, "interpolated") if p >= first else (0.2, "epoch_cap")
-        made.append(row(p, n, stop_rule="interpolate", stop_reason=reason, train_error=error))
+        made.append(row(p, n, d, stop_rule="interpolate", stop_reason=reason, train_error=error))
     return made
 
 
@@ -43,3 +43,11 @@ def test_c1_needs_pure_noise(tmp_path):
         verdict(tmp_path, [r | {"sigma2": 0.64} for r in onset(100, 100)], "C1").verdict
         == NOT_TESTED
     )
+
+
+@pytest.mark.slow
+def test_one_bracket_beyond_the_range_leaves_its_n_open(tmp_path):
+    """At n = 100 one curve fits at p = n, another d only between 2n and 20n."""
+    rows = onset(100, 100) + onset(1000, 1000)
+    assert verdict(tmp_path / "a", rows, "C1").verdict == "supported"
+    assert verdict(tmp_path / "b", rows + onset(100, 2000, d=64), "C1").verdict == "undecided"
