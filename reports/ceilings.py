@@ -79,6 +79,8 @@ def radii_beside_ceilings(trials: pd.DataFrame) -> pd.DataFrame:
     radius (the mean training radius, NaN where not measured), r_inf (the mean of radius_ceiling),
     and r_law at either end of NATS as low and high. trial_id: the tuple of its trials.
 
+    r_law is the rows' own, in data units; where a trial of the cell lacks it, the formula's.
+
     binds: c is known, and with b = 1 r_law lies below r∞. Where it does not, the data alone keep
     radii below it.
     """
@@ -86,7 +88,13 @@ def radii_beside_ceilings(trials: pd.DataFrame) -> pd.DataFrame:
     c, c_known = isoperimetry_constant(known)
     radius = known[RADIUS] if RADIUS in known else np.nan
     cells = (
-        known.assign(c=c, c_known=c_known, radius=radius)
+        known.assign(
+            c=c,
+            c_known=c_known,
+            radius=radius,
+            low=known["radius_law"].astype(float),
+            high=known["radius_law_32bit"].astype(float),
+        )
         .groupby("cell", sort=False)
         .agg(
             kind=("kind", "first"),
@@ -97,12 +105,16 @@ def radii_beside_ceilings(trials: pd.DataFrame) -> pd.DataFrame:
             c_known=("c_known", "all"),
             radius=("radius", "mean"),
             r_inf=("radius_ceiling", "mean"),
+            low=("low", "mean"),
+            high=("high", "mean"),
+            held=("high", "count"),
             trial_id=("trial_id", tuple),
         )
     )
+    in_all_rows = cells.pop("held").eq(cells["trial_id"].map(len))
     p, n, d, c = (cells[column].astype(float) for column in ("p", "n", "d", "c"))
     for end, nats in zip(("low", "high"), NATS, strict=True):
-        cells[end] = radius_law(p, n, d, nats, c)
+        cells[end] = cells[end].where(in_all_rows, radius_law(p, n, d, nats, c))
     cells["binds"] = cells["c_known"] & (cells["low"] < cells["r_inf"])
     return cells
 

@@ -62,6 +62,38 @@ def radii_chart(fits: list[FrontierFit]) -> Chart | None:
     )
 
 
+def radii_words(chart: Chart) -> str:
+    """Return what the marks and lines of the chart are, of those that it draws."""
+    text = (
+        "The radius of the most robust fit found, and that of plain training, against size."
+        " Diamonds: geometric mean over data seeds of the largest radius that any search fitted and"
+        " a verification confirmed; the bar, which the mark may hide, ends at the smallest radius"
+        " that was searched and not fitted. Circles: plain training on the same data, trained on"
+        " past R*/2."
+    )
+    lines = {line.label for drawing in chart.drawings for line in drawing.lines}
+    known = {column: CEILINGS[column][0] in lines for column in CEILINGS}
+    if known["r_inf"]:
+        text += " Solid grey line: r∞, above which no model of any size can lie."
+    if known["r_law"]:
+        text += (
+            " Broken grey line: r_law at 1 nat a parameter, above which no class of exp(p) models"
+            " can lie, for the curve with the most sizes;"
+        )
+        at_most = "dotted: r_law at 22.2 nats, all that 32 bits hold."
+        text += (
+            f" {at_most if known['r_law_32bit'] else 'r_law at 22.2 nats lies above the picture.'}"
+        )
+    crosses = [own.x for own in chart.drawings[0].marks if own.shape == CROSS]
+    if crosses:
+        several = sum(map(len, crosses)) > 1
+        text += (
+            f" {'Crosses' if several else 'Cross'}: caps around every point, a fit that needs no"
+        )
+        text += " training."
+    return text
+
+
 def _drawing(fit: FrontierFit, cells: pd.DataFrame, variable: str, value: str) -> Drawing:
     """Return the radii of one problem against one variable."""
     dimensions = sorted(int(d) for d in cells["d"].unique())

@@ -3,10 +3,11 @@ law allows."""
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from reports.charts.frontier_dimension import multiples_chart
-from reports.charts.frontier_radii import radii_chart
+from reports.charts.frontier_radii import radii_chart, radii_words
 from reports.evidence import Evidence
 from reports.frontier_answer import FrontierFit
 from reports.law import Fits
@@ -20,9 +21,9 @@ OF_CELL = {
     "n": ("column n", "int"),
     "d": ("column d_ambient", "int"),
     "p": ("column p", "int"),
-    "radius": ("mean over data seeds of the largest frontier_radius", "sig3"),
-    "missed": ("mean over data seeds of its frontier_radius_missed", "sig3"),
-    "plain": ("mean over data seeds of training_radius, plain training", "sig3"),
+    "radius": ("geometric mean over data seeds of the largest frontier_radius", "sig3"),
+    "missed": ("geometric mean over data seeds of its frontier_radius_missed", "sig3"),
+    "plain": ("geometric mean over data seeds of training_radius, plain training", "sig3"),
     "r_inf": ("mean radius_ceiling", "sig3"),
     "r_law": ("mean radius_law", "sig3"),
     "r_law_32bit": ("mean radius_law_32bit", "sig3"),
@@ -63,7 +64,8 @@ def section(evidence: Evidence, fits: Fits) -> Section | None:
     rows = [row for fit in fitted for row in _table(fit)]
     charts = {RADII: radii_chart(fitted), MULTIPLES: multiples_chart(fitted)}
     figures = {key: chart for key, chart in charts.items() if chart is not None}
-    html = fill("frontier.html.j2", answers=answers, rows=rows, figures=figures)
+    drawn = radii_words(figures[RADII]) if RADII in figures else ""
+    html = fill("frontier.html.j2", answers=answers, rows=rows, figures=figures, drawn=drawn)
 
     numbers = [n for answer in answers for s in answer.sentences for n in s.numbers()]
     numbers += [number for row in rows for number in row.numbers.values()]
@@ -96,9 +98,13 @@ def _table(fit: FrontierFit) -> list[CellRow]:
 
 
 def _values(own: pd.DataFrame) -> dict[str, Any]:
-    """Return the means over the data seeds of one cell."""
-    columns = ("radius", "missed", "plain", "r_inf", "r_law", "r_law_32bit")
-    means = {column: float(own[column].mean(skipna=False)) for column in columns}
+    """Return the means over the data seeds of one cell: geometric ones of what was found, as in the
+    charts and the sentences, and plain ones of the ceilings."""
+    ceilings = ("r_inf", "r_law", "r_law_32bit")
+    means = {column: float(own[column].mean(skipna=False)) for column in ceilings}
+    with np.errstate(divide="ignore"):  # a radius of 0 makes a mean of 0
+        logs = np.log(own[["radius", "missed", "plain"]].astype(float))
+    means |= np.exp(logs.mean(skipna=False)).to_dict()
     first = own.iloc[0]
     multiple = means["radius"] / float(first["by_law"]) ** 0.5
     return {"n": first["n"], "d": first["d"], "p": first["p"], "multiple": multiple, **means}

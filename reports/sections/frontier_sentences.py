@@ -117,7 +117,8 @@ def answer_of(fit: FrontierFit) -> Sentence:
             f" {range_of}; single cells {{constant_smallest}} to {{constant_largest}}."
         )
     else:
-        text += f" The cells compared lie {range_of}."
+        text += f" The window (sizes from {PAST:g}× the onset on, radii up to {SHARE:g}·r∞) holds"
+        text += f" {range_of.removeprefix('over ')}."
     return Sentence(text, values)
 
 
@@ -180,7 +181,7 @@ def _rivals(parts: _Parts) -> Sentence:
     for i, form in enumerate(rivals.misses):
         values[f"form{i}"] = form
         values[f"miss{i}"] = parts.number(
-            f"miss {form}", rivals.factor(form), f"exp(RMS log error) of {form}, {how}"
+            f"miss {form}", rivals.factor(form), f"exp(RMS log error) of {form}, {how}", "factor"
         )
         phrase = f"{{form{i}}} by {{miss{i}}}"
         if form != BY_LAW:
@@ -194,7 +195,7 @@ def _rivals(parts: _Parts) -> Sentence:
             phrase += f" (+{{gain{i}}}, {{gain{i}_low}} to {{gain{i}_high}})"
         phrases.append(phrase)
     return Sentence(
-        "Curves that were left out are missed by a typical factor (in brackets: RMS log error less"
+        "Typical prediction error on held-out curves, as a factor (in brackets: RMS log error less"
         " that of p/(n·d), mean over curves with 95 % interval): a power of "
         + "; ".join(phrases)
         + ".",
@@ -215,7 +216,8 @@ def _binding(parts: _Parts) -> Sentence:
         "cells": parts.number("cells", fit.cells, "cells searched", "int"),
     }
     text = (
-        "With one nat a parameter the law could bind (r_law below r∞) in {binding} of {cells} cells"
+        "Assuming each parameter stores one nat (1.44 bits), the law could bind (r_law below r∞) in"
+        " {binding} of {cells} cells"
     )
     if not fit.binding:
         text += ": nowhere, so an absent effect of d says nothing against p/(n·d)"
@@ -334,7 +336,7 @@ def _gap(parts: _Parts) -> Sentence:
             )
     return Sentence(
         "Where a fit of known radius was planted on the sphere, {searches} searches found {share}"
-        " of that radius on average (more counts as all of it), {least} at worst, and less than"
+        " of that radius on average (ratios above 1 counted as 1), {least} at worst, and less than"
         f" {ENOUGH} in {{below}}. "
         "This share goes with d to the power {gap_d} ({gap_d_low} to {gap_d_high}) and with p/n to"
         " {gap_p} ({gap_p_low} to {gap_p_high}). The intervals of the exponents above are widened"

@@ -50,7 +50,7 @@ def of_cell(key: str, used: pd.DataFrame) -> float:
     first = used.iloc[0]
     if column == "multiple":
         by_law = first["p"] / (first["n"] * first["d_ambient"])
-        return used["frontier_radius"].mean() / math.sqrt(by_law)
+        return geometric(used["frontier_radius"]) / math.sqrt(by_law)
     columns = {
         "d": "d_ambient",
         "radius": "frontier_radius",
@@ -60,7 +60,13 @@ def of_cell(key: str, used: pd.DataFrame) -> float:
         "r_law": "radius_law",
         "r_law_32bit": "radius_law_32bit",
     }
-    return used[columns.get(column, column)].mean()
+    values = used[columns.get(column, column)]
+    return geometric(values) if column in ("radius", "missed", "plain") else values.mean()
+
+
+def geometric(values: pd.Series) -> float:
+    """Return the geometric mean, as the chart and the sentences state radii."""
+    return float(values.astype(float).prod() ** (1 / len(values)))
 
 
 def recomputed(key: str, used: pd.DataFrame, rows: pd.DataFrame) -> float:
