@@ -17,6 +17,7 @@ from reports.data_names import DataName, KindLabel, data_name, kind_labels, plac
 from reports.evidence import Evidence, fit_rows
 from reports.fits.slope import Slope
 from reports.frontier_answer import FrontierFit
+from reports.frontier_stability import stability_beside_plain
 from reports.headline import headline
 from reports.law import Fits, KindFit
 from reports.numbers import Number, Sentence
@@ -64,9 +65,11 @@ def answers(evidence: Evidence, fits: Fits) -> list[Answer]:
             for fit, family in zip(fits.frontier, searched, strict=True)
             if data_name(family) == data
         ]
-        best = [best_fit_sentence(fit) for fit in own]
-        if len(own) > 1:
-            best = [_named(fit, told) for fit, told in zip(own, best, strict=True)]
+        best = []
+        for fit in own:
+            told = [best_fit_sentence(fit), stability_beside_plain(fit, evidence)]
+            told = [sentence for sentence in told if sentence.template]
+            best += [_named(fit, one) for one in told] if len(own) > 1 else told
         kinds = [fit for fit in trained if data_name(fit.family) == data]
         decided = any(fit.verdict in WORDS for fit in own)
         plain = _plain_sentences(data, kinds, evidence, decided) if kinds else []

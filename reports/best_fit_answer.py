@@ -75,6 +75,11 @@ SHORTLY = {
     ),
 }
 """Verdict on the frontier → its part of the headline."""
+MEASURE = (
+    "The training radius is how far every training point may be moved with the fit still below half"
+    " the noise error; it is not the stability S of held-out inputs."
+)
+"""What a training radius is, for readers who have met stability alone."""
 PLAIN_SHARE = "geometric mean of plain training's radius over r*"
 """How the share of the best fit's radius that plain training reaches is computed."""
 
@@ -105,6 +110,7 @@ def best_fit_sentence(fit: FrontierFit) -> Sentence:
     if fit.plain is not None:
         values |= _mean(fit, "plain", PLAIN_SHARE)
         text += " Plain training reaches {plain}" + _interval(values, "plain") + " of its radius."
+    text += f" {MEASURE}"
     return Sentence(text, values)
 
 
@@ -121,7 +127,7 @@ def _undecided(fit: FrontierFit) -> Sentence:
         return Number(f"answer:{fit.problem}:{name}", float(value), how, trials, style)
 
     values: dict[str, Any] = {}
-    text = "A search for the most robust network of each size"
+    text = "A search for the most robust fit of each size"
     sizes = "{p_min} to {p_max} parameters"
     if fit.plain is None:
         text += f" ({sizes}) was not compared with plain training."
@@ -139,8 +145,9 @@ def _undecided(fit: FrontierFit) -> Sentence:
                 ends = f"{mean}, {end} end of its 95 % interval"
                 values[f"times_{end}"] = number(f"times {end}", 1 / value, ends)
         text += (
-            f" found ones that withstand {{times}} times{_interval(values, 'times')} the change"
-            f" that plainly trained ones do (single sizes {{times_min}} to {{times_max}}; {sizes})."
+            f" found ones with {{times}} times{_interval(values, 'times')} the training radius of"
+            f" plainly trained ones (single sizes {{times_min}} to {{times_max}}; {sizes})."
+            f" {MEASURE}"
         )
     values |= {
         "p_min": number("p min", rows["p"].min(), f"smallest p {searched}", "size"),

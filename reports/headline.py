@@ -46,6 +46,7 @@ WHOLE = {
     UNDECIDED: (f"These trials cannot tell: in {{kinds}}, the slope is too uncertain. {CEILING}"),
 }
 """The headline where all kinds are alike."""
+NOTHING = "These trials do not say: no slope of plain training meets the law's condition."
 PARTLY = {
     SLOWLY: "more slowly than the law's ceiling",
     EQUALLY: "as fast as the ceiling",
@@ -74,7 +75,7 @@ def headline(fits: Fits) -> Sentence:
         texts.append(_over_groups(present, parts))
     texts += _of_best_fits(fits, parts)
     if not texts:
-        texts.append("These trials do not say: no slope of plain training meets the law's condition.")
+        texts.append(NOTHING)
     return Sentence(" ".join(texts), parts)
 
 

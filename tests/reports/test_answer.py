@@ -11,13 +11,14 @@ import pandas as pd
 import pytest
 
 from reports.answer import answer_sentences, answers, plain_sentence
-from reports.best_fit_answer import SHORTLY, WORDS, best_fit_sentence
+from reports.best_fit_answer import MEASURE, SHORTLY, WORDS, best_fit_sentence
 from reports.evidence import Evidence
 from reports.fits.common_slope import CommonSlope
 from reports.fits.forms import Forms
 from reports.fits.rivals import Rivals
 from reports.fits.slope import Slope
 from reports.frontier_answer import ATTAINED, SAMPLES, FrontierFit, Mean
+from reports.frontier_stability import stability_beside_plain
 from reports.headline import headline
 from reports.law import Fits, KindFit
 from reports.measures import STABILITY
@@ -218,6 +219,8 @@ def frontier_fit(verdict: str) -> FrontierFit:
             "radius": 0.1,
             "plain": 0.01,
             "trial_id": [("a",), ("b",)],
+            "plain_id": [("plain",), ("plain",)],
+            "cell": ["one", "two"],
         }
     )
     none = CommonSlope(NAN, NAN, NAN, 0, 0, 0, (), "none")
@@ -247,7 +250,7 @@ def test_every_verdict_on_the_frontier_has_its_sentence(verdict):
     text = str(best_fit_sentence(frontier_fit(verdict)))
     assert text.startswith(WORDS[verdict])
     assert "over p = 1·n to 32·n and d = 64 to 512." in text
-    assert text.endswith("Plain training reaches 10 % (8.0–12) of its radius.")
+    assert text.endswith(f"Plain training reaches 10 % (8.0–12) of its radius. {MEASURE}")
     assert ("0.75 (0.72–0.78)·√(p/(n·d))" in text) == (verdict == list(WORDS)[0])
 
 
@@ -256,9 +259,9 @@ def test_without_a_verdict_on_the_frontier_what_is_known_stands_first():
     found = best_fit_sentence(undecided)
     text = str(found)
     assert text == (
-        "A search for the most robust network of each size found ones that withstand 10 times"
-        " (8.33–12.5) the change that plainly trained ones do (single sizes 5 to 20; 300 to 9k"
-        " parameters). Whether they follow the law's order cannot be told: the law can bind in no"
+        "A search for the most robust fit of each size found ones with 10 times (8.33–12.5) the"
+        " training radius of plainly trained ones (single sizes 5 to 20; 300 to 9k parameters)."
+        f" {MEASURE} Whether they follow the law's order cannot be told: the law can bind in no"
         " cell."
     )
     apart = undecided.rows.assign(p=[30, 90_000], radius=[0.0, 0.1], plain=[0.01, NAN])
@@ -281,6 +284,15 @@ def test_an_undecided_frontier_shows_the_interval_that_leaves_it_open():
         "cannot be told: the exponent of d is near neither. At fixed p/n their radius goes like"
         " d^-0.30 (-0.45 to -0.15)."
     )
+
+
+def test_a_wider_training_radius_does_not_pass_for_more_stability():
+    searched = pd.DataFrame({"trial_id": ["a", "b"], STABILITY: [0.05, 0.2]})
+    trained = pd.DataFrame({"trial_id": ["plain"], STABILITY: [0.1]})
+    beside = evidence("", "")._replace(frontier=searched, trials=trained)
+    found = stability_beside_plain(frontier_fit(ATTAINED), beside)
+    assert "is 1.000 times that of plain training, and lower than it in 1 of 2" in str(found)
+    assert str(stability_beside_plain(frontier_fit(ATTAINED), evidence("", ""))) == ""
 
 
 def test_no_two_verdicts_sound_alike():
