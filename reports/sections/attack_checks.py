@@ -12,13 +12,15 @@ from reports.measures import as_list
 from reports.numbers import Number
 from reports.sections.section import Section, fill
 
+FIGURE = re.compile(r"\d+(?:[.,]\d+)*")
+"""A figure of a warning, with thousands set apart by commas."""
 MOST_NAMED = 20
 """Trials named on the page. The ledger names all of them."""
 
 
 class Warned(NamedTuple):
-    """The trials of one kind that share one sort of warning. `text` is the warning with … in place
-    of its figures."""
+    """The trials of one kind that share one sort of warning. `text` is the warning with the range
+    of each of its figures over the trials."""
 
     text: str
     kind: str
@@ -111,13 +113,28 @@ def _warned(with_warnings: pd.DataFrame) -> list[Warned]:
     for (text, kind), rows in by_sort:
         how = "trials with this among attack_warnings"
         number = _number(f"{kind}:{text}", len(rows), how, rows)
-        entries.append(Warned(str(text), str(kind), number, list(rows["trial_id"])[:MOST_NAMED]))
+        shown = _with_ranges(str(text), rows["attack_warnings"])
+        entries.append(Warned(shown, str(kind), number, list(rows["trial_id"])[:MOST_NAMED]))
     return entries
+
+
+def _with_ranges(sort: str, warnings: pd.Series) -> str:
+    """Return a sort of warning with the range of each figure in place of its …, such as "no
+    gradient at 6 to 44% of the points"."""
+    texts = [str(text) for own in warnings for text in as_list(own)]
+    of_sort = [FIGURE.findall(text) for text in texts if FIGURE.sub("…", text) == sort]
+    pieces = sort.split("…")
+    shown = pieces[0]
+    for figures, piece in zip(zip(*of_sort, strict=True), pieces[1:], strict=True):
+        ordered = sorted(figures, key=lambda figure: float(figure.replace(",", "")))
+        ends = dict.fromkeys([ordered[0], ordered[-1]])
+        shown += " to ".join(ends) + piece
+    return shown
 
 
 def _sorts(warnings: Any) -> list[str]:
     """Return a row's distinct warnings with … in place of their figures."""
-    return sorted({re.sub(r"\d[\d.,]*", "…", str(text)) for text in as_list(warnings)})
+    return sorted({FIGURE.sub("…", str(text)) for text in as_list(warnings)})
 
 
 def _unbounded(trials: pd.DataFrame) -> list[tuple[str, Number]]:
