@@ -34,10 +34,10 @@ def of_slopes(noun: str, column: str, fitted: dict[str, Slope]) -> Sentence | st
         numbers = slope_numbers(f"law:{parts[end]}:{column}", known[parts[end]], column)
         parts |= {f"{end}_{name}": numbers[name] for name in ("b", "low", "high")}
 
-    counted = _counted({"rises": rising, "falls": falling}, len(known))
+    counted = _counted({"rises": rising, "falls": falling}, len(known), " with p")
     return Sentence(
-        f"With p, {noun} {counted}. The powers of p reach from {{flattest_b}} ({{flattest_low}} to"
-        " {flattest_high}), {flattest}, to {steepest_b} ({steepest_low} to {steepest_high}),"
+        f"{_capital(noun)} {counted}. Exponents range from {{flattest_b}} ({{flattest_low}}"
+        " to {flattest_high}), {flattest}, to {steepest_b} ({steepest_low} to {steepest_high}),"
         " {steepest}.",
         parts,
     )
@@ -52,7 +52,7 @@ def _each(noun: str, column: str, known: dict[str, Slope]) -> Sentence:
         parts[f"kind{i}"] = kind
         pieces.append(f"{{b{i}}} ({{low{i}}} to {{high{i}}}) for {{kind{i}}}")
     listed = "; ".join(pieces)
-    return Sentence(f"{_capital(noun)} goes with p to the power {listed}.", parts)
+    return Sentence(f"Exponent of p in {noun}: {listed}.", parts)
 
 
 def of_rows(rows: pd.DataFrame, x: Axis, y: Axis) -> str:
@@ -80,10 +80,12 @@ def of_rows(rows: pd.DataFrame, x: Axis, y: Axis) -> str:
     rising = sum(after.min() > before.max() for before, after in ends.values())
     falling = sum(after.max() < before.min() for before, after in ends.values())
     counted = _counted({"rises": rising, "falls": falling}, len(ends))
-    most = max(ends, key=lambda kind: _change(*ends[kind]))
+    in_proportion = not y.share and all(end.median() > 0 for own in ends.values() for end in own)
+    most = max(ends, key=lambda kind: _change(*ends[kind], in_proportion))
+    moves = "changes by the largest factor," if in_proportion else "moves most,"
     return (
-        f"{intro}, {y.named()} {counted} by more than its trials differ. Its median moves most"
-        f" {medians(most)}."
+        f"{intro}, {y.named()} {counted} by more than the spread between trials. Its median"
+        f" {moves} {medians(most)}."
     )
 
 
@@ -101,22 +103,20 @@ def _written(value: float, y: Axis) -> str:
     )
 
 
-def _change(before: pd.Series, after: pd.Series) -> float:
-    """Return the size of a move: a log ratio of positive medians, else a difference."""
+def _change(before: pd.Series, after: pd.Series, in_proportion: bool) -> float:
+    """Return the size of a move of the median: a log ratio, or a difference."""
     first, last = float(before.median()), float(after.median())
-    if first > 0 and last > 0:
-        return abs(float(np.log(last / first)))
-    return abs(last - first)
+    return abs(float(np.log(last / first))) if in_proportion else abs(last - first)
 
 
-def _counted(counts: dict[str, int], kinds: int) -> str:
-    """Return such as "rises in 4 of 6 kinds and falls in 1"."""
+def _counted(counts: dict[str, int], kinds: int, with_size: str = "") -> str:
+    """Return such as "rises in 4 of 6 kinds and falls in 1". with_size: after the first verb."""
     (verb, count), *others = sorted(counts.items(), key=lambda own: -own[1])
     if count == kinds:
-        return f"{verb} in all {kinds} kinds"
+        return f"{verb}{with_size} in all {kinds} kinds"
     if count == 0:
         return f"can be told to rise or fall in none of {kinds} kinds"
-    first = f"{verb} in {count} of {kinds} kinds"
+    first = f"{verb}{with_size} in {count} of {kinds} kinds"
     return " and ".join([first, *(f"{verb} in {count}" for verb, count in others if count)])
 
 

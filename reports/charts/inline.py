@@ -42,7 +42,11 @@ def _names(chart: Chart, drawing: Drawing) -> Names:
     """Return what the picture says to readers who hear the page: its caption, and its series."""
     series = [marks.name for marks in drawing.marks if marks.name]
     listed = ", ".join(dict.fromkeys(series))
-    description = f"{drawing.caption} Across: {drawing.x.title}. Up: {drawing.y.title}."
+    description = f"{drawing.caption} Across: {drawing.x.title}."
+    if drawing.y.title:
+        description += f" Up: {drawing.y.title}."
+    elif drawing.y.names:
+        description += f" Rows: {', '.join(drawing.y.names)}."
     if listed:
         description += f" Series: {listed}."
     return Names(_title(chart, drawing), description.strip())

@@ -157,7 +157,8 @@ def _marks(plane: Plane, k: int, marks: Marks) -> None:
             [(low, up), (high, up)] if marks.across else [(across, low), (across, high)]
             for across, up, low, high in ends
         ]
-        plane.add(LineCollection(bars, colors=marks.colour, linewidths=1.2), 3)
+        width = 1.8 if marks.across else 1.2  # a row of its own has room for a stronger bar
+        plane.add(LineCollection(bars, colors=marks.colour, linewidths=width), 3)
     if marks.joined:
         plane.line(marks.x, marks.y, 3, color=marks.colour, linewidth=1.5)
 

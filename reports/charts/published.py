@@ -144,8 +144,9 @@ def _accuracy_caption(series: list[Marks]) -> str:
     several = [own for own in series if len(own.x) > 1]
     rising = sum(own.y[-1] == max(own.y) for own in several)
     return (
-        f"In {rising} of {len(several)} series of published models, one group on one benchmark in"
-        " one harness, the largest model is the most accurate."
+        f"In {rising} of the {len(several)} series of several published models, one group on one"
+        " benchmark in one harness, the largest model is the most accurate. The other"
+        f" {len(series) - len(several)} series of the legend hold one model each."
     )
 
 

@@ -152,7 +152,7 @@ def _guide(rows: pd.DataFrame, x: Axis, y: Axis, slope: float) -> Line:
 
     ends = np.array([left, right])
     heights = np.exp(middle_y + slope * (ends - middle_x))
-    return Line(tuple(np.exp(ends)), tuple(heights), QUIET, DASHED, label=GUIDE)
+    return Line(tuple(np.exp(ends)), tuple(heights), QUIET, DASHED, name=GUIDE)
 
 
 def with_line(chart: Chart, line: Line) -> Chart:

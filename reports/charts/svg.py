@@ -15,11 +15,11 @@ from xml.etree.ElementTree import Element
 import matplotlib
 from matplotlib.figure import Figure
 
-from reports.charts.style import GRID, INK, PAPER, QUIET
+from reports.charts.style import COLOURS, GRID, INK, PAPER, QUIET
 
 SVG = "{http://www.w3.org/2000/svg}"
 HREF = "{http://www.w3.org/1999/xlink}href"
-THEME = {INK: "ink", QUIET: "quiet", GRID: "grid", PAPER: "paper"}
+THEME = {INK: "ink", QUIET: "quiet", GRID: "grid", PAPER: "paper", COLOURS[0]: "first"}
 """Colour → the custom property that replaces it, with the colour as its fallback."""
 SETTINGS: Any = {"svg.fonttype": "none", "svg.hashsalt": "unilaw", "text.parse_math": False}
 LARGEST = 1.2
@@ -155,7 +155,7 @@ def _describe(root: Element, key: str, names: Names) -> None:
     """Name the picture, and let the page choose its size."""
     width = float(root.attrib.pop("width").removesuffix("pt"))
     root.attrib.pop("height")
-    root.set("style", f"max-width:{LARGEST * width:.0f}px")
+    root.set("style", f"max-width:{LARGEST * width:.0f}px;--drawn:{width:.0f}px")
     root.attrib.pop("version", None)
     root.set("role", "img")
     root.set("aria-labelledby", f"{key}-title")

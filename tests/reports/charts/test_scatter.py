@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from reports.charts.axes import PARAMETERS, STABILITY_AXIS, Axis
+from reports.charts.captions import of_rows
 from reports.charts.chart import DASHED, SOLID, Chart
 from reports.charts.scatter import GUIDE, scatter, with_published
 from reports.charts.thinned import MOST_MARKS
@@ -128,7 +129,7 @@ def test_fitted_lines_have_the_fitted_slope_and_the_guide_the_laws(planted):
         )
     assert fitted[0].dash == SOLID and len(fitted[0].x) == 9
 
-    assert guide.label == GUIDE and guide.dash == DASHED
+    assert guide.name == GUIDE and guide.dash == DASHED
     assert np.diff(np.log(guide.y)) / np.diff(np.log(guide.x)) == pytest.approx(0.5)
 
 
@@ -153,7 +154,7 @@ def test_a_caption_states_the_slope_with_its_interval_and_its_numbers_are_the_fi
     assert chart
     ((kind, slope),) = slopes.items()
     expected = (
-        f"Stability S goes with p to the power {slope.slope:+.2f} ({slope.low:+.2f} to"
+        f"Exponent of p in stability S: {slope.slope:+.2f} ({slope.low:+.2f} to"
         f" {slope.high:+.2f}) for {kind}."
     )
     assert str(chart.drawings[0].caption) == expected
@@ -168,6 +169,24 @@ def test_without_a_fit_the_caption_gives_the_medians_at_the_ends(tmp_path):
     assert str(chart.drawings[0].caption).startswith(
         "Between the smallest and the largest p, the median of stability S goes from 1.01 to 4.01"
     )
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [
+        (True, "Its median moves most, from 90 % to 40 % for b."),
+        (False, "Its median changes by the largest factor, from 0.1 to 0.5 for a."),
+    ],
+)
+def test_the_kind_that_moves_most_does_so_in_the_figures_printed(share, expected):
+    """Kind a moves by .4, a factor of 5; kind b by .5, a factor of 2.25."""
+    ends = {"a": (0.1, 0.5), "b": (0.9, 0.4), "c": (0.3, 0.3), "d": (0.3, 0.3)}
+    rows = pd.DataFrame(
+        [(kind, p, y) for kind, of in ends.items() for p, y in zip((1, 10), of, strict=True)],
+        columns=["kind", "p", "y"],
+    )
+    y = Axis("y", "y", share=share)
+    assert of_rows(rows, PARAMETERS, y).endswith(expected)
 
 
 @pytest.mark.slow
@@ -241,6 +260,6 @@ def test_only_the_charts_that_a_law_holds_for_have_a_guide(tmp_path):
         for key, chart in charts.items()
         for drawing in chart.drawings
         for line in drawing.lines
-        if line.label == GUIDE
+        if line.name == GUIDE
     }
     assert with_guide == {"law"}
