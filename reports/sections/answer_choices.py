@@ -11,6 +11,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import pandas as pd
+
 from reports.answer import (
     Answer,
     growth_of,
@@ -29,6 +31,7 @@ from reports.law import OF_CLASSES, Fits, KindFit
 from reports.measures import LOWER
 from reports.numbers import Number, Sentence
 from reports.sections.quantities import MAIN, WITHOUT_EMBEDDINGS, Measured, Quantity
+from reports.verdicts import meaning
 
 EVERYTHING, BEST = "all", "best"
 """The choices beside single kinds: all of them, and the best fits found."""
@@ -115,21 +118,39 @@ def _sentence(
     key = f"{fit.kind}:{quantity.value}"
     rows = fit_rows(evidence.trials[["trial_id", "kind", "in_fit", "p"]], fit.kind)
     rows = rows[rows["trial_id"].isin(slope.trials)]
+    sizes = measured.counted[fit.kind][rows.index] if measured.counted else rows["p"]
     growth = growth_of(key, slope, f"slope of {quantity.column}, {quantity.label}")
     parts = {
         "noun": quantity.noun,
         "thing": thing,
         "counted": ", not counting embeddings," if quantity == WITHOUT_EMBEDDINGS else "",
         **growth,
-        **size_numbers(key, rows["p"], slope.trials),
+        **size_numbers(key, sizes, slope.trials),
     }
     ending, more = _what_follows(fit, quantity, slope)
+    if measured.counted:
+        more |= _embeddings(key, 1 - sizes / rows["p"], slope.trials)
+        ending += " Embeddings hold {share_min} to {share_max} of all parameters."
     text = (
         "Ten times the parameters{counted} change {noun} of {thing} by "
         + with_interval(growth)
         + f"{ending} From {{p_min}} to {{p_max}} parameters."
     )
     return _with_basis(Sentence(opening(text, words, parts), parts | more), key, slope)
+
+
+def _embeddings(key: str, shares: pd.Series, trials: tuple[str, ...]) -> dict[str, Number]:
+    """Return the least and the largest share of embeddings: share_min and share_max."""
+    return {
+        f"share_{end}": Number(
+            f"answer:{key}:share_{end}",
+            float(shares.agg(end)),
+            f"{end} of the embeddings' share of p in the fit",
+            trials,
+            "percent",
+        )
+        for end in ("min", "max")
+    }
 
 
 def _what_follows(fit: KindFit, quantity: Quantity, slope: Slope) -> tuple[str, dict[str, object]]:
@@ -141,9 +162,14 @@ def _what_follows(fit: KindFit, quantity: Quantity, slope: Slope) -> tuple[str, 
             f"answer:bound:{order:+g}", abs(10**order - 1), f"|10^({order:+g}) − 1|", (), "growth"
         )
         # The verdict was passed on p with embeddings.
-        verdict = "" if quantity == WITHOUT_EMBEDDINGS else ": {verdict}"
-        ending = f", while the law's {bound} by {{law}}{verdict}."
-        return ending, {"law": law, "verdict": fit.verdicts[quantity.column].verdict}
+        if quantity == WITHOUT_EMBEDDINGS:
+            return f", while the law's {bound} by {{law}}.", {"law": law}
+        verdict = fit.verdicts[quantity.column].verdict
+        said = meaning(verdict, 1 if order > 0 else -1)
+        ending = f", while the law's {bound} by {{law}}: {{verdict}}" + (
+            f" ({said})." if said else "."
+        )
+        return ending, {"law": law, "verdict": verdict}
 
     towards = quantity.robust * slope.slope
     said = "more robust" if towards > 0 else "less robust"

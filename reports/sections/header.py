@@ -18,6 +18,7 @@ from reports.rerun import file_stems
 from reports.sections.answer_choices import offered, style, told_by_choice
 from reports.sections.attack_checks import check_attacks
 from reports.sections.counts import count_trials
+from reports.sections.data_sources import data_sources
 from reports.sections.how_sure import how_sure
 from reports.sections.quantities import measured
 from reports.sections.section import Section, fill
@@ -64,6 +65,7 @@ def section(evidence: Evidence, fits: Fits) -> Section:
         untested=missing,
         figures=figures,
         sweeps=sweep_files(evidence),
+        sources=data_sources(evidence),
         cost=_cost(evidence),
         attacks=attacks,
         problems=evidence.problems,
@@ -89,7 +91,10 @@ def _scale(fits: Fits) -> Sentence:
         ],
         "growth": growth_numbers(steepest)["growth"],
     }
-    return Sentence("For stability, {power} means {growth} for ten times the parameters.", parts)
+    text = "For stability, {power} means {growth} more robustness for ten times the parameters."
+    if steepest.stability.slope < 0:
+        text = "For stability, {power} means a change by {growth} for ten times the parameters."
+    return Sentence(text, parts)
 
 
 def _cost(evidence: Evidence) -> str:
@@ -100,13 +105,13 @@ def _cost(evidence: Evidence) -> str:
         told += f" (rows by code commit {commits[0]})"
     seconds = sum(run.seconds for run in evidence.runs)
     if seconds:
-        told += f"; it took {_duration(seconds)} there"
+        told += f"; the original run took {_duration(seconds)}"
     processors = [
         *evidence.all_trials["cpu"].dropna().unique(),
         *evidence.all_trials["gpu"].dropna().unique(),
     ]
     if seconds and len(processors) == 1:
-        told += f" ({processors[0]})"
+        told += f" on {processors[0]}"
     return f"{told}."
 
 

@@ -54,10 +54,12 @@ QUANTITIES = (
 
 
 class Measured(NamedTuple):
-    """A quantity with its slope in each judged kind that has one."""
+    """A quantity with its slope in each judged kind that has one. counted: kind → p of the rows of
+    its fit where the quantity counts p without embeddings; empty otherwise."""
 
     quantity: Quantity
     slopes: dict[str, Slope]
+    counted: dict[str, pd.Series] = {}
 
 
 def measured(evidence: Evidence, fits: Fits) -> list[Measured]:
@@ -68,9 +70,9 @@ def measured(evidence: Evidence, fits: Fits) -> list[Measured]:
         slopes = fits.slopes_of(quantity.column)
         own = {kind: slopes[kind] for kind in judged if kind in slopes}
         found.append(Measured(quantity, own))
-    fewer = _without_embeddings(evidence, fits)
+    fewer, counted = _without_embeddings(evidence, fits)
     own = {kind: fewer[kind] for kind in judged if kind in fewer}
-    found.insert(1, Measured(WITHOUT_EMBEDDINGS, own))
+    found.insert(1, Measured(WITHOUT_EMBEDDINGS, own, counted))
 
     known = [
         own._replace(slopes={kind: s for kind, s in own.slopes.items() if not s.failure})
@@ -79,22 +81,24 @@ def measured(evidence: Evidence, fits: Fits) -> list[Measured]:
     return [own for own in known if own.slopes]
 
 
-def _without_embeddings(evidence: Evidence, fits: Fits) -> dict[str, Slope]:
+def _without_embeddings(
+    evidence: Evidence, fits: Fits
+) -> tuple[dict[str, Slope], dict[str, pd.Series]]:
     """Return the stability slopes of the kinds whose models have embeddings, with p counted without
-    these. The spread that kinds share stays that of all kinds."""
+    these, and that p of their rows. The spread that kinds share stays that of all kinds."""
     # of 200 columns, which every kind would copy
     trials = evidence.trials[[*OF_FIT, STABILITY, "params_by_group"]]
-    rows, counted = {}, set()
+    rows, counted = {}, {}
     for fit in fits.kinds:
         rows[fit.kind] = fit_rows(trials, fit.kind)
         fewer = _fewer_parameters(rows[fit.kind])
         if fewer is not None:
             rows[fit.kind] = rows[fit.kind].assign(p=fewer)
-            counted.add(fit.kind)
+            counted[fit.kind] = fewer
     if not counted:
-        return {}
+        return {}, {}
     slopes = fit_together(rows, STABILITY)
-    return {kind: slopes[kind] for kind in counted}
+    return {kind: slopes[kind] for kind in counted}, counted
 
 
 def _fewer_parameters(rows: pd.DataFrame) -> pd.Series | None:

@@ -71,6 +71,15 @@ def test_embeddings_can_be_left_out_of_p(found: tuple[Evidence, Fits]):
     assert kind.startswith("gpt") and own.slopes[kind].slope == pytest.approx(0.3, abs=1e-9)
     assert fits.slopes_of(MAIN.column)[kind].slope > 0.33
 
+    (told,) = [
+        one.sentence
+        for one in told_by_choice(evidence, fits, [own])
+        if "not counting" in str(one.sentence)
+    ]
+    sizes = {number.key.split(":")[-1]: number.value for number in told.numbers()}
+    assert sizes["p_max"] == 1600
+    assert sizes["share_min"] == pytest.approx(EMBEDDINGS / (1600 + EMBEDDINGS))
+
 
 def test_choices_are_safe_in_an_address_and_in_a_style(found: tuple[Evidence, Fits]):
     evidence, fits = found

@@ -13,7 +13,10 @@ import pytest
 import yaml
 
 from harness.store.store import Store, SweepRecord
+from reports.evidence import read_evidence
+from reports.fits.slope import Slope
 from reports.sections import header, how_sure
+from reports.sections.data_sources import data_sources
 from tests.reports.ledger import check_section, group_of, name_of
 from tests.reports.page_reader import Page, section_of
 from tests.reports.reference_fits import slope
@@ -165,6 +168,30 @@ def test_trials_that_were_asked_for_and_never_ran_are_counted_as_left(tmp_path):
     assert ("count:left", "1.0", "1") in page.data
 
 
+def test_the_first_screen_names_the_data_and_hides_its_maker(tmp_path):
+    rows = [
+        row(1, family="gpt", settings={"source": "python-stdlib"}, python_version="3.12.1"),
+        row(2, family="mnist-mlp", settings={"source": "idx:/home/ada/digits"}),
+        row(3, family="sphere"),
+    ]
+    evidence = read_evidence(make_store(tmp_path / "store", rows))
+    digits, text = data_sources(evidence)
+    assert digits.startswith("MNIST: idx:") and "ada" not in digits
+    assert text == (
+        "GPTs: text of the source files of Python's standard library, Python 3.12.1 (python-stdlib)"
+    )
+
+
+def test_certificates_that_fall_with_size_are_said_beside_an_upper_estimate():
+    kind = "mnist-mlp, 10 classes"
+    judged = [SimpleNamespace(kind=kind, family="mnist-mlp")]
+    for (low, high), said in (((-0.10, -0.06), True), ((-0.10, 0.02), False)):
+        own = Slope((low + high) / 2, low, high, 8, 3, 0, 1.1, low, high, ("a",), "")
+        fits = SimpleNamespace(slopes_of=lambda column, own=own: {kind: own})
+        text = str(how_sure._certified(fits, judged))  # pyright: ignore
+        assert ("MNIST, exponent -0.08 (-0.10 to -0.06)" in text) == said == bool(text)
+
+
 @pytest.mark.slow
 def test_a_reader_can_run_the_sweep_again(tmp_path):
     text = "name: made\nseeds: [0]\ntasks: [{task: own, fixed: {n: 8}}]\n"
@@ -220,7 +247,9 @@ def test_no_model_could_have_broken_the_law_only_where_its_ceiling_is_known(
     rows = [row(p, n=128, d=16, stability=0.0997, **changes) for p in (10**6, 10**7)]
     page, _ = first_screen(tmp_path, rows)
     text = "no model of these sizes could have broken it"
-    assert (text in page.prose()) == said and ("with one nat a parameter" in page.prose()) == said
+    assert (text in page.prose()) == said and (
+        "assuming each parameter stores one nat" in page.prose()
+    ) == said
     values = [float(value) for key, value, _ in page.data if key == "answer:ceiling over S"]
     assert len(values) == said
 
@@ -244,8 +273,8 @@ def test_the_time_behind_the_rows_is_said_as_a_clock_says_it(seconds, expected):
 @pytest.mark.parametrize(
     ("pooled", "expected"),
     [
-        ((True, False), "1 of 2 intervals rests on one or two curves (MNIST, 10 classes) and"),
-        ((True, True), "2 of 2 intervals rest on one or two curves"),
+        ((True, False), "Of the 2 intervals, 1 rests on one or two curves (MNIST, 10 classes) and"),
+        ((True, True), "Of the 2 intervals, 2 rest on one or two curves"),
         ((False, False), ""),
     ],
 )
@@ -260,5 +289,6 @@ def test_borrowed_widths_are_said_in_the_number_of_their_verb(pooled, expected):
     ]
     text = str(how_sure._borrowed(judged))  # pyright: ignore
     assert text.startswith(expected) and bool(text) == bool(expected)
-    verb = "borrows its width" if sum(pooled) == 1 else "borrow their width"
-    assert not text or text.endswith(f"{verb} from all kinds: a rough guess.")
+    assert not text or text.endswith(
+        "so it is rough." if sum(pooled) == 1 else "so they are rough."
+    )
