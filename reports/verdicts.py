@@ -33,6 +33,17 @@ STOPPED_AT_NOISE = (
 )
 
 
+def meaning(verdict: str, sign: int) -> str:
+    """Return a verdict's name in plain words, empty where it needs none.
+
+    sign: +1 where the law sets a ceiling, -1 where it sets a floor.
+    """
+    if verdict != COMPATIBLE:
+        return ""
+    bound = "grows more slowly than its ceiling" if sign > 0 else "falls more slowly than its floor"
+    return f"consistent with the law; {bound}"
+
+
 class SlopeVerdict(NamedTuple):
     """A slope with its verdict. `filtered`: filter (a multiple of the onset's p) → slope and
     verdict of the cells from there on; the first is the slope itself. The verdicts of the filters

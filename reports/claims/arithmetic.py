@@ -56,7 +56,7 @@ def _known(value: float | None) -> float:
 TOKEN = Convention("token", "one number per token", lambda m: 1.0)
 IMPLIED = Convention(
     "implied",
-    "as many numbers per token as the claim implies",
+    "using the claim's implied dimension",
     lambda m: STATED_NEED / _known(named(GPT3).tokens),
 )
 WIDTH = Convention("width", "d_model numbers per token, or windows as samples", lambda m: m.d_model)

@@ -131,7 +131,7 @@ def _sentence(
         "low": number("asymptote low", low),
         "high": number("asymptote high", high),
         "alpha": number("exponent", fit.exponent, "sig3"),
-        "miss": number("largest miss", float(np.exp(fit.largest_miss)), "sig3"),
+        "miss": number("largest miss", float(np.exp(fit.largest_miss)), "factor"),
         "at": number("at 1e7", at),
         "at_low": number("at 1e7 low", at_low),
         "at_high": number("at 1e7 high", at_high),
@@ -146,10 +146,11 @@ def _sentence(
         "to": Number(f"{key}:to", largest, "largest p", trials, "int"),
     }
 
+    side = "below" if parts["least"].value < fit.asymptote else "above"
     text = (
-        "{kind}, n = {n}: error levels off at {limit} ({low} to {high}; the best size has {least}),"
-        " exponent {alpha}; "
-        "at p = {stated} it is {at} ({at_low} to {at_high})"
+        "{kind}, n = {n}: the fitted error levels off at {limit} ({low} to {high}), exponent"
+        f" {{alpha}}; the best size measured has {{least}}, {side} the fit's level; "
+        "at p = {stated} the fit gives {at} ({at_low} to {at_high})"
     )
     text += ", extrapolated from" if FROM > largest else ", fitted to"
     text += " {cells} sizes, p = {from} to {to}, none missed by more than a factor of {miss}"

@@ -31,7 +31,7 @@ GLOSSARY = (
     Term(
         "slope",
         "Slope b",
-        "The power of p with which a measure grows: S ∝ p^b. Ten times the parameters multiply S"
+        "The exponent b in S ~ p^b, for any measure S. Ten times the parameters multiply S"
         " by 10^b. The law's ceiling has b = 1/2.",
     ),
     Term(

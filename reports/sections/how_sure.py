@@ -8,12 +8,14 @@ from typing import Any
 
 from reports.answer import labels_of
 from reports.evidence import Evidence
+from reports.fit_numbers import slope_numbers
 from reports.fits.slope import Slope
 from reports.law import Fits, KindFit
 from reports.measures import STABILITY
 from reports.numbers import Number, Sentence
 from reports.sections.counts import count_trials
 
+CERTIFIED = "stability_certified_mean"
 MOST_NAMED = 4
 """Kinds that a sentence names."""
 
@@ -23,7 +25,12 @@ def how_sure(evidence: Evidence, fits: Fits) -> list[Sentence]:
     judged = [fit for fit in fits.kinds if fit.judged]
     if not judged:
         return [Sentence("No slope of plain training is judged by the law here.")]
-    sentences = [_counts(evidence, fits, judged), _borrowed(judged), _by_sizes(judged)]
+    sentences = [
+        _counts(evidence, fits, judged),
+        _borrowed(judged),
+        _by_sizes(judged),
+        _certified(fits, judged),
+    ]
     return [sentence for sentence in sentences if sentence.template]
 
 
@@ -44,7 +51,11 @@ def _counts(evidence: Evidence, fits: Fits, judged: list[KindFit]) -> Sentence:
     silent = sum(not fit.judged for fit in fits.kinds)
     if silent:
         parts["silent"] = _number("silent", silent, "kinds without a verdict", ())
-        text += " Kinds without a verdict, shown below: {silent}."
+        text += (
+            " One further kind, shown below, gets no verdict."
+            if silent == 1
+            else " {silent} further kinds, shown below, get no verdict."
+        )
     return Sentence(text, parts)
 
 
@@ -64,13 +75,13 @@ def _borrowed(judged: list[KindFit]) -> Sentence:
     if len(pooled) <= MOST_NAMED:
         parts["names"] = "; ".join(labels[fit.kind].label for fit in pooled)
         named = " ({names})"
-    rests = "rests" if len(pooled) == 1 else "rest"
-    borrows = "borrows its width" if len(pooled) == 1 else "borrow their width"
-    return Sentence(
-        f"{{pooled}} of {{kinds}} intervals {rests} on one or two curves{named} and"
-        f" {borrows} from all kinds: a rough guess.",
-        parts,
+    verbs = (
+        "rests on one or two curves{} and uses the spread pooled over all kinds, so it is rough."
+        if len(pooled) == 1
+        else "rest on one or two curves{} and use the spread pooled over all kinds, so they are"
+        " rough."
     )
+    return Sentence(f"Of the {{kinds}} intervals, {{pooled}} {verbs.format(named)}", parts)
 
 
 def _by_sizes(judged: list[KindFit]) -> Sentence:
@@ -110,6 +121,27 @@ def _by_sizes(judged: list[KindFit]) -> Sentence:
     turn = "and moves" if flips else "but moves"
     text += f", {turn} the growth, most for {{name}}: from {{before}} to {{after}}."
     return Sentence(text, parts)
+
+
+def _certified(fits: Fits, judged: list[KindFit]) -> Sentence:
+    """Name the kinds whose certified stability, a lower estimate, falls with size."""
+    slopes = fits.slopes_of(CERTIFIED)
+    falling = [fit for fit in judged if fit.kind in slopes and slopes[fit.kind].high < 0]
+    if not falling:
+        return Sentence("")
+    labels = labels_of(judged)
+    parts: dict[str, Any] = {}
+    phrases = []
+    for i, fit in enumerate(falling):
+        numbers = slope_numbers(f"law:{fit.kind}:{CERTIFIED}", slopes[fit.kind], CERTIFIED)
+        parts |= {f"{name}{i}": numbers[name] for name in ("b", "low", "high")}
+        parts[f"name{i}"] = labels[fit.kind].label
+        phrases.append(f"{{name{i}}}, exponent {{b{i}}} ({{low{i}}} to {{high{i}}})")
+    return Sentence(
+        "S is an upper estimate; certified stability, a lower one that gets looser with size, falls"
+        f" with size for {'; '.join(phrases)}.",
+        parts,
+    )
 
 
 def _number(name: str, value: float, how: str, trials: tuple[str, ...]) -> Number:

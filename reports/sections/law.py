@@ -9,19 +9,21 @@ from reports.charts.published import PLACES, places
 from reports.charts.scatter import scatter
 from reports.evidence import Evidence
 from reports.fit_numbers import slope_numbers
-from reports.law import Fits, KindFit
+from reports.law import GROWS, Fits, KindFit
 from reports.measures import LOWER, RADIUS, STABILITY
 from reports.numbers import Number, Sentence
 from reports.sections.counts import count_trials
 from reports.sections.section import Section, fill
 from reports.sections.shape import shape_sentence
-from reports.verdicts import ORDER
+from reports.verdicts import ORDER, meaning
 
 
 class SlopeText(NamedTuple):
-    """A slope in the words of its card. Without a slope there are no numbers, only a verdict."""
+    """A slope in the words of its card. meaning: the verdict in plain words, empty where it needs
+    none. Without a slope there are no numbers, only a verdict."""
 
     verdict: str
+    meaning: str = ""
     text: Sentence | None = None
     basis: Sentence | None = None
     numbers: dict[str, Number] = {}
@@ -100,12 +102,14 @@ def _slope_text(fit: KindFit, column: str) -> SlopeText:
     if slope.curves > 1:
         basis += "s of equal weight, single curves {smallest} to {largest}"
     if slope.pooled:
-        basis += "; too few curves for an interval of their own: the spread of slopes is all kinds'"
-    basis += "; left-out sizes are missed by a factor of {held_out}, typically"
+        basis += "; too few curves for an interval of their own, so it uses the spread of slopes"
+        basis += " pooled over all kinds"
+    basis += "; typical prediction error on held-out sizes: a factor of {held_out}"
     if slope.dropped:
         basis += "; {dropped} trials without a positive value left out"
     in_basis = ("cells", "curves", "smallest", "largest", "held_out", "dropped")
 
+    said = meaning(verdict, GROWS[column])
     return SlopeText(
-        verdict, text, Sentence(basis, {name: numbers[name] for name in in_basis}), numbers
+        verdict, said, text, Sentence(basis, {name: numbers[name] for name in in_basis}), numbers
     )

@@ -47,11 +47,9 @@ def _drawing(evidence: Evidence, fits: Fits, own: Measured, best: list[ForestRow
 
 
 def _title(value: str, rows: list[ForestRow]) -> str:
-    power = (
-        "power of p, or of 1/d," if any(row.label.endswith("1/d") for row in rows) else "power of p"
-    )
-    what = "robustness grows" if value == MAIN.value else "it goes"
-    return f"{power} with which {what}"
+    what = " in robustness ~ p^b" if value == MAIN.value else " of p"
+    either = " (of 1/d where marked)" if any(row.label.endswith("1/d") for row in rows) else ""
+    return f"exponent b{what}{either}"
 
 
 def _plain(label: str, slope: Slope, marks: tuple[tuple[str, float], ...]) -> ForestRow:

@@ -60,8 +60,9 @@ def _the_law(evidence: Evidence) -> Sentence:
     times = float(ROUNDED_DOWN.create_decimal_from_float(float(over.min())))
     how += ", rounded down to two digits"
     return Sentence(
-        "whether the law holds: with one nat a parameter, its ceiling lies at least {times} times"
-        " above every stability measured here, so no model of these sizes could have broken it",
+        "whether the law holds: its ceiling, assuming each parameter stores one nat (1.44 bits),"
+        " is at least {times} times every stability measured here, so no model of these sizes"
+        " could have broken it",
         {"times": Number("answer:ceiling over S", times, how, used)},
     )
 
