@@ -48,11 +48,11 @@ def _sig3(x: float) -> str:
     return f"{x:.3g}" if abs(x) < 1000 else f"{x:,.0f}"
 
 
-def signed(x: float) -> str:
-    """Return a number with its sign, to two decimals. What rounds to 0 has none."""
+def signed(x: float, decimals: int = 2) -> str:
+    """Return a number with its sign. What rounds to 0 has none."""
     if not math.isfinite(x):
         return "none"
-    text = f"{x:+.2f}"
+    text = f"{x:+.{decimals}f}"
     return text if text.strip("+-0.") else text[1:]
 
 
@@ -91,7 +91,7 @@ _STYLES: dict[str, Any] = {
     "int": lambda x: f"{int(x):,}" if math.isfinite(x) else "none",
     "percent": lambda x: f"{100 * x:.1f} %",
     "percent2": lambda x: f"{100 * x:.2f} %",
-    "points": lambda x: f"{x:+.1f}",
+    "points": lambda x: signed(x, 1),
     "growth": lambda x: f"{_growth(x)} %",
     "growth end": _growth,
     "size": _size,

@@ -131,7 +131,7 @@ def _caption(fit: FrontierFit, cells: pd.DataFrame) -> str:
     text = f"{fit.problem}: the best fits found have radii of {reach} data units"
     if len(compared):
         gain = (compared["radius"] / compared["plain"]).to_numpy(float)
-        least, most = (readable(float(f"{end:.2g}")) for end in (gain.min(), gain.max()))
+        least, most = (readable(float(f"{end:.3g}")) for end in (gain.min(), gain.max()))
         text += f", {least} to {most} times those of plain training"
     return f"{text}; {fit.verdict}.{_growth(cells)}"
 
@@ -143,7 +143,7 @@ def _growth(cells: pd.DataFrame) -> str:
     if curve["p"].nunique() < 2:
         return ""
     first, last = curve.iloc[0], curve.iloc[-1]
-    best, plain = (readable(float(f"{last[of] / first[of]:.2g}")) for of in ("radius", "plain"))
+    best, plain = (readable(float(f"{last[of] / first[of]:.3g}")) for of in ("radius", "plain"))
     return (
         f" From {first['p']:,.0f} to {last['p']:,.0f} parameters (n = {first['n']:,}, d ="
         f" {first['d']:,}) the best fit's radius grows {best}-fold, plain training's {plain}-fold."

@@ -15,6 +15,8 @@ from reports.numbers import Number
         (0.004, "signed", "0.00"),
         (-0.006, "signed", "-0.01"),
         (10.0, "signed", "+10.00"),
+        (-0.04, "points", "0.0"),
+        (16.2, "points", "+16.2"),
         (-0.0004, "growth", "0.0 %"),
         (-0.004, "growth", "−0.4 %"),
         (-0.0004, "growth end", "0.0"),

@@ -11,7 +11,7 @@ from reports.evidence import fit_rows, read_evidence
 from reports.fits.slope import difference, fit_slope
 from reports.law import FILTERS, fit_all
 from reports.measures import RADIUS, STABILITY
-from reports.verdicts import judge, verdict_of
+from reports.verdicts import ATTAINS, COMPATIBLE, judge, meaning, verdict_of
 from tests.reports.stores import make_store, power_law, row
 
 NS = (100, 200, 400)
@@ -132,3 +132,9 @@ def test_models_stopped_at_the_noise_enter_no_fit_of_the_training_radius(tmp_pat
     assert stop.verdicts[RADIUS].verdict.startswith("no fit, no verdict: training stopped")
     assert go.verdicts[RADIUS].slope.slope == pytest.approx(0.3)
     assert go.verdicts[RADIUS].verdict == "compatible, order not attained"
+
+
+def test_a_cryptic_verdict_stands_beside_its_meaning():
+    assert meaning(COMPATIBLE, +1) == "consistent with the law; grows more slowly than its ceiling"
+    assert meaning(COMPATIBLE, -1).endswith("falls more slowly than its floor")
+    assert meaning(ATTAINS, +1) == ""

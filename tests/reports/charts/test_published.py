@@ -56,6 +56,10 @@ def test_trials_without_a_place_have_no_bar(tmp_path):
 
 def test_the_accuracy_chart_holds_every_figure_once_and_joins_one_harness_only():
     (drawing,) = accuracy_chart().drawings
+    several = sum(len(own.x) > 1 for own in drawing.marks)
+    alone = len(drawing.marks) - several
+    assert f" of the {several} series of several" in str(drawing.caption)
+    assert f"other {alone} series of the legend" in str(drawing.caption)
     drawn = []
     for marks in drawing.marks:
         names = [text.split(":")[0] for text in marks.texts]

@@ -175,6 +175,8 @@ def test_a_forest_has_a_row_an_interval_and_a_shape_for_each_slope():
     assert plain.x == (0.2,) and recipes.y == (1.0, 1.0, 2.0) and best.shape != plain.shape
 
     root = ElementTree.fromstring(inline(Chart("slopes", (drawing,)), "forest")[0].svg)
+    described = root.findtext(f"{SVG}desc", "")
+    assert "Rows: sphere, sphere, GPT." in described and "Up:" not in described
     (at_best,), (at_plain,) = (uses(root, k)[1] for k in (1, 2))
     assert float(at_best.attrib["y"]) < float(at_plain.attrib["y"])
     assert float(at_best.attrib["x"]) > float(at_plain.attrib["x"])

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports.charts.chart import CIRCLE, DIAMOND
+from reports.charts.chart import CIRCLE, CROSS, DIAMOND, Chart, Drawing, Line, Marks, Scale
+from reports.charts.frontier_radii import CEILINGS, radii_words
 from reports.evidence import read_evidence
 from reports.frontier import radii
 from reports.frontier_answer import fit_frontier
@@ -55,6 +56,26 @@ def test_every_number_is_in_the_html_and_recomputed_from_rows(law):
         expected = of_cell(key, used) if ":cell:" in key else recomputed(key, used, rows)
         near = 0.02 if "ln" in key else 1e-6 * abs(expected)  # A + B·ln v is fitted over a grid
         assert abs(number.value - expected) <= near, f"{key}: {number.how}"
+
+
+@pytest.mark.slow
+def test_the_table_states_the_radii_of_the_chart(law):
+    section, _ = law
+    marks = [own for own in section.figures["frontier"].drawings[0].marks if own.low]
+    drawn = sorted(y for own in marks for y in own.y)
+    stated = sorted(number.value for number in section.numbers if number.key.endswith(":radius"))
+    assert stated == pytest.approx(drawn)
+
+
+def test_the_words_below_the_chart_name_what_is_drawn():
+    cross = Marks("caps", (1.0,), (1.0,), "#000000", CROSS)
+    law = [Line((1, 2), (1, 2), "#000000", label=CEILINGS[column][0]) for column in CEILINGS]
+    part = Drawing(Scale("x"), Scale("y"), (cross,), tuple(law[:2]))
+    words = radii_words(Chart("radii", (part,)))
+    assert "22.2 nats lies above the picture" in words and "Cross: caps" in words
+    whole = part._replace(marks=(cross._replace(x=(1.0, 2.0), y=(1.0, 2.0)),), lines=tuple(law))
+    words = radii_words(Chart("radii", (whole,)))
+    assert "dotted: r_law at 22.2 nats" in words and "Crosses: caps" in words
 
 
 def text_of(section: Section) -> str:
