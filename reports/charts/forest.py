@@ -90,7 +90,8 @@ def intervals_sentence(rows: list[ForestRow], order: float | None) -> str:
         (said,) = present
         if len(known) == 1:
             return f"The interval {_singular(said)} {target}."
-        return f"All {len(known)} intervals {said} {target}."
+        every = "Both" if len(known) == 2 else f"All {len(known)}"
+        return f"{every} intervals {said} {target}."
     (said, count), *others = present.items()
     text = f"Of {len(known)} intervals, {_counted(said, count)} {target}"
     pieces = [f"{_counted(said, count)} it" for said, count in others]

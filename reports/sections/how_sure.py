@@ -24,7 +24,8 @@ def how_sure(evidence: Evidence, fits: Fits) -> list[Sentence]:
     """Return the sentences, one fact each."""
     judged = [fit for fit in fits.kinds if fit.judged]
     if not judged:
-        return [Sentence("No slope of plain training is judged by the law here.")]
+        none = Sentence("No slope of plain training is judged by the law here.")
+        return [_searched(fits), none] if fits.frontier else [none]
     sentences = [
         _counts(evidence, fits, judged),
         _borrowed(judged),
@@ -57,6 +58,20 @@ def _counts(evidence: Evidence, fits: Fits, judged: list[KindFit]) -> Sentence:
             else " {silent} further kinds, shown below, get no verdict."
         )
     return Sentence(text, parts)
+
+
+def _searched(fits: Fits) -> Sentence:
+    """Return what the intervals of the best fits found rest on."""
+    rows = [fit.rows for fit in fits.frontier]
+    used = tuple(trial for own in rows for of_row in own["trial_id"] for trial in of_row)
+    curves = sum(own["curve"].nunique() for own in rows)
+    how = "curves (one n, d and depth) that were searched"
+    number = Number("answer:sure:searched", curves, how, used, "int")
+    return Sentence(
+        "Brackets are 95 % intervals over the curves searched, {curves} in all (a curve's models"
+        " differ in size alone).",
+        {"curves": number},
+    )
 
 
 def _borrowed(judged: list[KindFit]) -> Sentence:

@@ -47,9 +47,9 @@ def _drawing(evidence: Evidence, fits: Fits, own: Measured, best: list[ForestRow
 
 
 def _title(value: str, rows: list[ForestRow]) -> str:
-    what = " in robustness ~ p^b" if value == MAIN.value else " of p"
-    either = " (of 1/d where marked)" if any(row.label.endswith("1/d") for row in rows) else ""
-    return f"exponent b{what}{either}"
+    if any(row.label.endswith("1/d") for row in rows):
+        return "exponent b of p, or of 1/d"
+    return "exponent b in robustness ~ p^b" if value == MAIN.value else "exponent b of p"
 
 
 def _plain(label: str, slope: Slope, marks: tuple[tuple[str, float], ...]) -> ForestRow:

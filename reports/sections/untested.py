@@ -29,7 +29,12 @@ def untested(evidence: Evidence, fits: Fits) -> list[Sentence]:
     }
     silent -= {data_name(fit.family).name for fit in fits.kinds if fit.judged}
     if silent:
-        found.append(Sentence("the law on {names}", {"names": ", ".join(sorted(silent))}))
+        found.append(
+            Sentence(
+                "how plain training on {names} compares with the law",
+                {"names": ", ".join(sorted(silent))},
+            )
+        )
 
     assumed = trials.loc[trials["isoperimetry"].ne("proved"), "family"].unique()
     if len(assumed):

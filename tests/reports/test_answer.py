@@ -23,6 +23,7 @@ from reports.headline import headline
 from reports.law import Fits, KindFit
 from reports.measures import STABILITY
 from reports.outcomes import CLAUSES, outcome_of
+from reports.sections.how_sure import how_sure
 from reports.verdicts import judge
 
 NAN = float("nan")
@@ -305,3 +306,10 @@ def test_the_best_fit_comes_before_plain_training():
     (answer,) = answers(evidence(fit.kind, "sphere"), fits)
     assert [str(s).split()[0] for s in answer.sentences] == ["The", "Ten"]
     assert np.isfinite([number.value for number in answer.numbers()]).all()
+
+
+def test_a_store_of_searches_says_what_its_intervals_rest_on():
+    fit = frontier_fit(ATTAINED)
+    fit = fit._replace(rows=fit.rows.assign(curve=["one", "two"]))
+    first, second = how_sure(evidence("", ""), Fits([], {}, [], [fit]))
+    assert "the curves searched, 2 in all" in str(first) and "No slope of plain" in str(second)

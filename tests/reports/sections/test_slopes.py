@@ -80,7 +80,7 @@ def test_a_sentence_names_the_stop_rule_only_where_kinds_differ_in_it_alone(kind
     [
         ([(0.1, 0.2)], 0.5, "The interval lies below the law's order, 0.5."),
         ([(0.4, 0.6)], 0.5, "The interval holds the law's order, 0.5."),
-        ([(0.1, 0.2), (0, 0.3)], 0.5, "All 2 intervals lie below the law's order, 0.5."),
+        ([(0.1, 0.2), (0, 0.3)], 0.5, "Both intervals lie below the law's order, 0.5."),
         (
             [(0.4, 0.6), (0.1, 0.2), (0.6, 0.7), (0.8, 0.9)],
             0.5,
