@@ -20,8 +20,9 @@ def stability_beside_plain(fit: FrontierFit, evidence: Evidence) -> Sentence:
     if both.empty:
         return Sentence("")
     trials = tuple(trial for own in both["trial_id"] + both["plain_id"] for trial in own)
-    of_cells = np.exp(np.log(both["found"] / both["plain_s"]).groupby(both["cell"]).mean())
-    ratio = float(np.exp(np.log(of_cells).mean()))
+    logs = pd.Series(np.log(both["found"] / both["plain_s"]), index=both.index)
+    of_cells = logs.groupby(both["cell"]).mean()
+    ratio = float(np.exp(of_cells.mean()))
 
     def number(name: str, value: float, how: str, style: str) -> Number:
         return Number(f"answer:{fit.problem}:{name}", value, how, trials, style)
@@ -29,7 +30,7 @@ def stability_beside_plain(fit: FrontierFit, evidence: Evidence) -> Sentence:
     how = "stability_attack_mean of the fit found over that of plain training"
     parts = {
         "times": number("S times", ratio, f"geometric mean over cells of {how}", "factor"),
-        "below": number("S below", int((of_cells < 1).sum()), f"cells below 1 of {how}", "int"),
+        "below": number("S below", int((of_cells < 0).sum()), f"cells below 1 of {how}", "int"),
         "cells": number("S cells", len(of_cells), "cells with both", "int"),
     }
     return Sentence(

@@ -103,8 +103,8 @@ def _values(own: pd.DataFrame) -> dict[str, Any]:
     ceilings = ("r_inf", "r_law", "r_law_32bit")
     means = {column: float(own[column].mean(skipna=False)) for column in ceilings}
     with np.errstate(divide="ignore"):  # a radius of 0 makes a mean of 0
-        logs = np.log(own[["radius", "missed", "plain"]].astype(float))
-    means |= np.exp(logs.mean(skipna=False)).to_dict()
+        for column in ("radius", "missed", "plain"):
+            means[column] = float(np.exp(np.log(own[column].to_numpy(float)).mean()))
     first = own.iloc[0]
     multiple = means["radius"] / float(first["by_law"]) ** 0.5
     return {"n": first["n"], "d": first["d"], "p": first["p"], "multiple": multiple, **means}

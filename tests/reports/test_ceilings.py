@@ -4,6 +4,7 @@ Run alone: python -m pytest tests/reports/test_ceilings.py
 """
 
 import math
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ def test_the_page_states_the_law_of_the_row(tmp_path):
     assert cell["low"] == of_row["radius_law"]
     assert cell["high"] == pytest.approx(of_row["radius_law_32bit"], rel=1e-3)
 
-    of_rows = {"radius_ceiling": 0.6, "radius_law": 0.7, "radius_law_32bit": 3.3}
+    of_rows: dict[str, Any] = {"radius_ceiling": 0.6, "radius_law": 0.7, "radius_law_32bit": 3.3}
     store = make_store(tmp_path / "t", [row(p=500, n=200, d=64, **of_rows)])
     (cell,) = radii_beside_ceilings(read_evidence(store).trials).to_dict("records")
     assert (cell["low"], cell["high"]) == (0.7, 3.3)

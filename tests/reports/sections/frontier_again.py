@@ -66,7 +66,7 @@ def of_cell(key: str, used: pd.DataFrame) -> float:
 
 def geometric(values: pd.Series) -> float:
     """Return the geometric mean, as the chart and the sentences state radii."""
-    return float(values.astype(float).prod() ** (1 / len(values)))
+    return math.prod(map(float, values)) ** (1 / len(values))
 
 
 def recomputed(key: str, used: pd.DataFrame, rows: pd.DataFrame) -> float:
