@@ -2,7 +2,9 @@
 timed, and Ray kept to one worker per test file."""
 
 import contextlib
+import functools
 import gc
+import importlib.metadata
 import io
 import os
 import subprocess
@@ -22,6 +24,9 @@ settings.load_profile("any machine")
 
 # Set before torch is imported: two xdist workers with two threads each only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A thirtieth as often as by default: looking for cycles is a twentieth of the tests' time.
+gc.set_threshold(20_000, 20, 20)
 
 UNILAW = str(Path(sysconfig.get_path("scripts")) / "unilaw")
 
@@ -104,6 +109,23 @@ def calibration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             temporary = path.with_name(f"{path.name}-{os.getpid()}")
             temporary.write_text(calibration_as_json(figures, device))
             os.replace(temporary, path)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def installed_once() -> Iterator[None]:
+    """Read the entry points of installed packages once for each sys.path: every sweep asks for
+    those of tasks, and each look reads a hundred packages."""
+    read = importlib.metadata.entry_points
+
+    @functools.cache
+    def kept(_path: tuple[str, ...], **which: str) -> importlib.metadata.EntryPoints:
+        return read(**which)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            importlib.metadata, "entry_points", lambda **which: kept(tuple(sys.path), **which)
+        )
         yield
 
 
