@@ -15,7 +15,8 @@ import pytest
 from rich.console import Console
 
 from harness import run as run_module
-from harness.dispatch.retries import PREEMPTIONS, WHOLE_AGAIN
+from harness.dispatch import retries
+from harness.dispatch.retries import WHOLE_AGAIN
 from harness.errors import FAILURE_KINDS, RETRIED_KINDS, SHARED_KINDS
 from harness.execution.trial_result import TrialResult
 from harness.run import Outcome, identity, run
@@ -28,9 +29,15 @@ from tests.store.rows import OK
 
 Answers = Callable[..., None]
 
+PREEMPTIONS = 12
+"""In place of the shipped limit, which costs more rows: above the losses of a batch of 13."""
+
 EACH_SORT = ("bug", "timeout", "crash", "preempted")
 """A kind of its own trial's making, one that a batch shares, one that is tried again, and one that
 is tried again without being charged."""
+
+EACH_SORT_ALONE = ("bug", "crash", "preempted")
+"""The same without the one that a batch shares, for trials alone in their batch."""
 
 
 def sweep(attempts: int = 2, trials: int = 1) -> Sweep:
@@ -66,6 +73,11 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
         monkeypatch.setattr(run_module, "results", results)
 
     return prepare
+
+
+@pytest.fixture(autouse=True)
+def few_preemptions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "PREEMPTIONS", PREEMPTIONS)
 
 
 @pytest.fixture
@@ -123,8 +135,8 @@ def test_a_second_attempt_that_works_is_ok(kind: str, store: Store, answers: Ans
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("before", "limit"), [(1, 1), (1, 3), (2, 3), (3, 2)])
-@pytest.mark.parametrize("kind", EACH_SORT)
+@pytest.mark.parametrize(("before", "limit"), [(1, 1), (2, 3), (3, 2)])
+@pytest.mark.parametrize("kind", EACH_SORT_ALONE)
 def test_the_limit_counts_attempts_of_earlier_runs(
     kind: str, before: int, limit: int, store: Store, answers: Answers
 ):
@@ -144,7 +156,7 @@ def test_the_limit_counts_attempts_of_earlier_runs(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("limit", [1, 3])
-@pytest.mark.parametrize("kind", EACH_SORT)
+@pytest.mark.parametrize("kind", ["bug", "crash"])
 def test_retry_failed_begins_the_count_anew(kind: str, limit: int, store: Store, answers: Answers):
     asked = sweep(limit)
     remember(asked, store, kind, kind, kind)
@@ -178,8 +190,13 @@ def test_one_poison_trial_does_not_stop_its_neighbours(store: Store, answers: An
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("trials", [2, 3, 13])
-@pytest.mark.parametrize("kind", sorted(SHARED_KINDS))
+@pytest.mark.parametrize(
+    ("kind", "trials"),
+    [
+        *((kind, 13) for kind in sorted(SHARED_KINDS)),
+        *((kind, trials) for kind in ("crash", "preempted") for trials in (2, 3)),
+    ],
+)
 def test_a_batch_that_is_lost_whole_is_cut_until_the_poison_is_alone(
     monkeypatch, kind: str, trials: int, store: Store
 ):
@@ -250,6 +267,7 @@ def test_a_wider_sweep_runs_only_what_is_new(store: Store, answers: Answers):
     assert [len(record.trials) for record in store.sweeps()] == [2, 5]
 
 
+@pytest.mark.slow
 def test_preemptions_are_not_charged_between_other_failures(store: Store, answers: Answers):
     answers("crash", "preempted", "preempted", "crash", "preempted", "oom", None)
     outcome = go(sweep(attempts=3), store)
@@ -260,10 +278,11 @@ def test_preemptions_are_not_charged_between_other_failures(store: Store, answer
 @pytest.mark.slow
 def test_preempted_rows_of_earlier_runs_are_not_charged(store: Store, answers: Answers):
     asked = sweep(attempts=2)
-    remember(asked, store, "crash", *["preempted"] * 30)
+    remember(asked, store, "crash", *["preempted"] * PREEMPTIONS)
     answers("crash")
     outcome = go(asked, store)
-    assert attempts(store) == list(range(1, 33)) and dict(outcome.failed) == {"crash": 1}
+    assert attempts(store) == list(range(1, PREEMPTIONS + 3))
+    assert dict(outcome.failed) == {"crash": 1}
     assert go(asked, store).given_up == 1
 
 
