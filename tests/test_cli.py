@@ -26,6 +26,7 @@ from tests import FAILING_TASK
 SMALL = """\
 name: small
 seeds: [0, 1]
+limits: {measure_points: 8}
 tasks:
   - task: sphere
     fixed: {n: 16, d: 3, max_epochs: 2}
@@ -230,7 +231,8 @@ def test_an_address_without_a_cluster_leaves_no_store(command):
 @pytest.mark.slow
 def test_a_failed_trial_gives_exit_code_1_and_is_told(command):
     Path("bad.yaml").write_text(
-        "name: bad\nseeds: [0]\ntasks:\n  - task: trouble\n    grid: {how: [none, raise]}\n"
+        "name: bad\nseeds: [0]\nlimits: {measure_points: 8}\n"
+        "tasks:\n  - task: trouble\n    grid: {how: [none, raise]}\n"
     )
     done = command("run", "bad.yaml", "--inline", "--task-file", str(FAILING_TASK))
     assert done.code == 1
@@ -244,7 +246,8 @@ def test_a_failed_trial_gives_exit_code_1_and_is_told(command):
 @pytest.mark.slow
 def test_status_counts_done_failed_and_left(command):
     Path("bad.yaml").write_text(
-        "name: bad\nseeds: [0]\ntasks:\n  - task: trouble\n    grid: {how: [none, raise, nan]}\n"
+        "name: bad\nseeds: [0]\nlimits: {measure_points: 8}\n"
+        "tasks:\n  - task: trouble\n    grid: {how: [none, raise, nan]}\n"
     )
     command("run", "bad.yaml", "--inline", "--store", "rows", "--task-file", str(FAILING_TASK))
     left = {f"{k:016x}": "sphere" for k in range(5)}

@@ -48,9 +48,9 @@ def assert_nearly_sqrt_7(net: Caps) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("n", "d"), SQRT_7_SHAPES)
-def test_the_rims_of_caps_around_random_points(n: int, d: int):
-    assert_nearly_sqrt_7(caps_around_random_points(n, d))
+def test_the_rims_of_caps_around_random_points():
+    """The larger shapes are those of a soak test in test_known_answers_caps.py."""
+    assert_nearly_sqrt_7(caps_around_random_points(*SQRT_7_SHAPES[0]))
 
 
 @pytest.mark.slow

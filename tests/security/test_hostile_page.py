@@ -20,6 +20,9 @@ pytestmark = pytest.mark.slow
 
 MARK = "<img src=x onerror=alert(1)>"
 
+HOSTILE = f"\"'></script><script></script><a href='https://evil.example'>{MARK}</a>"
+"""A text that would end an attribute and a script, and begin a script, a link and an image."""
+
 
 class Elements(HTMLParser):
     """Every element's name and attributes' names, and the text of scripts that run."""
@@ -106,18 +109,8 @@ def harmless(tmp_path_factory) -> Elements:
     return Elements(page_that_says(tmp_path_factory.mktemp("harmless") / "store", "harmless"))
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        f"\"'>{MARK}",
-        f"</script><script>{MARK}</script>",
-        f"<a href='https://evil.example'>{MARK}</a>",
-    ],
-)
-def test_no_text_of_any_column_becomes_an_element_of_the_page(
-    tmp_path: Path, harmless: Elements, text: str
-):
-    html = page_that_says(tmp_path / "hostile", text)
+def test_no_text_of_any_column_becomes_an_element_of_the_page(tmp_path: Path, harmless: Elements):
+    html = page_that_says(tmp_path / "hostile", HOSTILE)
     found = Elements(html)
     assert found.seen == harmless.seen
     assert found.links == harmless.links == ["https://arxiv.org/abs/2105.12806"]

@@ -87,7 +87,7 @@ def test_two_points_meet_halfway():
 def test_of_four_points_one_is_given_up():
     """Points 0, 1, 3, 6 with labels + − + −: without the one at 1, the nearest two are 3 apart."""
     data = points(torch.tensor([[0.0], [1.0], [3.0], [6.0]]), [1.0, -1.0, 1.0, -1.0])
-    found = searched(data, max_epochs=200)
+    found = searched(data, max_epochs=120)
     assert 0.95 * 1.5 <= found["frontier_radius_l2"] <= 1.5 * (1 + 1e-5)
     assert found["frontier_error"] == 0.25
 
@@ -106,15 +106,15 @@ def test_no_width_passes_the_ceiling():
     draw = torch.Generator().manual_seed(5)
     x = torch.randn(10, 6, generator=draw)
     data = points(x, (torch.randint(2, (10,), generator=draw) * 2.0 - 1).tolist())
-    for found in searched_together(data, [1, 2, 8]):
+    for found in searched_together(data, [1, 2, 8], max_epochs=30):
         assert 0 < found["frontier_radius_l2"] <= ceiling(data, 2) * (1 + 1e-5)
 
 
 @functools.cache
 def on_a_sphere() -> Data:
     draw = torch.Generator().manual_seed(1)
-    x = torch.nn.functional.normalize(torch.randn(64, 16, generator=draw), dim=1)
-    return points(x, (torch.randint(2, (64,), generator=draw) * 2.0 - 1).tolist())
+    x = torch.nn.functional.normalize(torch.randn(32, 8, generator=draw), dim=1)
+    return points(x, (torch.randint(2, (32,), generator=draw) * 2.0 - 1).tolist())
 
 
 @functools.cache
@@ -130,7 +130,7 @@ def test_wider_models_fit_more_robustly():
 
 def test_equal_labels_are_robust_up_to_the_cap():
     draw = torch.Generator().manual_seed(2)
-    found = searched(points(torch.randn(16, 3, generator=draw), [1.0] * 16))
+    found = searched(points(torch.randn(16, 3, generator=draw), [1.0] * 16), max_epochs=30)
     assert found["frontier_radius"] == pytest.approx(1.0)
     assert found["frontier_trap"], "one answer for all points"
 
@@ -149,7 +149,7 @@ def test_two_duplicates_spend_the_budget():
     best = ceiling(data, 2)
     assert best == 1.0
     # Losses pull both of a pair to the boundary, so the search stays below what is possible.
-    assert 0 < searched(data)["frontier_radius_l2"] <= best * (1 + 1e-5)
+    assert 0 < searched(data, max_epochs=30)["frontier_radius_l2"] <= best * (1 + 1e-5)
 
 
 def test_classes_are_told_apart():
@@ -157,7 +157,7 @@ def test_classes_are_told_apart():
     x = torch.tensor([[0.0, 0.0], [2.0, 0.0], [1.0, math.sqrt(3)]])
     noise = Noise("label_resample", 0.3, 0.2)
     data = Data(x, torch.arange(3), x.clone(), torch.arange(3), noise, classes=3)
-    assert 0.9 <= searched(data, max_epochs=200)["frontier_radius_l2"] <= 1 + 1e-5
+    assert 0.9 <= searched(data, max_epochs=120)["frontier_radius_l2"] <= 1 + 1e-5
 
 
 def test_labels_without_noise_are_refused():
