@@ -19,6 +19,7 @@ def as_ray_does(signum: int, frame: object) -> NoReturn:
     raise SystemExit(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize("has_handler", [False, True])
 def test_the_exit_code_is_the_signals(

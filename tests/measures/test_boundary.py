@@ -122,6 +122,7 @@ def test_the_attack_gets_out_of_flat_regions_in_any_direction(d: int):
     assert found.mean == pytest.approx(float((depth + 0.1).mean()), rel=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cap", [0.3, 1.0, 3.0])
 def test_distances_above_the_cap_count_as_the_cap(cap: float):
     model, x = (
@@ -169,6 +170,7 @@ def test_the_attack_is_reproducible_and_leaves_its_inputs_alone():
     assert all(p.grad is None for p in net.parameters())
 
 
+@pytest.mark.slow
 def test_images_keep_their_shape():
     model = nn.Sequential(nn.Flatten(), affine(points(1, 12, seed=1), torch.zeros(1)))
     x = points(20, 12).reshape(20, 1, 3, 4)

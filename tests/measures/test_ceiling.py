@@ -40,6 +40,7 @@ def points(seed, n, sphere):
     return x / np.linalg.norm(x, axis=1, keepdims=True) if sphere else x
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sphere", [False, True])
 @pytest.mark.parametrize("give_up", [0, 1, 2, 3])
 @pytest.mark.parametrize("seed", range(6))

@@ -57,6 +57,7 @@ def test_size_zero_is_the_image_itself(kind: str, shape: tuple[int, ...], box: t
     assert_close(corrupt(x, kind, 0.0, directions(6), box), x, box)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("box", BOXES)
 @pytest.mark.parametrize("pixels", [1, 3])
 @pytest.mark.parametrize(("right", "down"), [(1, 0), (0, 1), (-1, 0), (0, -1)])
@@ -72,6 +73,7 @@ def test_a_shift_is_a_roll_with_the_least_value_rolled_in(
     assert_close(corrupt(x, "shift", float(pixels), heading(right, down), box), expected, box)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("box", BOXES)
 @pytest.mark.parametrize("turn", [1, -1])
 @pytest.mark.parametrize("quarters", [1, 2, 3])

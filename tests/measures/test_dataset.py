@@ -197,6 +197,7 @@ OTHERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS.keys())
 def test_other_inputs_are_other_data_sets(worked: list[int], other: Callable[[], Data]):
     for data in (made(), made(shape=(4,)), other()):

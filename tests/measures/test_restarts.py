@@ -60,6 +60,7 @@ def test_restarts_find_nearer_pockets():
     assert float(often.mean()) < float(once.mean()) < 0.99 * float(without.mean())
 
 
+@pytest.mark.slow
 def test_a_model_that_gains_nothing_is_not_searched_again_and_again():
     linear = nn.Linear(6, 1)
     x = points(20, 6)

@@ -117,6 +117,7 @@ def test_a_broken_model_is_a_batch_of_its_own_at_the_end():
     assert plan[-4:] == broken
 
 
+@pytest.mark.slow
 def test_a_stack_has_one_adversary():
     kinds = [
         mnist(width=[4, 8], stop="epochs", max_epochs=3, seeds=range(2), **kind)

@@ -9,6 +9,7 @@ from harness.errors import UserError
 from harness.planning.candidates import allowed
 
 
+@pytest.mark.slow
 def test_what_rows_name_is_not_read_unasked():
     """A store may come from anybody."""
     config = {"source": "idx:/etc", "label_flip": 0.1}

@@ -134,6 +134,7 @@ def test_a_user_without_a_home_is_no_obstacle(timed: list[Device], monkeypatch: 
     assert timed == [CPU, CPU] and "set XDG_CACHE_HOME" in said[0]
 
 
+@pytest.mark.slow
 def test_timing_uses_the_threads_asked_for_and_puts_them_back(monkeypatch: pytest.MonkeyPatch):
     seen, before = set(), torch.get_num_threads()
     second = timing._Timed(1.0, 1.0, 1.0, 1)

@@ -58,6 +58,7 @@ def test_the_largest_radius_of_all_searches_on_the_same_data_counts():
     assert (second["seed"], second["radius"]) == (1, 0.11) and np.isnan(second["penalty"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "enters"),
     [

@@ -111,6 +111,7 @@ def test_rows_of_an_older_schema_have_every_column_and_no_value(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_pair_distances_by_quantile_and_row(tmp_path):
     found = derived(tmp_path, row(1), row(2, pair_distance_quantiles=[1.0]), row(3))
     assert pair_distances(found, "50 %").to_dict() == {0: 1.4, 2: 1.4} and pair_distances(

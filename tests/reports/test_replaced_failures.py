@@ -7,6 +7,8 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from harness.store.store import Store, SweepRecord
 from reports.evidence import read_evidence
 from reports.law import Fits
@@ -17,6 +19,7 @@ from tests.reports.stores import NOW, failed, make_store, power_law, row
 NO_FITS = Fits([], {}, [])
 
 
+@pytest.mark.slow
 def test_a_mended_tasks_failures_are_counted_and_not_listed(tmp_path: Path):
     later = NOW + timedelta(hours=1)
     over = {**failed(p=400), "trial_id": "a" * 16, "failure_message": "the mended one"}
@@ -36,6 +39,7 @@ def test_a_mended_tasks_failures_are_counted_and_not_listed(tmp_path: Path):
     assert "1</data> earlier failures. Their configuration and seed have run" in html
 
 
+@pytest.mark.slow
 def test_failures_that_their_sweep_no_longer_asks_for_are_counted_and_not_listed(tmp_path: Path):
     """The mended task has one field more, so neither the ids nor the configurations are equal."""
     gone, kept = "a" * 16, "b" * 16

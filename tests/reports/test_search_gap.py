@@ -38,6 +38,7 @@ def test_more_than_the_planted_radius_counts_as_all_of_it():
     assert found.of_d.slope == pytest.approx(0) and found.of_p.slope == pytest.approx(0)
 
 
+@pytest.mark.slow
 def test_the_intervals_hold_planted_slopes_as_often_as_they_say():
     held = [
         (f.of_d.low <= -0.05 <= f.of_d.high, f.of_p.low <= 0.1 <= f.of_p.high)

@@ -97,6 +97,7 @@ def received(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return make_store(tmp_path / "store", rows)
 
 
+@pytest.mark.slow
 def test_without_the_flag_nothing_is_read_and_one_sentence_names_the_sources(
     received: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

@@ -66,6 +66,7 @@ def test_what_became_of_trials_is_read_from_the_index(
     assert len(row_files) == 8, "p is not in the index"
 
 
+@pytest.mark.slow
 def test_the_index_follows_what_is_done_to_row_files(indexed: Store):
     folder = Path(indexed.where)
     gone, other, torn = sorted(folder.glob("part-*.parquet"))[:3]
@@ -114,6 +115,7 @@ def test_a_damaged_index_costs_nothing_but_time(indexed: Store, content: bytes |
     pd.testing.assert_frame_equal(by_id(contents.rows), whole)
 
 
+@pytest.mark.slow
 def test_row_files_older_than_the_index_get_into_it(
     indexed: Store, monkeypatch: pytest.MonkeyPatch
 ):

@@ -50,6 +50,7 @@ def test_plain_readers_see_a_trial_once(measured: Store):
     assert_counted_once(measured)
 
 
+@pytest.mark.slow
 def test_and_so_they_do_after_compact(measured: Store, tmp_path: Path):
     assert compact(measured.where, tmp_path / "small") == (2, 3, 2)
     small = Store.open(tmp_path / "small")
@@ -57,6 +58,7 @@ def test_and_so_they_do_after_compact(measured: Store, tmp_path: Path):
     assert_counted_once(small)
 
 
+@pytest.mark.slow
 def test_compact_parts_what_schema_8_wrote_together(store: Store, tmp_path: Path):
     store.append([row("a", p=1), row("b", p=1), row("a", p=2, finished_at=NOON, **AGAIN)])
     assert len(pd.read_parquet(Path(store.where))) == 3
@@ -70,6 +72,7 @@ def test_a_torn_file_leaves_the_sight_of_every_pattern(measured: Store):
     assert_counted_once(measured)
 
 
+@pytest.mark.slow
 def test_an_index_of_schema_8_is_read_and_gets_todays_name(
     measured: Store, monkeypatch: pytest.MonkeyPatch
 ):

@@ -61,6 +61,7 @@ def test_only_some(wanted: str, left: list[str]):
     assert names(batch("abc", "d", "ef").only(wanted)) == left
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=5).filter(lambda sizes: sum(sizes) > 1))
 def test_halving_ends_at_single_trials_and_loses_none(sizes: list[int]):
     letters = iter("abcdefghijklmnopqrst")

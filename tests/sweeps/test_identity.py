@@ -187,6 +187,7 @@ def test_the_same_digits_from_another_place_are_the_same_trial(tmp_path: Path):
     assert made[0] == made[1] == made[2]
 
 
+@pytest.mark.slow
 def test_other_digits_are_another_trial(tmp_path: Path):
     folder = write_idx(tmp_path / "digits")
     base = Mnist().fingerprint(MnistConfig(stop="epochs", source=f"idx:{folder}"))
@@ -196,6 +197,7 @@ def test_other_digits_are_another_trial(tmp_path: Path):
     assert Mnist().fingerprint(MnistConfig(stop="epochs", source=f"idx:{folder}")) != base
 
 
+@pytest.mark.slow
 def test_more_digits_than_a_folder_holds_are_refused_at_the_sources_line(tmp_path: Path):
     folder = write_idx(tmp_path / "digits")
     text = (

@@ -19,6 +19,7 @@ def data(seed: int = 0, **fields) -> Data:
     return Mnist().data(MnistConfig(**fields), Seeds(seed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fields", [PARITY, DIGITS], ids=["parity", "digits"])
 def test_shapes_and_pixels(fields: dict):
     made = data(**fields)

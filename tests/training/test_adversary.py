@@ -115,6 +115,7 @@ def test_pgd_reaches_the_corner_of_a_linear_models_ball(
     assert torch.equal(adversarial_inputs(model, x, y, None, PGD, box), corner)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("box", BOXES)
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("classes", [None, 3])

@@ -64,6 +64,7 @@ def test_pgd_stays_in_the_l2_ball_and_in_the_box(steps: int, box: tuple[float, f
         assert float(attacked.max()) <= box[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", [-1.0, 1.0])
 def test_pgd_reaches_the_worst_point_of_a_linear_models_ball(label: float):
     model = seeded(lambda: nn.Linear(D, 1))

@@ -148,6 +148,7 @@ def test_a_band_holds_the_interval_of_the_slope(planted):
         assert along[0] + along[-1] == pytest.approx((slope.high - slope.low) * width, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_caption_states_the_slope_with_its_interval_and_its_numbers_are_the_fits(planted):
     slopes = fit_all(planted.trials).slopes_of("stability_attack_mean")
     chart = scatter(planted, planted.trials, PARAMETERS, STABILITY_AXIS, fitted=slopes)

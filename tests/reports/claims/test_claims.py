@@ -25,6 +25,7 @@ def test_a_verdict_over_several_sets_of_rows(parts, expected):
     assert verdict_over(parts) == expected
 
 
+@pytest.mark.slow
 def test_claims_without_rows_are_not_tested(tmp_path):
     evidence = read_evidence(make_store(tmp_path / "store", []))
     claims = check_claims(evidence, fit_all(evidence.trials))

@@ -16,6 +16,7 @@ def drawn(truth: int = 0, sizes: int = 7, noise: float = 0.0, seed: int = 0) -> 
     return ladder(TRUTHS[truth], sizes, 16, noise, np.random.default_rng(seed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("truth", range(4), ids=lambda i: TRUTHS[i].name)
 def test_exact_surfaces_give_their_minima_and_exponent(truth: int):
     runs = drawn(truth)

@@ -161,6 +161,7 @@ def test_the_best_split_of_a_budget_is_where_calculus_puts_it():
             optimum(fit_form(name, noisy(name), intervals=False), budget)
 
 
+@pytest.mark.slow
 def test_the_exponent_of_compute_is_that_of_the_best_split():
     for name in ("chinchilla", "kaplan"):
         inputs, y, _ = planted(name)
@@ -170,6 +171,7 @@ def test_the_exponent_of_compute_is_that_of_the_best_split():
         assert fit["compute_exponent"].value == pytest.approx(measured, abs=2e-3), name
 
 
+@pytest.mark.slow
 def test_the_share_of_starts_is_of_those_that_went_on():
     fit = fit_form("m4", noisy("m4"), intervals=False)
     assert (fit.starts, fit.tried) == (64, 108)
@@ -211,6 +213,7 @@ DOUBTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sentence", DOUBTS)
 def test_what_speaks_against_a_fit_is_said(sentence):
     name, inputs, y = DOUBTS[sentence]

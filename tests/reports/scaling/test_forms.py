@@ -49,6 +49,7 @@ def test_units_of_the_table_do_not_matter(name):
         assert found[0] == pytest.approx(7 * truth[0], rel=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["saturating", "chinchilla", "downstream"])
 @pytest.mark.parametrize("residual", ["log", "linear"])
 def test_measures_that_go_the_other_way_are_fitted(name, residual):
@@ -61,6 +62,7 @@ def test_measures_that_go_the_other_way_are_fitted(name, residual):
     assert found == pytest.approx(np.where(mirrored, -truth, truth), rel=5e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMS)
 def test_derivatives_are_what_complex_steps_say(name):
     form = FORMS[name]

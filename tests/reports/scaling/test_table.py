@@ -62,6 +62,7 @@ def test_a_parquet_file_a_frame_and_a_dict_are_tables_too(tmp_path: Path):
         assert load(source).points.y.tolist() == [3.0, 2.0]
 
 
+@pytest.mark.slow
 def test_a_store_is_a_table_of_its_newest_rows():
     loaded = load(EXAMPLE, where=["lr=0.001", "n=4000"])
     assert loaded.columns.startswith("N is 'p', D is 'tokens_seen', U is 'tokens_distinct'")

@@ -94,6 +94,7 @@ def test_the_page_states_the_range_and_the_sides(made: Section):
     assert (values["least"], values["most"]) == (min(whole), max(whole))
 
 
+@pytest.mark.slow
 def test_exponents_of_n_context_and_d_in_are_told_apart(tmp_path: Path):
     evidence = read_evidence(make_store(tmp_path / "store", rows_of(of_parts, noise=0.01)))
     of_rate = evidence.trials["settings_json"].str.contains('"lr": 0.001')

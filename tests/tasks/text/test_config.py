@@ -70,6 +70,7 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("given", "words"), REFUSED.values(), ids=REFUSED.keys())
 def test_what_is_refused_is_named(source: str, given: dict[str, Any], words: list[str]):
     with pytest.raises(UserError) as refused:

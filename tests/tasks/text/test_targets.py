@@ -64,6 +64,7 @@ def test_losses_and_errors_are_means_over_all_targets(source: str):
     torch.testing.assert_close(last, logits[:, -1])
 
 
+@pytest.mark.slow
 def test_a_plan_counts_the_heads_work_at_every_target(source: str):
     flops = {
         targets: shape_of(TaskRef("text"), config_of(source, targets=targets)).flops_per_sample
@@ -72,6 +73,7 @@ def test_a_plan_counts_the_heads_work_at_every_target(source: str):
     assert flops[5] - flops[3] == flops[3] - flops[1] == 2 * 3 * 2 * 8 * 256
 
 
+@pytest.mark.slow
 def test_a_plan_counts_the_adversarys_passes_through_every_target(source: str):
     """A pass has no gradients of weights: forward and to the input, in place of three matmuls."""
     flops = {}
@@ -81,6 +83,7 @@ def test_a_plan_counts_the_adversarys_passes_through_every_target(source: str):
     assert flops[5] - flops[3] == flops[3] - flops[1] == 2 * (3 + 2) * 2 * 8 * 256
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_built_without_its_data_costs_the_same(
     source: str, monkeypatch: pytest.MonkeyPatch
 ):
