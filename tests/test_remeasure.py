@@ -222,7 +222,8 @@ def test_a_task_file_in_the_store_is_never_run(
     """Whoever wrote the store may have written that file."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(TASK)
-    (tmp_path / "mine.yaml").write_text(SWEEP.replace("sphere", "mine"))
+    sweep = SWEEP.replace("sphere", "mine").replace("[4, 8, 12]", "[4]")
+    (tmp_path / "mine.yaml").write_text(sweep)
     run = ("run", "mine.yaml", "--task-file", "mine.py", "--inline", "--store", "s")
     assert unilaw(monkeypatch, *run) == 0
     record = next((tmp_path / "s" / "_sweeps").glob("*.json"))
@@ -275,11 +276,11 @@ def test_trials_of_many_sizes_of_data_are_measured_together(
     """600 points are fewer than the search begins from, 2 000 are more."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sizes.yaml").write_text(
-        "name: sizes\nseeds: [0]\nlimits: {measure_points: 16}\ntasks:\n  - task: sphere\n"
+        "name: sizes\nseeds: [0]\nlimits: {measure_points: 4}\ntasks:\n  - task: sphere\n"
         "    fixed: {d: 4, max_epochs: 2}\n    grid: {n: [600, 2000], width: [4, 6]}\n"
     )
     assert unilaw(monkeypatch, "run", "sizes.yaml", "--inline", "--store", "s") == 0
-    assert unilaw(monkeypatch, "measure", "s", *INLINE, "--again") == 0
+    assert unilaw(monkeypatch, "measure", "s", "--inline", "--points", "4", "--again") == 0
     assert latest(rows(tmp_path / "s"))["measured_at"].notna().all()
 
 

@@ -45,10 +45,10 @@ def test_a_linear_map(d: int, outputs: int):
 @pytest.mark.slow
 @pytest.mark.parametrize("begin", ["steep points", "random pairs"])
 def test_estimates_are_near_the_exact_constant_and_never_above(begin: str):
-    """Holds for fifty random two-layer ReLU networks whose constant is known from all their
+    """Holds for 25 random two-layer ReLU networks whose constant is known from all their
     linear pieces."""
     ratios = []
-    for net in small_nets()[:50]:
+    for net in small_nets()[:25]:
         model, x = net.module().float(), 2 * points(32, net.W.shape[1])
         if begin == "steep points":
             found = lower(model, x)
@@ -58,7 +58,7 @@ def test_estimates_are_near_the_exact_constant_and_never_above(begin: str):
         ratios.append(found.largest / net.exact)
 
     assert sum(ratios) / len(ratios) >= (0.95 if begin == "steep points" else 0.9)
-    assert sorted(ratios)[2] >= 0.5, "a few are flat wherever there are points"
+    assert sorted(ratios)[1] >= 0.5, "a few are flat wherever there are points"
 
 
 def ramp() -> nn.Module:
@@ -106,6 +106,7 @@ def test_on_the_sphere_pairs_stay_on_it_and_quotients_below_the_tangential_const
     assert all(float((z.norm(dim=1) - 1).abs().max()) < 1e-5 for z in seen)
 
 
+@pytest.mark.slow
 def test_wide_trained_networks_are_steeper_than_their_points_show():
     torch.manual_seed(0)
     model, x = mlp(10, 256, 1, 1), points(64, 10, seed=2)

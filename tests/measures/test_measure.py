@@ -121,8 +121,7 @@ def as_it_is(classes: int | None) -> Columns:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scale", [0.01, 255.0])
-@pytest.mark.parametrize("classes", [None, 2, 3])
+@pytest.mark.parametrize(("classes", "scale"), [(None, 0.01), (2, 255.0), (3, 0.01)])
 def test_the_unit_of_the_data_does_not_matter(classes: int | None, scale: float):
     plain = as_it_is(classes)
     model = scaled_model(net(classes or 1), 1 / scale, 1.0)
@@ -207,7 +206,7 @@ def test_dropout_is_off_while_measuring():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("width", "classes"), [(3, None), (3, 4), (6, 2), (40, None), (40, 4)])
+@pytest.mark.parametrize(("width", "classes"), [(3, 4), (6, 2), (40, None)])
 def test_in_the_first_layers_coordinates_a_model_has_the_same_figures(
     width: int, classes: int | None
 ):

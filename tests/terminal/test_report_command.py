@@ -16,6 +16,7 @@ SWEEP = """\
 name: small
 seeds: [0]
 store: mine
+limits: {measure_points: 8}
 tasks:
   - task: sphere
     fixed: {n: 16, d: 3, max_epochs: 2, stop: epochs}
@@ -65,6 +66,7 @@ def test_a_mistake_is_one_sentence(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_command_that_fills_an_empty_store_can_be_copied(unilaw_here: Command, tmp_path: Path):
     Store.create(tmp_path / "my rows")
     done = unilaw_here("report", "my rows", cwd=tmp_path)

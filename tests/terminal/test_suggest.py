@@ -23,7 +23,7 @@ from reports.suggest.question import ask
 from reports.suggest.suggestion import Suggestion
 from reports.suite.suite import UNIVERSAL_V1
 from tests.reports.planted_frontiers import Shape, frontier_row
-from tests.reports.stores import make_store, row
+from tests.reports.stores import make_store, power_law, row
 
 SMALL = str(UNIVERSAL_V1.references[0].folder)
 KIND = "sphere, ±1 target, pure noise"
@@ -105,9 +105,10 @@ def test_the_next_searches_are_a_sweep_at_the_seconds_of_the_stores(
 
 
 @pytest.mark.slow
-def test_the_next_command_can_be_copied_whatever_the_store_is_called():
+def test_the_next_command_can_be_copied_whatever_the_store_is_called(tmp_path: Path):
     """Two spaces in a row and a $ included; a line break does not end the comment."""
-    question = ask(read_evidence(SMALL), KIND)
+    store = make_store(tmp_path / "rows", power_law(0.3, spread=0.05, ns=(100, 200, 400)))
+    question = ask(read_evidence(store), KIND)
     chosen = Suggestion([], 0.2, 0.1, 3.0)
     name = "the  rows\nof $HOME"
     head = _comments(name, question, chosen, ("1h", "s"), 2)

@@ -4,6 +4,7 @@ Run alone: python -m pytest tests/training/test_loop.py
 """
 
 import dataclasses
+import functools
 import math
 from typing import Any
 
@@ -72,19 +73,24 @@ RULES = {
 level."""
 
 
+@functools.cache
+def fit_by_rule(classes: int | None, eta: float, stop: str) -> tuple[nn.Module, Fit]:
+    """Train until the rule is met, once for the tests of it. Nothing may change the model."""
+    model = net(classes)
+    return model, fit(model, data(classes, eta), stop=stop, max_epochs=2000)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("classes", "eta", "stop", "reason", "figure", "level"), RULES.values(), ids=RULES.keys()
 )
 def test_stop_rule_is_met_early_and_at_the_final_weights(classes, eta, stop, reason, figure, level):
-    samples = data(classes, eta)
-    model = net(classes)
-    done = fit(model, samples, stop=stop, max_epochs=2000)
+    model, done = fit_by_rule(classes, eta, stop)
     assert done.stop_reason == reason
     assert getattr(done, figure) <= level
     assert 1 < done.epochs < 2000, "met along the way, not at the cap"
     assert done.steps == done.epochs * math.ceil(N / 16)
-    assert (done.loss, done.error) == figures(model, samples)
+    assert (done.loss, done.error) == figures(model, data(classes, eta))
 
 
 @pytest.mark.slow
@@ -92,9 +98,8 @@ def test_stop_rule_is_met_early_and_at_the_final_weights(classes, eta, stop, rea
     ("classes", "eta", "stop", "reason", "figure", "level"), RULES.values(), ids=RULES.keys()
 )
 def test_the_epoch_before_had_not_met_the_rule(classes, eta, stop, reason, figure, level):
-    samples = data(classes, eta)
-    epochs = fit(net(classes), samples, stop=stop, max_epochs=2000).epochs
-    before = fit(net(classes), samples, stop="epochs", max_epochs=epochs - 1)
+    epochs = fit_by_rule(classes, eta, stop)[1].epochs
+    before = fit(net(classes), data(classes, eta), stop="epochs", max_epochs=epochs - 1)
     assert getattr(before, figure) > level
 
 
