@@ -4,7 +4,7 @@ fail alone.
 Run alone: python -m pytest tests/execution/test_measured_together.py
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -40,9 +40,8 @@ def rows(stacks: list[Trial]) -> list[Columns]:
     return [result.columns for result in run_batch(batch, SETTINGS)]
 
 
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many models each call of `measure` got."""
+def calls_of_measure(patch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that gets, for each call of `measure` from now on, how many models it is of."""
     sizes: list[int] = []
     measure = measuring.measure
 
@@ -50,15 +49,28 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         sizes.append(len(samples))
         return measure(program, samples, seeds, points)
 
-    monkeypatch.setattr(measuring, "measure", counted)
+    patch.setattr(measuring, "measure", counted)
     return sizes
 
 
+class Together(NamedTuple):
+    """The rows of APART in one batch, and how many models each call of `measure` got."""
+
+    rows: list[Columns]
+    calls: list[int]
+
+
+@pytest.fixture(scope="module")
+def together() -> Together:
+    with pytest.MonkeyPatch.context() as patch:
+        calls = calls_of_measure(patch)
+        return Together(rows(APART), calls)
+
+
 @pytest.mark.slow
-def test_models_trained_apart_have_the_rows_that_they_have_alone(calls: list[int]):
-    together = rows(APART)
-    assert calls == [3, 1]
-    for made, row in zip(APART, together, strict=True):
+def test_models_trained_apart_have_the_rows_that_they_have_alone(together: Together):
+    assert together.calls == [3, 1]
+    for made, row in zip(APART, together.rows, strict=True):
         (alone,) = rows([made])
         assert row["stack_size"] == 1
         assert row.keys() == alone.keys()
@@ -82,15 +94,15 @@ def test_what_cannot_be_measured_fails_alone(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.slow
-def test_seconds_of_measuring_are_shared_equally(calls: list[int]):
-    first, second, third = rows(APART[:3])
-    assert calls == [3]
+def test_seconds_of_measuring_are_shared_equally(together: Together):
+    first, second, third = together.rows[:3]
     assert first["measure_s"] == second["measure_s"] == third["measure_s"] > 0
     assert first["train_s"] != second["train_s"]
     assert all(row["wall_s"] >= row["train_s"] + row["measure_s"] for row in (first, second, third))
 
 
 @pytest.mark.slow
-def test_small_models_are_not_padded_to_much_larger_ones(calls: list[int]):
+def test_small_models_are_not_padded_to_much_larger_ones(monkeypatch: pytest.MonkeyPatch):
+    calls = calls_of_measure(monkeypatch)
     rows([trial(), trial(width=1000)])
     assert calls == [1, 1]

@@ -75,7 +75,7 @@ def test_a_torn_file_is_named_left_out_and_set_aside(store: Store, kept: float):
 
 
 @pytest.mark.slow
-@settings(derandomize=True, max_examples=60, deadline=None)
+@settings(derandomize=True, max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=8))
 def test_flipped_bytes_never_raise(
     tmp_path_factory: pytest.TempPathFactory, damage: list[tuple[int, int]]
@@ -131,7 +131,7 @@ def test_parquet_that_is_not_rows_is_named_and_set_aside(
 @pytest.mark.slow
 def test_readers_and_writers_at_once(store: Store):
     def write(writer: int) -> None:
-        for k in range(15):
+        for k in range(8):
             store.append([row(f"{writer}-{k}"), row(f"{writer}-{k}+")])
 
     writers = [threading.Thread(target=write, args=(w,)) for w in range(3)]
@@ -142,7 +142,7 @@ def test_readers_and_writers_at_once(store: Store):
         assert contents.problems == [] and len(contents.rows) % 2 == 0, (
             "a file's rows come together"
         )
-    assert store.read().rows["trial_id"].nunique() == 3 * 15 * 2
+    assert store.read().rows["trial_id"].nunique() == 3 * 8 * 2
 
 
 def test_a_full_disk_is_named_in_one_sentence_and_leaves_nothing(

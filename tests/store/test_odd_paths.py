@@ -10,6 +10,7 @@ import pytest
 from harness.errors import UserError
 from harness.store.disk import Disk
 from harness.store.store import Store
+from reports import command
 from reports.command import make_report
 from tests.reports.stores import make_store, row
 
@@ -52,6 +53,8 @@ def test_a_store_that_cannot_be_written_can_be_reported_elsewhere(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Disk, "_put", read_only)
+    monkeypatch.setattr(command, "pieces", lambda *_: [b"a page"])
+    monkeypatch.setattr(command, "all_sections", lambda *_: [])
     with pytest.raises(UserError, match=r"Permission denied; write .* with -o FILE.html$"):
         make_report([str(store)])
     written = make_report([str(store)], tmp_path / "report.html")

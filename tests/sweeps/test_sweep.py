@@ -138,7 +138,7 @@ grids = st.dictionaries(
 
 
 @pytest.mark.slow
-@settings(derandomize=True, max_examples=100, deadline=None)
+@settings(derandomize=True, max_examples=50, deadline=None)
 @given(grid=grids, seeds=st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=4, unique=True))
 def test_a_grid_is_the_product_of_its_lists_with_distinct_ids(
     grid: dict[str, list[int]], seeds: list[int]

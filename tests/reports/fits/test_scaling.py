@@ -47,8 +47,11 @@ def central(fit: Scaling) -> tuple[float, ...]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("places", [grid(), isoflop()], ids=["grid", "isoflop"])
-@pytest.mark.parametrize("truth", [BESIROGLU, HOFFMANN, SMALL])
+@pytest.mark.parametrize(
+    ("truth", "places"),
+    [(BESIROGLU, grid()), (HOFFMANN, isoflop()), (SMALL, grid())],
+    ids=["besiroglu-grid", "hoffmann-isoflop", "small-grid"],
+)
 def test_the_form_is_recovered_from_exact_losses(truth, places):
     n, d = places
     fit = fitted(n, d, loss(truth, n, d))
