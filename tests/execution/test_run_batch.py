@@ -24,7 +24,7 @@ from harness.sweeps.trial import Batch, RunSettings, Trial
 from harness.task import Seeds
 from tests import FAILING_TASK
 
-POINTS = 8
+POINTS = 4
 """Where sensitivity is measured, which takes longer than such small trials: fewer points than any
 task holds out."""
 
@@ -180,10 +180,10 @@ def test_a_trial_that_cannot_hear_its_limit_says_where_it_is_stuck(fresh: Fresh)
 
 SMALL = [
     ("trouble", {}),
-    ("sphere", {"n": 32, "d": 5, "width": 8, "max_epochs": 20}),
+    ("sphere", {"n": 32, "d": 5, "width": 8, "max_epochs": 5}),
     (
         "sphere",
-        {"n": 32, "d": 5, "noise": 0.5, "width": 8, "max_epochs": 20, "stop": "interpolate"},
+        {"n": 32, "d": 5, "noise": 0.5, "width": 8, "max_epochs": 5, "stop": "interpolate"},
     ),
     ("mnist", {"n": 30, "label_flip": 0.2, "width": 4, "max_epochs": 3}),
     ("mnist", {"n": 30, "head": "digits", "label_resample": 0.3, "width": 4, "max_epochs": 3}),

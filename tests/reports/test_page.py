@@ -36,7 +36,6 @@ def test_every_number_in_the_prose_is_in_the_ledger_and_some_section_recomputes_
 THIN = {
     "nothing": [],
     "one trial": [row()],
-    "one failure": [failed()],
     "only failures": [failed(p=p) for p in (1, 2, 3)],
     "one curve above the noise": [
         row(p, stop_reason="epoch_cap", **HOLLOW) for p in (1, 2, 3, 4, 5)

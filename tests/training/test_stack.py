@@ -19,6 +19,7 @@ from harness.training.loop import Fit, train
 from harness.training.stack import Alone, LayerStack, VmapStack, stack
 from tasks.models import MadryCNN, Standardize, mlp
 from tests.training.toy_models import (
+    FEWEST_AND_MOST,
     GROUPS,
     IMAGE,
     IMAGES,
@@ -203,7 +204,7 @@ def hurt(module: nn.Module) -> None:
 
 @pytest.mark.slow
 @over({"mlp": NETS["mlp of depth 2"], "residual": Residual}, "build")
-@over(GROUPS, "kind")
+@FEWEST_AND_MOST
 @pytest.mark.parametrize("sick", [0, 2])
 def test_a_diverging_model_does_not_affect_the_others(
     build: Build, kind: list[tuple[int, float]], sick: int
