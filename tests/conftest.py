@@ -119,7 +119,7 @@ def installed_once() -> Iterator[None]:
     read = importlib.metadata.entry_points
 
     @functools.cache
-    def kept(_path: tuple[str, ...], **which: str) -> importlib.metadata.EntryPoints:
+    def kept(_path: tuple[str, ...], **which: str) -> object:
         return read(**which)
 
     with pytest.MonkeyPatch.context() as patch:
