@@ -137,7 +137,8 @@ def _fits(column: pd.Series, condition: Condition) -> pd.Series:
                 f"--where {_short(condition.text)}: '{condition.field}' is no number; use = or !="
             )
         fits = pd.Series(False, index=column.index)
-        fits[known] = ORDERED[condition.sign](column[known].astype(_order(wanted)), wanted)
+        found = ORDERED[condition.sign](column[known].astype(_order(wanted)), wanted)
+        fits[known] = found.astype(bool)
         return fits
 
     values = condition.values

@@ -15,6 +15,7 @@ from rich.console import Console
 from harness import run as run_module
 from harness.interruption import Interrupted, exit_code
 from harness.planning.batches import Planned
+from harness.planning.schedule import Schedule
 from harness.run import Outcome, run
 from harness.store.store import Store
 from harness.sweeps.registry import refs_in
@@ -53,7 +54,7 @@ def run_each_alone(store: Path, progress: Progress) -> Outcome:
     asked = parse_sweep(SWEEP, "sweep.yaml", refs_in(FAILING_TASK))
     planned = [Planned(Batch(((trial,),)), 1.0) for trial in asked.trials]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "_planned", lambda *_: (planned, 0.0))
+        patch.setattr(run_module, "schedule", lambda *_: Schedule(planned, 1, 1.0, 0.0, None))
         return run(asked, Store.create(store), None, True, False, progress)
 
 
