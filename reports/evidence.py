@@ -283,7 +283,7 @@ def _learnt(t: pd.DataFrame) -> pd.Series:
 
 def learnt_loss(outputs: pd.Series) -> pd.Series:
     """Return the largest loss, in nats, at which a language model has learnt something."""
-    return LEARNT * np.log(outputs.clip(lower=2).astype(float))
+    return pd.Series(np.log(outputs.clip(lower=2).astype(float)), outputs.index) * LEARNT
 
 
 def fit_rows(trials: pd.DataFrame, kind: str, factor: float = 1) -> pd.DataFrame:

@@ -231,10 +231,10 @@ def test_a_size_that_hardly_varies_is_left_out_unless_it_is_asked_for(write):
     (said,) = [note for note in load(path).notes if "spans" in note]
     assert "'N' spans only 2.151e9 to 2.16e9, a factor of 1.004" in said
     assert "The curve is in 'D' alone." in said
-    for chosen in ({}, {"columns": "L=loss"}, {"needs": {"X"}}):
-        assert list(load(path, **chosen).points.inputs) == ["X"]
-    for asked in ({"columns": "N=N,D=D"}, {"needs": {"N", "D"}}):
-        assert list(load(path, **asked).points.inputs) == ["N", "D"]
+    for chosen in (load(path), load(path, columns="L=loss"), load(path, needs={"X"})):
+        assert list(chosen.points.inputs) == ["X"]
+    for asked in (load(path, columns="N=N,D=D"), load(path, needs={"N", "D"})):
+        assert list(asked.points.inputs) == ["N", "D"]
 
     both = load(write(NARROW.replace("2e9", "1.1e9").replace("4e9", "1.2e9")))
     assert list(both.points.inputs) == ["N", "D"], "neither size tells more than the other"
