@@ -14,8 +14,6 @@ from rich.console import Console
 
 from harness import run as run_module
 from harness.interruption import Interrupted, exit_code
-from harness.planning.batches import Planned
-from harness.planning.schedule import Schedule
 from harness.run import Outcome, run
 from harness.store.store import Store
 from harness.sweeps.registry import refs_in
@@ -24,6 +22,7 @@ from harness.sweeps.trial import Batch, Trial
 from harness.terminal.progress import Progress, RaisingConsole
 from tests import FAILING_TASK
 from tests.chaos.store_auditor import UNILAW
+from tests.planned import schedule_of
 
 SWEEP = """
 name: small
@@ -52,9 +51,9 @@ class Broken(io.StringIO):
 
 def run_each_alone(store: Path, progress: Progress) -> Outcome:
     asked = parse_sweep(SWEEP, "sweep.yaml", refs_in(FAILING_TASK))
-    planned = [Planned(Batch(((trial,),)), 1.0) for trial in asked.trials]
+    alone = schedule_of([Batch(((trial,),)) for trial in asked.trials], 1.0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "schedule", lambda *_: Schedule(planned, 1, 1.0, 0.0, None))
+        patch.setattr(run_module, "schedule", lambda *_: alone)
         return run(asked, Store.create(store), None, True, False, progress)
 
 

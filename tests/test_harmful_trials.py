@@ -20,7 +20,6 @@ from harness import run as run_module
 from harness.errors import TrialFailure, UserError
 from harness.execution.failures import failure
 from harness.execution.shared_process import without_exit
-from harness.planning.batches import Planned
 from harness.run import run
 from harness.store.schema import arrow_schema
 from harness.store.store import Store
@@ -30,6 +29,7 @@ from harness.sweeps.sweep import Sweep, parse_sweep
 from harness.sweeps.trial import Batch
 from harness.terminal.progress import Progress
 from tests import ROOT
+from tests.planned import schedule_of
 
 pytestmark = pytest.mark.slow
 
@@ -63,8 +63,8 @@ def run_in_one_batch(how: str, folder: Path) -> pd.DataFrame:
     store = Store.create(folder)
     progress = Progress(Console(file=io.StringIO()))
     with pytest.MonkeyPatch.context() as patch:
-        planned = [Planned(Batch((asked.trials,)), 1.0)]
-        patch.setattr(run_module, "_planned", lambda *_: (planned, 0.0))
+        together = schedule_of([Batch((asked.trials,))], 1.0)
+        patch.setattr(run_module, "schedule", lambda *_: together)
         run(asked, store, None, True, False, progress)
     return store.read().rows
 

@@ -12,7 +12,7 @@ from reports.measures import as_list
 from reports.numbers import Number
 from reports.sections.section import Section, fill
 
-FIGURE = re.compile(r"\d+(?:[.,]\d+)*")
+FIGURE = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?")
 """A figure of a warning, with thousands set apart by commas."""
 MOST_NAMED = 20
 """Trials named on the page. The ledger names all of them."""
@@ -122,10 +122,11 @@ def _with_ranges(sort: str, warnings: pd.Series) -> str:
     """Return a sort of warning with the range of each figure in place of its …, such as "no
     gradient at 6 to 44% of the points"."""
     texts = [str(text) for own in warnings for text in as_list(own)]
-    of_sort = [FIGURE.findall(text) for text in texts if FIGURE.sub("…", text) == sort]
-    pieces = sort.split("…")
+    of_sort = [text for text in texts if FIGURE.sub("…", text) == sort]
+    pieces = FIGURE.split(of_sort[0])  # and not of the sort, whose text may have a … of its own
     shown = pieces[0]
-    for figures, piece in zip(zip(*of_sort, strict=True), pieces[1:], strict=True):
+    found = zip(*map(FIGURE.findall, of_sort), strict=True)
+    for figures, piece in zip(found, pieces[1:], strict=True):
         ordered = sorted(figures, key=lambda figure: float(figure.replace(",", "")))
         ends = dict.fromkeys([ordered[0], ordered[-1]])
         shown += " to ".join(ends) + piece

@@ -16,7 +16,6 @@ import pytest
 from rich.console import Console
 
 from harness import run as run_module
-from harness.planning.batches import Planned
 from harness.run import Outcome, run
 from harness.store.store import Store
 from harness.sweeps.registry import refs_in
@@ -26,6 +25,7 @@ from harness.terminal.progress import Progress
 from tests import FAILING_TASK
 from tests.chaos.store_auditor import UNILAW
 from tests.failing_task import JUNK
+from tests.planned import schedule_of
 
 # on a machine that may be busy
 pytestmark = pytest.mark.timeout(900)
@@ -102,12 +102,12 @@ def run_shared(
     replaced. Return the outcome, the rows and the messages."""
     asked = sweep(poisons)
     stacks = [tuple(t for t in asked.trials if t.seed // 10 == k) for k in range(len(poisons))]
-    planned = [Planned(Batch((stack,)), LIMIT_S) for stack in stacks]
+    planned = schedule_of([Batch((stack,)) for stack in stacks], LIMIT_S)
     store = Store.create(folder)
     messages = io.StringIO()
     progress = Progress(Console(file=messages, width=200))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "_planned", lambda *_: (planned, 0.0))
+        patch.setattr(run_module, "schedule", lambda *_: planned)
         outcome = run(asked, store, None, inline, False, progress)
 
     contents = store.read()

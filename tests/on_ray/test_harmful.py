@@ -11,13 +11,13 @@ import pytest
 from rich.console import Console
 
 from harness import run as run_module
-from harness.planning.batches import Planned
 from harness.run import run
 from harness.store.store import Store
 from harness.sweeps.registry import refs_in
 from harness.sweeps.sweep import parse_sweep
 from harness.sweeps.trial import Batch
 from harness.terminal.progress import Progress
+from tests.planned import schedule_of
 from tests.test_harmful_trials import BUGS, GOOD, HARMFUL_TASK
 
 pytestmark = pytest.mark.ray
@@ -38,8 +38,8 @@ def test_each_harm_costs_its_own_trial_and_the_good_ones_are_ok(
     ray_here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     asked = parse_sweep(SWEEP, "sweep.yaml", refs_in(HARMFUL_TASK))
-    together = [Planned(Batch((asked.trials,)), 1.0)]
-    monkeypatch.setattr(run_module, "_planned", lambda *_: (together, 0.0))
+    together = schedule_of([Batch((asked.trials,))], 1.0)
+    monkeypatch.setattr(run_module, "schedule", lambda *_: together)
     store = Store.create(tmp_path / "rows")
     outcome = run(asked, store, None, False, False, Progress(Console(file=io.StringIO())))
     assert outcome.ok == GOOD and outcome.failed == {"bug": len(HARMS)}

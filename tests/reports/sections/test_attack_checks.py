@@ -44,6 +44,17 @@ def test_warnings_are_counted_by_sort_and_kind(tmp_path):
     }
 
 
+def test_a_warning_may_hold_any_text(tmp_path):
+    """Addresses, dots without end, thousands and an … of its own, as a damaged row may have."""
+    texts = ["at 10.1.2.3 and 1.2..3", "so far … 1,234 points", "so far … 999 points", "1,2 ."]
+    rows = [row(p, attack_warnings=[text]) for p, text in enumerate(texts, 1)]
+    assert sorted(w.text for w in checked(tmp_path, rows).warned) == [
+        "1,2 .",
+        "at 10.1.2.3 and 1.2..3",
+        "so far … 999 to 1,234 points",
+    ]
+
+
 def test_a_trial_with_the_same_sort_twice_counts_once(tmp_path):
     (found,) = checked(
         tmp_path, [row(attack_warnings=["missed 3 points", "missed 4 points"])]
