@@ -138,7 +138,7 @@ def _fits(column: pd.Series, condition: Condition) -> pd.Series:
             )
         fits = pd.Series(False, index=column.index)
         found = ORDERED[condition.sign](column[known].astype(_order(wanted)), wanted)
-        fits[known] = found.astype(bool)
+        fits.loc[known] = found.to_numpy(bool)  # a Series is refused by pandas 2.2
         return fits
 
     values = condition.values
