@@ -1,11 +1,11 @@
 """`unilaw suggest`: the next trials of a store, or runs of a table, that make an exponent surer."""
 
-import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from harness.commands.budgets import SECONDS, amount_and_unit
 from harness.errors import UserError
 from harness.store.user_files import refuse_taken, write_new
 from harness.terminal.fit_options import Columns, RowsWhere
@@ -108,16 +108,12 @@ def _runs(
 
 def flops_of(text: str) -> float:
     """Return the budget for a table, in FLOPs. Raise UserError for another text."""
-    found = re.fullmatch(r"([0-9.]+(?:e[+-]?[0-9]+)?) *(s|min|h|d|FLOPs?)?", text.strip(), re.I)
-    try:
-        amount = float(found[1]) if found else 0.0
-    except ValueError:
-        amount = 0.0
-    if found is None or not 0 < amount < float("inf"):
+    amount, unit = amount_and_unit(text)
+    if not amount:
         raise UserError(
             f"--budget {text[:60]!r}: for a table it must be a positive number of FLOPs, as in 1e21"
         )
-    if found[2] and not found[2].lower().startswith("flop"):
+    if unit in SECONDS:
         raise UserError(
             f"--budget {text[:60]!r}: a duration, but unilaw does not know the machine that a"
             " table's models train on; give FLOPs, as in 1e21"

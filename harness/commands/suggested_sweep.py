@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from harness.commands.budgets import FLOP, SECONDS, amount_and_unit
 from harness.errors import UserError
 from harness.planning.candidates import Candidate, allowed, costs, sweep_text
 from harness.planning.devices import processor
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from reports.suggest.question import Question
     from reports.suggest.search_seconds import SearchSeconds
     from reports.suggest.suggestion import Costed, Suggestion
-
-UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def suggested_sweep(
@@ -78,18 +77,13 @@ def suggested_sweep(
 
 def budget_of(text: str) -> tuple[float, str]:
     """Return a budget as seconds or FLOPs, with its unit. Raise UserError for another text."""
-    found = re.fullmatch(r"([0-9.]+(?:e[+-]?[0-9]+)?) *(s|min|h|d|FLOPs?)", text.strip(), re.I)
-    try:
-        amount = float(found[1]) if found else 0.0
-    except ValueError:
-        amount = 0.0
-    if found is None or not 0 < amount < float("inf"):
+    amount, unit = amount_and_unit(text)
+    if not unit:
         raise UserError(
             f"--budget {text[:60]!r}: must be a positive number with its unit, s, min, h, d or"
             " FLOP, as in 2h or 1e18FLOP"
         )
-    unit = found[2].lower()
-    return (amount, "FLOP") if unit.startswith("flop") else (amount * UNITS[unit], "s")
+    return (amount, FLOP) if unit == FLOP else (amount * SECONDS[unit], "s")
 
 
 def _seeds(question: "Question") -> list[int]:

@@ -44,7 +44,7 @@ CPU_STACK_TRIALS = 256
 """Trials that a stack may hold on a processor."""
 
 GPU_STACK_TRIALS = 4096
-"""Trials that a stack may hold on a GPU, whose memory is the other limit."""
+"""The most trials that a stack holds on a GPU. The GPU's memory is the other limit."""
 
 TIME_LIMIT_SHARE = 1 / 4
 """The part of one trial's time limit that a batch of several is planned to take."""
@@ -78,7 +78,7 @@ class FamilyStacks(NamedTuple):
 
     stacks: list[Uncut]
     broken: list[Trial]
-    """Trials whose models cannot be built."""
+    """The trials whose models cannot be built."""
     times: TrialTimes
 
     @classmethod

@@ -1,5 +1,5 @@
-"""How fast a device trains and measures: about a minute of timing, once for each kind of device and
-each number of threads, then read from a cache.
+"""Learn how fast a device trains and measures. Timing takes about a minute, once for each kind of
+device and each number of threads; later runs read the result from a cache.
 
     calibration = calibrated(processor(threads=1), say=print)
     calibration.alone.seconds(flops=1e6, numbers=1e4, models=1, saved_bytes=1e5)

@@ -84,7 +84,7 @@ def _with_share(
     share: float,
     slots: int,
 ) -> Schedule:
-    """Return the schedule in which each batch has this share of a GPU, or more."""
+    """Return the schedule that gives each batch at least this share of a GPU."""
     planned = stacks.batches(
         sweep.limits.seconds_per_trial, stack_memory(sweep, share), gpus, processes=slots
     )

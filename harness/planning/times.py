@@ -216,8 +216,8 @@ def side_by_side(planned: Sequence[Planned], slots: int, slowdown: float) -> lis
 def wall_seconds(
     planned: Sequence[Planned], slots: int, slowdown: float, gpus: float = math.inf
 ) -> float:
-    """Return the seconds until all batches have ended, where each begins, in order, as soon as one
-    of `slots` workers and its share of the GPUs are free."""
+    """Return the seconds until all batches have ended. They begin in order, each as soon as one of
+    `slots` workers and its share of the GPUs are free."""
     now = 0.0
     free_gpus = gpus
     running: list[tuple[float, float]] = []  # when each ends, and its share

@@ -62,8 +62,8 @@ class Fit:
     once their coefficients were found. clusters: equal to cells where no cluster is given.
     interval: how the intervals were made, or why there are none. draws: (R, k) parameters of the
     bootstrap's draws. warnings: what speaks against trusting the parameters, one sentence each.
-    ranges: role → the smallest and largest fitted. problem, z and drawn: what predicts, in centred
-    units.
+    ranges: role → the smallest and largest value that was fitted. problem, z and drawn: what
+    `predict` needs, in centred units.
     """
 
     form: Form

