@@ -1,7 +1,7 @@
 """Take out of a text what says where its maker works, so that a page can be mailed: paths, buckets,
 machines.
 
-    mailable("No such file: /home/ada/data/digits.npz", store)     # "No such file: …/digits.npz"
+    mailable("No such file: /srv/data/digits.npz", store)     # "No such file: …/digits.npz"
 
 The last part of a path stays, because it says what the message is about.
 """

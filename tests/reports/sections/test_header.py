@@ -171,7 +171,7 @@ def test_trials_that_were_asked_for_and_never_ran_are_counted_as_left(tmp_path):
 def test_the_first_screen_names_the_data_and_hides_its_maker(tmp_path):
     rows = [
         row(1, family="gpt", settings={"source": "python-stdlib"}, python_version="3.12.1"),
-        row(2, family="mnist-mlp", settings={"source": "idx:/home/ada/digits"}),
+        row(2, family="mnist-mlp", settings={"source": "idx:/srv/ada/digits"}),
         row(3, family="sphere"),
     ]
     evidence = read_evidence(make_store(tmp_path / "store", rows))
