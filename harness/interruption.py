@@ -55,6 +55,7 @@ _told: Interrupted | None = None
 
 _surrounded = False
 _postponed = False
+_undivided = False
 
 
 @contextlib.contextmanager
@@ -91,6 +92,8 @@ def _end(signum: int, frame: FrameType | None) -> None:
     hurried = _told is not None
     _told = Interrupted(signum)
 
+    if _undivided and not hurried:
+        return
     if _postponed and not hurried:
         signal.setitimer(signal.ITIMER_REAL, GRACE_S)
         return
@@ -109,6 +112,19 @@ def postponed(wanted: bool) -> Iterator[None]:
     finally:
         _postponed = False
     raise_if_told()
+
+
+@contextlib.contextmanager
+def undivided() -> Iterator[None]:
+    """Raise Interrupted not within the block, but where the code next calls `raise_if_told`; a
+    second Ctrl-C cuts in. For short steps that do something and note that it is done, of which
+    neither may stand alone."""
+    global _undivided
+    _undivided = True
+    try:
+        yield
+    finally:
+        _undivided = False
 
 
 def tell(signum: int) -> None:

@@ -20,6 +20,7 @@ from harness.interruption import (
     raise_if_told,
     tell,
     told,
+    undivided,
 )
 from harness.store.store import Store
 from harness.sweeps.sweep import parse_sweep
@@ -68,6 +69,21 @@ def test_what_ends_already_is_only_hurried_by_ctrl_c():
         send(signal.SIGHUP)
         with pytest.raises(Interrupted):
             send(signal.SIGINT)
+
+
+def test_an_undivided_block_runs_to_its_end_and_a_second_ctrl_c_cuts_in():
+    with interruptions():
+        with undivided():
+            send(signal.SIGINT)
+            ended = True
+        assert ended and told()
+        with pytest.raises(Interrupted, match="SIGINT"):
+            raise_if_told()
+
+    with interruptions(), pytest.raises(Interrupted), undivided():
+        send(signal.SIGTERM)
+        send(signal.SIGHUP)
+        send(signal.SIGINT)
 
 
 def test_a_swallowed_exception_is_raised_again():

@@ -21,7 +21,7 @@ from harness.dispatch.worker_pool import WorkerPool
 from harness.errors import UserError
 from harness.execution.trial_result import TrialResult
 from harness.exit_codes import ExitCode
-from harness.interruption import exit_code, raise_if_told, told
+from harness.interruption import exit_code, raise_if_told, told, undivided
 from harness.sweeps.sweep import Resources
 from harness.sweeps.trial import Batch, RunSettings
 
@@ -51,7 +51,8 @@ def on_ray(
             raise_if_told()
             if pool.head.answers():
                 pool.kill_overdue()
-                pool.start_batches(queue)
+                with undivided():  # an actor that nobody has noted could not be killed
+                    pool.start_batches(queue)
             yield from pool.finished()
     except UserError as e:
         if address is not None or isinstance(e, HeadIsDead):

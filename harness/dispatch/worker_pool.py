@@ -29,6 +29,7 @@ from harness.dispatch.error_lines import first_line, last_line
 from harness.errors import SHARED_KINDS, UserError
 from harness.execution.limits import HARD_KILL_GRACE_S
 from harness.execution.trial_result import TrialResult
+from harness.interruption import undivided
 from harness.sweeps.sweep import Resources
 from harness.sweeps.trial import Batch, RunSettings
 
@@ -113,10 +114,12 @@ class WorkerPool:
 
         done, _ = ray.wait(waiting, num_returns=1, timeout=FINISHED_WAIT_S)
         for ref in done:
-            if ref in self.starting:
-                self._actor_started(ref)
-            else:
-                yield self._batch_finished(ref)
+            with undivided():
+                outcome = None if ref in self.starting else self._batch_finished(ref)
+                if outcome is None:
+                    self._actor_started(ref)
+            if outcome:
+                yield outcome
 
     def kill_overdue(self) -> None:
         """Kill the actors whose batches do not answer their time limit: no signal reaches code that

@@ -14,12 +14,15 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
+from harness.dispatch import worker_pool
 from harness.planning.cores import cores_here
 from harness.store.store import Store
+from harness.sweeps.trial import Batch
 from tests import FAILING_TASK
 from tests.conftest import Command
 from tests.on_ray.conftest import CPUS
@@ -68,6 +71,13 @@ def workers() -> list[str]:
     return titles
 
 
+def assert_no_worker_goes_on() -> None:
+    deadline = time.monotonic() + 120  # on a machine that may be busy
+    while workers():
+        assert time.monotonic() < deadline, "a worker goes on in the background"
+        time.sleep(0.1)
+
+
 def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(
     ray_here: None, interruptible: None, unilaw_here: Command, tmp_path: Path
 ):
@@ -84,10 +94,7 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(
     last_line = f"interrupted; finished trials are in rows. To go on: unilaw {' '.join(ARGUMENTS)}"
     assert ended.stderr.splitlines()[-1] == last_line
     assert "Traceback" not in ended.stderr
-    deadline = time.monotonic() + 120  # on a machine that may be busy
-    while workers():
-        assert time.monotonic() < deadline, "a worker goes on in the background"
-        time.sleep(0.1)
+    assert_no_worker_goes_on()
 
     before = Store.open(store).read()
     finished = len(before.rows)
@@ -101,3 +108,23 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(
     rows = Store.open(store).read().rows
     assert (rows["trial_id"].nunique(), len(rows)) == (TRIALS, TRIALS)
     assert set(rows["status"]) == {"ok"} and set(rows["attempt"]) == {1}
+
+
+def test_a_batch_that_starts_just_as_ctrl_c_comes_is_killed_with_the_rest(
+    ray_here: None,
+    interruptible: None,
+    unilaw_here: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    def interrupted(batch: Batch) -> list[list[dict[str, Any]]]:
+        os.kill(os.getpid(), signal.SIGINT)
+        return plain(batch)
+
+    plain = worker_pool._plain
+    monkeypatch.setattr(worker_pool, "_plain", interrupted)
+    (tmp_path / "slow.yaml").write_text(SWEEP)
+    ended = unilaw_here(*ARGUMENTS, cwd=tmp_path)
+
+    assert ended.returncode == 130, ended.stderr
+    assert_no_worker_goes_on()
