@@ -37,8 +37,11 @@ R_INF = {
     (1024, 16): 0.407,
     (1024, 32): 0.501,
     (1024, 64): 0.565,
+    (1024, 100): 0.597,
     (1024, 128): 0.610,
+    (1024, 203): 0.630,
     (1024, 256): 0.640,
+    (1024, 339): 0.648,
     (1024, 512): 0.660,
     (2048, 128): 0.603,
 }
@@ -80,7 +83,8 @@ def width_of(p: float, d: int) -> int:
 
 def shapes() -> list[Shape]:
     """Return the cells of the shipped design: dimension, climb, samples, depth."""
-    wanted = [(1024, d, k * 1024) for d in (16, 32, 64, 128, 256, 512) for k in (1, 2, 4)]
+    dimensions = (16, 32, 64, 100, 128, 203, 256, 339, 512)
+    wanted = [(1024, d, k * 1024) for d in dimensions for k in (1, 2, 4)]
     for d in (16, 64, 256):
         doublings = range(int(math.log2(d / 2)) + 1)
         wanted += [(256, d, 256 * 2**i) for i in doublings]
