@@ -8,7 +8,7 @@ a floor.
 """
 
 import json
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -232,8 +232,7 @@ def fit_collapses(trials: pd.DataFrame) -> list[KindCollapse]:
     for kind in sorted(trials["kind"].unique()):
         rows = fit_rows(trials, kind)
         rows = rows[rows["tests_stability"]]
-        settings_of = {text: without_n_and_d(text) for text in rows["settings_json"].unique()}
-        for settings, group in rows.groupby(rows["settings_json"].map(settings_of)):
+        for settings, group in rows.groupby(without_n_and_d(rows)):
             if group["n"].nunique() > 1:
                 groups.append((kind, str(settings), group))
     tests = TESTS * len(groups)
@@ -243,7 +242,21 @@ def fit_collapses(trials: pd.DataFrame) -> list[KindCollapse]:
     ]
 
 
-def without_n_and_d(settings_json: str) -> str:
-    """Return the settings without n and d, the two that the collapse is about, as JSON."""
-    settings = json.loads(settings_json)
-    return json.dumps({k: v for k, v in settings.items() if k not in ("n", "d")}, sort_keys=True)
+def without_n_and_d(rows: pd.DataFrame) -> pd.Series:
+    """Return each row's settings without n and d, the two that the collapse is about, as JSON.
+
+    Left out, too, is what d is made of, such as a text's `context` and `d_in` or a picture's
+    `pixels`: every setting that moves d where all others stay.
+    """
+    settings = {text: json.loads(text) for text in rows["settings_json"].unique()}
+    d = rows.groupby("settings_json")["d_ambient"].first()
+    left_out = {"n", "d"}
+    for name in {name for of_one in settings.values() for name in of_one} - left_out:
+        others = {text: _without(of_one, {"n", name}) for text, of_one in settings.items()}
+        if (d.groupby(others).nunique() > 1).any():
+            left_out.add(name)
+    return rows["settings_json"].map({text: _without(s, left_out) for text, s in settings.items()})
+
+
+def _without(settings: dict[str, Any], names: set[str]) -> str:
+    return json.dumps({k: v for k, v in settings.items() if k not in names}, sort_keys=True)

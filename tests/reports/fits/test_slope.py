@@ -3,6 +3,7 @@
 Run alone: python -m pytest tests/reports/fits/test_slope.py
 """
 
+import json
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from scipy import stats
 from reports.evidence import fit_rows, read_evidence
 from reports.fits.collapse import fit_collapse
 from reports.fits.slope import fit_slope, fit_together
-from reports.law import fit_all, fit_collapses
+from reports.law import fit_all, fit_collapses, without_n_and_d
 from reports.measures import STABILITY
 from tests.reports.stores import make_store, power_law
 
@@ -125,6 +126,17 @@ def test_a_form_gains_by_what_it_predicts_better():
 def test_few_combinations_give_exponents_without_interval():
     found = fit_collapse(frame(power_law(0.2, 0.2, ns=(100, 200, 400))), STABILITY)
     assert found.b_n == pytest.approx(0.2, abs=1e-6) and "too few for an interval" in found.failure
+
+
+def test_what_d_is_made_of_is_no_setting_of_its_own():
+    made_of = [{"context": 8, "d_in": 2}, {"context": 8, "d_in": 4}, {"context": 16, "d_in": 4}]
+    settings = [{"n": n, "lr": lr} | d for n in (100, 200) for lr in (1, 2) for d in made_of]
+    d = [8 * 2, 8 * 4, 16 * 4] * 4
+    rows = pd.DataFrame({"settings_json": [json.dumps(s) for s in settings], "d_ambient": d})
+    assert set(without_n_and_d(rows)) == {'{"lr": 1}', '{"lr": 2}'}
+
+    apart = rows[rows["d_ambient"] != 8 * 4]  # either alone may have moved d
+    assert without_n_and_d(apart).nunique() == 4
 
 
 @pytest.mark.slow
