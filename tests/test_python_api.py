@@ -42,7 +42,7 @@ DICT: dict[str, Any] = {
 }
 """SWEEP as a dict."""
 
-EXAMPLE = ROOT / "reports" / "examples" / "gpt-law"
+EXAMPLE = ROOT / "reports" / "examples" / "gpt-law-noise"
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ class PointCounts(NamedTuple):
 
     stability: int = 512
     """Held-out points of S. Rule: the standard error over points must not exceed the spread over
-    seeds. On gpt-law's example store the spread of log S over seeds is .050 and the standard error
-    at 64 points .133, which makes 449 points; mnist-law-60k needs 70 (LOG.md). Spheres need 837, so
-    sphere-law names 1 000 (`python -m tests.benchmarks.points_needed`)."""
+    seeds. On gpt-law-noise's example store the spread of log S over seeds is .050 and the standard
+    error at 64 points .133, which makes 449 points; mnist-law-60k needs 70 (LOG.md). Spheres need
+    837, so sphere-law names 1 000 (`python -m tests.benchmarks.points_needed`)."""
     training_radius: int = 256
     """Training points of the training radius. By the same rule spheres need 62, MNIST 100 and GPTs
     195."""

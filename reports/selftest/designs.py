@@ -1,10 +1,10 @@
 """The designs that truths are planted in: the cells of the shipped sweeps, and the spreads that
 were measured in stores of them.
 
-The sizes and the smallest size below the noise (`onset`) of mnist-law-60k and gpt-law are those of
-the stores in reports/examples. Elsewhere the onset is a multiple of n, as it was found there and in
-the sphere trials of the quickstart. `tests/reports/selftest/test_designs.py` holds the cells equal
-to the sweep files' and the two onsets to the stores'.
+The sizes and the smallest size below the noise (`onset`) of mnist-law-60k and gpt-law-noise are
+those of the stores in reports/examples. Elsewhere the onset is a multiple of n, as it was found
+there and in the sphere trials of the quickstart. `tests/reports/selftest/test_designs.py` holds the
+cells equal to the sweep files' and the two onsets to the stores'.
 """
 
 from collections.abc import Callable, Sequence
@@ -192,7 +192,7 @@ def _of_sixty_thousand(onsets: Sequence[float]) -> tuple[Curve, ...]:
 
 
 def _of_gpt_law(redrawn: float) -> PlantedKind:
-    """Return the curves of one noise level of gpt-law."""
+    """Return the curves of one noise level of gpt-law-noise."""
     widths = {400: (8, 16, 32, 64, 128), 1_200: (8, 16, 32, 64, 128)}
     onsets = {400: 11_072, 1_200: 11_072, 4_000: 34_432}
     if redrawn:
@@ -265,7 +265,7 @@ MNIST_LAW_60K = Design(
     ),
 )
 
-GPT_LAW = Design("gpt-law", tuple(_of_gpt_law(redrawn) for redrawn in (0.1, 0.3, 0.0)))
+GPT_LAW = Design("gpt-law-noise", tuple(_of_gpt_law(redrawn) for redrawn in (0.1, 0.3, 0.0)))
 
 QUICKSTART = Design(
     "quickstart",

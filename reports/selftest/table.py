@@ -72,7 +72,7 @@ with the verdict rules of version {rules}. {said}
 - **Why this analyst**: it is the most powerful one that keeps its error rate on the planted truths
   (`python -m tests.benchmarks.selftest_reference`: 4.8 to 5.2 % in every kind). The mean of the
   curves with equal say, as in the report, errs in 3.1 to 5.2 % and is weaker where curves differ in
-  precision: it tells the law's order in 39 % of gpt-law's kinds with noise and 86 % of
+  precision: it tells the law's order in 39 % of gpt-law-noise's kinds with noise and 86 % of
   mnist-law-60k's, against 58 % and 93 %. With the scale known as well, a normal interval would err
   in 13 to 30 % where slopes spread twice as far. The weights rest on the spread of slopes, too: at
   twice the spread the t interval errs in up to 6.5 %, equal say in at most 5.1 %. So what the

@@ -137,7 +137,7 @@ def test_rows_of_an_older_schema_give_a_page_that_says_what_it_lacks():
 
 @pytest.mark.slow
 def test_the_findings_and_the_log_state_the_slopes_of_gpts():
-    evidence = read_evidence(EXAMPLE.parent / "gpt-law")
+    evidence = read_evidence(EXAMPLE.parent / "gpt-law-noise")
     (sweep,) = evidence.sweeps
     assert (
         set(evidence.trials["trial_id"]) == set(sweep.trials)
@@ -164,7 +164,7 @@ def test_the_findings_and_the_log_state_the_slopes_of_gpts():
 
 @pytest.mark.slow
 def test_the_trials_of_gpts_are_those_of_a_shipped_sweep():
-    (sweep,) = read_evidence(EXAMPLE.parent / "gpt-law").sweeps
+    (sweep,) = read_evidence(EXAMPLE.parent / "gpt-law-noise").sweeps
     assert set(sweep.trials) <= {trial.trial_id for trial in load_sweep("gpt-law-noise").trials}
 
 

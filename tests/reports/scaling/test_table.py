@@ -15,7 +15,7 @@ from reports.scaling.table import load
 from tests import ROOT
 
 ROWS = "N,D,loss\n1e8,2e9,3.1\n1e9,2e10,2.6\n4e9,8e10,2.3\n"
-EXAMPLE = ROOT / "reports" / "examples" / "gpt-law"
+EXAMPLE = ROOT / "reports" / "examples" / "gpt-law-noise"
 
 
 @pytest.fixture

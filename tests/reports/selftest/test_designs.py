@@ -17,7 +17,7 @@ from tests import ROOT
 
 BY_NAME = {design.name: design for design in DESIGNS}
 EXAMPLES = ROOT / "reports" / "examples"
-MISSED = {"mnist-law-60k": {(1, "noise", 0.48, 1000, 3931)}, "gpt-law": set()}
+MISSED = {"mnist-law-60k": {(1, "noise", 0.48, 1000, 3931)}, "gpt-law-noise": set()}
 """Cells past the onset that enter no fit in an example store: a seed stopped above the noise."""
 
 

@@ -20,7 +20,7 @@ from reports.selftest.lines import Line, lines_of, merged
 from reports.selftest.simulate import Counted, Plan, carry_out
 from reports.selftest.truths import TRUTHS
 
-GPT_LAW = [design.name for design in DESIGNS].index("gpt-law")
+GPT_LAW = [design.name for design in DESIGNS].index("gpt-law-noise")
 ORDER = 0
 NOTHING = len(TRUTHS) - 1
 
@@ -98,18 +98,18 @@ def test_the_command_prints_a_table_and_writes_the_page(tmp_path: Path, monkeypa
     monkeypatch.setattr("reports.selftest.simulate.TRUTHS", TRUTHS[:1])
     said: list[str] = []
     page = tmp_path / "selftest.md"
-    outcome = selftest(2, "gpt-law", 1, page, said.append)
+    outcome = selftest(2, "gpt-law-noise", 1, page, said.append)
 
     assert INTERVAL in outcome.as_text and "4 simulated stores, seed 1" in outcome.as_text
     assert said[-1] == "100 % of the stores simulated"
     lines = json.loads(outcome.as_json)["lines"]
-    assert {line["design"] for line in lines} == {"gpt-law"}
+    assert {line["design"] for line in lines} == {"gpt-law-noise"}
     assert sum(line["right"] + line["wrong"] for line in lines if line["question"] == INTERVAL)
-    assert "unilaw selftest --draws 2 --seed 1 --only gpt-law" in page.read_text()
+    assert "unilaw selftest --draws 2 --seed 1 --only gpt-law-noise" in page.read_text()
 
 
 def test_an_unknown_design_is_refused_with_the_names_that_exist():
     with pytest.raises(
-        UserError, match="--only 'gptlaw'.*allowed: sphere-law.*; did you mean 'gpt-law'"
+        UserError, match="--only 'gptlawnoise'.*allowed: sphere-law.*; did you mean 'gpt-law-noise'"
     ):
-        selftest(1, "gptlaw", 1, None, print)
+        selftest(1, "gptlawnoise", 1, None, print)
