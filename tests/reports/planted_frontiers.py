@@ -41,7 +41,9 @@ R_INF = {
     (1024, 128): 0.610,
     (1024, 203): 0.630,
     (1024, 256): 0.640,
+    (1024, 292): 0.644,
     (1024, 339): 0.648,
+    (1024, 410): 0.654,
     (1024, 512): 0.660,
     (2048, 128): 0.603,
 }
@@ -85,6 +87,7 @@ def shapes() -> list[Shape]:
     """Return the cells of the shipped design: dimension, climb, samples, depth."""
     dimensions = (16, 32, 64, 100, 128, 203, 256, 339, 512)
     wanted = [(1024, d, k * 1024) for d in dimensions for k in (1, 2, 4)]
+    wanted += [(1024, d, k * 1024) for d in (292, 410) for k in (2, 4)]
     for d in (16, 64, 256):
         doublings = range(int(math.log2(d / 2)) + 1)
         wanted += [(256, d, 256 * 2**i) for i in doublings]
