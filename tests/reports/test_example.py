@@ -171,7 +171,7 @@ def test_the_trials_of_gpts_are_those_of_a_shipped_sweep():
 @pytest.mark.slow
 def test_the_findings_and_the_readme_state_the_exponent_of_the_frontier():
     evidence = read_evidence(EXAMPLE.parent / "frontier")
-    assert len(evidence.frontier) == 198 and not len(evidence.failures)
+    assert len(evidence.frontier) == 255 and not len(evidence.failures)
 
     (fit,) = fit_frontier(radii(evidence))
     expected = [fit.dimension.slope, fit.dimension.low, fit.dimension.high]
