@@ -93,7 +93,7 @@ class SampleTrials:
             weights = kept_weights(trained, trial.trial_id)
             checksums[trial.trial_id] = weights.sha256
             prepared.model.load_state_dict(weights.tensors)
-            return prepared
+            return prepared.as_measured()
 
         prepared, results = prepare_each(trials, restored)
         members = list(prepared.values())
@@ -186,7 +186,7 @@ class SampleTrials:
                 results.append(failure(fit))
             else:
                 seconds = train_s * fit.epochs / epochs
-                results.append(_Trained(member, fit, seconds, about_stack))
+                results.append(caught(_trained, member, fit, seconds, about_stack))
         return results
 
     def _train(
@@ -233,6 +233,10 @@ class SampleTrials:
             columns |= verified(trained.member, trained.fit.frontier, columns)
         weights = weights_file(trained.member.model, self.settings.weights_bytes)
         return TrialResult(columns, weights, measured.pictures)
+
+
+def _trained(member: Prepared, fit: Fit, train_s: float, about_stack: Columns) -> _Trained:
+    return _Trained(member.as_measured(), fit, train_s, about_stack)
 
 
 def _program(members: Sequence[Prepared]) -> Program:
@@ -308,6 +312,7 @@ def _columns(prepared: Prepared, fit: Fit, measured: Columns) -> Columns:
     size = model_columns(task, config, prepared.model, outputs, measured)
     reached = fit.loss if data.classes is None else fit.error
     on_sphere = data.manifold == "unit-sphere"
+    isoperimetry = "outside" if data.learned_inputs else "proved" if on_sphere else "assumed"
     radius_law = {}
     if on_sphere:
         of_law = (noise, size["p"], config.n, size["d_ambient"], data.unit())
@@ -316,7 +321,7 @@ def _columns(prepared: Prepared, fit: Fit, measured: Columns) -> Columns:
         "status": "ok",
         **measured,
         **size,
-        **noise_columns(noise, config.n, on_sphere),
+        **noise_columns(noise, config.n, isoperimetry),
         **radius_law,
         "tokens_seen": fit.samples * data.trained_on[0].numel(),
         "stop_rule": config.stop,

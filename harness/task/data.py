@@ -51,6 +51,9 @@ class Data:
     """(n, T) int64, where a sample has T training targets, of which y_train is the last. The model
     then has `for_training()`, a module that maps (B, *input_shape) to (B, T, K). Instruments use
     the model itself, and so its last target alone."""
+    learned_inputs: bool = False
+    """Whether the model learned the inputs, as its own embeddings: they move with the labels and
+    with its size, so the law says nothing about them."""
 
     @property
     def trained_on(self) -> Tensor:
