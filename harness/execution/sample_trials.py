@@ -186,7 +186,9 @@ class SampleTrials:
                 results.append(failure(fit))
             else:
                 seconds = train_s * fit.epochs / epochs
-                results.append(caught(_trained, member, fit, seconds, about_stack))
+                seen = caught(Prepared.as_measured, member)
+                ready = isinstance(seen, Prepared)
+                results.append(_Trained(seen, fit, seconds, about_stack) if ready else seen)
         return results
 
     def _train(
@@ -233,10 +235,6 @@ class SampleTrials:
             columns |= verified(trained.member, trained.fit.frontier, columns)
         weights = weights_file(trained.member.model, self.settings.weights_bytes)
         return TrialResult(columns, weights, measured.pictures)
-
-
-def _trained(member: Prepared, fit: Fit, train_s: float, about_stack: Columns) -> _Trained:
-    return _Trained(member.as_measured(), fit, train_s, about_stack)
 
 
 def _program(members: Sequence[Prepared]) -> Program:
@@ -311,17 +309,14 @@ def _columns(prepared: Prepared, fit: Fit, measured: Columns) -> Columns:
     outputs = 1 if data.classes is None else data.classes
     size = model_columns(task, config, prepared.model, outputs, measured)
     reached = fit.loss if data.classes is None else fit.error
-    on_sphere = data.manifold == "unit-sphere"
-    isoperimetry = "outside" if data.learned_inputs else "proved" if on_sphere else "assumed"
     radius_law = {}
-    if on_sphere:
-        of_law = (noise, size["p"], config.n, size["d_ambient"], data.unit())
-        radius_law = radius_law_columns(*of_law)
+    if data.manifold == "unit-sphere":
+        radius_law = radius_law_columns(noise, size["p"], config.n, size["d_ambient"], data.unit())
     return {
         "status": "ok",
         **measured,
         **size,
-        **noise_columns(noise, config.n, isoperimetry),
+        **noise_columns(noise, config.n, data.isoperimetry),
         **radius_law,
         "tokens_seen": fit.samples * data.trained_on[0].numel(),
         "stop_rule": config.stop,

@@ -60,6 +60,14 @@ class Data:
         """Return the targets of training: (n,), or (n, T) where a sample has several."""
         return self.y_train if self.y_positions is None else self.y_positions
 
+    @property
+    def isoperimetry(self) -> Literal["proved", "assumed", "outside"]:
+        """Return what is known of the law's assumption on the inputs, as the rows' column says
+        it."""
+        if self.learned_inputs:
+            return "outside"
+        return "proved" if self.manifold == "unit-sphere" else "assumed"
+
     def unit(self) -> float:
         """Return the mean of ‖x − mean x‖ over training and held-out inputs: the unit of every
         distance and radius reported.

@@ -33,7 +33,9 @@ class Table(NamedTuple):
     lines: list[Line]
 
     def numbers(self) -> list[Number]:
-        of_lines = [n for line in self.lines for n in (*line.numbers.values(), *line.fixed.values())]
+        of_lines = [
+            n for line in self.lines for n in (*line.numbers.values(), *line.fixed.values())
+        ]
         return [*self.said.numbers(), *of_lines]
 
 
@@ -43,9 +45,7 @@ def section(evidence: Evidence, fits: Fits) -> Section | None:
     if rows.empty:
         return None
     fixed = _same_cells(evidence.trials)
-    tables = [
-        _table(f"{KEY}:{i}", own, fixed) for i, (_, own) in enumerate(rows.groupby("curve"))
-    ]
+    tables = [_table(f"{KEY}:{i}", own, fixed) for i, (_, own) in enumerate(rows.groupby("curve"))]
     html = fill("own_embeddings.html.j2", tables=tables)
     numbers = [number for table in tables for number in table.numbers()]
     return Section(KEY, "GPTs that learn their own embeddings", html, numbers)

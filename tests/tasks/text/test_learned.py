@@ -34,7 +34,6 @@ from tests.tasks.small_gpts import (
 )
 from tests.tasks.text.window_trials import TASK, config_of, data_of, sweep, tokens_of, trial
 
-
 LEARNED: dict[str, Any] = {"table": "learned"}
 
 
@@ -135,7 +134,9 @@ def test_a_row_says_that_it_lies_outside_the_laws_input_space(source: str, tmp_p
 @pytest.mark.slow
 def test_a_stack_trains_as_each_alone(source: str):
     trials = tuple(
-        trial(source, **LEARNED, width=width, lr=lr, n=64, batch_size=16, stop="epochs", max_epochs=4)
+        trial(
+            source, **LEARNED, width=width, lr=lr, n=64, batch_size=16, stop="epochs", max_epochs=4
+        )
         for width, lr in ((16, 0.01), (16, 0.003))
     )
     for stacked, alone in zip(run(trials), run(*trials), strict=True):

@@ -18,7 +18,7 @@ SMALL = {"n": 60, "context": 8, "d_in": 4, "width": 8, "layers": 1, "target_resa
 
 
 def small(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return SMALL with these fields; without d_in where the model's own embedding stands for it."""
+    """Return SMALL with these fields; without d_in beside the model's own embedding."""
     learned = fields.get("table") == "learned"
     own = {name: value for name, value in SMALL.items() if not (learned and name == "d_in")}
     return {**own, **fields}
