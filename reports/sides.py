@@ -1,8 +1,9 @@
 """The slopes of a kind below and above one p/(n·d): of stability and of the training radius, by
 recipe, and of the most robust fits found beside plain training on the same cells.
 
-The place is the knee where one counts. Otherwise it is p = n·d, which the law names and no row has
-chosen: a place that was chosen by the rows would part the slopes by chance alone.
+The place is the knee of S where one counts, of the models that stop at the noise. Otherwise it is
+p = n·d, which the law names and no row has chosen: a place that was chosen by the rows would part
+the slopes by chance alone. All kinds of one problem are parted at one place.
 """
 
 from typing import NamedTuple
@@ -20,6 +21,7 @@ AT_LAW = 1.0
 """p/(n·d) at which the sides are parted where no knee counts."""
 NAMES = {STABILITY: "S", RADIUS: "training radius", "radius": "r*", "plain": "plain training"}
 """Column → what the table calls it."""
+PLACE = ("place", "place_low", "place_high")
 
 
 class Sided(NamedTuple):
@@ -44,10 +46,11 @@ def place_sentence(fit: KindFit) -> Sentence:
 
     how = "place of the best knee, the broken form fitted to all recipes of the kind together"
     parts = {
-        name: Number(f"recipe:{fit.kind}:{name}", value, f"{name}; {how}", forms.trials)
-        for name, value in zip(("place", "place low", "place high"), forms.broken.place, strict=True)
+        name: Number(
+            f"recipe:{fit.kind}:{name.replace('_', ' ')}", value, f"{name}; {how}", forms.trials
+        )
+        for name, value in zip(PLACE, forms.broken.place, strict=True)
     }
-    parts = {name.replace(" ", "_"): number for name, number in parts.items()}
     if forms.knee:
         return Sentence(
             "The sides are parted at p/(n·d) = {place} ({place_low} to {place_high}): the knee"
@@ -61,7 +64,16 @@ def place_sentence(fit: KindFit) -> Sentence:
     )
 
 
-def sided_kind(fit: KindFit, rows: pd.DataFrame) -> list[Sided]:
+def taken_sentence(key: str, place: float, window: bool = False) -> Sentence:
+    """Return that a table's sides are parted where those of the models are that stop at the noise.
+    window: only the window of the frontier enters."""
+    how = "where the models of the problem that stop at the noise are parted, else 1"
+    parts = {"place": Number(f"recipe:{key}:place", place, how)}
+    text = "The sides are parted at p/(n·d) = {place}, as where training stops at the noise."
+    return Sentence(text + (" Only cells of the frontier's window enter." if window else ""), parts)
+
+
+def sided_kind(fit: KindFit, rows: pd.DataFrame, place: float) -> list[Sided]:
     """Return the slopes of S, and of the training radius where it says something, by recipe.
 
     rows: those of the kind that enter fits.
@@ -70,7 +82,6 @@ def sided_kind(fit: KindFit, rows: pd.DataFrame) -> list[Sided]:
     verdict = fit.verdicts.get(RADIUS)
     if verdict is not None and not verdict.slope.failure:
         columns.append(RADIUS)
-    place = place_of(fit)
     return [
         Sided(column, recipe, slopes)
         for column in columns

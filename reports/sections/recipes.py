@@ -27,6 +27,7 @@ from reports.sides import (
     place_sentence,
     sided_kind,
     sided_searches,
+    taken_sentence,
 )
 
 SIDES = ("whole", "below", "above")
@@ -62,22 +63,21 @@ class PartsRow(NamedTuple):
 
 
 def section(evidence: Evidence, fits: Fits) -> Section | None:
+    judged = [fit for fit in fits.kinds if fit.judged]
+    places = {fit.kind: place_of(fit) for fit in judged}
     tables, parts = [], []
-    places: dict[str, float] = {}
-    for fit in fits.kinds:
-        if not fit.judged:
-            continue
+    for fit in judged:
         rows = fit_rows(evidence.trials, fit.kind)
         own = _parts_rows(fit.kind, rows)
-        table = _table(fit, rows, bool(own))
+        table = _table(fit, rows, places, bool(own))
         if table is not None:
-            places.setdefault(str(rows["problem"].iloc[0]), place_of(fit))
             tables.append(table)
         parts += own
+    with_tables = {table.kind for table in tables}
     tables += [
         _searches(fit, places.get(fit.problem, AT_LAW))
         for fit in fits.frontier
-        if fit.problem in places or _of_windows(evidence, fit)
+        if fit.problem in with_tables or _of_windows(evidence, fit)
     ]
     if not tables and not parts:
         return None
@@ -106,15 +106,23 @@ def range_sentence(kind: str, slopes: dict[str, Slope]) -> Sentence:
     return Sentence("Slopes of S from {least} to {most} over {recipes} recipes ({words}).", parts)
 
 
-def _table(fit: KindFit, rows: pd.DataFrame, parts_vary: bool) -> Table | None:
-    """Return the table of one kind; None where it has one recipe and d does not vary by its
-    parts."""
+def _table(
+    fit: KindFit, rows: pd.DataFrame, places: dict[str, float], parts_vary: bool
+) -> Table | None:
+    """Return the table of one kind; None where it has one recipe and d does not vary by its parts.
+
+    places: kind → where its sides would be parted by itself. A kind that stops at the noise has the
+    name of its problem.
+    """
     slopes = recipe_slopes(rows, STABILITY)
     if len(slopes) < 2 and not (slopes and parts_vary):
         return None
+    problem = str(rows["problem"].iloc[0])
+    place = places.get(problem, places[fit.kind])
+    leads = fit.kind == problem or problem not in places
     said = [range_sentence(fit.kind, slopes)] if len(slopes) > 1 else []
-    said.append(place_sentence(fit))
-    return Table(fit.kind, said, [_side_row(fit.kind, own) for own in sided_kind(fit, rows)])
+    said.append(place_sentence(fit) if leads else taken_sentence(fit.kind, place))
+    return Table(fit.kind, said, [_side_row(fit.kind, own) for own in sided_kind(fit, rows, place)])
 
 
 def _of_windows(evidence: Evidence, fit: FrontierFit) -> bool:
@@ -126,15 +134,7 @@ def _of_windows(evidence: Evidence, fit: FrontierFit) -> bool:
 
 def _searches(fit: FrontierFit, place: float) -> Table:
     """Return the table of the searches on one problem. place: of its plain training."""
-    how = "where its plain training is parted, else p = n·d"
-    parts = {"place": Number(f"recipe:{fit.problem}:r*:place", place, how)}
-    said = [
-        Sentence(
-            "The sides are parted at p/(n·d) = {place}, as those of plain training. Only cells of"
-            " the frontier's window enter.",
-            parts,
-        )
-    ]
+    said = [taken_sentence(f"{fit.problem}:r*", place, window=True)]
     if fit.plain is not None:
         share = Sentence(
             "Plain training reaches {share} of r* on the same cells.", {"share": plain_share(fit)}
