@@ -58,7 +58,7 @@ def _same_cells(trials: pd.DataFrame) -> pd.DataFrame:
     configs = own["config_json"].map(json.loads)
     return own.assign(
         beside=configs.map(_without_embedding),
-        d_in=configs.map(lambda config: config.get("d_in")),
+        d_in=configs.map(lambda config: int(config["d_in"])),
     )
 
 
@@ -73,7 +73,7 @@ def _table(key: str, rows: pd.DataFrame, fixed: pd.DataFrame) -> Table:
         beside = own["config_json"].map(lambda text: _without_embedding(json.loads(text)))
         twins = fixed[fixed["beside"].isin(set(beside))]
         of_fixed = {
-            int(d_in): _mean(f"{key}:{p}:d_in {d_in}", of_d_in)
+            int(str(d_in)): _mean(f"{key}:{p}:d_in {d_in}", of_d_in)
             for d_in, of_d_in in twins.groupby("d_in")
         }
         widths |= set(of_fixed)

@@ -42,7 +42,7 @@ KNEE = 3.0
 Sides = tuple[float, float]
 """The slope below the knee and the slope above it."""
 BENT: tuple[Sides, ...] = ((0.3, -0.1), (0.25, -0.12), (0.2, -0.15), (0.28, -0.1), (0.26, -0.05))
-STRAIGHT: tuple[Sides, ...] = ((0.15,) * 2, (0.1,) * 2, (0.02,) * 2, (0.12,) * 2, (0.08,) * 2)
+STRAIGHT: tuple[Sides, ...] = tuple((b, b) for b in (0.15, 0.1, 0.02, 0.12, 0.08))
 RADIUS: Sides = (0.2, 0.05)
 SEARCH: Sides = (0.5, 0.1)
 

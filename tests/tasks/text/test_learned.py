@@ -20,6 +20,7 @@ from harness.sweeps.registry import TaskRef
 from harness.sweeps.trial import RunSettings
 from harness.task import Seeds, check
 from tasks.learned_gpt import LearnedWindowGPT
+from tasks.text import TextConfig
 from tests.tasks.inline_trials import run
 from tests.tasks.small_gpts import (
     CONTEXT,
@@ -119,7 +120,7 @@ def test_a_row_says_that_it_lies_outside_the_laws_input_space(source: str, tmp_p
     assert {change["kind"] for change in row["token_changes"]} == {"replaced", "swapped", "typo"}
 
     table = safetensors.torch.load(row["weights"])["body.wte.weight"]
-    data = TASK.data(TASK.Config.model_validate(one.config), Seeds(0))
+    data = TASK.data(TextConfig.model_validate(one.config), Seeds(0))
     x = table[torch.cat([data.x_train, data.x_test]).long()].flatten(1)
     assert row["data_unit"] == pytest.approx(float((x - x.mean(0)).norm(dim=1).mean()), rel=1e-5)
 
@@ -162,7 +163,7 @@ def test_a_trial_without_it_is_what_it_was(source: str):
     assert "d_in" not in given.plain() and given.plain()["table"] == "learned"
     assert "d_in" not in given.settings()
     again = trial(source, **LEARNED).load_config()
-    assert isinstance(again, TASK.Config) and again.table == "learned"
+    assert isinstance(again, TextConfig) and again.table == "learned"
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
