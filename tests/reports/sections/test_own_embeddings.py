@@ -30,9 +30,9 @@ def a_row(width: int, n: int, seed: int, d_in: int | None, stability: float) -> 
     """Return a row of a model on a fixed embedding, or with d_in None on its own."""
     embedding: dict[str, Any] = {"table": "learned"} if d_in is None else {"d_in": d_in}
     settings = {"n": n, "context": 8, "lr": 0.003, **embedding}
-    apart: dict[str, Any] = (
-        {"family": "gpt-learned", "isoperimetry": "outside"} if d_in is None else {}
-    )
+    apart: dict[str, Any] = {}
+    if d_in is None:
+        apart = {"family": "gpt-learned", "isoperimetry": "outside"}
     return text_row(
         SIZES[width],
         seed=seed,
