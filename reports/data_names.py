@@ -25,6 +25,7 @@ SHIPPED = {
     "mnist-cnn": MNIST,
     "gpt": GPTS,
     "gpt-stream": GPTS,
+    "gpt-learned": GPTS,
 }
 """Family of a shipped task → its data, in the order of the page."""
 

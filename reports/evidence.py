@@ -19,6 +19,10 @@ test its form.
 The law bounds the best function of a class, and a search for it (`frontier` in the configuration)
 ends with another kind of model than plain training. The two never share a fit, a claim or a chart
 of plainly trained models: `Evidence.trials` holds plain training, `Evidence.frontier` the searches.
+
+Nor does a model that learned its own input space: the law compares models on one space, and there
+it moves with the labels and with the size. `Evidence.outside` holds these, for lists and for marks
+of their own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,6 +51,9 @@ MIN_SIZES = 3
 LEARNT = 0.9
 """A language model has learnt something when its training loss is at most this share of
 log(outputs), the loss of a uniform guess."""
+OUTSIDE = "outside"
+"""The value of `isoperimetry` in rows of models that learned their own input space."""
+LEARNED_SPACE = "learned its own input space: outside the law, which compares models on one space"
 NOT_READ = (
     "loss_curve",
     "robust_accuracy_l2_se",
@@ -63,7 +70,8 @@ class Evidence(NamedTuple):
 
     `trials` are the ok rows of plain training in the latest view, with the columns of `_derive` and
     `with_measures`, and without those of NOT_READ and `corruptions`, of which a row has forty
-    entries. `frontier` are the ok rows of searches for the most robust fit, with the same columns.
+    entries. `frontier` are the ok rows of searches for the most robust fit, `outside` those of
+    models that learned their own input space, both with the same columns.
     `failures` are the failed rows, without the trials `replaced`. `attempts` counts all rows. Each
     row has the name of its store in the column `store`.
     """
@@ -85,16 +93,19 @@ class Evidence(NamedTuple):
     """The conditions that chose the rows, as the user wrote them."""
     left_out: frozenset[str] = frozenset()
     """Trials that do not fit the conditions."""
+    outside: pd.DataFrame = pd.DataFrame()
 
     @property
     def all_trials(self) -> pd.DataFrame:
         """Return all ok rows, plain training first: for counts, costs and lists, never for a
         fit."""
-        return (
-            pd.concat([self.trials, self.frontier], ignore_index=True)
-            if len(self.frontier)
-            else self.trials
-        )
+        return _joined(self.trials, self.frontier, self.outside)
+
+    @property
+    def drawn_by_law(self) -> pd.DataFrame:
+        """Return the rows that the law chart draws: plain training, and models that learned their
+        own input space, which are hollow there and enter no fit."""
+        return _joined(self.trials, self.outside)
 
 
 def read_evidence(*places: str | Path, where: Sequence[str] = ()) -> Evidence:
@@ -123,10 +134,10 @@ def read_evidence(*places: str | Path, where: Sequence[str] = ()) -> Evidence:
     trials = trials_of(newest, failed)
     # one Python text for each id, which all the numbers of the page share
     trials["trial_id"] = trials["trial_id"].astype(object)
-    searched = trials["frontier"].notna()
+    plain, searched, outside = parted(trials)
     return Evidence(
         next(iter(stores.values())),
-        trials[~searched].reset_index(drop=True) if searched.any() else trials,
+        plain,
         failed,
         attempts=attempts,
         sweeps=sweeps,
@@ -135,11 +146,31 @@ def read_evidence(*places: str | Path, where: Sequence[str] = ()) -> Evidence:
         ),
         problems=problems,
         replaced=over,
-        frontier=trials[searched].reset_index(drop=True),
+        frontier=searched,
+        outside=outside,
         stores=stores,
         where=tuple(condition.text for condition in conditions),
         left_out=left_out,
     )
+
+
+def parted(trials: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return plain training, searches for the most robust fit, and models that learned their own
+    input space. The parts share no fit."""
+    searched = trials["frontier"].notna()
+    outside = trials["isoperimetry"].eq(OUTSIDE)
+    if not (searched | outside).any():
+        return trials, trials.iloc[:0], trials.iloc[:0]
+    plain, searches, learned = (
+        trials[own].reset_index(drop=True) for own in (~searched & ~outside, searched, outside)
+    )
+    return plain, searches, learned
+
+
+def _joined(first: pd.DataFrame, *others: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of all tables; the first itself where the others have none."""
+    more = [other for other in others if len(other)]
+    return pd.concat([first, *more], ignore_index=True) if more else first
 
 
 def trials_of(newest: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
@@ -230,16 +261,18 @@ def _derive(ok: pd.DataFrame, failed: pd.DataFrame) -> pd.DataFrame:
     else:
         t["complete"] = True
 
+    outside = t["isoperimetry"].eq(OUTSIDE)
     trained = t["stop_reason"].ne(NOT_TRAINED)
     settled = t["stop_reason"].ne("epoch_cap") | t["stop_rule"].eq("epochs")
     learnt = (_learnt(t) | t["stop_rule"].ne("epochs") | t["epsilon"].gt(0)) & trained
-    t["whole"] = (settled & learnt & t["complete"]).groupby(t["cell"]).transform("all").astype(bool)
+    enters = settled & learnt & t["complete"] & ~outside
+    t["whole"] = enters.groupby(t["cell"]).transform("all").astype(bool)
 
     smallest = t["p"].where(t["whole"]).groupby(t["curve"]).transform("min")
     t["onset"] = smallest.astype(float).fillna(np.inf)
     t["in_fit"] = _in_fit(t, 1)
 
-    t["tests_lipschitz"] = settled & t["below_noise"].eq(True)
+    t["tests_lipschitz"] = settled & t["below_noise"].eq(True) & ~outside
     t["tests_stability"] = t["tests_lipschitz"] & t["below_bayes_error"].eq(True)
     t["why_hollow"] = _why_hollow(t, trained, settled)
     return t
@@ -257,6 +290,7 @@ def _why_hollow(t: pd.DataFrame, trained: pd.Series, settled: pd.Series) -> np.n
     reasons = [
         (t["tests_stability"], ""),
         (~trained, "trained elsewhere: outside the law's noise condition"),
+        (t["isoperimetry"].eq(OUTSIDE), LEARNED_SPACE),
         (t["epsilon"].eq(0), "no injected noise: outside the law's noise condition"),
         (~settled, "stopped at its cap on epochs, above the noise level"),
         (t["tests_lipschitz"], "squared error below the noise, but not the 0-1 error"),

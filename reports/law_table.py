@@ -12,7 +12,7 @@ from harness.errors import UserError, did_you_mean
 from harness.store.replaced import replaced
 from harness.store.schema import arrow_schema
 from reports.entries import in_arrow
-from reports.evidence import trials_of
+from reports.evidence import parted, trials_of
 from reports.fits.slope import LEVEL, Slope
 from reports.frontier import radii_of
 from reports.frontier_answer import fit_frontier
@@ -69,8 +69,7 @@ def law_table(rows: pd.DataFrame, from_onset: int = 1) -> pd.DataFrame:
     if from_onset not in FILTERS:
         raise UserError(f"from_onset is {from_onset!r}; allowed are {', '.join(map(str, FILTERS))}")
     ok = _ok_trials(rows)
-    searched = ok["frontier"].notna()
-    trials = ok[~searched].reset_index(drop=True)
+    trials, searched, _ = parted(ok)
     slopes = fit_slopes(trials)
     of_kind = {fit.kind: fit for fit in fit_kinds(trials, slopes)}
 
@@ -82,7 +81,7 @@ def law_table(rows: pd.DataFrame, from_onset: int = 1) -> pd.DataFrame:
     ]
     found.sort(key=lambda row: (row["kind"], order[row["measure"]]))
     if from_onset == FILTERS[0]:
-        found += frontier_rows(fit_frontier(radii_of(ok[searched].reset_index(drop=True), trials)))
+        found += frontier_rows(fit_frontier(radii_of(searched, trials)))
     return pd.DataFrame(found, columns=list(COLUMNS))
 
 

@@ -6,6 +6,9 @@ and then projected by a learned layer. With a learned table the input space, its
 distances would change with the model's size. So x lies in R^(context·d_in), and n·d is the number
 of tokens in the windows times d_in.
 
+`table: learned` gives the model GPT-2's own learned embeddings all the same, as real language
+models have them. Its rows lie outside the law's input space, and the report draws them apart.
+
 A sample has one target, or with `targets` one at each of its last positions, every one redrawn with
 the same known probability. docs/recipes.md describes the fields of the recipe, the targets and the
 architectures.
@@ -13,30 +16,33 @@ architectures.
     unilaw run gpt-law
 """
 
-from functools import lru_cache
-from typing import Literal
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, Literal
 
-import numpy as np
 import torch
 from pydantic import field_validator, model_validator
 from torch import Tensor, nn
 
 from harness.errors import UserError
-from harness.language import Corpus, window_begins, windows
 from harness.noise import resample_labels
 from harness.task import Config, Data, Field, Seeds, Size, Source, Task, Text
 from tasks.corpora import load_corpus
 from tasks.gpt import WindowGPT
+from tasks.learned_gpt import LearnedWindowGPT
 from tasks.llama import WindowLlama
 from tasks.text_sources import check_source, outside
+from tasks.text_windows import (
+    held_out_windows,
+    sample_different,
+    too_few,
+    training_window_count,
+    windows_of,
+)
 from tasks.tokenizers import check_tokenizer, vocabulary_size
 
-HELD_OUT = 1000
-"""Number of held-out windows."""
-
 TABLE_SEED = 20210526
-"""Seed of the token table, and of the choice of held-out windows: both are the same for every
-trial."""
+"""Seed of the token table, which is the same for every trial."""
 
 
 class TextConfig(Config):
@@ -79,11 +85,12 @@ class TextConfig(Config):
             " share the tokens before the first; 1 if left out"
         ),
     )
-    table: Literal["fixed", "seed"] | None = Field(
+    table: Literal["fixed", "seed", "learned"] | None = Field(
         default=None,
         description=(
-            "the random embedding of tokens: fixed, the same for every trial; or seed, drawn from"
-            " the trial's seed; fixed if left out"
+            "the embedding of tokens: fixed, the same random one for every trial; seed, a random"
+            " one drawn from the trial's seed; or learned, GPT-2's own, outside the law's input"
+            " space; fixed if left out"
         ),
     )
     architecture: Literal["gpt2", "llama"] | None = Field(
@@ -123,6 +130,8 @@ class TextConfig(Config):
                 f"'width' is {self.width} and 'heads' {self.heads}; architecture 'llama' rotates"
                 " pairs of numbers, so width / heads must be even"
             )
+        if self.table == "learned":
+            self._refuse_beside_learned()
         if self.targets and self.targets > self.context:
             raise ValueError(
                 f"'targets' is {self.targets} and must be at most 'context', {self.context}"
@@ -153,6 +162,33 @@ class TextConfig(Config):
             )
         return self
 
+    def _refuse_beside_learned(self) -> None:
+        """Raise ValueError for fields that need a fixed input space, or another architecture."""
+        if "d_in" in self.model_fields_set:
+            raise ValueError(
+                f"'d_in' is {self.d_in} and belongs to a random embedding; with table 'learned' a"
+                " token is 'width' numbers: leave 'd_in' out"
+            )
+        if self.architecture == "llama":
+            raise ValueError("table 'learned' is GPT-2's; leave out architecture 'llama'")
+        for name in ("frontier", "adversary"):
+            if value := getattr(self, name):
+                raise ValueError(
+                    f"{name} '{value}' moves inputs, and with table 'learned' the model moves them"
+                    " as well; leave one of them out"
+                )
+
+    def plain(self, without: Iterable[str] = ()) -> dict[str, Any]:
+        """Return the configuration as JSON values, without d_in where the model's own embedding
+        takes its place."""
+        absent = ["d_in"] if self.table == "learned" else []
+        return super().plain([*without, *absent])
+
+    @property
+    def numbers_of_token(self) -> int:
+        """Return how many numbers a token is to the model."""
+        return self.width if self.table == "learned" else self.d_in
+
     @property
     def rate(self) -> float:
         """The learning rate at this width (Yang et al. 2022, arXiv 2203.03466, table 3, hidden
@@ -175,32 +211,36 @@ class TextWindows(Task):
         return outside(config.source, config.tokenizer)
 
     def family(self, config: TextConfig) -> str:
-        return config.architecture or "gpt"
+        return "gpt-learned" if config.table == "learned" else config.architecture or "gpt"
 
     def tokens_distinct(self, config: TextConfig) -> int:
         return config.n * config.targets_of_window
 
     def input_shape(self, config: TextConfig) -> tuple[int, ...]:
-        return (config.context, config.d_in)
+        """Return the shape of a window: of tokens where the model embeds them itself."""
+        return (config.context,) if config.table == "learned" else (config.context, config.d_in)
+
+    def d_ambient(self, config: TextConfig) -> int:
+        return config.context * config.numbers_of_token
 
     def fingerprint(self, config: TextConfig) -> str:
         """Return the hash of the corpus. Raises UserError when it is too short for the windows."""
         where = (config.source, config.tokenizer, config.megabytes, config.context + 1)
-        _held_out_windows(*where)
-        available = _training_window_count(*where)
+        held_out_windows(*where)
+        available = training_window_count(*where)
         if available < config.n:
-            raise UserError(_too_few("training", config.n, available, config.context))
-        return _corpus(config).content_hash
+            raise UserError(too_few("training", config.n, available, config.context))
+        return load_corpus(config.source, config.tokenizer, config.megabytes).content_hash
 
     def data(self, config: TextConfig, seeds: Seeds) -> Data:
-        corpus = _corpus(config)
-        train, held_out = _windows(
+        corpus = load_corpus(config.source, config.tokenizer, config.megabytes)
+        train, held_out = windows_of(
             config.source, config.tokenizer, config.megabytes, config.context + 1
         )
         targets = config.targets_of_window
         before = config.context + 1 - targets
         draw = seeds.generator("data")
-        sampled = _sample_different(train, config.n, draw, "training", before)
+        sampled = sample_different(train, config.n, draw, "training", before)
         y, noise = resample_labels(
             sampled[:, -targets:].flatten(),
             corpus.vocabulary,
@@ -209,6 +249,18 @@ class TextWindows(Task):
             kind="target_resample",
         )
         y = y.unflatten(0, (config.n, targets))
+        y_positions = y if targets > 1 else None
+        if config.table == "learned":
+            x_train, x_test = sampled[:, :-1].float(), held_out[:, :-1].float()
+            return Data(
+                x_train,
+                y[:, -1],
+                x_test,
+                held_out[:, -1],
+                noise,
+                classes=corpus.vocabulary,
+                y_positions=y_positions,
+            )
 
         own = seeds.stream("table") if config.table == "seed" else TABLE_SEED
         table = token_table(corpus.vocabulary, config.d_in, own)
@@ -221,11 +273,34 @@ class TextWindows(Task):
             noise,
             classes=corpus.vocabulary,
             text=text,
-            y_positions=y if targets > 1 else None,
+            y_positions=y_positions,
+        )
+
+    def as_measured(self, config: TextConfig, model: nn.Module, data: Data) -> Data:
+        if config.table != "learned":
+            return data
+        assert isinstance(model, LearnedWindowGPT)
+        table = model.table().detach()
+        tokens = data.x_test.long()
+        return replace(
+            data,
+            x_train=table[data.x_train.long()],
+            x_test=table[tokens],
+            text=Text(tokens, table, byte_tokens=config.tokenizer == "bytes"),
+            learned_inputs=True,
         )
 
     def model(self, config: TextConfig) -> nn.Module:
         vocabulary = vocabulary_size(config.tokenizer)
+        if config.table == "learned":
+            return LearnedWindowGPT(
+                config.width,
+                config.layers,
+                config.heads,
+                config.context,
+                vocabulary,
+                config.targets_of_window,
+            )
         architecture = WindowLlama if config.architecture == "llama" else WindowGPT
         return architecture(
             config.d_in,
@@ -243,65 +318,3 @@ def token_table(vocabulary: int, d_in: int, seed: int = TABLE_SEED) -> Tensor:
     length 1."""
     draw = torch.Generator().manual_seed(seed)
     return torch.randn(vocabulary, d_in, generator=draw) / d_in**0.5
-
-
-def _corpus(config: TextConfig) -> Corpus:
-    return load_corpus(config.source, config.tokenizer, config.megabytes)
-
-
-@lru_cache(maxsize=2)
-def _windows(
-    source: str, tokenizer: str, megabytes: float | None, length: int
-) -> tuple[np.ndarray, Tensor]:
-    """Return all training windows, (W, length), and the held-out windows."""
-    corpus = load_corpus(source, tokenizer, megabytes)
-    train = windows(corpus.train, corpus.separator, length)
-    return train, _held_out_windows(source, tokenizer, megabytes, length)
-
-
-@lru_cache(maxsize=16)
-def _training_window_count(
-    source: str, tokenizer: str, megabytes: float | None, length: int
-) -> int:
-    """Return how many training windows there are, equal ones included."""
-    corpus = load_corpus(source, tokenizer, megabytes)
-    return len(window_begins(corpus.train, corpus.separator, length))
-
-
-@lru_cache(maxsize=4)
-def _held_out_windows(source: str, tokenizer: str, megabytes: float | None, length: int) -> Tensor:
-    """Return the held-out windows, (HELD_OUT, length), which are the same for every trial. Raises
-    UserError where there are fewer."""
-    corpus = load_corpus(source, tokenizer, megabytes)
-    held_out = windows(corpus.held_out, corpus.separator, length)
-    draw = torch.Generator().manual_seed(TABLE_SEED)
-    return _sample_different(held_out, HELD_OUT, draw, "held-out", before=length - 1)
-
-
-def _sample_different(
-    all_windows: np.ndarray, n: int, generator: torch.Generator, kind: str, before: int
-) -> Tensor:
-    """Return (n, length) int64: windows drawn without replacement, no two with the same `before`
-    first tokens, those before the first target. The windows for a smaller n are the first of those
-    for a larger one.
-
-    One input with two targets can never be fitted, however large the model. Raise UserError where
-    there are fewer than n different windows; `kind` is their name in the message.
-    """
-    order = torch.randperm(len(all_windows), generator=generator).numpy()
-    inputs: set[bytes] = set()
-    rows: list[int] = []
-    for row in order:
-        window_input = all_windows[row, :before].tobytes()
-        if window_input in inputs:
-            continue
-        inputs.add(window_input)
-        rows.append(row)
-        if len(rows) == n:
-            return torch.from_numpy(all_windows[np.array(rows)].astype(np.int64))
-
-    raise UserError(_too_few(f"different {kind}", n, len(rows), before))
-
-
-def _too_few(kind: str, needed: int, found: int, context: int) -> str:
-    return f"the source has {found:,} {kind} windows of {context} tokens, and {needed:,} are needed"

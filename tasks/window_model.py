@@ -35,7 +35,9 @@ def plain_attention(
     return (shares @ v).unflatten(0, query.shape[:2]).transpose(1, 2), None
 
 
-AttentionInterface.register("plain_causal", plain_attention)
+PLAIN_ATTENTION = "plain_causal"
+"""The name under which transformers knows it."""
+AttentionInterface.register(PLAIN_ATTENTION, plain_attention)
 
 
 class WindowModel(nn.Module, abc.ABC):
@@ -59,7 +61,7 @@ class WindowModel(nn.Module, abc.ABC):
         """targets: the last so many positions are trained on."""
         super().__init__()
         config = self.config(layers, width, heads, context)
-        config._attn_implementation = "plain_causal"
+        config._attn_implementation = PLAIN_ATTENTION
         # No bias: a model with position embeddings has a learned vector there already.
         self.projection = nn.Linear(d_in, width, bias=False)
         self.body = self.body_class(config)

@@ -246,7 +246,7 @@ def _columns(prepared: _Prepared, fit: LanguageFit | None, measured: Columns) ->
         "status": "ok",
         **measured,
         **size,
-        **noise_columns(NO_NOISE, config.n, on_sphere=False),
+        **noise_columns(NO_NOISE, config.n, "assumed"),
         **_fit_columns(fit),
         "tokens_seen": task.tokens_seen(config),
         "stop_rule": "epochs",

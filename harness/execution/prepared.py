@@ -36,6 +36,10 @@ class Prepared(NamedTuple):
         tensors += [self.data.x_train, self.data.x_test]
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
+    def as_measured(self) -> "Prepared":
+        """Return the trial with its samples as inputs of its trained model."""
+        return self._replace(data=self.task.as_measured(self.config, self.model, self.data))
+
 
 def prepare(trial: Trial, device: torch.device) -> Prepared:
     """Return the trial with its samples and its initial model on the device. Raises whatever the

@@ -56,15 +56,16 @@ def radius_law_columns(noise: Noise, p: int, n: int, d: int, unit: float) -> Col
     }
 
 
-def noise_columns(noise: Noise, n: int, on_sphere: bool) -> Columns:
-    """Return the label noise, and which assumptions of the law of robustness the data meet."""
+def noise_columns(noise: Noise, n: int, isoperimetry: str) -> Columns:
+    """Return the label noise, and which assumptions of the law of robustness the data meet.
+    isoperimetry: a value of its column."""
     return {
         "noise_kind": noise.kind,
         "eta": noise.eta,
         "sigma2": noise.sigma2,
         "bayes_error": noise.bayes_error,
         "epsilon": noise.epsilon,
-        "isoperimetry": "proved" if on_sphere else "assumed",
+        "isoperimetry": isoperimetry,
         "law_n_large_enough": n * noise.epsilon**2 >= LARGE_ENOUGH,
     }
 

@@ -27,7 +27,7 @@ from harness.execution.task_check import (
 )
 from harness.store.data_note import shared_draws
 from harness.sweeps.registry import TaskRef
-from harness.task import Data, Seeds, check
+from harness.task import Data, Seeds, Task, check
 from harness.training.adversary import adversary_of
 from harness.training.alone import Alone
 from harness.training.program import for_training
@@ -141,9 +141,15 @@ def _model(tried: Tried) -> str:
     return f"{p:,} parameters to train; the same seed gives the same weights"
 
 
+def _measured_inputs(tried: Tried, data: Data, model: nn.Module) -> Tensor:
+    """Return the first inputs as the instruments give them to the model."""
+    assert isinstance(tried.task, Task)
+    return tried.task.as_measured(tried.config, model, data).x_train[:FEW]
+
+
 def _output(tried: Tried) -> str:
     assert tried.data is not None and tried.model is not None
-    x = tried.data.x_train[:FEW]
+    x = _measured_inputs(tried, tried.data, tried.model)
     tried.model.eval()
     with torch.no_grad():
         output = tried.model(x)
@@ -167,7 +173,7 @@ def _apart(tried: Tried) -> str:
     """Compare one input's output among others with that among copies of itself, in training mode
     and with the same draws of a dropout."""
     assert tried.data is not None and tried.model is not None
-    x = tried.data.x_train[:FEW]
+    x = _measured_inputs(tried, tried.data, tried.model)
     outputs = []
     for batch in (x, x[:1].expand_as(x)):
         model = copy.deepcopy(tried.model).train()

@@ -93,7 +93,7 @@ class SampleTrials:
             weights = kept_weights(trained, trial.trial_id)
             checksums[trial.trial_id] = weights.sha256
             prepared.model.load_state_dict(weights.tensors)
-            return prepared
+            return prepared.as_measured()
 
         prepared, results = prepare_each(trials, restored)
         members = list(prepared.values())
@@ -186,7 +186,9 @@ class SampleTrials:
                 results.append(failure(fit))
             else:
                 seconds = train_s * fit.epochs / epochs
-                results.append(_Trained(member, fit, seconds, about_stack))
+                seen = caught(Prepared.as_measured, member)
+                ready = isinstance(seen, Prepared)
+                results.append(_Trained(seen, fit, seconds, about_stack) if ready else seen)
         return results
 
     def _train(
@@ -307,16 +309,14 @@ def _columns(prepared: Prepared, fit: Fit, measured: Columns) -> Columns:
     outputs = 1 if data.classes is None else data.classes
     size = model_columns(task, config, prepared.model, outputs, measured)
     reached = fit.loss if data.classes is None else fit.error
-    on_sphere = data.manifold == "unit-sphere"
     radius_law = {}
-    if on_sphere:
-        of_law = (noise, size["p"], config.n, size["d_ambient"], data.unit())
-        radius_law = radius_law_columns(*of_law)
+    if data.manifold == "unit-sphere":
+        radius_law = radius_law_columns(noise, size["p"], config.n, size["d_ambient"], data.unit())
     return {
         "status": "ok",
         **measured,
         **size,
-        **noise_columns(noise, config.n, on_sphere),
+        **noise_columns(noise, config.n, data.isoperimetry),
         **radius_law,
         "tokens_seen": fit.samples * data.trained_on[0].numel(),
         "stop_rule": config.stop,

@@ -47,15 +47,20 @@ def alone_bytes(resolved: ResolvedTrial, gpus: float = 1.0) -> float:
     backward pass are not.
     """
     shape = resolved.shape
+    numbers = shape.numbers
+    embedded = 0
     if isinstance(resolved.task, LanguageTask):  # measured on as many points as there is room
         points = points_within_memory(MOST_POINTS, shape)
     else:
         points = max(MOST_POINTS, resolved.config.evaluated_together)
+        # More than a trained model reads where it embeds tokens itself.
+        numbers = resolved.task.d_ambient(resolved.config)
+        embedded = NUMBER_BYTES * (numbers - shape.numbers) * resolved.config.samples_in_memory
 
     activations = shape.saved_bytes_per_sample * points
     rivals = min(shape.outputs, FEW_OUTPUTS)
-    gradients = NUMBER_BYTES * GRADIENT_COPIES * MOST_POINTS * rivals * shape.numbers
-    measuring = activations + gradients
+    gradients = NUMBER_BYTES * GRADIENT_COPIES * MOST_POINTS * rivals * numbers
+    measuring = activations + gradients + embedded
 
     divisible = NUMBER_BYTES * ADAM_COPIES * (shape.p + shape.p_frozen)
     held_elsewhere = divisible * (1 - 1 / max(1.0, gpus))

@@ -75,6 +75,8 @@ class Plan(NamedTuple):
     longest_batch_seconds: float
     """As the forecast counts: beside as many others as run at a time."""
     wall_seconds: float
+    description: str = ""
+    """What the sweep file says about itself, such as what was left out of a full grid."""
 
 
 def plan(sweep: Sweep, say: Callable[[str], None]) -> Plan:
@@ -109,6 +111,7 @@ def plan(sweep: Sweep, say: Callable[[str], None]) -> Plan:
         trial_seconds=sum(p.seconds for p in planned),
         longest_batch_seconds=FORECAST_OVERHEAD * made.slowdown * longest,
         wall_seconds=made.wall_seconds,
+        description=sweep.description,
     )
 
 

@@ -54,6 +54,8 @@ class Sweep:
     repeated: int
     store_where: str
     """file:line at which `store` is given, for messages."""
+    description: str = ""
+    """What the file says about itself, on one line."""
 
     def only(self, beginning: str) -> "Sweep":
         """Return the sweep with the one trial whose id begins so; raise UserError unless there is
@@ -112,6 +114,7 @@ def expand(document: Document, from_file: dict[str, TaskRef], say: Callable[[str
         trials=tuple(distinct.values()),
         repeated=len(trials) - len(distinct),
         store_where=document.where(("store",)),
+        description=" ".join(file.description.split()),
     )
 
 

@@ -51,11 +51,22 @@ class Data:
     """(n, T) int64, where a sample has T training targets, of which y_train is the last. The model
     then has `for_training()`, a module that maps (B, *input_shape) to (B, T, K). Instruments use
     the model itself, and so its last target alone."""
+    learned_inputs: bool = False
+    """Whether the model learned the inputs, as its own embeddings: they move with the labels and
+    with its size, so the law says nothing about them."""
 
     @property
     def trained_on(self) -> Tensor:
         """Return the targets of training: (n,), or (n, T) where a sample has several."""
         return self.y_train if self.y_positions is None else self.y_positions
+
+    @property
+    def isoperimetry(self) -> Literal["proved", "assumed", "outside"]:
+        """Return what is known of the law's assumption on the inputs, as the rows' column says
+        it."""
+        if self.learned_inputs:
+            return "outside"
+        return "proved" if self.manifold == "unit-sphere" else "assumed"
 
     def unit(self) -> float:
         """Return the mean of ‖x − mean x‖ over training and held-out inputs: the unit of every

@@ -193,6 +193,7 @@ def _sums(plan: Plan) -> str:
     largest = f", the largest of {plan.largest_stack}" if plan.stacks > 1 else ""
     gpu_use = f"\n{plan.gpu_use}" if plan.gpu_use else ""
     here = "" if plan.gpu_use else " here"
+    about = f"\nThe sweep says: {plan.description}" if plan.description else ""
     return (
         f"{plan.sweep}: {len(plan.cells)} cells, {plan.trials} trials{repeated}, ≤"
         f" {plan.flops_at_most:.1e} FLOPs (≤: if every trial ran to its cap on epochs).\nIn"
@@ -201,7 +202,7 @@ def _sums(plan: Plan) -> str:
         f" cheapest.{shares}{gpu_use}\nForecast: {plan.trial_seconds:.0f} s of work,"
         f" {plan.wall_seconds:.0f} s with {plan.slots} batches at a time{here}.\nThe longest batch"
         f" takes {in_words(plan.longest_batch_seconds)}, the most that a lost worker costs; on any"
-        f" cluster at most {plan.batches} run at a time."
+        f" cluster at most {plan.batches} run at a time.{about}"
     )
 
 

@@ -47,7 +47,8 @@ def forest_drawing(
     for row in rows:
         slopes += [row.low, row.high, *(slope for _, slope in row.marks)]
     finite = [slope for slope in slopes if math.isfinite(slope)]
-    margin = 0.06 * (max(finite) - min(finite))
+    spread = max(finite) - min(finite)
+    margin = 0.06 * spread if spread else 0.1  # a measure that never moves has slopes of 0 alone
     x = Scale(title, log=False, low=min(finite) - margin, high=max(finite) + margin)
     return Drawing(
         x,

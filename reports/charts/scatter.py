@@ -6,7 +6,7 @@ proved on the sphere and assumed elsewhere). Hollow marks: it does not; hovering
 lines: fitted slopes over the cells that entered the fit, dashed beyond. Grey and dashed: the shape
 of the law's bound, at a chosen height.
 
-    scatter(evidence, evidence.trials, P_OVER_ND, STABILITY_AXIS, switch="d")
+    scatter(evidence, evidence.drawn_by_law, P_OVER_ND, STABILITY_AXIS, switch="d")
 """
 
 import numpy as np
@@ -50,7 +50,7 @@ def scatter(
     columns = list(dict.fromkeys([*POINT, fills, *on_axes]))
     shown = trials[columns]
 
-    styles = kind_styles(evidence.trials)
+    styles = kind_styles(evidence.drawn_by_law)
     drawings = tuple(_drawing(shown, i, j, styles, fills, fitted or {}, guide) for i, j in choices)
     first_x, first_y = choices[0]
     title = f"{first_y.title} against {first_x.title}"
@@ -123,7 +123,7 @@ def _made_of(trials: int, marks: list[Marks]) -> str:
     """Return what the marks are, and what hollow ones mean where there are any."""
     drawn = sum(len(own.x) for own in marks)
     hollow = any(not own.filled for own in marks)
-    told = " Hollow marks do not meet the law's noise condition." if hollow else ""
+    told = " Hollow marks do not meet the law's conditions." if hollow else ""
     if drawn == trials:
         return f"{trials:,} trials, one mark each.{told}"
     middle = 100 * (MIDDLE[1] - MIDDLE[0])

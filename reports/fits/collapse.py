@@ -120,8 +120,8 @@ def fit_collapse(rows: pd.DataFrame, column: str, tests: int = TESTS) -> Collaps
         b=b,
         b_n=b_n,
         b_d=b_d,
-        ratio_n=b_n / b,
-        ratio_d=b_d / b,
+        ratio_n=ratio_of(b_n, b),
+        ratio_d=ratio_of(b_d, b),
         errors={name: _factor(miss, w) for name, miss in misses.items()},
     )
     if c < MIN_CURVES:
@@ -138,6 +138,11 @@ def fit_collapse(rows: pd.DataFrame, column: str, tests: int = TESTS) -> Collaps
         gains=_gains(misses, w, curves),
         power=_power(b, d_to_0, tests) if d_to_0 else UNKNOWN,
     )
+
+
+def ratio_of(exponent: float, b: float) -> float:
+    """Return exponent/b; NaN where b is 0, as for a measure that never moves."""
+    return exponent / b if b else UNKNOWN
 
 
 def _forms(cells: pd.DataFrame) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from reports.fits.cells import cells_of, members_of
 from reports.fits.clustered import ClusteredFit
-from reports.fits.collapse import LEAST_FREEDOM, MIN_CURVES
+from reports.fits.collapse import LEAST_FREEDOM, MIN_CURVES, ratio_of
 from reports.fits.random_slope import LEVEL
 
 PARTS = ("n", "context", "d_in")
@@ -72,7 +72,7 @@ def fit_parts(rows: pd.DataFrame, column: str) -> PartsOfD | None:
     found = nothing._replace(
         b=b,
         exponents=exponents,
-        ratios={part: exponent / b for part, exponent in exponents.items()},
+        ratios={part: ratio_of(exponent, b) for part, exponent in exponents.items()},
     )
     if len(curves) < MIN_CURVES:
         why = f"{len(curves)} combinations are too few for an interval (at least {MIN_CURVES})"

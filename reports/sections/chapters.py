@@ -30,7 +30,11 @@ OUTLINE = (
     ("sensitivity", "Sensitivity", ("sensitivity", "pictures")),
     ("per_token", "Parameters to tokens", ("per_token",)),
     ("data", "Data and dimension", ("data",)),
-    ("language", "Language models", ("tokens", "ladder", "token_ratio", "published")),
+    (
+        "language",
+        "Language models",
+        ("tokens", "ladder", "token_ratio", "own_embeddings", "published"),
+    ),
     ("claims", "Claims, checked against these rows", ("claims",)),
     ("audit", "Audit: how firm all this is", ("firmness", "trust", "caveats", "methods")),
     ("failures", "Failures and cost", ("failures", "cost")),

@@ -18,7 +18,11 @@ def count_trials(evidence: Evidence) -> dict[str, Number]:
 
     return {
         "ok": _count("ok", trials, "trials whose latest row is ok"),
-        "plain": _count("plain", plain, "ok trials that are no search for the frontier"),
+        "plain": _count(
+            "plain",
+            plain,
+            "ok trials that are no search for the frontier and learned no input space",
+        ),
         "failed": _count("failed", evidence.failures, "trials without an ok row"),
         "replaced": Number(
             "count:replaced",

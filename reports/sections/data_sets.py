@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from reports.evidence import Evidence
+from reports.evidence import OUTSIDE, Evidence
 from reports.law import Fits
 from reports.measures import pair_distances
 from reports.numbers import Number
@@ -47,6 +47,8 @@ def section(evidence: Evidence, fits: Fits) -> Section | None:
 def data_sets(evidence: Evidence) -> list[DataSet]:
     """Return one line for each task and ambient dimension whose rows hold the data's dimension."""
     trials = evidence.all_trials
+    # Inputs that a model learned are its own, and no data set.
+    trials = trials[trials["isoperimetry"].ne(OUTSIDE)]
     known = trials.loc[pair_distances(trials, "50 %").index]
     known = known[known["d_participation"].notna()]
     return [

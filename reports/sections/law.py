@@ -50,7 +50,7 @@ class Card(NamedTuple):
 
 
 def section(evidence: Evidence, fits: Fits) -> Section | None:
-    if evidence.trials.empty:
+    if evidence.drawn_by_law.empty:
         return None
     counts = count_trials(evidence)
     labels = labels_of(fits.kinds)
@@ -64,7 +64,7 @@ def section(evidence: Evidence, fits: Fits) -> Section | None:
     figures = {PLACES: places(evidence.trials)}
     law_chart = scatter(
         evidence,
-        evidence.trials,
+        evidence.drawn_by_law,
         P_OVER_ND,
         STABILITY_AXIS,
         fitted=fits.slopes_of(STABILITY),
@@ -75,7 +75,12 @@ def section(evidence: Evidence, fits: Fits) -> Section | None:
         figures["law"] = law_chart
 
     html = fill(
-        "law.html.j2", counts=counts, laws=laws, without_radius=without_radius, figures=figures
+        "law.html.j2",
+        counts=counts,
+        laws=laws,
+        without_radius=without_radius,
+        figures=figures,
+        outside=sorted(evidence.outside["kind"].unique()) if len(evidence.outside) else [],
     )
     numbers = [*counts.values(), *(number for law in laws for number in law.numbers())]
     numbers += [number for chart in figures.values() for number in chart.numbers()]

@@ -34,6 +34,7 @@ COLUMNS = (
     "epochs",
     "stop_reason",
     "below_noise",
+    "why_hollow",
     "train_loss",
     "train_error",
     "test_accuracy",

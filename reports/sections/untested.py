@@ -36,7 +36,7 @@ def untested(evidence: Evidence, fits: Fits) -> list[Sentence]:
             )
         )
 
-    assumed = trials.loc[trials["isoperimetry"].ne("proved"), "family"].unique()
+    assumed = trials.loc[trials["isoperimetry"].eq("assumed"), "family"].unique()
     if len(assumed):
         names = sorted({data_name(str(family)).name for family in assumed})
         found.append(

@@ -9,7 +9,7 @@ import pytest
 
 from harness.planning.plan import Cell, Plan
 from harness.sweeps import sweep as sweep_module
-from harness.sweeps.sweep import load_sweep
+from harness.sweeps.sweep import load_sweep, parse_sweep
 from harness.terminal.listing import MANY_CELLS, SHOWN_CELLS, plan_table
 
 
@@ -42,6 +42,7 @@ def plan_of(cells: int) -> Plan:
 @pytest.mark.slow
 def test_the_longest_batch_is_said_in_words():
     table = plan_table(plan_of(1)._replace(longest_batch_seconds=7800.0))
+    assert "The sweep says" not in table
     assert "The longest batch takes 2 h 10 min, the most that a lost worker costs" in table
 
 
@@ -88,3 +89,16 @@ def test_a_large_sweep_says_at_once_what_it_takes(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(sweep_module.EntryCells, "trials", expanded)
     with pytest.raises(AssertionError, match="20 trials: to list and plan them takes at least"):
         load_sweep(str(tmp_path / "big.yaml"), say=said.append)
+
+
+def test_a_plan_says_what_the_sweep_says_about_itself():
+    """Such as what was left out of a full grid."""
+    table = plan_table(plan_of(1)._replace(description="Two seeds: a third was dropped."))
+    assert table.endswith("\nThe sweep says: Two seeds: a third was dropped.")
+    loaded = parse_sweep(
+        "name: a\ndescription: >\n  Two seeds:\n  a third was dropped.\nseeds: [0]\ntasks:\n"
+        "  - task: sphere\n    fixed: {n: 8, d: 2}\n",
+        "a.yaml",
+        {},
+    )
+    assert loaded.description == "Two seeds: a third was dropped."

@@ -17,7 +17,8 @@ from harness.measures.jacobian import FEW_OUTPUTS, linearise, local_norms, local
 from harness.planning.plan import plan
 from harness.store.schema import arrow_schema
 from tasks.gpt import WindowGPT
-from tasks.text import HELD_OUT, TextConfig
+from tasks.text import TextConfig
+from tasks.text_windows import HELD_OUT
 from tests.tasks.inline_trials import run
 from tests.tasks.text.window_trials import TASK, sweep, trial
 

@@ -13,7 +13,8 @@ from harness.planning.model_shape import shape_of
 from harness.sweeps.registry import TaskRef
 from harness.task import Seeds, check
 from tasks.corpora import load_corpus
-from tasks.text import HELD_OUT, token_table
+from tasks.text import token_table
+from tasks.text_windows import HELD_OUT
 from tests.tasks.random_texts import write_texts
 from tests.tasks.text.window_trials import TASK, config_of, data_of, tokens_of, trial
 

@@ -17,8 +17,15 @@ SMALL = {"n": 60, "context": 8, "d_in": 4, "width": 8, "layers": 1, "target_resa
 """What every configuration here has, unless a test asks for something else."""
 
 
+def small(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return SMALL with these fields; without d_in beside the model's own embedding."""
+    learned = fields.get("table") == "learned"
+    own = {name: value for name, value in SMALL.items() if not (learned and name == "d_in")}
+    return {**own, **fields}
+
+
 def config_of(source: str, **fields: Any) -> TextConfig:
-    return TextConfig(**{**SMALL, "source": source, **fields})
+    return TextConfig(**small({"source": source, **fields}))
 
 
 def data_of(source: str, seed: int = 0, **fields: Any) -> Data:
@@ -32,8 +39,8 @@ def tokens_of(x: Tensor, vocabulary: int = 256) -> Tensor:
 
 
 def sweep(source: str, grid: str = "{}", seeds: str = "[0]", **fixed: Any) -> Sweep:
-    small = {name: value for name, value in SMALL.items() if f"{name}:" not in grid}
-    fixed = {**small, **fixed, "source": source}
+    given = small({**fixed, "source": source})
+    fixed = {name: value for name, value in given.items() if f"{name}:" not in grid}
     text = (
         f"name: a\nseeds: {seeds}\ntasks:\n  - task: text\n    fixed: {fixed}\n    grid: {grid}\n"
     )
