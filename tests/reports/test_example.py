@@ -13,6 +13,7 @@ from reports.evidence import read_evidence
 from reports.frontier import radii
 from reports.frontier_answer import fit_frontier
 from reports.law import fit_all
+from reports.measures import RADIUS
 from reports.page import render
 from reports.published.tables import language_models
 from tests import ROOT
@@ -163,9 +164,37 @@ def test_the_findings_and_the_log_state_the_slopes_of_gpts():
 
 
 @pytest.mark.slow
-def test_the_trials_of_gpts_are_those_of_a_shipped_sweep():
-    (sweep,) = read_evidence(EXAMPLE.parent / "gpt-law-noise").sweeps
-    assert set(sweep.trials) <= {trial.trial_id for trial in load_sweep("gpt-law-noise").trials}
+@pytest.mark.parametrize("name", ["gpt-law", "gpt-law-noise", "frontier"])
+def test_the_trials_of_an_example_are_those_of_a_shipped_sweep(name: str):
+    run = {trial for sweep in read_evidence(EXAMPLE.parent / name).sweeps for trial in sweep.trials}
+    assert run <= {trial.trial_id for trial in load_sweep(name).trials}
+
+
+@pytest.mark.slow
+def test_the_findings_and_the_readme_state_the_slopes_of_gpts_over_eight_combinations():
+    evidence = read_evidence(EXAMPLE.parent / "gpt-law")
+    assert len(evidence.trials) == 160 and not len(evidence.failures)
+
+    fits = fit_all(evidence.trials)
+    at_noise, interpolated = fits.kinds
+    slopes = [at_noise.stability, fits.slopes_of(RADIUS)[interpolated.kind]]
+    ends = [[slope.slope, slope.low, slope.high] for slope in slopes]
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    found = re.search(
+        r"stability grows like p\^(\S+) \((\S+) to (\S+)\) and the training radius like"
+        r" p\^(\S+) \((\S+) to (\S+)\), without a knee",
+        readme,
+    )
+    assert found is not None
+    assert [float(x) for x in found.groups()] == pytest.approx(sum(ends, []), abs=0.006)
+
+    findings = (ROOT / "docs" / "findings.md").read_text()
+    for words, slope in zip(("S, trained down", "training radius, trained"), slopes, strict=True):
+        line = next(line for line in findings.splitlines() if words in line)
+        stated = re.findall(r"[\d.]+", line.split("|")[2])
+        assert [float(x) for x in stated] == pytest.approx(
+            [slope.slope, slope.low, slope.high], abs=0.006
+        )
 
 
 @pytest.mark.slow
