@@ -3,7 +3,7 @@ broken neural scaling laws."""
 
 import numpy as np
 
-from reports.scaling.form import LEAST, Form, Grids, Parameter, Scale, columns
+from reports.scaling.form import LEAST, Form, Grids, Parameter, Scale, columns, stacked
 
 MEASURE = "unit of the measure"
 ANY = "any measure above 0"
@@ -141,7 +141,7 @@ def _bnsl_slopes(z: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     grown = np.exp(power)
     slopes = [np.ones_like(grown), grown, *(b * grown * slope for slope in of_power)]
-    return a + b * grown, np.stack(slopes, axis=2)
+    return a + b * grown, stacked(slopes)
 
 
 def _bnsl_units(z: np.ndarray, scale: Scale) -> np.ndarray:

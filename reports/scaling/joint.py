@@ -3,7 +3,7 @@ repeated tokens."""
 
 import numpy as np
 
-from reports.scaling.form import LEAST, Form, Parameter, Scale, columns
+from reports.scaling.form import LEAST, Form, Parameter, Scale, columns, stacked
 from reports.scaling.power_sums import CHINCHILLA, EXPONENTS
 
 MEASURE = "unit of the measure"
@@ -26,7 +26,7 @@ def _kaplan_slopes(z: np.ndarray, inputs: np.ndarray) -> tuple[np.ndarray, np.nd
     value = np.exp(power * log_inside)
     rise = power * value / inside
     slopes = [rise * of_n, rise * of_d, -rise * a * of_n * n, value * log_inside]
-    return value, np.stack(slopes, axis=2)
+    return value, stacked(slopes)
 
 
 def _kaplan_units(z: np.ndarray, scale: Scale) -> np.ndarray:
@@ -114,7 +114,7 @@ def _farseer_slopes(z: np.ndarray, inputs: np.ndarray) -> tuple[np.ndarray, np.n
         term * t1 * level_bends,
         fall * r1 * power_bends,
     ]
-    return floor + term, np.stack(slopes, axis=2)
+    return floor + term, stacked(slopes)
 
 
 def _box_cox_slope(n: np.ndarray, power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
