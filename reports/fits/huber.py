@@ -27,8 +27,8 @@ FLOOR = 1e-3
 """What a search may leave: TOLERANCE is a share of the objective and of this times min(δ, 1)² for
 each residual. So a step is negligible too where the objective is next to 0."""
 BLOCK = 50_000
-"""Derivatives, of searches times parameters times runs, that are worked on at once: they stay in the
-processor's cache."""
+"""Derivatives, of searches times parameters times runs, that are worked on at once: as many as stay
+in the processor's cache."""
 
 
 class Runs(NamedTuple):

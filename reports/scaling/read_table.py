@@ -1,5 +1,5 @@
-"""Read a table from a CSV, TSV or Parquet file, from a store, or from a data frame, without a guess
-about what its columns mean.
+"""Read a table from a CSV, TSV, JSON or Parquet file, from a store, or from a data frame, without a
+guess about what its columns mean.
 
     table = read_table("runs.csv")
     table.columns["loss"][0], table.rows[0]     # the first cell, and its row in the file
@@ -9,8 +9,6 @@ it. Rows are numbered as an editor or a spreadsheet numbers them.
 """
 
 import codecs
-import csv
-import io
 import warnings
 from collections import Counter
 from collections.abc import Mapping
@@ -25,8 +23,9 @@ import pyarrow.parquet as pq
 from harness.errors import UserError, did_you_mean, strip_control_chars
 from reports.latest_rows import latest_rows
 from reports.scaling.numerals import numbers
+from reports.scaling.read_json import is_json, read_json
+from reports.scaling.text_records import SEPARATORS, records
 
-SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
 BUCKETS = ("s3://", "gs://")
 OTHERS = {
     b"PK\x03\x04": "a spreadsheet or an archive",
@@ -35,7 +34,7 @@ OTHERS = {
     b"\xd0\xcf\x11\xe0": "an old spreadsheet",
 }
 """First bytes of files that are not text → what they are."""
-ALLOWED = "a table is a CSV, TSV or Parquet file, or a store"
+ALLOWED = "a table is a CSV, TSV, JSON or Parquet file, or a store"
 
 
 @dataclass(frozen=True)
@@ -121,29 +120,23 @@ def _decoded(content: bytes, name: str) -> str:
 
 
 def _of_text(text: str, name: str) -> Table:
-    """Return the table of a text with a header. Blank lines count as rows but hold none."""
-    first = next(line for line in io.StringIO(text) if line.strip())
-    separator = max(SEPARATORS, key=lambda sign: len(next(csv.reader([first], delimiter=sign))))
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    try:
-        records = [(reader.line_num, record) for record in reader if any(map(str.strip, record))]
-    except csv.Error as e:
-        raise UserError(f"{name}, row {reader.line_num}: not a table: {e}") from None
+    """Return the table of a text with a header, or of JSON."""
+    if is_json(text):
+        found, rows = read_json(text, name)
+        names = list(dict.fromkeys(key for record in found for key in record))
+        columns = {tidy_name(key): [record.get(key) for record in found] for key in names}
+        return _with_rows(Table(name, columns, rows))
 
-    (_, header), *body = records
+    found = records(text, name)
+    (_, header), *body = found.rows
     header = [tidy_name(cell) for cell in header]
-    if len(header) == 1:
-        raise UserError(
-            f"{name} has one column, '{header[0][:40]}'; columns are parted by"
-            f" {', '.join(list(SEPARATORS.values())[:-1])} or bars"
-        )
     if not isinstance(numbers(header), tuple):
         raise UserError(f"{name}, row 1: holds numbers; write the names of the columns there")
     for row, record in body:
         if len(record) != len(header):
             raise UserError(
                 f"{name}, row {row}: {len(record)} cells, but the header names {len(header)}"
-                f" columns; cells are parted by {SEPARATORS[separator]}"
+                f" columns; cells are parted by {SEPARATORS[found.separator]}"
             )
 
     rows = [row for row, _ in body]
