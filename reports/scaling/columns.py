@@ -31,6 +31,7 @@ from reports.scaling.usual_names import (
     WAYS,
     WITHOUT_EMBEDDINGS,
     bare,
+    is_no_measure,
     is_ratio,
     words,
 )
@@ -262,7 +263,7 @@ def _required(table: Table, role: str, taken: set[str]) -> str:
 
 def _shaped(table: Table, role: str, taken: set[str]) -> str:
     """Return the column whose name has the likeliest shape of a measure's; empty for none."""
-    free = [name for name in table.columns if name not in taken and not is_ratio(name)]
+    free = [name for name in table.columns if name not in taken and not is_no_measure(name)]
     for shape in LOSSES if role == "L" else SCORES:
         for way in WAYS:
             if fits := [n for n in free if re.fullmatch(shape, way(of_name(n).base))]:

@@ -4,6 +4,7 @@ names = set_columns(table, points, used=["N", "D", "loss"])
 said_of_sets(table, names)
 """
 
+import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 
@@ -12,12 +13,14 @@ import pandas as pd
 from reports.scaling.numerals import Problem, is_missing, numbers
 from reports.scaling.points import Points
 from reports.scaling.read_table import Table
-from reports.scaling.usual_names import is_measure, tells_runs_apart
+from reports.scaling.usual_names import bare, is_measure
 
 ROWS_EACH = 4
 """Rows for each value, on average, from which on a column of words tells sets apart. One with more
 values names runs."""
 MOST_SETS = 20
+NO_SETS = re.compile(r"\w*(date|time|created|updated|path|url|color|host|notes?|comments?|tags)")
+"""Names, without signs, of words that say when and where a run was, and nothing of what it was."""
 MOST_NAMED = 3
 
 
@@ -33,7 +36,7 @@ def set_columns(table: Table, points: Points, used: Collection[str | None]) -> l
     sizes = pd.Series(next(iter(points.inputs.values())))
     found = {}
     for name, cells in table.columns.items():
-        if name in used or is_measure(name) or tells_runs_apart(name):
+        if name in used or is_measure(name) or NO_SETS.fullmatch(bare(name)):
             continue
         present = [cell for cell in cells if not is_missing(cell)]
         if not isinstance(numbers(present, counts=True), Problem):

@@ -27,6 +27,8 @@ WITHOUT_EMBEDDINGS = (
     "nonembeddingparams nonembeddingparameters nonembparams paramsnonembedding"
     " parametersnonembedding nparamsnonembedding numparamsnonembedding nnonembedding nnoemb"
     " paramsnoemb paramswithoutembeddings totalnonembparams"
+    " paramsnoembed paramsnoembedding paramsnoembeddings nnoembed nonembedparams nonembedparameters"
+    " nonembparameters paramsnonemb paramsnonembed paramswithoutembedding nonembeddingparamcount"
 )
 """N by the convention of Kaplan et al. 2020, which is asked for sensitivity."""
 LESS_USUAL = {
@@ -89,6 +91,10 @@ BETTER_HIGH = (
     r"(none)?"
 )
 """Measures whose higher values are better."""
+NO_LOSS = re.compile(r"(z|aux|auxiliary|balance|loadbalance|balancing|router)loss(\w*)")
+"""Names, without signs and by their last part, of terms that are added in training."""
+SETTINGS = re.compile(r"(config|hyperparameters?|hparams|args|optim|optimizer|trainer)[./]", re.I)
+"""How names of settings begin, none of which is a measure."""
 PERPLEXITY = r"\w*(perplexity|ppl)"
 """The exponential of a loss."""
 
@@ -133,6 +139,14 @@ def tells_runs_apart(name: str) -> bool:
 def is_like_a_size(name: str) -> bool:
     """Return whether a word of a name is one of sizes, such as `steps` or `pretrain_data`."""
     return re.search(LIKE_A_SIZE, bare(name)) is not None
+
+
+def is_no_measure(name: str) -> bool:
+    """Return whether a column with the name of a measure is a ratio, a setting, or a term of the
+    loss that is added in training, such as `z_loss`."""
+    if is_ratio(name) or SETTINGS.match(name):
+        return True
+    return any(NO_LOSS.fullmatch(way(name)) for way in WAYS)
 
 
 def is_measure(name: str) -> bool:

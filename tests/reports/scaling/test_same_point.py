@@ -105,18 +105,18 @@ def test_the_filter_names_the_lowest_in_every_output():
 def test_sets_of_rows_are_told_apart_and_their_lowest_is_not_advised():
     """Two data sets at the same points: the lowest of a point is that of the easier one."""
     names = ["comma", "dclm"]
-    frame = pd.concat([sweep().assign(dataset=name, model="a") for name in names])
-    frame["loss"] *= np.where(frame["dataset"] == "dclm", 1.2, 1)
+    frame = pd.concat([sweep().assign(dataset_name=name, model="a") for name in names])
+    frame["loss"] *= np.where(frame["dataset_name"] == "dclm", 1.2, 1)
     frame["size_name"] = frame["N"].map({1e7: "small", 1e8: "middle", 1e9: "large"})
     notes = load(frame).notes
     assert notes[0] == (
-        "'dataset' has 2 values (comma, dclm): one curve mixes them; choose rows with --where, such"
-        " as --where 'dataset=comma'."
+        "'dataset_name' has 2 values (comma, dclm): one curve mixes them; choose rows with --where,"
+        " such as --where 'dataset_name=comma'."
     )
     (said,) = [note for note in notes if "rows lie at" in note]
-    assert "and 'dataset' vary like settings" in said
+    assert "vary like settings" in said
     assert said.endswith("choose rows with --where.")
-    one = load(frame, where=["dataset=dclm"]).notes
+    one = load(frame, where=["dataset_name=dclm"]).notes
     assert not [note for note in one if "one curve mixes" in note]
     assert [note for note in one if "--lowest" in note]
 

@@ -91,6 +91,12 @@ HEADERS = {
     # both sizes are there.
     "mparams,gflops,loss": {"N": "mparams", "L": "loss"},
     "N,D,C,total train ZFLOPs,loss": {"N": "N", "D": "D", "L": "loss"},
+    # Gadre et al. 2024: a term of the training loss, and settings, are no measures.
+    "hyperparameters.tokens,hyperparameters.params,hyperparameters.z_loss,aux_loss,eval.c4.loss": {
+        "N": "hyperparameters.params",
+        "D": "hyperparameters.tokens",
+        "L": "eval.c4.loss",
+    },
     # Vague names count beside a size: ObsScaling's table
     "Model,Model Size (B),Pretraining Data Size (T),FLOPs (1E21),error": {
         "N": "Model Size (B)",
@@ -188,6 +194,12 @@ def test_who_names_one_size_gets_the_other_one_too():
     assert choose(table("N,C,loss"), "N=N").column == {"N": "N", "C": "C", "L": "loss"}
     assert choose(table(names), "X=N").column == {"X": "N", "L": "loss"}
     assert choose(table(names), "N=N,D=C").column == {"N": "N", "D": "C", "L": "loss"}
+
+
+def test_parameters_without_embeddings_are_the_other_convention():
+    for name in ("params_no_embed", "Non-embedding params", "nonembed_params", "N_no_emb"):
+        found = choose(table(f"params,D,loss,{name}"))
+        assert (found.column["N"], found.alternative) == ("params", name)
 
 
 def test_a_hint_can_be_typed_into_a_shell():
