@@ -21,10 +21,13 @@ far outside the table.
 """
 
 import csv
+import os
 import sys
 import time
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
@@ -288,6 +291,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--tables", type=int, default=40)
     parser.add_argument("--models", action="store_true", help="rows share models, ten each")
     parser.add_argument("--minutes", type=float, default=np.inf, help="stop after these")
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--table", action="store_true", help="show what was run")
     options = parser.parse_args(arguments)
@@ -296,18 +300,26 @@ def main(arguments: list[str]) -> None:
         return
 
     done = {row.design for row in read() if row.seed == options.seed}
+    left = [d for d in designs(options.forms, options.models) if d not in done]
     begun = time.monotonic()
-    for design in designs(options.forms, options.models):
-        if design in done:
-            continue
-        if time.monotonic() - begun > 60 * options.minutes:
-            print("stopped; the next call goes on")
-            return
-        spent = time.process_time()
-        found = coverage(design, options.tables, options.seed)
-        row = Row(design, options.seed, options.tables, found)
-        append(row)
-        print(*design, _cell(row), f"{time.process_time() - spent:.1f} s", flush=True)
+    waiting: set[Future[Row]] = set()
+    with ProcessPoolExecutor(options.processes, get_context("spawn")) as pool:
+        while left or waiting:
+            late = time.monotonic() - begun > 60 * options.minutes
+            while left and not late and len(waiting) < options.processes:
+                waiting.add(pool.submit(run, left.pop(0), options.tables, options.seed))
+            if not waiting:
+                print("stopped; the next call goes on")
+                return
+            ready, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in ready:
+                append(future.result())
+                print(*future.result().design, _cell(future.result()), flush=True)
+
+
+def run(design: Design, tables: int, seed: int) -> Row:
+    """Return one design's row."""
+    return Row(design, seed, tables, coverage(design, tables, seed))
 
 
 if __name__ == "__main__":
