@@ -11,10 +11,10 @@ it. Rows are numbered as an editor or a spreadsheet numbers them.
 import codecs
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 import pyarrow as pa
@@ -37,6 +37,16 @@ OTHERS = {
 ALLOWED = "a table is a CSV, TSV, JSON or Parquet file, or a store"
 
 
+class HasPandas(Protocol):
+    """A table of another library, such as polars or Arrow."""
+
+    def to_pandas(self) -> pd.DataFrame: ...
+
+
+Source = str | Path | Mapping[str, Any] | Sequence[Mapping[str, Any]] | HasPandas | pd.DataFrame
+"""A path or address, columns, records, or a table of a library."""
+
+
 @dataclass(frozen=True)
 class Table:
     """Columns by name, each with a cell for each row.
@@ -55,18 +65,14 @@ class Table:
     problems: tuple[str, ...] = ()
 
 
-def read_table(source: str | Path | pd.DataFrame | Mapping[str, Any]) -> Table:
-    """Return the table at a path or address, or that of a data frame or a dict of columns.
+def read_table(source: Source) -> Table:
+    """Return the table at a path or address, or that of a data frame, columns or records.
 
     Of a store: the newest row of each finished trial. Raise UserError for what is no table, with
     the row where that shows.
     """
-    if isinstance(source, pd.DataFrame | Mapping):
-        try:
-            frame = pd.DataFrame(source)
-        except ValueError as e:
-            raise UserError(f"the table is none: {e}") from None
-        return _of_frame("the table", frame, row_names=True)
+    if not isinstance(source, str | Path):
+        return _of_frame("the table", _frame(source), row_names=True)
     if isinstance(source, str) and source.startswith(BUCKETS) or Path(source).is_dir():
         return _of_store(str(source))
 
@@ -167,8 +173,28 @@ def _of_store(place: str) -> Table:
     return replace(table, is_store=True, problems=problems)
 
 
+def _frame(source: Mapping | Sequence | HasPandas | pd.DataFrame) -> pd.DataFrame:
+    """Return a data frame of columns, of records, or of what can become one, such as a table of
+    polars or Arrow. Raise UserError for anything else."""
+    if not isinstance(source, Mapping | Sequence | pd.DataFrame) and hasattr(source, "to_pandas"):
+        source = source.to_pandas()
+    try:
+        if not isinstance(source, pd.DataFrame | Mapping | list):
+            raise ValueError(f"a {type(source).__name__} has no columns")
+        frame = pd.DataFrame(source)
+    except ValueError as e:
+        raise UserError(f"the table is none: {e}") from None
+    sizes = [name for name in frame.index.names if name is not None and name not in frame.columns]
+    return frame.reset_index(level=sizes) if sizes else frame
+
+
 def _of_frame(name: str, frame: pd.DataFrame, row_names: bool = False) -> Table:
-    names = [tidy_name(str(column)) for column in frame.columns]
+    names = [
+        tidy_name(
+            ".".join(filter(None, map(str, column))) if isinstance(column, tuple) else str(column)
+        )
+        for column in frame.columns
+    ]
     twice = frozenset(cell for cell, times in Counter(names).items() if times > 1)
     columns = {cell: frame.iloc[:, place].tolist() for place, cell in enumerate(names)}
     rows = list(frame.index) if row_names else list(range(1, len(frame) + 1))

@@ -9,9 +9,8 @@ recognised or derived is said. A bad cell is one sentence with its row and colum
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,7 +28,7 @@ from reports.scaling.inputs import (
 from reports.scaling.name_units import of_name
 from reports.scaling.numerals import Problem, is_missing, numbers
 from reports.scaling.points import Points
-from reports.scaling.read_table import Table, read_table, tidy_name
+from reports.scaling.read_table import Source, Table, read_table, tidy_name
 from reports.scaling.same_point import lowest as lowest_rows
 from reports.scaling.same_point import refuse_lowest, spread
 from reports.scaling.sets_of_rows import said_of_sets, set_columns
@@ -67,7 +66,7 @@ class Loaded(NamedTuple):
 
 
 def load(
-    source: str | Path | pd.DataFrame | Mapping[str, Any],
+    source: Source,
     columns: Named = (),
     cluster: str | None = None,
     budget: str | float | None = None,

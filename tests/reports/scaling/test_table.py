@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from harness.errors import UserError
@@ -78,6 +79,22 @@ def test_a_parquet_file_a_frame_and_a_dict_are_tables_too(tmp_path: Path):
     frame.to_parquet(tmp_path / "runs.parquet")
     for source in (table, frame, frame.set_index("N").reset_index(), tmp_path / "runs.parquet"):
         assert load(source).points.y.tolist() == [3.0, 2.0]
+
+
+def test_sizes_in_the_index_records_and_other_libraries_are_tables():
+    table = {"N": [1e8, 1e9, 1e9], "D": [2e9, 2e10, 4e10], "loss": [3.0, 2.0, 1.9]}
+    frame = pd.DataFrame(table)
+    grouped = frame.set_axis(
+        pd.MultiIndex.from_tuples([("N", ""), ("D", ""), ("a", "loss")]), axis=1
+    )
+    records = frame.to_dict("records")
+    sources = [frame.set_index("N"), frame.set_index(["N", "D"]), grouped, records]
+    for source in [*sources, pa.table(table)]:
+        points = load(source).points
+        assert points.inputs["N"].tolist() == table["N"] and points.y.tolist() == table["loss"]
+    for wrong in (3, [1, 2], None):
+        with pytest.raises(UserError, match=r"^[^\n]+$"):
+            load(wrong)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.slow
