@@ -171,9 +171,9 @@ def fit(
 ) -> TableFit:
     """Fit scaling forms to a table of sizes and losses, and judge them by its largest runs.
 
-    table: a CSV, TSV, JSON or Parquet file, a store, a data frame, columns or records. form: the form,
-    or forms, whose parameters are wanted; by default the one that foresees the largest runs best.
-    columns: role → column, such as {"N": "params", "D": "tokens", "L": "loss"}, or the text
+    table: a CSV, TSV, JSON or Parquet file, a store, a data frame, columns or records. form: the
+    form, or forms, whose parameters are wanted; by default the one that foresees the largest runs
+    best. columns: role → column, such as {"N": "params", "D": "tokens", "L": "loss"}, or the text
     "N=params,D=tokens,L=loss"; by default they are recognised by their names. cluster: the column
     of what rows share. budget: FLOPs, or the column of them. where: conditions such as "loss<4".
     lowest: keep the row of the lowest measure at each point, as laws of tuned runs are fitted.
