@@ -269,11 +269,13 @@ def summary(rows: Sequence[Row]) -> str:
     counted = list(together(rows).values())
     least = np.array([min(row.found.held.values()) for row in counted])
     mean = float(np.mean([np.mean(list(row.found.held.values())) for row in counted]))
-    tables = [row.tables for row in counted]
+    tables = sorted({row.tables for row in counted})
+    each = " to ".join(str(count) for count in dict.fromkeys((tables[0], tables[-1])))
+    whole = len(list(designs((), False)))
     return (
-        f"{len(counted)} designs of {min(tables)} to {max(tables)} tables; {mean:.3f} on average"
-        f" over designs and parameters; the least parameter of a design {np.median(least):.2f} in"
-        f" the median, below .90 in {int((least < 0.9).sum())} and below .85 in"
+        f"Run: {len(counted)} of {whole} designs, {each} tables each; {mean:.3f} on average over"
+        f" designs and parameters; the least parameter of a design {np.median(least):.2f} in the"
+        f" median, below .90 in {int((least < 0.9).sum())} and below .85 in"
         f" {int((least < 0.85).sum())} of them."
     )
 
