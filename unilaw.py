@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # each function imports what it needs
     from harness.planning.plan import Plan
     from harness.run import Outcome
     from harness.sweeps.sweep import Sweep
+    from reports.scaling.read_table import Source
     from reports.scaling.table_fit import TableFit
     from reports.trackers.hub import Shared
     from reports.trackers.push import Pushed
@@ -156,7 +157,7 @@ def law_fits(rows_or_store: pd.DataFrame | str | Path, *, from_onset: int = 1) -
 
 
 def fit(
-    table: str | Path | pd.DataFrame | Mapping[str, Any],
+    table: Source,
     form: str | Sequence[str] = (),
     *,
     columns: str | Sequence[str] | Mapping[str, str] | None = None,
@@ -170,9 +171,9 @@ def fit(
 ) -> TableFit:
     """Fit scaling forms to a table of sizes and losses, and judge them by its largest runs.
 
-    table: a CSV, TSV or Parquet file, a store, a data frame, or a dict of columns. form: the form,
-    or forms, whose parameters are wanted; by default the one that foresees the largest runs best.
-    columns: role → column, such as {"N": "params", "D": "tokens", "L": "loss"}, or the text
+    table: a CSV, TSV, JSON or Parquet file, a store, a data frame, columns or records. form: the
+    form, or forms, whose parameters are wanted; by default the one that foresees the largest runs
+    best. columns: role → column, such as {"N": "params", "D": "tokens", "L": "loss"}, or the text
     "N=params,D=tokens,L=loss"; by default they are recognised by their names. cluster: the column
     of what rows share. budget: FLOPs, or the column of them. where: conditions such as "loss<4".
     lowest: keep the row of the lowest measure at each point, as laws of tuned runs are fitted.

@@ -1,11 +1,13 @@
-"""docs/fitting.md shows the forms as the registry has them, and the output that its example prints.
+"""docs/fitting.md shows the forms as the registry has them, the output that its example prints, and
+how often intervals hold planted truths.
 
-python -m tests.test_fitting_page     # writes both anew
+python -m tests.test_fitting_page     # writes all three anew
 
 Run alone: python -m pytest tests/test_fitting_page.py
 """
 
 import re
+import textwrap
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from reports.scaling.forms import FORMS
 from reports.scaling.table_fit import fit_table
 from tests import ROOT
+from tests.benchmarks.fit_coverage import read, summary, table
 from tests.test_readme import block
 
 PAGE = ROOT / "docs" / "fitting.md"
@@ -40,6 +43,12 @@ def example() -> str:
     return f"{COMMAND}\n{fit_table(TABLE, ['chinchilla'], budget=1e20)}\n"
 
 
+def coverage() -> str:
+    """Return how often intervals held the truth in the designs that were run."""
+    rows = read()
+    return f"{table(rows)}\n{textwrap.fill(summary(rows), 110)}\n"
+
+
 def parts(text: str) -> tuple[list[str], list[float]]:
     """Return a text's words, however its lines are broken, and its numbers."""
     text = text.replace("\N{MINUS SIGN}", "-")
@@ -53,6 +62,11 @@ def test_the_page_lists_every_form_as_the_registry_has_it():
     assert stated == forms_table().strip(), "python -m tests.test_fitting_page writes it anew"
 
 
+def test_the_page_shows_the_coverage_that_was_counted():
+    stated = block(PAGE.read_text(), "coverage").strip()
+    assert stated == coverage().strip(), "python -m tests.test_fitting_page writes it anew"
+
+
 @pytest.mark.slow
 def test_the_examples_output_is_what_the_command_prints():
     stated, printed = parts(block(PAGE.read_text(), "example")), parts(example())
@@ -63,7 +77,12 @@ def test_the_examples_output_is_what_the_command_prints():
 
 if __name__ == "__main__":
     text = PAGE.read_text()
-    for name, content in (("forms", f"\n{forms_table()}\n"), ("example", f"```\n{example()}```\n")):
+    contents = {
+        "forms": f"\n{forms_table()}\n",
+        "example": f"```\n{example()}```\n",
+        "coverage": f"\n{coverage()}\n",
+    }
+    for name, content in contents.items():
         marks = re.compile(rf"(<!-- {name}:begin -->\n).*?(<!-- {name}:end -->)", re.S)
         text = marks.sub(lambda found, content=content: found[1] + content + found[2], text)
     PAGE.write_text(text)

@@ -11,15 +11,15 @@ from harness.store.user_files import refuse_taken, write_new
 from harness.terminal.fit_options import Columns, RowsWhere
 from harness.terminal.options import AsJson, ReadSources, TaskFile, of_file, of_text
 
-TABLES = (".csv", ".tsv", ".txt", ".parquet")
+TABLES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".parquet")
 """How the names of tables end. Every file is a table, and every folder a store."""
 
 Source = Annotated[
     str,
     typer.Argument(
         metavar="STORE|TABLE",
-        help="A store that `unilaw run` wrote (a folder, s3://… or gs://…), or a CSV, TSV or"
-        " Parquet file with a row for each run.",
+        help="A store that `unilaw run` wrote (a folder, s3://… or gs://…), or a CSV, TSV,"
+        " JSON or Parquet file with a row for each run.",
         callback=of_text,
     ),
 ]

@@ -11,7 +11,7 @@ TableArgument = Annotated[
     str,
     typer.Argument(
         metavar="TABLE",
-        help="A CSV, TSV or Parquet file with a row for each run, or a store.",
+        help="A CSV, TSV, JSON or Parquet file with a row for each run, or a store.",
         callback=of_text,
     ),
 ]
@@ -33,7 +33,8 @@ Columns = Annotated[
         "--columns",
         metavar="N=COLUMN,D=COLUMN,L=COLUMN",
         help="Which column is which: N parameters, D tokens, U distinct tokens, C training FLOPs, X"
-        " any one size, L the loss, Y another measure. Default: by their usual names.",
+        " any one size, L the loss, Y another measure; ln(COLUMN) is a logarithm. Default: by their"
+        " usual names.",
     ),
 ]
 

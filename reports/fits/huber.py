@@ -26,6 +26,9 @@ TOLERANCE = 1e-9
 FLOOR = 1e-3
 """What a search may leave: TOLERANCE is a share of the objective and of this times min(δ, 1)² for
 each residual. So a step is negligible too where the objective is next to 0."""
+BLOCK = 50_000
+"""Derivatives, of searches times parameters times runs, that are worked on at once: as many as stay
+in the processor's cache."""
 
 
 class Runs(NamedTuple):
@@ -97,13 +100,36 @@ def minimise(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return P minima (P, k) and their objectives (P,), from the starts z (P, k), for weights
     (P, K). fixed: parameters (k,), or (P, k), that stay. steps: at most so many.
+    """
+    held = np.zeros(len(form.low), bool) if fixed is None else fixed
+    held = np.broadcast_to(held, z.shape)
+    z = np.clip(z, form.low, form.high)
+    target = np.broadcast_to(runs.target, weights.shape)
+
+    size = max(BLOCK // max(z.shape[1] * weights.shape[1], 1), 1)
+    blocks = [slice(first, first + size) for first in range(0, max(len(z), 1), size)]
+    found = [
+        _minimise(form, z[b], Runs(runs.inputs, target[b]), weights[b], delta, held[b], steps)
+        for b in blocks
+    ]
+    minima, costs = zip(*found, strict=True)
+    return np.concatenate(minima), np.concatenate(costs)
+
+
+def _minimise(
+    form: Form,
+    z: np.ndarray,
+    runs: Runs,
+    weights: np.ndarray,
+    delta: float,
+    held_all: np.ndarray,
+    steps: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the minima of searches that go on together, within their ranges from the start.
 
     Each of the P searches leaves the loop when its next step promises next to nothing.
     """
-    held_all = np.zeros(len(form.low), bool) if fixed is None else fixed
-    held_all = np.broadcast_to(held_all, z.shape)
-    z = np.clip(z, form.low, form.high)
-    target = np.broadcast_to(runs.target, weights.shape)
+    target = runs.target
     least = min(delta, 1.0) ** 2 * FLOOR
     cost = np.empty(len(z))
     result = z.copy()
@@ -166,20 +192,26 @@ def _look(
     residual = predicted - target
     turned = slopes.transpose(0, 2, 1)
     if np.isinf(delta):
-        cost = (weights * residual**2).sum(1) / 2
-        gradient = ((weights * residual)[:, None, :] @ slopes)[:, 0]
+        pull = weights * residual
+        cost = np.einsum("pk,pk->p", pull, residual) / 2
+        gradient = (pull[:, None, :] @ slopes)[:, 0]
         inner = (turned * weights[:, None, :]) @ slopes
         return _Place(cost, gradient, inner, inner)
 
     size = np.abs(residual)
-    inside = size <= delta
-    cost = (weights * np.where(inside, size**2 / 2, delta * (size - delta / 2))).sum(1)
-    gradient = ((weights * np.clip(residual, -delta, delta))[:, None, :] @ slopes)[:, 0]
-    inner = (turned * (weights * inside)[:, None, :]) @ slopes
-    outer = (
-        turned * (weights * np.where(inside, 1, delta / np.maximum(size, delta)))[:, None, :]
-    ) @ slopes
-    return _Place(cost, gradient, inner, outer)
+    small = np.minimum(size, delta)
+    cost = np.einsum("pk,pk->p", weights, small * (size - small / 2))
+    within = weights * (size <= delta)
+    reweighted = weights * (delta / np.maximum(size, delta))
+
+    # One product of matrices instead of three: this is where the time goes.
+    count, k, runs = turned.shape
+    left = np.empty((count, 2 * k + 1, runs))
+    np.multiply(turned, within[:, None, :], out=left[:, :k])
+    np.multiply(turned, reweighted[:, None, :], out=left[:, k : 2 * k])
+    np.multiply(reweighted, residual, out=left[:, 2 * k])
+    products = left @ slopes
+    return _Place(cost, products[:, 2 * k], products[:, :k], products[:, k : 2 * k])
 
 
 def _step(here: _Place, held: np.ndarray, damping: np.ndarray) -> np.ndarray:

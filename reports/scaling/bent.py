@@ -3,7 +3,7 @@ broken neural scaling laws."""
 
 import numpy as np
 
-from reports.scaling.form import LEAST, Form, Grids, Parameter, Scale, columns
+from reports.scaling.form import LEAST, Form, Grids, Parameter, Scale, columns, stacked
 
 MEASURE = "unit of the measure"
 ANY = "any measure above 0"
@@ -141,7 +141,7 @@ def _bnsl_slopes(z: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     grown = np.exp(power)
     slopes = [np.ones_like(grown), grown, *(b * grown * slope for slope in of_power)]
-    return a + b * grown, np.stack(slopes, axis=2)
+    return a + b * grown, stacked(slopes)
 
 
 def _bnsl_units(z: np.ndarray, scale: Scale) -> np.ndarray:
@@ -172,7 +172,7 @@ def _bnsl_form(name: str, breaks: int) -> Form:
             Parameter(f"f{i}", f"f{number}", *SHARPNESS, "", f"the width of break {i}"),
         ]
     sharp = (float(np.log(SHARPNESS[0])), float(np.log(SHARPNESS[1])))
-    widths = np.log([0.06, 0.4]) if breaks == 1 else np.log([0.1])
+    widths = np.log([0.03, 0.1, 0.4]) if breaks == 1 else np.log([0.1])
 
     def ranges(x: np.ndarray) -> list[tuple[float, float]]:
         low, high = _within(x)
@@ -180,7 +180,7 @@ def _bnsl_form(name: str, breaks: int) -> Form:
         return [(LEAST, np.inf), (-np.inf, np.inf), SLOPES, *ends * breaks]
 
     def grids(x: np.ndarray) -> Grids:
-        places = 8 if breaks == 1 else 5
+        places = 12 if breaks == 1 else 5
         changes = (-0.3, 0.3, 1.5, 5.0) if breaks == 1 else (-1.0, 1.0)
         return [(-0.3, 0.05, 0.4), *[changes, _inner(x, places), widths] * breaks]
 

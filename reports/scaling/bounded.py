@@ -3,36 +3,63 @@ against loss."""
 
 import numpy as np
 
-from reports.scaling.form import LEAST, Form, Parameter, Scale, columns
+from reports.scaling.form import LEAST, Form, Parameter, Scale, columns, stacked
 
 MEASURE = "unit of the measure"
 NEWTON = 40
-"""Steps that solve M4's equation: its slope lies between 1 and α, so they converge from anywhere.
-"""
+"""Steps that solve M4's equation at most: its slope lies between 1 and α, so they converge from
+anywhere."""
+EXACT = 1e-14
+"""Share of t, and of 1, that a last step may move t by."""
 
 
 def _m4(z: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Solve (y − E)/(E₀ − y)^α = β·x^c for y, by Newton's method for t in y = E + w·σ(t)."""
+    """Return y of (y − E)/(E₀ − y)^α = β·x^c, as E + w·σ(t)."""
     e, log_w, alpha, log_beta, c = columns(z)
     target = log_beta + c * x[0] + (alpha - 1) * log_w
-    t = np.real(target) * np.where(np.real(target) < 0, 1, 1 / np.real(alpha))
-    for _ in range(NEWTON):
-        # log σ(t) − α·log σ(−t), written without overflow.
-        below, above = np.logaddexp(0, -t), np.logaddexp(0, t)
-        share = np.exp(-above)
-        slope = share + np.real(alpha) * (1 - share)
-        step = (-below + np.real(alpha) * above - np.real(target)) / slope
-        t = t - step
-        if np.abs(step).max() < 1e-13:
-            break
+    below, above, share = _sides(_solved(np.real(target), np.real(alpha)))
 
-    # One more step in complex parameters carries their derivatives.
-    below, above = np.logaddexp(0, -t), np.logaddexp(0, t)
-    share = np.exp(-above)
+    # One more step of Newton's in complex parameters carries their derivatives.
     slope = share + np.real(alpha) * (1 - share)
     step = (-below + alpha * above - target) / slope
-    sigma = np.exp(-below) * (1 - 1j * np.imag(step) * share if np.iscomplexobj(z) else 1)
-    return e + np.exp(log_w) * sigma
+    return e + np.exp(log_w - below) * (1 - step * share)
+
+
+def _m4_slopes(z: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    e, log_w, alpha, log_beta, c = columns(z)
+    target = log_beta + c * x[0] + (alpha - 1) * log_w
+    below, above, share = _sides(_solved(target, alpha))
+
+    risen = np.exp(log_w - below)
+    of_target = risen * share / (share + alpha * (1 - share))
+    slopes = [
+        np.ones_like(risen),
+        risen + of_target * (alpha - 1),
+        of_target * (log_w - above),
+        of_target,
+        of_target * x[0],
+    ]
+    return e + risen, stacked(slopes)
+
+
+def _solved(target: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Return t of log σ(t) − α·log σ(−t) = target, by Newton's method."""
+    t = np.where(target < 0, target, target / alpha)
+    for _ in range(NEWTON):
+        below, above, share = _sides(t)
+        step = (-below + alpha * above - target) / (share + alpha * (1 - share))
+        t = t - step
+        if (np.abs(step) <= EXACT * (1 + np.abs(t))).all():
+            break
+    return t
+
+
+def _sides(t: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return −log σ(t), −log σ(−t) and σ(−t), without overflow."""
+    small = np.exp(-np.abs(t))
+    rest = np.log1p(small)
+    share = np.where(t > 0, small, 1) / (1 + small)
+    return rest + np.maximum(-t, 0), rest + np.maximum(t, 0), share
 
 
 def _m4_units(z: np.ndarray, scale: Scale) -> np.ndarray:
@@ -59,6 +86,7 @@ M4 = Form(
     measure="loss, error or accuracy",
     source="Alabdulmohsin et al. 2022, arXiv 2209.06640, estimator M4",
     value=_m4,
+    slopes=_m4_slopes,
     linear=1,
     ranges=lambda x: [
         (LEAST, np.inf),
@@ -78,8 +106,13 @@ M4 = Form(
 
 
 def _downstream(z: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return _downstream_slopes(z, x)[0]
+
+
+def _downstream_slopes(z: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     level, k, gamma = columns(z)
-    return level - k * np.exp(-gamma * x[0])
+    fall = np.exp(-gamma * x[0])
+    return level - k * fall, stacked([np.ones_like(fall), -fall, k * fall * x[0]])
 
 
 def _downstream_units(z: np.ndarray, scale: Scale) -> np.ndarray:
@@ -103,6 +136,7 @@ DOWNSTREAM = Form(
     measure="error, or accuracy, on tasks",
     source="Gadre et al. 2024, arXiv 2403.08540, the law of downstream error",
     value=_downstream,
+    slopes=_downstream_slopes,
     linear=2,
     ranges=lambda x: [(LEAST, np.inf), (LEAST, np.inf), (0.01, 20.0)],
     grids=lambda x: [np.geomspace(0.05, 8, 12)],

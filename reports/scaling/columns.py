@@ -8,23 +8,32 @@ size, L the loss, Y another measure. Where Y is named, L is an input (what a ben
 predicted from); otherwise L is what is measured.
 """
 
+import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import replace
+from shlex import quote
+from typing import Any, NamedTuple
 
 from harness.errors import UserError, did_you_mean
-from reports.scaling.numerals import is_missing
+from reports.scaling.name_units import of_name
+from reports.scaling.numerals import Problem, is_missing, numbers
 from reports.scaling.read_table import Table, tidy_name
 from reports.scaling.usual_names import (
     EPOCHS,
-    IN_UNITS,
     LESS_USUAL,
     LOSSES,
+    PERPLEXITY,
+    RATIOS,
     SCORES,
     USUAL,
+    VAGUE,
     WAYS,
     WITHOUT_EMBEDDINGS,
+    bare,
+    is_no_measure,
     is_ratio,
+    words,
 )
 
 ROLES = {
@@ -42,6 +51,8 @@ COUNTS = frozenset("NDUCX")
 STORE = {"N": "p", "D": "tokens_seen", "U": "tokens_distinct", "L": "test_loss"}
 """Columns of a store, whose n counts samples."""
 MOST_SHOWN = 30
+LEAST = 1e4
+"""Parameters or tokens from which on a column called `Model` or `Data` holds sizes, not names."""
 Named = str | Sequence[str] | Mapping[str, str]
 """Columns as the command line has them, in one text or several, or by role."""
 
@@ -78,6 +89,8 @@ def choose(table: Table, named: Named = (), needs: Collection[str] = ()) -> Chos
     sizes_named = bool(sizes)
     if not sizes:
         sizes = _store_sizes(table) if table.is_store else _usual_sizes(table, taken)
+    elif len(sizes) == 1 and not table.is_store:
+        sizes |= _other_size(table, sizes, taken)
 
     found = {role: column for role, column in given.items() if role not in COUNTS}
     if "L" in needs:
@@ -105,10 +118,62 @@ def _store_sizes(table: Table) -> dict[str, str]:
 
 def _usual_sizes(table: Table, taken: set[str]) -> dict[str, str]:
     """Return the columns that have usual names of sizes; X only where there is no other."""
-    found = {role: _one_of(table, role, taken) for role in "NDUC"}
+    found = {role: _one_of(table, role, taken) for role in "NDU"}
+    # FLOPs beside both sizes are no input, so which of two columns they are need not be asked.
+    found["C"] = _one_of(table, "C", taken, asks=not (found["N"] and found["D"]))
+    vague = {role: _vague(table, role, taken | set(found.values())) for role in "ND"}
+    for role, other in (("N", "D"), ("D", "N")):
+        if not found[role] and (found[other] or found["C"] or vague[other]):
+            found[role] = vague[role]
     if not any(found[role] for role in "NDC"):
         found = {"X": _one_of(table, "X", taken)}
     return {role: column for role, column in found.items() if column}
+
+
+def _other_size(table: Table, named: dict[str, str], taken: set[str]) -> dict[str, str]:
+    """Return D, or FLOPs, where the user named N alone, and N likewise where it was D: whoever says
+    which of two columns is N has not said that there is no D."""
+    (role,) = named
+    if role not in "ND":
+        return {}
+    wanted = "D" if role == "N" else "N"
+    found = _usual_sizes(table, taken)
+    if wanted in found:
+        return {wanted: found[wanted]}
+    return {"C": found["C"]} if "C" in found else {}
+
+
+def _vague(table: Table, role: str, taken: set[str]) -> str:
+    """Return the column of a vague name, such as `Size` or `Data`, that holds sizes; empty for
+    none."""
+    names = set(VAGUE[role].split())
+    for name, cells in table.columns.items():
+        if name in taken or name in table.twice or not words(name, bare) & names:
+            continue
+        found = numbers([cell for cell in cells if not is_missing(cell)], counts=True)
+        if isinstance(found, Problem) or not len(found) or found.min() <= 0:
+            continue
+        # Numbers of models, such as 0 to 9, are no sizes.
+        if found.max() * of_name(name).multiple >= LEAST or "size" in bare(name):
+            return name
+    return ""
+
+
+def with_logarithms(table: Table, named: Named) -> Table:
+    """Return the table with a column for each `ln(COLUMN)` that is named, as the loss of a
+    perplexity. A cell that has no logarithm stays as it is, for a sentence that quotes it."""
+    columns = dict(table.columns)
+    for _, name in _pairs(named):
+        found = re.fullmatch(r"(?:ln|log)\((.+)\)", name)
+        if found is None or name in columns or found[1] not in columns:
+            continue
+        columns[name] = [_logarithm(cell) for cell in columns[found[1]]]
+    return replace(table, columns=columns)
+
+
+def _logarithm(cell: Any) -> Any:
+    value = numbers([cell])
+    return cell if isinstance(value, Problem) or value[0] <= 0 else math.log(value[0])
 
 
 def _pairs(named: Named) -> Iterable[tuple[str, str]]:
@@ -156,14 +221,15 @@ def listed(table: Table) -> str:
     return ", ".join(f"'{name[:40]}'" for name in names[:MOST_SHOWN]) + more
 
 
-def _one_of(table: Table, role: str, taken: set[str]) -> str:
-    """Return the column that has a usual name of the role; empty where there is none."""
+def _one_of(table: Table, role: str, taken: set[str], asks: bool = True) -> str:
+    """Return the column that has a usual name of the role; empty where there is none, and where
+    there are several and nobody is to be asked."""
     free = [name for name in table.columns if name not in taken and not is_ratio(name)]
     for usual in (USUAL[role].split(), LESS_USUAL[role].split()):
         for way in WAYS:
-            found = [n for n in free if way(n) in usual or way(IN_UNITS.sub("", n)) in usual]
+            found = [name for name in free if words(name, way) & set(usual)]
             if found:
-                return _the_only(table, role, found)
+                return _the_only(table, role, found) if asks or len(found) == 1 else ""
     return ""
 
 
@@ -172,6 +238,12 @@ def _measure(table: Table, taken: set[str]) -> dict[str, str]:
     for role in ("L", "Y"):
         if column := _shaped(table, role, taken):
             return {role: column}
+    perplexity = next((n for n in table.columns if re.fullmatch(PERPLEXITY, bare(n))), "")
+    if perplexity:
+        raise UserError(
+            f"{table.name}: no column is called a loss, and the logarithm of a perplexity is one;"
+            f" name it with --columns 'L=ln({perplexity})'"
+        )
     raise UserError(
         f"{table.name}: no column is called a loss, an error or an accuracy; name the measure with"
         f" --columns L=COLUMN; the columns are {listed(table)}"
@@ -191,10 +263,10 @@ def _required(table: Table, role: str, taken: set[str]) -> str:
 
 def _shaped(table: Table, role: str, taken: set[str]) -> str:
     """Return the column whose name has the likeliest shape of a measure's; empty for none."""
-    free = [name for name in table.columns if name not in taken and not is_ratio(name)]
+    free = [name for name in table.columns if name not in taken and not is_no_measure(name)]
     for shape in LOSSES if role == "L" else SCORES:
         for way in WAYS:
-            if fits := [name for name in free if re.fullmatch(shape, way(name))]:
+            if fits := [n for n in free if re.fullmatch(shape, way(of_name(n).base))]:
                 return _the_only(table, role, fits)
     return ""
 
@@ -203,15 +275,16 @@ def _alternative(table: Table, sizes: dict[str, str]) -> str:
     """Return the column of N by the other convention; empty for none."""
     if "N" not in sizes:
         return ""
-    is_without = any(way(sizes["N"]) in WITHOUT_EMBEDDINGS.split() for way in WAYS)
+    is_without = any(words(sizes["N"], way) & set(WITHOUT_EMBEDDINGS.split()) for way in WAYS)
     return first_named(table, USUAL["N"] if is_without else WITHOUT_EMBEDDINGS)
 
 
 def first_named(table: Table, usual: str) -> str:
     """Return the first column that has one of the names; empty for none."""
+    is_asked = usual == RATIOS
     for way in WAYS:
         for name in table.columns:
-            if way(name) in usual.split() and not is_ratio(name):
+            if words(name, way) & set(usual.split()) and is_ratio(name) <= is_asked:
                 return name
     return ""
 
@@ -227,6 +300,6 @@ def _the_only(table: Table, role: str, found: Sequence[str]) -> str:
         names = " or ".join(f"'{name}'" for name in found)
         raise UserError(
             f"{table.name}: {role} ({ROLES[role]}) may be {names}; choose with --columns"
-            f" {role}={found[0]}"
+            f" {quote(f'{role}={found[0]}')}"
         )
     return found[0]

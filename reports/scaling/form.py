@@ -100,3 +100,11 @@ class Form:
 def columns(z: np.ndarray) -> np.ndarray:
     """Return parameters (k, P, 1) of z (P, k), one by one beside inputs (K,)."""
     return z.T[:, :, None]
+
+
+def stacked(slopes: Sequence[np.ndarray]) -> np.ndarray:
+    """Return derivatives (P, K, k) from one array (P, K) for each of k parameters.
+
+    The K rows of a table lie next to one another in memory, because the solver goes through them.
+    """
+    return np.stack(slopes, axis=1).transpose(0, 2, 1)

@@ -6,18 +6,23 @@ from collections.abc import Collection
 import numpy as np
 
 from harness.errors import UserError
-from reports.scaling.columns import ROLES, Chosen, listed
+from reports.scaling.columns import ROLES, Chosen, first_named, listed
 from reports.scaling.number import number, span
+from reports.scaling.numerals import Problem, numbers
 from reports.scaling.optimum import FLOPS_PER
 from reports.scaling.read_table import Table
 from reports.scaling.table_notes import ROUNDING
+from reports.scaling.usual_names import RATIOS
 
 HARDLY = 1.25
 """Factor between the smallest and the largest of a size below which a form of it tells nothing."""
 
 
-def derive(values: dict[str, np.ndarray], names: dict[str, str], said: list[str]) -> None:
-    """Add tokens from FLOPs and parameters, or parameters from FLOPs and tokens."""
+def derive(
+    table: Table, values: dict[str, np.ndarray], names: dict[str, str], said: list[str]
+) -> None:
+    """Add tokens from FLOPs and parameters, or parameters from FLOPs and tokens; else tokens from
+    parameters and tokens for each of them."""
     for role, other in (("D", "N"), ("N", "D")):
         if "C" in values and other in values and role not in values and "X" not in values:
             values[role] = values["C"] / (FLOPS_PER * values[other])
@@ -27,6 +32,12 @@ def derive(values: dict[str, np.ndarray], names: dict[str, str], said: list[str]
                 f"The {what} are computed: {names['C']} / (6 · {names[other]}), since training"
                 " takes 6 FLOPs per parameter and token."
             )
+    if "N" in values and not values.keys() & {"D", "X"}:
+        ratio = first_named(table, RATIOS)
+        found = numbers(table.columns[ratio]) if ratio else Problem(0, "")
+        if not isinstance(found, Problem) and found.min() > 0:
+            values["D"], names["D"] = values["N"] * found, "'tokens'"
+            said.append(f"The tokens are computed: {names['N']} · '{ratio}'.")
 
 
 def check_distinct(

@@ -3,7 +3,7 @@ repeated tokens."""
 
 import numpy as np
 
-from reports.scaling.form import LEAST, Form, Parameter, Scale, columns
+from reports.scaling.form import LEAST, Form, Parameter, Scale, columns, stacked
 from reports.scaling.power_sums import CHINCHILLA, EXPONENTS
 
 MEASURE = "unit of the measure"
@@ -26,7 +26,7 @@ def _kaplan_slopes(z: np.ndarray, inputs: np.ndarray) -> tuple[np.ndarray, np.nd
     value = np.exp(power * log_inside)
     rise = power * value / inside
     slopes = [rise * of_n, rise * of_d, -rise * a * of_n * n, value * log_inside]
-    return value, np.stack(slopes, axis=2)
+    return value, stacked(slopes)
 
 
 def _kaplan_units(z: np.ndarray, scale: Scale) -> np.ndarray:
@@ -114,7 +114,7 @@ def _farseer_slopes(z: np.ndarray, inputs: np.ndarray) -> tuple[np.ndarray, np.n
         term * t1 * level_bends,
         fall * r1 * power_bends,
     ]
-    return floor + term, np.stack(slopes, axis=2)
+    return floor + term, stacked(slopes)
 
 
 def _box_cox_slope(n: np.ndarray, power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -167,7 +167,8 @@ FARSEER = Form(
     slopes=_farseer_slopes,
     linear=6,
     ranges=lambda x: [LEVELS, LEVELS, (-6.0, 1.2), *[CHANGES] * 3, *[(-1.0, 1.0)] * 3],
-    grids=lambda x: [(-0.3, 0.15), (-0.2, 0.15), (-0.2, 0.15)],
+    # Two values of each exponent missed the lowest minimum of four in six public tables.
+    grids=lambda x: [(-0.8, -0.25, 0.3)] * 3,
     begin=(-0.3, -1.5, -1.2, -0.05, -0.05, -0.02),
     units=_farseer_units,
     apart=("D",),
@@ -180,21 +181,44 @@ LOG_REUSE = (float(np.log(REUSE[0])), float(np.log(REUSE[1])))
 
 
 def _data_constrained(z: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+    return _data_constrained_slopes(z, inputs)[0]
+
+
+def _data_constrained_slopes(z: np.ndarray, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     e, a, b, alpha, beta, log_tokens, log_size = columns(z)
     n, d, u = inputs
-    new = np.exp(d - u) - 1
-    tokens = np.exp(u) * _worth(new, np.exp(log_tokens))
+    of_tokens, of_reuse, _ = _worth(np.exp(d - u) - 1, np.exp(log_tokens))
+    log_d = u + of_tokens
 
     # U_N, the N that the unique tokens can use: N_opt(U_D) of Hoffmann et al., at most N.
     best = (np.log(alpha * a / (beta * b)) + beta * u) / alpha
-    used = np.where(np.real(best) < n, best, n)
-    size = np.exp(used) * _worth(np.exp(n - used) - 1, np.exp(log_size))
-    return e + a * np.exp(-alpha * np.log(size)) + b * np.exp(-beta * np.log(tokens))
+    limited = np.real(best) < n
+    used = np.where(limited, best, n)
+    of_size, of_excess, per_excess = _worth(np.exp(n - used) - 1, np.exp(log_size))
+    log_n = used + of_size
+    per_used = np.where(limited, 1 - per_excess * np.exp(n - used), 0)
+
+    of_n, of_d = np.exp(-alpha * log_n), np.exp(-beta * log_d)
+    by_size, by_tokens = -alpha * a * of_n, -beta * b * of_d
+    by_used = by_size * per_used / alpha
+    slopes = [
+        np.ones_like(of_n),
+        of_n + by_used / a,
+        of_d - by_used / b,
+        -a * of_n * log_n + by_used * (1 / alpha - best),
+        -b * of_d * log_d + by_used * (u - 1 / beta),
+        by_tokens * of_reuse,
+        by_size * of_excess,
+    ]
+    return e + a * of_n + b * of_d, stacked(slopes)
 
 
-def _worth(excess: np.ndarray, reuse: np.ndarray) -> np.ndarray:
-    """Return what 1 + excess repetitions are worth in first uses."""
-    return 1 + reuse * (1 - np.exp(-excess / reuse))
+def _worth(excess: np.ndarray, reuse: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the logarithm of what 1 + excess repetitions are worth in first uses, and its
+    derivatives in the logarithm of `reuse` and in the excess."""
+    left = np.exp(-excess / reuse)
+    worth = 1 + reuse * (1 - left)
+    return np.log(worth), (reuse * (1 - left) - excess * left) / worth, left / worth
 
 
 def _data_constrained_units(z: np.ndarray, scale: Scale) -> np.ndarray:
@@ -219,6 +243,7 @@ DATA_CONSTRAINED = Form(
     measure="loss or error",
     source="Muennighoff et al. 2023, arXiv 2305.16264, the law for D' and N'",
     value=_data_constrained,
+    slopes=_data_constrained_slopes,
     linear=3,
     ranges=lambda x: [*[(LEAST, np.inf)] * 3, EXPONENTS, EXPONENTS, LOG_REUSE, LOG_REUSE],
     grids=lambda x: [

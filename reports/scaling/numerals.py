@@ -25,6 +25,8 @@ PLAIN = re.compile(r"[+-]?(?:\d+(?:_\d+)*\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?", re.I)
 POWER = re.compile(r"(?:([+-]?\d+\.?\d*)[x×*·])?10(?:\^|\*\*)([+-]?\d{1,2})", re.I)
 GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?")
 SPACED = re.compile(r"[+-]?\d{1,3}(?:[\s'’]\d{3})+(?:[.,]\d+)?")
+DOTTED = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+(?:,\d+)?")
+"""Thousands parted by dots, certain where there are two of them."""
 LONGEST = 60
 """Characters that a number may have."""
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+(?:e[+-]?\d+)?", re.I)
@@ -38,9 +40,9 @@ class Problem(NamedTuple):
 
 
 class Comma(Enum):
-    """What a column's commas part."""
+    """What a column's commas part. DOTS: decimals, and dots part thousands."""
 
-    NONE, THOUSANDS, DECIMALS, OPEN = range(4)
+    NONE, THOUSANDS, DECIMALS, OPEN, DOTS = range(5)
 
 
 def numbers(cells: Sequence[object], counts: bool = False) -> np.ndarray | Problem:
@@ -101,6 +103,8 @@ def _number_part(text: str, counts: bool) -> tuple[str, float]:
 
 def _commas(texts: Sequence[str]) -> Comma:
     """Return what the commas of a column part, from those cells that can be read one way only."""
+    if any(DOTTED.fullmatch(text) and text.count(".") > 1 for text in texts):
+        return Comma.DOTS
     with_comma = [text for text in texts if "," in text]
     if not with_comma:
         return Comma.NONE
@@ -120,7 +124,9 @@ def _number(text: str, counts: bool, commas: Comma) -> float | None:
         return float(power[1] or 1) * 10.0 ** int(power[2]) * factor
     if commas is Comma.THOUSANDS and GROUPED.fullmatch(number):
         number = number.replace(",", "")
-    if commas is Comma.DECIMALS and DECIMAL_COMMA.fullmatch(number):
+    if commas is Comma.DOTS and DOTTED.fullmatch(number):
+        number = number.replace(".", "")
+    if commas in (Comma.DECIMALS, Comma.DOTS) and DECIMAL_COMMA.fullmatch(number):
         number = number.replace(",", ".")
     if SPACED.fullmatch(number):
         number = re.sub(r"[\s'’]", "", number).replace(",", ".")

@@ -38,20 +38,20 @@ class PowerSum(NamedTuple):
         """Return values (P, K) and derivatives (P, K, k) at z (P, k)."""
         parameters = columns(z)
         total = np.zeros((len(z), inputs.shape[1]), z.dtype)
-        slopes = np.zeros((*total.shape, z.shape[1]), z.dtype)
+        # A table's rows lie next to one another in memory, because the solver goes through them.
+        slopes = np.zeros((len(z), z.shape[1], inputs.shape[1]), z.dtype)
         if self.floor:
             total += parameters[0]
-            slopes[:, :, 0] = 1
+            slopes[:, 0] = 1
 
         for coefficient, powers in self.terms:
             power = sum(self.sign * parameters[e] * inputs[i] for i, e in powers.items())
-            shrunk = np.exp(power)
+            shrunk = np.exp(power, out=slopes[:, coefficient])
             term = parameters[coefficient] * shrunk
             total += term
-            slopes[:, :, coefficient] = shrunk
             for i, e in powers.items():
-                slopes[:, :, e] += term * (self.sign * inputs[i])
-        return total, slopes
+                slopes[:, e] += term * (self.sign * inputs[i])
+        return total, slopes.transpose(0, 2, 1)
 
     def units(self, z: np.ndarray, scale: Scale) -> np.ndarray:
         """Return parameters (P, k) in the user's units. A coefficient at its end is 0."""

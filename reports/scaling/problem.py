@@ -126,7 +126,7 @@ class Problem:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             value, slopes = self.form.evaluate(z, inputs)
             if self.objective.residual == "log":
-                slopes /= value[:, :, None]
+                slopes *= (1 / value)[:, :, None]
                 value = np.log(value)
             # Derivatives are finite where values are, and one sum is cheaper than asking them all.
             fine = np.isfinite(value.sum())

@@ -1,5 +1,5 @@
-"""Read a table from a CSV, TSV or Parquet file, from a store, or from a data frame, without a guess
-about what its columns mean.
+"""Read a table from a CSV, TSV, JSON or Parquet file, from a store, or from a data frame, without a
+guess about what its columns mean.
 
     table = read_table("runs.csv")
     table.columns["loss"][0], table.rows[0]     # the first cell, and its row in the file
@@ -9,14 +9,12 @@ it. Rows are numbered as an editor or a spreadsheet numbers them.
 """
 
 import codecs
-import csv
-import io
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 import pyarrow as pa
@@ -25,8 +23,9 @@ import pyarrow.parquet as pq
 from harness.errors import UserError, did_you_mean, strip_control_chars
 from reports.latest_rows import latest_rows
 from reports.scaling.numerals import numbers
+from reports.scaling.read_json import is_json, read_json
+from reports.scaling.text_records import SEPARATORS, records
 
-SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
 BUCKETS = ("s3://", "gs://")
 OTHERS = {
     b"PK\x03\x04": "a spreadsheet or an archive",
@@ -35,7 +34,17 @@ OTHERS = {
     b"\xd0\xcf\x11\xe0": "an old spreadsheet",
 }
 """First bytes of files that are not text → what they are."""
-ALLOWED = "a table is a CSV, TSV or Parquet file, or a store"
+ALLOWED = "a table is a CSV, TSV, JSON or Parquet file, or a store"
+
+
+class HasPandas(Protocol):
+    """A table of another library, such as polars or Arrow."""
+
+    def to_pandas(self) -> pd.DataFrame: ...
+
+
+Source = str | Path | Mapping[str, Any] | Sequence[Mapping[str, Any]] | HasPandas | pd.DataFrame
+"""A path or address, columns, records, or a table of a library."""
 
 
 @dataclass(frozen=True)
@@ -56,18 +65,14 @@ class Table:
     problems: tuple[str, ...] = ()
 
 
-def read_table(source: str | Path | pd.DataFrame | Mapping[str, Any]) -> Table:
-    """Return the table at a path or address, or that of a data frame or a dict of columns.
+def read_table(source: Source) -> Table:
+    """Return the table at a path or address, or that of a data frame, columns or records.
 
     Of a store: the newest row of each finished trial. Raise UserError for what is no table, with
     the row where that shows.
     """
-    if isinstance(source, pd.DataFrame | Mapping):
-        try:
-            frame = pd.DataFrame(source)
-        except ValueError as e:
-            raise UserError(f"the table is none: {e}") from None
-        return _of_frame("the table", frame, row_names=True)
+    if not isinstance(source, str | Path):
+        return _of_frame("the table", _frame(source), row_names=True)
     if isinstance(source, str) and source.startswith(BUCKETS) or Path(source).is_dir():
         return _of_store(str(source))
 
@@ -121,29 +126,23 @@ def _decoded(content: bytes, name: str) -> str:
 
 
 def _of_text(text: str, name: str) -> Table:
-    """Return the table of a text with a header. Blank lines count as rows but hold none."""
-    first = next(line for line in io.StringIO(text) if line.strip())
-    separator = max(SEPARATORS, key=lambda sign: len(next(csv.reader([first], delimiter=sign))))
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    try:
-        records = [(reader.line_num, record) for record in reader if any(map(str.strip, record))]
-    except csv.Error as e:
-        raise UserError(f"{name}, row {reader.line_num}: not a table: {e}") from None
+    """Return the table of a text with a header, or of JSON."""
+    if is_json(text):
+        found, rows = read_json(text, name)
+        names = list(dict.fromkeys(key for record in found for key in record))
+        columns = {tidy_name(key): [record.get(key) for record in found] for key in names}
+        return _with_rows(Table(name, columns, rows))
 
-    (_, header), *body = records
+    found = records(text, name)
+    (_, header), *body = found.rows
     header = [tidy_name(cell) for cell in header]
-    if len(header) == 1:
-        raise UserError(
-            f"{name} has one column, '{header[0][:40]}'; columns are parted by"
-            f" {', '.join(list(SEPARATORS.values())[:-1])} or bars"
-        )
     if not isinstance(numbers(header), tuple):
         raise UserError(f"{name}, row 1: holds numbers; write the names of the columns there")
     for row, record in body:
         if len(record) != len(header):
             raise UserError(
                 f"{name}, row {row}: {len(record)} cells, but the header names {len(header)}"
-                f" columns; cells are parted by {SEPARATORS[separator]}"
+                f" columns; cells are parted by {SEPARATORS[found.separator]}"
             )
 
     rows = [row for row, _ in body]
@@ -174,8 +173,28 @@ def _of_store(place: str) -> Table:
     return replace(table, is_store=True, problems=problems)
 
 
+def _frame(source: Mapping | Sequence | HasPandas | pd.DataFrame) -> pd.DataFrame:
+    """Return a data frame of columns, of records, or of what can become one, such as a table of
+    polars or Arrow. Raise UserError for anything else."""
+    if not isinstance(source, Mapping | Sequence | pd.DataFrame) and hasattr(source, "to_pandas"):
+        source = source.to_pandas()
+    try:
+        if not isinstance(source, pd.DataFrame | Mapping | list):
+            raise ValueError(f"a {type(source).__name__} has no columns")
+        frame = pd.DataFrame(source)
+    except ValueError as e:
+        raise UserError(f"the table is none: {e}") from None
+    sizes = [name for name in frame.index.names if name is not None and name not in frame.columns]
+    return frame.reset_index(level=sizes) if sizes else frame
+
+
 def _of_frame(name: str, frame: pd.DataFrame, row_names: bool = False) -> Table:
-    names = [tidy_name(str(column)) for column in frame.columns]
+    names = [
+        tidy_name(
+            ".".join(filter(None, map(str, column))) if isinstance(column, tuple) else str(column)
+        )
+        for column in frame.columns
+    ]
     twice = frozenset(cell for cell, times in Counter(names).items() if times > 1)
     columns = {cell: frame.iloc[:, place].tolist() for place, cell in enumerate(names)}
     rows = list(frame.index) if row_names else list(range(1, len(frame) + 1))

@@ -8,7 +8,6 @@ them is that of no run; scaling laws of tuned runs are fitted to the lowest loss
 """
 
 import json
-import re
 from collections.abc import Collection
 
 import numpy as np
@@ -17,7 +16,12 @@ import pandas as pd
 from harness.errors import UserError
 from reports.scaling.points import Points
 from reports.scaling.read_table import Table
-from reports.scaling.usual_names import bare, is_better_high, is_measure
+from reports.scaling.usual_names import (
+    is_better_high,
+    is_like_a_size,
+    is_measure,
+    tells_runs_apart,
+)
 
 MIDDLE = 0.005
 """Share by which the middle row of a point lies above its lowest, in the median of points, that is
@@ -25,10 +29,6 @@ worth saying. Seeds alone move the loss of a language model by less."""
 OFTEN = 0.5
 """What counts as a setting: a column with several values at this share, or more, of the points that
 have several rows, and with this many values a row, or fewer."""
-NO_SETTING = re.compile(
-    r"(unnamed)?\d*|index|\w*(seed|resample|id|name|run|time|runtime|date|path|url|color)"
-)
-"""Names, without signs, of what tells runs apart but is no setting."""
 MOST_NAMED = 6
 
 
@@ -49,13 +49,20 @@ def lowest(points: Points) -> np.ndarray:
     return np.sort(order[first])
 
 
-def spread(table: Table, points: Points, used: Collection[str | None], is_loss: bool) -> str:
+def spread(
+    table: Table,
+    points: Points,
+    used: Collection[str | None],
+    is_loss: bool,
+    sets: Collection[str] = (),
+) -> str:
     """Return a sentence about points whose middle row lies above the lowest by more than MIDDLE;
     empty where there are none, and where the measure is not above 0.
 
     used: the columns that are sizes, the measure, or the cluster. is_loss: the user called the
     measure a loss. Of another, such as the best learning rate, the lowest is not the best unless
-    its name says so.
+    its name says so. sets: columns that tell sets of rows apart, the lowest of which are of one set
+    alone.
     """
     by_point = pd.Series(points.y).groupby(points.cells)
     several = by_point.size() > 1
@@ -75,8 +82,13 @@ def spread(table: Table, points: Points, used: Collection[str | None], is_loss: 
         f" (medians over points){_varying(settings)}: the curve goes"
         " through the middle of them"
     )
+    if not {"N", "D"} <= points.inputs.keys() and (like := [*filter(is_like_a_size, settings)]):
+        return (
+            f"{said}; if '{like[0]}' is a size, such as D (training tokens), name it with --columns"
+            f" 'D={like[0]}', else choose rows with --where."
+        )
     said += "; choose rows with --where"
-    if is_better_high(measure) or not (is_loss or is_measure(measure)):
+    if sets or is_better_high(measure) or not (is_loss or is_measure(measure)):
         return f"{said}."
     when = "for a curve of tuned runs" if settings else "if they differ in settings, not in seeds"
     return (
@@ -117,7 +129,7 @@ def _settings(table: Table, cells: np.ndarray, used: Collection[str | None]) -> 
 
     found: dict[str, np.ndarray] = {}
     for name, column in columns.items():
-        if name in used or is_measure(name) or NO_SETTING.fullmatch(bare(name)):
+        if name in used or is_measure(name) or tells_runs_apart(name):
             continue
         codes = pd.factorize(np.array([str(cell) for cell in column]))[0]
         values = pd.Series(codes).groupby(cells).nunique()[pd.Series(cells).value_counts() > 1]

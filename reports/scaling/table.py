@@ -9,16 +9,15 @@ recognised or derived is said. A bad cell is one sentence with its row and colum
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from harness.errors import UserError, did_you_mean
-from reports.scaling.columns import COUNTS, Chosen, Named, choose, listed
+from reports.scaling.columns import COUNTS, Chosen, Named, choose, listed, with_logarithms
 from reports.scaling.inputs import (
     check_distinct,
     derive,
@@ -26,13 +25,14 @@ from reports.scaling.inputs import (
     refuse_flat,
     refuse_lacking,
 )
+from reports.scaling.name_units import of_name
 from reports.scaling.numerals import Problem, is_missing, numbers
 from reports.scaling.points import Points
-from reports.scaling.read_table import Table, read_table, tidy_name
+from reports.scaling.read_table import Source, Table, read_table, tidy_name
 from reports.scaling.same_point import lowest as lowest_rows
 from reports.scaling.same_point import refuse_lowest, spread
+from reports.scaling.sets_of_rows import said_of_sets, set_columns
 from reports.scaling.table_notes import notes_on, shared_models
-from reports.scaling.usual_names import multiple
 from reports.where import fitting, parse, refuse_nothing
 
 ALREADY_LARGE = 1e5
@@ -66,7 +66,7 @@ class Loaded(NamedTuple):
 
 
 def load(
-    source: str | Path | pd.DataFrame | Mapping[str, Any],
+    source: Source,
     columns: Named = (),
     cluster: str | None = None,
     budget: str | float | None = None,
@@ -87,6 +87,7 @@ def load(
     """
     whole = read_table(source)
     cluster = None if cluster is None else tidy_name(cluster)
+    whole = with_logarithms(whole, columns)
     table = _where(whole, where)
     chosen = choose(table, columns, needs)
     measure = chosen.column[chosen.measure]
@@ -97,11 +98,13 @@ def load(
         chosen = chosen._replace(column={**chosen.column, "C": asked})
 
     said: list[str] = []
+    spare = {"C"} if {"N", "D"} <= chosen.column.keys() else set()
     values = {
-        role: _column(table, column, role, positive, said) for role, column in chosen.column.items()
+        role: _column(table, column, role, positive, None if role in spare else said)
+        for role, column in chosen.column.items()
     }
     names = {role: f"'{column}'" for role, column in chosen.column.items()}
-    derive(values, names, said)
+    derive(table, values, names, said)
     notes = notes_on(table, chosen, values)
     said += notes.said
     if notes.distinct is not None:
@@ -128,7 +131,9 @@ def load(
         points = points.subset(lowest_rows(points))
     else:
         used = {*chosen.column.values(), cluster}
-        said.append(spread(table, points, used, chosen.measure == "L"))
+        sets = set_columns(table, points, used)
+        said.append(said_of_sets(table, sets))
+        said.append(spread(table, points, used, chosen.measure == "L", sets))
     said.append(shared_models(points, chosen.column.get("N", "COLUMN")))
     return Loaded(
         points,
@@ -149,6 +154,9 @@ def _where(table: Table, conditions: Sequence[str]) -> Table:
         return table
     parsed = [parse(condition) for condition in conditions]
     asked = {condition.field for condition in parsed}
+    if several := asked & table.twice:
+        name = sorted(several)[0]
+        raise UserError(f"{table.name}: several columns are called '{name}'; rename one")
     frame = pd.DataFrame(
         {
             name: _typed(cells) if name in asked else cells
@@ -193,10 +201,13 @@ def _column(
             f"{cell_name(table, column, place)} is {least:g} and must be above 0{why}; leave such"
             f" rows out with --where '{column}>0'"
         )
-    if is_count and (factor := multiple(column)) > 1 and found.max() < ALREADY_LARGE:
-        found = found * factor
+    unit = of_name(column)
+    if is_count and unit.multiple > 1 and (unit.noun == "flops" or found.max() < ALREADY_LARGE):
+        found = found * unit.multiple
         if said is not None:
-            said.append(f"The numbers of '{column}' are multiples of {factor:g}, as its name says.")
+            said.append(
+                f"The numbers of '{column}' are multiples of {unit.multiple:g}, as its name says."
+            )
     return found
 
 

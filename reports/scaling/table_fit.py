@@ -4,11 +4,9 @@ fitted = fit_table("runs.csv", forms=["chinchilla"], where=["loss<4"])
 fitted["alpha"].low, fitted.predict(N=1e9, D=2e10), print(fitted)
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +22,7 @@ from reports.scaling.forms import form_named
 from reports.scaling.objective import HUBER, Objective
 from reports.scaling.optimum import Optimum
 from reports.scaling.optimum import optimum as best_split
+from reports.scaling.read_table import Source
 from reports.scaling.sensitivity import Change, sensitivity
 from reports.scaling.table import Loaded, load
 from reports.scaling.words import blocks
@@ -123,7 +122,7 @@ class TableFit:
 
 
 def fit_table(
-    source: str | Path | pd.DataFrame | Mapping[str, Any],
+    source: Source,
     forms: Sequence[str] = (),
     columns: Named = (),
     cluster: str | None = None,

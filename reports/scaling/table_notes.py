@@ -1,6 +1,7 @@
 """What a table itself warns of before anything is fitted: repeated tokens, rows that share a model,
 sizes in unknown units, several kinds of trials."""
 
+from shlex import quote
 from typing import NamedTuple
 
 import numpy as np
@@ -65,7 +66,8 @@ def shared_models(points: Points, column: str) -> str:
         return ""
     return (
         f"The {len(points.y):,} rows have {models} values of N. If rows of one N are checkpoints of"
-        f" one run, they are not independent: name --cluster {column}, which widens the intervals."
+        f" one run, they are not independent: name --cluster {quote(column)}, which"
+        " widens the intervals."
     )
 
 

@@ -14,6 +14,8 @@ from reports.suggest.greedy import quantile
 EXPONENTS = ("alpha", "beta", "compute")
 """What can be narrowed: α, β, and β/(α + β), the exponent of C in the best N."""
 PARAMETERS = 5
+SINGULAR = 1e-13
+"""Least eigenvalue, of information scaled to a unit diagonal, that is more than rounding."""
 
 
 class Surface(NamedTuple):
@@ -86,10 +88,9 @@ class SurfaceDesign(NamedTuple):
         # scaled to a unit diagonal: E and log A differ by orders of magnitude
         scale = 1 / np.sqrt(np.diag(self.information))
         scaled = self.information * np.outer(scale, scale)
-        try:
-            root = np.linalg.cholesky(scaled)
-        except np.linalg.LinAlgError:  # runs that do not tell the parameters apart
+        if np.linalg.eigvalsh(scaled)[0] < SINGULAR:  # runs that do not tell the parameters apart
             return float("inf")
+        root = np.linalg.cholesky(scaled)
         error = self.sigma * np.linalg.norm(np.linalg.solve(root, self.c * scale))
         return quantile(freedom) * float(error)
 

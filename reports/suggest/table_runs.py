@@ -8,12 +8,10 @@ The half-width is that of `surface_design`: the form's gradient at the fitted pa
 spread of the residuals. A run costs 6·N·D FLOPs.
 """
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from harness.errors import UserError, did_you_mean
 from reports.scaling.columns import Named
@@ -21,6 +19,7 @@ from reports.scaling.fitting import Estimate, Fit, fit_form
 from reports.scaling.optimum import FLOPS_PER
 from reports.scaling.points import Points
 from reports.scaling.power_sums import CHINCHILLA
+from reports.scaling.read_table import Source
 from reports.scaling.table import Loaded, load
 from reports.suggest.greedy import greedy
 from reports.suggest.grid import steps
@@ -64,7 +63,7 @@ class Runs(NamedTuple):
 
 
 def suggest_runs(
-    source: str | Path | pd.DataFrame | Mapping[str, Any],
+    source: Source,
     exponent: str,
     budget: float,
     columns: Named = (),

@@ -16,7 +16,7 @@ from reports.scaling.objective import Objective
 from reports.scaling.optimum import optimum
 from reports.scaling.points import Points
 from reports.scaling.problem import Problem
-from tests.benchmarks.fit_coverage import coverage
+from tests.benchmarks.fit_coverage import Design, coverage
 from tests.reports.scaling.planted import BESIROGLU, SIZES, grid, planted
 
 
@@ -30,7 +30,7 @@ def noisy(name: str, level: float = 0.005, seed: int = 0) -> Points:
 def test_intervals_hold_the_truth_about_as_often_as_they_say(name, cells):
     """A small part of tests/benchmarks/fit_coverage.py. Below 9 of 12 lies a true coverage of .95
     once in 5 000."""
-    found = coverage(name, cells, 3, 0.01, "normal", 12)
+    found = coverage(Design(name, cells, 3, 0.01, "normal"), 12)
     assert found.none == 0 and min(found.held.values()) >= 9 / 12, found
     assert found.width < 1, "and they say something"
 

@@ -125,6 +125,23 @@ def test_a_broken_law_foresees_four_digit_addition():
         assert misses["bnsl"] < allowed and misses["saturating"] > 0.5, misses
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_under_noise_no_lower_minimum_lies_near_the_truth(seed):
+    """How far a broken law errs beyond noisy points is the noise's own limit, not the search's: a
+    search that begins at the true parameters ends no lower."""
+    y = broken_law(ADDITION_SIZES, *ADDITION)[:14]
+    noisy = y * np.exp(0.003 * np.random.default_rng(seed).standard_normal(14))
+    problem = Problem.of(FORMS["bnsl"], Points({"X": ADDITION_SIZES[:14]}, noisy), HUBER)
+    measure, (centre,) = problem.scale.measure, problem.scale.centre
+    a, b, c0, c1, d1, f1 = ADDITION
+    level = b / measure * np.exp(-c0 * centre)
+    truth = np.array([[a / measure, level, c0, c1, np.log(d1) - centre, np.log(f1)]])
+    assert problem.units(truth)[0] == pytest.approx(ADDITION)
+    near = problem.refit(truth).cost[0]
+    assert problem.search().cost[0] <= near * 1.001
+
+
 def test_names_and_inputs_choose_forms():
     assert form_named("kaplan") is FORMS["kaplan"]
     with pytest.raises(UserError, match="'chinchila' is not known; did you mean 'chinchilla'"):

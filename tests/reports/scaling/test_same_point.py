@@ -100,3 +100,32 @@ def test_the_filter_names_the_lowest_in_every_output():
     assert f"Filter: {kept}, which leaves out 21 rows." in text and "Fitted: 3 rows" in text
     assert json.loads(as_json(found))["table"]["lowest"] is True
     assert set(found.to_frame()["filter"]) == {kept}
+
+
+def test_sets_of_rows_are_told_apart_and_their_lowest_is_not_advised():
+    """Two data sets at the same points: the lowest of a point is that of the easier one."""
+    names = ["comma", "dclm"]
+    frame = pd.concat([sweep().assign(dataset_name=name, model="a") for name in names])
+    frame["loss"] *= np.where(frame["dataset_name"] == "dclm", 1.2, 1)
+    frame["size_name"] = frame["N"].map({1e7: "small", 1e8: "middle", 1e9: "large"})
+    notes = load(frame).notes
+    assert notes[0] == (
+        "'dataset_name' has 2 values (comma, dclm): one curve mixes them; choose rows with --where,"
+        " such as --where 'dataset_name=comma'."
+    )
+    (said,) = [note for note in notes if "rows lie at" in note]
+    assert "vary like settings" in said
+    assert said.endswith("choose rows with --where.")
+    one = load(frame, where=["dataset_name=dclm"]).notes
+    assert not [note for note in one if "one curve mixes" in note]
+    assert [note for note in one if "--lowest" in note]
+
+
+def test_a_size_with_an_unusual_name_is_asked_about():
+    rows = [(n, s, 3 - 0.1 * np.log10(n * s)) for n in (1e7, 1e8, 1e9) for s in (1e3, 1e4, 1e5)]
+    frame = pd.DataFrame(rows, columns=["params", "train_steps", "loss"])
+    (said,) = [note for note in load(frame).notes if "rows lie at" in note]
+    assert "if 'train_steps' is a size, such as D (training tokens)" in said
+    assert "--columns 'D=train_steps'" in said and "--lowest" not in said
+    named = load(frame, columns="D=train_steps")
+    assert list(named.points.inputs) == ["N", "D"]

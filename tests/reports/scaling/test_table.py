@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from harness.errors import UserError
@@ -44,6 +45,24 @@ def write(tmp_path: Path):
         'params (M),tokens (in billions),loss\n100,2,3.1\n"1,000",20,2.6\n"4,000.0",80,2.3\n',
         "n_params;tokens;test_loss\n1e8;2000000000;3,1\n1e9;2e10;2,6\n4e9;8e10;2,3\n",
         "N,flops,loss\n1e8,1.2e18,3.1\n1e9,1.2e20,2.6\n4e9,1.92e21,2.3\n",
+        "N,D/N,loss\n1e8,20,3.1\n1e9,20,2.6\n4e9,20,2.3\n",
+        "params (M),PF-days,loss\n100,0.0138888889,3.1\n1000,1.38888889,2.6\n4000,22.2222222,2.3\n",
+        "Model,Data,Loss (nats)\n100M,2B,3.1\n1B,20B tokens,2.6\n4B,80B,2.3\n",
+        "Parameter;Tokens;Loss\n100.000.000;2.000.000.000;3,1\n1e9;2e10;2,6\n4e9;80.000.000.000;2,3\n",
+        "N D loss\n1e8  2e9  3.1\n1e9 2e10   2.6\n4e9 8e10 2.3\n",
+        "| N | D | loss |\n|---|--:|:-:|\n| 1e8 | 2e9 | 3.1 |\n|1e9|2e10|2.6|\n|4e9|8e10|2.3|\n",
+        "sep=;\nN;D;loss\n1e8;2e9;3.1\n1e9;2e10;2.6\n4e9;8e10;2.3\n",
+        "# of March\n# N counts all\n" + ROWS,
+        "".join(f"{line},\n" for line in ROWS.splitlines()),
+        ROWS.replace("3.1\n", "3.1,,\n"),
+        '{"N": 1e8, "D": 2e9, "eval": {"loss": 3.1}}\n\n'
+        '{"N": 1e9, "D": "20B", "eval": {"loss": 2.6}}\n'
+        '{"eval": {"loss": 2.3}, "N": "4B", "D": 8e10}\n',
+        '[{"N": 1e8, "D": 2e9, "loss": 3.1}, {"N": 1e9, "D": 2e10, "loss": 2.6},\n'
+        ' {"N": 4e9, "D": 8e10, "loss": 2.3}]',
+        '{"N": [1e8, 1e9, 4e9],\n "D": [2e9, 2e10, 8e10],\n "loss": [3.1, 2.6, 2.3]}',
+        '{"N": {"0": 1e8, "1": 1e9, "2": 4e9}, "D": {"0": 2e9, "1": 2e10, "2": 8e10},'
+        ' "loss": {"0": 3.1, "1": 2.6, "2": 2.3}}',
         "tokens,C,loss\n2e9,1.2e18,310%\n2e10,1.2e20,260 %\n8e10,1.92e21,230%\n",
     ],
 )
@@ -60,6 +79,22 @@ def test_a_parquet_file_a_frame_and_a_dict_are_tables_too(tmp_path: Path):
     frame.to_parquet(tmp_path / "runs.parquet")
     for source in (table, frame, frame.set_index("N").reset_index(), tmp_path / "runs.parquet"):
         assert load(source).points.y.tolist() == [3.0, 2.0]
+
+
+def test_sizes_in_the_index_records_and_other_libraries_are_tables():
+    table = {"N": [1e8, 1e9, 1e9], "D": [2e9, 2e10, 4e10], "loss": [3.0, 2.0, 1.9]}
+    frame = pd.DataFrame(table)
+    grouped = frame.set_axis(
+        pd.MultiIndex.from_tuples([("N", ""), ("D", ""), ("a", "loss")]), axis=1
+    )
+    records = frame.to_dict("records")
+    sources = [frame.set_index("N"), frame.set_index(["N", "D"]), grouped, records]
+    for source in [*sources, pa.table(table)]:
+        points = load(source).points
+        assert points.inputs["N"].tolist() == table["N"] and points.y.tolist() == table["loss"]
+    for wrong in (3, [1, 2], None):
+        with pytest.raises(UserError, match=r"^[^\n]+$"):
+            load(wrong)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.slow
@@ -98,6 +133,13 @@ BAD = {
     "N,D,loss\n1e8,2e9,3\n": "has one row to fit, row 2; a curve needs more",
     "N,D,loss\n1e8,2e9,3\n1e9,2e10,3\n": "rows 2 to 3, column 'loss': every row has 3",
     "N,D,loss\n1e8,2e9,3\n1e8,2e9,2\n": "'N' and 'D' is the same in every row",
+    "N,D,perplexity\n1e8,2e9,9\n": "name it with --columns 'L=ln(perplexity)'",
+    '{"N": 1e8, "D": 2e9, "loss": 3}\n{"N": 1e8,\n': "row 2: not JSON",
+    '{"N": 1e8, "D": 2e9, "loss": 3}\n{"N": 1e8, "loss": 3}\n': "row 2, column 'D': has no value",
+    '[{"N": 1e8, "loss": 3}, 4]': "row 2: is no record; a table in JSON is a record a line",
+    '{"N": [1e8, 1e9], "loss": [3]}': "its columns differ in length",
+    '[{"N": 1e8': "row 1: not JSON",
+    "[]": "has one column, '[]'",
     "N,D,U,loss\n1e8,2e9,3e9,3\n1e9,2e9,1e9,2\n": "row 2: 3e+09 distinct tokens ('U') exceed 2e+09",
 }
 
@@ -156,6 +198,21 @@ def test_no_table_where_one_is_named(tmp_path: Path):
     (tmp_path / "runs.csv").write_text(ROWS)
     with pytest.raises(UserError, match="there is no table .*; did you mean 'runs.csv'?"):
         load(tmp_path / "run.csv")
+
+
+def test_the_logarithm_of_a_perplexity_is_a_loss(write):
+    path = write("N,D,ppl\n1e8,2e9,20\n1e9,2e10,10\n")
+    found = load(path, columns="L=ln(ppl)")
+    np.testing.assert_allclose(found.points.y, np.log([20, 10]))
+    assert "the measure is 'ln(ppl)'" in found.columns
+    with pytest.raises(UserError, match=r"row 2, column 'ln\(ppl\)': is 'low', which is no number"):
+        load(write("N,D,ppl\n1e8,2e9,low\n1e9,2e10,10\n"), columns="L=ln(ppl)")
+
+
+def test_a_filter_over_two_columns_of_one_name_is_refused(write):
+    path = write("N,D,note,note,loss\n1e8,2e9,a,b,3\n1e9,2e10,a,c,2\n")
+    with pytest.raises(UserError, match="several columns are called 'note'; rename one"):
+        load(path, where=["note=a"])
 
 
 def test_columns_with_commas_and_signs_in_their_names(write):

@@ -101,6 +101,17 @@ def test_what_cannot_be_judged_is_refused(rows: int, change: float, budget: floa
         suggest_runs(table(rows, change), "alpha", budget)
 
 
+@pytest.mark.parametrize("alpha", np.linspace(0.1, 0.9, 9))
+def test_two_values_of_n_never_tell_three_parameters_apart(alpha: float):
+    """E, A and α enter by two numbers; rounding must not make three of them."""
+    n, d = np.repeat([1e7, 2.5e7], 6), np.tile(np.geomspace(2e8, 8e9, 6), 2)
+    surface = TRUE._replace(alpha=alpha)
+    design = SurfaceDesign.of(surface, "alpha", (n, d), (n, d))
+    assert np.isinf(design.half_width())
+    third = SurfaceDesign.of(surface, "alpha", (np.append(n, 1e8), np.append(d, 8e9)), (n, d))
+    assert np.isfinite(third.half_width())
+
+
 def test_fewer_points_than_parameters_are_refused():
     few = {name: values[[0, 6, 12, 18]] for name, values in table().items()}
     with pytest.raises(UserError, match="4 different points are too few for 5 parameters"):
