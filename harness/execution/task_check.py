@@ -165,10 +165,17 @@ def _meta_device(tried: Tried) -> str:
             " and read no data there"
         ) from e
 
+    assert tried.model is not None
+    p = sum(parameter.numel() for parameter in tried.model.parameters() if parameter.requires_grad)
+    if tried.shape.p != p:
+        raise Wrong(
+            f"model() gave {p:,} parameters, and {tried.shape.p:,} on the meta device; it must"
+            " build the same model there"
+        )
     flops = tried.shape.flops_per_sample
     return f"counted without memory: {tried.shape.p:,} parameters, {flops:,} FLOPs a sample"
 
 
 CONFIGURATION = Check("configuration", (), "in its Config", _configuration)
 INPUT_SHAPE = Check("input shape", ("config",), "in input_shape()", _input_shape)
-META_DEVICE = Check("meta device", ("config", "input_shape"), "in model()", _meta_device)
+META_DEVICE = Check("meta device", ("config", "input_shape", "model"), "in model()", _meta_device)

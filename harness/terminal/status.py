@@ -77,7 +77,8 @@ def status(store: Store) -> Status:
 
 
 def _last_ended(rows: pd.DataFrame) -> str | None:
-    ended = rows["finished_at"].dropna()
+    of_trials = rows["measurement"].fillna(0).eq(0)  # others tell when a trial was measured again
+    ended = rows.loc[of_trials, "finished_at"].dropna()
     return None if ended.empty else f"{ended.max():%Y-%m-%d %H:%M:%S}"
 
 

@@ -118,6 +118,27 @@ SLIPS = {
     "a shape of nothing": ("return (3,)", "return (0,)", "input shape", "✗", "gave 0; it must be"),
     "no data": (GIVEN, "return x", "data", "✗", "gave Tensor; it must be harness.task.Data"),
     "float64": (GIVEN, GIVEN.replace("x[50:],", "x[50:].double(),"), "data", "✗", "torch.float64"),
+    "numpy inputs": (
+        GIVEN,
+        GIVEN.replace("x[50:],", "x[50:].numpy(),"),
+        "data",
+        "✗",
+        "numpy.ndarray",
+    ),
+    "texts for labels": (
+        GIVEN,
+        GIVEN.replace("y,", "['in' if v > 0 else 'out' for v in y],"),
+        "data",
+        "✗",
+        "gave y_train as list; it must be a torch.Tensor of ±1",
+    ),
+    "no word of noise": (
+        GIVEN,
+        GIVEN.replace("noise)", "None)"),
+        "data",
+        "✗",
+        "gave noise as NoneType; it must be harness.noise.Noise",
+    ),
     "a column of labels": (GIVEN, GIVEN.replace("y,", "y[:, None],"), "data", "✗", "(40, 1)"),
     "labels of 0 and 1": (GIVEN, GIVEN.replace("y,", "(y + 1) / 2,"), "data", "✗", "−1 and +1"),
     "NaN": (NOISE, f"x[0, 0] = torch.nan; {NOISE}", "data", "✗", "inputs that are not finite"),
@@ -185,6 +206,15 @@ SLIPS = {
         "✗",
         "the same seed gives other initial weights ('0.weight')",
     ),
+    "no model at all": ("return nn.Seq", "nn.Seq", "model", "✗", "model() gave NoneType"),
+    "another model on the meta device": (
+        "return nn.Sequential(",
+        "return nn.Sequential(nn.Linear(3, 3 if torch.empty(0).is_meta else 4), nn.ReLU(), "
+        "nn.Linear(3 if torch.empty(0).is_meta else 4, 3), ",
+        "meta device",
+        "✗",
+        "and 45 on the meta device",
+    ),
     "two outputs": (*TEN_OUT[:1], "nn.Linear(config.width, 2)", "output", "✗", "gave (8, 2)"),
     "NaN outputs": (
         "nn.ReLU()",
@@ -205,6 +235,16 @@ def test_a_slip_is_found_by_its_check(
 ):
     found = findings(tmp_path, changed((old, new)))
     assert (found[check].sign, words in found[check].sentence) == (sign, True), found[check]
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [("y + 1", "from 0 to 3, and go from 1 to 4"), ("y.float()", "from 0 to 3, and are float32")],
+)
+def test_labels_that_are_no_classes_are_said_as_they_are(tmp_path: Path, labels: str, words: str):
+    wrong = (TEN_GIVEN[0], TEN_GIVEN[1].replace("x[50:], y,", f"x[50:], {labels},"))
+    found = findings(tmp_path, changed(TEN, wrong, TEN_OUT))
+    assert found["data"].sign == "✗" and found["data"].sentence.endswith(words), found["data"]
 
 
 def test_a_class_that_does_not_occur_is_a_doubt(tmp_path: Path):
@@ -269,7 +309,7 @@ def test_the_guides_examples_pass_every_check(tmp_path: Path, example: str):
     assert {finding.sign for finding in found.values()} == {"✓"}, found
 
 
-def test_check_exits_with_1_for_a_failed_check_and_2_for_bad_input(tmp_path: Path, unilaw_here):
+def test_check_exits_with_2_for_a_failed_check_and_for_bad_input(tmp_path: Path, unilaw_here):
     (tmp_path / "tried.py").write_text(SOUND)
     done = unilaw_here("check", "tried.py", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
@@ -277,7 +317,7 @@ def test_check_exits_with_1_for_a_failed_check_and_2_for_bad_input(tmp_path: Pat
 
     (tmp_path / "tried.py").write_text(changed(("return (3,)", "return 3")))
     done = unilaw_here("check", "tried.py", cwd=tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "input shape ✗" in done.stdout or "✗  input shape" in done.stdout
 
     for arguments, words in ((["none.py"], "cannot be read"), ([__file__], "defines no task")):
