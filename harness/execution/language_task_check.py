@@ -124,7 +124,7 @@ CHECKS = (
     INPUT_SHAPE,
     Check("corpus", ("config", "input_shape"), "in corpus()", _corpus),
     Check("model", ("config",), "in model()", _model),
-    META_DEVICE,
     Check("output", ("corpus", "model"), "when its model is called", _output),
+    META_DEVICE,
     Check("one pass", ("corpus", "model", "output"), "in a training step", _step),
 )

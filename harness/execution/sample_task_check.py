@@ -28,6 +28,7 @@ from harness.execution.task_check import (
 from harness.noise import Noise
 from harness.store.data_note import shared_draws
 from harness.sweeps.registry import TaskRef
+from harness.sweeps.sweep_file import Limits
 from harness.task import Data, Seeds, Task, check
 from harness.training.adversary import adversary_of
 from harness.training.alone import Alone
@@ -232,10 +233,17 @@ def _step(tried: Tried) -> str:
         raise Wrong(f"the loss is {second.loss} after one step at learning rate {config.rate:g}")
 
     steps = config.max_epochs * config.steps_per_epoch
-    return (
+    cost = (
         f"{cost_of(seconds, f'{samples} samples')}, loss {second.loss:.3g}; a trial takes at most"
         f" {steps:,} of them"
     )
+    limit = Limits().seconds_per_trial
+    if seconds * steps > limit:
+        raise Doubtful(
+            f"{cost}, {seconds * steps:,.0f} s, and limits.seconds_per_trial is {limit:g} unless a"
+            " sweep says otherwise"
+        )
+    return cost
 
 
 CHECKS = (
@@ -245,8 +253,8 @@ CHECKS = (
     Check("data drawn twice", ("data",), "in data()", _drawn_twice),
     Check("labels", ("data",), "in data()", _labels),
     Check("model", ("config",), "in model()", _model),
-    META_DEVICE,
     Check("output", ("data", "model"), "when its model is called", _output),
+    META_DEVICE,
     Check("samples apart", ("data", "model", "output"), "when its model is called", _apart),
     Check("one step", ("data", "model", "output"), "in a training step", _step),
 )

@@ -160,9 +160,10 @@ def _meta_device(tried: Tried) -> str:
         with users_code("the model", "on the meta device"):
             tried.shape = shape_of(tried.ref, tried.config)
     except UsersCodeRaised as e:
+        raised = str(e).rstrip(".")
         raise Doubtful(
-            f"{e}. Its cost is not counted and its trials run alone: build everything in model(),"
-            " and read no data there"
+            f"{raised}. Its cost is not counted and its trials run alone: build everything in"
+            " model(), and read no data there"
         ) from e
 
     assert tried.model is not None
@@ -178,4 +179,4 @@ def _meta_device(tried: Tried) -> str:
 
 CONFIGURATION = Check("configuration", (), "in its Config", _configuration)
 INPUT_SHAPE = Check("input shape", ("config",), "in input_shape()", _input_shape)
-META_DEVICE = Check("meta device", ("config", "input_shape", "model"), "in model()", _meta_device)
+META_DEVICE = Check("meta device", ("config", "model", "output"), "in model()", _meta_device)
