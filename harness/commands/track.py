@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from harness.terminal.counts import counted
 from harness.terminal.options import StoreArgument
 
 TrackerName = Annotated[
@@ -35,8 +36,9 @@ def track(store: StoreArgument, to: TrackerName, project: Project = None) -> Non
     from reports.trackers.push import push
 
     pushed = push(store, to, project)
+    sent = counted(pushed.sent, "run", "runs")
     typer.echo(
-        f"{pushed.sent} runs sent to {to}, project '{pushed.project}', {pushed.before} there"
+        f"{sent} sent to {to}, project '{pushed.project}', {pushed.before} there"
         f" before{_withheld(pushed.withheld)}"
     )
     if pushed.sent:
@@ -52,7 +54,9 @@ def share(store: StoreArgument, to: HubName, public: Public = False) -> None:
     who = "private" if shared.private else "public"
     if public and shared.private:
         who = "private as it was; its settings on the Hub can make it public"
-    typer.echo(f"{shared.rows} rows in {shared.url}, {who}{_withheld(shared.withheld)}")
+    typer.echo(
+        f"{counted(shared.rows, 'row', 'rows')} in {shared.url}, {who}{_withheld(shared.withheld)}"
+    )
 
 
 def _withheld(columns: dict[str, int]) -> str:

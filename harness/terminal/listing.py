@@ -11,6 +11,7 @@ from harness.store.schema import COLUMNS
 from harness.sweeps.gpu_shares import named
 from harness.sweeps.installed import installed
 from harness.sweeps.registry import TaskRef, find, load
+from harness.terminal.counts import counted
 from harness.terminal.pace import in_words
 from harness.terminal.table import table
 
@@ -189,26 +190,26 @@ def _sums(plan: Plan) -> str:
     repeated = f" ({plan.repeated} asked for twice run once)" if plan.repeated else ""
     apart = plan.trials - plan.stacked_trials
     shares = "".join(
-        f" {_counted(count, 'batch', 'batches')} with {share} each."
+        f" {counted(count, 'batch', 'batches')} with {share} each."
         for share, count in plan.batches_by_gpus.items()
     )
     largest = f", the largest of {plan.largest_stack}" if plan.stacks > 1 else ""
     ways = []
     if plan.stacked_trials:
-        stacks = _counted(plan.stacks, "stack", "stacks")
+        stacks = counted(plan.stacks, "stack", "stacks")
         ways.append(
             f"{plan.stacked_trials} trials in {stacks} trained as one program each{largest}"
         )
     if apart:
-        ways.append(f"{_counted(apart, 'trial', 'trials')} alone")
-    batches = _counted(plan.batches, "batch", "batches")
-    at_a_time = _counted(min(plan.slots, plan.batches), "batch", "batches")
+        ways.append(f"{counted(apart, 'trial', 'trials')} alone")
+    batches = counted(plan.batches, "batch", "batches")
+    at_a_time = counted(min(plan.slots, plan.batches), "batch", "batches")
     gpu_use = f"\n{plan.gpu_use}" if plan.gpu_use else ""
     here = "" if plan.gpu_use else " here"
     about = f"\nThe sweep says: {plan.description}" if plan.description else ""
     return (
-        f"{plan.sweep}: {_counted(len(plan.cells), 'cell', 'cells')},"
-        f" {_counted(plan.trials, 'trial', 'trials')}{repeated}, ≤ {plan.flops_at_most:.1e} FLOPs"
+        f"{plan.sweep}: {counted(len(plan.cells), 'cell', 'cells')},"
+        f" {counted(plan.trials, 'trial', 'trials')}{repeated}, ≤ {plan.flops_at_most:.1e} FLOPs"
         " (≤: if every trial ran to its cap on epochs).\n"
         f"In {batches}: {', '.join(ways)}, as the calibration makes cheapest.{shares}{gpu_use}\n"
         f"Forecast: {plan.trial_seconds:.0f} s of work, {plan.wall_seconds:.0f} s with {at_a_time}"
@@ -216,10 +217,6 @@ def _sums(plan: Plan) -> str:
         f"The longest batch takes {in_words(plan.longest_batch_seconds)}, the most that a lost"
         f" worker costs; on any cluster at most {plan.batches} run at a time.{about}"
     )
-
-
-def _counted(count: int, one: str, more: str) -> str:
-    return f"{count} {one if count == 1 else more}"
 
 
 def _or_unknown(number: float | None, form: str) -> str:

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from harness.errors import strip_control_chars
 from harness.interruption import tell
+from harness.terminal.counts import counted
 from harness.terminal.pace import Pace, in_words
 from harness.terminal.streams import say
 
@@ -100,8 +101,8 @@ class Progress:
         notes = ["0 trials to run"]
         if total:
             about = "" if forecast is None else f", about {in_words(forecast)} on this machine"
-            trials = "1 trial" if total == 1 else f"{total} trials"
-            together = "1 batch" if len(batches) == 1 else f"{len(batches)} batches"
+            trials = counted(total, "trial", "trials")
+            together = counted(len(batches), "batch", "batches")
             notes = [f"{trials} to run in {together}{about}"]
         if finished_before:
             notes.append(f"{finished_before} finished before")

@@ -17,6 +17,7 @@ from harness.store.records import SweepRecord, still_asked
 from harness.store.replaced import COLUMNS, replaced
 from harness.store.store import Store
 from harness.store.under_way import cut_off
+from harness.terminal.counts import counted
 from harness.terminal.table import table
 
 OK = "ok"
@@ -153,8 +154,8 @@ def status_table(status: Status) -> str:
             head, cells = (*head[:3], "left"), [(*cell[:3], cell[4]) for cell in cells]
         lines = [
             table(head, cells),
-            f"{status.rows} rows, one for each attempt of a trial and each repeated"
-            f" measurement{ended}",
+            f"{counted(status.rows, 'row', 'rows')}, one for each attempt of a trial and each"
+            f" repeated measurement{ended}",
         ]
     if status.replaced:
         lines.append(
