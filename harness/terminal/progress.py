@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, Task
@@ -31,9 +31,19 @@ PLAIN_EVERY_S = 10.0
 BAR_WIDTH = 12
 
 
+RESET = "\x1b[0m"
+"""Sets a terminal's colours back."""
+
+
 class RaisingConsole(Console):
     """A console that raises BrokenPipeError when its reader is gone, where rich would end the
     process with exit code 1."""
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        """Print the objects, unless they are a lone reset of colours: colorama, which comes with
+        Ray, writes one when Python exits, and rich would make an empty line of it."""
+        if objects != (RESET,):
+            super().print(*objects, **how)
 
     def on_broken_pipe(self) -> None:
         """Raise BrokenPipeError."""

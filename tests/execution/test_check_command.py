@@ -5,12 +5,14 @@ Run alone: python -m pytest tests/execution/test_check_command.py
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from harness.execution.global_generators import STATES
 from harness.store.data_note import NOTES, SHARED, shared_draws
+from tests import ROOT
 from tests.execution.tried_tasks import SOUND, changed, findings
 from tests.test_readme import TASK_PAGE, block
 
@@ -52,6 +54,25 @@ def test_a_new_task_passes_the_checks_and_a_small_sweep_runs_it(tmp_path: Path, 
     run = ("run", "my-own.yaml", "--task-file", "my-own.py", "--inline", "--trial", smallest)
     ran = unilaw_here(*run, cwd=tmp_path)
     assert ran.returncode == 0 and ran.stdout.startswith("1 ok, 0 failed"), ran.stderr
+
+
+SMALL = """
+name: mine
+seeds: [0]
+limits: {measure_points: 8}
+tasks: [{task: mine, fixed: {n: 20}, grid: {width: [64, 256]}}]
+"""
+
+
+def test_a_new_task_runs_from_python_as_the_page_of_rows_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unilaw_here
+):
+    assert unilaw_here("new-task", "mine", cwd=tmp_path).returncode == 0
+    (tmp_path / "mine.yaml").write_text(SMALL)
+    monkeypatch.chdir(tmp_path)
+    left: dict[str, Any] = {}
+    exec(block((ROOT / "docs" / "rows.md").read_text(), "own"), left)
+    assert left["against_p"]["p"].tolist() == [64 * 22 + 1, 256 * 22 + 1]
 
 
 def test_new_task_refuses_bad_names_and_overwrites_nothing(tmp_path: Path, unilaw_here):

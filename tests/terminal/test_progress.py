@@ -8,10 +8,11 @@ import io
 
 import pytest
 from rich.console import Console
+from rich.file_proxy import FileProxy
 
 from harness.sweeps.sweep import parse_sweep
 from harness.sweeps.trial import Batch
-from harness.terminal.progress import Progress
+from harness.terminal.progress import Progress, RaisingConsole
 
 TRIALS = parse_sweep("name: a\nseeds: [0, 1, 2]\ntasks:\n  - task: sphere\n", "sweep.yaml").trials
 THREE = {TRIALS[0].trial_id: 8.0, TRIALS[1].trial_id: 1.0, TRIALS[2].trial_id: 1.0}
@@ -137,6 +138,17 @@ def test_a_terminal_gets_a_bar_that_goes_away():
     shown.stop()
     assert "1 done · 1 failed · all 2 over" in stream.getvalue()
     assert shown.bar is None
+
+
+def test_a_reset_of_colours_after_the_bar_is_no_empty_line():
+    stream = io.StringIO()
+    console = RaisingConsole(file=stream, force_terminal=True)
+    standing_in = FileProxy(console, stream)  # what Ray's modules take for stderr beside a bar
+    standing_in.write("\x1b[0m")
+    standing_in.flush()
+    assert stream.getvalue() == ""
+    standing_in.write("a worker died\n")
+    assert "a worker died" in stream.getvalue()
 
 
 def test_nothing_to_run_shows_no_bar():
