@@ -65,8 +65,8 @@ class Pace:
 
     @property
     def running(self) -> int:
-        """Trials of the batches under way."""
-        return sum(len(batch) for batch in self.began)
+        """Trials of the batches under way that are not over."""
+        return sum(len(batch - self.over) for batch in self.began)
 
     def begin(self, trials: Iterable[str], now: float) -> None:
         """Note that a batch has begun."""

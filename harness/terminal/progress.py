@@ -66,6 +66,8 @@ class Progress:
         self.done = 0
         self.failed = 0
         self.pace = Pace({}, None)
+        self.ended: list[tuple[frozenset[str], float]] = []
+        """Batches that ended and are not entered: their trials, and when."""
         self.forecast: float | None = None
         self.began = time.monotonic()
         self.last_line = self.began
@@ -135,8 +137,9 @@ class Progress:
         self._say_when_due()
 
     def end(self, batch: "Batch") -> None:
-        """Note that a batch has ended, whatever became of it."""
-        self.pace.end((trial.trial_id for trial in batch.trials), time.monotonic())
+        """Note that a batch has ended, whatever became of it. Its trials are shown as running until
+        they are entered: that their rows are being written does not make them wait."""
+        self.ended.append((frozenset(trial.trial_id for trial in batch.trials), time.monotonic()))
 
     def advance(self, trial: "Trial", kind: str | None, message: str | None) -> None:
         """Count one trial that is over for this run: ok, or failed for good."""
@@ -152,7 +155,10 @@ class Progress:
             self.say(self.line())
 
     def entered(self) -> None:
-        """Note that every trial of a batch that ended is counted."""
+        """Note that every trial of the batches that ended is counted, or will run again."""
+        for trials, at in self.ended:
+            self.pace.end(trials, at)
+        self.ended.clear()
         if self.done < self.total:
             self._say_when_due()
 

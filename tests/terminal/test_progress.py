@@ -80,7 +80,10 @@ def test_the_line_says_what_runs_and_what_is_left(clock: list[float]):
     )
 
     shown.end(BATCHES[0])
+    assert shown.line().startswith("0 done · 1 running · 2 waiting"), "its row is being written"
     shown.advance(TRIALS[0], "bug", "oops")
+    assert shown.line().startswith("0 done · 1 failed · 2 waiting")
+    shown.entered()
     shown.begin(BATCHES[1])
     assert shown.line().startswith("0 done · 1 failed · 2 running · 0 waiting · about ")
 
@@ -92,6 +95,7 @@ def test_plain_lines_come_with_the_next_batch_and_not_within_ten_seconds(clock: 
     clock[0] = 8.0
     shown.end(BATCHES[0])
     shown.advance(TRIALS[0], None, None)
+    shown.entered()
     assert len(stream.getvalue().splitlines()) == 1
     clock[0] = 12.0
     shown.begin(BATCHES[1])
@@ -126,6 +130,7 @@ def test_measuring_again_knows_no_time_until_a_batch_has_ended(clock: list[float
     assert shown.line() == "0 done · 1 running · 2 waiting · time left unknown"
     shown.end(BATCHES[0])
     shown.advance(TRIALS[0], None, None)
+    shown.entered()
     assert shown.line() == "1 done · 2 waiting · about 2 min left"
 
 
