@@ -63,7 +63,8 @@ def other_digits(column: pa.ChunkedArray, dice: np.random.Generator) -> pa.Chunk
 def put_batches(store: Store, rows: pa.Table) -> None:
     """Append the rows as the run did, one file for each batch."""
     for began in rows["started_at"].unique():
-        store.append_table(rows.filter(pc.equal(rows["started_at"], began)))
+        of_batch = pc.call_function("equal", [rows["started_at"], began])
+        store.append_table(rows.filter(of_batch))
 
 
 def fill(store: Store, rows: pa.Table, begin: int, end: int, each: int) -> None:
@@ -187,7 +188,8 @@ def describe_source(rows: pa.Table, home: Path) -> None:
     describe(home / "compacted", "the same, compacted")
     print(cost_of_a_loss(batch_seconds(rows)), flush=True)
 
-    kept = rows.filter(pc.is_valid(rows["weights_file"])).to_pandas()
+    frame = rows.to_pandas()
+    kept = frame[frame["weights_file"].notna()]
     weights_mb = 4 * (kept["p"] + kept["p_frozen"].fillna(0)).sum() / 1e6
     print(f"weights of {len(kept)} trials: {weights_mb:.1f} MB by their parameters", flush=True)
 
