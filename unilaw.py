@@ -22,7 +22,7 @@ Importing it loads neither torch nor Ray nor pandas. `python -m unilaw` is the c
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # each function imports what it needs
     from harness.planning.plan import Plan
     from harness.run import Outcome
     from harness.sweeps.sweep import Sweep
+    from harness.terminal.progress import Progress
     from reports.scaling.read_table import Source
     from reports.scaling.table_fit import TableFit
     from reports.trackers.hub import Shared
@@ -64,7 +65,7 @@ def plan(
     from harness.planning.plan import plan as make_plan
     from harness.terminal.streams import say
 
-    return make_plan(_sweep(sweep, task_file), say)
+    return make_plan(_sweep(sweep, task_file, say), say)
 
 
 def run(
@@ -85,22 +86,40 @@ def run(
     the store; the same call goes on from there.
 
     >>> run("quickstart", store="runs/here").ok                # doctest: +SKIP
-    262
+    278
     """
+    from harness.terminal.progress import Progress
+
+    progress = Progress()
+    progress.loading("reading the sweep")
+    try:
+        return _run(sweep, store, address, inline, task_file, retry_failed, progress)
+    finally:
+        progress.stop()
+
+
+def _run(
+    sweep: str | Path | Mapping[str, Any] | Sweep,
+    store: str | Path | None,
+    address: str | None,
+    inline: bool,
+    task_file: str | Path | None,
+    retry_failed: bool,
+    progress: Progress,
+) -> Outcome:
     from harness.dispatch.worker import pin
     from harness.interruption import ends_with_its_code
     from harness.planning.cores import refuse_more_cores_than_here
     from harness.planning.plan import cost_cells, refuse_what_cannot_fit, say_uncounted
     from harness.run import run as run_sweep
-    from harness.terminal.progress import Progress
     from harness.terminal.refusals import create_store, refuse_inline_on_a_cluster
-    from harness.terminal.streams import say
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     pin(str(harness.HOME))
 
     refuse_inline_on_a_cluster(inline, address)
-    loaded = _sweep(sweep, task_file)
+    say = progress.say_before_the_run
+    loaded = _sweep(sweep, task_file, say)
     if address is None:
         refuse_more_cores_than_here(loaded.resources.cpus, "resources.cpus")
     cells, uncounted = cost_cells(loaded)
@@ -113,12 +132,8 @@ def run(
         with ends_with_its_code():
             connect(address, loaded.resources, most_gpus)
 
-    progress = Progress()
     opened = create_store(loaded, None if store is None else _place(store))
-    try:
-        return run_sweep(loaded, opened, address, inline, retry_failed, progress)
-    finally:
-        progress.stop()
+    return run_sweep(loaded, opened, address, inline, retry_failed, progress)
 
 
 def rows(store: str | Path) -> pd.DataFrame:
@@ -225,7 +240,7 @@ def track(store: str | Path, to: str, project: str | None = None) -> Pushed:
     No path, host name, user name or token goes along; `Pushed.withheld` counts what was left out.
 
     >>> track("runs/quickstart", to="mlflow").sent             # doctest: +SKIP
-    262
+    278
     """
     from reports.trackers.push import push
 
@@ -254,11 +269,12 @@ def _place(where: str | Path) -> str:
 
 
 def _sweep(
-    sweep: str | Path | Mapping[str, Any] | Sweep, task_file: str | Path | None = None
+    sweep: str | Path | Mapping[str, Any] | Sweep,
+    task_file: str | Path | None,
+    say: Callable[[str], None],
 ) -> Sweep:
     from harness.commands.task_files import refs_of
     from harness.sweeps.sweep import Sweep, load_sweep, parse_sweep
-    from harness.terminal.streams import say
 
     if isinstance(sweep, Sweep):
         return sweep

@@ -38,13 +38,13 @@ class TrialFailure(Exception):
 
 def what_raised(e: BaseException, when: str) -> str:
     """Return `TYPE WHEN: MESSAGE` on one line, for an exception of a user's code: asking it for its
-    name or its message may raise, too."""
+    name or its message may raise, too. Where there is no message, return `TYPE WHEN`."""
     name, message = "an exception", "(it raises when it is asked for its message)"
     with contextlib.suppress(BaseException):
         name = f"{type(e).__name__}"
     with contextlib.suppress(BaseException):
         message = " ".join(str.split(str(e)))
-    return f"{name} {when}: {message}"[:1000]
+    return (f"{name} {when}: {message}" if message else f"{name} {when}")[:1000]
 
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:

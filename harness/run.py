@@ -21,7 +21,7 @@ from harness.execution.trial_result import TrialResult
 from harness.interruption import interruptions, raise_if_told
 from harness.planning.machine_speed import calibrated_for
 from harness.planning.schedule import schedule
-from harness.planning.times import FORECAST_OVERHEAD, side_by_side
+from harness.planning.times import FORECAST_OVERHEAD, RAY_START_S, side_by_side
 from harness.store.folder import DoesNotFit
 from harness.store.schema import Columns
 from harness.store.store import RunRecord, Store, SweepRecord
@@ -30,9 +30,6 @@ from harness.sweeps.row_identity import identity
 from harness.sweeps.sweep import Resources, Sweep
 from harness.sweeps.trial import Batch, RunSettings, Trial
 from harness.terminal.progress import Progress
-
-START_S = 8.0
-"""Seconds until Ray and its workers, torch loaded, are at work on one machine."""
 
 
 class Outcome(NamedTuple):
@@ -162,7 +159,7 @@ def _queue_of(todo: list[Trial], sweep: Sweep, inline: bool, progress: Progress)
     work = {}
     for p in planned:
         work |= dict.fromkeys((t.trial_id for t in p.batch.trials), p.seconds / len(p.batch.trials))
-    forecast_s = made.wall_seconds if inline else made.wall_seconds + START_S
+    forecast_s = made.wall_seconds if inline else made.wall_seconds + RAY_START_S
     return _Queue(deque(p.batch for p in planned), work, forecast_s, made.slots)
 
 

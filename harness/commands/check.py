@@ -23,7 +23,7 @@ FileToCheck = Annotated[
 
 def check(file: FileToCheck) -> None:
     """Try every task of a file at its default configuration: data, model, one training step. Exits
-    with 1 when a check failed."""
+    with 2 when a check failed."""
     from harness.terminal.progress import Progress
 
     progress = Progress()
@@ -40,7 +40,7 @@ def check(file: FileToCheck) -> None:
         typer.echo(_findings_table(name, findings))
         failed = failed or any(finding.sign == "✗" for finding in findings)
     if failed:
-        raise typer.Exit(ExitCode.FAILED)
+        raise typer.Exit(ExitCode.BAD_INPUT)
 
 
 def _findings_table(name: str, findings: "Sequence[Finding]") -> str:

@@ -2,6 +2,7 @@
 
 import typer
 
+from harness.terminal.counts import counted
 from harness.terminal.options import CompactSource, CompactTarget
 
 NOW = ("no row file", "one file", "two files, one of rows measured again,")
@@ -14,4 +15,6 @@ def compact(source: CompactSource, target: CompactTarget) -> None:
     from harness.store.compact import compact as compact_store
 
     done = compact_store(source, target)
-    typer.echo(f"{done.rows} rows from {done.files} files, now {NOW[done.files_now]} in {target}")
+    rows = counted(done.rows, "row", "rows")
+    files = counted(done.files, "file", "files")
+    typer.echo(f"{rows} from {files}, now {NOW[done.files_now]} in {target}")

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from harness.terminal.counts import counted
 from harness.terminal.options import StoreArgument
 
 TrackerName = Annotated[
@@ -19,6 +20,13 @@ HubName = Annotated[
     str, typer.Option("--to", metavar="hub:USER/NAME", help="A data set; it is made if need be.")
 ]
 
+WHERE = {
+    "mlflow": "`mlflow ui`, in this folder, shows them, unless MLFLOW_TRACKING_URI names a server",
+    "wandb": "they lie below ./wandb; `wandb sync wandb/offline-run-*` sends them on",
+    "trackio": "`trackio show` shows them",
+}
+"""How to see the runs of each tracker."""
+
 Public = Annotated[bool, typer.Option("--public", help="Anybody may read it; default: private.")]
 
 
@@ -28,12 +36,13 @@ def track(store: StoreArgument, to: TrackerName, project: Project = None) -> Non
     from reports.trackers.push import push
 
     pushed = push(store, to, project)
+    sent = counted(pushed.sent, "run", "runs")
     typer.echo(
-        f"{pushed.sent} runs sent to {to}, project '{pushed.project}', {pushed.before} there"
+        f"{sent} sent to {to}, project '{pushed.project}', {pushed.before} there"
         f" before{_withheld(pushed.withheld)}"
     )
-    if to == "wandb" and pushed.sent:
-        typer.echo("they lie below ./wandb; `wandb sync wandb/offline-run-*` sends them on")
+    if pushed.sent:
+        typer.echo(WHERE[to])
 
 
 def share(store: StoreArgument, to: HubName, public: Public = False) -> None:
@@ -43,7 +52,11 @@ def share(store: StoreArgument, to: HubName, public: Public = False) -> None:
 
     shared = share_rows(store, to, public)
     who = "private" if shared.private else "public"
-    typer.echo(f"{shared.rows} rows in {shared.url}, {who}{_withheld(shared.withheld)}")
+    if public and shared.private:
+        who = "private as it was; its settings on the Hub can make it public"
+    typer.echo(
+        f"{counted(shared.rows, 'row', 'rows')} in {shared.url}, {who}{_withheld(shared.withheld)}"
+    )
 
 
 def _withheld(columns: dict[str, int]) -> str:

@@ -170,7 +170,7 @@ def _why_not_started(e: Exception) -> str:
             "the path of the folder for its temporary files is too long for a socket; set"
             " RAY_TMPDIR to a shorter one, of at most 36 characters"
         )
-    return f"{first_line(e)[:200]}; try again when it is less busy"
+    return f"{first_line(e)[:200].rstrip('.')}; try again when it is less busy"
 
 
 def _join(address: str | None) -> None:

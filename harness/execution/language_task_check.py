@@ -123,8 +123,8 @@ CHECKS = (
     CONFIGURATION,
     INPUT_SHAPE,
     Check("corpus", ("config", "input_shape"), "in corpus()", _corpus),
-    META_DEVICE,
     Check("model", ("config",), "in model()", _model),
     Check("output", ("corpus", "model"), "when its model is called", _output),
+    META_DEVICE,
     Check("one pass", ("corpus", "model", "output"), "in a training step", _step),
 )

@@ -25,8 +25,10 @@ from harness.execution.task_check import (
     cost_of,
     tried,
 )
+from harness.noise import Noise
 from harness.store.data_note import shared_draws
 from harness.sweeps.registry import TaskRef
+from harness.sweeps.sweep_file import Limits
 from harness.task import Data, Seeds, Task, check
 from harness.training.adversary import adversary_of
 from harness.training.alone import Alone
@@ -50,9 +52,22 @@ def _data(tried: Tried) -> str:
 
     for name in ("x_train", "x_test"):
         inputs = getattr(data, name)
-        if not isinstance(inputs, Tensor) or inputs.dtype != torch.float32:
-            kind = getattr(inputs, "dtype", type(inputs).__name__)
-            raise Wrong(f"data() gave {name} as {kind}; inputs must be torch.float32")
+        if not isinstance(inputs, Tensor):
+            raise Wrong(f"data() gave {name} as {_kind_of(inputs)}; it must be a torch.Tensor")
+        if inputs.dtype != torch.float32:
+            raise Wrong(f"data() gave {name} as {inputs.dtype}; inputs must be torch.float32")
+    for name in ("y_train", "y_test"):
+        labels = getattr(data, name)
+        if not isinstance(labels, Tensor):
+            raise Wrong(
+                f"data() gave {name} as {_kind_of(labels)}; it must be a torch.Tensor of ±1 as"
+                " float32, or of classes as int64"
+            )
+    if not isinstance(data.noise, Noise):
+        raise Wrong(
+            f"data() gave noise as {_kind_of(data.noise)}; it must be harness.noise.Noise, as"
+            " flip_labels and resample_labels return it"
+        )
     assert tried.config is not None and tried.input_shape is not None
     try:
         check(data, tried.input_shape, tried.config.n)
@@ -63,6 +78,12 @@ def _data(tried: Tried) -> str:
     tried.shared_generators = touched
     labels = "±1 targets" if data.classes is None else f"{data.classes} classes"
     return f"{len(data.x_train):,} training and {len(data.x_test):,} held-out inputs; {labels}"
+
+
+def _kind_of(value: object) -> str:
+    """Return the full name of a value's class, such as numpy.ndarray."""
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
 def _drawn_twice(tried: Tried) -> str:
@@ -132,11 +153,6 @@ def _model(tried: Tried) -> str:
         )
 
     p = sum(parameter.numel() for parameter in trained)
-    if tried.shape and tried.shape.p != p:
-        raise Wrong(
-            f"model() gave {p:,} parameters, and {tried.shape.p:,} on the meta device; it must"
-            " build the same model there"
-        )
     tried.model = model
     return f"{p:,} parameters to train; the same seed gives the same weights"
 
@@ -217,10 +233,17 @@ def _step(tried: Tried) -> str:
         raise Wrong(f"the loss is {second.loss} after one step at learning rate {config.rate:g}")
 
     steps = config.max_epochs * config.steps_per_epoch
-    return (
+    cost = (
         f"{cost_of(seconds, f'{samples} samples')}, loss {second.loss:.3g}; a trial takes at most"
         f" {steps:,} of them"
     )
+    limit = Limits().seconds_per_trial
+    if seconds * steps > limit:
+        raise Doubtful(
+            f"{cost}, {seconds * steps:,.0f} s, and limits.seconds_per_trial is {limit:g} unless a"
+            " sweep says otherwise"
+        )
+    return cost
 
 
 CHECKS = (
@@ -229,9 +252,9 @@ CHECKS = (
     Check("data", ("config", "input_shape"), "in data()", _data),
     Check("data drawn twice", ("data",), "in data()", _drawn_twice),
     Check("labels", ("data",), "in data()", _labels),
-    META_DEVICE,
     Check("model", ("config",), "in model()", _model),
     Check("output", ("data", "model"), "when its model is called", _output),
-    Check("samples apart", ("data", "model"), "when its model is called", _apart),
+    META_DEVICE,
+    Check("samples apart", ("data", "model", "output"), "when its model is called", _apart),
     Check("one step", ("data", "model", "output"), "in a training step", _step),
 )

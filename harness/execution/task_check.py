@@ -160,15 +160,23 @@ def _meta_device(tried: Tried) -> str:
         with users_code("the model", "on the meta device"):
             tried.shape = shape_of(tried.ref, tried.config)
     except UsersCodeRaised as e:
+        raised = str(e).rstrip(".")
         raise Doubtful(
-            f"{e}. Its cost is not counted and its trials run alone: build everything in model(),"
-            " and read no data there"
+            f"{raised}. Its cost is not counted and its trials run alone: build everything in"
+            " model(), and read no data there"
         ) from e
 
+    assert tried.model is not None
+    p = sum(parameter.numel() for parameter in tried.model.parameters() if parameter.requires_grad)
+    if tried.shape.p != p:
+        raise Wrong(
+            f"model() gave {p:,} parameters, and {tried.shape.p:,} on the meta device; it must"
+            " build the same model there"
+        )
     flops = tried.shape.flops_per_sample
     return f"counted without memory: {tried.shape.p:,} parameters, {flops:,} FLOPs a sample"
 
 
 CONFIGURATION = Check("configuration", (), "in its Config", _configuration)
 INPUT_SHAPE = Check("input shape", ("config",), "in input_shape()", _input_shape)
-META_DEVICE = Check("meta device", ("config", "input_shape"), "in model()", _meta_device)
+META_DEVICE = Check("meta device", ("config", "model", "output"), "in model()", _meta_device)

@@ -21,6 +21,9 @@ FORECAST_OVERHEAD = 1.35
 finished models, first imports, Ray's work. Without it, the seconds taken by quickstart, sphere-law
 and mnist-law on a quiet machine were 1.59, 1.43 and 1.28 times the forecast (LOG.md)."""
 
+RAY_START_S = 8.0
+"""Seconds until Ray and its workers, torch loaded, are at work on one machine."""
+
 RIVAL_SHARE = 0.02
 """Seconds of measuring that each rival class adds, as a part of the seconds with one: a backward
 pass at each of the search's two starting points."""

@@ -81,7 +81,9 @@ def find(name: str, from_file: dict[str, TaskRef]) -> TaskRef:
     """Return the task called `name`; raise UserError, with the nearest name, for an unknown one."""
     known = {**{n: TaskRef(n) for n in installed()}, **from_file}
     if name not in known:
-        hint = did_you_mean(name, known) or "; a task of your own needs --task-file FILE.py"
+        hint = did_you_mean(name, known) or (
+            "; a task of your own needs --task-file FILE.py, in Python task_file"
+        )
         raise UserError(f"unknown task {name[:60]!r}; known: {', '.join(sorted(known))}{hint}")
     return known[name]
 

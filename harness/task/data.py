@@ -181,11 +181,14 @@ def _check_inputs(data: Data) -> None:
 
 def _check_labels(y: Tensor, data: Data) -> None:
     if data.classes is not None:
-        if y.dtype != torch.int64 or int(y.min()) < 0 or int(y.max()) >= data.classes:
-            raise ValueError(
-                f"data() says {data.classes} classes; labels must be int64 from 0 to"
-                f" {data.classes - 1}"
-            )
+        must_be = (
+            f"data() says {data.classes} classes; labels must be int64 from 0 to {data.classes - 1}"
+        )
+        if y.dtype != torch.int64:
+            raise ValueError(f"{must_be}, and are {str(y.dtype).removeprefix('torch.')}")
+        low, high = int(y.min()), int(y.max())
+        if low < 0 or high >= data.classes:
+            raise ValueError(f"{must_be}, and go from {low} to {high}")
         return
 
     if not y.is_floating_point() or not bool((y.abs() <= 1).all()):
@@ -196,4 +199,5 @@ def _check_labels(y: Tensor, data: Data) -> None:
 
     labels_stay_signs = data.noise.kind in ("none", "label_flip")
     if labels_stay_signs and not bool((y.abs() == 1).all()):
-        raise ValueError("data() gave labels other than −1 and +1")
+        other = float(y[y.abs() != 1][0])
+        raise ValueError(f"data() gave labels other than −1 and +1, such as {other:g}")

@@ -6,10 +6,12 @@ from types import NoneType
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from harness.planning.plan import Cell, Plan
+from harness.planning.times import RAY_START_S
 from harness.store.schema import COLUMNS
 from harness.sweeps.gpu_shares import named
 from harness.sweeps.installed import installed
 from harness.sweeps.registry import TaskRef, find, load
+from harness.terminal.counts import counted
 from harness.terminal.pace import in_words
 from harness.terminal.table import table
 
@@ -188,21 +190,32 @@ def _sums(plan: Plan) -> str:
     repeated = f" ({plan.repeated} asked for twice run once)" if plan.repeated else ""
     apart = plan.trials - plan.stacked_trials
     shares = "".join(
-        f" {count} batches with {share} each." for share, count in plan.batches_by_gpus.items()
+        f" {counted(count, 'batch', 'batches')} with {share} each."
+        for share, count in plan.batches_by_gpus.items()
     )
     largest = f", the largest of {plan.largest_stack}" if plan.stacks > 1 else ""
+    ways = []
+    if plan.stacked_trials:
+        stacks = counted(plan.stacks, "stack", "stacks")
+        ways.append(
+            f"{plan.stacked_trials} trials in {stacks} trained as one program each{largest}"
+        )
+    if apart:
+        ways.append(f"{counted(apart, 'trial', 'trials')} alone")
+    batches = counted(plan.batches, "batch", "batches")
+    at_a_time = counted(min(plan.slots, plan.batches), "batch", "batches")
     gpu_use = f"\n{plan.gpu_use}" if plan.gpu_use else ""
     here = "" if plan.gpu_use else " here"
     about = f"\nThe sweep says: {plan.description}" if plan.description else ""
     return (
-        f"{plan.sweep}: {len(plan.cells)} cells, {plan.trials} trials{repeated}, ≤"
-        f" {plan.flops_at_most:.1e} FLOPs (≤: if every trial ran to its cap on epochs).\nIn"
-        f" {plan.batches} batches: {plan.stacked_trials} trials in {plan.stacks} stacks trained as"
-        f" one program each{largest}, {apart} trials alone, as the calibration makes"
-        f" cheapest.{shares}{gpu_use}\nForecast: {plan.trial_seconds:.0f} s of work,"
-        f" {plan.wall_seconds:.0f} s with {plan.slots} batches at a time{here}.\nThe longest batch"
-        f" takes {in_words(plan.longest_batch_seconds)}, the most that a lost worker costs; on any"
-        f" cluster at most {plan.batches} run at a time.{about}"
+        f"{plan.sweep}: {counted(len(plan.cells), 'cell', 'cells')},"
+        f" {counted(plan.trials, 'trial', 'trials')}{repeated}, ≤ {plan.flops_at_most:.1e} FLOPs"
+        " (≤: if every trial ran to its cap on epochs).\n"
+        f"In {batches}: {', '.join(ways)}, as the calibration makes cheapest.{shares}{gpu_use}\n"
+        f"Forecast: {plan.trial_seconds:.0f} s of work, {plan.wall_seconds:.0f} s with {at_a_time}"
+        f" at a time{here}, after about {RAY_START_S:.0f} s in which Ray starts.\n"
+        f"The longest batch takes {in_words(plan.longest_batch_seconds)}, the most that a lost"
+        f" worker costs; on any cluster at most {plan.batches} run at a time.{about}"
     )
 
 

@@ -144,10 +144,14 @@ Points = Annotated[
 ]
 
 Cpus = Annotated[
-    int, typer.Option(min=1, max=MAX_CPUS, help="CPU cores, and torch threads, per batch.")
+    int,
+    typer.Option(metavar="N", min=1, max=MAX_CPUS, help="CPU cores, and torch threads, per batch."),
 ]
 
-Gpus = Annotated[float, typer.Option(min=0, help="GPUs per batch; a fraction below 1 shares one.")]
+Gpus = Annotated[
+    float,
+    typer.Option(metavar="N", min=0, help="GPUs per batch; a fraction below 1 shares one."),
+]
 
 AllCells = Annotated[bool, typer.Option("--all", help="Every cell, of however many.")]
 
@@ -189,7 +193,8 @@ OneDesign = Annotated[
 ]
 
 SelftestSeed = Annotated[
-    int, typer.Option("--seed", min=0, max=MAX_SEED, help="Of the simulated stores.")
+    int,
+    typer.Option("--seed", metavar="N", min=0, max=MAX_SEED, help="Of the simulated stores."),
 ]
 
 SelftestPage = Annotated[

@@ -23,7 +23,12 @@ quicker: after a first batch that took a tenth of its seconds, the time left is 
 too long."""
 
 OVERRUN_LEFT = 0.15
-"""A batch that has taken longer than it should still takes this share of what it has taken."""
+"""A batch that has taken longer than it should still takes this share of what it has taken, where
+batches that ended have shown the pace."""
+
+UNSEEN_OVERRUN_LEFT = 0.5
+"""The same before any batch has ended. The forecast is all there is then, and the longer the batch
+goes on, the less it was worth."""
 
 
 class Pace:
@@ -60,8 +65,8 @@ class Pace:
 
     @property
     def running(self) -> int:
-        """Trials of the batches under way."""
-        return sum(len(batch) for batch in self.began)
+        """Trials of the batches under way that are not over."""
+        return sum(len(batch - self.over) for batch in self.began)
 
     def begin(self, trials: Iterable[str], now: float) -> None:
         """Note that a batch has begun."""
@@ -91,12 +96,13 @@ class Pace:
         if factor is None:
             return None
 
+        overrun_left = OVERRUN_LEFT if self.seen_work else UNSEEN_OVERRUN_LEFT
         longest = factor * max(self.waiting.values(), default=0.0)
         under_way = 0.0
         waiting = self.work_left
         for batch, began in self.began.items():
             been = now - began
-            still = max(factor * self._work_of(batch) - been, OVERRUN_LEFT * been)
+            still = max(factor * self._work_of(batch) - been, overrun_left * been)
             longest = max(longest, still)
             under_way += still
             waiting -= self._work_of(batch - self.over)

@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, Task
@@ -19,6 +19,7 @@ from rich.text import Text
 
 from harness.errors import strip_control_chars
 from harness.interruption import tell
+from harness.terminal.counts import counted
 from harness.terminal.pace import Pace, in_words
 from harness.terminal.streams import say
 
@@ -30,9 +31,19 @@ PLAIN_EVERY_S = 10.0
 BAR_WIDTH = 12
 
 
+RESET = "\x1b[0m"
+"""Sets a terminal's colours back."""
+
+
 class RaisingConsole(Console):
     """A console that raises BrokenPipeError when its reader is gone, where rich would end the
     process with exit code 1."""
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        """Print the objects, unless they are a lone reset of colours: colorama, which comes with
+        Ray, writes one when Python exits, and rich would make an empty line of it."""
+        if objects != (RESET,):
+            super().print(*objects, **how)
 
     def on_broken_pipe(self) -> None:
         """Raise BrokenPipeError."""
@@ -55,6 +66,8 @@ class Progress:
         self.done = 0
         self.failed = 0
         self.pace = Pace({}, None)
+        self.ended: list[tuple[frozenset[str], float]] = []
+        """Batches that ended and are not entered: their trials, and when."""
         self.forecast: float | None = None
         self.began = time.monotonic()
         self.last_line = self.began
@@ -100,8 +113,8 @@ class Progress:
         notes = ["0 trials to run"]
         if total:
             about = "" if forecast is None else f", about {in_words(forecast)} on this machine"
-            trials = "1 trial" if total == 1 else f"{total} trials"
-            together = "1 batch" if len(batches) == 1 else f"{len(batches)} batches"
+            trials = counted(total, "trial", "trials")
+            together = counted(len(batches), "batch", "batches")
             notes = [f"{trials} to run in {together}{about}"]
         if finished_before:
             notes.append(f"{finished_before} finished before")
@@ -124,8 +137,9 @@ class Progress:
         self._say_when_due()
 
     def end(self, batch: "Batch") -> None:
-        """Note that a batch has ended, whatever became of it."""
-        self.pace.end((trial.trial_id for trial in batch.trials), time.monotonic())
+        """Note that a batch has ended, whatever became of it. Its trials are shown as running until
+        they are entered: that their rows are being written does not make them wait."""
+        self.ended.append((frozenset(trial.trial_id for trial in batch.trials), time.monotonic()))
 
     def advance(self, trial: "Trial", kind: str | None, message: str | None) -> None:
         """Count one trial that is over for this run: ok, or failed for good."""
@@ -141,7 +155,10 @@ class Progress:
             self.say(self.line())
 
     def entered(self) -> None:
-        """Note that every trial of a batch that ended is counted."""
+        """Note that every trial of the batches that ended is counted, or will run again."""
+        for trials, at in self.ended:
+            self.pace.end(trials, at)
+        self.ended.clear()
         if self.done < self.total:
             self._say_when_due()
 

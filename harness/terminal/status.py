@@ -17,6 +17,7 @@ from harness.store.records import SweepRecord, still_asked
 from harness.store.replaced import COLUMNS, replaced
 from harness.store.store import Store
 from harness.store.under_way import cut_off
+from harness.terminal.counts import counted
 from harness.terminal.table import table
 
 OK = "ok"
@@ -77,7 +78,8 @@ def status(store: Store) -> Status:
 
 
 def _last_ended(rows: pd.DataFrame) -> str | None:
-    ended = rows["finished_at"].dropna()
+    of_trials = rows["measurement"].fillna(0).eq(0)  # others tell when a trial was measured again
+    ended = rows.loc[of_trials, "finished_at"].dropna()
     return None if ended.empty else f"{ended.max():%Y-%m-%d %H:%M:%S}"
 
 
@@ -152,8 +154,8 @@ def status_table(status: Status) -> str:
             head, cells = (*head[:3], "left"), [(*cell[:3], cell[4]) for cell in cells]
         lines = [
             table(head, cells),
-            f"{status.rows} rows, one for each attempt of a trial and each repeated"
-            f" measurement{ended}",
+            f"{counted(status.rows, 'row', 'rows')}, one for each attempt of a trial and each"
+            f" repeated measurement{ended}",
         ]
     if status.replaced:
         lines.append(

@@ -53,5 +53,5 @@ def test_anything_else_is_told_as_it_is(monkeypatch: pytest.MonkeyPatch):
         raise Exception("The current node timed out during startup.\nDetails")
 
     monkeypatch.setattr(ray, "init", start)
-    with pytest.raises(UserError, match=r"timed out during startup.; try again when it is less"):
+    with pytest.raises(UserError, match=r"timed out during startup; try again when it is less"):
         cluster._start_here()

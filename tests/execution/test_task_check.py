@@ -4,102 +4,23 @@ with the line of the user's own file where it raised.
 Run alone: python -m pytest tests/execution/test_task_check.py
 """
 
-import json
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
-from harness.execution.check_file import check_file
-from harness.execution.global_generators import STATES
-from harness.execution.task_check import Finding
-from harness.store.data_note import NOTES, SHARED, shared_draws
-from tests.test_readme import TASK_PAGE, block
+from tests.execution.tried_tasks import (
+    GIVEN,
+    LANGUAGE,
+    NOISE,
+    SOUND,
+    TEN,
+    TEN_GIVEN,
+    TEN_OUT,
+    changed,
+    findings,
+)
 
 pytestmark = pytest.mark.slow
-
-SOUND = '''
-import random
-import numpy as np
-import torch
-from torch import nn
-from harness.noise import Noise, flip_labels, resample_labels
-from harness.task import Config, Data, Field, Size, Task
-
-
-class TriedConfig(Config):
-    n: int = Field(default=40, ge=10, le=100, description="points")
-    width: int = Size(4, description="units")
-
-
-class Tried(Task):
-    """A task to be tried."""
-
-    name = "tried"
-    Config = TriedConfig
-
-    def input_shape(self, config):
-        return (3,)
-
-    def data(self, config, seeds):
-        x = torch.randn(config.n + 50, 3, generator=seeds.generator("data"))
-        y, noise = flip_labels(x[50:, 0].sign(), 0.2, seeds.generator("noise"))
-        return Data(x[50:], y, x[:50], x[:50, 0].sign(), noise)
-
-    def model(self, config):
-        return nn.Sequential(nn.Linear(3, config.width), nn.ReLU(), nn.Linear(config.width, 1))
-'''
-
-LANGUAGE = """
-from harness.language import CausalLM
-from harness.task import Field
-from tasks.text_stream import TextStream, TextStreamConfig
-
-
-class SmallConfig(TextStreamConfig):
-    n: int = Field(8, description="windows")
-    context: int = Field(8, description="tokens")
-    depth: int = Field(1, description="layers", json_schema_extra={"size": True})
-
-
-class Model(CausalLM):
-    def forward(self, x):
-        return super().forward(x)
-
-
-class Small(TextStream):
-    name = "small"
-    Config = SmallConfig
-
-    def model(self, config):
-        return Model(super().model(config).transformer)
-"""
-
-NOISE = 'y, noise = flip_labels(x[50:, 0].sign(), 0.2, seeds.generator("noise"))'
-GIVEN = "return Data(x[50:], y, x[:50], x[:50, 0].sign(), noise)"
-TEN = (
-    NOISE,
-    "clean = (x[:, 0] > 0).long() + 2 * (x[:, 1] > 0).long()\n"
-    "        y, noise = resample_labels(clean[50:], 4, 0.2, seeds.generator('noise'))",
-)
-TEN_GIVEN = (GIVEN, "return Data(x[50:], y, x[:50], clean[:50], noise, classes=4)")
-TEN_OUT = ("nn.Linear(config.width, 1)", "nn.Linear(config.width, 4)")
-
-
-def findings(folder: Path, text: str) -> dict[str, Finding]:
-    """Return what is found of the one task of a file, by check."""
-    file = folder / "tried.py"
-    file.write_text(text)
-    ((_, found),) = check_file(file)
-    return {finding.check: finding for finding in found}
-
-
-def changed(*changes: tuple[str, str]) -> str:
-    text = SOUND
-    for old, new in changes:
-        assert old in text, old
-        text = text.replace(old, new)
-    return text
 
 
 @pytest.mark.parametrize(
@@ -118,6 +39,27 @@ SLIPS = {
     "a shape of nothing": ("return (3,)", "return (0,)", "input shape", "✗", "gave 0; it must be"),
     "no data": (GIVEN, "return x", "data", "✗", "gave Tensor; it must be harness.task.Data"),
     "float64": (GIVEN, GIVEN.replace("x[50:],", "x[50:].double(),"), "data", "✗", "torch.float64"),
+    "numpy inputs": (
+        GIVEN,
+        GIVEN.replace("x[50:],", "x[50:].numpy(),"),
+        "data",
+        "✗",
+        "numpy.ndarray",
+    ),
+    "texts for labels": (
+        GIVEN,
+        GIVEN.replace("y,", "['in' if v > 0 else 'out' for v in y],"),
+        "data",
+        "✗",
+        "gave y_train as list; it must be a torch.Tensor of ±1",
+    ),
+    "no word of noise": (
+        GIVEN,
+        GIVEN.replace("noise)", "None)"),
+        "data",
+        "✗",
+        "gave noise as NoneType; it must be harness.noise.Noise",
+    ),
     "a column of labels": (GIVEN, GIVEN.replace("y,", "y[:, None],"), "data", "✗", "(40, 1)"),
     "labels of 0 and 1": (GIVEN, GIVEN.replace("y,", "(y + 1) / 2,"), "data", "✗", "−1 and +1"),
     "NaN": (NOISE, f"x[0, 0] = torch.nan; {NOISE}", "data", "✗", "inputs that are not finite"),
@@ -185,6 +127,15 @@ SLIPS = {
         "✗",
         "the same seed gives other initial weights ('0.weight')",
     ),
+    "no model at all": ("return nn.Seq", "nn.Seq", "model", "✗", "model() gave NoneType"),
+    "another model on the meta device": (
+        "return nn.Sequential(",
+        "return nn.Sequential(nn.Linear(3, 3 if torch.empty(0).is_meta else 4), nn.ReLU(), "
+        "nn.Linear(3 if torch.empty(0).is_meta else 4, 3), ",
+        "meta device",
+        "✗",
+        "and 45 on the meta device",
+    ),
     "two outputs": (*TEN_OUT[:1], "nn.Linear(config.width, 2)", "output", "✗", "gave (8, 2)"),
     "NaN outputs": (
         "nn.ReLU()",
@@ -194,6 +145,13 @@ SLIPS = {
         "NaN or infinite",
     ),
     "batch norm": ("nn.ReLU()", "nn.BatchNorm1d(config.width)", "samples apart", "✗", "batch norm"),
+    "a slow step": (
+        "nn.ReLU()",
+        "type('Slow', (nn.ReLU,), {'forward': lambda self, x: (time.sleep(1.3), x)[1]})()",
+        "one step",
+        "!",
+        "limits.seconds_per_trial is 600 unless",
+    ),
     "a loss beyond all numbers": (NOISE, f"x[60] = 1e25; {NOISE}", "one step", "✗", "the loss is"),
 }
 """Old text, new text, and the check that should say so: its sign, and some of its words."""
@@ -205,6 +163,16 @@ def test_a_slip_is_found_by_its_check(
 ):
     found = findings(tmp_path, changed((old, new)))
     assert (found[check].sign, words in found[check].sentence) == (sign, True), found[check]
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [("y + 1", "from 0 to 3, and go from 1 to 4"), ("y.float()", "from 0 to 3, and are float32")],
+)
+def test_labels_that_are_no_classes_are_said_as_they_are(tmp_path: Path, labels: str, words: str):
+    wrong = (TEN_GIVEN[0], TEN_GIVEN[1].replace("x[50:], y,", f"x[50:], {labels},"))
+    found = findings(tmp_path, changed(TEN, wrong, TEN_OUT))
+    assert found["data"].sign == "✗" and found["data"].sentence.endswith(words), found["data"]
 
 
 def test_a_class_that_does_not_occur_is_a_doubt(tmp_path: Path):
@@ -225,11 +193,12 @@ def test_an_exception_is_shown_at_the_users_own_lines_alone(tmp_path: Path):
     raised = found["data"]
     assert raised.sign == "✗" and "AttributeError in data(): " in raised.sentence
     where, line = raised.traceback.splitlines()[:2]
-    assert where.strip() == f'File "{tmp_path / "tried.py"}", line 25, in data'
-    assert line.strip() == SOUND.splitlines()[24].replace("config.n", "config.m").strip()
+    assert where.strip() == f'File "{tmp_path / "tried.py"}", line 26, in data'
+    assert line.strip() == SOUND.splitlines()[25].replace("config.n", "config.m").strip()
     assert raised.traceback.count("File ") == 1
     untried = {name for name, finding in found.items() if finding.sign == "–"}
-    assert untried == {"data drawn twice", "labels", "output", "samples apart", "one step"}
+    later = {"output", "meta device", "samples apart", "one step"}
+    assert untried == {"data drawn twice", "labels", *later}
 
 
 @pytest.mark.parametrize(
@@ -254,69 +223,7 @@ def test_a_task_that_ends_its_process_is_a_finding(tmp_path: Path):
 def test_a_language_task(tmp_path: Path):
     found = findings(tmp_path, LANGUAGE)
     assert {finding.sign for finding in found.values()} == {"✓"}, found
-    assert list(found)[-2:] == ["output", "one pass"]
+    assert list(found)[-3:] == ["output", "meta device", "one pass"]
 
     found = findings(tmp_path, LANGUAGE.replace("super().forward(x)", "super().forward(x.flip(1))"))
     assert found["output"].sentence.startswith("the model sees later tokens"), found
-
-
-# The command
-
-
-@pytest.mark.parametrize("example", ["task", "classes"])
-def test_the_guides_examples_pass_every_check(tmp_path: Path, example: str):
-    found = findings(tmp_path, block(TASK_PAGE, example))
-    assert {finding.sign for finding in found.values()} == {"✓"}, found
-
-
-def test_check_exits_with_1_for_a_failed_check_and_2_for_bad_input(tmp_path: Path, unilaw_here):
-    (tmp_path / "tried.py").write_text(SOUND)
-    done = unilaw_here("check", "tried.py", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[-1] == "10 of 10 checks passed"
-
-    (tmp_path / "tried.py").write_text(changed(("return (3,)", "return 3")))
-    done = unilaw_here("check", "tried.py", cwd=tmp_path)
-    assert done.returncode == 1
-    assert "input shape ✗" in done.stdout or "✗  input shape" in done.stdout
-
-    for arguments, words in ((["none.py"], "cannot be read"), ([__file__], "defines no task")):
-        done = unilaw_here("check", *arguments, cwd=tmp_path)
-        assert (done.returncode, done.stdout) == (2, "") and words in done.stderr
-
-
-def test_a_new_task_passes_the_checks_and_a_small_sweep_runs_it(tmp_path: Path, unilaw_here):
-    made = unilaw_here("new-task", "my-own", cwd=tmp_path)
-    assert made.returncode == 0 and "unilaw check my-own.py" in made.stdout
-    checked = unilaw_here("check", "my-own.py", cwd=tmp_path)
-    assert checked.stdout.splitlines()[-1] == "10 of 10 checks passed", checked.stdout
-
-    planned = unilaw_here("plan", "my-own.yaml", "--task-file", "my-own.py", "--json", cwd=tmp_path)
-    plan = json.loads(planned.stdout)
-    assert (plan["trials"], len(plan["cells"]), plan["uncounted"]) == (30, 15, [])
-    smallest = plan["cells"][0]["trial_ids"][0]
-    run = ("run", "my-own.yaml", "--task-file", "my-own.py", "--inline", "--trial", smallest)
-    ran = unilaw_here(*run, cwd=tmp_path)
-    assert ran.returncode == 0 and ran.stdout.startswith("1 ok, 0 failed"), ran.stderr
-
-
-def test_new_task_refuses_bad_names_and_overwrites_nothing(tmp_path: Path, unilaw_here):
-    for name, words in (("sphere", "is taken"), ("../x", "must be lower-case"), ("A", "must be")):
-        done = unilaw_here("new-task", name, cwd=tmp_path)
-        assert done.returncode == 2 and words in done.stderr
-    (tmp_path / "mine.yaml").write_text("kept")
-    done = unilaw_here("new-task", "mine", cwd=tmp_path)
-    assert done.stderr == "unilaw: mine.yaml is there already, and nothing is overwritten\n"
-    assert [p.name for p in tmp_path.iterdir()] == ["mine.yaml"]
-
-
-def test_a_row_says_that_its_data_came_from_a_shared_generator(tmp_path: Path, unilaw_here):
-    (tmp_path / "tried.py").write_text(changed(('seeds.generator("data")', "None")))
-    (tmp_path / "tried.yaml").write_text(
-        "name: t\nseeds: [0]\ntasks: [{task: tried, fixed: {max_epochs: 1}}]\n"
-    )
-    done = unilaw_here("run", "tried.yaml", "--task-file", "tried.py", "--inline", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    (note,) = pd.read_parquet(tmp_path / "runs" / "t")["data_note"]
-    assert note == shared_draws(["torch"])
-    assert SHARED == tuple(STATES) and note in NOTES, "these sentences alone are sent on"

@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 
 import unilaw
+from harness.commands.track import share
 from harness.store.store import Store
 from reports.trackers.hub import _one_type_a_column
 from tests.store.planted_secret import SECRET
@@ -157,6 +158,16 @@ def test_a_hub_that_refuses_is_one_sentence(hub: FakeHub, store: Store):
     hub.status = 403
     with pytest.raises(unilaw.UserError, match=r"^the Hub did not take the rows: [^\n]+$"):
         unilaw.share(store.where, "hub:me/rows")
+
+
+def test_a_private_data_set_stays_private_and_the_command_says_so(
+    hub: FakeHub, store: Store, capsys: pytest.CaptureFixture[str]
+):
+    hub.private = True
+    share(str(store.where), "hub:me/rows", public=True)
+    assert hub.private and hub.files
+    said = capsys.readouterr().out
+    assert said.startswith("1 row in http://127.0.0.1") and "private as it was" in said
 
 
 def test_a_name_that_is_none_is_refused(store: Store):

@@ -4,6 +4,7 @@ a folder read, by a pattern, after `compact`, or in a store of schema version 8.
 Run alone: python -m pytest tests/store/test_measured_again.py
 """
 
+from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +16,7 @@ from harness.store.compact import compact
 from harness.store.index import IDENTITY
 from harness.store.latest import latest
 from harness.store.store import Store
+from harness.terminal.status import status
 from tests.store.rows import NOON, names, row
 
 AGAIN = {"measurement": 1, "measured_at": NOON}
@@ -48,6 +50,12 @@ def assert_counted_once(store: Store) -> None:
 
 def test_plain_readers_see_a_trial_once(measured: Store):
     assert_counted_once(measured)
+
+
+def test_status_says_when_the_last_trial_ended_and_not_when_it_was_measured_again(store: Store):
+    store.append([row("a", finished_at=NOON)])
+    store.append([row("a", finished_at=NOON + timedelta(days=9), **AGAIN)], again=True)
+    assert status(store).last_ended == f"{NOON:%Y-%m-%d %H:%M:%S}"
 
 
 @pytest.mark.slow

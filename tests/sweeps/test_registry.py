@@ -68,7 +68,7 @@ def test_built_in_tasks_load_once(name: str):
     assert load(TaskRef(name)) is task
 
 
-OWN = "; a task of your own needs --task-file FILE.py"
+OWN = "; a task of your own needs --task-file FILE.py, in Python task_file"
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,23 @@ def test_a_minute_is_never_said_to_be_two_seconds():
     assert all(late >= early for early, late in zip(left[5:], left[6:], strict=False))
 
 
+def test_a_lone_batch_that_takes_far_longer_than_forecast_is_not_said_to_be_nearly_over():
+    """The forecast says a second, and the only batch has been at work for many."""
+    pace = Pace({"a": 1.0}, expected_factor=1.0, batches=[["a"]])
+    pace.begin("a", now=0.0)
+    for been in (5.0, 20.0, 60.0):
+        assert pace.left(now=been) == pytest.approx(been / 2)
+
+
+def test_a_batch_that_takes_longer_at_a_pace_that_is_known_is_nearly_over():
+    pace = Pace({"a": 10.0, "b": 10.0}, expected_factor=1.0, batches=[["a"], ["b"]])
+    pace.begin("a", now=0.0)
+    pace.begin("b", now=0.0)
+    pace.end("a", now=10.0)
+    pace.settle("a")
+    assert pace.left(now=14.0) == pytest.approx(0.15 * 14.0)
+
+
 def test_a_first_trial_that_is_little_of_the_work_does_not_say_hours():
     pace = Pace({"small": 0.1, "large": 99.9}, expected_factor=1.0)
     pace.begin(["small"], now=0.0)

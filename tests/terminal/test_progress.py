@@ -8,10 +8,11 @@ import io
 
 import pytest
 from rich.console import Console
+from rich.file_proxy import FileProxy
 
 from harness.sweeps.sweep import parse_sweep
 from harness.sweeps.trial import Batch
-from harness.terminal.progress import Progress
+from harness.terminal.progress import Progress, RaisingConsole
 
 TRIALS = parse_sweep("name: a\nseeds: [0, 1, 2]\ntasks:\n  - task: sphere\n", "sweep.yaml").trials
 THREE = {TRIALS[0].trial_id: 8.0, TRIALS[1].trial_id: 1.0, TRIALS[2].trial_id: 1.0}
@@ -74,12 +75,15 @@ def test_the_line_says_what_runs_and_what_is_left(clock: list[float]):
     shown.begin(BATCHES[0])
     assert shown.line() == "0 done · 1 running · 2 waiting · about 8 s left"
     clock[0] = 140.0
-    assert shown.line().endswith(" · about 24 s left"), (
-        "the first batch takes twelve times as long as it should, and so may the second"
+    assert shown.line().endswith(" · about 50 s left"), (
+        "the first batch takes twelve times as long as it should, so nobody knows when it ends"
     )
 
     shown.end(BATCHES[0])
+    assert shown.line().startswith("0 done · 1 running · 2 waiting"), "its row is being written"
     shown.advance(TRIALS[0], "bug", "oops")
+    assert shown.line().startswith("0 done · 1 failed · 2 waiting")
+    shown.entered()
     shown.begin(BATCHES[1])
     assert shown.line().startswith("0 done · 1 failed · 2 running · 0 waiting · about ")
 
@@ -91,6 +95,7 @@ def test_plain_lines_come_with_the_next_batch_and_not_within_ten_seconds(clock: 
     clock[0] = 8.0
     shown.end(BATCHES[0])
     shown.advance(TRIALS[0], None, None)
+    shown.entered()
     assert len(stream.getvalue().splitlines()) == 1
     clock[0] = 12.0
     shown.begin(BATCHES[1])
@@ -125,6 +130,7 @@ def test_measuring_again_knows_no_time_until_a_batch_has_ended(clock: list[float
     assert shown.line() == "0 done · 1 running · 2 waiting · time left unknown"
     shown.end(BATCHES[0])
     shown.advance(TRIALS[0], None, None)
+    shown.entered()
     assert shown.line() == "1 done · 2 waiting · about 2 min left"
 
 
@@ -137,6 +143,17 @@ def test_a_terminal_gets_a_bar_that_goes_away():
     shown.stop()
     assert "1 done · 1 failed · all 2 over" in stream.getvalue()
     assert shown.bar is None
+
+
+def test_a_reset_of_colours_after_the_bar_is_no_empty_line():
+    stream = io.StringIO()
+    console = RaisingConsole(file=stream, force_terminal=True)
+    standing_in = FileProxy(console, stream)  # what Ray's modules take for stderr beside a bar
+    standing_in.write("\x1b[0m")
+    standing_in.flush()
+    assert stream.getvalue() == ""
+    standing_in.write("a worker died\n")
+    assert "a worker died" in stream.getvalue()
 
 
 def test_nothing_to_run_shows_no_bar():
