@@ -32,14 +32,18 @@ little memory."""
 
 @lru_cache(maxsize=4)
 def load_corpus(
-    source: str, tokenizer: str, megabytes: float | None = None, text_field: str = "text"
+    source: str,
+    tokenizer: str,
+    megabytes: float | None = None,
+    text_field: str = "text",
+    trained: bool = True,
 ) -> Corpus:
     """Return the tokens of a source. Raise UserError, naming what to use instead, when there are
     none.
 
     megabytes: the most text to read, in 10⁶ bytes of UTF-8. Whole documents are read in order, as
     many as fit. None reads all of a local source. text_field: the field of a row that holds the
-    text.
+    text. trained: whether a model is trained on the text; otherwise a single document is enough.
 
     Tokens are kept in `corpus_folder` and memory-mapped from there. Where they cannot be written,
     every process has them in its own memory. A data set is read from the hub once, and what was
@@ -62,23 +66,28 @@ def load_corpus(
         tokenizer_identity(tokenizer),
         megabytes,
         text_field,
+        *([] if trained else ["measured alone"]),
     ]
     key = hashlib.sha256(json.dumps(about).encode()).hexdigest()
     corpus = kept_corpus(key)
     if corpus:
         return corpus
     with corpus_lock(key):  # the other processes of this node wait, then read what the first made
-        return kept_corpus(key) or keep_corpus(_read(source, tokenizer, megabytes, text_field), key)
+        return kept_corpus(key) or keep_corpus(
+            _read(source, tokenizer, megabytes, text_field, trained), key
+        )
 
 
-def split(documents: Iterable[bytes]) -> tuple[list[bytes], list[bytes]]:
+def split(documents: Iterable[bytes], trained: bool = True) -> tuple[list[bytes], list[bytes]]:
     """Return training and held-out documents, each once, in the order in which they first came.
 
     Documents whose SHA-256 lies in the lowest `HELD_OUT` of its range are held out. A side that
     would be empty gets the document next to the limit. Raise UserError for fewer than two
-    documents.
+    documents; where nothing is trained, a single one stands on both sides.
     """
     by_hash = {hashlib.sha256(document).digest(): document for document in documents}
+    if len(by_hash) == 1 and not trained:
+        return list(by_hash.values()), list(by_hash.values())
     if len(by_hash) < 2:
         count = "only one document" if by_hash else "no document"
         raise UserError(
@@ -97,9 +106,11 @@ def split(documents: Iterable[bytes]) -> tuple[list[bytes], list[bytes]]:
     return train_documents, held_out_documents
 
 
-def _read(source: str, tokenizer_name: str, megabytes: float | None, text_field: str) -> Corpus:
+def _read(
+    source: str, tokenizer_name: str, megabytes: float | None, text_field: str, trained: bool
+) -> Corpus:
     """Read, split and tokenize in memory, which must hold the text and its tokens at once."""
-    train, held_out = split(_within(documents(source, text_field), megabytes))
+    train, held_out = split(_within(documents(source, text_field), megabytes), trained)
     tokenizer = make_tokenizer(tokenizer_name, train)
     corpus = Corpus(
         train=_tokens(train, tokenizer, tokenizer_name),

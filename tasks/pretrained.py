@@ -128,7 +128,8 @@ class Pretrained(LanguageTask):
     def corpus(self, config: PretrainedConfig) -> Corpus:
         folder = _folder(config)
         vocabulary = model_shape(folder).vocab_size
-        corpus = load_corpus(config.source, f"folder:{folder}", config.megabytes)
+        tokenizer = f"folder:{folder}"
+        corpus = load_corpus(config.source, tokenizer, config.megabytes, trained=False)
         if corpus.vocabulary > vocabulary:
             raise UserError(
                 f"the model '{config.model}' has a vocabulary of {vocabulary:,} tokens and its"

@@ -5,13 +5,13 @@
 A design knows the expected half-width of one exponent's interval, and what it becomes after a move,
 which is a trial or a few that only count together. This is a local c-optimal design (Pronzato &
 Pázman 2013, ch. 5): the exponent's variance is that of the model linearised at its present fit.
-Greedy choice of it per cost is no optimum, but near one where moves help each other little.
+Greedy choice of it per cost is no optimum; `reports.suggest.choice` goes on from it.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 from scipy.stats import t
 
@@ -31,21 +31,27 @@ class Design(Protocol):
         ...
 
 
-def greedy(design: Design, costs: Sequence[float], budget: float) -> tuple[list[int], Design]:
+Own = TypeVar("Own", bound=Design)
+
+
+def greedy(
+    design: Own, costs: Sequence[float], budget: float, without: Collection[int] = ()
+) -> tuple[list[int], Own]:
     """Return the moves in the order of their choice, and the design with them.
 
-    costs: of each move, in the unit of the budget. A move is taken once. The choice ends where no
-    move that the rest of the budget pays for narrows the interval, and where its half-width is 0.
+    costs: of each move, in the unit of the budget. A move is taken once, and none of `without`. The
+    choice ends where no move that the rest of the budget pays for narrows the interval, and where
+    its half-width is 0.
     """
     chosen: list[int] = []
     left = budget
-    open_moves = [move for move, cost in enumerate(costs) if cost <= budget]
-    while open_moves and (half_width := design.half_width()) > 0:
-        now = math.log(half_width)
+    open_moves = [m for m, cost in enumerate(costs) if cost <= budget and m not in without]
+    while open_moves and design.half_width() > 0:
+        now = log_half_width(design)
         best, best_gain, best_design = -1, 0.0, design
         for move in open_moves:
             after = design.after(move)
-            gain = (now - _log(after.half_width())) / costs[move]
+            gain = (now - log_half_width(after)) / costs[move]
             if gain > best_gain:
                 best, best_gain, best_design = move, gain, after
         if best < 0:
@@ -64,5 +70,6 @@ def quantile(freedom: int) -> float:
     return float(t.ppf((1 + LEVEL) / 2, freedom))
 
 
-def _log(half_width: float) -> float:
+def log_half_width(design: Design) -> float:
+    half_width = design.half_width()
     return math.log(half_width) if half_width else -math.inf

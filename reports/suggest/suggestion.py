@@ -11,9 +11,10 @@ import numpy as np
 from harness.errors import UserError
 from reports.fits.slope import Slope
 from reports.frontier_answer import FrontierFit
+from reports.suggest.choice import choose
 from reports.suggest.expected_radii import ExpectedRadii, Searched
 from reports.suggest.frontier_design import FrontierDesign
-from reports.suggest.greedy import Design, greedy
+from reports.suggest.greedy import Design
 from reports.suggest.moves import Move
 from reports.suggest.question import Question, quantity_of
 from reports.suggest.slope_design import Place, SlopeDesign
@@ -57,7 +58,7 @@ def suggest(
             f" {unit}"
         )
     design = _design(question, costed, seeds)
-    chosen, after = greedy(design, [move.cost for move in costed], budget)
+    chosen, after = choose(design, [move.cost for move in costed], budget)
     return Suggestion(
         [costed[k] for k in chosen],
         design.half_width(),

@@ -21,7 +21,7 @@ from reports.scaling.points import Points
 from reports.scaling.power_sums import CHINCHILLA
 from reports.scaling.read_table import Source
 from reports.scaling.table import Loaded, load
-from reports.suggest.greedy import greedy
+from reports.suggest.choice import choose
 from reports.suggest.grid import steps
 from reports.suggest.surface_design import EXPONENTS, PARAMETERS, Surface, SurfaceDesign
 
@@ -98,7 +98,7 @@ def suggest_runs(
         raise UserError(
             f"--budget: {budget:.3g} FLOPs are less than the cheapest run takes, {cost.min():.3g}"
         )
-    chosen, _ = greedy(design, cost.tolist(), budget)
+    chosen, _ = choose(design, cost.tolist(), budget)
     if not chosen:
         raise UserError(f"--budget {budget:.3g}: no run that it pays for narrows {exponent}")
 

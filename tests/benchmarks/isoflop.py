@@ -1,8 +1,8 @@
 """How well isoFLOP minima and their exponent come back from planted surfaces, and budgets from
 logged compute.
 
-    python -m tests.benchmarks.isoflop              the tables, a few minutes
-    python -m tests.benchmarks.isoflop --draws 10
+    python -m tests.benchmarks.isoflop              the tables, five minutes of one core
+    python -m tests.benchmarks.isoflop Hoffmann steep --draws 10     surfaces whose name has a word
 
 Surfaces: the form of Hoffmann et al. with published exponents and with α ≠ β, and Kaplan et al.'s
 joint form, which is none of the fitted one. Four budgets, four times apart; the minimum lies up to
@@ -11,7 +11,7 @@ cubic in log N through the whole range of each budget, with their own least-squa
 """
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 from typing import NamedTuple
 
@@ -188,13 +188,14 @@ def score(found: list[Found], truth: list[Ladder]) -> Score:
     )
 
 
-def scores(draws: int) -> Iterator[tuple[str, dict[str, Score]]]:
+def scores(truths: Iterable[Truth], draws: int) -> Iterator[tuple[Truth, str, dict[str, Score]]]:
     """Yield every design with the score of each method."""
-    for truth, sizes, range_, noise in product(TRUTHS, SIZES, RANGES, NOISES):
+    for truth, sizes, range_, noise in product(truths, SIZES, RANGES, NOISES):
         rng = np.random.default_rng(SEED)
         runs = [ladder(truth, sizes, range_, noise, rng) for _ in range(draws)]
         name = f"{truth.name}, {sizes} sizes over {range_}×, noise {100 * noise:g} %"
         yield (
+            truth,
             name,
             {method: score([fit(own) for own in runs], runs) for method, fit in METHODS.items()},
         )
@@ -233,34 +234,39 @@ CLUSTERS = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--draws", type=int, default=30)
-    draws = parser.parse_args().draws
+    parser.add_argument("words", nargs="*", help="surfaces whose name has one of them")
+    parser.add_argument("--draws", type=int, default=200)
+    asked = parser.parse_args()
+    chosen = [t for t in TRUTHS if not asked.words or any(w in t.name for w in asked.words)]
 
     print("budgets × runs, step, jitter, strays: share of budgets given back whole")
     for design in CLUSTERS:
         rng = np.random.default_rng(SEED)
-        share = np.mean([whole_budgets(*design, rng) for _ in range(draws)])
+        share = np.mean([whole_budgets(*design, rng) for _ in range(asked.draws)])
         print(f"  {design}: {share:.3f}")
 
     print("\nbias and error in log N; coverage of N*; coverage and half-width of the exponent")
-    worst: dict[str, list[Score]] = {method: [] for method in METHODS}
-    for name, by_method in scores(draws):
+    known: dict[str, list[tuple[Truth, Score]]] = {method: [] for method in METHODS}
+    for truth, name, by_method in scores(chosen, asked.draws):
         print(name)
         for method, own in by_method.items():
-            worst[method].append(own)
+            known[method].append((truth, own))
             print(
                 f"  {method:9} interval {own.found:4.2f}  bias {own.bias:+.3f}  error"
                 f" {own.error:.3f}  N* {own.held:.2f}  exponent {own.held_a:.2f}"
                 f" ± {own.half_a:.3f}",
                 flush=True,
             )
-    for method, own in worst.items():
-        held = np.array([score.held for score in own])
-        held_a = np.array([score.held_a for score in own])
+
+    error = np.sqrt(0.05 * 0.95 / asked.draws)
+    print(f"\ncoverage of 95 %, mean and least of the designs (standard error {error:.3f} each)")
+    for truth, (method, own) in product(chosen, known.items()):
+        of_truth = [score for own_truth, score in own if own_truth is truth]
+        held = np.array([[score.held, score.held_a] for score in of_truth])
+        mean, least = np.nanmean(held, axis=0), np.nanmin(held, axis=0)
         print(
-            f"{method}: N* held {np.nanmean(held):.3f} over all designs, at worst"
-            f" {np.nanmin(held):.2f}; exponent {np.nanmean(held_a):.3f}, at worst"
-            f" {np.nanmin(held_a):.2f}"
+            f"  {truth.name:24} {method:9} N* {mean[0]:.3f}, {least[0]:.2f};"
+            f" exponent {mean[1]:.3f}, {least[1]:.2f}"
         )
 
 

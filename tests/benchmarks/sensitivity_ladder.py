@@ -89,7 +89,11 @@ def said(answer: str, noise: float, shared: float, draws: int) -> Said:
     ]
     wrong = [sign != 0 and sign != np.sign(truth) for sign in told]
     return Said(
-        right, unknown, 1 - right - unknown, float(np.mean(np.abs(told))), float(np.mean(wrong))
+        right,
+        unknown,
+        (draws - counts[answer] - counts[UNKNOWN]) / draws,
+        float(np.mean(np.abs(told))),
+        float(np.mean(wrong)),
     )
 
 

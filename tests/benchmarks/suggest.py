@@ -5,9 +5,9 @@ rung of the grid, on simulated truths of designs that people use.
 
 The next rung (the next larger size of every curve; the next larger N at every D and the next larger
 D at every N; the next budget of a table) sets the half-width to reach. The other two choose among
-the same moves plus sizes and tokens in between, from a fit to noisy runs. What counts is the
-half-width at the truth. V-optimal choice lowers the mean variance of the predicted measure per cost
-(Pronzato & Pázman 2013).
+the same moves plus sizes and tokens in between, from a fit to noisy runs, for the least budget that
+reaches it. What counts is the half-width at the truth. V-optimal choice lowers the mean variance of
+the predicted measure per cost (Pronzato & Pázman 2013), by the same greedy choice and exchanges.
 A trial of a curve costs n·p and a fixed part for its measures, that of the median trial; a run of a
 surface or table 6·N·D. `suggest_searches` has those for the most robust fit.
 """
@@ -16,18 +16,22 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from reports.fits.scaling import Scaling, fit_scaling
 from reports.scaling.fitting import fit_form
 from reports.scaling.points import Points
+from reports.suggest.choice import choose
+from reports.suggest.greedy import Design, greedy
 from reports.suggest.slope_design import Place, SlopeDesign
 from reports.suggest.surface_design import EXPONENTS, Surface, SurfaceDesign
 from reports.suggest.table_runs import candidates
 
 DRAWS = 3
+STEP = 1.02
+"""Factor to which the budget is found that reaches the target."""
 NOISE = 0.004
 """Standard deviation of a run's log loss."""
 
@@ -41,44 +45,75 @@ class Costs(NamedTuple):
     suggest: float
 
 
-def cost_to_reach(
-    target: float,
-    costs: np.ndarray,
-    truth: Any,
-    guess: Any,
-    loss: Callable[[Any], float],
-) -> float:
-    """Return the cost until the half-width at the truth is `target`. Each move is the one that
-    lowers the loss of the guess most for its cost."""
+class Predicted(NamedTuple):
+    """A design judged by V-optimal choice: its half-width is the mean variance of what it
+    predicts."""
+
+    design: Any
+    variance: Callable[[Any], float]
+
+    def half_width(self) -> float:
+        return self.variance(self.design)
+
+    def after(self, move: int) -> Self:
+        return self._replace(design=self.design.after(move))
+
+
+def cost_to_reach(target: float, costs: np.ndarray, truth: Design, guess: Design) -> float:
+    """Return the cost of the cheapest choice found whose half-width at the truth is `target`.
+
+    The choice is `suggest`'s for a budget, from the guess. Budgets are doubled until one reaches
+    the target, and then halved in to STEP. Greedy choice without a budget is tried, too.
+    """
+    prices = costs.tolist()
+    cheapest = _cost_of_greedy(target, prices, truth, guess)
+
+    def reaches(budget: float) -> bool:
+        nonlocal cheapest
+        chosen, _ = choose(guess, prices, budget)
+        judged = truth
+        for move in chosen:
+            judged = judged.after(move)
+        enough = judged.half_width() <= target * (1 + 1e-9)
+        if enough:
+            cheapest = min(cheapest, sum(prices[move] for move in chosen))
+        return enough
+
+    high = min(prices)
+    while not reaches(high):
+        if high > sum(prices):
+            return cheapest
+        high *= 2
+    low = high / 2
+    while high / low > STEP:
+        middle = (low * high) ** 0.5
+        low, high = (low, middle) if reaches(middle) else (middle, high)
+    return cheapest
+
+
+def _cost_of_greedy(target: float, prices: Sequence[float], truth: Design, guess: Design) -> float:
+    """Return the cost of greedy choice up to the target; infinite where it never gets there."""
     paid = 0.0
-    left = list(range(len(costs)))
-    while truth.half_width() > target * (1 + 1e-9):
-        if not left:
-            return math.inf
-        now = loss(guess)
-        best = max(left, key=lambda move: (now - loss(guess.after(move))) / costs[move])
-        left.remove(best)
-        truth, guess = truth.after(best), guess.after(best)
-        paid += costs[best]
-    return paid
+    for move in greedy(guess, prices, math.inf)[0]:
+        truth = truth.after(move)
+        paid += prices[move]
+        if truth.half_width() <= target * (1 + 1e-9):
+            return paid
+    return math.inf
 
 
 def ways(
-    truth: Any,
-    guess: Any,
-    costs: np.ndarray,
-    rung: Sequence[int],
-    variance: Callable[[Any], float],
+    truth: Design, guess: Design, predicted: Design, costs: np.ndarray, rung: Sequence[int]
 ) -> Costs:
-    """Return the costs of the three ways. variance: mean variance of a design's predictions."""
+    """Return the costs of the three ways. predicted: the guess as V-optimal choice judges it."""
     reached = truth
     for move in rung:
         reached = reached.after(move)
     target = reached.half_width()
     return Costs(
         float(costs[list(rung)].sum()),
-        cost_to_reach(target, costs, truth, guess, variance),
-        cost_to_reach(target, costs, truth, guess, lambda design: math.log(design.half_width())),
+        cost_to_reach(target, costs, truth, predicted),
+        cost_to_reach(target, costs, truth, guess),
     )
 
 
@@ -117,10 +152,11 @@ def curves(count: int, sizes: np.ndarray, seeds: int, tau: float, noise: float, 
     price = np.array(costs)
     region = [Place(j, x, 0) for j in range(count) for x in np.log(sizes)]
 
-    return ways(truth, guess, price, rung, lambda design: predicted(design, region))
+    by_variance = Predicted(guess, lambda design: variance_of_lines(design, region))
+    return ways(truth, guess, by_variance, price, rung)
 
 
-def predicted(design: SlopeDesign, region: Sequence[Place]) -> float:
+def variance_of_lines(design: SlopeDesign, region: Sequence[Place]) -> float:
     """Return the mean variance of the curves' predicted lines over the region."""
     w, wx, wxx = design.sums.T
     variances = []
@@ -195,7 +231,8 @@ def surface(runs: tuple, true: Surface, guessed: Surface, exponent: str) -> Cost
     guess = SurfaceDesign.of(guessed, exponent, runs, moves)
     region = guessed.jacobian(n, d)
 
-    return ways(truth, guess, price, rung, lambda design: spread_over(design, region))
+    by_variance = Predicted(guess, lambda design: spread_over(design, region))
+    return ways(truth, guess, by_variance, price, rung)
 
 
 def spread_over(design: SurfaceDesign, region: np.ndarray) -> float:
@@ -210,7 +247,7 @@ def spread_over(design: SurfaceDesign, region: np.ndarray) -> float:
 
 def tables(rng: np.random.Generator) -> None:
     """As `suggest_runs` chooses: its candidates, and its fit without intervals."""
-    for (name, (runs, rung)), (truth, values) in product(_tables().items(), TRUTHS.items()):
+    for (name, (runs, rung)), (truth, values) in product(tables_of_runs().items(), TRUTHS.items()):
         true = Surface(*values, sigma=NOISE)
         for exponent in EXPONENTS:
             found = []
@@ -221,7 +258,7 @@ def tables(rng: np.random.Generator) -> None:
             print(line(f"{exponent}: table, {name}, {truth}", found), flush=True)
 
 
-def _tables() -> dict[str, tuple[tuple, tuple]]:
+def tables_of_runs() -> dict[str, tuple[tuple, tuple]]:
     """Return the runs of each table, and those of its next rung."""
     square = grid(5, 5, (1e7, 2e8), 2.5)
     larger = grid(6, 6, (1e7, 2e8), 2.5)
@@ -251,7 +288,8 @@ def next_runs(runs: tuple, rung: tuple, true: Surface, guessed: Surface, exponen
     guess = SurfaceDesign.of(guessed, exponent, runs, moves)
     region = guessed.jacobian(*runs)
     first = range(len(rung[0]))
-    return ways(truth, guess, 6 * more.prod(1), first, lambda own: spread_over(own, region))
+    by_variance = Predicted(guess, lambda design: spread_over(design, region))
+    return ways(truth, guess, by_variance, 6 * more.prod(1), first)
 
 
 # The lines that are printed

@@ -40,24 +40,22 @@ from tests.reports.planted_frontiers import (
 LAW = TRUTHS["law"]
 
 
-class Planned(NamedTuple):
-    """A design with the information (4, 4) about the plane, and that of each move. waiting: moves
-    that the design lacks so far, since V-optimal choice never asks for its half-width."""
+class Plane(NamedTuple):
+    """Cells as V-optimal choice judges them. today (K, 4): columns of the plane at today's cells.
+    information (4, 4): of all cells. of_moves: that of each move."""
 
-    design: FrontierDesign
-    waiting: tuple[int, ...]
+    today: np.ndarray
     information: np.ndarray
     of_moves: list[np.ndarray]
 
     def half_width(self) -> float:
-        design = self.design
-        for move in self.waiting:
-            design = design.after(move)
-        return design.half_width()
+        """Return the sum of the variances predicted over today's cells. Of a store with one n, the
+        plane's slope in n is not determined, and not needed."""
+        inverse = np.linalg.pinv(self.information, rcond=1e-10, hermitian=True)
+        return float(np.einsum("ki,ij,kj->", self.today, inverse, self.today))
 
     def after(self, move: int) -> Self:
-        more = self.information + self.of_moves[move]
-        return self._replace(waiting=(*self.waiting, move), information=more)
+        return self._replace(information=self.information + self.of_moves[move])
 
 
 def searches(rng: np.random.Generator) -> None:
@@ -105,17 +103,11 @@ def costs(truth: Truth, evidence: Any, quantity: str, seconds: SearchSeconds) ->
         for k, move in enumerate(found)
         if _is_rung(move, cells[k][0], fit.rows, quantity) and judged.after(k).half_width() < now
     ]
-    today = _plane(fit.rows)
-    information = today.T @ today
-    of_moves = [plane.T @ plane for plane in map(_plane, guessed)]
+    today = _columns(fit.rows)
+    of_moves = [columns.T @ columns for columns in map(_columns, guessed)]
+    plane = Plane(today, today.T @ today, of_moves)
     price = np.array([SEEDS * sum(seconds.of_one(c.p, c.n, c.d) for c in own) for own in cells])
-    return ways(
-        Planned(judged, (), information, of_moves),
-        Planned(guess, (), information, of_moves),
-        price,
-        rung,
-        lambda own: float(np.einsum("ki,ij,kj->", today, np.linalg.inv(own.information), today)),
-    )
+    return ways(judged, guess, plane, price, rung)
 
 
 def _cells(move: Move) -> list[Searched]:
@@ -130,7 +122,7 @@ def _true(rows: pd.DataFrame, truth: Truth) -> pd.DataFrame:
     return rows.assign(radius=(law**-8 + ceiling**-8) ** (-1 / 8))
 
 
-def _plane(rows: pd.DataFrame) -> np.ndarray:
+def _columns(rows: pd.DataFrame) -> np.ndarray:
     """Return the columns (K, 4) of a plane in ln p, ln n and ln d."""
     sizes = np.log(rows[["p", "n", "d"]].to_numpy(float))
     return np.column_stack([np.ones(len(sizes)), sizes - np.log([4000, 500, 100])])

@@ -16,6 +16,8 @@ from reports.law import fit_all
 from reports.measures import RADIUS
 from reports.page import render
 from reports.published.tables import language_models
+from reports.sections.ladder import ladders
+from reports.token_ratio import token_ratios
 from tests import ROOT
 
 EXAMPLE = ROOT / "reports" / "examples" / "mnist-law-60k"
@@ -215,3 +217,51 @@ def test_the_findings_and_the_readme_state_the_exponent_of_the_frontier():
     assert found is not None
     misses = [fit.rivals.factor(form) for form in ("p/(n·d)", "p/n")]
     assert [float(x) for x in found.groups()] == pytest.approx(misses, abs=0.006)
+
+
+@pytest.mark.slow
+def test_the_findings_state_what_robustness_follows_along_the_ladder():
+    """The table of exponents in the findings is that of the shipped rows, and so is its verdict."""
+    evidence = read_evidence(EXAMPLE.parent / "gpt-ladder")
+    (sweep,) = evidence.sweeps
+    assert set(evidence.trials["trial_id"]) == set(sweep.trials) and len(evidence.trials) == 25
+    asked = {trial.trial_id for trial in load_sweep("gpt-ladder").trials}
+    assert set(sweep.trials) == asked and not len(evidence.failures)
+
+    findings = (ROOT / "docs" / "findings.md").read_text().replace("−", "-").replace("\u2009", "")
+    (ratio,) = token_ratios(evidence.trials)
+    rows = ("stability S", "mean Jacobian norm", "response to a token replaced far back")
+    for name, fit in zip(rows, ratio.fits, strict=True):
+        assert not isinstance(fit.plane, str) and fit.plane.at_loss is not None
+        assert fit.plane.follows == "cannot tell"
+        line = next(x for x in findings.splitlines() if x.startswith(f"| {name} |"))
+        stated = [float(x) for x in re.findall(r"[+-]\d+", line.replace(" ", ""))]
+        expected = [
+            100 * (10**end - 1)
+            for own in (fit.plane.by_size, fit.plane.by_tokens, fit.plane.at_loss)
+            for end in own
+        ]
+        assert stated == pytest.approx(expected, abs=0.6)
+    assert "cannot be told whether robustness follows parameters, tokens" in " ".join(
+        findings.split()
+    )
+
+
+@pytest.mark.slow
+def test_the_findings_state_the_ladders_exponent_of_compute():
+    (ladder,) = ladders(read_evidence(EXAMPLE.parent / "gpt-ladder"))
+    text = " ".join((ROOT / "docs" / "findings.md").read_text().split())
+    found = re.search(
+        r"best N is (\S+) \((\S+) to (\S+)\) with all parameters and (\S+) \((\S+) to (\S+)\)"
+        r" without",
+        text,
+    )
+    assert found is not None
+    expected = []
+    for convention in ladder.conventions:
+        assert not isinstance(convention.fit, str)
+        expected += convention.fit.compute_exponent
+    assert [float(x) for x in found.groups()] == pytest.approx(expected, abs=0.006)
+
+    (caption, *_) = [own.caption for own in ladder.figure.drawings]
+    assert "whether it grows cannot be told" in str(caption)

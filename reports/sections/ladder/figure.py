@@ -10,7 +10,7 @@ from reports.charts.style import COLOURS, QUIET, SHAPES
 from reports.charts.ticks import readable
 from reports.fits.isoflop import Budget
 from reports.fits.scaling import Scaling
-from reports.numbers import Sentence
+from reports.numbers import Number, Sentence
 from reports.sections.ladder.convention import Convention
 
 LOSS = Scale("held-out loss, nats per token", log=False)
@@ -93,7 +93,8 @@ def _trials(
 
 
 def _caption(convention: Convention) -> Sentence | str:
-    """Return where the minima of the smallest and the largest budget lie."""
+    """Return where the minima of the smallest and the largest budget lie, and how sure their growth
+    is."""
     pairs = zip(convention.budgets, convention.minima, strict=True)
     best = sorted(
         ((budget.compute, minimum.parts) for budget, minimum in pairs if not budget.failure),
@@ -102,17 +103,26 @@ def _caption(convention: Convention) -> Sentence | str:
     if len(best) < 2:
         return "Fewer than two budgets have a minimum."
     small, large = best[0][1], best[-1][1]
-    return Sentence(
-        "The size with the least loss grows from {small} parameters at {little} FLOP to {large} at"
-        " {much} FLOP ({name}).",
-        {
-            "small": small["value"],
-            "little": small["compute"],
-            "large": large["value"],
-            "much": large["compute"],
-            "name": convention.name,
-        },
+    parts = {
+        "small": small["value"],
+        "little": small["compute"],
+        "large": large["value"],
+        "much": large["compute"],
+        "name": convention.name,
+    }
+    text = (
+        "The size with the least loss is {small} parameters at {little} FLOP and {large} at {much}"
+        " FLOP ({name}), "
     )
+    exponent = convention.exponent.parts
+    low = exponent.get("low")
+    if not isinstance(low, Number):
+        return Sentence(text + "without an interval for its growth.", parts)
+    interval = "{power} ({low} to {high})."
+    parts |= {"power": exponent["value"], "low": low, "high": exponent["high"]}
+    if low.value > 0:
+        return Sentence(text + "and grows as compute to the power " + interval, parts)
+    return Sentence(text + "and whether it grows cannot be told: by a power of " + interval, parts)
 
 
 def _minimum(budget: Budget, against_tokens: bool, colour: str) -> list[Marks]:

@@ -66,6 +66,19 @@ def test_one_document_cannot_be_split(documents: list[bytes], how_many: str):
         split(documents)
 
 
+def test_one_document_is_enough_where_nothing_is_trained(tmp_path: Path):
+    assert split([b"a", b"a"], trained=False) == ([b"a"], [b"a"])
+    assert split(DOCUMENTS, trained=False) == split(DOCUMENTS)
+    with pytest.raises(UserError, match="no document"):
+        split([], trained=False)
+
+    place = write(tmp_path / "one", DOCUMENTS[:1])
+    measured = load_corpus(place, "bytes", trained=False)
+    assert texts(measured.train) == texts(measured.held_out) == DOCUMENTS[:1]
+    with pytest.raises(UserError, match="only one document"):
+        load_corpus(place, "bytes")
+
+
 def test_no_document_is_on_both_sides_of_a_corpus(tmp_path: Path):
     corpus = load_corpus(write(tmp_path / "text", [*DOCUMENTS, *DOCUMENTS]), "bytes")
     assert texts(corpus.train) == TRAIN and texts(corpus.held_out) == HELD_OUT
