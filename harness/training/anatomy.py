@@ -15,8 +15,8 @@ SIZES_OF_LINEAR = frozenset({"in_features", "out_features"})
 """Attributes that nn.Linear never reads: the shape of its weight decides."""
 
 ATOMS = (int, float, complex, str, bytes, type(None), type, torch.dtype, torch.device)
-"""Types whose equal values behave equally. Lists, tuples and dictionaries are told apart by what they
-hold, values of other types by identity."""
+"""Types whose equal values behave equally. Lists, tuples and dictionaries are told apart by what
+they hold, values of other types by identity."""
 
 
 class Anatomy(NamedTuple):
