@@ -36,6 +36,7 @@ from harness.store.schema import Columns
 from harness.sweeps.trial import RunSettings, Trial, refuse_other_data
 from harness.training.adversary import adversary_of, count_pass_flops
 from harness.training.checkpoint import TrialCheckpoint
+from harness.training.device_generator import generator_of
 from harness.training.frontier_plan import search_of
 from harness.training.loop import Fit, StackGroup, train
 from harness.training.program import for_training
@@ -207,10 +208,11 @@ class SampleTrials:
             checkpoint = TrialCheckpoint.at(self.settings.checkpoints, members[0].trial)
         begin = checkpoint.load(self.device) if checkpoint else None
 
-        with torch.random.fork_rng(devices=[]), postponed(checkpoint is not None):
+        on_gpu = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=on_gpu), postponed(checkpoint is not None):
             # The first trial's stream stands for all: modules that draw in training never share a
             # stack.
-            torch.default_generator.manual_seed(members[0].seeds.stream("dropout"))
+            generator_of(self.device).manual_seed(members[0].seeds.stream("dropout"))
             fits = train(
                 program,
                 groups,
