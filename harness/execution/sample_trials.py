@@ -3,7 +3,7 @@ failure caught and named."""
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
@@ -26,6 +26,7 @@ from harness.execution.row_columns import (
     radius_law_columns,
     timing_columns,
 )
+from harness.execution.stacked_trials import group_key, stacks_of, stacks_of_one_shape
 from harness.execution.trial_result import TrialResult
 from harness.interruption import postponed
 from harness.measures import Measured
@@ -34,12 +35,11 @@ from harness.planning.model_shape import shape_of
 from harness.process_state import own_process_state
 from harness.store.schema import Columns
 from harness.sweeps.trial import RunSettings, Trial, refuse_other_data
-from harness.training.adversary import adversary_of, count_pass_flops
+from harness.training.adversary import count_pass_flops
 from harness.training.checkpoint import TrialCheckpoint
-from harness.training.frontier_plan import search_of
+from harness.training.device_generator import drawn_from
 from harness.training.loop import Fit, StackGroup, train
 from harness.training.program import for_training
-from harness.training.recipe import recipe_of
 from harness.training.stack import CannotStack, Program, stack
 
 LONGEST_NOTE = 500
@@ -138,27 +138,43 @@ class SampleTrials:
 
         prepared, failures = prepare_each(trials, prepared_to_train)
         results: dict[int, _Trained | TrialResult] = {**failures}
-        for indices in _stacks(prepared):
+        for indices in stacks_of(prepared):
             trained = self._train_or_fail([prepared[i] for i in indices])
             results |= zip(indices, trained, strict=True)
         return [results[i] for i in range(len(trials))]
 
-    def _train_or_fail(self, members: list[Prepared]) -> Sequence[_Trained | TrialResult]:
-        """Train trials as one program; when that fails, each by itself."""
+    def _train_or_fail(
+        self, members: list[Prepared], note: str | None = None
+    ) -> Sequence[_Trained | TrialResult]:
+        """Train trials as one program. When models of several shapes cannot be one, train those of
+        each shape as one; when training fails, each trial by itself.
+
+        note: why these trials are fewer than were planned as one stack.
+        """
+        parts: list[list[int]] = []
         try:
-            return self._train_together(_program(members), members, note=None)
+            return self._train_together(_program(members), members, note)
         except PASSED_ON:
             raise
         except BaseException as e:
             if len(members) == 1:
                 return [failure(e)]
             why = message_of(e)
-            if not isinstance(e, CannotStack):
+            if isinstance(e, CannotStack):
+                parts = stacks_of_one_shape(members)
+            else:
                 why = f"{type(e).__name__}: {why}"
 
         # After the except clause, whose traceback holds the failed stack in memory.
         note = text(why)[:LONGEST_NOTE]
-        return [caught(self._train_alone, member.trial, note) for member in members]
+        if len(parts) < 2:
+            return [caught(self._train_alone, member.trial, note) for member in members]
+
+        results: dict[int, _Trained | TrialResult] = {}
+        for positions in parts:
+            trained = self._train_or_fail([members[i] for i in positions], note)
+            results |= zip(positions, trained, strict=True)
+        return [results[i] for i in range(len(members))]
 
     def _train_alone(self, trial: Trial, note: str) -> _Trained | TrialResult:
         """Train a trial alone, from the beginning, after its stack failed."""
@@ -198,7 +214,7 @@ class SampleTrials:
         if members[0].config.frontier:
             return searched(members), None
 
-        models_per_group = sum(_group_key(m) == _group_key(members[0]) for m in members)
+        models_per_group = sum(group_key(m) == group_key(members[0]) for m in members)
         groups = [
             StackGroup.of(member.config, member.data, member.seeds)
             for member in members[::models_per_group]
@@ -209,10 +225,9 @@ class SampleTrials:
             checkpoint = TrialCheckpoint.at(self.settings.checkpoints, members[0].trial)
         begin = checkpoint.load(self.device) if checkpoint else None
 
-        with torch.random.fork_rng(devices=[]), postponed(checkpoint is not None):
-            # The first trial's stream stands for all: modules that draw in training never share a
-            # stack.
-            torch.default_generator.manual_seed(members[0].seeds.stream("dropout"))
+        # The first trial's stream stands for all: modules that draw never share a stack.
+        draws = drawn_from(members[0].seeds.stream("dropout"), self.device)
+        with draws, postponed(checkpoint is not None):
             fits = train(
                 program,
                 groups,
@@ -246,53 +261,6 @@ def _program(members: Sequence[Prepared]) -> Program:
 def _bytes_held(waiting: Iterable[_Trained | TrialResult]) -> int:
     """Return the bytes of the models that wait and of their data, counted once for each model."""
     return sum(one.member.bytes for one in waiting if isinstance(one, _Trained))
-
-
-def _group_key(prepared: Prepared) -> tuple[Any, ...]:
-    """Models with equal keys see the same samples in the same order by the same recipe, against the
-    same adversary, or in the same search."""
-    return (
-        id(prepared.data),
-        prepared.trial.seed,
-        prepared.config.rate,
-        prepared.config.samples_per_step,
-        recipe_of(prepared.config),
-        *_shared_by_stack(prepared),
-    )
-
-
-def _shared_by_stack(prepared: Prepared) -> tuple[Any, ...]:
-    """Return what all groups of one stack must have in common."""
-    config = prepared.config
-    return (
-        recipe_of(config).rule,
-        config.check_every,
-        adversary_of(config),
-        search_of(config),
-    )
-
-
-def _stacks(prepared: dict[int, Prepared]) -> list[list[int]]:
-    """Cut the trials into stacks, each a list of positions, group after group.
-
-    If all groups have the same number of trials and the same kind of samples, they form one stack.
-    Otherwise each group is a stack of its own.
-    """
-    groups: dict[tuple[Any, ...], list[int]] = {}
-    for i, one in prepared.items():
-        groups.setdefault(_group_key(one), []).append(i)
-
-    kinds = set()
-    for positions in groups.values():
-        first = prepared[positions[0]]
-        data = first.data
-        training = (first.config.samples_per_step, *_shared_by_stack(first))
-        targets = data.trained_on.shape
-        kinds.add((len(positions), data.x_train.shape, targets, data.classes, data.box, training))
-
-    if len(kinds) == 1:
-        return [[i for positions in groups.values() for i in positions]]
-    return list(groups.values())
 
 
 def _measured_again(measured: Measured, about_trial: Columns) -> TrialResult:

@@ -21,8 +21,8 @@ LayerKind = Literal["linear", "convolution", "attention"]
 
 
 class Shape(NamedTuple):
-    """The sizes of a model and of its input. Models of one `family` can be padded to one another's
-    shapes and stacked."""
+    """The sizes of a model and of its input. Models of one `family` can be stacked, those
+    of several shapes where they can be padded."""
 
     p: int
     p_frozen: int
@@ -40,6 +40,9 @@ class Shape(NamedTuple):
     """Names and classes of the model's modules; names of its parameters and whether they train."""
     kind: LayerKind
     """The kind of layer that decides the speed of a training step."""
+    pads: bool = True
+    """Whether the model can be padded with units of zeros: no norm or attention takes a mean over
+    its units, or a scale from their number. What else pads is found out when a stack is made."""
 
     def training_flops(self, config: Config) -> int:
         """Return the FLOPs that one sample costs in one epoch: the adversary's passes, then forward
@@ -90,6 +93,7 @@ def _count(task: BaseTask, config: Config) -> Shape:
         sizes=tuple(tuple(p.shape) for p in model.parameters()),
         family=_family(model),
         kind=_kind(model),
+        pads=not any(word in name for name in _classes(model) for word in ("Norm", "Attention")),
     )
 
 
@@ -100,9 +104,13 @@ def _family(model: nn.Module) -> str:
 
 
 def _kind(model: nn.Module) -> LayerKind:
-    classes = [type(module).__name__ for module in model.modules()]
+    classes = _classes(model)
     if any("Attention" in name for name in classes):
         return "attention"
     if any("Conv2d" in name for name in classes):
         return "convolution"
     return "linear"
+
+
+def _classes(model: nn.Module) -> list[str]:
+    return [type(module).__name__ for module in model.modules()]

@@ -5,6 +5,7 @@ from collections.abc import Hashable, Iterator
 from typing import NamedTuple
 
 from harness.planning.memory import stack_bytes
+from harness.planning.model_shape import Shape
 from harness.planning.times import Planned, StackMember, StackTotals, TrialTimes
 from harness.sweeps.trial import Batch, canonical_json
 from harness.training.recipe import recipe_of
@@ -81,7 +82,7 @@ def joined_columns(
         column = _Together.of([group[end] for group in rectangle], times)
         together = before.with_column(column)
 
-        can_be_padded = _fits_into(rectangle[0][end - 1].shape.sizes, rectangle[0][end].shape.sizes)
+        can_be_padded = _fits_into(rectangle[0][end - 1].shape, rectangle[0][end].shape)
         apart = before.cheapest(times) + column.cheapest(times)
         if can_be_padded and times.stacked(together.totals) < apart:
             before = together
@@ -112,11 +113,13 @@ class _Together(NamedTuple):
         return min(times.stacked(self.totals), self.alone_s)
 
 
-def _fits_into(sizes: tuple[tuple[int, ...], ...], larger: tuple[tuple[int, ...], ...]) -> bool:
+def _fits_into(shape: Shape, larger: Shape) -> bool:
     """Return whether every parameter can be padded to its counterpart in the larger model."""
-    if [len(size) for size in sizes] != [len(size) for size in larger]:
+    if shape.sizes == larger.sizes:
+        return True
+    if not shape.pads or [len(size) for size in shape.sizes] != [len(s) for s in larger.sizes]:
         return False
-    for size, padded in zip(sizes, larger, strict=True):
+    for size, padded in zip(shape.sizes, larger.sizes, strict=True):
         if any(a > b for a, b in zip(size, padded, strict=True)):
             return False
     return True

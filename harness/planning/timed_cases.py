@@ -25,7 +25,7 @@ class Cases(NamedTuple):
     measured: tuple[Mlps, ...]
     vocabulary: tuple[tuple[int, int], ...]
     """GPTs whose measuring is timed. Where there are none, it follows from the steps of GPTs alone
-    (`VOCABULARY_STEPS`), since timing it would take a processor longer than all other cases."""
+    (`VOCABULARY_CALLS`), since timing it would take a processor longer than all other cases."""
 
 
 ON_CPU = Cases(

@@ -28,6 +28,14 @@ RIVAL_SHARE = 0.02
 """Seconds of measuring that each rival class adds, as a part of the seconds with one: a backward
 pass at each of the search's two starting points."""
 
+LOOKS_THAT_EVALUATE = 0.3
+"""The part of the looks that `check_every` asks for at which the whole training set is evaluated:
+0.22 to 0.39 in eight trainings of gpt-law (LOG.md)."""
+
+EVALUATION_SHARE = 0.5
+"""Seconds of evaluating a sample, as a part of those of training on it: 0.2 to 0.5 in GPTs on
+windows, the larger the more."""
+
 ROUNDING = 1e-6
 """Shares of GPUs are added up as floats. A difference of this size is no shortage."""
 
@@ -201,12 +209,20 @@ def _data_seconds(stack: StackTotals) -> float:
 
 
 def _step_seconds(cost: Cost, config: Config, shape: Shape) -> float:
-    """Return the seconds of one optimiser step of one model, with its adversary's passes.
-    `cost.fixed` counts once: the passes' own fixed seconds are left out."""
-    samples = config.samples_per_step
+    """Return the mean seconds of one optimiser step of one model, with its adversary's passes and
+    its part of what `check_every` evaluates. `cost.fixed` counts once: the passes' own fixed
+    seconds are left out."""
+    samples = config.n / config.steps_per_epoch
     flops = samples * shape.training_flops(config)
     saved_bytes = samples * shape.saved_bytes_per_sample * (1 + config.adversary_passes)
-    return cost.seconds(flops, shape.p, 1, saved_bytes)
+    step = cost.seconds(flops, shape.p, 1, saved_bytes)
+    if not config.check_every:
+        return step
+
+    one_pass = cost._replace(fixed=0.0).seconds(
+        config.n * shape.flops_per_sample, 0.0, 1, config.n * shape.saved_bytes_per_sample
+    )
+    return step + LOOKS_THAT_EVALUATE / config.check_every * EVALUATION_SHARE * one_pass
 
 
 def side_by_side(planned: Sequence[Planned], slots: int, slowdown: float) -> list[Planned]:

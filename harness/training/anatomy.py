@@ -2,6 +2,7 @@
 each of them once."""
 
 from collections.abc import Hashable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -14,7 +15,8 @@ SIZES_OF_LINEAR = frozenset({"in_features", "out_features"})
 """Attributes that nn.Linear never reads: the shape of its weight decides."""
 
 ATOMS = (int, float, complex, str, bytes, type(None), type, torch.dtype, torch.device)
-"""Types whose equal values behave equally. Values of other types are told apart by identity."""
+"""Types whose equal values behave equally. Lists, tuples and dictionaries are told apart by what
+they hold, values of other types by identity."""
 
 
 class Anatomy(NamedTuple):
@@ -56,41 +58,57 @@ def anatomy(model: nn.Module) -> Anatomy:
             continue
         seen.add(id(module))
 
-        held = vars(module)
-        types.append((prefix, type(module)))
-        attributes.append(_attributes(type(module), held))
+        kind = type(module)
+        held = module.__dict__
+        types.append((prefix, kind))
+        attributes.append(_attributes(kind, held))
 
-        for found, named in ((parameters, held["_parameters"]), (buffers, held["_buffers"])):
-            for name, tensor in named.items():
-                if tensor is not None and id(tensor) not in seen:
-                    seen.add(id(tensor))
-                    found[prefix + name] = tensor
-
-        for name, child in reversed(held["_modules"].items()):
-            if child is not None:
-                waiting.append((f"{prefix}{name}.", child))
+        if held["_parameters"]:
+            _find(held["_parameters"], prefix, seen, parameters)
+        if held["_buffers"]:
+            _find(held["_buffers"], prefix, seen, buffers)
+        if held["_modules"]:
+            for name, child in reversed(held["_modules"].items()):
+                if child is not None:
+                    waiting.append((prefix + name + ".", child))
 
     trained = tuple([(name, p.requires_grad) for name, p in parameters.items()])
     shapes = tuple([t.shape for t in (*parameters.values(), *buffers.values())])
     return Anatomy(tuple(types), trained, tuple(attributes), parameters, buffers, shapes)
 
 
+def _find(held: dict[str, Any], prefix: str, seen: set[int], found: dict[str, Any]) -> None:
+    """Add a module's tensors to those that were found, each tensor once."""
+    for name, tensor in held.items():
+        if tensor is not None and id(tensor) not in seen:
+            seen.add(id(tensor))
+            found[prefix + name] = tensor
+
+
 def _attributes(kind: type, held: dict[str, Any]) -> Hashable:
     """Return what a module holds besides tensors and modules, its hooks included."""
-    names = held.keys() - OF_EVERY_MODULE
+    names = _own_names(kind, tuple(held))
+    own = (names, *[_value(held[name]) for name in names]) if names else ()
+    if held["_forward_hooks"] or held["_forward_pre_hooks"] or held["_backward_hooks"]:
+        return own, "hooks", id(held)
+    return own
+
+
+@lru_cache
+def _own_names(kind: type, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return which attributes of a module its class has given it."""
+    own = set(names) - OF_EVERY_MODULE
     if kind is nn.Linear:
-        names -= SIZES_OF_LINEAR
-    hooks = held["_forward_hooks"] or held["_forward_pre_hooks"] or held["_backward_hooks"]
-    if not names and not hooks:
-        return ()
-    own = [(name, _value(held[name])) for name in sorted(names)]
-    return (*own, ("hooks", id(held))) if hooks else tuple(own)
+        own -= SIZES_OF_LINEAR
+    return tuple(sorted(own))
 
 
 def _value(value: Any) -> Hashable:
     """Return a key that is equal only for values that behave equally."""
     if isinstance(value, ATOMS):
         return value
-    if isinstance(value, tuple):
-        return tuple(_value(item) for item in value)
+    if isinstance(value, (tuple, list)):
+        return (type(value), *map(_value, value))
+    if isinstance(value, dict):
+        return (type(value), *[(key, _value(held)) for key, held in value.items()])
     return type(value), id(value)

@@ -23,6 +23,7 @@ from harness.store.folder import Folder
 from harness.store.location import beside
 from harness.store.small_json import read_json
 from harness.sweeps.trial import IDENTITY_VERSION, Trial
+from harness.training.device_generator import generator_of
 from harness.training.evaluation import Evaluation
 from harness.training.recipe import has_second_moments
 from harness.training.running_stack import Checkpoint
@@ -152,7 +153,7 @@ class TrialCheckpoint(CheckpointFile):
 
     def load(self, device: torch.device) -> Checkpoint | None:
         """Return the state that was saved last; None when there is none, when it is torn, or when
-        other code wrote it."""
+        other code or another kind of device wrote it."""
         try:
             content = self.read((*PARTS, "generators", "starts", "lags"), device)
             if not content:
@@ -160,7 +161,8 @@ class TrialCheckpoint(CheckpointFile):
             parts, metadata = content
 
             dropout, *orders = _in_order(parts["generators"])
-            if not orders:
+            of_this_device = len(dropout) == len(generator_of(device).get_state())
+            if not orders or not of_this_device:
                 return None
             lags = {int(model): Evaluation(*lag.tolist()) for model, lag in parts["lags"].items()}
             named = {part: parts[part] for part in PARTS}

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from harness.language import LanguageConfig
+from harness.training.device_generator import generator_of
 from harness.training.language_checkpoint import LanguageState
 from harness.training.processes import Processes
 from harness.training.recipe import warmed_up
@@ -110,7 +111,7 @@ class LanguageTraining:
             second_moments=gather(self._moments("exp_avg_sq")),
             losses=self.processes.all_reduce(self.losses[:step]),
             wrong=self.processes.all_reduce(self.wrong),
-            dropout=self.processes.all_gather(self._generator().get_state()),
+            dropout=self.processes.all_gather(generator_of(self.device).get_state()),
         )
 
     @torch.no_grad()
@@ -135,13 +136,13 @@ class LanguageTraining:
 
     def _restore_generator(self, states: Tensor) -> None:
         """Set the device's generator to this process's part of the states of all processes."""
-        size = len(self._generator().get_state())
+        size = len(generator_of(self.device).get_state())
         begin = self.processes.rank * size
         # A clone: torch 2.13 reads a view's state from the wrong place.
         own = states[begin : begin + size].clone()
         # Fewer processes wrote the checkpoint: nobody has drawn from this one's seed yet.
         if len(own):
-            self._generator().set_state(own)
+            generator_of(self.device).set_state(own)
 
     def _forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mean loss of (B, context) tokens x and the tokens after them, y; and the
@@ -171,12 +172,6 @@ class LanguageTraining:
 
     def _moments(self, kind: str) -> dict[str, Tensor]:
         return {name: self.optimizer.state[p][kind] for name, p in self.parameters.items()}
-
-    def _generator(self) -> torch.Generator:
-        """Return the device's own generator."""
-        if self.device.type == "cuda":
-            return torch.cuda.default_generators[self.device.index or 0]
-        return torch.default_generator
 
 
 def _adamw(

@@ -13,9 +13,11 @@ leave. A graph is valid for one stack and one size of batch.
 """
 
 import contextlib
+import gc
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Protocol
 
 import torch
@@ -38,6 +40,10 @@ the latter. Rounding stays far below, even where Adam takes a gradient of roundi
 step; a recording that reads old inputs differs by about 1."""
 
 
+_State = dict[str, list[Tensor]]
+"""What a step changes, by kind."""
+
+
 class Recorder(Protocol):
     """What records work on a device."""
 
@@ -58,18 +64,26 @@ class Recorder(Protocol):
         ...
 
 
+@cache
 def recorder_for(device: torch.device) -> Recorder | None:
-    """Return a recorder of a device's work; None for a CPU, which has no launches to save."""
+    """Return the process's recorder of a device's work; None for a CPU, which has no launches to
+    save."""
     return CudaRecorder(device) if device.type == "cuda" else None
 
 
 class CudaRecorder:
-    """Records CUDA graphs. They share one pool of memory, because only one runs at a time."""
+    """Records CUDA graphs, all on one stream: on each stream that a process uses, cuBLAS keeps some
+    10 to 30 MB for good.
+
+    Every graph has memory of its own. torch does not lend the memory of a graph that is gone, and
+    what a second graph would share is small beside the data.
+    """
 
     def __init__(self, device: torch.device):
         self.device = device
         self.stream = torch.cuda.Stream(device)
-        self.pool = torch.cuda.graph_pool_handle()
+        self.failed: str | None = None
+        """Why a recording failed; from then on this process records nothing."""
 
     def do(self, work: Callable[[], None]) -> None:
         """Do the work on the stream on which graphs are recorded."""
@@ -99,13 +113,43 @@ class CudaRecorder:
         return None
 
     def record(self, work: Callable[[], None]) -> Callable[[], None]:
-        """Record a graph. Other threads of the process may use the GPU meanwhile."""
+        """Record a graph. Other threads of the process may use the GPU meanwhile.
+
+        Raise RuntimeError where that fails. CUDA cannot say beforehand what it will refuse.
+        """
+        if self.failed:
+            raise RuntimeError(f"an earlier recording of this process failed: {self.failed}")
+
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(
-            graph, pool=self.pool, stream=self.stream, capture_error_mode="thread_local"
-        ):
-            work()
+        pool = torch.cuda.graph_pool_handle()
+        try:
+            # torch.cuda.graph leaves its stream the current one where it cannot begin.
+            with torch.cuda.stream(self.stream), _no_garbage_collection():
+                with torch.cuda.graph(
+                    graph, pool=pool, stream=self.stream, capture_error_mode="thread_local"
+                ):
+                    work()
+        except RuntimeError as e:
+            self.failed = str(e).splitlines()[0][:200]
+            self._clear_up(pool)
+            raise
         return graph.replay
+
+    def _clear_up(self, pool: tuple[int, int]) -> None:
+        """Undo what a failed recording leaves in torch.
+
+        Before torch 2.12 memory goes on being lent from the recording's pool, and the next clearing
+        of the cache fails (github.com/pytorch/pytorch/pull/180395). The generator goes on counting
+        its draws as a recording's, and the next dropout fails, until another recording ends well.
+        """
+        index = torch.cuda.current_device() if self.device.index is None else self.device.index
+        with contextlib.suppress(RuntimeError):  # nothing to undo
+            torch._C._cuda_endAllocateToPool(index, pool)
+        with contextlib.suppress(RuntimeError):
+            counter = torch.zeros((), device=self.device)
+            with torch.cuda.stream(self.stream):
+                with torch.cuda.graph(torch.cuda.CUDAGraph(), stream=self.stream):
+                    counter.add_(1)
 
     def forked(self) -> contextlib.AbstractContextManager[None]:
         return torch.random.fork_rng(devices=[self.device])
@@ -118,6 +162,18 @@ class CudaRecorder:
         with torch.cuda.stream(self.stream):
             yield
         current.wait_stream(self.stream)
+
+
+@contextlib.contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Keep Python from collecting old graphs: to destroy one is not allowed during a recording."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 @contextlib.contextmanager
@@ -189,22 +245,27 @@ class RecordedStep:
 
     def _test(self, replay: Callable[[], None]) -> None:
         """Do the step by a replay if that does what the plain step does, plainly otherwise."""
-        before = _copies(self.step)
-        with self.recorder.forked():
-            self.recorder.do(self.step.work)
-        plain = _copies(self.step)
-        _restore(self.step, before)
-        replay()
+        before: _State = {}
+        plain: _State = {}
+        try:
+            with self.recorder.forked():
+                before = _copies(self.step)
+                self.recorder.do(self.step.work)
+                plain = _copies(self.step)
+            _restore(self.step, before)
+            replay()
+            self.why_plain = _unlike(self.step.state(), plain, before)
+        except torch.OutOfMemoryError:
+            self.why_plain = "there is no room to test the recording"
 
-        recorded = self.step.state()
-        for kind in ("weights", "first moments"):
-            change = _distance(plain[kind], before[kind])
-            difference = _distance(recorded[kind], plain[kind])
-            if difference > SAME_STEP * change:
-                self.why_plain = f"recorded, the {kind} differ by {difference:.2g} of {change:.2g}"
-                _restore(self.step, plain)
-                return
-        self.replay = replay
+        if not self.why_plain:
+            self.replay = replay
+        elif plain:
+            _restore(self.step, plain)
+        else:
+            _restore(self.step, before)
+            before.clear()
+            self.recorder.do(self.step.work)
 
 
 def _held(step: StackStep) -> object:
@@ -214,15 +275,26 @@ def _held(step: StackStep) -> object:
     return held.attributes, tensors
 
 
-def _copies(step: StackStep) -> dict[str, list[Tensor]]:
+def _copies(step: StackStep) -> _State:
     return {kind: [t.detach().clone() for t in ts] for kind, ts in step.state().items()}
 
 
 @torch.no_grad()
-def _restore(step: StackStep, saved: dict[str, list[Tensor]]) -> None:
-    for kind, tensors in step.state().items():
-        for tensor, copy in zip(tensors, saved[kind], strict=True):
+def _restore(step: StackStep, saved: _State) -> None:
+    """Set the step back; nothing where nothing was saved."""
+    for kind, copies in saved.items():
+        for tensor, copy in zip(step.state()[kind], copies, strict=True):
             tensor.copy_(copy)
+
+
+def _unlike(recorded: _State, plain: _State, before: _State) -> str | None:
+    """Return what the recorded step changes in another way than the plain one, or None."""
+    for kind in ("weights", "first moments"):
+        change = _distance(plain[kind], before[kind])
+        difference = _distance(recorded[kind], plain[kind])
+        if difference > SAME_STEP * change:
+            return f"recorded, the {kind} differ by {difference:.2g} of {change:.2g}"
+    return None
 
 
 @torch.no_grad()

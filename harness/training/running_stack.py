@@ -14,6 +14,7 @@ from torch import Tensor
 
 from harness.training.adversary import Adversary
 from harness.training.alone import Alone
+from harness.training.device_generator import generator_of
 from harness.training.evaluation import Evaluation, evaluate
 from harness.training.optimiser import StackedOptimiser
 from harness.training.program import Program
@@ -37,7 +38,7 @@ class Checkpoint(NamedTuple):
     orders: list[Tensor]
     """State of each group's generator of orders."""
     dropout: Tensor
-    """State of torch's own generator, from which modules draw in training."""
+    """State of the device's own generator, from which modules draw in training."""
     lags: dict[int, Evaluation]
     """Model → its exact figures divided by its running figures, in an earlier epoch."""
     starts: Sequence[Tensor] = ()
@@ -79,6 +80,11 @@ class RunningStack:
     def recorded(self) -> list[RecordedStep]:
         """Return the steps that are recorded, or are going to be; none on a CPU."""
         return [step for step in self._steps.values() if isinstance(step, RecordedStep)]
+
+    @property
+    def device(self) -> torch.device:
+        """Return where the stack trains."""
+        return self.groups[0].data.x_train.device
 
     def group_of(self, model: int) -> StackGroup:
         """Return the group of a model, whether it still has a slot or not."""
@@ -172,8 +178,7 @@ class RunningStack:
 
         self._steps.clear()  # a recording holds memory
         self.program = self.program.take(kept_slots)
-        device = self.groups[0].data.x_train.device
-        self.optimiser.take(torch.tensor(kept_slots, device=device))
+        self.optimiser.take(torch.tensor(kept_slots, device=self.device))
         self.groups = kept_groups
         self.models = [self.models[slot] for slot in kept_slots]
         self._prepare_steps()
@@ -187,7 +192,7 @@ class RunningStack:
             first_moments=self.optimiser.first,
             second_moments=self.optimiser.second,
             orders=[group.order.get_state() for group in self.groups],
-            dropout=torch.get_rng_state(),
+            dropout=generator_of(self.device).get_state(),
             lags=dict(self.lags),
             starts=[group.starts.get_state() for group in self.groups if group.starts],
         )
@@ -211,13 +216,12 @@ class RunningStack:
         starts = [group.starts for group in self.groups if group.starts]
         for generator, state in zip(starts, checkpoint.starts, strict=True):
             generator.set_state(state)
-        torch.set_rng_state(checkpoint.dropout)
+        generator_of(self.device).set_state(checkpoint.dropout)
         self.lags = dict(checkpoint.lags)
 
     def _prepare_steps(self) -> None:
         """Forget the steps of an earlier program, and what was recorded of them."""
-        device = self.groups[0].data.x_train.device
-        self.recorder = recorder_for(device)
+        self.recorder = recorder_for(self.device)
         self.sums = Sums(len(self.models), self.groups[0].data.x_train)
         self._steps: dict[tuple[int, Adversary | None], StackStep | RecordedStep] = {}
 
@@ -237,7 +241,7 @@ class RunningStack:
         n = len(self.groups[0].data.x_train)
         each = [torch.randperm(n, generator=group.order) for group in self.groups]
         orders = torch.stack(each) if len(each) > 1 else each[0][None]
-        orders = orders.to(self.groups[0].data.x_train.device)
+        orders = orders.to(self.device)
         for begin in range(0, n, size):
             yield orders[:, begin : begin + size], begin + size >= n
 

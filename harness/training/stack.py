@@ -75,7 +75,7 @@ def _stacked(modules: Sequence[nn.Module], anatomies: Sequence[Anatomy]) -> Laye
     """Return the models as a stack that has not been tested yet."""
     first = anatomies[0]
     tensors = {
-        name: pad_and_stack([one.parameters[name].detach() for one in anatomies])
+        name: pad_and_stack([one.parameters[name] for one in anatomies])
         for name in first.parameters
     }
     for name in first.buffers:

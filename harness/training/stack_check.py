@@ -4,8 +4,8 @@ trained.
 The check runs a few models, of which every other one is a copy with other weights. The guarantee:
 
 - Models whose modules, attributes and shapes are equal are one function of their weights, so one of
-  them is checked. An attribute that is no number, text or type counts as equal only where it is the
-  same object.
+  them is checked. An attribute that is no number, text or type, and no list, tuple or dictionary of
+  these, counts as equal only where it is the same object.
 - In a chain of linear layers and functions of single numbers, padding is exact whatever the widths,
   if each function maps 0 to 0. So widths do not make a kind of their own there: the narrowest model
   of each layer is checked, and one of every pair of numbers of inputs and outputs.

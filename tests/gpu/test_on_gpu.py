@@ -4,6 +4,7 @@ ones, shared GPUs, and a failure that says when the memory is full.
 Run alone: python -m pytest tests/gpu/test_on_gpu.py
 """
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from harness.task import Config, Seeds
 from harness.terminal.progress import Progress
 from harness.training.adversary import adversary_of
 from harness.training.recorded import recorder_for
-from harness.training.running_stack import RunningStack
+from harness.training.running_stack import Checkpoint, RunningStack
 from harness.training.stack import Alone, stack
 from harness.training.stack_step import StackGroup
 from tests import FAILING_TASK
@@ -176,6 +177,20 @@ def test_twenty_recorded_steps_are_the_plain_ones(recipe: str, net: str, widths:
     assert step.replay, step.why_plain
     for name, p in plain.program.parameters.items():
         torch.testing.assert_close(recorded.program.parameters[name], p, rtol=0, atol=1e-5)
+
+
+def test_a_dropout_on_the_gpu_draws_anew_what_a_checkpoint_has_kept():
+    device = torch.device("cuda")
+    config = Config.model_validate({"n": 64, "batch_size": 16, "stop": "epochs", "max_epochs": 9})
+    group = StackGroup.of(config, on_device(data(0, 3, n=64), device), Seeds(0))
+    net = nn.Sequential(nn.Linear(D, 8), nn.Dropout(0.5), nn.Linear(8, 3)).cuda()
+    running = RunningStack(Alone(net), [group], 1)
+    for _ in range(3):
+        running.epoch(16)
+    kept = copy.deepcopy(running.checkpoint(3)._asdict())
+    figures = running.epoch(16)
+    running.restore(Checkpoint(**kept), steps_per_epoch=4)
+    assert running.epoch(16) == figures
 
 
 class Asking(nn.Linear):

@@ -46,7 +46,7 @@ def run(place: Place) -> Iterator[Line]:
     with recorded_by(recorder_here(place)):
         trained, measured = _seconds(place, [config] * count, data, points)
     what = f"{count} × width {config.width}, trained and measured at {points} points"
-    yield Line.at_most(what, trained + measured, 30, " s")
+    yield Line.at_most(what, trained + measured, place.sized(30, 60), " s")
 
 
 def _seconds(

@@ -177,7 +177,7 @@ def test_a_slower_machine_and_more_epochs_take_longer():
         for epochs in (7, 70)
     )
     assert many.flops_at_most == 10 * few.flops_at_most
-    step = 1e-4 + 1e-10 * 30 * few.flops_at_most / few.tokens_seen_at_most + 1e-9 * few.p
+    step = 1e-4 + 1e-10 * 25 * few.flops_at_most / few.tokens_seen_at_most + 1e-9 * few.p
     assert seconds(70, fast) - seconds(7, fast) == pytest.approx(63 * math.ceil(100 / 30) * step)
     assert seconds(7, fast) == pytest.approx(28 * step + 1e-2 + POINTS * 5 * 1e-6 + whatever)
 

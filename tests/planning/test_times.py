@@ -58,6 +58,26 @@ def test_seconds_alone_by_hand():
     assert seconds_alone(trial, KNOWN) == pytest.approx(7, abs=0.01)
 
 
+def test_looks_between_the_epochs_ends_take_their_time():
+    """By hand: at .3 of the looks the whole set is evaluated, which takes half of what training on
+    it takes, and no fixed seconds."""
+    machine = LIKE_A_LAPTOP._replace(alone=Cost(1e-3, 1e-9, 0.0, 0.0, 1e-9))
+    fields = {"n": 640, "batch_size": 64, "max_epochs": 1}
+    (rare,) = trials(SPHERE, **fields)
+    (often,) = trials(SPHERE, **fields, check_every=2)
+    more = seconds_alone(often, machine, 0) - seconds_alone(rare, machine, 0)
+    one = shape(rare)
+    a_pass = 640 * 1e-9 * (one.flops_per_sample + one.saved_bytes_per_sample)
+    assert more == pytest.approx(10 * 0.3 / 2 * 0.5 * a_pass)
+
+
+def test_the_last_batch_of_an_epoch_counts_as_long_as_it_is():
+    machine = LIKE_A_LAPTOP._replace(alone=Cost(0.0, 1e-3, 0.0, 0.0))
+    (trial,) = trials(SPHERE, n=100, batch_size=64, stop="epochs", max_epochs=1)
+    flops = 100 * shape(trial).flops_per_sample
+    assert seconds_alone(trial, machine, 0) == pytest.approx(1e-3 * flops, rel=1e-4)
+
+
 def test_a_stack_costs_its_longest_trials_steps_where_models_cost_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ):

@@ -118,6 +118,13 @@ def test_another_trials_checkpoint_is_ignored(tmp_path: Path):
     assert checkpoint_in(tmp_path, any_trial("1" * 16)).load(CPU) is None
 
 
+def test_another_kind_of_devices_checkpoint_is_ignored(tmp_path: Path):
+    """A GPU's generator has a state of 16 bytes."""
+    of_a_gpu = made_up(7)._replace(dropout=torch.zeros(16, dtype=torch.uint8))
+    checkpoint_in(tmp_path).save(of_a_gpu)
+    assert checkpoint_in(tmp_path).load(CPU) is None
+
+
 def test_another_torchs_checkpoint_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     saved(tmp_path)
     monkeypatch.setattr(torch, "__version__", "1.0")

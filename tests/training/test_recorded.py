@@ -1,11 +1,12 @@
 """Steps that are recorded and replayed train as plain steps do, and steps that no recording can
-stand for are done plainly. A CPU replays by doing the step again; tests/gpu does the same with CUDA
-graphs.
+stand for are done plainly. A CPU replays the operations that it wrote down, at the same places and
+with the same numbers from Python, as a CUDA graph does; tests/gpu does the same with CUDA graphs.
 
 Run alone: python -m pytest tests/training/test_recorded.py
 """
 
 import copy
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.task import Config, Seeds
+from harness.training import recorded
 from harness.training.loop import Fit, StackGroup, train
 from harness.training.recorded import PLAIN_STEPS
 from harness.training.running_stack import RunningStack
@@ -100,6 +102,17 @@ def test_a_replayed_model_alone_trains_as_a_plain_one(recipe: str):
     assert_equal_weights([replayed], [plain])
 
 
+def test_a_replayed_dropout_draws_what_a_plain_one_draws():
+    model = seeded(lambda: nn.Sequential(nn.Linear(D, 8), nn.Dropout(0.5), nn.Linear(8, 3)))
+    ends = []
+    for recorder in (None, Replays()):
+        with recorded_by(recorder), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(5)
+            ends += trained([model], [config()], groups=1)
+    assert_equal_weights(ends[:1], ends[1:])
+    assert recorder and recorder.replayed
+
+
 def running(model: nn.Module) -> RunningStack:
     return RunningStack(Alone(model), [group(config(), 0)], 1)
 
@@ -145,6 +158,18 @@ class Counting(nn.Linear):
         return super().forward(input) / self.calls
 
 
+class Listing(nn.Linear):
+    """A layer that counts its calls in a list of its own."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__(inputs, outputs)
+        self.calls = {"forward": [0]}
+
+    def forward(self, input: Tensor) -> Tensor:
+        self.calls["forward"][0] += 1
+        return super().forward(input) / self.calls["forward"][0]
+
+
 class Replacing(nn.Linear):
     """A layer that puts a new tensor for its buffer in every call."""
 
@@ -157,6 +182,53 @@ class Replacing(nn.Linear):
     def forward(self, input: Tensor) -> Tensor:
         self.calls = self.calls + 1
         return super().forward(input) / self.calls
+
+
+CALLS = itertools.count()
+
+
+class Growing(nn.Linear):
+    """A layer whose scale follows a count in Python that no module holds."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input) * 1.5 ** next(CALLS)
+
+
+def test_a_number_that_python_puts_into_a_recording_is_found():
+    recorder = Replays()
+    with recorded_by(recorder):
+        stack = running(seeded(lambda: Growing(D, 3)))
+        for _ in range(6):
+            stack.epoch(N)
+    (step,) = stack.recorded
+    assert step.why_plain and step.why_plain.startswith("recorded, the ")
+    assert recorder.recorded == recorder.replayed == 1, "as a test"
+
+
+@pytest.mark.parametrize("copy_without_room", [1, 2])
+def test_a_recording_that_there_is_no_room_to_test_is_not_used(
+    copy_without_room: int, monkeypatch: pytest.MonkeyPatch
+):
+    copies = 0
+
+    def full_at_last(step: StackStep) -> dict[str, list[Tensor]]:
+        nonlocal copies
+        copies += 1
+        if copies == copy_without_room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return own_copies(step)
+
+    own_copies = recorded._copies
+    monkeypatch.setattr(recorded, "_copies", full_at_last)
+    model = seeded(lambda: nn.Linear(D, 3))
+    plain = running(copy.deepcopy(model))
+    figures = [plain.epoch(N) for _ in range(6)]
+    with recorded_by(Replays()):
+        stack = running(model)
+        assert [stack.epoch(N) for _ in range(6)] == figures
+    (step,) = stack.recorded
+    assert step.why_plain == "there is no room to test the recording"
+    assert_equal_weights([model], [plain.program.skeleton])
 
 
 def test_a_recording_that_differs_is_not_used():
@@ -178,7 +250,7 @@ def test_a_step_that_waits_is_not_recorded():
     assert_trains_plainly(nn.Linear(D, 3), recorder, recorder.refusal)
 
 
-@pytest.mark.parametrize("kind", [Counting, Replacing])
+@pytest.mark.parametrize("kind", [Counting, Listing, Replacing])
 def test_a_model_that_changes_itself_in_python_is_not_recorded(kind: type[nn.Linear]):
     said = "the step changes what the model's modules hold, in Python"
     assert_trains_plainly(kind(D, 3), Replays(), said)

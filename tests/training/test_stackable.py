@@ -5,6 +5,7 @@ Run alone: python -m pytest tests/training/test_stackable.py
 """
 
 import copy
+import gc
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,7 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
+from harness.training import padded
 from harness.training.anatomy import anatomy
+from harness.training.padded import pad_and_stack
 from harness.training.stack import CannotStack, LayerStack, VmapStack, stack
 from harness.training.stack_check import models_to_check
 from tasks.models import Standardize, mlp
@@ -110,6 +113,10 @@ REFUSED: dict[str, tuple[list[Callable[[], nn.Module]], str]] = {
     ),
     "other numbers of outputs": (pair(mlp, (D, 8, 1, 1), (D, 8, 1, 3)), "outputs have shape"),
     "other numbers of inputs": (pair(mlp, (D, 8, 1, 1), (D + 1, 8, 1, 1)), "RuntimeError"),
+    "other types of numbers": (
+        [lambda: mlp(D, 8, 1, 1), lambda: mlp(D, 8, 1, 1).double()],
+        "different types of numbers",
+    ),
     "a bias, then none": (pair(biased, (True,), (False,)), "parameters differ"),
     "no bias, then one": (pair(biased, (False,), (True,)), "parameters differ"),
     "trained, then frozen": (pair(frozen_first, (False,), (True,)), "frozen|differ"),
@@ -164,6 +171,22 @@ def test_one_model_of_each_kind_is_checked():
     widths = [anatomy(mlp(D, 8 - m % 3, 1, 1)) for m in range(50)]
     assert models_to_check(widths, is_chain=True) == [0, 2, 49], "2 is the narrowest"
     assert models_to_check(widths, is_chain=False) == [0, 1, 2, 49]
+
+
+@pytest.mark.parametrize("widths", [(3, 3, 3), (3, 2, 1)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_large_tensors_are_stacked_as_small_ones_are(
+    widths: tuple[int, ...], dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+):
+    """Large ones lie in memory of their own."""
+    tensors = [torch.randn(width, 5).to(dtype) for width in widths]
+    small = pad_and_stack(tensors)
+    monkeypatch.setattr(padded, "LARGE_BYTES", 1)
+    large = pad_and_stack(tensors)
+    gc.collect()
+    assert torch.equal(large, small) and large.dtype == dtype and large.is_contiguous()
+    for slot, tensor in zip(large, tensors, strict=True):
+        assert torch.equal(slot[: len(tensor)], tensor) and not slot[len(tensor) :].any()
 
 
 @pytest.mark.parametrize("build", [lambda: tied(), lambda: one_linear_twice(), lambda: Warming()])

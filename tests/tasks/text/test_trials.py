@@ -14,6 +14,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from harness.measures.counts import count_parameters
 from harness.measures.gradients import linear_distance, margins, slopes
 from harness.measures.jacobian import FEW_OUTPUTS, linearise, local_norms, local_norms_of
+from harness.planning.batches import make_batches
+from harness.planning.machine_speed import LARGE_GPU, SMALL_MACHINE
 from harness.planning.plan import plan
 from harness.store.schema import arrow_schema
 from tasks.gpt import WindowGPT
@@ -40,13 +42,29 @@ def test_a_stack_trains_as_each_alone(source: str):
 
 
 def test_widths_are_not_padded_to_one_another(source: str):
-    """The norms of GPT-2 would count the padding, so such a stack is refused, and each model trains
-    alone."""
-    trials = tuple(trial(source, width=width, stop="epochs", max_epochs=1) for width in (8, 16))
-    for unstacked, alone in zip(run(trials), run(*trials), strict=True):
-        assert unstacked["stack_size"] == 1
-        assert "another function" in unstacked["stack_note"]
-        assert unstacked["train_loss"] == alone["train_loss"]
+    """The norms of GPT-2 would count the padding, so such a stack is refused. Models of one width
+    train together."""
+    trials = tuple(
+        trial(source, seed, width=width, stop="epochs", max_epochs=1)
+        for width, seed in ((8, 0), (16, 1), (8, 1), (16, 0))
+    )
+    refused = run(trials)
+    assert [columns["stack_size"] for columns in refused] == [2, 2, 2, 2]
+    for columns, alone in zip(refused, run(*trials), strict=True):
+        assert "another function" in columns["stack_note"]
+        assert columns["train_loss"] == pytest.approx(alone["train_loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+def test_widths_that_cannot_be_padded_are_not_planned_as_one_stack(source: str, device: str):
+    trials = [trial(source, seed, width=width) for width in (8, 16, 24) for seed in (0, 1)]
+    machine = LARGE_GPU if device == "gpu" else SMALL_MACHINE
+    gpus = 1.0 if device == "gpu" else 0.0
+    made = make_batches(trials, machine, 64, 1e6, gpus=gpus)
+    stacks = [stack for planned in made for stack in planned.batch.stacks]
+    assert all(len({t.config["width"] for t in stack}) == 1 for stack in stacks)
+    if device == "gpu":
+        assert [len(stack) for stack in stacks] == [2, 2, 2]
 
 
 def test_a_plan_costs_every_cell(source: str):
