@@ -91,9 +91,9 @@ def _scale(fits: Fits) -> Sentence:
         ],
         "growth": growth_numbers(steepest)["growth"],
     }
-    text = "For stability, {power} means {growth} more robustness for ten times the parameters."
+    text = "In stability, {power} is {growth} more for ten times the parameters p."
     if steepest.stability.slope < 0:
-        text = "For stability, {power} means a change by {growth} for ten times the parameters."
+        text = "In stability, {power} is a change by {growth} for ten times the parameters p."
     return Sentence(text, parts)
 
 
