@@ -35,7 +35,7 @@ def stability_beside_plain(fit: FrontierFit, evidence: Evidence) -> Sentence:
     }
     return Sentence(
         "On held-out inputs, S of the fits found is {times} times that of plain training, and lower"
-        " than it in {below} of {cells} cells.",
+        " than it in {below} of {cells} configurations.",
         parts,
     )
 

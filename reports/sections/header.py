@@ -100,7 +100,7 @@ def _scale(fits: Fits) -> Sentence:
 def _cost(evidence: Evidence) -> str:
     """Return what is known of the code and the time behind the rows, in words."""
     commits = evidence.all_trials["commit"].dropna().astype(str).str[:12].unique()
-    told = f"Needs unilaw {harness.__version__}"
+    told = f"Needs the Python program unilaw {harness.__version__}"
     if len(commits) == 1:
         told += f" (rows by code commit {commits[0]})"
     seconds = sum(run.seconds for run in evidence.runs)

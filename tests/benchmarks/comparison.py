@@ -10,8 +10,8 @@ in the example stores. Rough stores have trials off by half a log unit, and smal
 scatter twice as much, which no pooled spread knows of.
 
 Then each draw makes two stores of 6 curves, 5 sizes and 3 seeds, whose curves have slopes of their
-own (standard deviation .05) and whose seeds spread by 10 %. Without a change, a figure beyond noise is
-a false alarm; the intervals promise at most 2.5 % for the slopes and 2.5 % for the cells, so at
+own (standard deviation .05) and whose seeds spread by 10 %. Without a change, a figure beyond noise
+is a false alarm; the intervals promise at most 2.5 % for the slopes and 2.5 % for the cells, so at
 most 5 % for the comparison. Changes are planted in a fifth of the draws.
 """
 
