@@ -76,8 +76,8 @@ SHORTLY = {
 }
 """Verdict on the frontier → its part of the headline."""
 MEASURE = (
-    "The training radius is how far every training point may be moved with the fit still below half"
-    " the noise error; it is not the stability S of held-out inputs."
+    "This radius is how far every training point may be moved with the fit still below half the"
+    " noise error; it is not the stability S of held-out inputs."
 )
 """What a training radius is, for readers who have met stability alone."""
 PLAIN_SHARE = "geometric mean of plain training's radius over r*"
@@ -109,7 +109,11 @@ def best_fit_sentence(fit: FrontierFit) -> Sentence:
 
     if fit.plain is not None:
         values |= _mean(fit, "plain", PLAIN_SHARE)
-        text += " Plain training reaches {plain}" + _interval(values, "plain") + " of its radius."
+        text += (
+            " Plain training reaches {plain}"
+            + _interval(values, "plain")
+            + " of its training radius."
+        )
     text += f" {MEASURE}"
     return Sentence(text, values)
 
@@ -145,9 +149,8 @@ def _undecided(fit: FrontierFit) -> Sentence:
                 ends = f"{mean}, {end} end of its 95 % interval"
                 values[f"times_{end}"] = number(f"times {end}", 1 / value, ends)
         text += (
-            f" found ones with {{times}} times{_interval(values, 'times')} the training radius of"
-            f" plainly trained ones (single sizes {{times_min}} to {{times_max}}; {sizes})."
-            f" {MEASURE}"
+            f" found {{times}} times{_interval(values, 'times')} the training radius of plain"
+            f" training (single sizes {{times_min}} to {{times_max}}; {sizes}). {MEASURE}"
         )
     values |= {
         "p_min": number("p min", rows["p"].min(), f"smallest p {searched}", "size"),
@@ -157,7 +160,7 @@ def _undecided(fit: FrontierFit) -> Sentence:
     dimensions = sorted(set(fit.rows["d"]))
     if len(dimensions) == 1:
         values["d"] = number("d", dimensions[0], "column d_ambient", "int")
-        text += " All had inputs of {d} numbers, so how this depends on dimension is not known."
+        text += " How it depends on dimension is not known: all had inputs of {d} numbers."
     else:
         values["reason"] = fit.verdict.removeprefix(f"{CANNOT_TELL}: ")
         text += " Whether they follow the law's order cannot be told: {reason}."

@@ -199,8 +199,9 @@ def cell_changes(first: pd.DataFrame, second: pd.DataFrame) -> tuple[list[Change
 
 
 def _logs(rows: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Return trial_id, kind, cell and log of the rows whose value is positive."""
-    positive = rows.loc[rows[column].gt(0), ["trial_id", "kind", "cell", column]]
+    """Return trial_id, kind, curve, cell, seed and log of the rows whose value is positive."""
+    names = ["trial_id", "kind", "curve", "cell", "seed"]
+    positive = rows.loc[rows[column].gt(0), [*names, column]]
     return positive.assign(log=np.log(positive[column].to_numpy(float)))
 
 
@@ -224,22 +225,36 @@ def _cells(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _spread_within(table: pd.DataFrame) -> dict[str, tuple[float, int]]:
-    """Return the variance of seeds within cells and its degrees of freedom, by kind."""
+def _spread_within(table: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    """Return the variance of seeds within cells and its degrees of freedom, by kind.
+
+    A seed draws the data of a whole curve, so its deviations in the curve's cells are no
+    independent evidence on the variance. What a seed shares along a curve and what is left are two
+    parts of the sum of squares, whose freedoms join as in Satterthwaite (1946).
+    """
     found = {}
     for kind, rows in table.groupby("kind"):
         around = rows["log"] - rows.groupby("cell")["log"].transform("mean")
         freedom = len(rows) - rows["cell"].nunique()
-        found[str(kind)] = (float((around**2).sum() / freedom) if freedom else np.nan, freedom)
+        if not freedom:
+            found[str(kind)] = (np.nan, 0.0)
+            continue
+
+        whole = float((around**2).sum())
+        of_seeds = around.groupby([rows["curve"], rows["seed"]]).agg(["sum", "size"])
+        along = min(whole, float((of_seeds["sum"] ** 2 / of_seeds["size"]).sum()))
+        seeds = min(freedom, len(of_seeds) - rows["curve"].nunique())
+        effective = _welch([along, whole - along], [seeds, freedom - seeds])
+        found[str(kind)] = (whole / freedom, effective if whole else float(freedom))
     return found
 
 
-def _cell_change(cell: Any, column: str, spreads: list[dict[str, tuple[float, int]]]) -> Change:
+def _cell_change(cell: Any, column: str, spreads: list[dict[str, tuple[float, float]]]) -> Change:
     """Return the change of a cell, given by its line in both stores."""
     spread = [of_kind[cell.kind] for of_kind in spreads]
     counts = (cell.rows, cell.rows_after)
     variances = [variance / rows for (variance, _), rows in zip(spread, counts, strict=True)]
-    freedoms = [float(freedom) for _, freedom in spread]
+    freedoms = [freedom for _, freedom in spread]
     known = min(freedoms) > 0
     return Change(
         str(cell.Index),

@@ -32,7 +32,7 @@ SHIPPED = {
 
 IN_SENTENCES = {
     "": "trained down to the noise level",
-    "interpolated": "trained until every label is fitted",
+    "interpolated": "trained until every label is fitted (interpolated)",
     "fixed epochs": "trained for fixed epochs",
 }
 """Words of a kind's stop rule → how a sentence says them, where its data's kinds differ in the

@@ -34,8 +34,8 @@ def stability_beside_plain(fit: FrontierFit, evidence: Evidence) -> Sentence:
         "cells": number("S cells", len(of_cells), "cells with both", "int"),
     }
     return Sentence(
-        "On held-out inputs the stability S of the fits found is {times} times that of plain"
-        " training, and lower than it in {below} of {cells} cells.",
+        "On held-out inputs, S of the fits found is {times} times that of plain training, and lower"
+        " than it in {below} of {cells} configurations.",
         parts,
     )
 

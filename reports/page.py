@@ -68,6 +68,7 @@ def pieces(evidence: Evidence, fits: Fits, sections: list[Section]) -> Iterator[
         script=read_template("page.js"),
         chart_script=read_template("chart.js"),
         trials_script=read_template("trials.js"),
+        tables_script=read_template("tables.js"),
     )
     for piece in filled:
         yield piece.encode()

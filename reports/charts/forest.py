@@ -58,7 +58,6 @@ def forest_drawing(
         value=value,
         label=label,
         caption=_caption(rows, order),
-        made_of=_made_of(marks),
         height=ROW * len(rows) + 16,
         width=WIDTH,
     )
@@ -109,18 +108,6 @@ def _singular(said: str) -> str:
 
 def _signed(order: float) -> str:
     return f"{order:g}".replace("-", "−")
-
-
-def _made_of(marks: list[Marks]) -> str:
-    """Return what each shape is, for the shapes that are drawn."""
-    names = {
-        CIRCLE: "circles: plain training",
-        DIAMOND: "diamonds: best fit found",
-        TICK: "ticks: single recipes of training",
-    }
-    drawn = [names[own.shape] for own in marks if own.x]
-    told = "; ".join(sorted(drawn))
-    return f"{told[:1].upper()}{told[1:]}; bars: 95 % intervals."
 
 
 def _estimates(rows: list[ForestRow], kind: str) -> Marks:

@@ -17,9 +17,9 @@ GLOSSARY = (
     Term(
         "stability",
         "Stability S",
-        "How far an input must move before the model's answer changes: the mean distance, over"
-        " held-out inputs, to the nearest change of answer that a search found. A search can miss"
-        " a nearer one, so the true distance is at most this.",
+        "How far an input must move before the model's answer, right or wrong, changes: the mean"
+        " distance, over held-out inputs, to the nearest change of answer that a search found. A"
+        " search can miss a nearer one, so the true distance is at most this.",
     ),
     Term(
         "law",

@@ -91,16 +91,16 @@ def _scale(fits: Fits) -> Sentence:
         ],
         "growth": growth_numbers(steepest)["growth"],
     }
-    text = "For stability, {power} means {growth} more robustness for ten times the parameters."
+    text = "In stability, {power} is {growth} more for ten times the parameters p."
     if steepest.stability.slope < 0:
-        text = "For stability, {power} means a change by {growth} for ten times the parameters."
+        text = "In stability, {power} is a change by {growth} for ten times the parameters p."
     return Sentence(text, parts)
 
 
 def _cost(evidence: Evidence) -> str:
     """Return what is known of the code and the time behind the rows, in words."""
     commits = evidence.all_trials["commit"].dropna().astype(str).str[:12].unique()
-    told = f"Needs unilaw {harness.__version__}"
+    told = f"Needs the Python program unilaw {harness.__version__}"
     if len(commits) == 1:
         told += f" (rows by code commit {commits[0]})"
     seconds = sum(run.seconds for run in evidence.runs)

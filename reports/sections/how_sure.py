@@ -46,8 +46,8 @@ def _counts(evidence: Evidence, fits: Fits, judged: list[KindFit]) -> Sentence:
         "plain": counts["plain"],
     }
     text = (
-        "Brackets are 95 % intervals, from {trials} of the {plain} plainly trained models, on"
-        " {curves} curves (a curve's models differ in size alone)."
+        "Brackets are 95 % intervals, from {trials} of {plain} plainly trained models on {curves}"
+        " curves (a curve's models differ in size alone)."
     )
     silent = sum(not fit.judged for fit in fits.kinds)
     if silent:
@@ -91,10 +91,9 @@ def _borrowed(judged: list[KindFit]) -> Sentence:
         parts["names"] = "; ".join(labels[fit.kind].label for fit in pooled)
         named = " ({names})"
     verbs = (
-        "rests on one or two curves{} and uses the spread pooled over all kinds, so it is rough."
+        "is rough: it rests on one or two curves{} and on the spread of all kinds."
         if len(pooled) == 1
-        else "rest on one or two curves{} and use the spread pooled over all kinds, so they are"
-        " rough."
+        else "are rough: they rest on one or two curves{} and on the spread of all kinds."
     )
     return Sentence(f"Of the {{kinds}} intervals, {{pooled}} {verbs.format(named)}", parts)
 
@@ -128,13 +127,12 @@ def _by_sizes(judged: list[KindFit]) -> Sentence:
         key = f"answer:sure:{fit.kind}:{name}"
         return Number(key, value, how.format(sizes, "growth per ten times p"), of.trials, "growth")
 
-    parts |= {
-        "name": labels_of(judged)[fit.kind].label,
-        "before": growth("before", fit.stability, "cells past"),
-        "after": growth(f"after {factor}", slope, f"cells from {factor} times"),
-    }
-    turn = "and moves" if flips else "but moves"
-    text += f", {turn} the growth, most for {{name}}: from {{before}} to {{after}}."
+    before = growth("before", fit.stability, "cells past")
+    after = growth(f"after {factor}", slope, f"cells from {factor} times")
+    if str(before) == str(after):
+        return Sentence(f"{text}, and hardly the growth.", parts)
+    parts |= {"name": labels_of(judged)[fit.kind].label, "before": before, "after": after}
+    text += "; the growth moves most for {name}, from {before} to {after}."
     return Sentence(text, parts)
 
 
@@ -151,10 +149,10 @@ def _certified(fits: Fits, judged: list[KindFit]) -> Sentence:
         numbers = slope_numbers(f"law:{fit.kind}:{CERTIFIED}", slopes[fit.kind], CERTIFIED)
         parts |= {f"{name}{i}": numbers[name] for name in ("b", "low", "high")}
         parts[f"name{i}"] = labels[fit.kind].label
-        phrases.append(f"{{name{i}}}, exponent {{b{i}}} ({{low{i}}} to {{high{i}}})")
+        phrases.append(f"{{name{i}}}, p^{{b{i}}} ({{low{i}}} to {{high{i}}})")
     return Sentence(
-        "S is an upper estimate; certified stability, a lower one that gets looser with size, falls"
-        f" with size for {'; '.join(phrases)}.",
+        "S is an upper estimate. Certified stability, a lower one that gets looser with size, falls"
+        f" for {'; '.join(phrases)}.",
         parts,
     )
 

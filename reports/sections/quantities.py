@@ -35,7 +35,7 @@ class Quantity(NamedTuple):
 
 MAIN = Quantity("stability", "stability", "the stability", STABILITY)
 WITHOUT_EMBEDDINGS = Quantity(
-    "no-embeddings", "stability, embeddings not counted in p", "the stability", STABILITY
+    "no-embeddings", "stability, without embeddings", "the stability", STABILITY
 )
 QUANTITIES = (
     MAIN,

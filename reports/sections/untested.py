@@ -47,7 +47,7 @@ def untested(evidence: Evidence, fits: Fits) -> list[Sentence]:
             )
         )
     if trials["epsilon"].gt(0).any():
-        found.append(Sentence("noise that real labels bring along (here noise is injected)"))
+        found.append(Sentence("the noise of real labels (here noise is injected)"))
     return [sentence for sentence in found if sentence.template]
 
 
@@ -65,9 +65,8 @@ def _the_law(evidence: Evidence) -> Sentence:
     times = float(ROUNDED_DOWN.create_decimal_from_float(float(over.min())))
     how += ", rounded down to two digits"
     return Sentence(
-        "whether the law holds: its ceiling, assuming each parameter stores one nat (1.44 bits),"
-        " is at least {times} times every stability measured here, so no model of these sizes"
-        " could have broken it",
+        "whether the law holds: at one nat (1.44 bits) a parameter its ceiling is at least {times}"
+        " times every stability measured, so no model of these sizes could have broken it",
         {"times": Number("answer:ceiling over S", times, how, used)},
     )
 
@@ -97,5 +96,5 @@ def _larger(evidence: Evidence) -> Sentence:
         parts[f"p{i}"] = Number(
             f"answer:{name}:largest", float(own["p"].max()), how, trials, "size"
         )
-        phrases.append(f"{{name{i}}} above {{p{i}}}")
-    return Sentence(", ".join(phrases) + " parameters" if phrases else "", parts)
+        phrases.append(f"{{p{i}}} ({{name{i}}})")
+    return Sentence("more parameters than " + ", ".join(phrases) if phrases else "", parts)

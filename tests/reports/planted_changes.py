@@ -29,10 +29,10 @@ def drawn(
         for p in SIZES:
             cell = f"{curves} {k} p={p}"
             level = 0.01 * p**slope * (factors or {}).get(cell, 1.0)
-            for _ in range(seeds):
+            for seed in range(seeds):
                 value = level * float(np.exp(BETWEEN_SEEDS * rng.standard_normal()))
-                rows.append(("kind", f"{curves} {k}", cell, p, 100, 10, value))
-    names = ["kind", "curve", "cell", "p", "n", "d_ambient", STABILITY]
+                rows.append(("kind", f"{curves} {k}", cell, seed, p, 100, 10, value))
+    names = ["kind", "curve", "cell", "seed", "p", "n", "d_ambient", STABILITY]
     frame = pd.DataFrame(rows, columns=names)
     return frame.assign(trial_id=[f"{rng.integers(2**60):016x}" for _ in rows])
 

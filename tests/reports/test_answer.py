@@ -251,7 +251,7 @@ def test_every_verdict_on_the_frontier_has_its_sentence(verdict):
     text = str(best_fit_sentence(frontier_fit(verdict)))
     assert text.startswith(WORDS[verdict])
     assert "over p = 1·n to 32·n and d = 64 to 512." in text
-    assert text.endswith(f"Plain training reaches 10 % (8.0–12) of its radius. {MEASURE}")
+    assert text.endswith(f"Plain training reaches 10 % (8.0–12) of its training radius. {MEASURE}")
     assert ("0.75 (0.72–0.78)·√(p/(n·d))" in text) == (verdict == list(WORDS)[0])
 
 
@@ -260,8 +260,8 @@ def test_without_a_verdict_on_the_frontier_what_is_known_stands_first():
     found = best_fit_sentence(undecided)
     text = str(found)
     assert text == (
-        "A search for the most robust fit of each size found ones with 10 times (8.33–12.5) the"
-        " training radius of plainly trained ones (single sizes 5 to 20; 300 to 9k parameters)."
+        "A search for the most robust fit of each size found 10 times (8.33–12.5) the training"
+        " radius of plain training (single sizes 5 to 20; 300 to 9k parameters)."
         f" {MEASURE} Whether they follow the law's order cannot be told: the law can bind in no"
         " cell."
     )
@@ -272,8 +272,8 @@ def test_without_a_verdict_on_the_frontier_what_is_known_stands_first():
     assert behind["times"] == behind["times min"] == ("a", "b", "plain")
     one = undecided._replace(rows=undecided.rows.assign(d=64), plain=None)
     assert str(best_fit_sentence(one)).endswith(
-        "was not compared with plain training. All had inputs of 64 numbers, so how this depends"
-        " on dimension is not known."
+        "was not compared with plain training. How it depends on dimension is not known: all had"
+        " inputs of 64 numbers."
     )
 
 

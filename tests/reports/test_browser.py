@@ -103,14 +103,18 @@ frame.onload = async () => {{
   w.URL.createObjectURL = blob => {{ saved.push(blob.text()); return "#"; }};
   law.querySelector("[data-save=csv]").click();
   law.querySelector("[data-save=svg]").click();
-  const [csv, svg] = await Promise.all(saved);
+  const tables = [...d.querySelectorAll(".scroll > table:not(.trials)")];
+  const buttons = [...d.querySelectorAll("[data-table]")];
+  for (const button of buttons) button.click();
+  const [csv, svg, ...ofTables] = await Promise.all(saved);
+  const sizes = tables.map(table => table.rows.length);
 
   const loaded = w.performance.getEntriesByType("resource").map(r => r.name);
   const requests = loaded.filter(n => !n.startsWith("data:") && !n.startsWith("blob:"));
   const images = [...d.images].map(i => i.naturalWidth), scroll = d.scrollingElement.scrollWidth;
   document.getElementById("result").textContent = JSON.stringify({{wide, figures, opened, drawn,
     scroll, before, after, chosen, address, said, explained, unfolded,
-    keyed, next, copied, gone, hovered, csv, svg, requests, images}});
+    keyed, next, copied, gone, hovered, csv, svg, ofTables, sizes, requests, images}});
 }};
 frame.src = "{source}";
 </script>"""
@@ -193,5 +197,6 @@ def test_the_report_opens(report, tmp_path, width):
     )
     assert len(lines) == 108 and all(line.count(",") >= 4 for line in lines)
     assert seen["svg"].startswith("<svg") and "var(" not in seen["svg"]
+    assert [text.count("\r\n") for text in seen["ofTables"]] == seen["sizes"] and seen["sizes"]
     assert seen["requests"] == []
     assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]

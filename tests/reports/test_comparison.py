@@ -14,6 +14,8 @@ from harness.errors import UserError
 from reports.command import make_report
 from reports.comparison import (
     Comparison,
+    _logs,
+    _spread_within,
     cell_changes,
     constant_changes,
     slope_change,
@@ -76,6 +78,20 @@ def test_one_seed_a_cell_decides_nothing(rng: np.random.Generator):
     slopes = true_slopes(rng)
     _, cells = changes(drawn(rng, slopes, seeds=1), drawn(rng, slopes, {}, seeds=1))
     assert cells and all(cell.failure and not cell.beyond for cell in cells)
+
+
+def test_seeds_that_move_whole_curves_say_less_about_noise(rng: np.random.Generator):
+    """A seed's deviation that a curve's cells share is one draw, however many cells there are."""
+    apart = drawn(rng, true_slopes(rng))
+    seeds = apart["curve"] + apart["seed"].astype(str)
+    shared = dict(zip(sorted(set(seeds)), 0.1 * rng.standard_normal(CURVES * 3), strict=True))
+    level = apart.groupby("cell")[STABILITY].transform("mean")
+    together = apart.assign(**{STABILITY: level * np.exp(seeds.map(shared))})
+
+    cells = CURVES * len(SIZES)
+    for rows, least, most in ((apart, cells, 2 * cells), (together, 6, 2 * CURVES + 1e-6)):
+        ((_, freedom),) = _spread_within(_logs(rows, STABILITY)).values()
+        assert least < freedom <= most
 
 
 @pytest.mark.slow

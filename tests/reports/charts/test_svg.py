@@ -168,7 +168,7 @@ def test_a_forest_has_a_row_an_interval_and_a_shape_for_each_slope():
         "Of 2 intervals, 1 holds the law's order, 0.5; 1 lies below it. Slopes left of the"
         " dotted line are consistent with the law."
     )
-    assert drawing.caption == told and "ticks: single recipes" in drawing.made_of
+    assert drawing.caption == told and recipes.name == "one recipe"
     unbounded = forest_drawing(rows[:1], None, "power of p")
     assert unbounded.lines[0].x == (0.0, 0.0) and "law" not in str(unbounded.caption)
     assert (best.x, best.y, best.low, best.high) == ((0.48,), (0.0,), (0.43,), (0.53,))
@@ -180,6 +180,15 @@ def test_a_forest_has_a_row_an_interval_and_a_shape_for_each_slope():
     (at_best,), (at_plain,) = (uses(root, k)[1] for k in (1, 2))
     assert float(at_best.attrib["y"]) < float(at_plain.attrib["y"])
     assert float(at_best.attrib["x"]) > float(at_plain.attrib["x"])
+
+
+def test_a_measure_that_nowhere_changes_has_its_forest():
+    rows = [ForestRow(name, "plain", 0.0, 0.0, 0.0) for name in ("sphere", "GPT")]
+    drawing = forest_drawing(rows, None, "power of p")
+    root = ElementTree.fromstring(inline(Chart("slopes", (drawing,)), "forest")[0].svg)
+    _, drawn = uses(root, 0)
+    places = [float(mark.attrib["x"]) for mark in drawn]
+    assert len(places) == 2 and places[0] == places[1] > 0
 
 
 def test_figures_for_papers_are_files_that_do_not_change(tmp_path):

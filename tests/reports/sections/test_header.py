@@ -189,7 +189,7 @@ def test_certificates_that_fall_with_size_are_said_beside_an_upper_estimate():
         own = Slope((low + high) / 2, low, high, 8, 3, 0, 1.1, low, high, ("a",), "")
         fits = SimpleNamespace(slopes_of=lambda column, own=own: {kind: own})
         text = str(how_sure._certified(fits, judged))  # pyright: ignore
-        assert ("MNIST, exponent -0.08 (-0.10 to -0.06)" in text) == said == bool(text)
+        assert ("MNIST, p^-0.08 (-0.10 to -0.06)" in text) == said == bool(text)
 
 
 @pytest.mark.slow
@@ -218,16 +218,16 @@ def test_two_sweeps_of_one_name_keep_their_files_apart(tmp_path):
 def test_the_gaps_are_those_of_the_rows(tmp_path):
     page, _ = first_screen(tmp_path / "sphere", [row(2000)])
     gaps = page.prose().partition("Not tested here")[2]
-    assert "Random data above" in gaps and "no trial searched for it" in gaps
+    assert (
+        "more parameters than" in gaps
+        and "(Random data)" in gaps
+        and "no trial searched for it" in gaps
+    )
     assert "MNIST" not in gaps and "assumption" not in gaps
 
     other = [row(family="mnist-mlp", isoperimetry="assumed", epsilon=0.0)]
     gaps = first_screen(tmp_path / "mnist", other)[0].prose().partition("Not tested here")[2]
-    assert (
-        "MNIST above" in gaps
-        and "plain training on MNIST compares" in gaps
-        and "assumption" in gaps
-    )
+    assert "(MNIST)" in gaps and "plain training on MNIST compares" in gaps and "assumption" in gaps
     assert "noise" not in gaps
 
 
@@ -252,7 +252,7 @@ def test_no_model_could_have_broken_the_law_only_where_its_ceiling_is_known(
     page, _ = first_screen(tmp_path, rows)
     text = "no model of these sizes could have broken it"
     assert (text in page.prose()) == said and (
-        "assuming each parameter stores one nat" in page.prose()
+        "at one nat (1.44 bits) a parameter" in page.prose()
     ) == said
     values = [float(value) for key, value, _ in page.data if key == "answer:ceiling over S"]
     assert len(values) == said
@@ -277,8 +277,8 @@ def test_the_time_behind_the_rows_is_said_as_a_clock_says_it(seconds, expected):
 @pytest.mark.parametrize(
     ("pooled", "expected"),
     [
-        ((True, False), "Of the 2 intervals, 1 rests on one or two curves (MNIST, 10 classes) and"),
-        ((True, True), "Of the 2 intervals, 2 rest on one or two curves"),
+        ((True, False), "Of the 2 intervals, 1 is rough: it rests on one or two curves (MNIST,"),
+        ((True, True), "Of the 2 intervals, 2 are rough: they rest on one or two curves"),
         ((False, False), ""),
     ],
 )
@@ -293,6 +293,4 @@ def test_borrowed_widths_are_said_in_the_number_of_their_verb(pooled, expected):
     ]
     text = str(how_sure._borrowed(judged))  # pyright: ignore
     assert text.startswith(expected) and bool(text) == bool(expected)
-    assert not text or text.endswith(
-        "so it is rough." if sum(pooled) == 1 else "so they are rough."
-    )
+    assert not text or text.endswith("and on the spread of all kinds.")

@@ -58,7 +58,10 @@ def test_labels_are_short_and_distinct(kinds, expected):
     [
         (
             ["sphere, a", "sphere, a, interpolated"],
-            ["trained down to the noise level", "trained until every label is fitted"],
+            [
+                "trained down to the noise level",
+                "trained until every label is fitted (interpolated)",
+            ],
         ),
         (
             ["sphere, a", "sphere, a, trained against pgd 0.1"],
