@@ -68,7 +68,7 @@ def test_a_sweep_may_be_a_path_a_dict_or_a_sweep(tmp_path: Path):
     loaded = load_sweep(str(path))
     ids = [trial.trial_id for trial in loaded.trials]
     for form in (path, str(path), DICT, loaded):
-        assert [trial.trial_id for trial in unilaw._sweep(form).trials] == ids
+        assert [trial.trial_id for trial in unilaw._sweep(form, None, print).trials] == ids
     plan = unilaw.plan(DICT)
     assert (plan.trials, [cell.p for cell in plan.cells]) == (6, [25, 49, 73])
 
