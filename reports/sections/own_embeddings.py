@@ -55,10 +55,10 @@ def _same_cells(trials: pd.DataFrame) -> pd.DataFrame:
     """Return the trials on fixed random embeddings, with `beside`: their configuration without that
     of the embedding, and d_in."""
     own = trials[trials["task"].eq("text") & trials[STABILITY].notna()]
-    configs = own["config_json"].map(json.loads)
+    configs = [json.loads(str(text)) for text in own["config_json"]]
     return own.assign(
-        beside=configs.map(_without_embedding),
-        d_in=configs.map(lambda config: int(config["d_in"])),
+        beside=[_without_embedding(config) for config in configs],
+        d_in=[int(config["d_in"]) for config in configs],
     )
 
 
@@ -70,8 +70,8 @@ def _without_embedding(config: dict[str, Any]) -> str:
 def _table(key: str, rows: pd.DataFrame, fixed: pd.DataFrame) -> Table:
     lines, widths = [], set()
     for p, own in rows.groupby("p"):
-        beside = own["config_json"].map(lambda text: _without_embedding(json.loads(text)))
-        twins = fixed[fixed["beside"].isin(set(beside))]
+        beside = {_without_embedding(json.loads(str(text))) for text in own["config_json"]}
+        twins = fixed[fixed["beside"].isin(beside)]
         of_fixed = {
             int(str(d_in)): _mean(f"{key}:{p}:d_in {d_in}", of_d_in)
             for d_in, of_d_in in twins.groupby("d_in")

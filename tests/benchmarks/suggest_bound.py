@@ -63,7 +63,7 @@ def _of_runs(
     for _ in range(ROUNDS):
 
         def negative(v: np.ndarray, price: float = price) -> float:
-            covered = _cover((rows @ v) ** 2, costs - price, 2 * v @ c - v @ v - variance)
+            covered = _cover((rows @ v) ** 2, costs - price, float(2 * v @ c - v @ v) - variance)
             return -min(covered + price * k, 10.0)
 
         v = minimize(negative, v, method="Nelder-Mead", options={"maxiter": 1500}).x

@@ -62,9 +62,8 @@ def test_looks_between_the_epochs_ends_take_their_time():
     """By hand: at .3 of the looks the whole set is evaluated, which takes half of what training on
     it takes, and no fixed seconds."""
     machine = LIKE_A_LAPTOP._replace(alone=Cost(1e-3, 1e-9, 0.0, 0.0, 1e-9))
-    fields = {"n": 640, "batch_size": 64, "max_epochs": 1}
-    (rare,) = trials(SPHERE, **fields)
-    (often,) = trials(SPHERE, **fields, check_every=2)
+    (rare,) = trials(SPHERE, n=640, batch_size=64, max_epochs=1)
+    (often,) = trials(SPHERE, n=640, batch_size=64, max_epochs=1, check_every=2)
     more = seconds_alone(often, machine, 0) - seconds_alone(rare, machine, 0)
     one = shape(rare)
     a_pass = 640 * 1e-9 * (one.flops_per_sample + one.saved_bytes_per_sample)

@@ -16,13 +16,9 @@ from tests.benchmarks.suggest_bound import least_cost
 
 SURFACE = Surface(1.7, 400.0, 400.0, 0.34, 0.28, sigma=0.005)
 N, D = (v.ravel() for v in np.meshgrid(1e7 * 3.0 ** np.arange(3), 1e9 * 3.0 ** np.arange(3)))
-MOVES = tuple(
-    np.array(values)
-    for values in zip(
-        *[(5e6, 1e9), (5e6, 2e10), (1.7e7, 5e8), (3e7, 5e8), (9e7, 5e8), (2e8, 5e8)],
-        *[(2e8, 2e9), (2e8, 2e10), (1.7e7, 2e10), (5e7, 2e10), (5e6, 5e8)],
-        strict=True,
-    )
+MOVES = (
+    np.array([5e6, 5e6, 1.7e7, 3e7, 9e7, 2e8, 2e8, 2e8, 1.7e7, 5e7, 5e6]),
+    np.array([1e9, 2e10, 5e8, 5e8, 5e8, 5e8, 2e9, 2e10, 2e10, 2e10, 5e8]),
 )
 COSTS = (MOVES[0] * MOVES[1] / 1e16).tolist()
 
