@@ -9,8 +9,8 @@ of |f(x)| over the product of the layers' spectral norms, an upper bound on the 
 0 where the answer is wrong.
 
 Prints a line for each cell, and the slopes in log p and log d of the log ratio of both radii, with
-95 % intervals: what a stronger attack moves an exponent by (wanted: at most .02). Takes some five
-minutes on one core.
+95 % intervals: what a stronger attack moves an exponent by (wanted: at most .02). Takes about an
+hour on one core.
 """
 
 import math
