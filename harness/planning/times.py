@@ -211,7 +211,9 @@ def _data_seconds(stack: StackTotals) -> float:
 def _step_seconds(cost: Cost, config: Config, shape: Shape) -> float:
     """Return the mean seconds of one optimiser step of one model, with its adversary's passes and
     its part of what `check_every` evaluates. `cost.fixed` counts once: the passes' own fixed
-    seconds are left out."""
+    seconds are left out. 0 for a model that comes trained, which takes no step."""
+    if not config.steps_per_epoch:
+        return 0.0
     samples = config.n / config.steps_per_epoch
     flops = samples * shape.training_flops(config)
     saved_bytes = samples * shape.saved_bytes_per_sample * (1 + config.adversary_passes)

@@ -64,7 +64,7 @@ EVERYWHERE = [
     # its outputs fall out of what a stack must agree on
     Poison("inf", "model", "nan", 1, stacked=1),
     Poison("not-data", "data", "bug", 1, stacked=3),
-    Poison("three-outputs", "model", "bug", 1, stacked=1),
+    Poison("three-outputs", "model", "bug", 1, stacked=3),
     Poison("memory", "data", "oom", ATTEMPTS, stacked=3),
     Poison("memory", "forward", "oom", ATTEMPTS, stacked=1),
     Poison("wait", "forward", "timeout", 1, stacked=2, mates=2),

@@ -3,6 +3,7 @@
 Run alone: python -m pytest tests/reports/test_example.py
 """
 
+import json
 import re
 from pathlib import Path
 
@@ -166,7 +167,7 @@ def test_the_findings_and_the_log_state_the_slopes_of_gpts():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["gpt-law", "gpt-law-noise", "frontier"])
+@pytest.mark.parametrize("name", ["gpt-law", "gpt-law-recipes", "gpt-law-noise", "frontier"])
 def test_the_trials_of_an_example_are_those_of_a_shipped_sweep(name: str):
     run = {trial for sweep in read_evidence(EXAMPLE.parent / name).sweeps for trial in sweep.trials}
     assert run <= {trial.trial_id for trial in load_sweep(name).trials}
@@ -197,6 +198,35 @@ def test_the_findings_and_the_readme_state_the_slopes_of_gpts_over_eight_combina
         assert [float(x) for x in stated] == pytest.approx(
             [slope.slope, slope.low, slope.high], abs=0.006
         )
+
+
+@pytest.mark.slow
+def test_the_findings_and_the_readme_state_the_slopes_over_recipes():
+    trials = read_evidence(EXAMPLE.parent / "gpt-law-recipes").trials
+    configs = trials["config_json"].map(json.loads)
+    recipes = configs.map(lambda config: (config["lr"], config.get("weight_decay", 0.0)))
+    slopes = {recipe: fit_all(own).kinds[0].stability for recipe, own in trials.groupby(recipes)}
+
+    findings = (ROOT / "docs" / "findings.md").read_text().replace("−", "-")
+    lines = {
+        (0.001, 0.0): "| .001 |",
+        (0.009, 0.0): "| .009 |",
+        (0.003, 0.3): "weight decay of .3 |",
+    }
+    assert set(slopes) == set(lines)
+    for recipe, words in lines.items():
+        line = next(line for line in findings.splitlines() if words in line)
+        stated = [float(x) for x in re.findall(r"[-+]?\d\.\d+", line.split("|")[2])]
+        slope = slopes[recipe]
+        assert stated == pytest.approx([slope.slope, slope.low, slope.high], abs=0.0006)
+
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    found = re.search(
+        r"A third of the learning rate makes it p\^(\S+), three times as much p\^(\S+) \(", readme
+    )
+    assert found is not None
+    both = [slopes[0.001, 0.0].slope, slopes[0.009, 0.0].slope]
+    assert [float(x) for x in found.groups()] == pytest.approx(both, abs=0.006)
 
 
 @pytest.mark.slow

@@ -43,7 +43,7 @@ HOSTILE = {
         "class Odd(BaseException):\n    pass\nraise Odd('one\\ntwo')\n",
         "raises Odd when it is run: one two",
     ),
-    "a generator's end": ("raise GeneratorExit\n", "raises GeneratorExit when it is run: "),
+    "a generator's end": ("raise GeneratorExit\n", "raises GeneratorExit when it is run"),
     "an exception without a message": (
         "class Odd(Exception):\n    def __str__(self):\n        raise self\nraise Odd\n",
         "raises Odd when it is run: (it raises when it is asked for its message)",
