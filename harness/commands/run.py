@@ -43,13 +43,14 @@ def run(
 ) -> None:
     """Run what the store does not have yet. Exits with 1 when trials failed."""
     from harness.terminal.progress import Progress
-    from harness.terminal.refusals import refuse_inline_on_a_cluster
 
-    refuse_inline_on_a_cluster(inline, address)
     progress = Progress(quiet=quiet)
     if from_page or sweep:
         progress.loading(f"reading {from_page or sweep}")
     try:
+        from harness.terminal.refusals import refuse_inline_on_a_cluster  # loads torch: a second
+
+        refuse_inline_on_a_cluster(inline, address)
         loaded = _loaded(sweep, from_page, task_file, trial, read_sources, progress)
         outcome, opened = _run(loaded, store, address, inline, retry_failed, progress)
     finally:

@@ -94,3 +94,26 @@ def test_a_shell_asks_the_command_itself_and_torch_is_not_loaded(environment):
         [sys.executable, "-c", code], env=asked, capture_output=True, text=True, timeout=60
     )
     assert done.stdout.splitlines() == ["quickstart", "loaded"], done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["run", "plan", "measure"])
+def test_the_first_line_stands_before_torch_is_loaded(environment, command: str):
+    code = (
+        "import sys; sys.argv = ['unilaw', *sys.argv[1:]]\n"
+        "from harness.terminal.progress import Progress\n"
+        "def show(self, what):\n"
+        "    print(*sorted({'torch', 'ray', 'pandas'} & set(sys.modules)), 'loaded')\n"
+        "    sys.exit()\n"
+        "Progress.loading = show\n"
+        "from harness.cli import main\n"
+        "main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, command, "quickstart"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout == "loaded\n", done.stderr
