@@ -40,7 +40,7 @@ class Problem(NamedTuple):
 
 
 class Comma(Enum):
-    """What a column's commas part. DOTS: decimals, and dots part thousands."""
+    """What the commas of a column separate. DOTS: decimals, while dots separate thousands."""
 
     NONE, THOUSANDS, DECIMALS, OPEN, DOTS = range(5)
 

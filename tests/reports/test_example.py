@@ -220,13 +220,16 @@ def test_the_findings_and_the_readme_state_the_slopes_over_recipes():
         slope = slopes[recipe]
         assert stated == pytest.approx([slope.slope, slope.low, slope.high], abs=0.0006)
 
-    readme = " ".join((ROOT / "README.md").read_text().split())
+    readme = " ".join((ROOT / "README.md").read_text().split()).replace("−", "-")
     found = re.search(
-        r"A third of the learning rate makes it p\^(\S+), three times as much p\^(\S+) \(", readme
+        r"exponent is (\S+) \((\S+) to (\S+)\) at a third of the learning rate,"
+        r" (\S+) \((\S+) to (\S+)\) at three times",
+        readme,
     )
     assert found is not None
-    both = [slopes[0.001, 0.0].slope, slopes[0.009, 0.0].slope]
-    assert [float(x) for x in found.groups()] == pytest.approx(both, abs=0.006)
+    both = [slopes[0.001, 0.0], slopes[0.009, 0.0]]
+    ends = [end for slope in both for end in (slope.slope, slope.low, slope.high)]
+    assert [float(x) for x in found.groups()] == pytest.approx(ends, abs=0.006)
 
 
 @pytest.mark.slow
